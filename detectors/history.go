@@ -1,0 +1,111 @@
+package detectors
+
+import (
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A History is the bounded series of snapshots that detectors look back on.
+//
+// It keeps at most MaxKept snapshots: the newest [keptWhole] at full density,
+// and older ones thinned so that they stay evenly spread over the span. Its
+// memory follows the number of distinct stacks, not of goroutines.
+//
+// A History is not safe for concurrent use.
+type History struct {
+	span    time.Duration
+	started time.Time
+	kept    []*goroutine.Snapshot // oldest first
+}
+
+const (
+	// MaxKept is how many snapshots a [History] keeps at most.
+	MaxKept = 40
+	// keptWhole is how many of the newest are never thinned out.
+	keptWhole = 8
+)
+
+// NewHistory returns a history that reaches back far enough for all of ds.
+func NewHistory(ds []*Detector) *History {
+	h := &History{}
+	for _, d := range ds {
+		h.span = max(h.span, d.Needs.History)
+	}
+	return h
+}
+
+// Add appends a snapshot. Snapshots must be added in the order of their time;
+// one that is not younger than the newest is dropped and false returned.
+func (h *History) Add(s *goroutine.Snapshot) bool {
+	if n := len(h.kept); n > 0 && !s.Time.After(h.kept[n-1].Time) {
+		return false
+	}
+	if h.started.IsZero() {
+		h.started = s.Time
+	}
+	h.kept = append(h.kept, s)
+	h.expire(s.Time)
+	h.thin()
+	return true
+}
+
+// Started returns the time of the first snapshot ever added.
+func (h *History) Started() time.Time { return h.started }
+
+// Pass returns a pass over the newest snapshot for a detector with these
+// needs, and false when there is nothing that it could judge. Report is left
+// for the caller to set.
+func (h *History) Pass(needs Needs) (*Pass, bool) {
+	usable := h.kept
+	if needs.IDs {
+		usable = withIDs(h.kept)
+	}
+	n := len(usable)
+	if n == 0 || usable[n-1] != h.kept[len(h.kept)-1] {
+		return nil, false
+	}
+	return &Pass{
+		Snapshot: usable[n-1],
+		History:  usable[: n-1 : n-1],
+		Started:  h.started,
+		Known:    func(*goroutine.Stack) bool { return false },
+	}, true
+}
+
+func withIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {
+	var with []*goroutine.Snapshot
+	for _, s := range all {
+		if s.HasIDs() {
+			with = append(with, s)
+		}
+	}
+	return with
+}
+
+// expire drops what is older than the span, except for the newest of those:
+// it is where the span begins.
+func (h *History) expire(now time.Time) {
+	begin := 0
+	for begin+1 < len(h.kept) && now.Sub(h.kept[begin+1].Time) >= h.span {
+		begin++
+	}
+	if whole := len(h.kept) - keptWhole; begin > whole {
+		begin = max(whole, 0)
+	}
+	h.kept = append(h.kept[:0:0], h.kept[begin:]...)
+}
+
+// thin drops the snapshot that is closest to its neighbours, among those that
+// are neither the oldest nor of the newest keptWhole.
+func (h *History) thin() {
+	for len(h.kept) > MaxKept {
+		victim, smallest := 1, time.Duration(1<<63-1)
+		for i := 1; i < len(h.kept)-keptWhole; i++ {
+			if gap := h.kept[i+1].Time.Sub(h.kept[i-1].Time); gap < smallest {
+				victim, smallest = i, gap
+			}
+		}
+		h.kept = append(h.kept[:victim], h.kept[victim+1:]...)
+	}
+}

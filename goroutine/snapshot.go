@@ -1,0 +1,187 @@
+package goroutine
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A Source names the way a snapshot was taken. The values are those of the
+// telemetry attribute goroutine.snapshot.source.
+type Source string
+
+// The sources. docs/DESIGN.md says what each one gives and costs.
+const (
+	SourceTrace    Source = "trace"
+	SourceProfile  Source = "profile"
+	SourceLabelled Source = "labelled_profile"
+	SourceText     Source = "text"
+	SourceProof    Source = "leak_proof"
+)
+
+// MaxIDs is how many goroutine IDs a [Group] lists at most.
+const MaxIDs = 10
+
+// MaxEpochs is how many epochs a [Snapshot] has at most.
+const MaxEpochs = 48
+
+// A Snapshot is what every goroutine of one process was doing at one moment.
+type Snapshot struct {
+	Time     time.Time     // when the source had seen the last goroutine
+	Source   Source        // how it was taken
+	Duration time.Duration // how long taking and reading it took
+	Bytes    int64         // how much the source wrote; 0 where it writes nothing
+
+	// Total is the number of goroutines in Groups: the sum of their counts.
+	Total int
+	// Groups holds every goroutine of the snapshot exactly once, largest
+	// group first.
+	Groups []Group
+	// Missing counts goroutines that are known to exist and could not be
+	// described: those a truncated or capped input did not show.
+	Missing int
+
+	// Epochs divides goroutine IDs by their time of birth, oldest first. It
+	// is nil when the source has no IDs.
+	Epochs []Epoch
+}
+
+// An Epoch is a time span in which goroutines were born. IDs come from one
+// rising counter, so the highest ID known at some time divides the goroutines
+// born before from those born after. The runtime hands IDs to each P in
+// batches of 16: a goroutine may carry an ID up to that many older than its
+// epoch tells.
+type Epoch struct {
+	LastID uint64    // the highest ID of the epoch
+	End    time.Time // when LastID was the highest ID known: no goroutine of the epoch is younger
+}
+
+// A Cohort is the part of a group that was born in one epoch.
+type Cohort struct {
+	Epoch  int    // index into [Snapshot.Epochs]
+	Count  int    // goroutines
+	Digest uint64 // sum of [DigestID] over their IDs: equal counts and digests mean the same goroutines
+}
+
+// A Label is a pprof label of a goroutine.
+type Label struct{ Key, Value string }
+
+// A Group is all goroutines of a snapshot that have the same stack, state and
+// chosen labels.
+type Group struct {
+	Stack *Stack // never nil
+	State State
+	Count int
+
+	Births []Cohort // by epoch, oldest first; nil when the source has no IDs
+	IDs    []uint64 // the lowest IDs, rising, at most [MaxIDs]; the lowest are the oldest
+
+	Labels []Label // by key; nil unless asked for
+
+	// What only the text source knows. Goroutines that differ in one of
+	// these are in different groups.
+	Lock      uint64 // address of the lock waited for; 0 when unknown
+	CreatedBy Frame  // the go statement; zero when unknown
+
+	// Wait is the longest wait of the group that the source tells, in whole
+	// minutes and counted from the first garbage collection after blocking;
+	// 0 when unknown.
+	Wait time.Duration
+}
+
+// DigestID mixes a goroutine ID so that sums of the results tell sets of IDs
+// apart (the finalizer of SplitMix64).
+func DigestID(id uint64) uint64 {
+	id += 0x9e3779b97f4a7c15
+	id = (id ^ id>>30) * 0xbf58476d1ce4e5b9
+	id = (id ^ id>>27) * 0x94d049bb133111eb
+	return id ^ id>>31
+}
+
+// Key returns what identifies g within its snapshot and across snapshots of
+// one process, as a comparable value.
+func (g *Group) Key() GroupKey { return GroupKey{g.Stack.ID, g.Stack.User().Line, g.State} }
+
+// A GroupKey identifies groups that do the same at the same place: the same
+// functions on the stack, the same line in the innermost user frame and the
+// same state. Groups that differ elsewhere share a key.
+type GroupKey struct {
+	Stack StackID
+	Line  int
+	State State
+}
+
+// HasIDs reports whether the snapshot knows goroutine IDs.
+func (s *Snapshot) HasIDs() bool { return len(s.Epochs) > 0 }
+
+// States returns the number of goroutines by state. The values add up to
+// [Snapshot.Total].
+func (s *Snapshot) States() map[State]int {
+	m := make(map[State]int)
+	for i := range s.Groups {
+		m[s.Groups[i].State] += s.Groups[i].Count
+	}
+	return m
+}
+
+// Oldest returns a time before which the oldest goroutine of g was born: its
+// age is at least s.Time minus that. ok is false when the snapshot has no IDs.
+func (s *Snapshot) Oldest(g *Group) (born time.Time, ok bool) {
+	if len(g.Births) == 0 || g.Births[0].Epoch >= len(s.Epochs) {
+		return time.Time{}, false
+	}
+	return s.Epochs[g.Births[0].Epoch].End, true
+}
+
+// EpochAt returns the index of the last epoch that ended at or before t, and
+// -1 when every epoch ended later.
+func (s *Snapshot) EpochAt(t time.Time) int {
+	i, _ := slices.BinarySearchFunc(s.Epochs, t, func(e Epoch, t time.Time) int {
+		if e.End.After(t) {
+			return 1
+		}
+		return -1
+	})
+	return i - 1
+}
+
+// BornBy returns how many goroutines of g have an ID of at most last, and the
+// digest of those. It is exact when last is the LastID of an epoch of s; else
+// it counts whole epochs up to the one before.
+//
+// Epochs are merged as they age and never split, so the LastID of an epoch of
+// a later snapshot is exact for every earlier one that was taken after it.
+func (s *Snapshot) BornBy(g *Group, last uint64) (count int, digest uint64) {
+	for _, c := range g.Births {
+		if c.Epoch >= len(s.Epochs) || s.Epochs[c.Epoch].LastID > last {
+			break
+		}
+		count += c.Count
+		digest += c.Digest
+	}
+	return count, digest
+}
+
+// Sort brings the groups into their order: largest first, then by stack and
+// state, so that equal snapshots look equal.
+func (s *Snapshot) Sort() {
+	slices.SortFunc(s.Groups, func(a, b Group) int {
+		return cmp.Or(
+			cmp.Compare(b.Count, a.Count),
+			cmp.Compare(a.Stack.ID, b.Stack.ID),
+			cmp.Compare(a.State, b.State),
+			slices.CompareFunc(a.Stack.Frames, b.Stack.Frames, compareFrames),
+			slices.CompareFunc(a.Labels, b.Labels, compareLabels),
+			cmp.Compare(a.Lock, b.Lock),
+			compareFrames(a.CreatedBy, b.CreatedBy),
+		)
+	})
+}
+
+func compareFrames(a, b Frame) int {
+	return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+}
+
+func compareLabels(a, b Label) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
+}

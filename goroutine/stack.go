@@ -1,0 +1,182 @@
+package goroutine
+
+import (
+	"encoding/hex"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// A Frame is one call on a stack.
+type Frame struct {
+	Function string // full name with import path, as in "net/http.(*conn).serve"
+	File     string // full path as the compiler recorded it; may be empty
+	Line     int    // 0 when unknown
+}
+
+// Standard reports whether the frame belongs to the standard library: whether
+// its import path begins with an element that the standard library uses.
+// Looking for a dot in the first element would not do: "module myservice" is a
+// valid and common first line of a go.mod.
+func (f Frame) Standard() bool {
+	root, _, _ := strings.Cut(packageOf(f.Function), "/")
+	return standardRoots[root]
+}
+
+// standardRoots holds the first elements of the standard library's import
+// paths, as "go list std" prints them in Go 1.27. A test compares.
+var standardRoots = func() map[string]bool {
+	m := make(map[string]bool)
+	for root := range strings.FieldsSeq(`
+		archive bufio bytes cmp compress container context crypto database
+		debug embed encoding errors expvar flag fmt go hash html image index
+		internal io iter log maps math mime net os path plugin reflect regexp
+		runtime simd slices sort strconv strings structs sync syscall testing
+		text time unicode unique unsafe uuid vendor weak`) {
+		m[root] = true
+	}
+	return m
+}()
+
+// String formats the frame as function, file and line, on one line.
+func (f Frame) String() string {
+	if f.File == "" {
+		return f.Function
+	}
+	return f.Function + " (" + f.File + ":" + strconv.Itoa(f.Line) + ")"
+}
+
+// packageOf returns the import path in a full function name.
+func packageOf(function string) string {
+	dir, base := "", function
+	if i := strings.LastIndexByte(function, '/'); i >= 0 {
+		dir, base = function[:i+1], function[i+1:]
+	}
+	name, _, _ := strings.Cut(base, ".")
+	return dir + name
+}
+
+// Package returns the import path of the package the frame's function is in.
+func (f Frame) Package() string { return packageOf(f.Function) }
+
+// A StackID names a stack: a hash over function names without line numbers,
+// 16 hexadecimal digits. The same stack has the same ID on every replica and,
+// until a function on it is renamed, in every build.
+type StackID string
+
+// OtherStacks is the ID under which whatever has no ID of its own is summed up.
+const OtherStacks StackID = "_OTHER"
+
+// idDepth is how many frames a [StackID] covers, counted from the leaf after
+// the runtime's own frames. A goroutine profile keeps 32 frames at most, of
+// which up to seven are the runtime's: within this depth every source sees the
+// same frames and therefore computes the same ID.
+const idDepth = 24
+
+// A Stack is a call stack, leaf first, with the runtime's own frames where the
+// source shows them. Make one with [NewStack]; treat it as read-only.
+type Stack struct {
+	ID     StackID
+	Frames []Frame
+}
+
+// NewStack returns the stack of these frames, leaf first. It keeps frames.
+// The stack of no frames is valid: that of a goroutine caught on a CPU.
+func NewStack(frames []Frame) *Stack {
+	return &Stack{ID: stackID(frames), Frames: frames}
+}
+
+func stackID(frames []Frame) StackID {
+	visible := trimRuntime(frames)
+	h := fnv.New64a()
+	for _, f := range visible[:min(len(visible), idDepth)] {
+		h.Write([]byte(f.Function))
+		h.Write([]byte{'\n'})
+	}
+	return StackID(hex.EncodeToString(h.Sum(nil)))
+}
+
+// trimRuntime cuts the runtime's frames at both ends, which a goroutine dump
+// does not show and other sources do.
+func trimRuntime(frames []Frame) []Frame {
+	for len(frames) > 0 && packageOf(frames[0].Function) == "runtime" {
+		frames = frames[1:]
+	}
+	for len(frames) > 0 && packageOf(frames[len(frames)-1].Function) == "runtime" {
+		frames = frames[:len(frames)-1]
+	}
+	return frames
+}
+
+// User returns the innermost frame outside the standard library: the line of
+// the service's own code, or of a library it uses, where the goroutine is. It
+// falls back to the innermost frame outside package runtime, then to the leaf,
+// then to the zero Frame.
+func (s *Stack) User() Frame {
+	for _, f := range s.Frames {
+		if !f.Standard() {
+			return f
+		}
+	}
+	if visible := trimRuntime(s.Frames); len(visible) > 0 {
+		return visible[0]
+	}
+	if len(s.Frames) > 0 {
+		return s.Frames[0]
+	}
+	return Frame{}
+}
+
+// Entry returns the outermost frame: the function the go statement called, or
+// main.main. It is the zero Frame for an empty stack. A goroutine profile cuts
+// stacks at 32 frames; there the entry is the outermost frame that was kept.
+func (s *Stack) Entry() Frame {
+	if visible := trimRuntime(s.Frames); len(visible) > 0 {
+		return visible[len(visible)-1]
+	}
+	if len(s.Frames) > 0 {
+		return s.Frames[len(s.Frames)-1]
+	}
+	return Frame{}
+}
+
+// Visible returns the frames that a goroutine dump would show: without the
+// runtime's own at either end. When nothing else is left it returns all.
+func (s *Stack) Visible() []Frame {
+	if v := trimRuntime(s.Frames); len(v) > 0 {
+		return v
+	}
+	return s.Frames
+}
+
+// Has reports whether any frame of s is a call of the named function.
+func (s *Stack) Has(function string) bool {
+	for _, f := range s.Frames {
+		if f.Function == function {
+			return true
+		}
+	}
+	return false
+}
+
+// Text formats the visible frames as a goroutine dump does, two lines a
+// frame, in at most max bytes; a cut is marked by a last line. It carries no
+// arguments.
+func (s *Stack) Text(max int) string {
+	const cut = "...\n"
+	var b strings.Builder
+	for _, f := range s.Visible() {
+		text := f.Function + "(...)\n"
+		if f.File != "" {
+			text += "\t" + f.File + ":" + strconv.Itoa(f.Line) + "\n"
+		}
+		if b.Len()+len(text)+len(cut) > max {
+			if b.Len()+len(cut) <= max {
+				b.WriteString(cut)
+			}
+			break
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}

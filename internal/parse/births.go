@@ -1,0 +1,66 @@
+package parse
+
+import (
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// Births knows when goroutines were born, from their IDs alone: it remembers
+// the highest ID at each snapshot. Its memory is bounded by
+// [goroutine.MaxEpochs], whatever the number of goroutines.
+//
+// A Births belongs to one process and is not safe for concurrent use.
+type Births struct {
+	epochs []goroutine.Epoch // oldest first, by rising LastID and End
+}
+
+// index returns the index of the epoch that id was born in: len(epochs) for
+// one born after the last that is known.
+func (b *Births) index(id uint64) int {
+	i, _ := slices.BinarySearchFunc(b.epochs, id, func(e goroutine.Epoch, id uint64) int {
+		if e.LastID < id {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// close ends the current epoch at the highest ID of a snapshot taken at now.
+// It returns the epochs that the snapshot's cohorts refer to, as a copy, and
+// only then merges the two of them that matter least. An epoch in which
+// nothing was born does not exist.
+func (b *Births) close(last uint64, now time.Time) []goroutine.Epoch {
+	n := len(b.epochs)
+	if n == 0 {
+		b.epochs = append(b.epochs, goroutine.Epoch{LastID: last, End: now})
+	} else if newest := b.epochs[n-1]; last > newest.LastID {
+		if now.Before(newest.End) {
+			now = newest.End // the clock was set back
+		}
+		b.epochs = append(b.epochs, goroutine.Epoch{LastID: last, End: now})
+	}
+	epochs := slices.Clone(b.epochs)
+	b.merge(now)
+	return epochs
+}
+
+// merge keeps room for one more epoch. It drops the boundary whose loss blurs
+// the past least: the one where the merged epoch is shortest in proportion to
+// its age. So boundaries end up spaced in proportion to how long ago they
+// were, and the ages of goroutines stay known to within a few percent.
+func (b *Births) merge(now time.Time) {
+	for len(b.epochs) >= goroutine.MaxEpochs {
+		victim, least := 1, 0.0
+		for i := 1; i < len(b.epochs)-1; i++ {
+			span := b.epochs[i+1].End.Sub(b.epochs[i-1].End)
+			age := now.Sub(b.epochs[i].End) + time.Nanosecond
+			if blur := float64(span) / float64(age); i == 1 || blur < least {
+				victim, least = i, blur
+			}
+		}
+		b.epochs = slices.Delete(b.epochs, victim, victim+1)
+	}
+}

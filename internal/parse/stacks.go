@@ -1,0 +1,55 @@
+package parse
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// Stacks shares stacks between the snapshots of one process: the same frames
+// give the same *goroutine.Stack, so that a history of snapshots holds each
+// stack once. It forgets a stack that two snapshots in a row did not have.
+//
+// The zero value is not ready: use [NewStacks]. Not safe for concurrent use.
+type Stacks struct {
+	seed          maphash.Seed
+	current, past map[uint64]*goroutine.Stack
+}
+
+// NewStacks returns an empty table.
+func NewStacks() *Stacks {
+	return &Stacks{seed: maphash.MakeSeed(), current: make(map[uint64]*goroutine.Stack)}
+}
+
+// Intern returns the stack of these frames, leaf first. It copies frames when
+// it keeps them.
+func (t *Stacks) Intern(frames []goroutine.Frame) *goroutine.Stack {
+	key := t.hash(frames)
+	if s, ok := t.current[key]; ok && slices.Equal(s.Frames, frames) {
+		return s
+	}
+	s, ok := t.past[key]
+	if !ok || !slices.Equal(s.Frames, frames) {
+		s = goroutine.NewStack(slices.Clone(frames))
+	}
+	t.current[key] = s
+	return s
+}
+
+// next begins a new snapshot.
+func (t *Stacks) next() {
+	t.past = t.current
+	t.current = make(map[uint64]*goroutine.Stack, len(t.past))
+}
+
+func (t *Stacks) hash(frames []goroutine.Frame) uint64 {
+	var h maphash.Hash
+	h.SetSeed(t.seed)
+	for _, f := range frames {
+		h.WriteString(f.Function)
+		h.WriteString(f.File)
+		maphash.WriteComparable(&h, f.Line)
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,131 @@
+package parse
+
+import (
+	"strings"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A rule says what a goroutine is doing whose stack has a function near its
+// leaf.
+type rule struct {
+	function string
+	line     int // only at this line of the function; 0: at any
+	state    goroutine.State
+}
+
+// parkedRules hold for goroutines that are parked: runtime.gopark is at the
+// leaf. The states are what a goroutine dump of the same goroutine prints;
+// TestStatesAgreeWithDump holds this for the running Go version.
+//
+// The runtime keeps the wait reason out of profiles and traces. What a nil
+// channel makes of a channel operation shows in the line of the call alone:
+// chan.go has one gopark for a nil channel and one for a real one. The lines
+// are those of Go 1.26 and 1.27, and a version with others gets the plain
+// state, never a wrong "forever".
+var parkedRules = []rule{
+	{"runtime.chansend", 181, goroutine.ChanSendNil},
+	{"runtime.chansend", 0, goroutine.ChanSend},
+	{"runtime.chanrecv", 536, goroutine.ChanReceiveNil},
+	{"runtime.chanrecv", 0, goroutine.ChanReceive},
+	{"runtime.selectgo", 0, goroutine.Select},
+	{"runtime.block", 0, goroutine.SelectNoCases},
+	{"internal/sync.runtime_SemacquireMutex", 0, goroutine.MutexLock},
+	{"sync.runtime_SemacquireRWMutex", 0, goroutine.RWMutexLock},
+	{"sync.runtime_SemacquireRWMutexR", 0, goroutine.RWMutexRLock},
+	{"sync.runtime_SemacquireWaitGroup", 0, goroutine.WaitGroupWait},
+	{"sync.runtime_notifyListWait", 0, goroutine.CondWait},
+	{"sync.runtime_Semacquire", 0, goroutine.Semacquire},
+	{"internal/poll.runtime_Semacquire", 0, goroutine.Semacquire},
+	{"internal/poll.runtime_pollWait", 0, goroutine.IOWait},
+	{"time.Sleep", 0, goroutine.Sleep},
+	{"runtime.coroswitch", 0, goroutine.Coroutine},
+	{"runtime.coroswitch_m", 0, goroutine.Coroutine},
+	{"runtime.corostart", 0, goroutine.Coroutine},
+}
+
+// unparkedRules hold for goroutines that are not parked, where the source does
+// not tell their status itself.
+var unparkedRules = []rule{
+	{"runtime.asyncPreempt2", 0, goroutine.Runnable},
+	{"runtime.Gosched", 0, goroutine.Runnable},
+	{"runtime.goschedIfBusy", 0, goroutine.Runnable},
+	{"runtime.coroswitch", 0, goroutine.Coroutine},
+	{"runtime.cgocall", 0, goroutine.Syscall},
+	{"runtime.notetsleepg", 0, goroutine.Syscall},
+	{"internal/runtime/syscall/linux.Syscall6", 0, goroutine.Syscall},
+	{"internal/runtime/syscall.Syscall6", 0, goroutine.Syscall},
+	{"syscall.Syscall", 0, goroutine.Syscall},
+	{"syscall.Syscall6", 0, goroutine.Syscall},
+	{"syscall.RawSyscall", 0, goroutine.Syscall},
+	{"syscall.RawSyscall6", 0, goroutine.Syscall},
+	{"syscall.syscall", 0, goroutine.Syscall}, // darwin
+	{"syscall.syscall6", 0, goroutine.Syscall},
+	{"syscall.SyscallN", 0, goroutine.Syscall}, // windows
+}
+
+// leafDepth is how many frames from the leaf the rules look at: the deepest
+// (gopark, goparkunlock, semacquire1 and the linknamed function) needs four.
+const leafDepth = 6
+
+// stateOf derives the state of a goroutine from its stack alone.
+func stateOf(frames []goroutine.Frame) goroutine.State {
+	if parked(frames) {
+		return parkedState(frames)
+	}
+	if s, ok := match(unparkedRules, frames); ok {
+		return s
+	}
+	return goroutine.Running
+}
+
+// parkedState derives what a goroutine waits for that is known to be parked.
+func parkedState(frames []goroutine.Frame) goroutine.State {
+	if s, ok := match(parkedRules, frames); ok {
+		return s
+	}
+	return goroutine.Waiting
+}
+
+func parked(frames []goroutine.Frame) bool {
+	for _, f := range frames[:min(len(frames), leafDepth)] {
+		if f.Function == "runtime.gopark" {
+			return true
+		}
+	}
+	return false
+}
+
+// match returns the state of the rule for the innermost function that has one.
+// It looks no further than the first frame that belongs to neither the
+// runtime nor a package that the runtime links functions into.
+func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
+	for _, f := range frames[:min(len(frames), leafDepth)] {
+		for _, r := range rules {
+			if r.function == f.Function && (r.line == 0 || r.line == f.Line) {
+				return r.state, true
+			}
+		}
+		if !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "internal/runtime/") {
+			break
+		}
+	}
+	return "", false
+}
+
+// system reports whether a stack belongs to a goroutine of the runtime itself,
+// which runtime.NumGoroutine and every dump leave out: it was started with a
+// function of package runtime, main's own goroutine excepted.
+func system(frames []goroutine.Frame) bool {
+	for i := len(frames) - 1; i >= 0; i-- {
+		switch f := frames[i].Function; {
+		case f == "runtime.goexit":
+			continue
+		case f == "runtime.main", f == "runtime.handleAsyncEvent":
+			return false
+		default:
+			return strings.HasPrefix(f, "runtime.")
+		}
+	}
+	return false
+}
