@@ -19,6 +19,16 @@ const (
 	SourceProof    Source = "leak_proof"
 )
 
+// Scheduler is what the scheduler itself counts. The states are approximate and
+// need not add up, neither to each other nor to a snapshot's total.
+type Scheduler struct {
+	Running  int64
+	Runnable int64
+	Waiting  int64
+	NotInGo  int64 // in a system call or in C
+	Created  int64 // since the start of the process
+}
+
 // MaxIDs is how many goroutine IDs a [Group] lists at most.
 const MaxIDs = 10
 
@@ -40,6 +50,10 @@ type Snapshot struct {
 	// Missing counts goroutines that are known to exist and could not be
 	// described: those a truncated or capped input did not show.
 	Missing int
+
+	// Scheduler is what the scheduler counted when the snapshot was taken;
+	// zero where the process is not our own.
+	Scheduler Scheduler
 
 	// Epochs divides goroutine IDs by their time of birth, oldest first. It
 	// is nil when the source has no IDs.

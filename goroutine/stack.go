@@ -3,6 +3,8 @@ package goroutine
 import (
 	"encoding/hex"
 	"hash/fnv"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,14 +48,15 @@ func (f Frame) String() string {
 	return f.Function + " (" + f.File + ":" + strconv.Itoa(f.Line) + ")"
 }
 
-// packageOf returns the import path in a full function name.
+// packageOf returns the import path in a full function name. Type arguments
+// hold import paths of their own and do not count.
 func packageOf(function string) string {
-	dir, base := "", function
-	if i := strings.LastIndexByte(function, '/'); i >= 0 {
-		dir, base = function[:i+1], function[i+1:]
+	path, _, _ := strings.Cut(function, "[")
+	base := strings.LastIndexByte(path, '/') + 1
+	if i := strings.IndexByte(path[base:], '.'); i >= 0 {
+		path = path[:base+i]
 	}
-	name, _, _ := strings.Cut(base, ".")
-	return dir + name
+	return path
 }
 
 // Package returns the import path of the package the frame's function is in.
@@ -67,7 +70,7 @@ type StackID string
 // OtherStacks is the ID under which whatever has no ID of its own is summed up.
 const OtherStacks StackID = "_OTHER"
 
-// idDepth is how many frames a [StackID] covers, counted from the leaf after
+// idDepth is how many frames a [StackID] covers, counted from the leaf without
 // the runtime's own frames. A goroutine profile keeps 32 frames at most, of
 // which up to seven are the runtime's: within this depth every source sees the
 // same frames and therefore computes the same ID.
@@ -86,14 +89,35 @@ func NewStack(frames []Frame) *Stack {
 	return &Stack{ID: stackID(frames), Frames: frames}
 }
 
+// stackID leaves out what sources and Go versions see differently: the frames
+// of package runtime, some of which a dump hides in the middle of a stack too,
+// and how many type argument lists a name shows.
 func stackID(frames []Frame) StackID {
-	visible := trimRuntime(frames)
 	h := fnv.New64a()
-	for _, f := range visible[:min(len(visible), idDepth)] {
-		h.Write([]byte(f.Function))
+	covered := 0
+	for _, f := range frames {
+		if packageOf(f.Function) == "runtime" {
+			continue
+		}
+		if covered++; covered > idDepth {
+			break
+		}
+		before, after := aroundTypeArguments(f.Function)
+		io.WriteString(h, before)
+		io.WriteString(h, after)
 		h.Write([]byte{'\n'})
 	}
 	return StackID(hex.EncodeToString(h.Sum(nil)))
+}
+
+// aroundTypeArguments returns what is before the first type argument of a
+// function name and what is after the last.
+func aroundTypeArguments(function string) (before, after string) {
+	first, last := strings.IndexByte(function, '['), strings.LastIndexByte(function, ']')
+	if first < 0 || last < first {
+		return function, ""
+	}
+	return function[:first+1], function[last:]
 }
 
 // trimRuntime cuts the runtime's frames at both ends, which a goroutine dump
@@ -134,8 +158,10 @@ func (s *Stack) Entry() Frame {
 	if visible := trimRuntime(s.Frames); len(visible) > 0 {
 		return visible[len(visible)-1]
 	}
-	if len(s.Frames) > 0 {
-		return s.Frames[len(s.Frames)-1]
+	for _, f := range slices.Backward(s.Frames) {
+		if f.Function != "runtime.goexit" { // is below every goroutine
+			return f
+		}
 	}
 	return Frame{}
 }

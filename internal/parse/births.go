@@ -33,18 +33,28 @@ func (b *Births) index(id uint64) int {
 // only then merges the two of them that matter least. An epoch in which
 // nothing was born does not exist.
 func (b *Births) close(last uint64, now time.Time) []goroutine.Epoch {
-	n := len(b.epochs)
-	if n == 0 {
-		b.epochs = append(b.epochs, goroutine.Epoch{LastID: last, End: now})
-	} else if newest := b.epochs[n-1]; last > newest.LastID {
-		if now.Before(newest.End) {
-			now = newest.End // the clock was set back
-		}
-		b.epochs = append(b.epochs, goroutine.Epoch{LastID: last, End: now})
-	}
-	epochs := slices.Clone(b.epochs)
+	epochs := b.peek(last, now)
+	b.epochs = append(b.epochs[:0], epochs...)
 	b.merge(now)
 	return epochs
+}
+
+// peek returns what close would, and leaves the epochs as they are: for
+// snapshots whose highest ID cannot be trusted.
+func (b *Births) peek(last uint64, now time.Time) []goroutine.Epoch {
+	n := len(b.epochs)
+	epochs := append(make([]goroutine.Epoch, 0, n+1), b.epochs...)
+	if n == 0 {
+		return append(epochs, goroutine.Epoch{LastID: last, End: now})
+	}
+	newest := b.epochs[n-1]
+	if last <= newest.LastID {
+		return epochs
+	}
+	if now.Before(newest.End) {
+		now = newest.End // the clock was set back
+	}
+	return append(epochs, goroutine.Epoch{LastID: last, End: now})
 }
 
 // merge keeps room for one more epoch. It drops the boundary whose loss blurs
@@ -63,4 +73,30 @@ func (b *Births) merge(now time.Time) {
 		}
 		b.epochs = slices.Delete(b.epochs, victim, victim+1)
 	}
+}
+
+// addTo adds goroutines to a group: how many, the lowest of their IDs and
+// their births.
+func addTo(g *goroutine.Group, count int, ids []uint64, births []goroutine.Cohort) {
+	g.Count += count
+	for _, id := range ids {
+		g.IDs = addID(g.IDs, id)
+	}
+	for _, c := range births {
+		g.Births = addCohort(g.Births, c)
+	}
+}
+
+// addCohort adds goroutines that were born in one epoch.
+func addCohort(births []goroutine.Cohort, c goroutine.Cohort) []goroutine.Cohort {
+	i := len(births)
+	for i > 0 && births[i-1].Epoch > c.Epoch {
+		i--
+	}
+	if i > 0 && births[i-1].Epoch == c.Epoch {
+		births[i-1].Count += c.Count
+		births[i-1].Digest += c.Digest
+		return births
+	}
+	return slices.Insert(births, i, c)
 }

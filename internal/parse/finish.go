@@ -10,11 +10,20 @@ const MaxGroups = 4096
 var other = &goroutine.Stack{ID: goroutine.OtherStacks}
 
 // finish orders the groups of a snapshot, bounds their number and counts the
-// total.
+// total. Groups that have [goroutine.OtherStacks] already are summed up with
+// the rest.
 func finish(s *goroutine.Snapshot) {
 	s.Sort()
-	if len(s.Groups) > MaxGroups {
-		s.Groups = append(s.Groups[:MaxGroups:MaxGroups], sumByState(s.Groups[MaxGroups:])...)
+	var kept, rest []goroutine.Group
+	for _, g := range s.Groups {
+		if g.Stack == other || len(kept) == MaxGroups {
+			rest = append(rest, g)
+		} else {
+			kept = append(kept, g)
+		}
+	}
+	if len(rest) > 0 {
+		s.Groups = append(kept, sumByState(rest)...)
 		s.Sort()
 	}
 	s.Total = 0
@@ -23,6 +32,8 @@ func finish(s *goroutine.Snapshot) {
 	}
 }
 
+// sumByState sums groups up by state. What they knew of births and IDs is
+// kept, since the birth of a goroutine does not depend on its stack.
 func sumByState(rest []goroutine.Group) []goroutine.Group {
 	index := make(map[goroutine.State]int)
 	var sums []goroutine.Group
@@ -33,7 +44,7 @@ func sumByState(rest []goroutine.Group) []goroutine.Group {
 			index[g.State] = i
 			sums = append(sums, goroutine.Group{Stack: other, State: g.State})
 		}
-		sums[i].Count += g.Count
+		addTo(&sums[i], g.Count, g.IDs, g.Births)
 	}
 	return sums
 }

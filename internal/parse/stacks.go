@@ -39,8 +39,11 @@ func (t *Stacks) Intern(frames []goroutine.Frame) *goroutine.Stack {
 
 // next begins a new snapshot.
 func (t *Stacks) next() {
-	t.past = t.current
-	t.current = make(map[uint64]*goroutine.Stack, len(t.past))
+	t.past, t.current = t.current, t.past
+	if t.current == nil || len(t.current) > 2*len(t.past) {
+		t.current = make(map[uint64]*goroutine.Stack) // give back the room of a crowded time
+	}
+	clear(t.current)
 }
 
 func (t *Stacks) hash(frames []goroutine.Frame) uint64 {

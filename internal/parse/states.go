@@ -37,11 +37,14 @@ var parkedRules = []rule{
 	{"sync.runtime_notifyListWait", 0, goroutine.CondWait},
 	{"sync.runtime_Semacquire", 0, goroutine.Semacquire},
 	{"internal/poll.runtime_Semacquire", 0, goroutine.Semacquire},
+	{"runtime.semacquire", 0, goroutine.Semacquire}, // the runtime's own locks
 	{"internal/poll.runtime_pollWait", 0, goroutine.IOWait},
 	{"time.Sleep", 0, goroutine.Sleep},
 	{"runtime.coroswitch", 0, goroutine.Coroutine},
 	{"runtime.coroswitch_m", 0, goroutine.Coroutine},
 	{"runtime.corostart", 0, goroutine.Coroutine},
+	{"internal/synctest.Run", 0, "synctest.Run"},
+	{"internal/synctest.Wait", 0, "synctest.Wait"},
 }
 
 // unparkedRules hold for goroutines that are not parked, where the source does
@@ -51,6 +54,7 @@ var unparkedRules = []rule{
 	{"runtime.Gosched", 0, goroutine.Runnable},
 	{"runtime.goschedIfBusy", 0, goroutine.Runnable},
 	{"runtime.coroswitch", 0, goroutine.Coroutine},
+	{"runtime.corostart", 0, goroutine.Coroutine}, // not started: no frame above it
 	{"runtime.cgocall", 0, goroutine.Syscall},
 	{"runtime.notetsleepg", 0, goroutine.Syscall},
 	{"internal/runtime/syscall/linux.Syscall6", 0, goroutine.Syscall},
@@ -115,16 +119,29 @@ func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
 
 // system reports whether a stack belongs to a goroutine of the runtime itself,
 // which runtime.NumGoroutine and every dump leave out: it was started with a
-// function of package runtime, main's own goroutine excepted.
+// function of package runtime. Those that main, iter.Pull and a callback of
+// Windows start with are the user's, and so are the runtime's workers while
+// they run a finalizer or a cleanup (isSystemGoroutine in runtime/traceback.go).
 func system(frames []goroutine.Frame) bool {
 	for i := len(frames) - 1; i >= 0; i-- {
-		switch f := frames[i].Function; {
-		case f == "runtime.goexit":
+		switch f := frames[i].Function; f {
+		case "runtime.goexit":
 			continue
-		case f == "runtime.main", f == "runtime.handleAsyncEvent":
+		case "runtime.main", "runtime.handleAsyncEvent", "runtime.corostart":
 			return false
+		case "runtime.runFinalizers", "runtime.runfinq", "runtime.runCleanups":
+			return !outsideRuntime(frames[:i])
 		default:
 			return strings.HasPrefix(f, "runtime.")
+		}
+	}
+	return false
+}
+
+func outsideRuntime(frames []goroutine.Frame) bool {
+	for _, f := range frames {
+		if !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "internal/runtime/") {
+			return true
 		}
 	}
 	return false

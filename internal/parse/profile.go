@@ -1,0 +1,425 @@
+package parse
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/pprof/profile"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// MaxProfileBytes is the largest profile that is read, decompressed: a
+	// compressed one may expand to a thousand times its size.
+	MaxProfileBytes = 256 << 20
+	// MaxLabelBytes is how much of a label's value is kept.
+	MaxLabelBytes = 128
+	// maxCount is the most goroutines that a profile is believed to have:
+	// their stacks alone take 2 TiB.
+	maxCount = 1 << 30
+)
+
+// StateLabel is the label that [WriteProfile] puts the state of a goroutine
+// in, and that [Profile] takes it from.
+const StateLabel = "goroutine_state"
+
+const (
+	// otherFunction is the one function on the stack of what was summed up:
+	// a sample needs a location.
+	otherFunction = "[" + string(goroutine.OtherStacks) + "]"
+	leakType      = "goroutineleak"
+)
+
+// Profile reads a goroutine profile in the format of pprof, compressed or not:
+// what the runtime writes with debug=0, and what [WriteProfile] does. at is
+// when it was taken; the zero time stands for the time it tells itself.
+//
+// Goroutines are told apart by those pprof labels that labelKeys names; nil
+// drops all. The state follows from the frames, unless the profile tells it.
+// There are no IDs.
+//
+// Samples that make no sense are left out, and an error tells which; the
+// others are in the snapshot. Where nothing could be read the snapshot is nil.
+func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*goroutine.Snapshot, error) {
+	raw, err := decompress(data)
+	if err != nil {
+		return nil, err
+	}
+	p, err := parseProfile(raw)
+	if err != nil {
+		return nil, err
+	}
+	value, err := goroutineValue(p)
+	if err != nil {
+		return nil, err
+	}
+	r := newProfileReader(p, value, stacks, labelKeys)
+	s := r.read(p)
+	s.Time, s.Bytes = at, int64(len(data))
+	if at.IsZero() && p.TimeNanos != 0 {
+		s.Time = time.Unix(0, p.TimeNanos)
+	}
+	s.Duration = time.Duration(max(p.DurationNanos, 0))
+	return s, r.problems.err()
+}
+
+// decompress returns the bytes of a profile, of which it reads no more than
+// MaxProfileBytes.
+func decompress(data []byte) ([]byte, error) {
+	if !bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		return data, tooLarge(len(data))
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("goroutine profile: decompressing: %w", err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(z, MaxProfileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("goroutine profile: decompressing: %w", err)
+	}
+	return raw, tooLarge(len(raw))
+}
+
+func tooLarge(n int) error {
+	if n > MaxProfileBytes {
+		return fmt.Errorf("goroutine profile: larger than %d MiB decompressed, which is the most that is read", MaxProfileBytes>>20)
+	}
+	return nil
+}
+
+func parseProfile(raw []byte) (*profile.Profile, error) {
+	if err := notProfile(raw); err != nil {
+		return nil, err
+	}
+	p, err := profile.ParseUncompressed(raw)
+	if err == nil {
+		err = p.CheckValid()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("goroutine profile: not a profile in the format of pprof: %w", err)
+	}
+	return p, nil
+}
+
+// notProfile recognizes what is often taken for a profile.
+func notProfile(raw []byte) error {
+	text := bytes.TrimSpace(raw)
+	switch {
+	case len(text) == 0:
+		return errors.New("goroutine profile: empty")
+	case text[0] == '<':
+		return errors.New("goroutine profile: this is HTML: most likely an error page, or the index page of /debug/pprof/")
+	case bytes.HasPrefix(text, []byte("goroutine profile: total ")):
+		return errors.New("goroutine profile: this is the text of debug=1, which has no states; take it with debug=0 or debug=2")
+	case bytes.HasPrefix(text, headerStart):
+		return errors.New("goroutine profile: this is a goroutine dump as text")
+	}
+	return nil
+}
+
+// goroutineValue returns the index of the value that counts goroutines.
+func goroutineValue(p *profile.Profile) (int, error) {
+	types := make([]string, len(p.SampleType))
+	for i, t := range p.SampleType {
+		if strings.HasPrefix(t.Type, "goroutine") {
+			return i, nil
+		}
+		types[i] = t.Type + "/" + t.Unit
+	}
+	if len(types) == 1 && p.SampleType[0].Type != "threadcreate" {
+		return 0, nil
+	}
+	if len(types) == 0 {
+		return 0, errors.New("goroutine profile: it has no sample types")
+	}
+	return 0, fmt.Errorf("goroutine profile: its samples are %s, not goroutines", strings.Join(types, ", "))
+}
+
+// A profileReader groups the samples of a profile.
+type profileReader struct {
+	stacks *Stacks
+	keys   []string // of labels, sorted
+	value  int      // index of the one that counts goroutines
+	leaks  bool     // the samples are goroutines that leaked
+
+	names    map[*profile.Function]functionNames
+	states   states
+	index    map[sampleKey]int
+	groups   []goroutine.Group
+	total    int
+	problems problems
+}
+
+type functionNames struct{ function, file string }
+
+type sampleKey struct {
+	stack  *goroutine.Stack
+	state  goroutine.State
+	labels string
+}
+
+func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labelKeys []string) *profileReader {
+	return &profileReader{
+		stacks: stacks,
+		keys:   slices.Compact(slices.Sorted(slices.Values(labelKeys))),
+		value:  value,
+		leaks:  p.SampleType[value].Type == leakType,
+		names:  make(map[*profile.Function]functionNames, len(p.Function)),
+		index:  make(map[sampleKey]int),
+	}
+}
+
+func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
+	r.stacks.next()
+	for i, sample := range p.Sample {
+		r.sample(i, sample)
+	}
+	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups}
+	if len(r.keys) > 0 {
+		s.Source = goroutine.SourceLabelled
+	}
+	finish(s)
+	return s
+}
+
+// sample counts the goroutines of one sample. The runtime's profile of leaks
+// has a sample without a stack in Go 1.27: main, in a select without cases.
+func (r *profileReader) sample(i int, sample *profile.Sample) {
+	count := sample.Value[r.value]
+	switch {
+	case count == 0, r.leaks && len(sample.Location) == 0:
+		return
+	case count < 0 || count > int64(maxCount-r.total):
+		r.problems.add("goroutine profile: sample %d counts %d goroutines after %d", i, count, r.total)
+		return
+	}
+	r.total += int(count)
+	frames := r.frames(sample.Location)
+	state := r.state(sample, frames)
+	r.group(r.stack(frames, state), state, r.labels(sample)).Count += int(count)
+}
+
+// stack returns the stack of these frames, or what they stand for where
+// [WriteProfile] made them up.
+func (r *profileReader) stack(frames []goroutine.Frame, state goroutine.State) *goroutine.Stack {
+	switch pseudo(frames) {
+	case otherFunction:
+		return other
+	case stateFunction(state):
+		frames = nil
+	}
+	return r.stacks.Intern(frames)
+}
+
+// state returns what the profile tells, or else what follows from the frames.
+func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) goroutine.State {
+	if told := sample.Label[StateLabel]; len(told) > 0 {
+		return r.states.of(told[0])
+	}
+	return stateOf(frames)
+}
+
+func (r *profileReader) group(stack *goroutine.Stack, state goroutine.State, labels []goroutine.Label) *goroutine.Group {
+	key := sampleKey{stack, state, labelKey(labels)}
+	i, ok := r.index[key]
+	if !ok {
+		i = len(r.groups)
+		r.index[key] = i
+		r.groups = append(r.groups, goroutine.Group{Stack: stack, State: state, Labels: labels})
+	}
+	return &r.groups[i]
+}
+
+// frames returns the frames at some locations, leaf first: a location has the
+// calls that were inlined there, innermost first.
+func (r *profileReader) frames(locations []*profile.Location) []goroutine.Frame {
+	frames := make([]goroutine.Frame, 0, min(len(locations), maxFrames))
+	for _, l := range locations {
+		if len(l.Line) == 0 {
+			frames = append(frames, goroutine.Frame{Function: fmt.Sprintf("0x%x", l.Address)})
+		}
+		for _, line := range l.Line[:min(len(l.Line), maxFrames)] {
+			names := r.namesOf(line.Function)
+			frames = append(frames, goroutine.Frame{Function: names.function, File: names.file, Line: int(clamp32(line.Line))})
+		}
+		if len(frames) >= maxFrames {
+			return frames[:maxFrames]
+		}
+	}
+	return frames
+}
+
+// clamp32 makes a line number fit into an int of every platform.
+func clamp32(line int64) int64 { return min(max(line, 0), 1<<31-1) }
+
+// namesOf returns the names of a function as a dump shows them: the runtime
+// writes type arguments in full into a profile, and nowhere else.
+func (r *profileReader) namesOf(f *profile.Function) functionNames {
+	names, ok := r.names[f]
+	if !ok {
+		names = functionNames{valid(tail(hideTypeArguments(f.Name))), valid(tail(f.Filename))}
+		r.names[f] = names
+	}
+	return names
+}
+
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// hideTypeArguments replaces every list of type arguments in a function name
+// by three dots.
+func hideTypeArguments(name string) string {
+	if !strings.Contains(name, "[") || pseudoName(name) {
+		return name
+	}
+	var b strings.Builder
+	depth := 0
+	for _, c := range []byte(name) {
+		if c == ']' && depth > 0 {
+			depth--
+		}
+		if depth == 0 {
+			b.WriteByte(c)
+		}
+		if c == '[' {
+			if depth++; depth == 1 {
+				b.WriteString("...")
+			}
+		}
+	}
+	return b.String()
+}
+
+// labels returns the labels of a sample that were asked for, by key.
+func (r *profileReader) labels(sample *profile.Sample) []goroutine.Label {
+	var labels []goroutine.Label
+	for _, key := range r.keys {
+		if values := sample.Label[key]; len(values) > 0 {
+			labels = append(labels, goroutine.Label{Key: key, Value: boundLabel(values[0])})
+		}
+	}
+	return labels
+}
+
+// boundLabel returns the beginning of a label's value, in whole characters.
+func boundLabel(value string) string {
+	value = valid(value[:min(len(value), 2*MaxLabelBytes)])
+	if len(value) <= MaxLabelBytes {
+		return value
+	}
+	end := MaxLabelBytes
+	for !utf8.RuneStart(value[end]) {
+		end--
+	}
+	return value[:end]
+}
+
+// pseudo returns the function of a stack that [WriteProfile] made up, or "".
+func pseudo(frames []goroutine.Frame) string {
+	if len(frames) == 1 && frames[0].File == "" && pseudoName(frames[0].Function) {
+		return frames[0].Function
+	}
+	return ""
+}
+
+func pseudoName(function string) bool { return strings.HasPrefix(function, "[") }
+
+// stateFunction names the function that stands for a stack that is unknown.
+func stateFunction(state goroutine.State) string { return "[" + string(state) + "]" }
+
+// WriteProfile writes a snapshot as a compressed profile that pprof opens:
+// one sample a group, with its labels and, as StateLabel, its state. [Profile]
+// reads it back to the same counts, stacks and states; IDs, births, locks and
+// creation sites have no place in it.
+func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
+	goroutines := &profile.ValueType{Type: "goroutine", Unit: "count"}
+	b := &profileBuilder{
+		locations: make(map[goroutine.Frame]*profile.Location),
+		functions: make(map[functionNames]*profile.Function),
+		p: &profile.Profile{
+			SampleType:    []*profile.ValueType{goroutines},
+			PeriodType:    goroutines,
+			Period:        1,
+			DurationNanos: int64(s.Duration),
+			// Without a mapping that says so, pprof looks for the program
+			// to find the names that are all here.
+			Mapping: []*profile.Mapping{{ID: 1, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
+		},
+	}
+	if !s.Time.IsZero() {
+		b.p.TimeNanos = s.Time.UnixNano()
+	}
+	for i := range s.Groups {
+		b.group(&s.Groups[i])
+	}
+	return b.p.Write(w)
+}
+
+// A profileBuilder has every function and location of a profile once.
+type profileBuilder struct {
+	p         *profile.Profile
+	locations map[goroutine.Frame]*profile.Location
+	functions map[functionNames]*profile.Function
+}
+
+func (b *profileBuilder) group(g *goroutine.Group) {
+	sample := &profile.Sample{
+		Value: []int64{int64(g.Count)},
+		Label: make(map[string][]string, len(g.Labels)+1),
+	}
+	for _, l := range g.Labels {
+		sample.Label[l.Key] = []string{l.Value}
+	}
+	sample.Label[StateLabel] = []string{string(g.State)}
+	for _, f := range framesOf(g) {
+		sample.Location = append(sample.Location, b.location(f))
+	}
+	b.p.Sample = append(b.p.Sample, sample)
+}
+
+// framesOf returns the frames of a group, or one that was made up.
+func framesOf(g *goroutine.Group) []goroutine.Frame {
+	switch {
+	case len(g.Stack.Frames) > 0:
+		return g.Stack.Frames
+	case g.Stack.ID == goroutine.OtherStacks:
+		return []goroutine.Frame{{Function: otherFunction}}
+	}
+	return []goroutine.Frame{{Function: stateFunction(g.State)}}
+}
+
+func (b *profileBuilder) location(f goroutine.Frame) *profile.Location {
+	l, ok := b.locations[f]
+	if !ok {
+		l = &profile.Location{
+			ID:      uint64(len(b.p.Location) + 1),
+			Mapping: b.p.Mapping[0],
+			Line:    []profile.Line{{Function: b.function(functionNames{f.Function, f.File}), Line: int64(f.Line)}},
+		}
+		b.locations[f] = l
+		b.p.Location = append(b.p.Location, l)
+	}
+	return l
+}
+
+func (b *profileBuilder) function(names functionNames) *profile.Function {
+	f, ok := b.functions[names]
+	if !ok {
+		f = &profile.Function{
+			ID:         uint64(len(b.p.Function) + 1),
+			Name:       names.function,
+			SystemName: names.function,
+			Filename:   names.file,
+		}
+		b.functions[names] = f
+		b.p.Function = append(b.p.Function, f)
+	}
+	return f
+}

@@ -1,0 +1,555 @@
+package parse
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A TraceDecoder reads execution traces of one process as snapshots.
+//
+// At the end of each generation of a trace the runtime writes down every
+// goroutine that had no event in it, with its status and its whole stack. What
+// the others were doing at that moment follows from their events. So the last
+// complete generation of a trace is a snapshot of its end.
+//
+// A decoder keeps its buffers: from the second trace on, memory is allocated
+// in proportion to the number of distinct stacks and not of goroutines. It is
+// not safe for concurrent use.
+type TraceDecoder struct {
+	// ExcludeReader leaves out the goroutine that carries the trace from the
+	// runtime to its writer, for a process that traces only for our sake.
+	ExcludeReader bool
+
+	stacks *Stacks
+	births *Births
+
+	// What one trace is read into.
+	movements movements
+	tables    traceTables
+	crowds    []crowd
+	index     map[place]int32 // into crowds
+	recent    int32           // the crowd found last
+
+	// What is remembered of earlier traces.
+	skipped skipped
+	kinds   kinds
+}
+
+// NewTraceDecoder returns a decoder that shares stacks and births with others
+// of the same process.
+func NewTraceDecoder(stacks *Stacks, births *Births) *TraceDecoder {
+	d := &TraceDecoder{stacks: stacks, births: births}
+	d.movements.still = d.add
+	return d
+}
+
+// Decode returns the goroutines of the last complete generation of a trace
+// that ended at a time. It reads data once, in linear time, and keeps none of
+// it.
+//
+// The error is [ErrNotTrace] or [ErrTraceVersion], without a snapshot, or says
+// which byte of the trace is wrong. In that case the snapshot holds what could
+// be read: everything, when only the bytes after the last complete generation
+// are wrong; nil, when there is nothing. What was read next to an error is not
+// used as a boundary between epochs of births.
+//
+// The runtime's own goroutines are left out. One that is on a CPU, or ready for
+// one, has no stack at the end of a generation, and is known by a label (the
+// garbage collector's workers), by any stack that it had earlier in the
+// generation, or by its ID, from an earlier trace. One that none of these tells
+// is counted as the program's.
+func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, error) {
+	generation, outside, err := d.read(data)
+	if err != nil {
+		return nil, err
+	}
+	defer d.release()
+	inside := d.readGeneration(data, generation)
+	s := d.snapshot(at, generation.complete && inside == nil)
+	s.Bytes = int64(len(data))
+	err = cmp.Or(inside, outside)
+	if err != nil && s.Total+s.Missing == 0 {
+		s = nil
+	}
+	return s, err
+}
+
+// read finds the generation to read. outside is what is wrong with the trace
+// elsewhere; with err there is nothing to read.
+func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
+	version, err := traceVersion(data)
+	if err != nil {
+		return span{}, nil, err
+	}
+	generation, outside = lastGeneration(data, version)
+	return generation, outside, nil
+}
+
+// readGeneration reads the events, then of the tables, which come last, what
+// the events referred to.
+func (d *TraceDecoder) readGeneration(data []byte, generation span) error {
+	d.movements.reset()
+	d.reset()
+	err := generation.batches(data, isEvents, d.movements.read)
+	d.tables.reset(data)
+	d.want()
+	return cmp.Or(err, d.tables.read(generation))
+}
+
+// A place is where a goroutine was and what it did there.
+type place struct {
+	stack  uint32
+	reason uint32 // the string ID of why it blocked, or reasonSyscall; 0 when the stack is whole
+	status traceStatus
+	main   bool // the main goroutine, whose stack lacks the frame by which it is known
+}
+
+// A crowd is the goroutines at one place.
+type crowd struct {
+	place
+	count  int
+	ids    []uint64
+	births []goroutine.Cohort
+}
+
+const (
+	// maxCrowds bounds the places that are told apart. What comes after is
+	// counted by status.
+	maxCrowds = 1 << 16
+	// keepCrowds is how many are kept room for from one trace to the next.
+	keepCrowds = 1 << 12
+	// otherStack stands for the stacks that are not told apart.
+	otherStack = math.MaxUint32
+)
+
+func (d *TraceDecoder) reset() {
+	if d.index == nil || len(d.crowds) > keepCrowds {
+		d.crowds, d.index = nil, make(map[place]int32)
+	}
+	d.crowds = d.crowds[:0]
+	clear(d.index)
+	d.recent = -1
+}
+
+// release forgets the trace.
+func (d *TraceDecoder) release() { d.tables.reset(nil) }
+
+// add counts a goroutine.
+func (d *TraceDecoder) add(id uint64, p place) {
+	c := d.crowd(p)
+	c.count++
+	if n := len(c.ids); n < goroutine.MaxIDs || id < c.ids[n-1] {
+		c.ids = addID(c.ids, id)
+	}
+	c.births = addCohort(c.births, goroutine.Cohort{Epoch: d.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
+}
+
+// crowd returns the crowd at a place. Neighbours in a trace are often at the
+// same one.
+func (d *TraceDecoder) crowd(p place) *crowd {
+	if d.recent >= 0 && d.crowds[d.recent].place == p {
+		return &d.crowds[d.recent]
+	}
+	i, ok := d.index[p]
+	if !ok && len(d.crowds) >= maxCrowds {
+		p = place{stack: otherStack, status: p.status}
+		i, ok = d.index[p]
+	}
+	if !ok {
+		i = int32(len(d.crowds))
+		d.crowds = append(d.crowds, d.spare())
+		d.crowds[i].place = p
+		d.index[p] = i
+	}
+	d.recent = i
+	return &d.crowds[i]
+}
+
+// spare returns an empty crowd with the buffers of one that was in use.
+func (d *TraceDecoder) spare() crowd {
+	if len(d.crowds) == cap(d.crowds) {
+		return crowd{}
+	}
+	c := d.crowds[:len(d.crowds)+1][len(d.crowds)]
+	return crowd{ids: c.ids[:0], births: c.births[:0]}
+}
+
+// want asks the tables for what the snapshot will need.
+func (d *TraceDecoder) want() {
+	for i := range d.crowds {
+		d.tables.wantStack(d.crowds[i].stack)
+	}
+	for i := range d.movements.movers {
+		g := &d.movements.movers[i]
+		if g.status == statusGone {
+			continue
+		}
+		p := g.place()
+		d.tables.wantString(p.reason)
+		d.tables.wantStack(cmp.Or(p.stack, g.seen))
+	}
+}
+
+// snapshot makes a snapshot of what was read. sound says whether its highest
+// ID can be trusted to divide the goroutines born before from those after.
+func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
+	d.stacks.next()
+	d.kinds.next()
+	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceTrace, Missing: max(d.movements.missing, 0)}
+	d.addMovers()
+	d.learn()
+	d.group(s)
+	if sound {
+		s.Epochs = d.births.close(d.movements.lastID, at)
+	} else {
+		s.Epochs = d.births.peek(d.movements.lastID, at)
+	}
+	finish(s)
+	return s
+}
+
+// addMovers counts the goroutines that had events.
+func (d *TraceDecoder) addMovers() {
+	for i := range d.movements.movers {
+		g := &d.movements.movers[i]
+		if g.status == statusGone || g.status == statusUnknown {
+			continue
+		}
+		p := g.place()
+		if p.stack == 0 && d.leavesOut(d.kindOf(g)) {
+			continue
+		}
+		d.add(g.id, p)
+	}
+}
+
+// learn looks at the whole stacks, before those that need them are completed.
+func (d *TraceDecoder) learn() {
+	for i := range d.crowds {
+		if c := &d.crowds[i]; c.reason == 0 {
+			frames, _ := d.tables.frames(c.stack)
+			d.skipped.learn(frames, c.status)
+		}
+	}
+}
+
+// group makes the groups of a snapshot. Only the largest crowds get a stack of
+// their own, twice as many as there will be groups: most of the others would
+// be summed up in the end.
+func (d *TraceDecoder) group(s *goroutine.Snapshot) {
+	if len(d.crowds) > 2*MaxGroups {
+		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
+	}
+	type key struct {
+		stack *goroutine.Stack
+		state goroutine.State
+	}
+	index := make(map[key]int, min(len(d.crowds), 2*MaxGroups))
+	for n := range d.crowds {
+		c := &d.crowds[n]
+		frames, state, kind := d.describe(c)
+		d.kinds.remember(kind, c.ids)
+		if d.leavesOut(kind) {
+			continue
+		}
+		stack := other
+		if n < 2*MaxGroups && c.stack != otherStack {
+			stack = d.stacks.Intern(frames)
+		}
+		i, ok := index[key{stack, state}]
+		if !ok {
+			i = len(s.Groups)
+			index[key{stack, state}] = i
+			s.Groups = append(s.Groups, goroutine.Group{Stack: stack, State: state})
+		}
+		addTo(&s.Groups[i], c.count, c.ids, c.births)
+	}
+}
+
+// describe returns the whole stack of a crowd, which is valid until the next
+// call, its state, and whose goroutines they are.
+func (d *TraceDecoder) describe(c *crowd) ([]goroutine.Frame, goroutine.State, kind) {
+	frames, ok := d.tables.frames(c.stack)
+	if ok && len(frames) == 0 && c.status == statusWaiting {
+		// The stack was taken and is empty: nothing has run there. Only
+		// coroutines are born waiting, and they begin with this function.
+		frames = named("runtime.corostart")
+	}
+	kind := kindOf(frames)
+	if c.main {
+		kind = kindUser
+	}
+	reason := ""
+	if c.reason != reasonSyscall {
+		reason = d.tables.strings[c.reason]
+	}
+	if len(frames) > 0 {
+		frames = d.tables.prepend(d.skipped.above(frames[0], reason, c.reason == reasonSyscall), frames)
+	}
+	return frames, traceState(c.status, frames, reason), kind
+}
+
+// traceState returns what a goroutine is doing.
+func traceState(status traceStatus, frames []goroutine.Frame, reason string) goroutine.State {
+	switch status {
+	case statusRunnable:
+		return goroutine.Runnable
+	case statusRunning:
+		return goroutine.Running
+	case statusSyscall:
+		return goroutine.Syscall
+	case statusSwitched:
+		return goroutine.Coroutine
+	}
+	if s := parkedState(frames); s != goroutine.Waiting {
+		return s
+	}
+	if s, ok := reasonStates[reason]; ok {
+		return s
+	}
+	if !parked(frames) && stateOf(frames) == goroutine.Runnable {
+		return goroutine.Runnable // preempted, and held for a moment
+	}
+	return goroutine.Waiting
+}
+
+// A kind tells whose a goroutine is.
+type kind uint8
+
+const (
+	kindUser   kind = iota
+	kindSystem      // the runtime's
+	kindReader      // the one that carries the trace to its writer
+)
+
+// The entry functions of the reader, since Go 1.25 and before.
+const (
+	readerFunction    = "runtime/trace.(*traceMultiplexer).startLocked.func1"
+	readerFunction123 = "runtime/trace.Start.func1"
+)
+
+// maxSystemDepth is more frames than a goroutine of the runtime ever has. The
+// outermost frame of a deeper stack may be one that the tracer cut off at.
+const maxSystemDepth = 32
+
+// kindOf tells whose a goroutine is from the entry function of its stack. The
+// tracer cuts a frame off there, runtime.goexit in general. So a callback from
+// C ends in the runtime; and where an async preemption hit an entry function
+// without a frame of its own, the preemption is all that is left.
+func kindOf(frames []goroutine.Frame) kind {
+	n := len(frames)
+	if n == 0 {
+		return kindUser
+	}
+	switch entry := frames[n-1].Function; {
+	case entry == readerFunction, entry == readerFunction123:
+		return kindReader
+	case n > maxSystemDepth, strings.HasPrefix(entry, "runtime.asyncPreempt"), strings.HasPrefix(entry, "runtime.cgocallback"):
+		return kindUser
+	case system(frames):
+		return kindSystem
+	}
+	return kindUser
+}
+
+func (d *TraceDecoder) leavesOut(k kind) bool {
+	return k == kindSystem || k == kindReader && d.ExcludeReader
+}
+
+// kindOf tells whose a goroutine is that has no stack at the end.
+func (d *TraceDecoder) kindOf(g *mover) kind {
+	k := d.kinds.of(g.id)
+	if g.worker {
+		k = kindSystem
+	} else if frames, _ := d.tables.frames(g.seen); len(frames) > 0 && g.id != mainID {
+		k = kindOf(frames)
+	}
+	d.kinds.remember(k, []uint64{g.id})
+	return k
+}
+
+// kinds remembers the IDs of goroutines that are not the program's, for the
+// time when they have no stack. IDs are never used again. It forgets one that
+// two traces in a row did not have.
+type kinds struct{ current, past map[uint64]kind }
+
+// maxKinds bounds the IDs. The runtime has a handful of goroutines and one for
+// each P.
+const maxKinds = 4096
+
+func (k *kinds) next() {
+	k.past, k.current = k.current, k.past
+	if k.current == nil {
+		k.current = make(map[uint64]kind)
+	}
+	clear(k.current)
+}
+
+func (k *kinds) of(id uint64) kind {
+	if kind, ok := k.current[id]; ok {
+		return kind
+	}
+	return k.past[id]
+}
+
+func (k *kinds) remember(kind kind, ids []uint64) {
+	if kind == kindUser {
+		return
+	}
+	for _, id := range ids {
+		if len(k.current) < maxKinds {
+			k.current[id] = kind
+		}
+	}
+}
+
+// traceTables are the stacks and the strings of a generation, as far as they
+// were asked for.
+type traceTables struct {
+	data    []byte
+	stacks  map[uint32]int    // where in data the frames begin; 0 until found
+	strings map[uint32]string // "" until found
+	buf     []goroutine.Frame
+}
+
+const (
+	// maxStrings bounds the names. A program with more functions than this
+	// has some without a name.
+	maxStrings = 1 << 20
+	// keepTables is how many entries are kept room for.
+	keepTables = 1 << 14
+)
+
+func (t *traceTables) reset(data []byte) {
+	t.data = data
+	if t.stacks == nil || len(t.stacks) > keepTables || len(t.strings) > keepTables {
+		t.stacks, t.strings = make(map[uint32]int), make(map[uint32]string)
+	}
+	clear(t.stacks)
+	clear(t.strings)
+	clear(t.buf)
+	t.buf = t.buf[:0]
+}
+
+func (t *traceTables) wantStack(id uint32) {
+	if id != 0 && id != otherStack {
+		t.stacks[id] = 0
+	}
+}
+
+func (t *traceTables) wantString(id uint32) {
+	if id != 0 && id != reasonSyscall && len(t.strings) < maxStrings {
+		t.strings[id] = ""
+	}
+}
+
+// read finds the stacks that were asked for, then the strings that these
+// consist of.
+func (t *traceTables) read(generation span) error {
+	err := generation.batches(t.data, is(evStacks), t.readStacks)
+	return cmp.Or(err, generation.batches(t.data, is(evStrings), t.readStrings))
+}
+
+func is(kind byte) func(byte) bool { return func(k byte) bool { return k == kind } }
+
+// isEvents reports whether a batch holds events: whether it is of none of the
+// other kinds.
+func isEvents(kind byte) bool {
+	switch kind {
+	case 0, evStacks, evStrings, evCPUSamples, evFrequency, evSync, evEndOfGeneration:
+		return false
+	}
+	return true
+}
+
+func (t *traceTables) readStacks(b batch) error {
+	c := cursor{data: b.data, pos: 1}
+	for c.more() {
+		at := b.body + c.pos
+		if entry := c.byte(); entry != evStack {
+			return atByte(at, fmt.Errorf("expected a stack, found entry %d", entry))
+		}
+		id := id32(c.uvarint())
+		frames := b.body + c.pos
+		n := c.uvarint()
+		if n > maxDepth {
+			return atByte(at, fmt.Errorf("a stack of %d frames, allowed are %d", n, maxDepth))
+		}
+		found, wanted := t.stacks[id]
+		wanted = wanted && found == 0
+		for range n {
+			c.uvarint() // PC
+			function, file := id32(c.uvarint()), id32(c.uvarint())
+			c.uvarint() // line
+			if wanted {
+				t.wantString(function)
+				t.wantString(file)
+			}
+		}
+		if c.bad {
+			return atByte(at, io.ErrUnexpectedEOF)
+		}
+		if wanted {
+			t.stacks[id] = frames
+		}
+	}
+	return nil
+}
+
+func (t *traceTables) readStrings(b batch) error {
+	c := cursor{data: b.data, pos: 1}
+	for c.more() {
+		at := b.body + c.pos
+		if entry := c.byte(); entry != evString {
+			return atByte(at, fmt.Errorf("expected a string, found entry %d", entry))
+		}
+		id, n := id32(c.uvarint()), c.uvarint()
+		if c.bad || n > uint64(len(c.data)-c.pos) {
+			return atByte(at, io.ErrUnexpectedEOF)
+		}
+		if s, wanted := t.strings[id]; wanted && s == "" {
+			t.strings[id] = string(c.data[c.pos : c.pos+int(n)])
+		}
+		c.pos += int(n)
+	}
+	return nil
+}
+
+// frames returns the frames of a stack, leaf first, and whether the trace has
+// it. They are valid until the next call. Frames without a function, of which
+// the runtime makes one for an empty stack, are left out.
+func (t *traceTables) frames(id uint32) ([]goroutine.Frame, bool) {
+	at := t.stacks[id]
+	if at == 0 {
+		return nil, false
+	}
+	t.buf = t.buf[:0]
+	c := cursor{data: t.data, pos: at}
+	for range c.uvarint() {
+		c.uvarint() // PC
+		f := goroutine.Frame{Function: t.strings[id32(c.uvarint())], File: t.strings[id32(c.uvarint())]}
+		if line := c.uvarint(); line <= math.MaxInt32 {
+			f.Line = int(line)
+		}
+		if f.Function != "" {
+			t.buf = append(t.buf, f)
+		}
+	}
+	return t.buf, true
+}
+
+// prepend returns above followed by frames, which it may overwrite.
+func (t *traceTables) prepend(above, frames []goroutine.Frame) []goroutine.Frame {
+	if len(above) == 0 {
+		return frames
+	}
+	t.buf = slices.Insert(frames, 0, above...)
+	return t.buf
+}

@@ -1,0 +1,320 @@
+package parse
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// A traceStatus is the status of a goroutine in a trace: the five of the
+// format, and what we tell apart beyond.
+type traceStatus uint8
+
+const (
+	statusUnknown traceStatus = iota
+	statusRunnable
+	statusRunning
+	statusSyscall
+	statusWaiting
+	statusSwitched // waiting, in runtime.coroswitch
+	statusGone
+)
+
+// reasonSyscall stands where the reason of a block would stand, for a stack
+// that was taken at the entrance of a system call.
+const reasonSyscall = math.MaxUint32
+
+// A mover is a goroutine that had events in the generation: one of the few.
+//
+// The events of a goroutine stand in the batches of every M that it ran on or
+// that woke it, and those are in no order. But every event that can come from
+// another M carries the goroutine's sequence number, and the others happen on
+// the M that runs it, after a start with a number. So what has the highest
+// number came last, and of several with the same number, the last in the
+// stream of their M.
+type mover struct {
+	id     uint64
+	seq    uint32 // of the event that status follows from
+	parked uint32 // the sequence number when stack was taken
+	stack  uint32 // where it was then; 0 when unknown
+	reason uint32 // why, as a string ID; 0 when stack is whole
+	seen   uint32 // any stack that it had in the generation: it tells the entry function
+	status traceStatus
+	worker bool // a worker of the garbage collector
+	c      bool // a callback from C: the ID may come back, with numbers from 0
+}
+
+// follow notes a new status of the goroutine, unless a later one is known.
+func (g *mover) follow(seq uint32, status traceStatus) {
+	if seq > g.seq || seq == g.seq && g.status != statusGone {
+		g.seq, g.status = seq, status
+	}
+}
+
+// change notes a new status of the goroutine, if there is one, from an event
+// that tells where it was and why; no stack means that it went on from there.
+// When a later status is known already, the place may still be news: what
+// wakes a goroutine does not tell where it is.
+func (g *mover) change(seq uint32, status traceStatus, stack, reason uint32) {
+	if g == nil {
+		return
+	}
+	g.follow(seq, status)
+	if seq >= g.parked {
+		g.parked, g.stack, g.reason = seq, stack, reason
+	}
+}
+
+// place returns where the goroutine was at the end of the generation. A
+// goroutine that was woken is still where it stopped, one number ago; a stack
+// from before that is of the past.
+func (g *mover) place() place {
+	p := place{status: g.status, main: g.id == mainID}
+	if g.parked == g.seq || g.status == statusRunnable && g.parked+1 == g.seq {
+		p.stack, p.reason = g.stack, g.reason
+	}
+	return p
+}
+
+// A thread is an M and the goroutine that it runs.
+type thread struct {
+	m   uint64
+	cur int32  // index into movers, or one of those below
+	seq uint32 // the goroutine's sequence number
+}
+
+const (
+	runsNothing = -1
+	runsOther   = -2 // a goroutine beyond maxMovers
+)
+
+// Bounds on what one generation may make us remember. The runtime allows
+// 10,000 Ms by default.
+const (
+	maxMovers  = 1 << 20
+	maxThreads = 1 << 16
+
+	// keepMovers is how many are kept room for from one trace to the next.
+	keepMovers = 1 << 14
+)
+
+// mainID is the ID of the main goroutine.
+const mainID = 1
+
+// movements follows the goroutines of a generation through its events.
+type movements struct {
+	movers  []mover
+	index   map[uint64]int32 // by ID
+	threads map[uint64]thread
+	missing int    // goroutines beyond maxMovers
+	lastID  uint64 // the highest ID that was seen
+
+	// still takes a goroutine that had no event but its status.
+	still func(id uint64, p place)
+}
+
+func (ms *movements) reset() {
+	if len(ms.movers) > keepMovers || ms.index == nil {
+		ms.movers, ms.index, ms.threads = nil, make(map[uint64]int32), make(map[uint64]thread)
+	}
+	ms.movers = ms.movers[:0]
+	clear(ms.index)
+	clear(ms.threads)
+	ms.missing, ms.lastID = 0, 0
+}
+
+// find returns the index of a goroutine in movers, or runsOther when there is
+// no room.
+func (ms *movements) find(id uint64) int32 {
+	ms.lastID = max(ms.lastID, id)
+	i, ok := ms.index[id]
+	if ok {
+		return i
+	}
+	if len(ms.movers) >= maxMovers {
+		return runsOther
+	}
+	i = int32(len(ms.movers))
+	ms.movers = append(ms.movers, mover{id: id})
+	ms.index[id] = i
+	return i
+}
+
+// begin is find for the one event of a generation that introduces a goroutine.
+func (ms *movements) begin(id uint64) int32 {
+	i := ms.find(id)
+	if i == runsOther {
+		ms.missing++
+	}
+	return i
+}
+
+// read follows the events of one batch.
+func (ms *movements) read(b batch) error {
+	t, known := ms.threads[b.m]
+	if !known {
+		t = thread{m: b.m, cur: runsNothing}
+	}
+	c := cursor{data: b.data}
+	var err error
+	for c.more() && err == nil {
+		at := c.pos
+		if err = ms.event(&c, &t); err != nil {
+			t.cur = runsNothing
+			err = atByte(b.body+at, err)
+		}
+	}
+	if known || t.cur != runsNothing && len(ms.threads) < maxThreads {
+		ms.threads[b.m] = t
+	}
+	return err
+}
+
+var errShort = errors.New("an event is cut off")
+
+func (ms *movements) event(c *cursor, t *thread) error {
+	event := c.byte()
+	spec := eventSpecs[event]
+	if spec.args == 0 {
+		return fmt.Errorf("unknown event %d", event)
+	}
+	var args [maxArgs]uint64
+	for i := range spec.args {
+		args[i] = c.uvarint()
+	}
+	if c.bad {
+		return errShort
+	}
+	if event == evGoStatus || event == evGoStatusStack {
+		return ms.status(t, args[1], args[2], args[3], id32(args[4]))
+	}
+	ms.move(t, event, &args, id32(args[spec.stack]))
+	return nil
+}
+
+// id32 narrows a string or stack ID. The runtime counts them from 1 in every
+// generation; one that does not fit is none of its.
+func id32(id uint64) uint32 {
+	if id > math.MaxUint32 {
+		return 0
+	}
+	return uint32(id)
+}
+
+// status is the first word about a goroutine in a generation: what it was
+// doing when the generation began or, for one that had no event, all along.
+func (ms *movements) status(t *thread, id, m, status uint64, stack uint32) error {
+	if status < uint64(statusRunnable) || status > uint64(statusWaiting) {
+		return fmt.Errorf("goroutine %d has status %d", id, status)
+	}
+	s := traceStatus(status)
+	if t.m == noThread {
+		ms.lastID = max(ms.lastID, id)
+		ms.still(id, place{stack: stack, status: s, main: id == mainID})
+		return nil
+	}
+	i := ms.begin(id)
+	if s == statusRunning || s == statusSyscall && m == t.m {
+		t.cur, t.seq = i, 0
+	}
+	if i >= 0 {
+		ms.movers[i].change(0, s, stack, 0)
+	}
+	return nil
+}
+
+// move is the state machine: what an event does to the goroutine that it names
+// and to the one that the M runs. stack is that of the latter.
+func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack uint32) {
+	var g *mover // the one that the M runs
+	if t.cur >= 0 {
+		g = &ms.movers[t.cur]
+		if eventSpecs[event].stack != 0 && stack != 0 {
+			g.seen = stack
+		}
+	}
+	switch event {
+	case evGoCreate:
+		ms.create(args[1], statusRunnable, id32(args[2]))
+	case evGoCreateBlocked:
+		ms.create(args[1], statusWaiting, id32(args[2]))
+	case evGoCreateSyscall:
+		t.cur, t.seq = ms.begin(args[1]), 0
+		if t.cur >= 0 {
+			ms.movers[t.cur] = mover{id: args[1], status: statusSyscall, c: true}
+		}
+	case evGoStart:
+		ms.start(t, args[1], uint32(args[2]))
+	case evGoUnblock:
+		ms.unblock(args[1], uint32(args[2]))
+	case evGoSwitch:
+		g.change(t.seq, statusSwitched, 0, 0)
+		ms.start(t, args[1], uint32(args[2]))
+	case evGoSwitchDestroy:
+		ms.destroy(t, g)
+		ms.start(t, args[1], uint32(args[2]))
+	case evGoDestroy, evGoDestroySyscall:
+		ms.destroy(t, g)
+	case evGoStop:
+		g.change(t.seq, statusRunnable, stack, 0)
+		t.cur = runsNothing
+	case evGoBlock:
+		g.change(t.seq, statusWaiting, stack, id32(args[1]))
+		t.cur = runsNothing
+	case evGoSyscallBegin:
+		g.change(t.seq, statusSyscall, stack, reasonSyscall)
+	case evGoSyscallEnd:
+		g.change(t.seq, statusRunning, 0, 0)
+	case evGoSyscallEndBlocked: // it returned, and waits for a P where it was
+		if g != nil {
+			g.follow(t.seq, statusRunnable)
+		}
+		t.cur = runsNothing
+	case evGoLabel: // the runtime labels the workers of its collector and nothing else
+		if g != nil {
+			g.worker = true
+		}
+	}
+}
+
+// create notes a new goroutine. Its first frame is what it will run: what is
+// known of its stack until it stops for the first time.
+func (ms *movements) create(id uint64, status traceStatus, stack uint32) {
+	i := ms.begin(id)
+	if i < 0 {
+		return
+	}
+	g := &ms.movers[i]
+	g.change(0, status, stack, 0)
+	if g.seen == 0 {
+		g.seen = stack
+	}
+}
+
+func (ms *movements) start(t *thread, id uint64, seq uint32) {
+	t.cur, t.seq = ms.find(id), seq
+	if t.cur >= 0 {
+		ms.movers[t.cur].follow(seq, statusRunning)
+	}
+}
+
+func (ms *movements) unblock(id uint64, seq uint32) {
+	i := ms.find(id)
+	if i < 0 {
+		return
+	}
+	g := &ms.movers[i]
+	if g.c && (g.status != statusWaiting || seq != g.seq+1) {
+		return // of an earlier life
+	}
+	g.follow(seq, statusRunnable)
+}
+
+func (ms *movements) destroy(t *thread, g *mover) {
+	if g != nil {
+		g.follow(t.seq, statusGone)
+	} else if t.cur == runsOther {
+		ms.missing--
+	}
+	t.cur = runsNothing
+}
