@@ -29,6 +29,11 @@ type Detector struct {
 	// in the order of the snapshot's groups, not of its goroutines. What was
 	// reported before an error counts.
 	Run func(*Pass) error
+
+	// config is what is wrong with the configuration that a constructor was
+	// given. Constructors return no error, so that a list of detectors reads
+	// like one; Validate tells.
+	config error
 }
 
 // Needs is what a detector relies on.
@@ -145,7 +150,8 @@ var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 const MaxHistory = 24 * time.Hour
 
 // Validate returns an error that names every mistake in a set of detectors:
-// nil entries, bad or repeated names, no Run function, an impossible history.
+// nil entries, bad or repeated names, no Run function, an impossible history,
+// and whatever a constructor did not accept in its configuration.
 func Validate(ds []*Detector) error {
 	var errs []error
 	seen := make(map[string]bool)
@@ -172,6 +178,9 @@ func (d *Detector) validate() error {
 	}
 	if d.Run == nil {
 		errs = append(errs, errors.New("Run is nil"))
+	}
+	if d.config != nil {
+		errs = append(errs, d.config)
 	}
 	if d.Needs.History < 0 || d.Needs.History > MaxHistory {
 		errs = append(errs, fmt.Errorf("Needs.History is %v; allowed are 0 to %v", d.Needs.History, MaxHistory))

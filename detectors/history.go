@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"math"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -8,9 +9,11 @@ import (
 
 // A History is the bounded series of snapshots that detectors look back on.
 //
-// It keeps at most MaxKept snapshots: the newest [keptWhole] at full density,
-// and older ones thinned so that they stay evenly spread over the span. Its
-// memory follows the number of distinct stacks, not of goroutines.
+// It keeps at most [MaxKept] snapshots: the newest eight at full density, and
+// older ones thinned so that the gaps between them grow in proportion to their
+// age. So a detector that looks back a minute and one that looks back a day
+// can share a history: each finds looks at the scale it asks about. Memory
+// follows the number of distinct stacks, not of goroutines.
 //
 // A History is not safe for concurrent use.
 type History struct {
@@ -96,14 +99,17 @@ func (h *History) expire(now time.Time) {
 	h.kept = append(h.kept[:0:0], h.kept[begin:]...)
 }
 
-// thin drops the snapshot that is closest to its neighbours, among those that
-// are neither the oldest nor of the newest keptWhole.
+// thin drops the snapshot whose loss leaves the smallest gap in proportion to
+// its age, among those that are neither the oldest nor of the newest keptWhole.
 func (h *History) thin() {
 	for len(h.kept) > MaxKept {
-		victim, smallest := 1, time.Duration(1<<63-1)
+		newest := h.kept[len(h.kept)-1].Time
+		victim, least := 1, math.MaxFloat64
 		for i := 1; i < len(h.kept)-keptWhole; i++ {
-			if gap := h.kept[i+1].Time.Sub(h.kept[i-1].Time); gap < smallest {
-				victim, smallest = i, gap
+			gap := h.kept[i+1].Time.Sub(h.kept[i-1].Time)
+			age := newest.Sub(h.kept[i].Time)
+			if blur := float64(gap) / float64(age); blur < least {
+				victim, least = i, blur
 			}
 		}
 		h.kept = append(h.kept[:victim], h.kept[victim+1:]...)

@@ -1,0 +1,244 @@
+package detectors_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/detectors/detectortest"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+var (
+	atDebit   = place(goroutine.MutexLock, "main.(*Bank).debit:20")
+	atCredit  = place(goroutine.MutexLock, "main.(*Bank).credit:40")
+	atCounter = place(goroutine.MutexLock, "main.(*Counter).inc:5")
+)
+
+func newDeadlock() *detectors.Detector { return detectors.NewDeadlock(detectors.DeadlockConfig{}) }
+
+func lastFindings(steps []detectortest.Step) []detectors.Finding {
+	return steps[len(steps)-1].Findings
+}
+
+// firstFound returns how long after the first look something was found.
+func firstFound(t *testing.T, steps []detectortest.Step) time.Duration {
+	t.Helper()
+	for _, s := range steps {
+		if len(s.Findings) > 0 {
+			return s.Snapshot.Time.Sub(steps[0].Snapshot.Time)
+		}
+	}
+	t.Fatal("nothing found")
+	return 0
+}
+
+func TestDeadlockOfTwo(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	first := p.Go(atDebit, 1)
+	p.Go(atCredit, 1)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, tick, nil)...)
+
+	assert.Equal(t, 5*time.Minute, firstFound(t, steps), "a queue of one needs 21 looks")
+	detectortest.Compare(t, lastFindings(steps),
+		detectortest.Want{Function: "main.(*Bank).debit", Count: 1, Confidence: detectors.High, Contains: "Another one: 1 goroutine at main.(*Bank).credit (main.go:40)."},
+		detectortest.Want{Function: "main.(*Bank).credit", Count: 1, Confidence: detectors.High, Contains: "2 lock queues are stuck."})
+	f := lastFindings(steps)[0]
+	assert.Equal(t, first, f.IDs)
+	assert.Equal(t, "1 goroutine at main.(*Bank).debit (main.go:20) is waiting for a lock (sync.Mutex.Lock) that nobody has got for 10 min.", f.Message)
+	assert.Equal(t, 39*tick, f.Age)
+}
+
+func TestDeadlockWithPileUp(t *testing.T) {
+	p := detectortest.NewProcess(4)
+	conns := p.Go(atKeepAlive, 60)
+	stuck := p.Go(atDebit, 1)
+	p.Go(atCredit, 1)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 20, tick, func(i int) {
+		p.Go(atDebit, 5)                     // new ones
+		p.Move(atDebit, conns[3*i:3*i+3]...) // and old ones
+	})...)
+
+	assert.Equal(t, 75*time.Second, firstFound(t, steps), "the more wait, the fewer looks it takes")
+	found := lastFindings(steps)
+	require.NotEmpty(t, found)
+	assert.Equal(t, 1+20*8, found[0].Count)
+	assert.InDelta(t, 8*4, found[0].GrowthPerMinute, 0.1)
+	assert.Contains(t, found[0].IDs, stuck[0])
+	assert.Contains(t, found[0].Evidence, "152 goroutines joined the 9 that waited at first.")
+}
+
+// TestDeadlockLeavesBusyLocksAlone has locks that are in use at every moment.
+func TestDeadlockLeavesBusyLocksAlone(t *testing.T) {
+	for name, workers := range map[string]int{"two": 2, "three": 3, "five": 5, "two hundred": 200} {
+		t.Run(name+" workers on one lock", func(t *testing.T) {
+			t.Parallel()
+			s := newService(2, uint64(workers))
+			all := s.Go(atCounter, workers)
+			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*12, tick, func(int) {
+				s.Move(atCounter, all...)
+				s.Move(atJob, all[s.rand.IntN(workers)]) // who holds it
+			})...) {
+				require.Empty(t, step.Findings)
+			}
+		})
+	}
+	for name, do := range map[string]func(*service){
+		"requests that wait shortly": func(s *service) {
+			for range 50 {
+				s.GoFor(atCounter, time.Duration(s.rand.Float64()*float64(20*time.Second)))
+			}
+		},
+		"a queue that grows and is served": func(s *service) {
+			for range 20 + s.tick {
+				s.GoFor(atCounter, 40*time.Second)
+			}
+		},
+		"a slow spell": func(s *service) {
+			if s.tick%8 == 0 {
+				for range 200 {
+					s.GoFor(atCounter, 55*time.Second)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(4, 3)
+			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*2, tick, func(i int) {
+				s.tick = i
+				do(s)
+			})...) {
+				require.Empty(t, step.Findings)
+			}
+		})
+	}
+}
+
+// TestDeadlockNoticesOneWhoLeaves has a stuck queue of a hundred from which one
+// leaves, with others coming in the same moment: only the IDs tell.
+func TestDeadlockNoticesOneWhoLeaves(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	all := p.Go(atDebit, 100)
+	idle := p.Go(atKeepAlive, 100)
+	d := newDeadlock()
+	r := detectortest.NewReplay(t, d)
+	var found []bool
+	for i, s := range detectortest.Series(p, 12, tick, func(i int) {
+		if i == 6 {
+			p.Move(atJob, all[4])
+			p.Move(atDebit, idle[:50]...)
+		}
+	}) {
+		found = append(found, len(r.Look(s).Findings) > 0)
+		_ = i
+	}
+	assert.Equal(t, []bool{false, false, false, false, true, true, false, false, false, false, true, true}, found)
+}
+
+func TestDeadlockOfReadersAndWriters(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(place(goroutine.RWMutexLock, "main.write:1"), 1)
+	p.Go(place(goroutine.RWMutexRLock, "main.read:2"), 150)
+	p.Go(place(goroutine.WaitGroupWait, "main.wait:3"), 150)
+	p.Go(place(goroutine.CondWait, "main.cond:4"), 150)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 6, tick, nil)...)
+	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Function: "main.read", State: goroutine.RWMutexRLock, Count: 150})
+}
+
+func TestDeadlockByLock(t *testing.T) {
+	locked := func(lock uint64) detectortest.Place {
+		at := atDebit
+		at.Lock = lock
+		at.CreatedBy = goroutine.Frame{Function: "main.main", Line: 3}
+		return at
+	}
+	p := detectortest.NewProcess(1)
+	p.Source = goroutine.SourceText
+	p.Go(locked(0xc000123450), 3)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 10, tick, func(int) {
+		for range 20 {
+			p.GoFor(locked(0xc000999990), 20*time.Second) // another account's lock, in use
+		}
+	})...)
+
+	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Subject: "0xc000123450", Count: 3, Contains: "By the runtime's clock the longest wait is 2 min."})
+	assert.Equal(t, "main.main", lastFindings(steps)[0].CreatedBy.Function)
+	assert.Equal(t, 3*tick, firstFound(t, steps), "the runtime measures a wait from before the first look")
+}
+
+// TestDeadlockInOneDump has a single dump as text, in which the runtime tells
+// how long goroutines have waited.
+func TestDeadlockInOneDump(t *testing.T) {
+	for wait, want := range map[time.Duration]int{0: 0, 30 * time.Second: 0, time.Minute: 1, time.Hour: 1} {
+		p := detectortest.NewProcess(1)
+		p.Source = goroutine.SourceText
+		p.Go(atDebit, 2)
+		p.Advance(wait)
+		steps := detectortest.Run(t, newDeadlock(), p.Look())
+		assert.Len(t, steps[0].Findings, want, "a wait of %v", wait)
+	}
+}
+
+// TestDeadlockClearedByText has one goroutine that waits for a lock at every
+// look, and got it in between each time: only the runtime's clock tells.
+func TestDeadlockClearedByText(t *testing.T) {
+	for name, tc := range map[string]struct{ text, gc, want bool }{
+		"no dump":                          {false, true, true},
+		"a dump":                           {true, true, false},
+		"a dump without waits (GC is off)": {true, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := detectortest.NewProcess(1)
+			waiter := p.Go(atDebit, 1)
+			if tc.gc {
+				p.Go(atIdle, 1)
+			}
+			steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, tick, func(i int) {
+				p.Move(atDebit, waiter...) // again
+				p.Source = goroutine.SourceTrace
+				if tc.text && i == 38 {
+					p.Source = goroutine.SourceText
+				}
+			})...)
+			assert.Equal(t, tc.want, len(lastFindings(steps)) > 0)
+		})
+	}
+}
+
+func TestDeadlockScales(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(atDebit, 1)
+	p.Go(atCredit, 1)
+	d := detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: 5 * time.Second})
+	steps := detectortest.Run(t, d, detectortest.Series(p, 30, time.Second, func(int) { p.Go(atDebit, 1) })...)
+	assert.Equal(t, 8*time.Second, firstFound(t, steps))
+	assert.Len(t, lastFindings(steps), 2)
+}
+
+// TestDeadlockWithRareLooks has looks so far apart that the history holds
+// hardly more than the newest that it never thins out.
+func TestDeadlockWithRareLooks(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(atDebit, 20)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 10, 9*time.Minute, nil)...)
+	assert.Len(t, lastFindings(steps), 1)
+}
+
+func TestDeadlockConfigIsChecked(t *testing.T) {
+	for name, c := range map[string]detectors.DeadlockConfig{
+		"DeadlockConfig.MinWait is -1s":   {MinWait: -time.Second},
+		"DeadlockConfig.MinWait is 25h0m": {MinWait: 25 * time.Hour},
+		"DeadlockConfig.MinLooks is 1":    {MinLooks: 1},
+		"DeadlockConfig.MinLooks is 9":    {MinLooks: 9},
+		"DeadlockConfig.MaxChance is -1":  {MaxChance: -1},
+		"DeadlockConfig.MaxChance is 2":   {MaxChance: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{detectors.NewDeadlock(c)}), name)
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package detectors_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+func TestDefault(t *testing.T) {
+	all := detectors.Default()
+	assert.NoError(t, detectors.Validate(all))
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Name)
+		assert.NotEmpty(t, d.Doc)
+	}
+	assert.Equal(t, []string{"leak", "deadlock", "blocked_forever"}, names)
+	assert.NotSame(t, all[0], detectors.Default()[0], "users may change theirs before use")
+}
+
+func TestValidateNamesEveryMistake(t *testing.T) {
+	run := func(*detectors.Pass) error { return nil }
+	err := detectors.Validate([]*detectors.Detector{
+		nil,
+		{Name: "Bad", Run: run},
+		{Name: "no_run"},
+		{Name: "far", Run: run, Needs: detectors.Needs{History: 25 * time.Hour}},
+		{Name: "far", Run: run, Needs: detectors.Needs{History: -1}},
+		detectors.NewDeadlock(detectors.DeadlockConfig{MinLooks: 1}),
+	})
+	for _, want := range []string{
+		"detector 0 is nil", `detector 1 ("Bad"): the name must be`, `detector 2 ("no_run"): Run is nil`,
+		`detector 3 ("far"): Needs.History is 25h0m0s`, `detector 4 ("far"): Needs.History is -1ns`,
+		`detector 4 ("far"): the name is taken`, `detector 5 ("deadlock"): DeadlockConfig.MinLooks is 1; allowed are 2 to 8`,
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NoError(t, detectors.Validate(nil))
+}
+
+func TestConfidences(t *testing.T) {
+	var names []string
+	for _, c := range detectors.Confidences() {
+		names = append(names, c.String())
+	}
+	assert.Equal(t, []string{"info", "medium", "suspected", "confirmed", "high", "certain"}, names)
+	assert.Equal(t, "confidence(0)", detectors.Confidence(0).String())
+	assert.Equal(t, "confidence(7)", detectors.Confidence(7).String())
+}
+
+func TestIdentity(t *testing.T) {
+	f := detectors.Finding{Detector: "leak", State: goroutine.Select, Subject: "x"}
+	assert.Equal(t, detectors.Identity{Detector: "leak", State: goroutine.Select, Subject: "x"}, f.Identity())
+	f.Stack = goroutine.NewStack([]goroutine.Frame{{Function: "main.f", Line: 1}})
+	other := f
+	other.Stack = goroutine.NewStack([]goroutine.Frame{{Function: "main.f", Line: 2}})
+	assert.Equal(t, f.Identity(), other.Identity(), "lines are no part of it")
+}

@@ -1,0 +1,268 @@
+package detectortest
+
+import (
+	"cmp"
+	"container/heap"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A Place is what a goroutine does and where, as a source would see it.
+type Place struct {
+	Stack *goroutine.Stack
+	State goroutine.State
+
+	// What only a text source tells.
+	Lock      uint64
+	CreatedBy goroutine.Frame
+}
+
+// At returns the place of a stack and a state. Each frame, leaf first, is
+// written as a function name with or without a line, as in "main.handle:42";
+// the file is named after the package: "main/main.go".
+func At(state goroutine.State, frames ...string) Place {
+	fs := make([]goroutine.Frame, len(frames))
+	for i, f := range frames {
+		fs[i] = frame(f)
+	}
+	return Place{Stack: goroutine.NewStack(fs), State: state}
+}
+
+func frame(text string) goroutine.Frame {
+	f := goroutine.Frame{Function: text}
+	if i := strings.LastIndexByte(text, ':'); i >= 0 {
+		if line, err := strconv.Atoi(text[i+1:]); err == nil {
+			f.Function, f.Line = text[:i], line
+		}
+	}
+	pkg := f.Package()
+	f.File = pkg + "/" + path.Base(pkg) + ".go"
+	return f
+}
+
+// A Process is a simulated Go process: goroutines that are born, stand at a
+// place, move and exit, in a time that only [Process.Advance] moves. Its
+// snapshots carry IDs, births and epochs just as those of a real process.
+//
+// A Process is not safe for concurrent use.
+type Process struct {
+	// Source is the source of its snapshots, [goroutine.SourceTrace] unless
+	// set. The profile sources yield no IDs, and only the text source locks
+	// and go statements.
+	Source goroutine.Source
+
+	now    time.Time
+	rand   *rand.Rand
+	next   uint64        // the next batch of IDs begins here
+	procs  []batch       // IDs that were handed out, by P
+	live   map[uint64]*g // by ID
+	exits  exits         // by time
+	epochs []goroutine.Epoch
+}
+
+type g struct {
+	place Place
+	since time.Time // when it came to its place
+}
+
+// A batch is the IDs that a P has left of those it was given.
+type batch struct{ next, end uint64 }
+
+// batchSize is how many IDs the runtime gives to a P at a time
+// (_GoidCacheBatch in runtime/proc.go).
+const batchSize = 16
+
+// Start is when the time of every [Process] begins.
+var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// NewProcess returns a process without goroutines, on so many Ps, at [Start].
+// With one P, IDs rise in the order of birth; with more, each P uses up
+// batches of 16 of its own, and a goroutine may have a lower ID than an older
+// one. Which P starts a goroutine is random, and the same in every run.
+func NewProcess(procs int) *Process {
+	return &Process{
+		Source: goroutine.SourceTrace,
+		now:    Start,
+		rand:   rand.New(rand.NewPCG(1, 2)),
+		next:   1,
+		procs:  make([]batch, max(1, procs)),
+		live:   make(map[uint64]*g),
+	}
+}
+
+// Now returns the time of the process.
+func (p *Process) Now() time.Time { return p.now }
+
+// Go starts n goroutines at a place and returns their IDs.
+func (p *Process) Go(at Place, n int) []uint64 {
+	ids := make([]uint64, n)
+	for i := range ids {
+		ids[i] = p.newID()
+		p.live[ids[i]] = &g{at, p.now}
+	}
+	return ids
+}
+
+// GoFor starts a goroutine that exits after a time.
+func (p *Process) GoFor(at Place, life time.Duration) uint64 {
+	id := p.Go(at, 1)[0]
+	heap.Push(&p.exits, exit{p.now.Add(life), id})
+	return id
+}
+
+func (p *Process) newID() uint64 {
+	b := &p.procs[p.rand.IntN(len(p.procs))]
+	if b.next == b.end {
+		*b = batch{p.next, p.next + batchSize}
+		p.next = b.end
+	}
+	b.next++
+	return b.next - 1
+}
+
+// Move brings goroutines to another place. Those that have exited stay so.
+func (p *Process) Move(to Place, ids ...uint64) {
+	for _, id := range ids {
+		if g := p.live[id]; g != nil {
+			g.place, g.since = to, p.now
+		}
+	}
+}
+
+// Exit ends goroutines.
+func (p *Process) Exit(ids ...uint64) {
+	for _, id := range ids {
+		delete(p.live, id)
+	}
+}
+
+// Advance lets time pass. Goroutines of [Process.GoFor] whose time is up exit.
+func (p *Process) Advance(d time.Duration) {
+	p.now = p.now.Add(d)
+	for len(p.exits) > 0 && !p.exits[0].at.After(p.now) {
+		p.Exit(heap.Pop(&p.exits).(exit).id)
+	}
+}
+
+// Len returns how many goroutines are alive.
+func (p *Process) Len() int { return len(p.live) }
+
+// Look takes a snapshot.
+func (p *Process) Look() *goroutine.Snapshot {
+	s := &goroutine.Snapshot{Time: p.now, Source: p.Source, Duration: time.Millisecond, Total: len(p.live)}
+	ids := make([]uint64, 0, len(p.live))
+	for id := range p.live {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	if p.tellsIDs() && len(ids) > 0 {
+		s.Epochs = p.closeEpoch(ids[len(ids)-1])
+	}
+	index := make(map[groupKey]int)
+	for _, id := range ids {
+		p.add(s, index, id)
+	}
+	s.Sort()
+	return s
+}
+
+func (p *Process) tellsIDs() bool {
+	return p.Source == goroutine.SourceTrace || p.Source == goroutine.SourceText
+}
+
+// groupKey is what makes a group of its own: unlike the key of a place it
+// tells apart stacks that differ in any line.
+type groupKey struct {
+	stack     *goroutine.Stack
+	state     goroutine.State
+	lock      uint64
+	createdBy goroutine.Frame
+}
+
+func (p *Process) add(s *goroutine.Snapshot, index map[groupKey]int, id uint64) {
+	live := p.live[id]
+	key := groupKey{stack: live.place.Stack, state: live.place.State}
+	if p.Source == goroutine.SourceText {
+		key.lock, key.createdBy = live.place.Lock, live.place.CreatedBy
+	}
+	i, ok := index[key]
+	if !ok {
+		i = len(s.Groups)
+		index[key] = i
+		s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: key.state, Lock: key.lock, CreatedBy: key.createdBy})
+	}
+	group := &s.Groups[i]
+	group.Count++
+	if s.HasIDs() {
+		count(group, s.Epochs, id)
+	}
+	if p.Source == goroutine.SourceText {
+		group.Wait = max(group.Wait, p.now.Sub(live.since).Truncate(time.Minute))
+	}
+}
+
+// count adds an ID, which must not be lower than those before.
+func count(group *goroutine.Group, epochs []goroutine.Epoch, id uint64) {
+	k, _ := slices.BinarySearchFunc(epochs, id, func(e goroutine.Epoch, id uint64) int { return cmp.Compare(e.LastID, id) })
+	if n := len(group.Births); n == 0 || group.Births[n-1].Epoch != k {
+		group.Births = append(group.Births, goroutine.Cohort{Epoch: k})
+	}
+	cohort := &group.Births[len(group.Births)-1]
+	cohort.Count++
+	cohort.Digest += goroutine.DigestID(id)
+	if len(group.IDs) < goroutine.MaxIDs {
+		group.IDs = append(group.IDs, id)
+	}
+}
+
+// closeEpoch ends an epoch at the highest ID seen, and returns the epochs for
+// the snapshot that sees it. Then it makes room for the next: the boundary goes
+// whose loss leaves the shortest epoch in proportion to its age.
+func (p *Process) closeEpoch(last uint64) []goroutine.Epoch {
+	if n := len(p.epochs); n == 0 || last > p.epochs[n-1].LastID {
+		p.epochs = append(p.epochs, goroutine.Epoch{LastID: last, End: p.now})
+	}
+	epochs := slices.Clone(p.epochs)
+	for len(p.epochs) >= goroutine.MaxEpochs {
+		least := p.leastEpoch()
+		p.epochs = slices.Delete(p.epochs, least, least+1)
+	}
+	return epochs
+}
+
+func (p *Process) leastEpoch() int {
+	victim, least := 1, 0.0
+	for i := 1; i < len(p.epochs)-1; i++ {
+		width := p.epochs[i+1].End.Sub(p.epochs[i-1].End)
+		age := p.now.Sub(p.epochs[i].End) + time.Nanosecond
+		if blur := float64(width) / float64(age); i == 1 || blur < least {
+			victim, least = i, blur
+		}
+	}
+	return victim
+}
+
+// exits is a heap, earliest first.
+type exits []exit
+
+type exit struct {
+	at time.Time
+	id uint64
+}
+
+func (e exits) Len() int           { return len(e) }
+func (e exits) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e exits) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *exits) Push(x any)        { *e = append(*e, x.(exit)) }
+func (e *exits) Pop() any {
+	old := *e
+	last := old[len(old)-1]
+	*e = old[:len(old)-1]
+	return last
+}

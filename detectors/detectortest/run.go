@@ -1,0 +1,174 @@
+package detectortest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A Step is what a detector found in one look.
+type Step struct {
+	Snapshot *goroutine.Snapshot
+	Findings []detectors.Finding
+	Ran      bool // false where the detector's needs were not met
+}
+
+// Run replays a series of snapshots, oldest first, and returns a step for each
+// of them. Known-good stacks are those of [detectors.IsKnownGood].
+//
+// It fails the test when the detector or its configuration is invalid, when
+// Run returns an error or breaks the contract of a finding, and when a second
+// run over the same pass gives other findings, which a detector that keeps
+// state does.
+func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []Step {
+	t.Helper()
+	r := NewReplay(t, d)
+	steps := make([]Step, len(series))
+	for i, s := range series {
+		steps[i] = r.Look(s)
+	}
+	return steps
+}
+
+// A Replay is [Run] one snapshot at a time: for tests that let findings decide
+// what happens next, or that are too long to be kept.
+type Replay struct {
+	t        testing.TB
+	detector *detectors.Detector
+	history  *detectors.History
+}
+
+// NewReplay returns a replay without a snapshot.
+func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
+	t.Helper()
+	all := []*detectors.Detector{d}
+	if err := detectors.Validate(all); err != nil {
+		t.Fatalf("the detector is not valid: %v", err)
+	}
+	return &Replay{t: t, detector: d, history: detectors.NewHistory(all)}
+}
+
+// Look adds a snapshot and runs the detector on it.
+func (r *Replay) Look(s *goroutine.Snapshot) Step {
+	r.t.Helper()
+	if !r.history.Add(s) {
+		r.t.Fatalf("snapshot of %v: not younger than the one before", s.Time)
+	}
+	pass, ok := r.history.Pass(r.detector.Needs)
+	if !ok {
+		return Step{Snapshot: s}
+	}
+	found := r.run(pass)
+	if again := r.run(pass); !reflect.DeepEqual(found, again) {
+		r.t.Errorf("snapshot of %v: a second run gave other findings:\n%v\n%v", s.Time, found, again)
+	}
+	return Step{Snapshot: s, Findings: found, Ran: true}
+}
+
+func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
+	r.t.Helper()
+	var found []detectors.Finding
+	pass.Known = detectors.IsKnownGood
+	pass.Report = func(f detectors.Finding) {
+		f.Detector = r.detector.Name
+		found = append(found, f)
+	}
+	if err := r.detector.Run(pass); err != nil {
+		r.t.Errorf("snapshot of %v: %v", pass.Snapshot.Time, err)
+	}
+	for i := range found {
+		if err := check(&found[i]); err != nil {
+			r.t.Errorf("snapshot of %v: %v: %+v", pass.Snapshot.Time, err, found[i])
+		}
+	}
+	return found
+}
+
+// check holds a finding to what the contract promises to its readers.
+func check(f *detectors.Finding) error {
+	switch {
+	case f.Stack == nil:
+		return fmt.Errorf("the finding has no stack")
+	case !slices.Contains(detectors.Confidences(), f.Confidence):
+		return fmt.Errorf("the finding has no confidence")
+	case f.Count <= 0:
+		return fmt.Errorf("the finding concerns no goroutine")
+	case f.Message == "" || strings.Contains(f.Message, "\n"):
+		return fmt.Errorf("the message is not one sentence")
+	case len(f.Evidence) > detectors.MaxEvidence:
+		return fmt.Errorf("the finding has more evidence than allowed")
+	case len(f.IDs) > goroutine.MaxIDs || !slices.IsSorted(f.IDs):
+		return fmt.Errorf("the IDs are too many or not oldest first")
+	}
+	return nil
+}
+
+// Series lets time pass in a process and takes a snapshot every interval, n
+// times. do, unless nil, is called before each with its number, from 0.
+func Series(p *Process, n int, interval time.Duration, do func(i int)) []*goroutine.Snapshot {
+	series := make([]*goroutine.Snapshot, n)
+	for i := range series {
+		p.Advance(interval)
+		if do != nil {
+			do(i)
+		}
+		series[i] = p.Look()
+	}
+	return series
+}
+
+// Findings returns those of all steps, in their order.
+func Findings(steps []Step) []detectors.Finding {
+	var all []detectors.Finding
+	for _, s := range steps {
+		all = append(all, s.Findings...)
+	}
+	return all
+}
+
+// A Want is what a test expects of a finding. Zero fields match anything.
+type Want struct {
+	Function   string // of the innermost user frame
+	Line       int    // of the same
+	State      goroutine.State
+	Confidence detectors.Confidence
+	Count      int
+	Subject    string
+	Contains   string // in the message or in a sentence of evidence
+}
+
+// Compare reports an error unless got holds exactly one finding for each of
+// want, in any order, and nothing else.
+func Compare(t testing.TB, got []detectors.Finding, want ...Want) {
+	t.Helper()
+	rest := slices.Clone(got)
+	for _, w := range want {
+		i := slices.IndexFunc(rest, func(f detectors.Finding) bool { return w.matches(&f) })
+		if i < 0 {
+			t.Errorf("missing finding %+v", w)
+			continue
+		}
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, f := range rest {
+		t.Errorf("unexpected finding of %s: %s\n%s", f.Detector, f.Message, strings.Join(f.Evidence, "\n"))
+	}
+}
+
+func (w Want) matches(f *detectors.Finding) bool {
+	user := f.Stack.User()
+	return matches(w.Function, user.Function) && matches(w.Line, user.Line) && matches(w.State, f.State) &&
+		matches(w.Confidence, f.Confidence) && matches(w.Count, f.Count) && matches(w.Subject, f.Subject) &&
+		(strings.Contains(f.Message, w.Contains) || slices.ContainsFunc(f.Evidence, func(e string) bool { return strings.Contains(e, w.Contains) }))
+}
+
+func matches[T comparable](want, got T) bool {
+	var zero T
+	return want == zero || want == got
+}

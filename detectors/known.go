@@ -1,0 +1,166 @@
+package detectors
+
+import (
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A KnownStack is a stack at which goroutines wait by design, for as long as
+// the process or a connection lasts.
+type KnownStack struct {
+	Name   string // of the entry, for reports and for users who drop it
+	Reason string // why waiting there is no fault
+	Match  func(*goroutine.Stack) bool
+}
+
+// KnownGood returns the stacks that wait by design. The list is a copy, so
+// that users may drop entries and add their own. Each entry matches a function
+// at one end of the stack or one specific loop, never a whole package.
+//
+// A net/http.(*persistConn).readLoop is in the list only while it reads: else
+// it waits for somebody to read and close a response body, and where those pile
+// up, bodies are not closed.
+func KnownGood() []KnownStack { return slices.Clone(known) }
+
+// IsKnownGood reports whether an entry of [KnownGood] matches s.
+func IsKnownGood(s *goroutine.Stack) bool {
+	return slices.ContainsFunc(known, func(k KnownStack) bool { return k.Match(s) })
+}
+
+var known = []KnownStack{
+	{
+		Name:   "os/signal.loop",
+		Reason: "One per process, from the first signal.Notify on; it waits for signals until the end.",
+		Match:  entry("os/signal.loop"),
+	},
+	{
+		Name:   "database/sql.(*DB)",
+		Reason: "Up to two per sql.DB, which is meant to live as long as the process: they wait for the need to open a connection, and for the time to close idle ones.",
+		Match:  loop("database/sql.(*DB).connectionOpener", "database/sql.(*DB).connectionCleaner"),
+	},
+	{
+		Name:   "net/http.(*persistConn)",
+		Reason: "Two per connection of an HTTP client, idle or not: one waits for the server to send something, one for the next request to write.",
+		Match:  anyOf(loop("net/http.(*persistConn).writeLoop"), reader("net/http.(*persistConn).readLoop")),
+	},
+	{
+		Name:   "HTTP/2 server connection",
+		Reason: "Two per connection of a client, which decides how long it stays: one serves frames, one reads them.",
+		Match: anyOf(
+			leaf("net/http.(*http2serverConn).serve", "net/http/internal/http2.(*serverConn).serve", "golang.org/x/net/http2.(*serverConn).serve"),
+			reader("net/http.(*http2serverConn).readFrames", "net/http/internal/http2.(*serverConn).readFrames", "golang.org/x/net/http2.(*serverConn).readFrames")),
+	},
+	{
+		Name:   "HTTP/2 client connection",
+		Reason: "One per connection to a server; it reads frames until the connection closes.",
+		Match:  reader("net/http.(*http2ClientConn).readLoop", "net/http/internal/http2.(*ClientConn).readLoop", "golang.org/x/net/http2.(*ClientConn).readLoop"),
+	},
+	{
+		Name:   "gRPC transport",
+		Reason: "A reader, a writer and a keepalive timer per connection, for as long as either side keeps it.",
+		Match: anyOf(
+			all(has(grpcTransport+"(*loopyWriter).run"), leaf(grpcTransport+"(*controlBuffer).get")),
+			entry(grpcTransport+"(*http2Client).keepalive", grpcTransport+"(*http2Server).keepalive"),
+			reader(grpcTransport+"(*http2Client).reader")),
+	},
+	{
+		Name:   "gRPC callback serializer",
+		Reason: "A few per grpc.ClientConn, balancer and resolver; each waits for the next callback until its owner is closed.",
+		Match: loop("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run",
+			"google.golang.org/grpc/internal/xds/clients/internal/syncutil.(*CallbackSerializer).run"),
+	},
+	{
+		Name:   "gRPC name resolver",
+		Reason: "One per grpc.ClientConn with a DNS target; it waits for the next reason to resolve the name.",
+		Match:  loop("google.golang.org/grpc/internal/resolver/dns.(*dnsResolver).watcher"),
+	},
+	{
+		Name:   "gRPC server workers",
+		Reason: "A pool whose size grpc.NumStreamWorkers fixes; idle workers wait for the next stream.",
+		Match:  loop("google.golang.org/grpc.(*Server).serverWorker"),
+	},
+	{
+		Name:   "gRPC balancers",
+		Reason: "One per balancer of a grpc.ClientConn; it waits for the next update until the connection is closed.",
+		Match: loop(
+			"google.golang.org/grpc/internal/xds/balancer/clusterresolver.(*clusterResolverBalancer).run",
+			"google.golang.org/grpc/internal/xds/balancer/priority.(*priorityBalancer).run",
+			"google.golang.org/grpc/internal/xds/balancer/outlierdetection.(*outlierDetectionBalancer).run",
+			"google.golang.org/grpc/balancer/grpclb.(*remoteBalancerCCWrapper).watchRemoteBalancer"),
+	},
+	{
+		Name:   "github.com/go-sql-driver/mysql watcher",
+		Reason: "One per pooled connection, which database/sql bounds; it waits for the next query's context.",
+		Match:  loop("github.com/go-sql-driver/mysql.(*mysqlConn).startWatcher.func1"),
+	},
+	{
+		Name:   "OpenTelemetry SDK",
+		Reason: "One per reader or batch processor; it waits for the next interval or a full batch.",
+		Match: anyOf(
+			leaf("go.opentelemetry.io/otel/sdk/metric.(*PeriodicReader).run", "go.opentelemetry.io/otel/sdk/trace.(*batchSpanProcessor).processQueue"),
+			loop("go.opentelemetry.io/otel/sdk/log.(*BatchProcessor).process.func1")),
+	},
+	{
+		Name:   "otelgoroutine",
+		Reason: "Our own goroutines wait for the next look; the tests of this module prove that they end.",
+		Match: func(s *goroutine.Stack) bool {
+			return s.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine"
+		},
+	},
+	{
+		Name:   "runtime/trace reader",
+		Reason: "One while an execution trace is on, ours included; it waits for the runtime to fill a buffer.",
+		Match:  has("runtime.ReadTrace"),
+	},
+	{
+		Name:   "testing",
+		Reason: "A test waits for its subtests, or for its turn among parallel ones.",
+		Match:  leaf("testing.(*T).Run", "testing.tRunner.func1", "testing.(*testState).waitParallel"),
+	},
+}
+
+const grpcTransport = "google.golang.org/grpc/internal/transport."
+
+// entry matches stacks of goroutines that were started with one of functions.
+func entry(functions ...string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool { return slices.Contains(functions, s.Entry().Function) }
+}
+
+// leaf matches stacks on which one of functions is the innermost outside the
+// runtime: it waits itself, and has called nobody who does.
+func leaf(functions ...string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		visible := s.Visible()
+		return len(visible) > 0 && slices.Contains(functions, visible[0].Function)
+	}
+}
+
+// loop matches stacks of one function alone: the goroutine was started with it
+// and waits in it.
+func loop(functions ...string) func(*goroutine.Stack) bool {
+	return all(entry(functions...), leaf(functions...))
+}
+
+// reader matches goroutines that were started with one of functions and wait
+// for something to read from a file or a connection.
+func reader(functions ...string) func(*goroutine.Stack) bool {
+	return all(entry(functions...), has("internal/poll.(*FD).Read"))
+}
+
+// has matches stacks on which function is anywhere.
+func has(function string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool { return s.Has(function) }
+}
+
+func anyOf(matches ...func(*goroutine.Stack) bool) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return slices.ContainsFunc(matches, func(m func(*goroutine.Stack) bool) bool { return m(s) })
+	}
+}
+
+func all(matches ...func(*goroutine.Stack) bool) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return !slices.ContainsFunc(matches, func(m func(*goroutine.Stack) bool) bool { return !m(s) })
+	}
+}

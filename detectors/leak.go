@@ -1,0 +1,512 @@
+package detectors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// LeakConfig is the configuration of [NewLeak]. The zero value of a field
+// stands for its default.
+//
+// MinAge, Window and Warmup scale together: a service that is watched once a
+// second in a demonstration may set them to seconds.
+type LeakConfig struct {
+	// MinAge is how long a goroutine must have stood where it is to count.
+	// Default 5 min: longer than the time limits that services put on a
+	// request, so that requests never count, however many there are.
+	MinAge time.Duration
+
+	// MaxAge bounds the search for the right age. Where goroutines older than
+	// MinAge still move on, those standing twice as long are judged, and so
+	// on up to MaxAge. So goroutines that leak where healthy ones wait for
+	// long are found, only later. Default 8 × MinAge: beyond, births are not
+	// known finely enough to tell the steps of a window apart.
+	MaxAge time.Duration
+
+	// Window is the time over which the number must rise. Default 30 min:
+	// long enough for a cache or a pool to fill and stop rising, short enough
+	// to warn before the memory is gone. Windows of two and four times the
+	// length are tried as well, with a rise two and four times as large: they
+	// see leaks that come in bursts and are flat in between.
+	Window time.Duration
+
+	// Steps is how many parts a window has, MinSteps in how many of them the
+	// number must rise, by half of what an even rise would be. Defaults 5 and
+	// 4: a pool that grew once or twice rises in fewer, and a leak may pause.
+	Steps, MinSteps int
+
+	// MinRise is how many more goroutines must stand there at the end of a
+	// window. Default 10, in 30 min one every three minutes: less is in the
+	// noise of pools and caches that fill, and a month away from harm.
+	MinRise int
+
+	// MaxExits is how many may have moved on for good since History reaches
+	// back, in proportion to the rise. Default 0.02: leaked goroutines do not
+	// exit at all, and those of streams that last a day do so to a larger part
+	// in the two hours that are looked at.
+	MaxExits float64
+
+	// MaxAway is how many of those that stood may have been elsewhere at the
+	// next look, on average and in proportion. Default 0.02: an idle pool's
+	// workers come and go more often than that, a forgotten goroutine that
+	// wakes up for a ticker is back within a millisecond.
+	MaxAway float64
+
+	// Warmup is the time after the start of the observation in which whatever
+	// appears is taken as part of the service. Default 10 min: connections
+	// and pools fill up after a start.
+	Warmup time.Duration
+}
+
+// longest is by how much the longest window that is tried exceeds Window.
+const longest = 4
+
+func (c LeakConfig) withDefaults() LeakConfig {
+	c.MinAge = orDefault(c.MinAge, 5*time.Minute)
+	c.MaxAge = orDefault(c.MaxAge, 8*c.MinAge)
+	c.Window = orDefault(c.Window, 30*time.Minute)
+	c.Steps = orDefault(c.Steps, 5)
+	c.MinSteps = orDefault(c.MinSteps, c.Steps-c.Steps/5)
+	c.MinRise = orDefault(c.MinRise, 10)
+	c.MaxExits = orDefault(c.MaxExits, 0.02)
+	c.MaxAway = orDefault(c.MaxAway, 0.02)
+	c.Warmup = orDefault(c.Warmup, 10*time.Minute)
+	return c
+}
+
+// A field is a field of a configuration, for the errors that name it.
+type field[T any] struct {
+	name  string
+	value T
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func (c LeakConfig) validate() error {
+	var errs []error
+	for _, f := range []field[time.Duration]{{"MinAge", c.MinAge}, {"MaxAge", c.MaxAge}, {"Window", c.Window}, {"Warmup", c.Warmup}} {
+		if f.value < 0 || f.value > MaxHistory {
+			errs = append(errs, bad("LeakConfig."+f.name, f.value, fmt.Sprintf("0 to %v", MaxHistory)))
+		}
+	}
+	if c.MaxAge < c.MinAge {
+		errs = append(errs, bad("LeakConfig.MaxAge", c.MaxAge, "MinAge and more"))
+	}
+	if c.Steps < 1 || c.Steps > keptWhole-1 {
+		errs = append(errs, bad("LeakConfig.Steps", c.Steps, fmt.Sprintf("1 to %d", keptWhole-1)))
+	}
+	if c.MinSteps < 1 || c.MinSteps > c.Steps {
+		errs = append(errs, bad("LeakConfig.MinSteps", c.MinSteps, "1 to Steps"))
+	}
+	if c.MinRise < 1 {
+		errs = append(errs, bad("LeakConfig.MinRise", c.MinRise, "1 and more"))
+	}
+	for _, f := range []field[float64]{{"MaxExits", c.MaxExits}, {"MaxAway", c.MaxAway}} {
+		if !(f.value >= 0 && f.value <= 1) { // also NaN
+			errs = append(errs, bad("LeakConfig."+f.name, f.value, "0 to 1"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// NewLeak returns the detector "leak": goroutines that stand where they are
+// and never leave, while ever more of them join. Confidence [Suspected].
+//
+// It judges by identity and not by counts, since counts rise with load just as
+// they do with a leak. At each place (stack, line and state) it follows the
+// goroutines of every epoch of birth. Those whose number and digest are what
+// they were MinAge ago have stood there since; nobody was replaced. Where
+// nobody was ever seen to leave, all who were there MinAge ago count. It fires
+// when these
+//
+//   - rose in MinSteps of the Steps of a window, and by MinRise in total,
+//   - do not move on: almost none left for good (MaxExits) or for a while
+//     (MaxAway), and
+//   - are new: at least half of the rise was born within the window, or the
+//     goroutines with the same entry function have become more by as many.
+//     Workers that go idle one after the other are neither.
+//
+// The window begins after Warmup. What stood there by then is not counted in
+// the rise.
+//
+// It judges goroutines that wait for a channel, a select, a lock, a condition
+// or a wait group; never those in IO, system calls, sleep or coroutines.
+//
+// What it cannot see: fewer than MinRise a window; leaks that pause for longer
+// than the longest window's step (24 min); leaks at a place where healthy
+// goroutines stand for longer than MaxAge before they leave; and goroutines
+// that each stop at a stack of their own. What it takes for a leak although it
+// is none: a population that keeps growing and whose members have lived for
+// hours without one of them leaving. Such a finding goes away with the first
+// exits, or with the end of the growth. An invalid configuration is reported
+// by [Validate].
+func NewLeak(c LeakConfig) *Detector {
+	c = c.withDefaults()
+	return configured(c.validate(), &Detector{
+		Name:  "leak",
+		Doc:   "Goroutines that never leave where they wait, while ever more join them.\n\nIt follows identities, not counts: load makes counts rise too.",
+		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
+		Run:   c.run,
+	})
+}
+
+// configured makes a detector with an invalid configuration say so, to
+// Validate and to whoever runs it all the same.
+func configured(err error, d *Detector) *Detector {
+	if err != nil {
+		d.config = err
+		d.Needs.History = 0
+		d.Run = func(*Pass) error { return err }
+	}
+	return d
+}
+
+// reach is how far back the longest window and its oldest goroutines are.
+func (c LeakConfig) reach() time.Duration { return longest*c.Window + c.MaxAge }
+
+func (c LeakConfig) run(p *Pass) error {
+	looks := looksBack(p, c.reach())
+	trials := c.trials(looks, p.Started)
+	if len(trials) == 0 {
+		return nil
+	}
+	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
+	var found findings
+	var births ledger
+	for _, pl := range find.find(looks) {
+		births.fill(pl, looks)
+		if f, ok := c.judge(pl, looks, &births, trials); ok {
+			found = append(found, f)
+		}
+	}
+	found.report(p)
+	return nil
+}
+
+// leakable reports whether a goroutine in state s can be leaked: whether it
+// waits for other goroutines, and not for the world outside or the time.
+func leakable(s goroutine.State) bool {
+	switch s {
+	case goroutine.ChanReceive, goroutine.ChanSend, goroutine.Select,
+		goroutine.CondWait, goroutine.WaitGroupWait:
+		return true
+	}
+	return s.Lock()
+}
+
+// A trial is an age limit with the windows in which it can be tried.
+type trial struct {
+	age     time.Duration
+	before  []int // by look: the newest look that is age older, or -1
+	windows []window
+}
+
+// A window is a series of looks, Steps+1 of them, by index.
+type window struct {
+	steps   []int
+	minRise int
+}
+
+// trials returns what the looks allow to try, the lowest age limit and the
+// shortest window first.
+func (c LeakConfig) trials(looks []*goroutine.Snapshot, started time.Time) []trial {
+	var all []trial
+	for age := c.MinAge; age <= c.MaxAge; age *= 2 {
+		t := trial{age: age}
+		for scale := 1; scale <= longest; scale *= 2 {
+			steps := c.steps(looks, time.Duration(scale)*c.Window)
+			if steps != nil && !looks[steps[0]].Time.Add(-age).Before(started.Add(c.Warmup)) {
+				t.windows = append(t.windows, window{steps, scale * c.MinRise})
+			}
+		}
+		if t.windows == nil {
+			break // a higher age limit needs more time still
+		}
+		t.before = before(looks, age)
+		all = append(all, t)
+	}
+	return all
+}
+
+// steps picks the looks that divide the time back to w ago evenly. Where looks
+// are too far apart for that it reaches back further. It returns nil when the
+// looks do not reach that far.
+func (c LeakConfig) steps(looks []*goroutine.Snapshot, w time.Duration) []int {
+	last := len(looks) - 1
+	first := min(newestBefore(looks, looks[last].Time.Add(-w)), last-c.Steps)
+	if first < 0 {
+		return nil
+	}
+	steps := make([]int, c.Steps+1)
+	steps[0], steps[c.Steps] = first, last
+	total := looks[last].Time.Sub(looks[first].Time)
+	for i := 1; i < c.Steps; i++ {
+		at := looks[first].Time.Add(total / time.Duration(c.Steps) * time.Duration(i))
+		steps[i] = min(max(nearest(looks, at), steps[i-1]+1), last-c.Steps+i)
+	}
+	return steps
+}
+
+func nearest(looks []*goroutine.Snapshot, t time.Time) int {
+	i := max(0, newestBefore(looks, t))
+	if i+1 < len(looks) && looks[i+1].Time.Sub(t) < t.Sub(looks[i].Time).Abs() {
+		return i + 1
+	}
+	return i
+}
+
+func before(looks []*goroutine.Snapshot, age time.Duration) []int {
+	index := make([]int, len(looks))
+	for i, s := range looks {
+		index[i] = newestBefore(looks, s.Time.Add(-age))
+	}
+	return index
+}
+
+// standing is what is known about the goroutines of one place that have stood
+// there for at least some time.
+type standing struct {
+	births *ledger
+	counts []int // by look
+	now    []int // by epoch, in the newest look
+	stood  int   // sum of counts
+	away   int   // how many of those were gone in the look after
+	gone   int   // how many seem to have stood so long and left for good
+}
+
+// stand follows the goroutines of every epoch from look to look. before is by
+// look the one that must have shown the same goroutines; where nobody ever
+// left, those that it showed are the same.
+func stand(births *ledger, before []int, nobodyLeft bool) *standing {
+	st := &standing{births: births, counts: make([]int, len(before)), now: make([]int, len(births.epochs))}
+	for _, k := range births.seen {
+		for i, b := range before {
+			st.step(i, b, k, nobodyLeft)
+		}
+	}
+	for _, n := range st.counts {
+		st.stood += n
+	}
+	return st
+}
+
+// step brings one epoch from the look before i to look i. Who stood there
+// before still does, as long as the number has not fallen and nobody was
+// replaced; and all do who did so in look b already.
+func (st *standing) step(i, b, k int, nobodyLeft bool) {
+	here := st.births.look(i)[k]
+	if i > 0 {
+		left := max(0, st.now[k]-here.count)
+		if was := st.births.look(i - 1)[k]; here.count == st.now[k] && was.count == here.count && was.digest != here.digest {
+			left = min(1, here.count) // one of them was replaced, at least
+		}
+		st.now[k] -= left
+		st.away += left
+	}
+	if b >= 0 {
+		if was := st.births.look(b)[k]; was == here || nobodyLeft {
+			st.now[k] = was.count
+		}
+	}
+	st.counts[i] += st.now[k]
+}
+
+// gone returns how many goroutines seem to have stood for so long and are not
+// in the newest look: of each epoch, those that were there in both of two looks
+// that far apart. It counts too many rather than too few, unlike stand. In an
+// epoch from which somebody leaves all the time nobody is known to stand, and
+// just those epochs tell that goroutines do leave.
+//
+// Both looks must be later than the epoch. A goroutine with an ID left over
+// from an old batch looks old at birth, and is there in one look only.
+func gone(births *ledger, looks []*goroutine.Snapshot, before []int) int {
+	n := 0
+	now := births.look(len(looks) - 1)
+	for _, k := range births.seen {
+		most := 0
+		for i, b := range before {
+			if b >= 0 && !looks[b].Time.Before(births.epochs[k].End) {
+				most = max(most, min(births.look(i)[k].count, births.look(b)[k].count))
+			}
+		}
+		n += max(0, most-now[k].count)
+	}
+	return n
+}
+
+// bornAfter returns how many of those who stand there now were born after t.
+func (st *standing) bornAfter(t time.Time) int {
+	born := 0
+	for _, k := range st.births.seen {
+		if st.births.epochs[k].End.After(t) {
+			born += st.now[k]
+		}
+	}
+	return born
+}
+
+// judge tries one place.
+func (c LeakConfig) judge(pl *place, looks []*goroutine.Snapshot, births *ledger, trials []trial) (Finding, bool) {
+	nobodyLeft := !anyLeft(pl, births)
+	for _, t := range trials {
+		st := stand(births, t.before, nobodyLeft)
+		if st.stood == 0 || float64(st.away) > c.MaxAway*float64(st.stood) {
+			continue
+		}
+		st.gone = gone(births, looks, t.before)
+		for _, w := range t.windows {
+			r := rise{trial: t, window: w, standing: st, looks: looks, place: pl}
+			if c.leaks(&r) {
+				return r.finding(), true
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+// A rise is what one trial says about one place and one window.
+type rise struct {
+	trial
+	window
+	*standing
+	looks []*goroutine.Snapshot
+	place *place
+	fresh string // why the rise is of new goroutines, once known
+}
+
+func (c LeakConfig) leaks(r *rise) bool {
+	if r.total() < r.minRise || r.risen() < c.MinSteps {
+		return false
+	}
+	if float64(r.gone) > c.MaxExits*float64(r.total()) {
+		return false
+	}
+	r.fresh = r.freshness()
+	return r.fresh != ""
+}
+
+func (r *rise) first() int { return r.steps[0] }
+func (r *rise) last() int  { return len(r.counts) - 1 }
+func (r *rise) total() int { return r.counts[r.last()] - r.counts[r.first()] }
+
+// length is how long the window is.
+func (r *rise) length() time.Duration {
+	return r.looks[r.last()].Time.Sub(r.looks[r.first()].Time)
+}
+
+// risen returns in how many steps the number rose by at least half of what an
+// even rise would have. Less is not the same rise: a pool that grew once and
+// a straggler in every other step.
+func (r *rise) risen() int {
+	n := 0
+	for i := 1; i < len(r.steps); i++ {
+		if step := r.counts[r.steps[i]] - r.counts[r.steps[i-1]]; 2*step*(len(r.steps)-1) >= r.total() {
+			n++
+		}
+	}
+	return n
+}
+
+// freshness says why the goroutines of the rise are new in the process, or
+// nothing when they are not.
+func (r *rise) freshness() string {
+	if born := r.bornAfter(r.looks[r.first()].Time.Add(-r.age)); 2*born >= r.total() {
+		return fmt.Sprintf("%s of them %s born within the last %s.", strconv.Itoa(born), verb(born, "was", "were"), span(r.length()+r.age))
+	}
+	entry := r.place.stack.Entry().Function
+	was, is := entered(r.looks[r.first()], entry), entered(r.looks[r.last()], entry)
+	if 2*(is-was) >= r.total() {
+		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, was, is)
+	}
+	return ""
+}
+
+// entered counts the goroutines with an entry function.
+func entered(s *goroutine.Snapshot, function string) int {
+	n := 0
+	for i := range s.Groups {
+		if s.Groups[i].Stack.Entry().Function == function {
+			n += s.Groups[i].Count
+		}
+	}
+	return n
+}
+
+func (r *rise) finding() Finding {
+	count := r.counts[r.last()]
+	perMinute := float64(r.total()) / r.length().Minutes()
+	f := Finding{
+		Confidence:      Suspected,
+		Stack:           r.place.stack,
+		State:           r.place.key.State,
+		Count:           count,
+		GrowthPerMinute: perMinute,
+		Age:             r.length(),
+		IDs:             r.standingIDs(),
+		CreatedBy:       r.place.createdBy(),
+		Message: fmt.Sprintf("%s at %s %s stuck in %s and %s left in %s; %s more every minute.",
+			goroutines(count), where(r.place.stack), verb(count, "is", "are"), r.place.key.State, someone(r.gone), span(r.watched()), perMin(perMinute)),
+	}
+	f.note(fmt.Sprintf("%s %s stood here for at least %s; %s ago it was %d.",
+		goroutines(count), verb(count, "has", "have"), span(r.age), span(r.length()), r.counts[r.first()]))
+	f.note(fmt.Sprintf("The number rose in %d of %d steps of %s: %s.",
+		r.risen(), len(r.steps)-1, span(r.length()/time.Duration(len(r.steps)-1)), r.course()))
+	f.note(r.fresh)
+	if others := r.place.count(r.last()) - count; others > 0 {
+		f.note(fmt.Sprintf("%s more %s here and not counted: younger, or on the move.", goroutines(others), verb(others, "is", "are")))
+	}
+	return f
+}
+
+// watched is how long exits have been looked for.
+func (r *rise) watched() time.Duration {
+	return r.looks[r.last()].Time.Sub(r.looks[0].Time)
+}
+
+func (r *rise) course() string {
+	var numbers []string
+	for _, i := range r.steps {
+		numbers = append(numbers, strconv.Itoa(r.counts[i]))
+	}
+	return strings.Join(numbers, ", ")
+}
+
+// standingIDs returns the lowest IDs of epochs whose goroutines stand there.
+func (r *rise) standingIDs() []uint64 {
+	ids, _ := r.place.ids(r.last())
+	return slices.DeleteFunc(ids, func(id uint64) bool {
+		k, _ := slices.BinarySearchFunc(r.births.epochs, id, func(e goroutine.Epoch, id uint64) int {
+			if e.LastID < id {
+				return -1
+			}
+			return 1
+		})
+		return k >= len(r.now) || r.now[k] == 0
+	})
+}
+
+func someone(n int) string {
+	if n == 0 {
+		return "none has"
+	}
+	return fmt.Sprintf("only %d %s", n, verb(n, "has", "have"))
+}
+
+func perMin(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
+}

@@ -1,0 +1,64 @@
+package detectors
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// MaxFindings is how many findings one detector may report in one pass. What
+// comes after is dropped and told in the error.
+const MaxFindings = 100
+
+// Judge runs d over the newest snapshot of h. ran is false when the snapshot
+// lacks what d needs. A panic of the detector comes back as an error; what was
+// reported before an error or a panic counts. known may be nil.
+func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (findings []Finding, ran bool, err error) {
+	p, ok := h.Pass(d.Needs)
+	if !ok {
+		return nil, false, nil
+	}
+	if known != nil {
+		p.Known = known
+	}
+	dropped := 0
+	p.Report = func(f Finding) {
+		switch {
+		case f.Stack == nil:
+			err = errors.Join(err, errors.New("a finding without a stack was reported"))
+		case len(findings) >= MaxFindings:
+			dropped++
+		default:
+			findings = append(findings, bounded(d, f))
+		}
+	}
+	runErr := guarded(d, p)
+	if dropped > 0 {
+		err = errors.Join(err, fmt.Errorf("%d findings over the limit of %d were dropped", dropped, MaxFindings))
+	}
+	if err = errors.Join(runErr, err); err != nil {
+		err = fmt.Errorf("detector %q: %w", d.Name, err)
+	}
+	return findings, true, err
+}
+
+func guarded(d *Detector, p *Pass) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return d.Run(p)
+}
+
+// bounded makes f what the contract promises whatever a detector reported.
+func bounded(d *Detector, f Finding) Finding {
+	f.Detector = d.Name
+	if f.Confidence < Info || f.Confidence > Certain {
+		f.Confidence = Info
+	}
+	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
+	f.Evidence = f.Evidence[:min(len(f.Evidence), MaxEvidence)]
+	return f
+}
