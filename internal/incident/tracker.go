@@ -1,0 +1,290 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/detectors"
+)
+
+// Kind is what an event says about an incident.
+type Kind int
+
+// The kinds of events.
+const (
+	Detected   Kind = iota + 1 // reported for the first time
+	Repeated                   // still there: worse, back again, or there for long
+	Resolved                   // gone
+	Suppressed                 // the number of those not reported one by one has changed
+)
+
+var kinds = [...]string{Detected: "detected", Repeated: "repeated", Resolved: "resolved", Suppressed: "suppressed"}
+
+// String returns the kind in lower case.
+func (k Kind) String() string {
+	if k < Detected || k > Suppressed {
+		return fmt.Sprintf("kind(%d)", int(k))
+	}
+	return kinds[k]
+}
+
+// An Event is something to tell people.
+type Event struct {
+	Kind Kind
+	Time time.Time // of the step
+
+	// Incident is what the event is about. In a Suppressed event it is the
+	// worst of those not reported, and zero when there are none any more.
+	Incident Incident
+
+	// Suppressed is how many open incidents are not reported one by one, those
+	// included that did not even find room to be tracked. Set in Suppressed
+	// events only.
+	Suppressed int
+}
+
+// An Incident is a trouble from its first finding to its end.
+type Incident struct {
+	// ID is 16 hexadecimal digits, derived from the identity of the finding
+	// and the time it was opened.
+	ID      string
+	Opened  time.Time
+	Finding detectors.Finding // as it was last found
+
+	// Reported is how many events there were: 0 when it is not reported one
+	// by one.
+	Reported int
+}
+
+// A Tracker follows incidents. Make one with [New]. It is not safe for
+// concurrent use.
+type Tracker struct {
+	config  Config
+	tracked map[detectors.Identity]*entry
+
+	step    uint64        // number of the current step
+	last    time.Time     // what the clock said in the last step
+	elapsed time.Duration // since the first step; never runs backwards
+
+	overflow   int // findings of this step that were not tracked
+	summarized time.Duration
+	summary    int  // what the last summary said
+	summed     bool // whether there was one
+}
+
+// An entry is a tracked incident.
+type entry struct {
+	Incident
+	identity detectors.Identity
+	order    uint64 // of opening
+	seen     uint64 // step of the last finding
+	absent   int    // checks in a row without one
+
+	turn   bool // reported one by one
+	open   bool
+	told   bool          // whether the reader takes it for open
+	closed time.Duration // when it ended, while it is not open
+
+	// What was reported last; the highest in the case of count and
+	// confidence, so that a number that goes up and down is not worse.
+	reported   time.Duration
+	opening    time.Duration // when it was last reported as newly open
+	count      int
+	confidence detectors.Confidence
+}
+
+// New returns a tracker without incidents.
+func New(config Config) *Tracker {
+	return &Tracker{config: config.withDefaults(), tracked: make(map[detectors.Identity]*entry)}
+}
+
+// Step takes what was found in one look at a time and returns what is to be
+// told about it, ends first, then what was open before, then what is new.
+//
+// ran tells by name which detectors did their work. One that did not, for want
+// of IDs or after an error, has no say in whether its incidents are over; what
+// it found nevertheless counts. Several findings of one identity count as the
+// largest of them. A now that is earlier than in the step before counts as no
+// time having passed.
+func (t *Tracker) Step(ran map[string]bool, findings []detectors.Finding, now time.Time) []Event {
+	t.advance(now)
+	for i := range findings {
+		t.see(&findings[i], now)
+	}
+	events := t.end(ran, now)
+	events = t.repeat(events, now)
+	events = t.report(events, now)
+	return t.summarize(events, now)
+}
+
+// Open returns the open incidents, those included that are not reported one
+// by one, in the order of their opening.
+func (t *Tracker) Open() []Incident {
+	var open []Incident
+	for _, e := range t.inOrder() {
+		if e.open {
+			open = append(open, e.Incident)
+		}
+	}
+	return open
+}
+
+func (t *Tracker) advance(now time.Time) {
+	if t.step > 0 {
+		t.elapsed += max(0, now.Sub(t.last))
+	}
+	t.last = now
+	t.step++
+	t.overflow = 0
+}
+
+// see brings a finding to its incident, and opens one for a new trouble.
+func (t *Tracker) see(f *detectors.Finding, now time.Time) {
+	identity := f.Identity()
+	e := t.tracked[identity]
+	switch {
+	case e == nil && len(t.tracked) >= t.config.MaxTracked:
+		t.overflow++
+		return
+	case e == nil:
+		e = &entry{identity: identity, order: t.step, open: true}
+		e.ID, e.Opened = newID(identity, now), now
+		t.tracked[identity] = e
+	case e.seen == t.step && e.Finding.Count >= f.Count:
+		return
+	}
+	e.Finding = *f
+	e.open, e.seen, e.absent = true, t.step, 0
+}
+
+func newID(identity detectors.Identity, opened time.Time) string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q %d", identity, opened.UnixNano())
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// end closes incidents that have been absent for long enough, and forgets
+// those that need not be remembered any more.
+func (t *Tracker) end(ran map[string]bool, now time.Time) (events []Event) {
+	for _, e := range t.inOrder() {
+		if e.open && e.seen != t.step && ran[e.identity.Detector] {
+			e.absent++
+			if e.absent >= t.config.Absences {
+				e.open, e.closed = false, t.elapsed
+				if e.told {
+					e.told = false
+					events = append(events, t.event(Resolved, e, now))
+				}
+			}
+		}
+		if !e.open && (!e.turn || t.elapsed-e.closed >= t.config.Cooldown) {
+			delete(t.tracked, e.identity)
+		}
+	}
+	return events
+}
+
+// repeat tells of incidents that are worse, back again or there for long.
+func (t *Tracker) repeat(events []Event, now time.Time) []Event {
+	for _, e := range t.inOrder() {
+		if !e.turn || e.seen != t.step || !t.due(e) {
+			continue
+		}
+		if !e.told {
+			e.told, e.opening = true, t.elapsed
+		}
+		events = append(events, t.event(Repeated, e, now))
+	}
+	return events
+}
+
+// due decides whether the newest finding of e is worth an event.
+func (t *Tracker) due(e *entry) bool {
+	if !e.told { // it was over, and is back
+		return t.elapsed-e.opening >= t.config.Cooldown
+	}
+	return e.Finding.Confidence > e.confidence ||
+		e.Finding.Count/t.config.Growth >= e.count ||
+		t.elapsed-e.reported >= t.config.RepeatEvery
+}
+
+// report gives the turns that are free to the worst of those that have none.
+func (t *Tracker) report(events []Event, now time.Time) []Event {
+	free := t.config.MaxReported
+	for _, e := range t.tracked {
+		if e.turn {
+			free--
+		}
+	}
+	waiting := t.waiting()
+	for _, e := range waiting[:min(max(free, 0), len(waiting))] {
+		e.turn, e.told, e.opening = true, true, t.elapsed
+		events = append(events, t.event(Detected, e, now))
+	}
+	return events
+}
+
+// waiting returns the open incidents that are not reported, worst first.
+func (t *Tracker) waiting() []*entry {
+	var waiting []*entry
+	for _, e := range t.tracked {
+		if e.open && !e.turn {
+			waiting = append(waiting, e)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *entry) int {
+		return cmp.Or(
+			cmp.Compare(b.Finding.Confidence, a.Finding.Confidence),
+			cmp.Compare(b.Finding.Count, a.Finding.Count),
+			byOrder(a, b),
+		)
+	})
+	return waiting
+}
+
+// summarize tells how many are not reported, when that has changed.
+func (t *Tracker) summarize(events []Event, now time.Time) []Event {
+	waiting := t.waiting()
+	n := len(waiting) + t.overflow
+	if n == t.summary || t.summed && t.elapsed-t.summarized < t.config.SummaryEvery {
+		return events
+	}
+	t.summary, t.summarized, t.summed = n, t.elapsed, true
+	e := Event{Kind: Suppressed, Time: now, Suppressed: n}
+	if len(waiting) > 0 {
+		e.Incident = waiting[0].Incident
+	}
+	return append(events, e)
+}
+
+// event makes an event of e and remembers what it told.
+func (t *Tracker) event(kind Kind, e *entry, now time.Time) Event {
+	e.Reported++
+	e.reported = t.elapsed
+	e.count = max(1, e.count, e.Finding.Count)
+	e.confidence = max(e.confidence, e.Finding.Confidence)
+	return Event{Kind: kind, Time: now, Incident: e.Incident}
+}
+
+// inOrder returns all entries in the order of their opening.
+func (t *Tracker) inOrder() []*entry {
+	all := make([]*entry, 0, len(t.tracked))
+	for _, e := range t.tracked {
+		all = append(all, e)
+	}
+	slices.SortFunc(all, byOrder)
+	return all
+}
+
+func byOrder(a, b *entry) int {
+	return cmp.Or(
+		cmp.Compare(a.order, b.order),
+		cmp.Compare(a.identity.Detector, b.identity.Detector),
+		cmp.Compare(a.identity.Stack, b.identity.Stack),
+		cmp.Compare(a.identity.State, b.identity.State),
+		cmp.Compare(a.identity.Subject, b.identity.Subject),
+	)
+}

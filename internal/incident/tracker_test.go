@@ -1,0 +1,341 @@
+package incident
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// every is how far apart steps are.
+const every = 15 * time.Second
+
+// leakRan is what the engine says when the detector did its work.
+var leakRan = map[string]bool{"leak": true}
+
+func finding(name string, count int) detectors.Finding {
+	return detectors.Finding{
+		Detector:   "leak",
+		Confidence: detectors.Suspected,
+		Stack:      goroutine.NewStack([]goroutine.Frame{{Function: name}}),
+		State:      goroutine.Select,
+		Count:      count,
+	}
+}
+
+// run steps a tracker through counts of one finding, 0 meaning absent, and
+// returns the events as "step:kind(count)".
+func run(tr *Tracker, counts ...int) []string {
+	var got []string
+	for i, n := range counts {
+		var fs []detectors.Finding
+		if n > 0 {
+			fs = append(fs, finding("main.f", n))
+		}
+		for _, e := range tr.Step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%v(%d)", i, e.Kind, e.Incident.Finding.Count))
+		}
+	}
+	return got
+}
+
+// repeated returns n times count.
+func repeated(count, n int) []int {
+	counts := make([]int, n)
+	for i := range counts {
+		counts[i] = count
+	}
+	return counts
+}
+
+func join(parts ...[]int) []int {
+	var all []int
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+func TestLifecycle(t *testing.T) {
+	const minutes10 = 40 // steps
+	for name, tc := range map[string]struct {
+		counts []int
+		want   []string
+	}{
+		"nothing":                  {[]int{0, 0, 0}, nil},
+		"opened once":              {repeated(10, 100), []string{"0:detected(10)"}},
+		"repeated when it doubles": {[]int{10, 19, 20, 39, 40, 79, 80, 80}, []string{"0:detected(10)", "2:repeated(20)", "4:repeated(40)", "6:repeated(80)"}},
+		"a leap is one event":      {[]int{1, 1000, 1999, 2000}, []string{"0:detected(1)", "1:repeated(1000)", "3:repeated(2000)"}},
+		"up and down is not worse": {[]int{10, 20, 10, 20, 5, 39, 10, 40}, []string{"0:detected(10)", "1:repeated(20)", "7:repeated(40)"}},
+		"repeated every hour":      {repeated(10, 2*240+1), []string{"0:detected(10)", "240:repeated(10)", "480:repeated(10)"}},
+		"growth puts off the hour": {join(repeated(10, 100), repeated(20, 300)), []string{"0:detected(10)", "100:repeated(20)", "340:repeated(20)"}},
+		"resolved after three":     {[]int{10, 10, 0, 0, 0, 0, 0}, []string{"0:detected(10)", "4:resolved(10)"}},
+		"absent for two":           {[]int{10, 0, 0, 10, 0, 0, 10, 0, 0}, []string{"0:detected(10)"}},
+		"back within the cooldown, told at its end": {
+			join(repeated(10, 2), repeated(0, 4), repeated(10, minutes10)),
+			[]string{"0:detected(10)", "4:resolved(10)", "40:repeated(10)"},
+		},
+		"back soon after a long time": {
+			join(repeated(10, 100), repeated(0, 4), repeated(10, 10)),
+			[]string{"0:detected(10)", "102:resolved(10)", "104:repeated(10)"},
+		},
+		"back and gone again, untold": {
+			join(repeated(10, 2), repeated(0, 4), repeated(10, 5), repeated(0, 100)),
+			[]string{"0:detected(10)", "4:resolved(10)"},
+		},
+		"back after the cooldown": {
+			join(repeated(10, 1), repeated(0, 3+minutes10), repeated(10, 5)),
+			[]string{"0:detected(10)", "3:resolved(10)", "44:detected(10)"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, tc.want, run(New(Config{}), tc.counts...))
+		})
+	}
+}
+
+func TestIncidentKeepsItsIDWithinTheCooldown(t *testing.T) {
+	tr := New(Config{})
+	ids := make(map[string]bool)
+	for i := range 240 {
+		var fs []detectors.Finding
+		if i%10 < 5 { // absent for five steps, in turns
+			fs = append(fs, finding("main.f", 3))
+		}
+		for _, e := range tr.Step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+			ids[e.Incident.ID] = true
+			assert.Equal(t, start, e.Incident.Opened)
+			assert.Regexp(t, "^[0-9a-f]{16}$", e.Incident.ID)
+		}
+	}
+	assert.Len(t, ids, 1)
+}
+
+func TestFlappingIsToldOncePerCooldown(t *testing.T) {
+	tr := New(Config{})
+	var events []Event
+	for i := range 4 * 240 { // four hours
+		var fs []detectors.Finding
+		if i%4 == 0 { // gone for exactly as long as it takes to be resolved
+			fs = append(fs, finding("main.f", 3))
+		}
+		events = append(events, tr.Step(leakRan, fs, start.Add(time.Duration(i)*every))...)
+	}
+	assert.InDelta(t, 2*4*6, len(events), 2, "opened and resolved six times an hour")
+	for i := 1; i < len(events); i++ {
+		assert.Equal(t, events[i].Kind == Resolved, events[i-1].Kind != Resolved, "event %d: each end follows an opening", i)
+	}
+}
+
+func TestConfidenceThatRisesIsRepeated(t *testing.T) {
+	tr := New(Config{})
+	var got []string
+	for i, c := range []detectors.Confidence{detectors.Suspected, detectors.Suspected, detectors.Confirmed, detectors.Suspected, detectors.Confirmed, detectors.Certain} {
+		f := finding("main.f", 1)
+		f.Confidence = c
+		for _, e := range tr.Step(leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%v(%v)", i, e.Kind, e.Incident.Finding.Confidence))
+		}
+	}
+	assert.Equal(t, []string{"0:detected(suspected)", "2:repeated(confirmed)", "5:repeated(certain)"}, got)
+	assert.Equal(t, 3, tr.Open()[0].Reported)
+}
+
+func TestWhoDidNotRunResolvesNothing(t *testing.T) {
+	tr := New(Config{})
+	other := finding("main.f", 1)
+	other.Detector = "deadlock"
+	tr.Step(nil, []detectors.Finding{finding("main.f", 1), other}, start)
+	var got []string
+	for i := 1; i <= 20; i++ {
+		ran := map[string]bool{"deadlock": true}
+		if i > 10 {
+			ran["leak"] = true
+		}
+		for _, e := range tr.Step(ran, nil, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%s %v", i, e.Incident.Finding.Detector, e.Kind))
+		}
+	}
+	assert.Equal(t, []string{"3:deadlock resolved", "13:leak resolved"}, got)
+}
+
+func TestTheLargestOfOneIdentityCounts(t *testing.T) {
+	tr := New(Config{})
+	events := tr.Step(leakRan, []detectors.Finding{finding("main.f", 3), finding("main.f", 9), finding("main.f", 5)}, start)
+	require.Len(t, events, 1)
+	assert.Equal(t, 9, events[0].Incident.Finding.Count)
+}
+
+func TestOnlySomeAreReportedOneByOne(t *testing.T) {
+	tr := New(Config{MaxReported: 2})
+	at := func(minute int) time.Time { return start.Add(time.Duration(minute) * time.Minute) }
+	a, b, c, d := finding("main.a", 1), finding("main.b", 2), finding("main.c", 3), finding("main.d", 4)
+	d.Confidence = detectors.Info
+	step := func(minute int, fs ...detectors.Finding) (got []string) {
+		for _, e := range tr.Step(leakRan, fs, at(minute)) {
+			name := ""
+			if e.Incident.Finding.Stack != nil {
+				name = e.Incident.Finding.Stack.User().Function
+			}
+			got = append(got, fmt.Sprintf("%v %s %d", e.Kind, name, e.Suppressed))
+		}
+		return got
+	}
+
+	assert.Equal(t, []string{"detected main.c 0", "detected main.b 0", "suppressed main.a 2"}, step(0, a, b, c, d), "the worst first")
+	assert.Len(t, tr.Open(), 4, "metrics count all of them")
+	assert.Nil(t, step(1, a, b, c, d))
+	assert.Nil(t, step(2, a, b, d))
+	assert.Nil(t, step(3, a, b, d))
+	assert.Equal(t, []string{"resolved main.c 0"}, step(4, a, b, d))
+	assert.Nil(t, step(13, a, b, d), "its turn is kept until the cooldown is over")
+	assert.Equal(t, []string{"detected main.a 0", "suppressed main.d 1"}, step(14, a, b, d))
+	assert.Nil(t, step(15, a, b))
+	assert.Nil(t, step(16, a, b))
+	assert.Nil(t, step(17, a, b), "nobody was told of d, nobody is told of its end")
+	assert.Len(t, tr.Open(), 2)
+	assert.Equal(t, []string{"suppressed  0"}, step(24, a, b), "summaries are far apart")
+	assert.Nil(t, step(60, a))
+}
+
+func TestOpenIsInOrderAndComplete(t *testing.T) {
+	tr := New(Config{})
+	tr.Step(leakRan, []detectors.Finding{finding("main.z", 1)}, start)
+	tr.Step(leakRan, []detectors.Finding{finding("main.z", 5), finding("main.a", 2)}, start.Add(every))
+	open := tr.Open()
+	require.Len(t, open, 2)
+	assert.Equal(t, "main.z", open[0].Finding.Stack.User().Function)
+	assert.Equal(t, 5, open[0].Finding.Count)
+	assert.Equal(t, start.Add(every), open[1].Opened)
+	assert.NotEqual(t, open[0].ID, open[1].ID)
+}
+
+// storm replays a script for 1,000 steps and holds the bounds.
+func storm(t *testing.T, maxCount int, script func(step int) []detectors.Finding) (events int) {
+	t.Helper()
+	const steps = 1000
+	tr := New(Config{})
+	last := make(map[string]Kind)
+	for i := range steps {
+		for _, e := range tr.Step(leakRan, script(i), start.Add(time.Duration(i)*every)) {
+			events++
+			if e.Kind == Suppressed {
+				continue
+			}
+			require.Equal(t, e.Kind == Detected, last[e.Incident.ID] == 0, "each incident is detected once, and first")
+			if e.Kind == Resolved {
+				require.NotEqual(t, Resolved, last[e.Incident.ID])
+			}
+			last[e.Incident.ID] = e.Kind
+		}
+		require.LessOrEqual(t, len(tr.tracked), 1000)
+		told := 0
+		for _, e := range tr.tracked {
+			if e.told {
+				told++
+			}
+		}
+		require.LessOrEqual(t, told, 10)
+	}
+	bound := Config{}.Bound(steps*every, maxCount)
+	t.Logf("%d events, bound %d", events, bound)
+	assert.LessOrEqual(t, events, bound)
+	return events
+}
+
+func TestStorms(t *testing.T) {
+	var distinct []detectors.Finding
+	for i := range 10_000 {
+		distinct = append(distinct, finding(fmt.Sprintf("main.f%d", i), 1))
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+
+	t.Run("10,000 that stay", func(t *testing.T) {
+		events := storm(t, 1, func(int) []detectors.Finding { return distinct })
+		assert.Equal(t, 10+10*4+1, events, "ten detected, repeated each hour, one summary")
+	})
+	t.Run("10,000 that take turns", func(t *testing.T) {
+		events := storm(t, 1, func(i int) []detectors.Finding { return distinct[i%10*1000 : i%10*1000+1000] })
+		assert.Less(t, events, 600)
+	})
+	t.Run("10 new ones in every step", func(t *testing.T) {
+		events := storm(t, 1, func(i int) []detectors.Finding { return distinct[i*10 : i*10+10] })
+		assert.Less(t, events, 600)
+	})
+	t.Run("flapping at random", func(t *testing.T) {
+		storm(t, 1, func(i int) []detectors.Finding {
+			var fs []detectors.Finding
+			for _, f := range distinct[:200] {
+				if r.IntN(4) == 0 {
+					fs = append(fs, f)
+				}
+			}
+			return fs
+		})
+	})
+	t.Run("growing without end", func(t *testing.T) {
+		storm(t, math.MaxInt, func(i int) []detectors.Finding {
+			f, g := distinct[0], distinct[1]
+			f.Count = 1 << min(i, 62)
+			g.Count = 1 << (i % 63)
+			g.Confidence = detectors.Confidence(1 + i%6)
+			return []detectors.Finding{f, g}
+		})
+	})
+}
+
+// TestClockSetBack has the clock jump by a day, both ways.
+func TestClockSetBack(t *testing.T) {
+	tr := New(Config{})
+	now := start
+	step := func(d time.Duration, counts ...int) (got []string) {
+		now = now.Add(d)
+		var fs []detectors.Finding
+		for _, n := range counts {
+			fs = append(fs, finding("main.f", n))
+		}
+		for _, e := range tr.Step(leakRan, fs, now) {
+			assert.Equal(t, now, e.Time)
+			got = append(got, e.Kind.String())
+		}
+		return got
+	}
+	assert.Equal(t, []string{"detected"}, step(0, 1))
+	assert.Nil(t, step(-24*time.Hour, 1))
+	assert.Nil(t, step(59*time.Minute, 1), "an hour since it was told, by the time that has passed")
+	assert.Equal(t, []string{"repeated"}, step(time.Minute, 1))
+	assert.Equal(t, []string{"repeated"}, step(24*time.Hour, 1), "a leap forward is one repeat")
+	assert.Nil(t, step(every, 1))
+	step(every)
+	step(every)
+	assert.Equal(t, []string{"resolved"}, step(every))
+	step(-24 * time.Hour)
+	step(11 * time.Minute)
+	assert.Empty(t, tr.tracked, "it is forgotten after its cooldown, not after a day")
+}
+
+func TestConfigDefaults(t *testing.T) {
+	want := Config{Absences: 3, RepeatEvery: time.Hour, Growth: 2, Cooldown: 10 * time.Minute, MaxReported: 10, SummaryEvery: 10 * time.Minute, MaxTracked: 1000}
+	assert.Equal(t, want, Config{}.withDefaults())
+	assert.Equal(t, want, Config{Absences: -1, RepeatEvery: -1, Growth: 1, Cooldown: -1, MaxReported: -1, SummaryEvery: -1, MaxTracked: -1}.withDefaults())
+	mine := Config{1, 2, 3, 4, 5, 6, 7}
+	assert.Equal(t, mine, mine.withDefaults())
+}
+
+func TestLevels(t *testing.T) {
+	assert.Len(t, detectors.Confidences(), levels)
+}
+
+func TestKindString(t *testing.T) {
+	assert.Equal(t, "detected repeated resolved suppressed", fmt.Sprintf("%v %v %v %v", Detected, Repeated, Resolved, Suppressed))
+	assert.Equal(t, "kind(0)", Kind(0).String())
+}
