@@ -1,0 +1,121 @@
+package capture
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// fake is a source that does what a test tells it.
+type fake struct {
+	as   goroutine.Source
+	does func() (*goroutine.Snapshot, error)
+	took int
+}
+
+func (f *fake) name() goroutine.Source { return f.as }
+func (f *fake) take() (*goroutine.Snapshot, error) {
+	f.took++
+	return f.does()
+}
+
+func works(as goroutine.Source) *fake {
+	return &fake{as: as, does: func() (*goroutine.Snapshot, error) {
+		return &goroutine.Snapshot{Source: as, Time: time.Now()}, nil
+	}}
+}
+
+func fails(as goroutine.Source, err error) *fake {
+	return &fake{as: as, does: func() (*goroutine.Snapshot, error) { return nil, err }}
+}
+
+func capturerOf(sources ...source) *Capturer {
+	return &Capturer{
+		governor: NewGovernor(Budget{CPU: 1, Pause: time.Second}, time.Now().Add(-time.Hour)),
+		sources:  sources,
+		retired:  make(map[goroutine.Source]bool),
+	}
+}
+
+func TestTheFirstLookLeavesTheFlightRecorderAlone(t *testing.T) {
+	traced, profiled := works(goroutine.SourceTrace), works(goroutine.SourceProfile)
+	c := capturerOf(traced, profiled)
+	s, skips := c.Take()
+	require.NotNil(t, s)
+	assert.Empty(t, skips)
+	assert.Equal(t, goroutine.SourceProfile, s.Source)
+	assert.Zero(t, traced.took)
+	s, _ = c.Take()
+	assert.Equal(t, goroutine.SourceTrace, s.Source)
+}
+
+func TestTheNextSourceTakesOver(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		err     error
+		reason  Reason
+		retired bool
+	}{
+		{"slot taken", &Refusal{Reason: ReasonBusy, Err: errors.New("x")}, ReasonBusy, false},
+		{"unknown version", &Refusal{Reason: ReasonVersion, Forever: true, Err: errors.New("x")}, ReasonVersion, true},
+		{"any error", errors.New("x"), ReasonError, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			broken, good := fails(goroutine.SourceTrace, tt.err), works(goroutine.SourceProfile)
+			c := capturerOf(broken, good)
+			c.looked = true
+			s, skips := c.Take()
+			require.NotNil(t, s)
+			assert.Equal(t, goroutine.SourceProfile, s.Source)
+			require.Len(t, skips, 1)
+			assert.Equal(t, tt.reason, skips[0].Reason)
+			c.Take()
+			want := 2
+			if tt.retired {
+				want = 1
+			}
+			assert.Equal(t, want, broken.took)
+		})
+	}
+}
+
+func TestAPanicOfASourceIsARefusal(t *testing.T) {
+	c := capturerOf(&fake{as: goroutine.SourceTrace, does: func() (*goroutine.Snapshot, error) { panic("boom") }}, works(goroutine.SourceProfile))
+	c.looked = true
+	s, skips := c.Take()
+	require.NotNil(t, s)
+	assert.ErrorContains(t, skips[0].Refusal, "boom")
+}
+
+// A cheaper source must not spend what the better one is waiting for.
+func TestWaitingForTheBudgetIsNotAReasonToFallBack(t *testing.T) {
+	traced, profiled := works(goroutine.SourceTrace), works(goroutine.SourceProfile)
+	c := capturerOf(traced, profiled)
+	c.looked = true
+	c.governor = NewGovernor(Budget{CPU: 0.000001, Pause: time.Second}, time.Now())
+	c.governor.Spent(goroutine.SourceTrace, 1, time.Minute, time.Now())
+	s, skips := c.Take()
+	assert.Nil(t, s)
+	require.Len(t, skips, 1)
+	assert.Equal(t, ReasonBudget, skips[0].Reason)
+	assert.Zero(t, profiled.took)
+}
+
+func TestAFailureIsPaidFor(t *testing.T) {
+	slow := &fake{as: goroutine.SourceTrace, does: func() (*goroutine.Snapshot, error) {
+		for began := time.Now(); time.Since(began) < time.Millisecond; {
+		}
+		return nil, errors.New("x")
+	}}
+	c := capturerOf(slow)
+	c.looked = true
+	before, _ := c.governor.Predict(goroutine.SourceTrace, 1)
+	c.Take()
+	after, _ := c.governor.Predict(goroutine.SourceTrace, 1)
+	assert.Greater(t, after, before)
+}

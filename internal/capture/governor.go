@@ -1,0 +1,137 @@
+package capture
+
+import (
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A Budget is what looking at goroutines may cost the host.
+type Budget struct {
+	CPU   float64       // share of one core, over time
+	Pause time.Duration // longest stop of the world that may be predicted
+}
+
+// A Governor decides from predictions which capture may run. It measures each
+// source, predicts the next capture from the number of goroutines, and grants
+// it when the CPU time earned so far covers the prediction: however many
+// goroutines there are, the share of one core stays under the budget and the
+// time between captures stretches instead.
+//
+// It knows the time only from its callers and is not safe for concurrent use.
+type Governor struct {
+	budget   Budget
+	rates    map[goroutine.Source]rate
+	credit   time.Duration // CPU time earned and not spent; negative: debt
+	wanted   time.Duration // what was last refused for lack of credit
+	earnedAt time.Time
+	loaded   int // snapshots skipped in a row because of load
+}
+
+// A rate is what a source costs for each goroutine.
+type rate struct {
+	work  time.Duration // CPU time
+	pause time.Duration // stopped world; 0 for a source whose stop does not grow
+}
+
+// cores is how many cores a source keeps busy while it runs: the tracer's
+// reader works beside the goroutine that takes the trace.
+var cores = map[goroutine.Source]float64{goroutine.SourceTrace: 1.5}
+
+// firstRates are the costs assumed before the first measurement: the upper end
+// of what docs/DESIGN.md records.
+var firstRates = map[goroutine.Source]rate{
+	goroutine.SourceTrace:    {work: 3 * time.Microsecond},
+	goroutine.SourceProfile:  {work: 2 * time.Microsecond},
+	goroutine.SourceLabelled: {work: 4 * time.Microsecond},
+	goroutine.SourceText:     {work: 60 * time.Microsecond, pause: 10 * time.Microsecond},
+}
+
+const (
+	// loan is how much CPU time a capture may run ahead of what was earned,
+	// so that a process with up to some 15,000 goroutines is looked at as
+	// soon as it is asked for.
+	loan = 50 * time.Millisecond
+	// creditSpan bounds what an idle governor saves up: what it earns in
+	// this time, or the one capture that it is saving for.
+	creditSpan = 10 * time.Minute
+	// loadFactor is how many goroutines must be ready for each P before the
+	// process counts as overloaded, and loadPatience how many snapshots in a
+	// row are given up for it. Then one is taken all the same: an overload
+	// that lasts is what people want to look at.
+	loadFactor   = 64
+	loadPatience = 4
+)
+
+// NewGovernor returns a governor that starts without credit at now.
+func NewGovernor(b Budget, now time.Time) *Governor {
+	g := &Governor{budget: b, rates: make(map[goroutine.Source]rate), earnedAt: now}
+	for s, r := range firstRates {
+		g.rates[s] = r
+	}
+	return g
+}
+
+// Allow returns nil when source may look at this many goroutines now.
+func (g *Governor) Allow(source goroutine.Source, goroutines int, now time.Time) *Refusal {
+	work, pause := g.Predict(source, goroutines)
+	return g.AllowCost(work, pause, now)
+}
+
+// AllowCost returns nil when a capture with this predicted cost may run now.
+func (g *Governor) AllowCost(work, pause time.Duration, now time.Time) *Refusal {
+	g.earn(now)
+	switch {
+	case pause > g.budget.Pause:
+		return refuse(ReasonPause, "a stop of %v is predicted and %v is allowed", pause, g.budget.Pause)
+	case g.credit+loan < work:
+		g.wanted = work
+		return refuse(ReasonBudget, "%v of CPU time is predicted and %v is there", work, (g.credit + loan).Round(time.Microsecond))
+	}
+	return nil
+}
+
+// Overloaded reports whether a snapshot should be given up because runnable
+// goroutines queue for procs Ps. It gives in after a few in a row.
+func (g *Governor) Overloaded(runnable, procs int) bool {
+	if runnable < loadFactor*procs || g.loaded >= loadPatience {
+		g.loaded = 0
+		return false
+	}
+	g.loaded++
+	return true
+}
+
+// Predict returns what source would cost now.
+func (g *Governor) Predict(source goroutine.Source, goroutines int) (work, pause time.Duration) {
+	r := g.rates[source]
+	return r.work * time.Duration(goroutines), r.pause * time.Duration(goroutines)
+}
+
+// Spent records how long a capture took, failed ones included.
+func (g *Governor) Spent(source goroutine.Source, goroutines int, took time.Duration, now time.Time) {
+	g.earn(now)
+	work := took
+	if c, ok := cores[source]; ok {
+		work = time.Duration(float64(took) * c)
+	}
+	g.credit -= work
+	measured := work / time.Duration(max(goroutines, 1))
+	r := g.rates[source]
+	// Up at once, down by a quarter of the way: a capture that was slow on a
+	// busy machine is likely to be slow again.
+	if measured > r.work {
+		r.work = measured
+	} else {
+		r.work -= (r.work - measured) / 4
+	}
+	g.rates[source] = r
+}
+
+func (g *Governor) earn(now time.Time) {
+	if passed := now.Sub(g.earnedAt); passed > 0 {
+		most := max(time.Duration(g.budget.CPU*float64(creditSpan)), g.wanted)
+		g.credit = min(g.credit+time.Duration(g.budget.CPU*float64(passed)), most)
+	}
+	g.earnedAt = now
+}

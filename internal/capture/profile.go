@@ -1,0 +1,90 @@
+package capture
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+const (
+	// profileTries is how often a profile is taken anew because goroutines
+	// were born faster than the buffer foresaw.
+	profileTries = 3
+	// keepRecords is how many records of the buffer are kept from one
+	// snapshot to the next: 16 MiB of them.
+	keepRecords = 16 << 20 / recordSize
+	recordSize  = 32 * 8
+)
+
+// A profileSource takes the runtime's goroutine profile: every stack, to 32
+// frames, without IDs. It stops the world for a moment that does not depend on
+// the number of goroutines.
+type profileSource struct {
+	stacks  *parse.Stacks
+	records []runtime.StackRecord
+}
+
+func newProfileSource(stacks *parse.Stacks) *profileSource { return &profileSource{stacks: stacks} }
+
+func (p *profileSource) name() goroutine.Source { return goroutine.SourceProfile }
+
+func (p *profileSource) take() (*goroutine.Snapshot, error) {
+	defer p.release()
+	n, err := p.fill()
+	if err != nil {
+		return nil, &Refusal{Reason: ReasonError, Err: err}
+	}
+	counts := make(map[[32]uintptr]int)
+	for i := range p.records[:n] {
+		counts[p.records[i].Stack0]++
+	}
+	counted := make([]parse.Counted, 0, len(counts))
+	for pcs, count := range counts {
+		counted = append(counted, parse.Counted{Frames: symbolize(pcs[:]), Count: count})
+	}
+	return parse.FromCounted(counted, goroutine.SourceProfile, time.Now(), p.stacks), nil
+}
+
+// fill takes the profile into the buffer, with room for a tenth more than
+// there are. A count that keeps growing faster ends it instead of looping.
+func (p *profileSource) fill() (int, error) {
+	n := runtime.NumGoroutine()
+	for try := range profileTries {
+		if room := n + n/10<<try + 16; len(p.records) < room {
+			p.records = make([]runtime.StackRecord, room)
+		}
+		var ok bool
+		if n, ok = runtime.GoroutineProfile(p.records); ok {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("goroutine profile: the number of goroutines grew by over a tenth in each of %d tries, to %d", profileTries, n)
+}
+
+func (p *profileSource) release() {
+	if len(p.records) > keepRecords {
+		p.records = nil
+	}
+}
+
+// symbolize turns program counters, ended by a zero, into frames.
+func symbolize(pcs []uintptr) []goroutine.Frame {
+	n := 0
+	for n < len(pcs) && pcs[n] != 0 {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	var frames []goroutine.Frame
+	for it := runtime.CallersFrames(pcs[:n]); ; {
+		f, more := it.Next()
+		frames = append(frames, goroutine.Frame{Function: f.Function, File: f.File, Line: f.Line})
+		if !more {
+			return frames
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/trace"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// maxTrace bounds one trace. An idle process writes about 20 bytes a
+// goroutine; what comes on top is what the program did in the window.
+const maxTrace = 256 << 20
+
+// keepTrace is how much of the buffer is kept from one snapshot to the next.
+const keepTrace = 4 << 20
+
+// A traceSource takes the execution trace of a moment and reads it as a
+// goroutine dump: at the end of a trace's generation the runtime writes down
+// the ID, the status and the full stack of every goroutine that had no event
+// in it, suspending one goroutine at a time and never the world.
+//
+// It uses the process's one FlightRecorder slot and not the one that
+// trace.Start takes: the latter belongs to /debug/pprof/trace and to the
+// profilers of vendors, which come and go while the process runs and fail when
+// the slot is taken. docs/DESIGN.md has the measurement.
+type traceSource struct {
+	decoder *parse.TraceDecoder
+	buf     cappedBuffer
+}
+
+func newTraceSource(stacks *parse.Stacks) *traceSource {
+	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &parse.Births{})}
+}
+
+func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
+
+func (t *traceSource) take() (*goroutine.Snapshot, error) {
+	defer t.buf.release(keepTrace)
+	t.decoder.ExcludeReader = !trace.IsEnabled()
+	if err := record(&t.buf); err != nil {
+		return nil, err
+	}
+	s, err := t.decoder.Decode(t.buf.data, time.Now())
+	if errors.Is(err, parse.ErrTraceVersion) {
+		return nil, &Refusal{Reason: ReasonVersion, Forever: true, Err: err}
+	}
+	if err != nil {
+		return nil, &Refusal{Reason: ReasonError, Err: err}
+	}
+	return s, nil
+}
+
+// record writes the trace of this moment to w: one generation, as short as the
+// runtime lets it be. The recorder drops all but the last generation because
+// MinAge and MaxBytes are as small as they can be.
+func record(w io.Writer) error {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
+	if err := recorder.Start(); err != nil {
+		return startError(err)
+	}
+	defer recorder.Stop()
+	if _, err := recorder.WriteTo(w); err != nil {
+		return &Refusal{Reason: ReasonSize, Err: fmt.Errorf("trace: %w", err)}
+	}
+	return nil
+}
+
+// startError tells a recorder of the user's, which may go away, from a runtime
+// that cannot trace. The runtime has no error values for either.
+func startError(err error) error {
+	if strings.Contains(err.Error(), "already enabled") {
+		return &Refusal{Reason: ReasonBusy, Err: err}
+	}
+	return &Refusal{Reason: ReasonError, Err: err}
+}
+
+// A cappedBuffer keeps what is written to it, up to maxTrace.
+type cappedBuffer struct{ data []byte }
+
+func (b *cappedBuffer) Write(p []byte) (int, error) {
+	if len(b.data)+len(p) > maxTrace {
+		return 0, fmt.Errorf("over %d MiB were written in one look; the process is too busy for this source", maxTrace>>20)
+	}
+	b.data = append(b.data, p...)
+	return len(p), nil
+}
+
+// release empties the buffer and gives its memory back when it is over keep.
+func (b *cappedBuffer) release(keep int) {
+	if cap(b.data) > keep {
+		b.data = nil
+	}
+	b.data = b.data[:0]
+}
