@@ -1,0 +1,123 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/incident"
+)
+
+// Emit sends an event of an incident as a log record, and counts it when it
+// opens one. profile is the path of the profile that was saved, or empty.
+func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) {
+	if e.Kind == incident.Detected {
+		t.detected.Add(ctx, 1, metric.WithAttributes(
+			attribute.String(AttrDetectorName, e.Incident.Finding.Detector),
+			attribute.String(AttrConfidence, e.Incident.Finding.Confidence.String())))
+	}
+	name, severity := nameOf(e), severityOf(e)
+	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
+		return
+	}
+	var r log.Record
+	r.SetEventName(name)
+	r.SetTimestamp(e.Time)
+	r.SetSeverity(severity)
+	r.SetSeverityText(severity.String())
+	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxSentence)))
+	if e.Kind == incident.Suppressed {
+		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
+	} else {
+		r.AddAttributes(attributesOf(e, profile)...)
+	}
+	t.logger.Emit(ctx, r)
+}
+
+func nameOf(e incident.Event) string {
+	switch e.Kind {
+	case incident.Suppressed:
+		return EventSuppressed
+	case incident.Resolved:
+		return eventPrefix + e.Incident.Finding.Detector + eventResolved
+	}
+	return eventPrefix + e.Incident.Finding.Detector + eventDetected
+}
+
+func severityOf(e incident.Event) log.Severity {
+	switch {
+	case e.Kind == incident.Suppressed && e.Suppressed > 0:
+		return log.SeverityWarn
+	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved, e.Incident.Finding.Confidence == detectors.Info:
+		return log.SeverityInfo
+	case e.Incident.Finding.Confidence <= detectors.Suspected:
+		return log.SeverityWarn
+	}
+	return log.SeverityError
+}
+
+func bodyOf(e incident.Event) string {
+	switch {
+	case e.Kind == incident.Suppressed && e.Suppressed == 0:
+		return "All open findings are reported one by one again."
+	case e.Kind == incident.Suppressed:
+		return fmt.Sprintf("%d more findings are open than are reported one by one; goroutine.finding.open counts them.", e.Suppressed)
+	case e.Kind == incident.Resolved:
+		return "Resolved: " + e.Incident.Finding.Message
+	}
+	return e.Incident.Finding.Message
+}
+
+func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
+	f := &e.Incident.Finding
+	attrs := []attribute.KeyValue{
+		attribute.String(AttrFindingID, e.Incident.ID),
+		attribute.String(AttrDetectorName, f.Detector),
+		attribute.String(AttrConfidence, f.Confidence.String()),
+		attribute.Int(AttrFindingCount, f.Count),
+		attribute.Float64(AttrGrowthPerMinute, f.GrowthPerMinute),
+		attribute.Float64(AttrFindingAge, f.Age.Seconds()),
+		attribute.StringSlice(AttrEvidence, evidence(f)),
+		attribute.String(AttrStackID, string(f.Stack.ID)),
+		attribute.String(AttrCodeStacktrace, clip(f.Stack.Text(maxTrace), maxTrace)),
+	}
+	if f.State != "" {
+		attrs = append(attrs, attribute.String(AttrState, clip(string(f.State), maxName)))
+	}
+	if user := f.Stack.User(); user.Function != "" {
+		attrs = append(attrs, attribute.String(AttrCodeFunctionName, clip(user.Function, maxName)))
+		if user.File != "" {
+			attrs = append(attrs, attribute.String(AttrCodeFilePath, clip(user.File, maxSentence)), attribute.Int(AttrCodeLineNumber, user.Line))
+		}
+	}
+	if len(f.IDs) > 0 {
+		attrs = append(attrs, attribute.Int64Slice(AttrIDs, int64s(f.IDs)))
+	}
+	if f.CreatedBy.Function != "" {
+		attrs = append(attrs, attribute.String(AttrCreatorFunction, clip(f.CreatedBy.Function, maxName)))
+	}
+	if profile != "" {
+		attrs = append(attrs, attribute.String(AttrProfilePath, clip(profile, maxSentence)))
+	}
+	return attrs
+}
+
+func evidence(f *detectors.Finding) []string {
+	sentences := make([]string, len(f.Evidence))
+	for i, s := range f.Evidence {
+		sentences[i] = clip(s, maxSentence)
+	}
+	return sentences
+}
+
+func int64s(ids []uint64) []int64 {
+	out := make([]int64, len(ids))
+	for i, id := range ids {
+		out[i] = int64(id)
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package telemetry
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/incident"
+)
+
+// memory is a log processor that keeps what it gets.
+type memory struct {
+	records []sdklog.Record
+	refuse  string // event name that Enabled says no to
+	asked   []sdklog.EnabledParameters
+}
+
+func (m *memory) Enabled(_ context.Context, p sdklog.EnabledParameters) bool {
+	m.asked = append(m.asked, p)
+	return p.EventName != m.refuse
+}
+func (m *memory) OnEmit(_ context.Context, r *sdklog.Record) error {
+	m.records = append(m.records, r.Clone())
+	return nil
+}
+func (m *memory) Shutdown(context.Context) error   { return nil }
+func (m *memory) ForceFlush(context.Context) error { return nil }
+
+func emitter(t *testing.T) (*Telemetry, *memory, *sdkmetric.ManualReader) {
+	t.Helper()
+	logs, reader := &memory{}, sdkmetric.NewManualReader()
+	tel, err := New(Config{
+		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+		LoggerProvider: sdklog.NewLoggerProvider(sdklog.WithProcessor(logs), sdklog.WithAttributeCountLimit(-1)),
+		TopStacks:      5,
+		Scheduler:      func() goroutine.Scheduler { return goroutine.Scheduler{} },
+	})
+	require.NoError(t, err)
+	return tel, logs, reader
+}
+
+func finding() detectors.Finding {
+	return detectors.Finding{
+		Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
+		Stack: goroutine.NewStack([]goroutine.Frame{
+			{Function: "runtime.gopark", File: "/go/proc.go", Line: 1},
+			{Function: "main.handle", File: "/src/main.go", Line: 42}}),
+		Count: 37, GrowthPerMinute: 1.5, Age: 90 * time.Second, IDs: []uint64{3, 5},
+		CreatedBy: goroutine.Frame{Function: "main.serve"},
+		Message:   "37 goroutines are stuck.", Evidence: []string{"It was 20.", "It is 37."},
+	}
+}
+
+func attributes(r sdklog.Record) map[string]attribute.Value {
+	all := make(map[string]attribute.Value)
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		all[string(kv.Key)] = kv.Value
+		return true
+	})
+	return all
+}
+
+func TestAnEventHasEveryAttribute(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Time: epoch, Incident: incident.Incident{ID: "0123456789abcdef", Finding: finding()}}, "/tmp/p.pb.gz")
+	require.Len(t, logs.records, 1)
+	r := logs.records[0]
+	assert.Equal(t, "goroutine.leak.detected", r.EventName())
+	assert.Equal(t, log.SeverityWarn, r.Severity())
+	assert.Equal(t, epoch, r.Timestamp())
+	assert.Equal(t, "37 goroutines are stuck.", r.Body().AsString())
+	assert.Equal(t, map[string]attribute.Value{
+		AttrFindingID:        attribute.StringValue("0123456789abcdef"),
+		AttrConfidence:       attribute.StringValue("suspected"),
+		AttrFindingCount:     attribute.IntValue(37),
+		AttrGrowthPerMinute:  attribute.Float64Value(1.5),
+		AttrFindingAge:       attribute.Float64Value(90),
+		AttrEvidence:         attribute.StringSliceValue([]string{"It was 20.", "It is 37."}),
+		AttrDetectorName:     attribute.StringValue("leak"),
+		AttrStackID:          attribute.StringValue(string(finding().Stack.ID)),
+		AttrState:            attribute.StringValue("chan send"),
+		AttrCodeFunctionName: attribute.StringValue("main.handle"),
+		AttrCodeFilePath:     attribute.StringValue("/src/main.go"),
+		AttrCodeLineNumber:   attribute.IntValue(42),
+		AttrCodeStacktrace:   attribute.StringValue("main.handle(...)\n\t/src/main.go:42\n"),
+		AttrIDs:              attribute.Int64SliceValue([]int64{3, 5}),
+		AttrCreatorFunction:  attribute.StringValue("main.serve"),
+		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
+	}, attributes(r))
+	assert.Len(t, attributes(r), len(findingAttributes), "the catalog lists what an event has")
+}
+
+func TestSeverityFollowsConfidence(t *testing.T) {
+	for _, tt := range []struct {
+		kind       incident.Kind
+		confidence detectors.Confidence
+		name       string
+		severity   log.Severity
+	}{
+		{incident.Detected, detectors.Info, "goroutine.leak.detected", log.SeverityInfo},
+		{incident.Detected, detectors.Medium, "goroutine.leak.detected", log.SeverityWarn},
+		{incident.Repeated, detectors.Suspected, "goroutine.leak.detected", log.SeverityWarn},
+		{incident.Repeated, detectors.Confirmed, "goroutine.leak.detected", log.SeverityError},
+		{incident.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
+		{incident.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
+		{incident.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
+		{incident.Suppressed, 0, EventSuppressed, log.SeverityWarn},
+	} {
+		tel, logs, _ := emitter(t)
+		f := finding()
+		f.Confidence = tt.confidence
+		tel.Emit(context.Background(), incident.Event{Kind: tt.kind, Incident: incident.Incident{Finding: f}, Suppressed: 3}, "")
+		require.Len(t, logs.records, 1)
+		assert.Equal(t, tt.name, logs.records[0].EventName())
+		assert.Equal(t, tt.severity, logs.records[0].Severity(), "%v %v", tt.kind, tt.confidence)
+	}
+}
+
+func TestASummarySaysHowMany(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Suppressed, Suppressed: 3}, "")
+	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
+	assert.Contains(t, logs.records[0].Body().AsString(), "3 more findings")
+}
+
+func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	logs.refuse = "goroutine.leak.detected"
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	assert.Empty(t, logs.records)
+	require.Len(t, logs.asked, 1)
+	assert.Equal(t, log.SeverityWarn, logs.asked[0].Severity)
+	logs.refuse = ""
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	assert.Len(t, logs.records, 1, "the answer is not kept")
+}
+
+func TestOnlyOpeningCounts(t *testing.T) {
+	tel, _, reader := emitter(t)
+	for _, k := range []incident.Kind{incident.Detected, incident.Repeated, incident.Resolved, incident.Detected} {
+		tel.Emit(context.Background(), incident.Event{Kind: k, Incident: incident.Incident{Finding: finding()}}, "")
+	}
+	data := collect(t, reader)[MetricFindingDetected].Data.(metricdata.Sum[int64])
+	require.Len(t, data.DataPoints, 1)
+	assert.EqualValues(t, 2, data.DataPoints[0].Value)
+}
+
+// Whatever a detector reports, an event stays far below the 4 MiB that
+// receivers take.
+func TestAnEventIsBounded(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	long := strings.Repeat("x\xff\u4e16", 1<<18)
+	f := finding()
+	f.Message, f.State, f.CreatedBy.Function = long, goroutine.State(long), long
+	f.Evidence = []string{long, long, long, long, long, long, long, long}
+	var frames []goroutine.Frame
+	for range 10_000 {
+		frames = append(frames, goroutine.Frame{Function: "main." + long[:1000], File: long[:1000], Line: 1})
+	}
+	f.Stack = goroutine.NewStack(frames)
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: f}}, long)
+	require.Len(t, logs.records, 1)
+	size := 0
+	for name, v := range attributes(logs.records[0]) {
+		s := v.String()
+		size += len(s)
+		assert.True(t, utf8.ValidString(s), name)
+	}
+	assert.LessOrEqual(t, size+len(logs.records[0].Body().AsString()), 40<<10)
+	assert.LessOrEqual(t, len(attributes(logs.records[0])[AttrCodeStacktrace].AsString()), 16<<10)
+}

@@ -1,0 +1,237 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// ScopeName is the name of the instrumentation scope.
+const ScopeName = "github.com/otelgoroutine/go/otelgoroutine"
+
+// Version is the version of the module, and of the instrumentation scope.
+const Version = "0.1.0"
+
+// A Config is what a Telemetry is made of. All fields are required.
+type Config struct {
+	MeterProvider  metric.MeterProvider
+	LoggerProvider log.LoggerProvider
+	TopStacks      int                        // stacks with series of their own
+	Scheduler      func() goroutine.Scheduler // called at every collection
+}
+
+// Telemetry holds the instruments and the logger.
+type Telemetry struct {
+	logger    log.Logger
+	scheduler func() goroutine.Scheduler
+
+	detected metric.Int64Counter
+	duration metric.Float64Histogram
+	skipped  metric.Int64Counter
+
+	views    views
+	current  atomic.Pointer[observations]
+	open     atomic.Pointer[[]observation[int64]]
+	openSeen series
+
+	registrations []metric.Registration
+}
+
+// observations is what the callbacks observe until the next snapshot.
+type observations struct {
+	states, stacks []observation[int64]
+	ages           []observation[float64]
+}
+
+// An observation is a value with its attributes, ready to be observed.
+type observation[N int64 | float64] struct {
+	value N
+	attrs metric.MeasurementOption
+}
+
+// New makes the instruments and registers the callbacks: one for what is read
+// at every collection and one for what a snapshot says, so that a View which
+// drops all instruments of one switches its callback off.
+func New(c Config) (*Telemetry, error) {
+	t := &Telemetry{
+		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version)),
+		scheduler: c.Scheduler,
+		views:     newViews(c.TopStacks),
+		openSeen:  newSeries(maxOpenSeries),
+	}
+	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version))}
+	t.detected = m.counter(MetricFindingDetected)
+	t.duration = m.histogram(MetricSnapshotDuration)
+	t.skipped = m.counter(MetricSnapshotSkipped)
+	t.registerScheduler(m)
+	t.registerSnapshot(m)
+	if err := errors.Join(m.errs...); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func (t *Telemetry) registerScheduler(m *maker) {
+	count, created := m.upDown(MetricSchedulerCount), m.observableCounter(MetricCreated)
+	state := func(s string) metric.MeasurementOption {
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String(AttrSchedulerState, s)))
+	}
+	running, runnable, waiting, notInGo := state("running"), state("runnable"), state("waiting"), state("not_in_go")
+	t.register(m, func(_ context.Context, o metric.Observer) error {
+		s := t.scheduler()
+		o.ObserveInt64(count, s.Running, running)
+		o.ObserveInt64(count, s.Runnable, runnable)
+		o.ObserveInt64(count, s.Waiting, waiting)
+		o.ObserveInt64(count, s.NotInGo, notInGo)
+		o.ObserveInt64(created, s.Created)
+		return nil
+	}, count, created)
+}
+
+func (t *Telemetry) registerSnapshot(m *maker) {
+	states, stacks := m.upDown(MetricCount), m.upDown(MetricStackCount)
+	ages, open := m.gauge(MetricStackAge), m.upDown(MetricFindingOpen)
+	t.register(m, func(_ context.Context, o metric.Observer) error {
+		if now := t.current.Load(); now != nil {
+			observeInts(o, states, now.states)
+			observeInts(o, stacks, now.stacks)
+			for _, a := range now.ages {
+				o.ObserveFloat64(ages, a.value, a.attrs)
+			}
+		}
+		if now := t.open.Load(); now != nil {
+			observeInts(o, open, *now)
+		}
+		return nil
+	}, states, stacks, ages, open)
+}
+
+func observeInts(o metric.Observer, i metric.Int64Observable, list []observation[int64]) {
+	for _, v := range list {
+		o.ObserveInt64(i, v.value, v.attrs)
+	}
+}
+
+func (t *Telemetry) register(m *maker, f metric.Callback, instruments ...metric.Observable) {
+	if len(m.errs) > 0 {
+		return
+	}
+	r, err := m.meter.RegisterCallback(recovered(f), instruments...)
+	if err != nil {
+		m.errs = append(m.errs, err)
+		return
+	}
+	t.registrations = append(t.registrations, r)
+}
+
+// recovered keeps a panic in f from ending the process: the SDK does not.
+func recovered(f metric.Callback) metric.Callback {
+	return func(ctx context.Context, o metric.Observer) error {
+		defer func() { _ = recover() }()
+		return f(ctx, o)
+	}
+}
+
+// Close unregisters the callbacks: from then on nothing is observed.
+func (t *Telemetry) Close() error {
+	var errs []error
+	for _, r := range t.registrations {
+		errs = append(errs, r.Unregister())
+	}
+	t.registrations = nil
+	return errors.Join(errs...)
+}
+
+// Publish makes these what is observed from now on: the counts of one snapshot
+// and the ages of another, which may be the same. It records what they cost.
+func (t *Telemetry) Publish(ctx context.Context, counts, ages *goroutine.Snapshot) {
+	t.current.Store(t.views.of(counts, ages))
+	t.Took(ctx, counts)
+	if ages != counts {
+		t.Took(ctx, ages)
+	}
+}
+
+// Took records how long a snapshot took.
+func (t *Telemetry) Took(ctx context.Context, s *goroutine.Snapshot) {
+	t.duration.Record(ctx, s.Duration.Seconds(),
+		metric.WithAttributes(attribute.String(AttrSnapshotSource, string(s.Source))))
+}
+
+// Skipped counts a snapshot that was not taken.
+func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason string) {
+	t.skipped.Add(ctx, 1, metric.WithAttributes(
+		attribute.String(AttrSnapshotSource, string(source)),
+		attribute.String(AttrReason, reason)))
+}
+
+// maxOpenSeries bounds the series of goroutine.finding.open: the levels of
+// confidence of 40 detectors.
+const maxOpenSeries = 240
+
+// SetOpen makes these the open findings that are observed from now on.
+func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
+	t.openSeen.begin(now)
+	for _, f := range findings {
+		t.openSeen.add(1, attribute.NewSet(
+			attribute.String(AttrDetectorName, f.Detector),
+			attribute.String(AttrConfidence, f.Confidence.String())))
+	}
+	open := t.openSeen.end()
+	t.open.Store(&open)
+}
+
+// A maker makes instruments as the catalog describes them and collects what
+// goes wrong.
+type maker struct {
+	meter metric.Meter
+	errs  []error
+}
+
+func (m *maker) counter(name string) metric.Int64Counter {
+	e := entry(name)
+	i, err := m.meter.Int64Counter(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc))
+	return keep(m, i, err)
+}
+
+func (m *maker) upDown(name string) metric.Int64ObservableUpDownCounter {
+	e := entry(name)
+	i, err := m.meter.Int64ObservableUpDownCounter(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc))
+	return keep(m, i, err)
+}
+
+func (m *maker) observableCounter(name string) metric.Int64ObservableCounter {
+	e := entry(name)
+	i, err := m.meter.Int64ObservableCounter(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc))
+	return keep(m, i, err)
+}
+
+func (m *maker) gauge(name string) metric.Float64ObservableGauge {
+	e := entry(name)
+	i, err := m.meter.Float64ObservableGauge(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc))
+	return keep(m, i, err)
+}
+
+// histogram has bounds from the 0.1 ms that 100 goroutines take to the 10 s of
+// several millions.
+func (m *maker) histogram(name string) metric.Float64Histogram {
+	e := entry(name)
+	i, err := m.meter.Float64Histogram(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc),
+		metric.WithExplicitBucketBoundaries(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10))
+	return keep(m, i, err)
+}
+
+func keep[I any](m *maker, i I, err error) I {
+	if err != nil {
+		m.errs = append(m.errs, err)
+	}
+	return i
+}

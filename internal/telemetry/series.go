@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// fade is how long a series that has no value any more is observed as 0. A
+// series that is no longer observed stays at its last value in many backends
+// for about as long.
+const fade = 5 * time.Minute
+
+// A series is a set of attribute sets with a value each. Values with the same
+// attributes add up; attribute sets without a value are kept at 0 for a while.
+type series struct {
+	max    int // attribute sets, those at 0 included
+	values map[attribute.Distinct]*value
+	now    time.Time
+	live   int // attribute sets that have a value now
+}
+
+type value struct {
+	sum   int
+	attrs metric.MeasurementOption
+	last  time.Time // when it last had a value
+}
+
+func newSeries(max int) series {
+	return series{max: max, values: make(map[attribute.Distinct]*value)}
+}
+
+// begin starts a new round of values.
+func (s *series) begin(now time.Time) {
+	s.now, s.live = now, 0
+	for _, v := range s.values {
+		v.sum = 0
+	}
+}
+
+// has reports whether set has a value in this round.
+func (s *series) has(set attribute.Set) bool {
+	v, ok := s.values[set.Equivalent()]
+	return ok && v.sum > 0
+}
+
+func (s *series) add(n int, set attribute.Set) {
+	v, ok := s.values[set.Equivalent()]
+	if !ok {
+		v = &value{attrs: metric.WithAttributeSet(set)}
+		s.values[set.Equivalent()] = v
+	}
+	if v.sum == 0 && n > 0 {
+		s.live++
+	}
+	v.sum += n
+	v.last = s.now
+}
+
+// end forgets what has been at 0 for long enough, or is too much, and returns
+// the observations. Those with a value come first: where an SDK limits the
+// number of series, the first observed have theirs.
+func (s *series) end() []observation[int64] {
+	live := make([]observation[int64], 0, len(s.values))
+	var zero []observation[int64]
+	for key, v := range s.values {
+		switch {
+		case v.sum > 0:
+			live = append(live, observation[int64]{int64(v.sum), v.attrs})
+		case s.now.Sub(v.last) > fade:
+			delete(s.values, key)
+		case s.live+len(zero) >= s.max:
+			delete(s.values, key)
+		default:
+			zero = append(zero, observation[int64]{0, v.attrs})
+		}
+	}
+	return append(live, zero...)
+}

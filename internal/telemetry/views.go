@@ -1,0 +1,107 @@
+package telemetry
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// views turns snapshots into observations.
+type views struct {
+	top            int
+	own            int // stacks of this snapshot that have series of their own
+	states, stacks series
+}
+
+// maxStates bounds the series of goroutine.count: the runtime has some forty
+// words.
+const maxStates = 100
+
+// fadedPerStack is how many series that left the top are kept at 0, for each
+// of the top.
+const fadedPerStack = 3
+
+func newViews(top int) views {
+	return views{top: top, states: newSeries(maxStates), stacks: newSeries(top * (1 + fadedPerStack))}
+}
+
+func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
+	v.states.begin(counts.Time)
+	v.stacks.begin(counts.Time)
+	v.own = 0
+	shown := make(map[goroutine.StackID]bool)
+	for i := range counts.Groups {
+		g := &counts.Groups[i]
+		v.states.add(g.Count, attribute.NewSet(attribute.String(AttrState, string(g.State))))
+		set, own := v.stackSet(g)
+		v.stacks.add(g.Count, set)
+		if own {
+			shown[g.Stack.ID] = true
+		}
+	}
+	return &observations{states: v.states.end(), stacks: v.stacks.end(), ages: agesOf(ages, shown)}
+}
+
+// stackSet returns the attributes that g is counted under, and whether they
+// are its own. Groups come largest first, so the first v.top attribute sets
+// are those of the largest stacks; a stack in two groups counts once.
+func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
+	set := attribute.NewSet(withLabels(g,
+		attribute.String(AttrStackID, string(g.Stack.ID)),
+		attribute.String(AttrState, string(g.State)),
+		attribute.String(AttrCodeFunctionName, clip(g.Stack.User().Function, maxName)),
+		attribute.String(AttrEntryFunction, clip(g.Stack.Entry().Function, maxName)))...)
+	if g.Stack.ID != goroutine.OtherStacks {
+		if v.stacks.has(set) {
+			return set, true
+		}
+		if v.own < v.top {
+			v.own++
+			return set, true
+		}
+	}
+	return attribute.NewSet(
+		attribute.String(AttrStackID, string(goroutine.OtherStacks)),
+		attribute.String(AttrState, string(g.State))), false
+}
+
+func withLabels(g *goroutine.Group, attrs ...attribute.KeyValue) []attribute.KeyValue {
+	for _, l := range g.Labels {
+		attrs = append(attrs, attribute.String(labelPrefix+l.Key, clip(l.Value, maxLabel)))
+	}
+	return attrs
+}
+
+// An observedAge is the age of the oldest goroutine of a stack.
+type observedAge struct {
+	function string
+	age      time.Duration
+}
+
+// agesOf returns the age of the oldest goroutine of each stack that is shown.
+func agesOf(s *goroutine.Snapshot, shown map[goroutine.StackID]bool) []observation[float64] {
+	oldest := make(map[goroutine.StackID]*observedAge)
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		born, known := s.Oldest(g)
+		if !known || !shown[g.Stack.ID] {
+			continue
+		}
+		a, ok := oldest[g.Stack.ID]
+		if !ok {
+			a = &observedAge{function: g.Stack.User().Function}
+			oldest[g.Stack.ID] = a
+		}
+		a.age = max(a.age, s.Time.Sub(born))
+	}
+	ages := make([]observation[float64], 0, len(oldest))
+	for id, a := range oldest {
+		ages = append(ages, observation[float64]{a.age.Seconds(), metric.WithAttributes(
+			attribute.String(AttrStackID, string(id)),
+			attribute.String(AttrCodeFunctionName, clip(a.function, maxName)))})
+	}
+	return ages
+}

@@ -1,0 +1,36 @@
+// Package otelgoroutine shows what every goroutine of a Go service is doing,
+// in the observability that the service already has.
+//
+//	monitor, err := otelgoroutine.Start(meterProvider)
+//	if err != nil {
+//		return err
+//	}
+//	defer monitor.Shutdown(context.Background())
+//
+// [Start] registers metrics of goroutine counts by state and by stack, and
+// sends an event, which is a log record with a name, when goroutines leak, are
+// deadlocked or block forever. TELEMETRY.md lists every name.
+//
+// # Expected behaviour
+//
+// One goroutine takes a snapshot every interval (15 s unless told otherwise),
+// runs the detectors over it and goes back to sleep. Nothing stops the world
+// for a walk over goroutines: a snapshot of 1,000 goroutines takes around a
+// millisecond, and above what the [Budget] allows the interval stretches.
+//
+// After Start has returned, nothing in this package panics, blocks the
+// program, prints, or ends it. What goes wrong goes to otel.Handle, once for
+// each kind of trouble, and is counted in goroutine.snapshot.skipped.
+//
+// The package changes no setting of the runtime and registers nothing global.
+// It uses the process's flight recorder slot for a fraction of a second at a
+// time, so that trace.Start, /debug/pprof/trace and continuous profilers work
+// as if it were not there. A program with a runtime/trace.FlightRecorder of
+// its own should start that before, or shortly after, it calls Start; while
+// that one runs, snapshots are taken from the goroutine profile, which has no
+// goroutine IDs, and the detectors that need IDs pause.
+//
+// # Concurrency
+//
+// Everything in this package is safe for concurrent use.
+package otelgoroutine

@@ -1,0 +1,308 @@
+package otelgoroutine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/incident"
+	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/telemetry"
+)
+
+// A Monitor observes the goroutines of this process until it is shut down.
+// Make one with [Start]. Its methods are safe for concurrent use.
+type Monitor struct {
+	provider  metric.MeterProvider
+	telemetry *telemetry.Telemetry
+	interval  time.Duration
+	watch     *watch
+
+	latest   atomic.Pointer[goroutine.Snapshot]
+	findings atomic.Pointer[[]detectors.Finding]
+
+	stop     chan struct{} // closed by Shutdown
+	stopOnce sync.Once
+	done     chan struct{} // closed when the goroutine has ended
+}
+
+// A capturer takes snapshots. *capture.Capturer is the real one.
+type capturer interface {
+	Take() (*goroutine.Snapshot, []capture.Skip)
+	Labelled() (*goroutine.Snapshot, *capture.Skip)
+	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
+}
+
+func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
+	t, err := telemetry.New(telemetry.Config{
+		MeterProvider:  mp,
+		LoggerProvider: c.loggerProvider,
+		TopStacks:      c.topStacks,
+		Scheduler:      capture.ReadScheduler,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("otelgoroutine: %w", err)
+	}
+	return &Monitor{
+		provider:  mp,
+		telemetry: t,
+		interval:  c.interval,
+		watch:     newWatch(c),
+		stop:      make(chan struct{}),
+		done:      make(chan struct{}),
+	}, nil
+}
+
+// Snapshot returns the latest snapshot. It is nil before the first, which is
+// taken right after Start, and never after. The snapshot is shared: read only.
+func (m *Monitor) Snapshot() *goroutine.Snapshot { return m.latest.Load() }
+
+// Findings returns the findings that are open now, the longest open first.
+func (m *Monitor) Findings() []detectors.Finding {
+	if f := m.findings.Load(); f != nil {
+		return append([]detectors.Finding(nil), *f...)
+	}
+	return nil
+}
+
+// WriteReport writes the latest snapshot and the open findings as text for
+// people. It captures nothing.
+func (m *Monitor) WriteReport(w io.Writer) error {
+	return report.Text(w, m.Snapshot(), m.Findings())
+}
+
+// Shutdown stops observing: it unregisters every callback, ends the monitor's
+// goroutine and waits for it, at most until ctx is done, when it returns the
+// error of ctx. Events that were sent are with the logger provider, which the
+// caller shuts down next. Calling it again does nothing but wait.
+//
+// It must not be called from a metric callback.
+func (m *Monitor) Shutdown(ctx context.Context) error {
+	var err error
+	m.stopOnce.Do(func() {
+		close(m.stop)
+		err = m.telemetry.Close()
+		release(m.provider)
+	})
+	select {
+	case <-m.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
+	}
+}
+
+// run looks at once, and then every interval.
+func (m *Monitor) run() {
+	defer close(m.done)
+	ticker := time.NewTicker(m.interval)
+	defer ticker.Stop()
+	for {
+		m.look()
+		select {
+		case <-m.stop:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look takes a snapshot and does everything that follows from it. Nothing that
+// goes wrong in it, in a detector or in somebody's log processor reaches the
+// host.
+func (m *Monitor) look() {
+	defer func() {
+		if p := recover(); p != nil {
+			m.watch.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
+		}
+	}()
+	ctx := context.Background()
+	snapshot, skips := m.watch.capturer.Take()
+	m.skipped(ctx, skips...)
+	if snapshot == nil {
+		return
+	}
+	m.latest.Store(snapshot)
+	m.publish(ctx, snapshot)
+	findings, ran := m.watch.judge(snapshot)
+	m.prove(ctx, snapshot, findings)
+	events := m.watch.incidents.Step(ran, findings, snapshot.Time)
+	open := m.watch.open()
+	m.findings.Store(&open)
+	m.telemetry.SetOpen(open, snapshot.Time)
+	m.send(ctx, snapshot, events)
+}
+
+// publish makes s what the metrics show. With labels, the counts come from a
+// labelled snapshot, and only the ages from s.
+func (m *Monitor) publish(ctx context.Context, s *goroutine.Snapshot) {
+	counts, skip := m.watch.capturer.Labelled()
+	if skip != nil {
+		m.skipped(ctx, *skip)
+		return // the last labelled counts stay; unlabelled ones would double them
+	}
+	if counts == nil {
+		counts = s
+	}
+	m.telemetry.Publish(ctx, counts, s)
+}
+
+// prove turns suspected leaks into confirmed ones, where the runtime can tell.
+func (m *Monitor) prove(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
+	if !slices.ContainsFunc(findings, func(f detectors.Finding) bool { return f.Confidence == detectors.Suspected }) {
+		return
+	}
+	proof, skip := m.watch.capturer.Prove(s)
+	if skip != nil {
+		m.skipped(ctx, *skip)
+	}
+	if proof != nil {
+		m.telemetry.Took(ctx, proof)
+		m.watch.proof = proof
+	}
+	m.watch.confirm(findings)
+}
+
+func (m *Monitor) skipped(ctx context.Context, skips ...capture.Skip) {
+	for _, s := range skips {
+		m.telemetry.Skipped(ctx, s.Source, string(s.Reason))
+		m.watch.skipped(s)
+	}
+}
+
+func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, events []incident.Event) {
+	var profile string // one for all events of this snapshot
+	for _, e := range events {
+		if profile == "" && m.watch.profiles != nil && worse(e.Kind) {
+			var err error
+			if profile, err = m.watch.profiles.save(s, e.Incident.Finding.Detector, e.Incident.ID); err != nil {
+				m.watch.complain("profile", err)
+			}
+		}
+		m.telemetry.Emit(ctx, e, profile)
+	}
+}
+
+// worse reports whether an event tells of trouble rather than of its end.
+func worse(k incident.Kind) bool { return k == incident.Detected || k == incident.Repeated }
+
+// A watch is what the monitor's goroutine works with. Only that goroutine
+// touches it.
+type watch struct {
+	capturer  capturer
+	detectors []*detectors.Detector
+	known     func(*goroutine.Stack) bool
+	history   *detectors.History
+	incidents *incident.Tracker
+	profiles  *profiles           // nil: none are saved
+	proof     *goroutine.Snapshot // the last leak proof; nil: none yet
+
+	looks      int // snapshots judged
+	complained map[string]bool
+}
+
+func newWatch(c config) *watch {
+	w := &watch{
+		capturer:   c.newCapturer(),
+		detectors:  c.detectors,
+		known:      knownBy(c.known),
+		history:    detectors.NewHistory(c.detectors),
+		incidents:  incident.New(incident.Config{}),
+		complained: make(map[string]bool),
+	}
+	if c.profileDir != "" {
+		w.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
+	}
+	return w
+}
+
+// knownBy returns the predicate of stacks that wait by design: the named list
+// and what the user added to it.
+func knownBy(added []detectors.KnownStack) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return detectors.IsKnownGood(s) ||
+			slices.ContainsFunc(added, func(k detectors.KnownStack) bool { return k.Match(s) })
+	}
+}
+
+// judge runs the detectors over s. It returns what they found and the names of
+// those that ran.
+func (w *watch) judge(s *goroutine.Snapshot) (findings []detectors.Finding, ran map[string]bool) {
+	if !w.history.Add(s) {
+		return nil, nil // the clock was set back: wait until it has caught up
+	}
+	w.looks++
+	ran = make(map[string]bool)
+	for _, d := range w.detectors {
+		found, did, err := detectors.Judge(d, w.history, w.known)
+		switch {
+		case err != nil: // what it did not find may be there all the same
+			w.complain("detector "+d.Name, fmt.Errorf("otelgoroutine: %w", err))
+		case did:
+			ran[d.Name] = true
+		case w.looks > 1: // the first snapshot never has IDs
+			w.complain("no IDs", fmt.Errorf("otelgoroutine: snapshots from source %q have no goroutine IDs; detector %q and all others that need them pause", s.Source, d.Name))
+		}
+		findings = append(findings, found...)
+	}
+	return findings, ran
+}
+
+// confirm raises the confidence of the suspected leaks that the last proof
+// has. A proof stays true: what cannot be reached stays out of reach.
+func (w *watch) confirm(findings []detectors.Finding) {
+	if w.proof == nil {
+		return
+	}
+	proven := make(map[goroutine.StackID]int)
+	for i := range w.proof.Groups {
+		proven[w.proof.Groups[i].Stack.ID] += w.proof.Groups[i].Count
+	}
+	for i := range findings {
+		f := &findings[i]
+		if n := proven[f.Stack.ID]; n > 0 && f.Confidence == detectors.Suspected {
+			f.Confidence = detectors.Confirmed
+			evidence := append([]string{fmt.Sprintf("The runtime proved that %d of them can never be woken.", n)}, f.Evidence...)
+			f.Evidence = evidence[:min(len(evidence), detectors.MaxEvidence)]
+		}
+	}
+}
+
+// open returns the open findings, the longest open first.
+func (w *watch) open() []detectors.Finding {
+	var findings []detectors.Finding
+	for _, i := range w.incidents.Open() {
+		findings = append(findings, i.Finding)
+	}
+	return findings
+}
+
+func (w *watch) skipped(s capture.Skip) {
+	switch s.Reason {
+	case capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
+		w.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
+	}
+}
+
+// maxComplaints bounds the kinds of trouble that are told.
+const maxComplaints = 100
+
+// complain tells the OpenTelemetry error handler about each kind of trouble
+// once.
+func (w *watch) complain(kind string, err error) {
+	if w.complained[kind] || len(w.complained) >= maxComplaints {
+		return
+	}
+	w.complained[kind] = true
+	otel.Handle(err)
+}

@@ -1,0 +1,351 @@
+package otelgoroutine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
+	otelattribute "go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/goleak"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is a capturer that returns what a test says.
+type script struct {
+	take  func(look int) (*goroutine.Snapshot, []capture.Skip)
+	looks atomic.Int32
+	proof *goroutine.Snapshot
+}
+
+func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
+	return s.take(int(s.looks.Add(1)))
+}
+
+func withCapturer(c capturer) Option { return optionFunc(func(cfg *config) { cfg.capturer = c }) }
+
+// parked is a capturer that always sees the same n goroutines.
+func parked(n int) *script {
+	stack := goroutine.NewStack([]goroutine.Frame{{Function: "runtime.gopark"}, {Function: "main.worker", File: "/src/main.go", Line: 42}})
+	return &script{take: func(int) (*goroutine.Snapshot, []capture.Skip) {
+		return &goroutine.Snapshot{
+			Time: time.Now(), Source: goroutine.SourceTrace, Total: n,
+			Groups: []goroutine.Group{{Stack: stack, State: goroutine.ChanReceiveNil, Count: n, IDs: []uint64{7},
+				Births: []goroutine.Cohort{{Count: n, Digest: uint64(n)}}}},
+			Epochs: []goroutine.Epoch{{LastID: 100, End: time.Now()}},
+		}, nil
+	}}
+}
+
+// always reports one finding at every look.
+func always() *detectors.Detector {
+	return &detectors.Detector{Name: "always", Doc: "Always finds.", Run: func(p *detectors.Pass) error {
+		g := p.Snapshot.Groups[0]
+		p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Count: g.Count, Message: "There it is."})
+		return nil
+	}}
+}
+
+// memory is a log processor that keeps what it gets.
+type memory struct {
+	mu      sync.Mutex
+	records []sdklog.Record
+	onEmit  func()
+}
+
+func (m *memory) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+func (m *memory) Shutdown(context.Context) error                         { return nil }
+func (m *memory) ForceFlush(context.Context) error                       { return nil }
+func (m *memory) OnEmit(_ context.Context, r *sdklog.Record) error {
+	if m.onEmit != nil {
+		m.onEmit()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records = append(m.records, r.Clone())
+	return nil
+}
+
+func (m *memory) names() (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.records {
+		names = append(names, r.EventName())
+	}
+	return names
+}
+
+func logsTo(m *memory) log.LoggerProvider {
+	return sdklog.NewLoggerProvider(sdklog.WithProcessor(m))
+}
+
+func TestLooksAtOnceAndThenEveryInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := parked(3)
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c))
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NotNil(t, m.Snapshot())
+		assert.EqualValues(t, 1, c.looks.Load())
+		time.Sleep(time.Minute + time.Second)
+		assert.EqualValues(t, 5, c.looks.Load(), "15 s is the default")
+		require.NoError(t, m.Shutdown(t.Context()))
+		time.Sleep(time.Hour)
+		assert.EqualValues(t, 5, c.looks.Load())
+	})
+}
+
+func TestEventsAreSentAndFindingsListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, []string{"goroutine.always.detected"}, logs.names(), "once, not at every look")
+		require.Len(t, m.Findings(), 1)
+		assert.Equal(t, 3, m.Findings()[0].Count)
+		var report bytes.Buffer
+		require.NoError(t, m.WriteReport(&report))
+		assert.Contains(t, report.String(), "3 goroutines at")
+		assert.Contains(t, report.String(), "There it is.")
+		assert.Contains(t, report.String(), "main.worker(...)")
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestBlockedForeverIsADefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{"goroutine.blocked_forever.detected"}, logs.names())
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestWithoutDetectorsThereAreMetricsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		assert.Empty(t, logs.names())
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestAProfileIsSavedWithTheEvent(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(always()),
+			WithLoggerProvider(logsTo(&logs)), WithProfileDir(dir, 2))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.NoError(t, m.Shutdown(t.Context()))
+		path := attribute(t, &logs, "goroutine.profile.path")
+		assert.FileExists(t, path)
+	})
+}
+
+func attribute(t *testing.T, m *memory, key string) (value string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	require.NotEmpty(t, m.records)
+	m.records[0].WalkAttributes(func(kv otelattribute.KeyValue) bool {
+		if string(kv.Key) == key {
+			value = kv.Value.AsString()
+		}
+		return true
+	})
+	return value
+}
+
+// handled collects what goes to otel.Handle while f runs.
+func handled(f func()) (errs []error) {
+	var mu sync.Mutex
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}))
+	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	f()
+	return errs
+}
+
+func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
+	broken := &detectors.Detector{Name: "broken", Run: func(*detectors.Pass) error { panic("boom") }}
+	failing := &detectors.Detector{Name: "failing", Run: func(*detectors.Pass) error { return errors.New("no luck") }}
+	for _, tt := range []struct {
+		name    string
+		options func(*memory) []Option
+		says    string
+	}{
+		{"capturer panics", func(*memory) []Option {
+			return []Option{withCapturer(&script{take: func(int) (*goroutine.Snapshot, []capture.Skip) { panic("boom") }})}
+		}, "boom"},
+		{"detector panics", func(*memory) []Option {
+			return []Option{withCapturer(parked(1)), WithDetectors(broken)}
+		}, `detector "broken": panic: boom`},
+		{"detector fails", func(*memory) []Option {
+			return []Option{withCapturer(parked(1)), WithDetectors(failing)}
+		}, `detector "failing": no luck`},
+		{"log processor panics", func(m *memory) []Option {
+			m.onEmit = func() { panic("boom") }
+			return []Option{withCapturer(parked(1)), WithDetectors(always())}
+		}, "boom"},
+		{"source fails", func(*memory) []Option {
+			return []Option{withCapturer(&script{take: func(int) (*goroutine.Snapshot, []capture.Skip) {
+				return nil, []capture.Skip{{Source: goroutine.SourceTrace, Refusal: &capture.Refusal{Reason: capture.ReasonError, Err: errors.New("bad bytes")}}}
+			}})}
+		}, "bad bytes"},
+		{"known stack panics", func(*memory) []Option {
+			return []Option{withCapturer(parked(1)), WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y", Match: func(*goroutine.Stack) bool { panic("boom") }})}
+		}, "boom"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			errs := handled(func() {
+				synctest.Test(t, func(t *testing.T) {
+					var logs memory
+					m, err := Start(sdkmetric.NewMeterProvider(), append(tt.options(&logs), WithLoggerProvider(logsTo(&logs)))...)
+					require.NoError(t, err)
+					time.Sleep(10 * time.Minute)
+					require.NoError(t, m.Shutdown(t.Context()))
+				})
+			})
+			require.NotEmpty(t, errs)
+			assert.ErrorContains(t, errs[0], tt.says)
+			assert.LessOrEqual(t, len(errs), 2, "each kind of trouble is told once, not at every look")
+		})
+	}
+}
+
+func TestALogProcessorThatBlocksDoesNotBlockTheHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		logs := memory{onEmit: func() { <-gate }}
+		reader := sdkmetric.NewManualReader()
+		m, err := Start(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), withCapturer(parked(4)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+
+		var rm metricdata.ResourceMetrics
+		require.NoError(t, reader.Collect(t.Context(), &rm))
+		assert.NotEmpty(t, rm.ScopeMetrics)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, m.Shutdown(ctx), context.DeadlineExceeded)
+		close(gate)
+		assert.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestShutdownUnregistersAndIsIdempotent(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	m, err := Start(mp)
+	require.NoError(t, err)
+	require.NoError(t, m.Shutdown(t.Context()))
+	require.NoError(t, m.Shutdown(t.Context()))
+	var rm metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &rm))
+	for _, scope := range rm.ScopeMetrics {
+		for _, metric := range scope.Metrics {
+			assert.Contains(t, []string{"goroutine.snapshot.duration", "goroutine.snapshot.skipped", "goroutine.finding.detected"}, metric.Name,
+				"only what was recorded before is left")
+		}
+	}
+}
+
+func TestASecondStartOnOneProviderIsRefused(t *testing.T) {
+	mp := sdkmetric.NewMeterProvider()
+	m, err := Start(mp)
+	require.NoError(t, err)
+	_, err = Start(mp)
+	assert.ErrorIs(t, err, ErrStarted)
+	other, err := Start(sdkmetric.NewMeterProvider())
+	require.NoError(t, err)
+	require.NoError(t, other.Shutdown(t.Context()))
+	require.NoError(t, m.Shutdown(t.Context()))
+	again, err := Start(mp)
+	require.NoError(t, err, "after Shutdown the provider is free")
+	require.NoError(t, again.Shutdown(t.Context()))
+}
+
+func TestANilProviderIsTheGlobalOne(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	before := otel.GetMeterProvider()
+	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	defer otel.SetMeterProvider(before)
+	m, err := Start(nil)
+	require.NoError(t, err)
+	var rm metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &rm))
+	require.NotEmpty(t, rm.ScopeMetrics)
+	assert.Equal(t, ScopeName, rm.ScopeMetrics[0].Scope.Name)
+	assert.Equal(t, Version, rm.ScopeMetrics[0].Scope.Version)
+	require.NoError(t, m.Shutdown(t.Context()))
+}
+
+func TestANilPointerIsRefused(t *testing.T) {
+	_, err := Start((*sdkmetric.MeterProvider)(nil))
+	assert.ErrorContains(t, err, "nil pointer")
+}
+
+func TestStartAndShutdownRace(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			m, err := Start(sdkmetric.NewMeterProvider(), WithInterval(MinInterval))
+			if assert.NoError(t, err) {
+				wg.Go(func() { m.Snapshot(); m.Findings(); _ = m.WriteReport(&bytes.Buffer{}) })
+				wg.Go(func() { assert.NoError(t, m.Shutdown(context.Background())) })
+				assert.NoError(t, m.Shutdown(context.Background()))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip)                 { return nil, nil }
+func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) { return s.proof, nil }
+
+func TestAProofConfirmsASuspicion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := parked(3)
+		first, _ := c.take(1)
+		c.proof = &goroutine.Snapshot{Source: goroutine.SourceProof, Groups: []goroutine.Group{{Stack: first.Groups[0].Stack, Count: 2}}}
+		suspects := &detectors.Detector{Name: "suspects", Run: func(p *detectors.Pass) error {
+			g := p.Snapshot.Groups[0]
+			p.Report(detectors.Finding{Confidence: detectors.Suspected, Stack: g.Stack, State: g.State, Count: g.Count})
+			return nil
+		}}
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(suspects))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.Len(t, m.Findings(), 1)
+		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence)
+		assert.Equal(t, []string{"The runtime proved that 2 of them can never be woken."}, m.Findings()[0].Evidence)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}

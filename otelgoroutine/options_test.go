@@ -1,0 +1,69 @@
+package otelgoroutine
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+func TestBadOptionsAreRefusedWithWhatIsAllowed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	run := func(*detectors.Pass) error { return nil }
+	for _, tt := range []struct {
+		name   string
+		option Option
+		says   []string
+	}{
+		{"nil option", nil, []string{"option 0 is nil"}},
+		{"interval too short", WithInterval(time.Millisecond), []string{"WithInterval(1ms)", "100ms to 1h0m0s"}},
+		{"interval too long", WithInterval(2 * time.Hour), []string{"WithInterval(2h0m0s)", "100ms to 1h0m0s"}},
+		{"interval negative", WithInterval(-1), []string{"WithInterval(-1ns)"}},
+		{"no top stacks", WithTopStacks(0), []string{"WithTopStacks(0)", "1 to 400"}},
+		{"too many top stacks", WithTopStacks(401), []string{"WithTopStacks(401)", "1 to 400"}},
+		{"nil detector", WithDetectors(nil), []string{"WithDetectors", "detector 0 is nil"}},
+		{"bad name", WithDetectors(&detectors.Detector{Name: "No Good", Run: run}), []string{"No Good", "lower case"}},
+		{"no run", WithDetectors(&detectors.Detector{Name: "x"}), []string{`"x"`, "Run is nil"}},
+		{"twice", WithDetectors(&detectors.Detector{Name: "x", Run: run}, &detectors.Detector{Name: "x", Run: run}), []string{"taken"}},
+		{"no CPU", WithBudget(Budget{Pause: time.Millisecond}), []string{"CPU is 0", "at most 1"}},
+		{"CPU not a number", WithBudget(Budget{CPU: math.NaN(), Pause: time.Millisecond}), []string{"CPU is NaN"}},
+		{"too much CPU", WithBudget(Budget{CPU: 2, Pause: time.Millisecond}), []string{"CPU is 2"}},
+		{"no pause", WithBudget(Budget{CPU: 0.1}), []string{"Pause is 0s", "at most 1s"}},
+		{"too much pause", WithBudget(Budget{CPU: 0.1, Pause: time.Minute}), []string{"Pause is 1m0s"}},
+		{"source", WithSource(Source(7)), []string{"WithSource(Source(7))", "SourceAuto and SourceProfile"}},
+		{"nil logger provider", WithLoggerProvider(nil), []string{"WithLoggerProvider(nil)"}},
+		{"nil pointer logger provider", WithLoggerProvider((*sdklog.LoggerProvider)(nil)), []string{"WithLoggerProvider(nil)"}},
+		{"no directory", WithProfileDir(filepath.Join(t.TempDir(), "missing"), 1), []string{"does not exist", "missing"}},
+		{"not a directory", WithProfileDir(file, 1), []string{"not a directory"}},
+		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{"keep is 0", "1 to 10000"}},
+		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			mp := sdkmetric.NewMeterProvider()
+			m, err := Start(mp, tt.option)
+			require.Error(t, err)
+			assert.Nil(t, m)
+			for _, s := range tt.says {
+				assert.ErrorContains(t, err, s)
+			}
+			assert.True(t, claim(mp), "a refused Start must not keep the provider")
+			release(mp)
+		})
+	}
+}
+
+func TestEveryBadOptionIsTold(t *testing.T) {
+	_, err := Start(sdkmetric.NewMeterProvider(), WithInterval(0), WithTopStacks(-1))
+	assert.ErrorContains(t, err, "WithInterval(0s)")
+	assert.ErrorContains(t, err, "WithTopStacks(-1)")
+}

@@ -1,0 +1,128 @@
+package otelgoroutine
+
+import (
+	"errors"
+	"reflect"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/telemetry"
+)
+
+// ScopeName is the name of the instrumentation scope of all telemetry.
+const ScopeName = telemetry.ScopeName
+
+// Version is the version of this module.
+const Version = telemetry.Version
+
+// ErrStarted is returned by [Start] for a meter provider that a monitor
+// already reports to: a second one would double every sum.
+var ErrStarted = errors.New("otelgoroutine: already started on this meter provider; call Shutdown on the first monitor before starting another")
+
+// Start begins to observe the goroutines of this process and returns at once.
+// A nil provider means the global one, otel.GetMeterProvider.
+//
+// It registers the metrics
+//
+//	goroutine.count             goroutines by state
+//	goroutine.scheduler.count   goroutines by the scheduler's own count
+//	goroutine.created           goroutines created since the start
+//	goroutine.stack.count       goroutines of the largest stacks
+//	goroutine.stack.age         age of the oldest goroutine there
+//	goroutine.finding.open      findings that are open
+//	goroutine.finding.detected  findings that were opened
+//	goroutine.snapshot.duration time that looking took
+//	goroutine.snapshot.skipped  looks that did not happen
+//
+// and sends the events goroutine.<detector>.detected and
+// goroutine.<detector>.resolved through the logger provider.
+//
+// The error names every option with a bad value and what is allowed; it is
+// [ErrStarted] for a provider that is in use. On an error nothing is left
+// running or registered.
+func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {
+	c, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	if mp == nil {
+		mp = otel.GetMeterProvider()
+	}
+	if isNil(mp) {
+		return nil, errors.New("otelgoroutine: Start(nil pointer): the meter provider is a nil pointer in an interface; pass nil for the global one")
+	}
+	if c.loggerProvider == nil {
+		c.loggerProvider = otel.GetLoggerProvider()
+	}
+	if !claim(mp) {
+		return nil, ErrStarted
+	}
+	m, err := newMonitor(mp, c)
+	if err != nil {
+		release(mp)
+		return nil, err
+	}
+	go m.run()
+	return m, nil
+}
+
+// isNil reports whether v is nil or an interface that holds a nil pointer.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	return r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// inUse holds the meter providers that a monitor reports to.
+var inUse struct {
+	sync.Mutex
+	providers []metric.MeterProvider
+}
+
+// claim marks mp as used, and returns false when it was. A provider whose type
+// cannot be compared is never found to be in use.
+func claim(mp metric.MeterProvider) bool {
+	inUse.Lock()
+	defer inUse.Unlock()
+	if !reflect.ValueOf(mp).Comparable() {
+		return true
+	}
+	for _, p := range inUse.providers {
+		if p == mp {
+			return false
+		}
+	}
+	inUse.providers = append(inUse.providers, mp)
+	return true
+}
+
+func release(mp metric.MeterProvider) {
+	inUse.Lock()
+	defer inUse.Unlock()
+	if !reflect.ValueOf(mp).Comparable() {
+		return
+	}
+	for i, p := range inUse.providers {
+		if p == mp {
+			inUse.providers = append(inUse.providers[:i:i], inUse.providers[i+1:]...)
+			return
+		}
+	}
+}
+
+func (c *config) newCapturer() capturer {
+	if c.capturer != nil {
+		return c.capturer
+	}
+	return capture.New(capture.Config{
+		Budget:    capture.Budget{CPU: c.budget.CPU, Pause: c.budget.Pause},
+		Tracing:   c.source == SourceAuto,
+		LabelKeys: c.labelKeys,
+		LeakProof: c.leakProof,
+	})
+}
