@@ -1,0 +1,139 @@
+// Package deps holds the rules on who imports whom, as tests.
+package deps
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/otelgoroutine/go"
+
+// allowed says which packages of this module each of its packages may import.
+// Imports go one way: a package that is not listed here fails the test, so
+// that its place is decided when it is made.
+var allowed = map[string][]string{
+	"goroutine":              {},
+	"internal/parse":         {"goroutine"},
+	"internal/capture":       {"goroutine", "internal/parse"},
+	"detectors":              {"goroutine"},
+	"detectors/detectortest": {"goroutine", "detectors"},
+	"internal/incident":      {"goroutine", "detectors"},
+	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
+	"internal/report":        {"goroutine", "detectors"},
+	"internal/deps":          {},
+	"otelgoroutine": {
+		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",
+		"internal/telemetry", "internal/report",
+	},
+}
+
+// forbidden is what users of otelgoroutine must not get, and why. A rule
+// matches a package and everything below it.
+var forbidden = map[string]string{
+	"go.opentelemetry.io/otel/sdk":       "the service brings its own SDK; libraries depend on the API",
+	"go.opentelemetry.io/otel/exporters": "the service chooses its exporters",
+	"google.golang.org/grpc":             "megabytes of code for those who export over HTTP",
+	"google.golang.org/protobuf":         "comes with exporters only",
+	"net/http":                           "a library that never listens needs no server, and net/http/pprof registers handlers",
+	"html/template":                      "reflection over method names keeps the linker from removing dead code",
+	"text/template":                      "as html/template",
+	"testing":                            "registers flags in the host",
+	"github.com/stretchr/testify":        "for tests",
+	"go.uber.org/goleak":                 "for tests",
+	"golang.org/x/exp/trace":             "the decoder is our own; this one checks it in tests",
+	"os/signal":                          "starts a goroutine and takes over signals",
+	"expvar":                             "registers a handler and publishes globals",
+	"plugin":                             "turns off dead code elimination",
+}
+
+// modules is the budget of modules in what users get.
+var modules = []string{
+	module,
+	"github.com/cespare/xxhash/v2", // of attribute.Set in the OTel API
+	"github.com/go-logr/logr",      // of the OTel API
+	"github.com/go-logr/stdr",      // of the OTel API
+	"github.com/google/pprof",
+	"go.opentelemetry.io/auto/sdk", // of the OTel API: a hook for eBPF agents, not the SDK
+	"go.opentelemetry.io/otel",
+	"go.opentelemetry.io/otel/log",
+	"go.opentelemetry.io/otel/metric",
+	"go.opentelemetry.io/otel/trace",
+	"golang.org/x/sys",
+}
+
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Module     *struct{ Path string }
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,Module"}, args...)...)
+	cmd.Dir = filepath.Join("..", "..")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		all = append(all, p)
+	}
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	packages := list(t, module+"/...")
+	require.NotEmpty(t, packages)
+	for _, p := range packages {
+		if p.Module == nil || p.Module.Path != module {
+			continue // a nested module has rules of its own
+		}
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("%s has no entry in the table of allowed imports", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if rest, ours := strings.CutPrefix(i, module+"/"); ours && !slices.Contains(may, rest) {
+				t.Errorf("%s must not import %s", name, rest)
+			}
+		}
+	}
+}
+
+func TestModelNeedsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range list(t, "-deps", module+"/goroutine", module+"/detectors") {
+		if !p.Standard && !strings.HasPrefix(p.ImportPath, module) {
+			t.Errorf("the data model and the detectors' contract pull in %s", p.ImportPath)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	for _, p := range list(t, "-deps", module+"/otelgoroutine") {
+		for path, why := range forbidden {
+			if p.ImportPath == path || strings.HasPrefix(p.ImportPath, path+"/") {
+				t.Errorf("otelgoroutine pulls in %s: %s", p.ImportPath, why)
+			}
+		}
+		if p.Module != nil && !slices.Contains(modules, p.Module.Path) {
+			t.Errorf("otelgoroutine pulls in module %s (%s), which is not in the budget", p.Module.Path, p.ImportPath)
+		}
+	}
+}
