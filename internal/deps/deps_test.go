@@ -42,7 +42,7 @@ var forbidden = map[string]string{
 	"go.opentelemetry.io/otel/exporters": "the service chooses its exporters",
 	"google.golang.org/grpc":             "megabytes of code for those who export over HTTP",
 	"google.golang.org/protobuf":         "comes with exporters only",
-	"net/http":                           "a library that never listens needs no server, and net/http/pprof registers handlers",
+	"net/http/pprof":                     "registers handlers; net/http itself comes with the OTel API's propagators",
 	"html/template":                      "reflection over method names keeps the linker from removing dead code",
 	"text/template":                      "as html/template",
 	"testing":                            "registers flags in the host",
