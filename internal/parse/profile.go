@@ -49,7 +49,7 @@ const (
 // Samples that make no sense are left out, and an error tells which; the
 // others are in the snapshot. Where nothing could be read the snapshot is nil.
 func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*goroutine.Snapshot, error) {
-	raw, err := decompress(data)
+	raw, err := decompress(data, MaxProfileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -71,28 +71,23 @@ func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*go
 	return s, r.problems.err()
 }
 
-// decompress returns the bytes of a profile, of which it reads no more than
-// MaxProfileBytes.
-func decompress(data []byte) ([]byte, error) {
-	if !bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
-		return data, tooLarge(len(data))
+// decompress returns the bytes of a profile, of which it reads no more than a
+// limit.
+func decompress(data []byte, limit int) ([]byte, error) {
+	raw := data
+	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			raw, err = io.ReadAll(io.LimitReader(z, int64(limit)+1))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("goroutine profile: decompressing: %w", err)
+		}
 	}
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("goroutine profile: decompressing: %w", err)
+	if len(raw) > limit {
+		return nil, fmt.Errorf("goroutine profile: larger than %d MiB decompressed, which is the most that is read", limit>>20)
 	}
-	raw, err := io.ReadAll(io.LimitReader(z, MaxProfileBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("goroutine profile: decompressing: %w", err)
-	}
-	return raw, tooLarge(len(raw))
-}
-
-func tooLarge(n int) error {
-	if n > MaxProfileBytes {
-		return fmt.Errorf("goroutine profile: larger than %d MiB decompressed, which is the most that is read", MaxProfileBytes>>20)
-	}
-	return nil
+	return raw, nil
 }
 
 func parseProfile(raw []byte) (*profile.Profile, error) {

@@ -287,20 +287,33 @@ func TestProfileErrors(t *testing.T) {
 	}
 }
 
+func TestDecompressLimit(t *testing.T) {
+	zipped := func(n int) []byte {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		_, err := w.Write(make([]byte, n))
+		require.NoError(t, errors.Join(err, w.Close()))
+		return z.Bytes()
+	}
+	for _, data := range [][]byte{make([]byte, 1000), zipped(1000), append(zipped(400), zipped(600)...)} {
+		raw, err := decompress(data, 1000)
+		require.NoError(t, err)
+		assert.Len(t, raw, 1000)
+		_, err = decompress(data, 999)
+		assert.ErrorContains(t, err, "decompressed")
+	}
+}
+
 // TestProfileBomb has a profile of 257 MiB in 256 KiB.
 func TestProfileBomb(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 256 MiB")
 	}
-	var bomb bytes.Buffer
-	z, err := gzip.NewWriterLevel(&bomb, gzip.BestSpeed)
-	require.NoError(t, err)
-	for zeros, n := make([]byte, 1<<20), 0; n < 257; n++ {
-		_, err := z.Write(zeros)
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	_, err = Profile(bomb.Bytes(), profileTime, NewStacks(), nil)
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	_, err := z.Write(make([]byte, 1<<20))
+	require.NoError(t, errors.Join(err, z.Close()))
+	_, err = Profile(bytes.Repeat(member.Bytes(), 257), profileTime, NewStacks(), nil)
 	assert.ErrorContains(t, err, "larger than 256 MiB decompressed")
 }
 
