@@ -133,22 +133,16 @@ func trimRuntime(frames []Frame) []Frame {
 }
 
 // User returns the innermost frame outside the standard library: the line of
-// the service's own code, or of a library it uses, where the goroutine is. It
-// falls back to the innermost frame outside package runtime, then to the leaf,
-// then to the zero Frame.
+// the service's own code, or of a library it uses, where the goroutine is. A
+// stack that has none is best known by what it was started for, as
+// net/http.(*conn).serve is: there it is [Stack.Entry].
 func (s *Stack) User() Frame {
 	for _, f := range s.Frames {
 		if !f.Standard() {
 			return f
 		}
 	}
-	if visible := trimRuntime(s.Frames); len(visible) > 0 {
-		return visible[0]
-	}
-	if len(s.Frames) > 0 {
-		return s.Frames[0]
-	}
-	return Frame{}
+	return s.Entry()
 }
 
 // Entry returns the outermost frame: the function the go statement called, or

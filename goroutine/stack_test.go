@@ -146,8 +146,9 @@ func TestUserEntryVisible(t *testing.T) {
 		{"none", nil, "", "", 0},
 		{"usual", []string{"runtime.gopark", "sync.(*Mutex).Lock", "main.f", "main.g", "runtime.goexit"}, "main.f", "main.g", 3},
 		{"standard library alone", []string{"runtime.gopark", "sync.(*Mutex).Lock", "runtime.goexit"}, "sync.(*Mutex).Lock", "sync.(*Mutex).Lock", 1},
+		{"a server's own loop", []string{"runtime.gopark", "internal/poll.runtime_pollWait", "net.(*conn).Read", "net/http.(*conn).serve", "runtime.goexit"}, "net/http.(*conn).serve", "net/http.(*conn).serve", 3},
 		{"runtime alone", []string{"runtime.corostart", "runtime.goexit"}, "runtime.corostart", "runtime.corostart", 2},
-		{"goexit alone", []string{"runtime.goexit"}, "runtime.goexit", "", 1},
+		{"goexit alone", []string{"runtime.goexit"}, "", "", 1},
 		{"runtime in the middle", []string{"main.deferred", "runtime.gopanic", "main.f", "runtime.main"}, "main.deferred", "main.f", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -68,7 +68,7 @@ var metricCatalog = []metricEntry{
 	{MetricCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState},
 		"Goroutines by what they are doing. The values add up to the snapshot's total."},
 	{MetricSchedulerCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrSchedulerState},
-		"Goroutines by the scheduler's own count, read at every collection. Approximate: the values need not add up."},
+		"Goroutines by the scheduler's own count, read at every collection. Approximate: the values need not add up, and the runtime's own goroutines, some ten, are among them."},
 	{MetricCreated, "ObservableCounter", "{goroutine}", nil,
 		"Goroutines created since the start of the process."},
 	{MetricStackCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrStackID, AttrState, AttrCodeFunctionName, AttrEntryFunction, labelPrefix + "<key>"},

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// minute is how long a run has to last to show all faults: in these 45 s, the
+// leak needs its warm-up and its window.
+const minute = "45s"
+
+// arrived is the content of an -out file, read by the Collector's own code.
+type arrived struct {
+	collections []map[string][]sample // by metric name
+	events      []plog.LogRecord
+}
+
+type sample struct {
+	attributes map[string]any
+	value      float64
+}
+
+func readArrived(t *testing.T, path string) arrived {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var a arrived
+	for line := range bytes.Lines(content) {
+		if bytes.HasPrefix(line, []byte(`{"resourceMetrics":`)) {
+			m, err := (&pmetric.JSONUnmarshaler{}).UnmarshalMetrics(line)
+			require.NoError(t, err)
+			a.collections = append(a.collections, samples(m))
+			continue
+		}
+		require.True(t, bytes.HasPrefix(line, []byte(`{"resourceLogs":`)), "%s", line)
+		l, err := (&plog.JSONUnmarshaler{}).UnmarshalLogs(line)
+		require.NoError(t, err)
+		a.events = slices.AppendSeq(a.events, records(l))
+	}
+	return a
+}
+
+func samples(m pmetric.Metrics) map[string][]sample {
+	byName := make(map[string][]sample)
+	for _, resource := range m.ResourceMetrics().All() {
+		for _, scope := range resource.ScopeMetrics().All() {
+			for _, metric := range scope.Metrics().All() {
+				for _, point := range points(metric).All() {
+					value := point.DoubleValue() + float64(point.IntValue()) // one of the two is 0
+					byName[metric.Name()] = append(byName[metric.Name()], sample{point.Attributes().AsRaw(), value})
+				}
+			}
+		}
+	}
+	return byName
+}
+
+func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
+		return m.Sum().DataPoints()
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints()
+	}
+	return pmetric.NewNumberDataPointSlice()
+}
+
+func records(l plog.Logs) func(func(plog.LogRecord) bool) {
+	return func(yield func(plog.LogRecord) bool) {
+		for _, resource := range l.ResourceLogs().All() {
+			for _, scope := range resource.ScopeLogs().All() {
+				for _, record := range scope.LogRecords().All() {
+					if !yield(record) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func total(samples []sample) float64 {
+	sum := 0.0
+	for _, s := range samples {
+		sum += s.value
+	}
+	return sum
+}
+
+// assertCountsAddUp holds what the design promises of the two counts.
+func assertCountsAddUp(t *testing.T, a arrived) {
+	t.Helper()
+	collections := watched(t, a)
+	others, apart := 0, []float64(nil)
+	for i, c := range collections {
+		byState, byStack := total(c["goroutine.count"]), total(c["goroutine.stack.count"])
+		assert.Equal(t, byState, byStack, "collection %d", i)
+		apart = append(apart, math.Abs(total(c["goroutine.scheduler.count"])-byState)/byState)
+		for _, s := range c["goroutine.stack.count"] {
+			if s.attributes["goroutine.stack.id"] == "_OTHER" {
+				others++
+			}
+		}
+	}
+	assert.Positive(t, others, "_OTHER appears")
+	// The scheduler's own count is of a later moment, and of some system
+	// goroutines more, which no snapshot shows.
+	slices.Sort(apart)
+	assert.Less(t, apart[len(apart)/2], 0.25, "the scheduler's counts and those of the snapshots differ by %v", apart)
+}
+
+// watched returns the collections of the time that the monitor was there: all
+// but those of the start and of the shutdown.
+func watched(t *testing.T, a arrived) []map[string][]sample {
+	t.Helper()
+	without := func(c map[string][]sample) bool { return len(c["goroutine.count"]) == 0 }
+	collections := slices.Clone(a.collections)
+	for len(collections) > 0 && without(collections[0]) {
+		collections = collections[1:]
+	}
+	for len(collections) > 0 && without(collections[len(collections)-1]) {
+		collections = collections[:len(collections)-1]
+	}
+	require.Greater(t, len(collections), 30, "one a second")
+	require.False(t, slices.ContainsFunc(collections, without), "once there, the counts stay")
+	return collections
+}
+
+func TestFaultsAreShown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes " + minute)
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "otlp.jsonl")
+	cmd := child(t.Context(), "-duration", minute, "-out", path, "-profiles", dir)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Run(), "%s%s", &stdout, &stderr)
+	assert.Empty(t, stderr.String())
+
+	a := readArrived(t, path)
+	assertCountsAddUp(t, a)
+	events := assertEvents(t, a)
+	assertLeakGrows(t, a, events["goroutine.leak.detected"])
+	assertShown(t, stdout.String(), path)
+}
+
+// assertEvents checks that each fault was found, and returns the first event
+// of each kind.
+func assertEvents(t *testing.T, a arrived) map[string]plog.LogRecord {
+	t.Helper()
+	first := make(map[string]plog.LogRecord)
+	for _, e := range a.events {
+		if _, ok := first[e.EventName()]; !ok {
+			first[e.EventName()] = e
+		}
+	}
+	for _, want := range []struct{ name, detector, state, function, severity string }{
+		{"goroutine.leak.detected", "leak", "chan send", ".report.func1", "WARN"},
+		{"goroutine.deadlock.detected", "deadlock", "sync.Mutex.Lock", "", "ERROR"},
+		{"goroutine.blocked_forever.detected", "blocked_forever", "chan receive (nil chan)", ".(*settings).watch", "ERROR"},
+	} {
+		e, ok := first[want.name]
+		require.True(t, ok, "%s is missing among %v", want.name, slices.Collect(maps.Keys(first)))
+		assertEventComplete(t, e)
+		raw := e.Attributes().AsRaw()
+		assert.Equal(t, want.detector, raw["goroutine.detector.name"])
+		assert.Equal(t, want.state, raw["goroutine.state"])
+		assert.Contains(t, raw["code.function.name"], want.function)
+		assert.Contains(t, e.SeverityNumber().String(), map[string]string{"WARN": "Warn", "ERROR": "Error"}[want.severity])
+	}
+	return first
+}
+
+// assertEventComplete checks the attributes that every event of a finding has.
+func assertEventComplete(t *testing.T, e plog.LogRecord) {
+	t.Helper()
+	types := map[string]pcommon.ValueType{
+		"goroutine.finding.id":                pcommon.ValueTypeStr,
+		"goroutine.finding.confidence":        pcommon.ValueTypeStr,
+		"goroutine.finding.goroutine_count":   pcommon.ValueTypeInt,
+		"goroutine.finding.growth_per_minute": pcommon.ValueTypeDouble,
+		"goroutine.finding.age":               pcommon.ValueTypeDouble,
+		"goroutine.finding.evidence":          pcommon.ValueTypeSlice,
+		"goroutine.detector.name":             pcommon.ValueTypeStr,
+		"goroutine.stack.id":                  pcommon.ValueTypeStr,
+		"goroutine.state":                     pcommon.ValueTypeStr,
+		"code.function.name":                  pcommon.ValueTypeStr,
+		"code.file.path":                      pcommon.ValueTypeStr,
+		"code.line.number":                    pcommon.ValueTypeInt,
+		"code.stacktrace":                     pcommon.ValueTypeStr,
+		"goroutine.ids":                       pcommon.ValueTypeSlice,
+		"goroutine.profile.path":              pcommon.ValueTypeStr,
+	}
+	for name, kind := range types {
+		value, ok := e.Attributes().Get(name)
+		if assert.True(t, ok, "%s has no %s", e.EventName(), name) {
+			assert.Equal(t, kind, value.Type(), "%s of %s", name, e.EventName())
+			assert.NotEmpty(t, value.AsString(), "%s of %s", name, e.EventName())
+		}
+	}
+	raw := e.Attributes().AsRaw()
+	assert.NotEmpty(t, e.Body().Str())
+	assert.NotZero(t, e.Timestamp())
+	assert.Positive(t, raw["goroutine.finding.goroutine_count"])
+	assert.NotEmpty(t, raw["goroutine.finding.evidence"])
+	assert.NotEmpty(t, raw["goroutine.ids"])
+	assert.LessOrEqual(t, len(raw["goroutine.ids"].([]any)), 10)
+	assert.True(t, strings.HasSuffix(raw["code.file.path"].(string), "faults.go"), raw["code.file.path"])
+	assert.Contains(t, raw["code.stacktrace"], raw["code.function.name"])
+	assert.FileExists(t, raw["goroutine.profile.path"].(string))
+}
+
+// assertLeakGrows follows the leak from the event to its series, as a person
+// would: the stack ID leads from one to the other.
+func assertLeakGrows(t *testing.T, a arrived, leak plog.LogRecord) {
+	t.Helper()
+	raw := leak.Attributes().AsRaw()
+	assert.Positive(t, raw["goroutine.finding.growth_per_minute"])
+	var counts []float64
+	for _, c := range a.collections {
+		for _, s := range c["goroutine.stack.count"] {
+			if s.attributes["goroutine.stack.id"] == raw["goroutine.stack.id"] && s.attributes["goroutine.state"] == "chan send" {
+				counts = append(counts, s.value)
+			}
+		}
+	}
+	require.Greater(t, len(counts), 20)
+	assert.True(t, slices.IsSorted(counts), "%v", counts)
+	assert.GreaterOrEqual(t, counts[len(counts)-1], counts[0]+50, "%v", counts)
+}
+
+// assertShown checks that a person was told what the file tells.
+func assertShown(t *testing.T, stdout, path string) {
+	t.Helper()
+	for _, want := range []string{
+		"chan send", "sync.Mutex.Lock", "chan receive (nil chan)", "IO wait", "█", ".report.func1",
+		"goroutine.leak.detected", "goroutine.deadlock.detected", "goroutine.blocked_forever.detected",
+		"Summary of 45s", "requests served", "metric points", path,
+	} {
+		assert.Contains(t, stdout, want)
+	}
+	assert.NotContains(t, stdout, "\x1b", "no colours in a pipe")
+	assert.NotContains(t, stdout, "no metrics yet\n\n")
+}
+
+func TestHealthyServiceGivesNoEvent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes " + minute)
+	}
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "otlp.jsonl")
+	status, stdout, stderr := call(t, "-duration", minute, "-faults", "none", "-out", path)
+	assert.Zero(t, status)
+	assert.Empty(t, stderr)
+
+	a := readArrived(t, path)
+	assertCountsAddUp(t, a)
+	for _, e := range a.events {
+		t.Errorf("%s: %s", e.EventName(), e.Body().Str())
+	}
+	for i, c := range a.collections {
+		assert.Zero(t, total(c["goroutine.finding.open"]), "collection %d", i)
+	}
+	assert.Contains(t, stdout, "0 findings open")
+	assert.Contains(t, stdout, "0 received")
+}

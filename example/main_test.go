@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	"go.uber.org/goleak"
+
+	"github.com/otelgoroutine/go/example/receiver"
+)
+
+// asProgram makes the test binary behave as the example, so that the race
+// detector sees the child processes as well.
+const asProgram = "OTELGOROUTINE_EXAMPLE_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	_ = os.Unsetenv(endpointVariable)
+	goleak.VerifyTestMain(m)
+}
+
+// child returns the example as a process of its own.
+func child(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// call runs the example in this process.
+func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	tests := map[string]struct {
+		args []string
+		want []string
+	}{
+		"unknown fault":     {[]string{"-faults", "leek"}, []string{`"leek"`, "all, none", "leak, deadlock, nilchan"}},
+		"one unknown fault": {[]string{"-faults", "leak,x"}, []string{`"x"`, "leak, deadlock, nilchan"}},
+		"all with another":  {[]string{"-faults", "all,leak"}, []string{`"all"`}},
+		"no fault":          {[]string{"-faults", ""}, []string{`""`}},
+		"zero duration":     {[]string{"-duration", "0"}, []string{"-duration 0s", "1s to 24h"}},
+		"negative duration": {[]string{"-duration", "-45s"}, []string{"-duration -45s", "1s to 24h"}},
+		"tiny duration":     {[]string{"-duration", "1ms"}, []string{"1s to 24h"}},
+		"endless duration":  {[]string{"-duration", "25h"}, []string{"1s to 24h"}},
+		"no unit":           {[]string{"-duration", "45"}, []string{"45", "duration"}},
+		"tiny interval":     {[]string{"-interval", "1ms"}, []string{"-interval 1ms", "200ms to 2s"}},
+		"long interval":     {[]string{"-interval", "1m"}, []string{"-interval 1m0s", "200ms to 2s"}},
+		"out of reach":      {[]string{"-out", filepath.Join(dir, "none", "f")}, []string{"-out", "no such file"}},
+		"out is a folder":   {[]string{"-out", dir}, []string{"-out", "is a directory"}},
+		"no profiles":       {[]string{"-profiles", filepath.Join(dir, "none")}, []string{"-profiles", "no such file"}},
+		"profiles a file":   {[]string{"-profiles", file}, []string{"-profiles", "not a directory"}},
+		"argument":          {[]string{"now"}, []string{`"now"`}},
+		"unknown flag":      {[]string{"-fault", "none"}, []string{"-fault"}},
+		"two mistakes":      {[]string{"-faults", "x", "-interval", "1m"}, []string{`"x"`, "-interval"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := call(t, test.args...)
+			assert.Equal(t, 2, status)
+			assert.Empty(t, stdout)
+			for _, want := range append(test.want, "-help") {
+				assert.Contains(t, stderr, want)
+			}
+		})
+	}
+}
+
+func TestOutNeedsTheEmbeddedReceiver(t *testing.T) {
+	t.Setenv(endpointVariable, "http://localhost:4317")
+	path := filepath.Join(t.TempDir(), "otlp.jsonl")
+	status, _, stderr := call(t, "-out", path)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, endpointVariable)
+	assert.NoFileExists(t, path)
+}
+
+func TestHelp(t *testing.T) {
+	status, stdout, stderr := call(t, "--help")
+	assert.Zero(t, status)
+	assert.Empty(t, stderr)
+	for _, want := range append([]string{"Examples:", "go run ./example", "-duration", "-out", "-interval", "NO_COLOR", endpointVariable}, faultNames...) {
+		assert.Contains(t, stdout, want)
+	}
+	for line := range strings.Lines(stdout) {
+		assert.LessOrEqual(t, len(line), 81, line)
+	}
+}
+
+func TestParseFaults(t *testing.T) {
+	for value, want := range map[string][]string{
+		"all":          {"leak", "deadlock", "nilchan"},
+		"none":         nil,
+		"leak":         {"leak"},
+		"nilchan,leak": {"nilchan", "leak"},
+	} {
+		got, err := parseFaults(value)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+}
+
+func TestFullDiskEndsWithStatus1(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("/dev/full is Linux's")
+	}
+	t.Parallel()
+	out, err := child(t.Context(), "-duration", "3s", "-faults", "none", "-out", "/dev/full").CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, 1, exit.ExitCode())
+	assert.Contains(t, string(out), "Summary of 3s", "the rest works on")
+	assert.Contains(t, string(out), "example: -out /dev/full: line 1:")
+	assert.Contains(t, string(out), "no space left")
+}
+
+func TestInterruptEndsWithASummary(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no interrupts there")
+	}
+	t.Parallel()
+	cmd := child(t.Context())
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+
+	text := readUntil(t, stdout, "findings open")
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	text += readUntil(t, stdout, "events")
+	require.NoError(t, cmd.Wait(), "%s", &stderr)
+	assert.Contains(t, text, "Summary of")
+	assert.Empty(t, stderr.String())
+}
+
+// readUntil reads until a word appears.
+func readUntil(t *testing.T, from interface{ Read([]byte) (int, error) }, word string) string {
+	t.Helper()
+	var text strings.Builder
+	buf := make([]byte, 4096)
+	for !strings.Contains(text.String(), word) {
+		n, err := from.Read(buf)
+		text.Write(buf[:n])
+		require.NoError(t, err, "%s", &text)
+	}
+	return text.String()
+}
+
+// collector counts what arrives, as a Collector elsewhere would.
+type collector struct{ metrics, logs chan struct{} }
+
+func (c collector) Metrics(*colmetrics.ExportMetricsServiceRequest) { tell(c.metrics) }
+func (c collector) Logs(*collogs.ExportLogsServiceRequest)          { tell(c.logs) }
+
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func TestExportsToTheEndpointOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	elsewhere := collector{make(chan struct{}, 1), make(chan struct{}, 1)}
+	r, err := receiver.Start(elsewhere)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, r.Stop()) }()
+
+	cmd := child(t.Context(), "-duration", "12s", "-faults", "nilchan")
+	cmd.Env = append(cmd.Env, endpointVariable+"=http://"+r.Addr())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for name, arrived := range map[string]chan struct{}{"metrics": elsewhere.metrics, "logs": elsewhere.logs} {
+		select {
+		case <-arrived:
+		default:
+			t.Errorf("no %s arrived", name)
+		}
+	}
+	assert.Contains(t, string(out), "telemetry goes to http://"+r.Addr())
+	assert.Contains(t, string(out), "findings open: 1")
+	assert.Contains(t, string(out), "blocked_forever")
+	assert.Contains(t, string(out), "Summary of 12s")
+}
