@@ -38,7 +38,8 @@ type Capturer struct {
 	looked   bool
 
 	labelled *labelledSource // nil: no labels are wanted
-	proof    *proofSource    // nil: not opted in
+	text     *textSource
+	proof    *proofSource // nil: not opted in
 }
 
 // New returns a capturer.
@@ -47,6 +48,7 @@ func New(c Config) *Capturer {
 	capturer := &Capturer{
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
+		text:     newTextSource(),
 	}
 	if c.Tracing {
 		capturer.sources = append(capturer.sources, newTraceSource(stacks))
@@ -79,6 +81,9 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 		snapshot, refusal := c.try(s)
 		if refusal == nil {
 			c.looked = true
+			if c.proof != nil {
+				c.proof.watch(snapshot)
+			}
 			return snapshot, skips
 		}
 		skips = append(skips, Skip{s.name(), refusal})
@@ -102,8 +107,21 @@ func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
 	return s, skipped(c.labelled, refusal)
 }
 
+// Text takes a goroutine dump, which alone has the addresses of locks and the
+// go statements. It stops the world while it is written: it is for a suspicion,
+// and refused when the stop predicted from the number of goroutines is over the
+// budget.
+func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
+	s, refusal := c.try(c.text)
+	if stop, goroutines := c.text.lastStop(); stop > 0 {
+		c.governor.Stopped(goroutine.SourceText, goroutines, stop)
+	}
+	return s, skipped(c.text, refusal)
+}
+
 // Prove asks the runtime which goroutines are leaked for certain. base is a
-// snapshot of this moment, from which the danger and the cost are predicted.
+// snapshot of this moment from [Capturer.Take], from which the danger and the
+// cost are predicted.
 // It returns nil and no skip when the proof was not opted into.
 func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) {
 	if c.proof == nil || c.retired[goroutine.SourceProof] {

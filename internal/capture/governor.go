@@ -44,7 +44,10 @@ var firstRates = map[goroutine.Source]rate{
 	goroutine.SourceTrace:    {work: 3 * time.Microsecond},
 	goroutine.SourceProfile:  {work: 2 * time.Microsecond},
 	goroutine.SourceLabelled: {work: 4 * time.Microsecond},
-	goroutine.SourceText:     {work: 60 * time.Microsecond, pause: 10 * time.Microsecond},
+	// Half a microsecond of stop for each frame: 2 µs a goroutine with one,
+	// 5.5 µs with 12, 15 µs with 42, at any number of goroutines; and a third
+	// on top for reading the text.
+	goroutine.SourceText: {work: 15 * time.Microsecond, pause: 10 * time.Microsecond},
 }
 
 const (
@@ -61,6 +64,15 @@ const (
 	// that lasts is what people want to look at.
 	loadFactor   = 64
 	loadPatience = 4
+	// fewest is how many goroutines a measured cost is divided among at least:
+	// what does not grow with them, about a millisecond, would else be taken
+	// for the cost of each.
+	fewest = 256
+	// forgetting is how slowly a refused source is forgiven: its pause goes
+	// back to the first assumption by one part in so many at each refusal,
+	// because nobody measures a source that is never allowed. At 15 s between
+	// them that is half the way in eleven minutes.
+	forgetting = 64
 )
 
 // NewGovernor returns a governor that starts without credit at now.
@@ -75,7 +87,13 @@ func NewGovernor(b Budget, now time.Time) *Governor {
 // Allow returns nil when source may look at this many goroutines now.
 func (g *Governor) Allow(source goroutine.Source, goroutines int, now time.Time) *Refusal {
 	work, pause := g.Predict(source, goroutines)
-	return g.AllowCost(work, pause, now)
+	refusal := g.AllowCost(work, pause, now)
+	if refusal != nil && refusal.Reason == ReasonPause {
+		r := g.rates[source]
+		r.pause -= (r.pause - firstRates[source].pause) / forgetting
+		g.rates[source] = r
+	}
+	return refusal
 }
 
 // AllowCost returns nil when a capture with this predicted cost may run now.
@@ -116,16 +134,28 @@ func (g *Governor) Spent(source goroutine.Source, goroutines int, took time.Dura
 		work = time.Duration(float64(took) * c)
 	}
 	g.credit -= work
-	measured := work / time.Duration(max(goroutines, 1))
 	r := g.rates[source]
-	// Up at once, down by a quarter of the way: a capture that was slow on a
-	// busy machine is likely to be slow again.
-	if measured > r.work {
-		r.work = measured
-	} else {
-		r.work -= (r.work - measured) / 4
-	}
+	r.work = follow(r.work, work, goroutines)
 	g.rates[source] = r
+}
+
+// Stopped records for how long a capture stopped the world, for a source whose
+// stop grows with the goroutines.
+func (g *Governor) Stopped(source goroutine.Source, goroutines int, stop time.Duration) {
+	r := g.rates[source]
+	r.pause = follow(r.pause, stop, goroutines)
+	g.rates[source] = r
+}
+
+// follow returns the new cost of one goroutine after all of them cost total:
+// up at once, down by a quarter of the way, because a capture that was slow on
+// a busy machine is likely to be slow again.
+func follow(rate, total time.Duration, goroutines int) time.Duration {
+	measured := total / time.Duration(max(goroutines, fewest))
+	if measured > rate {
+		return measured
+	}
+	return rate - (rate-measured)/4
 }
 
 func (g *Governor) earn(now time.Time) {

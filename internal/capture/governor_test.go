@@ -104,6 +104,46 @@ func TestRatesFollowWhatIsMeasured(t *testing.T) {
 	assert.Equal(t, 8*time.Millisecond, work, "down by a quarter of the way")
 }
 
+func TestThePauseFollowsTheStopsMeasured(t *testing.T) {
+	g := NewGovernor(budget, epoch)
+	g.Stopped(goroutine.SourceText, 500, 10*time.Millisecond)
+	_, pause := g.Predict(goroutine.SourceText, 1_000)
+	assert.Equal(t, 20*time.Millisecond, pause, "up at once")
+	g.Stopped(goroutine.SourceText, 500, 2*time.Millisecond)
+	_, pause = g.Predict(goroutine.SourceText, 1_000)
+	assert.Equal(t, 16*time.Millisecond, pause, "down by a quarter of the way")
+}
+
+// Ten goroutines and a millisecond do not make 100,000 cost ten seconds.
+func TestWhatDoesNotGrowIsNotExtrapolated(t *testing.T) {
+	g := NewGovernor(budget, epoch)
+	g.Spent(goroutine.SourceTrace, 10, time.Millisecond, epoch)
+	g.Stopped(goroutine.SourceText, 10, time.Millisecond)
+	work, _ := g.Predict(goroutine.SourceTrace, 100_000)
+	assert.Less(t, work, time.Second)
+	_, pause := g.Predict(goroutine.SourceText, 1_000)
+	assert.LessOrEqual(t, pause, 10*time.Millisecond)
+}
+
+// One stop that was long by accident must not end the source: nothing would
+// ever measure it again.
+func TestALongStopIsForgivenInTime(t *testing.T) {
+	g := NewGovernor(Budget{CPU: 1, Pause: budget.Pause}, epoch)
+	g.Stopped(goroutine.SourceText, 500, 50*time.Millisecond)
+	now, refusals := epoch.Add(time.Hour), 0
+	for ; g.Allow(goroutine.SourceText, 500, now) != nil; refusals++ {
+		require.Less(t, refusals, 1_000)
+	}
+	assert.Greater(t, refusals, 40, "ten minutes at least, when it is asked for every 15 s")
+	_, pause := g.Predict(goroutine.SourceText, 500)
+	assert.LessOrEqual(t, pause, budget.Pause)
+	for range 10_000 {
+		g.Allow(goroutine.SourceText, 1_000_000, now)
+	}
+	_, pause = g.Predict(goroutine.SourceText, 1)
+	assert.GreaterOrEqual(t, pause, firstRates[goroutine.SourceText].pause, "and never below what is assumed at first")
+}
+
 func TestAClockSetBackEarnsNothingAndBreaksNothing(t *testing.T) {
 	g := NewGovernor(budget, epoch)
 	g.Spent(goroutine.SourceTrace, 1_000, time.Second, epoch)

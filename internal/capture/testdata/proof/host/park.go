@@ -1,0 +1,84 @@
+package main
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// What gVisor's package sleep does: park with the runtime's own function, for
+// the reason of a select, without the runtime being told who will wake the
+// goroutine. The garbage collector takes a select without channels for leaked.
+
+//go:linkname gopark runtime.gopark
+func gopark(unlock func(g, lock unsafe.Pointer) bool, lock unsafe.Pointer, reason, traceReason uint8, traceSkip int)
+
+//go:linkname goready runtime.goready
+func goready(g unsafe.Pointer, traceSkip int)
+
+// The numbers of Go 1.26 and 1.27 (runtime/runtime2.go and traceruntime.go).
+const (
+	waitReasonSelect = 18
+	traceBlockSelect = 3
+)
+
+// sleeper is the goroutine that is parked: an address, so that the collector
+// does not see it here.
+var sleeper atomic.Uintptr
+
+var woken = make(chan int, 1)
+
+func commit(g, _ unsafe.Pointer) bool {
+	sleeper.Store(uintptr(g))
+	return true
+}
+
+//go:noinline
+func sleep(traceSkip int) {
+	gopark(commit, nil, waitReasonSelect, traceBlockSelect, traceSkip)
+}
+
+func wake() {
+	var g uintptr
+	for g == 0 {
+		g = sleeper.Swap(0)
+	}
+	goready(*(*unsafe.Pointer)(unsafe.Pointer(&g)), 0)
+	<-woken
+}
+
+// parkedItself parks a goroutine before anybody looks.
+func parkedItself(int) func() {
+	go func() {
+		sleep(0)
+		woken <- 1
+	}()
+	for sleeper.Load() == 0 {
+		runtime.Gosched()
+	}
+	return wake
+}
+
+// parkingItself parks a goroutine that sleeps and wakes all the time, so that it
+// parks while it is looked at, with that left out of the trace.
+func parkingItself(int) func() {
+	go func() {
+		for {
+			sleep(1)
+			woken <- 1
+		}
+	}()
+	stop := make(chan int)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Microsecond):
+				wake()
+			}
+		}
+	}()
+	return func() { stop <- 1 }
+}
