@@ -18,6 +18,9 @@ var (
 	atCounter = place(goroutine.MutexLock, "main.(*Counter).inc:5")
 )
 
+// look15 is how far apart looks are by default.
+const look15 = 15 * time.Second
+
 func newDeadlock() *detectors.Detector { return detectors.NewDeadlock(detectors.DeadlockConfig{}) }
 
 func lastFindings(steps []detectortest.Step) []detectors.Finding {
@@ -40,7 +43,7 @@ func TestDeadlockOfTwo(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	first := p.Go(atDebit, 1)
 	p.Go(atCredit, 1)
-	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, tick, nil)...)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, look15, nil)...)
 
 	assert.Equal(t, 5*time.Minute, firstFound(t, steps), "a queue of one needs 21 looks")
 	detectortest.Compare(t, lastFindings(steps),
@@ -49,7 +52,7 @@ func TestDeadlockOfTwo(t *testing.T) {
 	f := lastFindings(steps)[0]
 	assert.Equal(t, first, f.IDs)
 	assert.Equal(t, "1 goroutine at main.(*Bank).debit (main.go:20) is waiting for a lock (sync.Mutex.Lock) that nobody has got for 10 min.", f.Message)
-	assert.Equal(t, 39*tick, f.Age)
+	assert.Equal(t, 39*look15, f.Age)
 }
 
 func TestDeadlockWithPileUp(t *testing.T) {
@@ -57,7 +60,7 @@ func TestDeadlockWithPileUp(t *testing.T) {
 	conns := p.Go(atKeepAlive, 60)
 	stuck := p.Go(atDebit, 1)
 	p.Go(atCredit, 1)
-	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 20, tick, func(i int) {
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 20, look15, func(i int) {
 		p.Go(atDebit, 5)                     // new ones
 		p.Move(atDebit, conns[3*i:3*i+3]...) // and old ones
 	})...)
@@ -78,7 +81,7 @@ func TestDeadlockLeavesBusyLocksAlone(t *testing.T) {
 			t.Parallel()
 			s := newService(2, uint64(workers))
 			all := s.Go(atCounter, workers)
-			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*12, tick, func(int) {
+			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*12, look15, func(int) {
 				s.Move(atCounter, all...)
 				s.Move(atJob, all[s.rand.IntN(workers)]) // who holds it
 			})...) {
@@ -108,7 +111,7 @@ func TestDeadlockLeavesBusyLocksAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newService(4, 3)
-			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*2, tick, func(i int) {
+			for _, step := range detectortest.Run(t, newDeadlock(), detectortest.Series(s.Process, 4*60*2, look15, func(i int) {
 				s.tick = i
 				do(s)
 			})...) {
@@ -127,7 +130,7 @@ func TestDeadlockNoticesOneWhoLeaves(t *testing.T) {
 	d := newDeadlock()
 	r := detectortest.NewReplay(t, d)
 	var found []bool
-	for i, s := range detectortest.Series(p, 12, tick, func(i int) {
+	for i, s := range detectortest.Series(p, 12, look15, func(i int) {
 		if i == 6 {
 			p.Move(atJob, all[4])
 			p.Move(atDebit, idle[:50]...)
@@ -145,7 +148,7 @@ func TestDeadlockOfReadersAndWriters(t *testing.T) {
 	p.Go(place(goroutine.RWMutexRLock, "main.read:2"), 150)
 	p.Go(place(goroutine.WaitGroupWait, "main.wait:3"), 150)
 	p.Go(place(goroutine.CondWait, "main.cond:4"), 150)
-	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 6, tick, nil)...)
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 6, look15, nil)...)
 	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Function: "main.read", State: goroutine.RWMutexRLock, Count: 150})
 }
 
@@ -159,7 +162,7 @@ func TestDeadlockByLock(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	p.Source = goroutine.SourceText
 	p.Go(locked(0xc000123450), 3)
-	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 10, tick, func(int) {
+	steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 10, look15, func(int) {
 		for range 20 {
 			p.GoFor(locked(0xc000999990), 20*time.Second) // another account's lock, in use
 		}
@@ -167,7 +170,7 @@ func TestDeadlockByLock(t *testing.T) {
 
 	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Subject: "0xc000123450", Count: 3, Contains: "By the runtime's clock the longest wait is 2 min."})
 	assert.Equal(t, "main.main", lastFindings(steps)[0].CreatedBy.Function)
-	assert.Equal(t, 3*tick, firstFound(t, steps), "the runtime measures a wait from before the first look")
+	assert.Equal(t, 3*look15, firstFound(t, steps), "the runtime measures a wait from before the first look")
 }
 
 // TestDeadlockInOneDump has a single dump as text, in which the runtime tells
@@ -197,7 +200,7 @@ func TestDeadlockClearedByText(t *testing.T) {
 			if tc.gc {
 				p.Go(atIdle, 1)
 			}
-			steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, tick, func(i int) {
+			steps := detectortest.Run(t, newDeadlock(), detectortest.Series(p, 40, look15, func(i int) {
 				p.Move(atDebit, waiter...) // again
 				p.Source = goroutine.SourceTrace
 				if tc.text && i == 38 {

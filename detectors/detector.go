@@ -177,7 +177,7 @@ func (d *Detector) validate() error {
 		errs = append(errs, errors.New("the name must be 1 to 40 lower case letters, digits and underscores, starting with a letter"))
 	}
 	if d.Run == nil {
-		errs = append(errs, errors.New("Run is nil"))
+		errs = append(errs, errors.New("it has no Run function"))
 	}
 	if d.config != nil {
 		errs = append(errs, d.config)

@@ -33,7 +33,7 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		detectors.NewDeadlock(detectors.DeadlockConfig{MinLooks: 1}),
 	})
 	for _, want := range []string{
-		"detector 0 is nil", `detector 1 ("Bad"): the name must be`, `detector 2 ("no_run"): Run is nil`,
+		"detector 0 is nil", `detector 1 ("Bad"): the name must be`, `detector 2 ("no_run"): it has no Run function`,
 		`detector 3 ("far"): Needs.History is 25h0m0s`, `detector 4 ("far"): Needs.History is -1ns`,
 		`detector 4 ("far"): the name is taken`, `detector 5 ("deadlock"): DeadlockConfig.MinLooks is 1; allowed are 2 to 8`,
 	} {

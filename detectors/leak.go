@@ -47,15 +47,16 @@ type LeakConfig struct {
 	MinRise int
 
 	// MaxExits is how many may have moved on for good since History reaches
-	// back, in proportion to the rise. Default 0.02: leaked goroutines do not
+	// back, in proportion to the rise. Default 0.01: leaked goroutines do not
 	// exit at all, and those of streams that last a day do so to a larger part
 	// in the two hours that are looked at.
 	MaxExits float64
 
 	// MaxAway is how many of those that stood may have been elsewhere at the
-	// next look, on average and in proportion. Default 0.02: an idle pool's
+	// next look, on average and in proportion. Default 0.01: an idle pool's
 	// workers come and go more often than that, a forgotten goroutine that
-	// wakes up for a ticker is back within a millisecond.
+	// wakes up for a ticker is back within a millisecond. One more is added to
+	// those seen: that few were away says little where few looks were made.
 	MaxAway float64
 
 	// Warmup is the time after the start of the observation in which whatever
@@ -74,8 +75,8 @@ func (c LeakConfig) withDefaults() LeakConfig {
 	c.Steps = orDefault(c.Steps, 5)
 	c.MinSteps = orDefault(c.MinSteps, c.Steps-c.Steps/5)
 	c.MinRise = orDefault(c.MinRise, 10)
-	c.MaxExits = orDefault(c.MaxExits, 0.02)
-	c.MaxAway = orDefault(c.MaxAway, 0.02)
+	c.MaxExits = orDefault(c.MaxExits, 0.01)
+	c.MaxAway = orDefault(c.MaxAway, 0.01)
 	c.Warmup = orDefault(c.Warmup, 10*time.Minute)
 	return c
 }
@@ -147,7 +148,10 @@ func (c LeakConfig) validate() error {
 // What it cannot see: fewer than MinRise a window; leaks that pause for longer
 // than the longest window's step (24 min); leaks at a place where healthy
 // goroutines stand for longer than MaxAge before they leave; and goroutines
-// that each stop at a stack of their own. What it takes for a leak although it
+// that each stop at a stack of their own. Where little traffic that lasts for
+// minutes shares the place, on a machine with dozens of Ps, it finds leaks
+// late: IDs left over from a P's old batch make young goroutines look old, and
+// leave at a seemingly high age. What it takes for a leak although it
 // is none: a population that keeps growing and whose members have lived for
 // hours without one of them leaving. Such a finding goes away with the first
 // exits, or with the end of the growth. An invalid configuration is reported
@@ -185,9 +189,13 @@ func (c LeakConfig) run(p *Pass) error {
 	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
 	var found findings
 	var births ledger
+	entries := census{looks: looks}
 	for _, pl := range find.find(looks) {
+		if !mayRise(pl, &entries, trials) {
+			continue
+		}
 		births.fill(pl, looks)
-		if f, ok := c.judge(pl, looks, &births, trials); ok {
+		if f, ok := c.judge(pl, &entries, &births, trials); ok {
 			found = append(found, f)
 		}
 	}
@@ -213,10 +221,18 @@ type trial struct {
 	windows []window
 }
 
-// A window is a series of looks, Steps+1 of them, by index.
+// A window is a series of points in time, Steps+1 of them.
 type window struct {
-	steps   []int
+	points  []point
 	minRise int
+}
+
+// A point stands for what was known at a look: who had stood there since.
+// Windows are measured in the latter, since looks further back are further
+// apart, and so are the moments that later looks can be compared with.
+type point struct {
+	look  int
+	since time.Time
 }
 
 // trials returns what the looks allow to try, the lowest age limit and the
@@ -224,47 +240,20 @@ type window struct {
 func (c LeakConfig) trials(looks []*goroutine.Snapshot, started time.Time) []trial {
 	var all []trial
 	for age := c.MinAge; age <= c.MaxAge; age *= 2 {
-		t := trial{age: age}
+		t := trial{age: age, before: before(looks, age)}
+		known := points(looks, t.before)
 		for scale := 1; scale <= longest; scale *= 2 {
-			steps := c.steps(looks, time.Duration(scale)*c.Window)
-			if steps != nil && !looks[steps[0]].Time.Add(-age).Before(started.Add(c.Warmup)) {
-				t.windows = append(t.windows, window{steps, scale * c.MinRise})
+			w := c.window(known, time.Duration(scale)*c.Window)
+			if w != nil && !w[0].since.Before(started.Add(c.Warmup)) {
+				t.windows = append(t.windows, window{w, scale * c.MinRise})
 			}
 		}
 		if t.windows == nil {
 			break // a higher age limit needs more time still
 		}
-		t.before = before(looks, age)
 		all = append(all, t)
 	}
 	return all
-}
-
-// steps picks the looks that divide the time back to w ago evenly. Where looks
-// are too far apart for that it reaches back further. It returns nil when the
-// looks do not reach that far.
-func (c LeakConfig) steps(looks []*goroutine.Snapshot, w time.Duration) []int {
-	last := len(looks) - 1
-	first := min(newestBefore(looks, looks[last].Time.Add(-w)), last-c.Steps)
-	if first < 0 {
-		return nil
-	}
-	steps := make([]int, c.Steps+1)
-	steps[0], steps[c.Steps] = first, last
-	total := looks[last].Time.Sub(looks[first].Time)
-	for i := 1; i < c.Steps; i++ {
-		at := looks[first].Time.Add(total / time.Duration(c.Steps) * time.Duration(i))
-		steps[i] = min(max(nearest(looks, at), steps[i-1]+1), last-c.Steps+i)
-	}
-	return steps
-}
-
-func nearest(looks []*goroutine.Snapshot, t time.Time) int {
-	i := max(0, newestBefore(looks, t))
-	if i+1 < len(looks) && looks[i+1].Time.Sub(t) < t.Sub(looks[i].Time).Abs() {
-		return i + 1
-	}
-	return i
 }
 
 func before(looks []*goroutine.Snapshot, age time.Duration) []int {
@@ -273,6 +262,56 @@ func before(looks []*goroutine.Snapshot, age time.Duration) []int {
 		index[i] = newestBefore(looks, s.Time.Add(-age))
 	}
 	return index
+}
+
+// points returns one point for every moment that looks can be compared with:
+// the first look to know of it, and the newest look for the last.
+func points(looks []*goroutine.Snapshot, before []int) []point {
+	var known []point
+	for i, b := range before {
+		if b >= 0 && (len(known) == 0 || looks[b].Time.After(known[len(known)-1].since)) {
+			known = append(known, point{i, looks[b].Time})
+		}
+	}
+	if len(known) > 0 {
+		known[len(known)-1].look = len(looks) - 1
+	}
+	return known
+}
+
+// window picks the points that divide the time back to w before the newest
+// evenly. Where they are too far apart for that it reaches back further. It
+// returns nil when they do not reach that far.
+func (c LeakConfig) window(known []point, w time.Duration) []point {
+	last := len(known) - 1
+	if last < c.Steps {
+		return nil
+	}
+	first := min(nearestPoint(known, known[last].since.Add(-w)), last-c.Steps)
+	for first > 0 && known[last].since.Sub(known[first].since) < w {
+		first--
+	}
+	total := known[last].since.Sub(known[first].since)
+	if total < w {
+		return nil
+	}
+	picked := []point{known[first]}
+	for i, at := 1, first; i < c.Steps; i++ {
+		want := known[first].since.Add(total / time.Duration(c.Steps) * time.Duration(i))
+		at = min(max(nearestPoint(known, want), at+1), last-c.Steps+i)
+		picked = append(picked, known[at])
+	}
+	return append(picked, known[last])
+}
+
+func nearestPoint(known []point, t time.Time) int {
+	best := 0
+	for i, p := range known {
+		if p.since.Sub(t).Abs() < known[best].since.Sub(t).Abs() {
+			best = i
+		}
+	}
+	return best
 }
 
 // standing is what is known about the goroutines of one place that have stood
@@ -357,17 +396,80 @@ func (st *standing) bornAfter(t time.Time) int {
 	return born
 }
 
+// A census counts goroutines by entry function, in the looks that are asked
+// about.
+type census struct {
+	looks   []*goroutine.Snapshot
+	byLook  map[int]map[string]int
+	entries map[*goroutine.Stack]string
+}
+
+func (c *census) count(look int, entry string) int {
+	if c.byLook == nil {
+		c.byLook, c.entries = make(map[int]map[string]int), make(map[*goroutine.Stack]string)
+	}
+	if c.byLook[look] == nil {
+		c.byLook[look] = make(map[string]int)
+		for i := range c.looks[look].Groups {
+			g := &c.looks[look].Groups[i]
+			c.byLook[look][c.entry(g.Stack)] += g.Count
+		}
+	}
+	return c.byLook[look][entry]
+}
+
+func (c *census) entry(s *goroutine.Stack) string {
+	entry, ok := c.entries[s]
+	if !ok {
+		entry = s.Entry().Function
+		c.entries[s] = entry
+	}
+	return entry
+}
+
+// mayRise tells the few places that may have new goroutines for long enough
+// from the many that have not, at a fraction of the cost of judging them.
+func mayRise(pl *place, entries *census, trials []trial) bool {
+	last := len(entries.looks) - 1
+	now := entries.looks[last]
+	entry := pl.stack.Entry().Function
+	for _, t := range trials {
+		until := now.EpochAt(entries.looks[t.before[last]].Time) + 1 // that may have been under way
+		for _, w := range t.windows {
+			from := now.EpochAt(w.points[0].since)
+			if 2*pl.born(from, until) >= w.minRise || 2*(entries.count(last, entry)-entries.count(w.points[0].look, entry)) >= w.minRise {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// born returns how many of the goroutines in the newest look were born after
+// epoch from and no later than in epoch until.
+func (pl *place) born(from, until int) int {
+	n := 0
+	for _, g := range pl.groups[len(pl.groups)-1] {
+		for _, c := range g.Births {
+			if c.Epoch > from && c.Epoch <= until {
+				n += c.Count
+			}
+		}
+	}
+	return n
+}
+
 // judge tries one place.
-func (c LeakConfig) judge(pl *place, looks []*goroutine.Snapshot, births *ledger, trials []trial) (Finding, bool) {
+func (c LeakConfig) judge(pl *place, entries *census, births *ledger, trials []trial) (Finding, bool) {
 	nobodyLeft := !anyLeft(pl, births)
 	for _, t := range trials {
 		st := stand(births, t.before, nobodyLeft)
-		if st.stood == 0 || float64(st.away) > c.MaxAway*float64(st.stood) {
+		if float64(st.away+1) > c.MaxAway*float64(st.stood) {
 			continue
 		}
-		st.gone = gone(births, looks, t.before)
+		st.gone = gone(births, entries.looks, t.before)
 		for _, w := range t.windows {
-			r := rise{trial: t, window: w, standing: st, looks: looks, place: pl}
+			r := rise{trial: t, window: w, standing: st, census: entries, place: pl}
 			if c.leaks(&r) {
 				return r.finding(), true
 			}
@@ -381,7 +483,7 @@ type rise struct {
 	trial
 	window
 	*standing
-	looks []*goroutine.Snapshot
+	*census
 	place *place
 	fresh string // why the rise is of new goroutines, once known
 }
@@ -397,13 +499,13 @@ func (c LeakConfig) leaks(r *rise) bool {
 	return r.fresh != ""
 }
 
-func (r *rise) first() int { return r.steps[0] }
+func (r *rise) first() int { return r.points[0].look }
 func (r *rise) last() int  { return len(r.counts) - 1 }
 func (r *rise) total() int { return r.counts[r.last()] - r.counts[r.first()] }
 
 // length is how long the window is.
 func (r *rise) length() time.Duration {
-	return r.looks[r.last()].Time.Sub(r.looks[r.first()].Time)
+	return r.points[len(r.points)-1].since.Sub(r.points[0].since)
 }
 
 // risen returns in how many steps the number rose by at least half of what an
@@ -411,8 +513,10 @@ func (r *rise) length() time.Duration {
 // a straggler in every other step.
 func (r *rise) risen() int {
 	n := 0
-	for i := 1; i < len(r.steps); i++ {
-		if step := r.counts[r.steps[i]] - r.counts[r.steps[i-1]]; 2*step*(len(r.steps)-1) >= r.total() {
+	for i := 1; i < len(r.points); i++ {
+		a, b := r.points[i-1], r.points[i]
+		share := float64(b.since.Sub(a.since)) / float64(r.length())
+		if float64(r.counts[b.look]-r.counts[a.look]) >= share/2*float64(r.total()) {
 			n++
 		}
 	}
@@ -422,26 +526,15 @@ func (r *rise) risen() int {
 // freshness says why the goroutines of the rise are new in the process, or
 // nothing when they are not.
 func (r *rise) freshness() string {
-	if born := r.bornAfter(r.looks[r.first()].Time.Add(-r.age)); 2*born >= r.total() {
-		return fmt.Sprintf("%s of them %s born within the last %s.", strconv.Itoa(born), verb(born, "was", "were"), span(r.length()+r.age))
+	if born := r.bornAfter(r.points[0].since); 2*born >= r.total() {
+		return fmt.Sprintf("%s of them %s born within the last %s.", strconv.Itoa(born), verb(born, "was", "were"), span(r.looks[r.last()].Time.Sub(r.points[0].since)))
 	}
 	entry := r.place.stack.Entry().Function
-	was, is := entered(r.looks[r.first()], entry), entered(r.looks[r.last()], entry)
+	was, is := r.count(r.first(), entry), r.count(r.last(), entry)
 	if 2*(is-was) >= r.total() {
 		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, was, is)
 	}
 	return ""
-}
-
-// entered counts the goroutines with an entry function.
-func entered(s *goroutine.Snapshot, function string) int {
-	n := 0
-	for i := range s.Groups {
-		if s.Groups[i].Stack.Entry().Function == function {
-			n += s.Groups[i].Count
-		}
-	}
-	return n
 }
 
 func (r *rise) finding() Finding {
@@ -460,14 +553,19 @@ func (r *rise) finding() Finding {
 			goroutines(count), where(r.place.stack), verb(count, "is", "are"), r.place.key.State, someone(r.gone), span(r.watched()), perMin(perMinute)),
 	}
 	f.note(fmt.Sprintf("%s %s stood here for at least %s; %s ago it was %d.",
-		goroutines(count), verb(count, "has", "have"), span(r.age), span(r.length()), r.counts[r.first()]))
+		goroutines(count), verb(count, "has", "have"), span(r.age), span(r.ago()), r.counts[r.first()]))
 	f.note(fmt.Sprintf("The number rose in %d of %d steps of %s: %s.",
-		r.risen(), len(r.steps)-1, span(r.length()/time.Duration(len(r.steps)-1)), r.course()))
+		r.risen(), len(r.points)-1, span(r.length()/time.Duration(len(r.points)-1)), r.course()))
 	f.note(r.fresh)
 	if others := r.place.count(r.last()) - count; others > 0 {
 		f.note(fmt.Sprintf("%s more %s here and not counted: younger, or on the move.", goroutines(others), verb(others, "is", "are")))
 	}
 	return f
+}
+
+// ago is how long before the newest look the first point was known.
+func (r *rise) ago() time.Duration {
+	return r.looks[r.last()].Time.Sub(r.looks[r.first()].Time)
 }
 
 // watched is how long exits have been looked for.
@@ -477,8 +575,8 @@ func (r *rise) watched() time.Duration {
 
 func (r *rise) course() string {
 	var numbers []string
-	for _, i := range r.steps {
-		numbers = append(numbers, strconv.Itoa(r.counts[i]))
+	for _, p := range r.points {
+		numbers = append(numbers, strconv.Itoa(r.counts[p.look]))
 	}
 	return strings.Join(numbers, ", ")
 }

@@ -78,7 +78,4 @@ func TestNewestBefore(t *testing.T) {
 	for s, want := range map[int]int{9: -1, 10: 0, 19: 0, 20: 1, 35: 2} {
 		assert.Equal(t, want, newestBefore(looks, at(s)), "%d", s)
 	}
-	for s, want := range map[int]int{0: 0, 14: 0, 16: 1, 24: 1, 26: 2, 99: 2} {
-		assert.Equal(t, want, nearest(looks, at(s)), "%d", s)
-	}
 }

@@ -34,7 +34,7 @@ type service struct {
 }
 
 // tick is how long a tick is, and how far apart looks are.
-const tick = 15 * time.Second
+const tick = 30 * time.Second
 
 func newService(procs int, seed uint64) *service {
 	return &service{Process: detectortest.NewProcess(procs), rand: rand.New(rand.NewPCG(seed, 7))}
@@ -87,7 +87,7 @@ func wave(s *service) {
 }
 
 func bursts(s *service) {
-	if s.tick%32 == 0 { // every 8 minutes
+	if s.tick%16 == 0 { // every 8 minutes
 		for range 200 {
 			s.GoFor(atHandler, time.Duration(s.rand.Float64()*float64(5*time.Minute)))
 		}
@@ -116,7 +116,7 @@ func longTail(s *service) {
 // 300 workers that then stay idle.
 func poolGrowth(s *service) {
 	if e := s.elapsed(); e >= time.Hour && e < time.Hour+10*time.Minute {
-		s.Go(atIdle, 300/40)
+		s.Go(atIdle, 300/20)
 	}
 }
 
@@ -168,7 +168,7 @@ func goingIdle() shape {
 		if s.tick == 1 {
 			workers = s.Go(atJob, 100)
 		}
-		if s.elapsed() > 2*time.Hour && s.tick%2 == 0 && len(workers) > 0 {
+		if s.elapsed() > 2*time.Hour && len(workers) > 0 {
 			s.Move(atIdle, workers[0])
 			workers = workers[1:]
 		}

@@ -33,7 +33,7 @@ func TestBadOptionsAreRefusedWithWhatIsAllowed(t *testing.T) {
 		{"too many top stacks", WithTopStacks(401), []string{"WithTopStacks(401)", "1 to 400"}},
 		{"nil detector", WithDetectors(nil), []string{"WithDetectors", "detector 0 is nil"}},
 		{"bad name", WithDetectors(&detectors.Detector{Name: "No Good", Run: run}), []string{"No Good", "lower case"}},
-		{"no run", WithDetectors(&detectors.Detector{Name: "x"}), []string{`"x"`, "Run is nil"}},
+		{"no run", WithDetectors(&detectors.Detector{Name: "x"}), []string{`"x"`, "no Run function"}},
 		{"twice", WithDetectors(&detectors.Detector{Name: "x", Run: run}, &detectors.Detector{Name: "x", Run: run}), []string{"taken"}},
 		{"no CPU", WithBudget(Budget{Pause: time.Millisecond}), []string{"CPU is 0", "at most 1"}},
 		{"CPU not a number", WithBudget(Budget{CPU: math.NaN(), Pause: time.Millisecond}), []string{"CPU is NaN"}},

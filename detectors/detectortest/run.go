@@ -24,8 +24,8 @@ type Step struct {
 //
 // It fails the test when the detector or its configuration is invalid, when
 // Run returns an error or breaks the contract of a finding, and when a second
-// run over the same pass gives other findings, which a detector that keeps
-// state does.
+// run over the same pass gives other findings, as with a detector that keeps
+// state. The second run is made where there are findings, and now and then.
 func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []Step {
 	t.Helper()
 	r := NewReplay(t, d)
@@ -42,6 +42,7 @@ type Replay struct {
 	t        testing.TB
 	detector *detectors.Detector
 	history  *detectors.History
+	looks    int
 }
 
 // NewReplay returns a replay without a snapshot.
@@ -65,6 +66,9 @@ func (r *Replay) Look(s *goroutine.Snapshot) Step {
 		return Step{Snapshot: s}
 	}
 	found := r.run(pass)
+	if r.looks++; len(found) == 0 && r.looks%16 != 0 {
+		return Step{Snapshot: s, Ran: true} // a second run of each would double the time of long tests
+	}
 	if again := r.run(pass); !reflect.DeepEqual(found, again) {
 		r.t.Errorf("snapshot of %v: a second run gave other findings:\n%v\n%v", s.Time, found, again)
 	}

@@ -64,6 +64,7 @@ type Incident struct {
 type Tracker struct {
 	config  Config
 	tracked map[detectors.Identity]*entry
+	entries []*entry // the same, in the order of opening
 
 	step    uint64        // number of the current step
 	last    time.Time     // what the clock said in the last step
@@ -79,7 +80,6 @@ type Tracker struct {
 type entry struct {
 	Incident
 	identity detectors.Identity
-	order    uint64 // of opening
 	seen     uint64 // step of the last finding
 	absent   int    // checks in a row without one
 
@@ -116,15 +116,15 @@ func (t *Tracker) Step(ran map[string]bool, findings []detectors.Finding, now ti
 	}
 	events := t.end(ran, now)
 	events = t.repeat(events, now)
-	events = t.report(events, now)
-	return t.summarize(events, now)
+	events, left, worst := t.report(events, now)
+	return t.summarize(events, left, worst, now)
 }
 
 // Open returns the open incidents, those included that are not reported one
 // by one, in the order of their opening.
 func (t *Tracker) Open() []Incident {
 	var open []Incident
-	for _, e := range t.inOrder() {
+	for _, e := range t.entries {
 		if e.open {
 			open = append(open, e.Incident)
 		}
@@ -150,9 +150,10 @@ func (t *Tracker) see(f *detectors.Finding, now time.Time) {
 		t.overflow++
 		return
 	case e == nil:
-		e = &entry{identity: identity, order: t.step, open: true}
+		e = &entry{identity: identity}
 		e.ID, e.Opened = newID(identity, now), now
 		t.tracked[identity] = e
+		t.entries = append(t.entries, e)
 	case e.seen == t.step && e.Finding.Count >= f.Count:
 		return
 	}
@@ -169,27 +170,36 @@ func newID(identity detectors.Identity, opened time.Time) string {
 // end closes incidents that have been absent for long enough, and forgets
 // those that need not be remembered any more.
 func (t *Tracker) end(ran map[string]bool, now time.Time) (events []Event) {
-	for _, e := range t.inOrder() {
-		if e.open && e.seen != t.step && ran[e.identity.Detector] {
-			e.absent++
-			if e.absent >= t.config.Absences {
-				e.open, e.closed = false, t.elapsed
-				if e.told {
-					e.told = false
-					events = append(events, t.event(Resolved, e, now))
-				}
-			}
+	for _, e := range t.entries {
+		if !e.open || e.seen == t.step || !ran[e.identity.Detector] {
+			continue
 		}
-		if !e.open && (!e.turn || t.elapsed-e.closed >= t.config.Cooldown) {
-			delete(t.tracked, e.identity)
+		e.absent++
+		if e.absent < t.config.Absences {
+			continue
+		}
+		e.open, e.closed = false, t.elapsed
+		if e.told {
+			e.told = false
+			events = append(events, t.event(Resolved, e, now))
 		}
 	}
+	t.entries = slices.DeleteFunc(t.entries, t.forget)
 	return events
+}
+
+// forget drops e unless it is open or keeps its turn.
+func (t *Tracker) forget(e *entry) bool {
+	if e.open || e.turn && t.elapsed-e.closed < t.config.Cooldown {
+		return false
+	}
+	delete(t.tracked, e.identity)
+	return true
 }
 
 // repeat tells of incidents that are worse, back again or there for long.
 func (t *Tracker) repeat(events []Event, now time.Time) []Event {
-	for _, e := range t.inOrder() {
+	for _, e := range t.entries {
 		if !e.turn || e.seen != t.step || !t.due(e) {
 			continue
 		}
@@ -212,50 +222,47 @@ func (t *Tracker) due(e *entry) bool {
 }
 
 // report gives the turns that are free to the worst of those that have none.
-func (t *Tracker) report(events []Event, now time.Time) []Event {
+// It returns how many are left, and the worst of them.
+func (t *Tracker) report(events []Event, now time.Time) (_ []Event, left int, worst *entry) {
 	free := t.config.MaxReported
-	for _, e := range t.tracked {
+	var waiting []*entry
+	for _, e := range t.entries {
 		if e.turn {
 			free--
-		}
-	}
-	waiting := t.waiting()
-	for _, e := range waiting[:min(max(free, 0), len(waiting))] {
-		e.turn, e.told, e.opening = true, true, t.elapsed
-		events = append(events, t.event(Detected, e, now))
-	}
-	return events
-}
-
-// waiting returns the open incidents that are not reported, worst first.
-func (t *Tracker) waiting() []*entry {
-	var waiting []*entry
-	for _, e := range t.tracked {
-		if e.open && !e.turn {
+		} else {
 			waiting = append(waiting, e)
 		}
 	}
-	slices.SortFunc(waiting, func(a, b *entry) int {
-		return cmp.Or(
-			cmp.Compare(b.Finding.Confidence, a.Finding.Confidence),
-			cmp.Compare(b.Finding.Count, a.Finding.Count),
-			byOrder(a, b),
-		)
-	})
-	return waiting
+	slices.SortStableFunc(waiting, worstFirst)
+	for len(waiting) > 0 && free > 0 {
+		e := waiting[0]
+		e.turn, e.told, e.opening = true, true, t.elapsed
+		events = append(events, t.event(Detected, e, now))
+		waiting, free = waiting[1:], free-1
+	}
+	if len(waiting) > 0 {
+		worst = waiting[0]
+	}
+	return events, len(waiting), worst
+}
+
+func worstFirst(a, b *entry) int {
+	return cmp.Or(
+		cmp.Compare(b.Finding.Confidence, a.Finding.Confidence),
+		cmp.Compare(b.Finding.Count, a.Finding.Count),
+	)
 }
 
 // summarize tells how many are not reported, when that has changed.
-func (t *Tracker) summarize(events []Event, now time.Time) []Event {
-	waiting := t.waiting()
-	n := len(waiting) + t.overflow
+func (t *Tracker) summarize(events []Event, left int, worst *entry, now time.Time) []Event {
+	n := left + t.overflow
 	if n == t.summary || t.summed && t.elapsed-t.summarized < t.config.SummaryEvery {
 		return events
 	}
 	t.summary, t.summarized, t.summed = n, t.elapsed, true
 	e := Event{Kind: Suppressed, Time: now, Suppressed: n}
-	if len(waiting) > 0 {
-		e.Incident = waiting[0].Incident
+	if worst != nil {
+		e.Incident = worst.Incident
 	}
 	return append(events, e)
 }
@@ -267,24 +274,4 @@ func (t *Tracker) event(kind Kind, e *entry, now time.Time) Event {
 	e.count = max(1, e.count, e.Finding.Count)
 	e.confidence = max(e.confidence, e.Finding.Confidence)
 	return Event{Kind: kind, Time: now, Incident: e.Incident}
-}
-
-// inOrder returns all entries in the order of their opening.
-func (t *Tracker) inOrder() []*entry {
-	all := make([]*entry, 0, len(t.tracked))
-	for _, e := range t.tracked {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, byOrder)
-	return all
-}
-
-func byOrder(a, b *entry) int {
-	return cmp.Or(
-		cmp.Compare(a.order, b.order),
-		cmp.Compare(a.identity.Detector, b.identity.Detector),
-		cmp.Compare(a.identity.Stack, b.identity.Stack),
-		cmp.Compare(a.identity.State, b.identity.State),
-		cmp.Compare(a.identity.Subject, b.identity.Subject),
-	)
 }
