@@ -51,6 +51,7 @@ func (t *Stacks) hash(frames []goroutine.Frame) uint64 {
 	h.SetSeed(t.seed)
 	for _, f := range frames {
 		h.WriteString(f.Function)
+		h.WriteByte(0)
 		h.WriteString(f.File)
 		maphash.WriteComparable(&h, f.Line)
 	}

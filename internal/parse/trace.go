@@ -42,9 +42,15 @@ type TraceDecoder struct {
 	kinds   kinds
 }
 
-// NewTraceDecoder returns a decoder that shares stacks and births with others
-// of the same process.
+// NewTraceDecoder returns a decoder that shares stacks and births with other
+// parsers of the same process. With nil it has its own.
 func NewTraceDecoder(stacks *Stacks, births *Births) *TraceDecoder {
+	if stacks == nil {
+		stacks = NewStacks()
+	}
+	if births == nil {
+		births = new(Births)
+	}
 	d := &TraceDecoder{stacks: stacks, births: births}
 	d.movements.still = d.add
 	return d
@@ -61,10 +67,10 @@ func NewTraceDecoder(stacks *Stacks, births *Births) *TraceDecoder {
 // used as a boundary between epochs of births.
 //
 // The runtime's own goroutines are left out. One that is on a CPU, or ready for
-// one, has no stack at the end of a generation, and is known by a label (the
-// garbage collector's workers), by any stack that it had earlier in the
-// generation, or by its ID, from an earlier trace. One that none of these tells
-// is counted as the program's.
+// one, has no stack at the end of a generation. It is known by any stack that
+// it had earlier in the generation, by a label (the garbage collector's
+// workers), or by its ID, when one of the two traces before had it with a
+// stack. What none of these tells is counted as the program's.
 func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, error) {
 	generation, outside, err := d.read(data)
 	if err != nil {
@@ -365,11 +371,15 @@ func (d *TraceDecoder) leavesOut(k kind) bool {
 
 // kindOf tells whose a goroutine is that has no stack at the end.
 func (d *TraceDecoder) kindOf(g *mover) kind {
-	k := d.kinds.of(g.id)
-	if g.worker {
-		k = kindSystem
-	} else if frames, _ := d.tables.frames(g.seen); len(frames) > 0 && g.id != mainID {
+	k := kindUser
+	if frames, _ := d.tables.frames(g.seen); g.id == mainID {
+		return k
+	} else if len(frames) > 0 {
 		k = kindOf(frames)
+	} else if g.worker {
+		k = kindSystem
+	} else {
+		k = d.kinds.of(g.id)
 	}
 	d.kinds.remember(k, []uint64{g.id})
 	return k

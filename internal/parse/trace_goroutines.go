@@ -305,7 +305,7 @@ func (ms *movements) unblock(id uint64, seq uint32) {
 	}
 	g := &ms.movers[i]
 	if g.c && (g.status != statusWaiting || seq != g.seq+1) {
-		return // of an earlier life
+		return // of an earlier life; one that looks right may be too, and then it is runnable too early
 	}
 	g.follow(seq, statusRunnable)
 }
