@@ -46,7 +46,7 @@ type mover struct {
 
 // follow notes a new status of the goroutine, unless a later one is known.
 func (g *mover) follow(seq uint32, status traceStatus) {
-	if seq > g.seq || seq == g.seq && g.status != statusGone {
+	if seq >= g.seq {
 		g.seq, g.status = seq, status
 	}
 }
