@@ -41,6 +41,7 @@ type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
 	Labelled() (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
+	Charge(work time.Duration)
 }
 
 func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
@@ -241,6 +242,8 @@ func (w *watch) judge(s *goroutine.Snapshot) (findings []detectors.Finding, ran 
 	if !w.history.Add(s) {
 		return nil, nil // the clock was set back: wait until it has caught up
 	}
+	began := time.Now()
+	defer func() { w.capturer.Charge(time.Since(began)) }()
 	w.looks++
 	ran = make(map[string]bool)
 	for _, d := range w.detectors {
@@ -298,8 +301,9 @@ func (w *watch) skipped(s capture.Skip) {
 const maxComplaints = 100
 
 // complain tells the OpenTelemetry error handler about each kind of trouble
-// once.
+// once. The handler is the user's and may panic.
 func (w *watch) complain(kind string, err error) {
+	defer func() { _ = recover() }()
 	if w.complained[kind] || len(w.complained) >= maxComplaints {
 		return
 	}

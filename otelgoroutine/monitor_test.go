@@ -327,6 +327,7 @@ func TestStartAndShutdownRace(t *testing.T) {
 	wg.Wait()
 }
 
+func (s *script) Charge(time.Duration)                                           {}
 func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip)                 { return nil, nil }
 func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) { return s.proof, nil }
 
@@ -346,6 +347,33 @@ func TestAProofConfirmsASuspicion(t *testing.T) {
 		require.Len(t, m.Findings(), 1)
 		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence)
 		assert.Equal(t, []string{"The runtime proved that 2 of them can never be woken."}, m.Findings()[0].Evidence)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
+	errs := handled(func() {
+		synctest.Test(t, func(t *testing.T) {
+			c := &script{take: func(int) (*goroutine.Snapshot, []capture.Skip) {
+				return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceProfile}, nil
+			}}
+			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c))
+			require.NoError(t, err)
+			time.Sleep(time.Hour)
+			require.NoError(t, m.Shutdown(t.Context()))
+		})
+	})
+	require.Len(t, errs, 1)
+	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "leak"`)
+}
+
+func TestAnErrorHandlerThatPanicsDoesNotReachTheHost(t *testing.T) {
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { panic("boom") }))
+	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	synctest.Test(t, func(t *testing.T) {
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(&script{take: func(int) (*goroutine.Snapshot, []capture.Skip) { panic("boom") }}))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

@@ -139,6 +139,10 @@ func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) 
 	return s, skipped(c.proof, refusal)
 }
 
+// Charge takes CPU time that was spent on a snapshot after it was taken from
+// the budget.
+func (c *Capturer) Charge(work time.Duration) { c.governor.Charge(work, time.Now()) }
+
 func (c *Capturer) allowProof(base *goroutine.Snapshot) *Refusal {
 	work, pause := c.proof.predict(base)
 	return c.governor.AllowCost(work, pause, time.Now())

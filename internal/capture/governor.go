@@ -158,6 +158,12 @@ func follow(rate, total time.Duration, goroutines int) time.Duration {
 	return rate - (rate-measured)/4
 }
 
+// Charge records CPU time that was spent otherwise than on a capture.
+func (g *Governor) Charge(work time.Duration, now time.Time) {
+	g.earn(now)
+	g.credit -= max(work, 0)
+}
+
 func (g *Governor) earn(now time.Time) {
 	if passed := now.Sub(g.earnedAt); passed > 0 {
 		most := max(time.Duration(g.budget.CPU*float64(creditSpan)), g.wanted)

@@ -161,3 +161,12 @@ func TestOverloadIsGivenInToAfterAWhile(t *testing.T) {
 	assert.False(t, g.Overloaded(loadFactor*4, 4), "an overload that lasts is looked at")
 	assert.True(t, g.Overloaded(loadFactor*4, 4), "and then left alone again")
 }
+
+func TestWhatFollowsACaptureIsPaidForToo(t *testing.T) {
+	g := NewGovernor(budget, epoch)
+	g.Charge(2*time.Second, epoch)
+	require.NotNil(t, g.Allow(goroutine.SourceTrace, 1_000, epoch.Add(5*time.Minute)))
+	assert.Nil(t, g.Allow(goroutine.SourceTrace, 1_000, epoch.Add(7*time.Minute)))
+	g.Charge(-time.Hour, epoch.Add(7*time.Minute))
+	assert.LessOrEqual(t, g.credit, time.Second, "a clock that went backwards earns nothing")
+}
