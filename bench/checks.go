@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+)
+
+// A verdict says whether something that we promise holds in this run.
+type verdict struct {
+	OK      bool   `json:"ok"`
+	What    string `json:"what"`
+	Figures string `json:"figures"`
+}
+
+func (v verdict) String() string {
+	word := "MISS"
+	if v.OK {
+		word = "PASS"
+	}
+	return fmt.Sprintf("%s %s: %s", word, v.What, v.Figures)
+}
+
+func missed(all []verdict) bool {
+	for _, v := range all {
+		if !v.OK {
+			return true
+		}
+	}
+	return false
+}
+
+// What is promised.
+const (
+	checkedSize   = 100_000 // goroutines from which on the promises hold
+	mostOfPprof   = 1.0     // of the time of pprof debug=0 + Parse
+	aimOfPprof    = 0.5
+	mostOfText    = 1.0 / 20 // of the time of pprof debug=2 + gostackparse
+	longestStop   = 500 * time.Microsecond
+	mostAllocated = 32  // bytes a goroutine, beyond the runtime's tracer
+	mostGrowth    = 1.5 // of the cost of one goroutine, when there are ten times as many
+	mostMemory    = 6.0 // times the trace, beyond the runtime's tracer
+	budget        = 0.005
+)
+
+// check judges what was measured. What needs sizes that were not asked for is
+// not judged.
+func check(results []result) []verdict {
+	var all []verdict
+	for i := range results {
+		r := &results[i]
+		if r.Size < checkedSize || r.method(ours) == nil {
+			continue
+		}
+		all = append(all, checkTime(r)...)
+		all = append(all, checkComplete(r), checkStop(r))
+		all = append(all, checkAllocated(r)...)
+		all = append(all, checkMemory(r)...)
+		all = append(all, checkBudget(r)...)
+	}
+	return append(all, checkSlope(results)...)
+}
+
+func checkTime(r *result) []verdict {
+	look := r.method(ours)
+	var all []verdict
+	if x := ratio(look, r.method(pprofParse), wall); x > 0 {
+		all = append(all, verdict{x <= mostOfPprof,
+			fmt.Sprintf("time against %s, %s", pprofParse, r.scenario),
+			fmt.Sprintf("%.2f, at most %.2f (aim: %.2f)", x, mostOfPprof, aimOfPprof)})
+	}
+	if x := ratio(look, r.method(textParse), wall); x > 0 {
+		all = append(all, verdict{x <= mostOfText,
+			fmt.Sprintf("time against %s, %s", textParse, r.scenario),
+			fmt.Sprintf("1/%.0f, at most 1/%.0f", 1/x, 1/mostOfText)})
+	}
+	return all
+}
+
+func checkComplete(r *result) verdict {
+	look := r.method(ours)
+	v := verdict{true, fmt.Sprintf("every goroutine seen, %s", r.scenario), look.completeness()}
+	for _, s := range look.Samples {
+		v.OK = v.OK && s.Seen >= s.Existing
+	}
+	return v
+}
+
+func checkStop(r *result) verdict {
+	longest := spreadOf(r.method(ours), stop).most
+	return verdict{longest <= longestStop,
+		fmt.Sprintf("longest stop of the world, %s", r.scenario),
+		fmt.Sprintf("%s, at most %s", duration(longest), duration(longestStop))}
+}
+
+func checkAllocated(r *result) []verdict {
+	tracer := r.method(tracerAlone)
+	if tracer == nil {
+		return nil
+	}
+	each := (spreadOf(r.method(ours), allocated).median - spreadOf(tracer, allocated).median) / int64(r.Size)
+	return []verdict{{each <= mostAllocated,
+		fmt.Sprintf("allocated beyond the runtime's tracer, %s", r.scenario),
+		fmt.Sprintf("%d bytes a goroutine, at most %d", each, mostAllocated)}}
+}
+
+// checkMemory compares the growth of the process with the trace.
+func checkMemory(r *result) []verdict {
+	tracer, look := r.method(tracerAlone), r.method(ours)
+	if tracer == nil || !r.Large || spreadOf(look, memory).most == 0 {
+		return nil
+	}
+	whole, without := spreadOf(look, memory).median, spreadOf(tracer, memory).median
+	x := float64(whole-without) / float64(max(r.TraceBytes, 1))
+	return []verdict{{x <= mostMemory,
+		fmt.Sprintf("memory beyond the runtime's tracer, %s", r.scenario),
+		fmt.Sprintf("%.1f times the trace, at most %.1f; the process grew by %s, by %s with the tracer alone; a trace has %s; largest process: %s",
+			x, mostMemory, size(whole), size(without), size(r.TraceBytes), size(r.largest()))}}
+}
+
+// largest returns the most memory that the process had.
+func (r *result) largest() (most int64) {
+	for _, m := range r.Methods {
+		for _, s := range m.Samples {
+			most = max(most, s.Peak)
+		}
+	}
+	return most
+}
+
+// checkBudget asks the governor when it would allow the snapshots that were
+// measured, and adds up what they cost.
+func checkBudget(r *result) []verdict {
+	look, first := r.method(ours), r.method(oursProfile)
+	if r.Shape != baseShape || first == nil || spreadOf(look, cpu).median == 0 {
+		return nil
+	}
+	looks, spent := governed(r.Size, spreadOf(first, cpu).median, look, 10*time.Minute)
+	share := spent.Seconds() / (10 * time.Minute).Seconds()
+	hours, spentInHours := governed(r.Size, spreadOf(first, cpu).median, look, 10*time.Hour)
+	return []verdict{{share <= budget,
+		fmt.Sprintf("share of a core in the first ten minutes, %s", r.scenario),
+		fmt.Sprintf("%.2f %%, at most %.2f %%; %d looks; in ten hours %.2f %%, a look every %.0f s",
+			100*share, 100*budget, looks, 100*spentInHours.Seconds()/(10*time.Hour).Seconds(), (10*time.Hour).Seconds()/float64(hours))}}
+}
+
+// governed replays a process with the default budget and interval, at a speed
+// of its own: each look takes the time and the CPU time of one that was
+// measured, in turns.
+func governed(goroutines int, firstCPU time.Duration, look *measured, during time.Duration) (looks int, spent time.Duration) {
+	const interval = 15 * time.Second
+	began := time.Time{}.Add(time.Hour)
+	g := capture.NewGovernor(capture.Budget{CPU: budget, Pause: 10 * time.Millisecond}, began)
+	for now := began; now.Sub(began) < during; now = now.Add(interval) {
+		source, took, cost := goroutine.SourceProfile, firstCPU, firstCPU
+		if looks > 0 {
+			s := look.Samples[looks%len(look.Samples)]
+			source, took, cost = goroutine.SourceTrace, s.Wall, s.CPU
+		}
+		if g.Allow(source, goroutines, now) == nil {
+			g.Spent(source, goroutines, took, now)
+			looks++
+			spent += cost
+		}
+	}
+	return looks, spent
+}
+
+// checkSlope compares what one goroutine costs at different sizes.
+func checkSlope(results []result) []verdict {
+	var all []verdict
+	var last *result
+	for i := range results {
+		r := &results[i]
+		if r.Shape != baseShape || r.Size < checkedSize/10 || r.method(ours) == nil {
+			continue
+		}
+		if last != nil && last.Size < r.Size {
+			all = append(all, compareSlope(last, r))
+		}
+		last = r
+	}
+	return all
+}
+
+func compareSlope(small, large *result) verdict {
+	few, many := each(small), each(large)
+	x := many / few
+	return verdict{x <= mostGrowth,
+		fmt.Sprintf("cost of one goroutine, %s against %s", large.scenario, thousands(small.Size)),
+		fmt.Sprintf("%.2f, at most %.2f; %.0f ns and %.0f ns", x, mostGrowth, many, few)}
+}
+
+func each(r *result) float64 {
+	return float64(spreadOf(r.method(ours), wall).median) / float64(r.Size)
+}

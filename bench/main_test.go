@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be the process of a scenario, as bench is.
+func TestMain(m *testing.M) {
+	if os.Getenv(scenarioVariable) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// call runs bench in this process, and its scenarios in processes of their own.
+func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func TestASmallRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.json")
+	status, stdout, stderr := call(t, "-sizes", "200", "-shapes", "distinct,convoy", "-rounds", "2", "-json", path)
+	require.Zero(t, status, stderr)
+	assert.Contains(t, stderr, "[2/2] 200 goroutines, convoy ... ")
+
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var r report
+	require.NoError(t, json.Unmarshal(data, &r))
+	require.Len(t, r.Results, 2)
+	assert.Empty(t, r.Checks, "the promises are about more goroutines")
+	for _, result := range r.Results {
+		assert.Contains(t, stdout, "## "+result.String())
+		assert.Positive(t, result.TraceBytes)
+		for _, m := range result.Methods {
+			assert.Contains(t, stdout, "| "+m.Name)
+			assert.Len(t, m.Samples, 2, m.Name)
+			checkSamples(t, m)
+		}
+	}
+}
+
+// checkSamples holds what is true of every machine.
+func checkSamples(t *testing.T, m measured) {
+	t.Helper()
+	for _, s := range m.Samples {
+		assert.Positive(t, s.Wall, m.Name)
+		assert.Positive(t, s.Delay, m.Name)
+		assert.GreaterOrEqual(t, s.Existing, 200, m.Name)
+		switch m.Name {
+		case nothing, tracerAlone:
+			assert.Equal(t, notCounted, s.Seen, m.Name)
+			assert.Equal(t, "–", m.completeness())
+		case expDecoder: // it is not ours to vouch for
+			assert.GreaterOrEqual(t, s.Seen, 200, m.Name)
+		default:
+			assert.Equal(t, s.Existing, s.Seen, m.Name)
+		}
+	}
+}
+
+// With -large, the methods are those that bear it, and memory is measured.
+func TestALargeScenarioInSmall(t *testing.T) {
+	s := scenario{Shape: baseShape, Size: 300, Rounds: 1, Large: true}
+	var stderr bytes.Buffer
+	r, err := inChild(t.Context(), s, &stderr)
+	require.NoError(t, err, stderr.String())
+	assert.Equal(t, s, r.scenario)
+	assert.Nil(t, r.method(textParse))
+	assert.Nil(t, r.method(expDecoder))
+	require.NotNil(t, r.method(ours))
+	if _, err := os.Stat("/proc/self/status"); err == nil {
+		assert.Positive(t, r.method(ours).Samples[0].Peak)
+		assert.GreaterOrEqual(t, r.method(ours).Samples[0].Memory, int64(0))
+	}
+}
+
+func TestEveryShapeHasItsGoroutines(t *testing.T) {
+	for _, s := range shapes {
+		t.Run(s.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			r, err := inChild(t.Context(), scenario{Shape: s.name, Size: 200, Rounds: 1}, &stderr)
+			require.NoError(t, err, stderr.String())
+			look := r.method(ours)
+			require.NotNil(t, look)
+			assert.Equal(t, look.Samples[0].Existing, look.Samples[0].Seen)
+		})
+	}
+}
+
+func TestAFailedScenarioEndsWithStatus1(t *testing.T) {
+	var stderr bytes.Buffer
+	results, err := runAll(t.Context(), []scenario{{Shape: "none", Size: 200, Rounds: 1}}, &stderr)
+	assert.Empty(t, results)
+	assert.ErrorContains(t, err, "200 goroutines, none")
+	assert.Contains(t, stderr.String(), `no shape "none"`)
+
+	status, _, text := call(t, "-sizes", "200", "-shapes", "shallow", "-rounds", "1", "-json", filepath.Join(t.TempDir(), "none", "f"))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, text, "-json")
+}
+
+func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"size not a number": {[]string{"-sizes", "1k,many"}, []string{`"many"`, "100 to 1000000"}},
+		"size too small":    {[]string{"-sizes", "10"}, []string{`"10"`, "100 to 1000000"}},
+		"size too large":    {[]string{"-sizes", "1001k"}, []string{`"1001k"`}},
+		"size overflows":    {[]string{"-sizes", "9223372036854775807k"}, []string{"-sizes"}},
+		"negative size":     {[]string{"-sizes", "-1k"}, []string{`"-1k"`}},
+		"no size":           {[]string{"-sizes", ""}, []string{`""`}},
+		"unknown shape":     {[]string{"-shapes", "deep"}, []string{`"deep"`, "deep12", "busy"}},
+		"all with another":  {[]string{"-shapes", "all,busy"}, []string{`"all"`}},
+		"no rounds":         {[]string{"-rounds", "0"}, []string{"-rounds 0", "1 to 100"}},
+		"too many rounds":   {[]string{"-rounds", "101"}, []string{"1 to 100"}},
+		"rounds not a word": {[]string{"-rounds", "x"}, []string{"rounds"}},
+		"argument":          {[]string{"now"}, []string{`"now"`}},
+		"unknown flag":      {[]string{"-size", "1k"}, []string{"-size"}},
+		"two mistakes":      {[]string{"-sizes", "x", "-rounds", "0"}, []string{`"x"`, "-rounds 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := call(t, tt.args...)
+			assert.Equal(t, 2, status)
+			assert.Empty(t, stdout)
+			for _, want := range append(tt.want, "--help") {
+				assert.Contains(t, stderr, want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	status, stdout, stderr := call(t, "--help")
+	assert.Zero(t, status)
+	assert.Empty(t, stderr)
+	for _, want := range append([]string{"Examples:", "go run ./bench", "-sizes", "-rounds", "-json", "-large", "-check"}, shapeNames()...) {
+		assert.Contains(t, stdout, want)
+	}
+	for line := range strings.Lines(strings.ReplaceAll(stdout, "\t", "  ")) {
+		assert.LessOrEqual(t, len(line), 90, line)
+	}
+}
+
+func TestScenarios(t *testing.T) {
+	o, err := parseOptions([]string{"-sizes", "10k,1k,1000", "-shapes", "busy,deep12", "-rounds", "9", "-large"}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, []scenario{
+		{Shape: "busy", Size: 1000, Rounds: 9},
+		{Shape: "deep12", Size: 1000, Rounds: 9},
+		{Shape: "busy", Size: 10_000, Rounds: 9},
+		{Shape: "deep12", Size: 10_000, Rounds: 9},
+		{Shape: "deep12", Size: 1_000_000, Rounds: 3, Large: true},
+	}, o.scenarios())
+}

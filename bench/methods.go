@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/pprof"
+	"runtime/trace"
+	"time"
+
+	"github.com/DataDog/gostackparse"
+	"github.com/google/pprof/profile"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// The methods, by the names they have in the tables.
+const (
+	nothing      = "nothing, for 100 ms"
+	ours         = "**our snapshot**"
+	oursProfile  = "our fallback (profile)"
+	pprofParse   = "pprof debug=0 + Parse"
+	textParse    = "pprof debug=2 + gostackparse"
+	records      = "GoroutineProfile, fresh"
+	recordsAgain = "GoroutineProfile, reused"
+	tracerAlone  = "the tracer alone, to io.Discard"
+	ourDecoder   = "decode alone: ours"
+	expDecoder   = "decode alone: x/exp/trace"
+)
+
+// A method is a way to look at all goroutines.
+type method struct {
+	name   string
+	rounds int          // at most; 0: as many as the scenario has
+	warm   func() error // once, before the first round; may be nil
+	before func() error // before each round, not measured; may be nil
+	look   func() (seen int, err error)
+}
+
+// notCounted is what a look returns that does not count goroutines.
+const notCounted = -1
+
+const (
+	nothingFor = 100 * time.Millisecond
+	// textRounds is how often a goroutine dump is taken: it is slow, and no
+	// number of rounds brings it near the others.
+	textRounds = 3
+	// warmLooks are what a capturer needs to have its buffers.
+	warmLooks = 3
+)
+
+// methodsFor returns the methods of a scenario, in the order in which they
+// take turns.
+func methodsFor(s scenario) []method {
+	snapshot := &looker{source: goroutine.SourceTrace, capturer: newCapturer(true)}
+	fallback := &looker{source: goroutine.SourceProfile, capturer: newCapturer(false)}
+	var reused recorder
+	var traced decoding
+	all := []method{
+		{name: nothing, look: doNothing},
+		{name: ours, warm: snapshot.warm, look: snapshot.look},
+		{name: pprofParse, look: lookWithPprof},
+		{name: oursProfile, warm: fallback.warm, look: fallback.look},
+		{name: records, look: func() (int, error) { return new(recorder).look() }},
+		{name: recordsAgain, warm: reused.warm, look: reused.look},
+		{name: tracerAlone, look: func() (int, error) { return notCounted, record(io.Discard) }},
+		{name: ourDecoder, warm: traced.warm, before: traced.record, look: traced.ours},
+	}
+	if !s.Large {
+		all = append(all,
+			method{name: expDecoder, look: traced.exp}, // of the bytes that ours has just read
+			method{name: textParse, rounds: textRounds, look: lookWithText})
+	}
+	return all
+}
+
+func doNothing() (int, error) {
+	time.Sleep(nothingFor)
+	return notCounted, nil
+}
+
+// A looker takes snapshots as the monitor does.
+type looker struct {
+	source   goroutine.Source
+	capturer *capture.Capturer
+}
+
+// newCapturer returns a capturer that its governor never refuses anything: it
+// earns so fast that any look is paid for in a millisecond.
+func newCapturer(tracing bool) *capture.Capturer {
+	return capture.New(capture.Config{
+		Budget:  capture.Budget{CPU: 1000, Pause: time.Hour},
+		Tracing: tracing,
+	})
+}
+
+// warm takes the first looks: the very first one is a profile by design, and
+// the first trace allocates what the later ones use.
+func (l *looker) warm() error {
+	for range warmLooks {
+		time.Sleep(10 * time.Millisecond) // to earn it
+		if _, err := l.take(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *looker) look() (int, error) {
+	s, err := l.take()
+	if err != nil {
+		return 0, err
+	}
+	if s.Source != l.source {
+		return 0, fmt.Errorf("the snapshot came from source %s, not from %s", s.Source, l.source)
+	}
+	return s.Total, nil
+}
+
+// take gives a look that was put off for the load the tries after which the
+// capturer takes it all the same. Putting one off takes microseconds.
+func (l *looker) take() (*goroutine.Snapshot, error) {
+	const tries = 10
+	var skips []capture.Skip
+	for range tries {
+		var s *goroutine.Snapshot
+		if s, skips = l.capturer.Take(); s != nil {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", skips[0].Source, skips[0].Refusal)
+}
+
+func lookWithPprof() (int, error) {
+	var buf bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&buf, 0); err != nil {
+		return 0, err
+	}
+	p, err := profile.Parse(&buf)
+	if err != nil {
+		return 0, err
+	}
+	seen := 0
+	for _, sample := range p.Sample {
+		seen += int(sample.Value[0])
+	}
+	return seen, nil
+}
+
+// lookWithText counts what was parsed. That the dump is cut off where it gets
+// too long is not an error of pprof's; the goroutine at the cut is one of
+// gostackparse's.
+func lookWithText() (int, error) {
+	var buf bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&buf, 2); err != nil {
+		return 0, err
+	}
+	goroutines, _ := gostackparse.Parse(&buf)
+	return len(goroutines), nil
+}
+
+// A recorder is runtime.GoroutineProfile with a buffer.
+type recorder struct{ records []runtime.StackRecord }
+
+func (r *recorder) warm() error {
+	_, err := r.look()
+	return err
+}
+
+func (r *recorder) look() (int, error) {
+	n := runtime.NumGoroutine()
+	for {
+		if room := n + n/10 + 16; len(r.records) < room {
+			r.records = make([]runtime.StackRecord, room)
+		}
+		var ok bool
+		if n, ok = runtime.GoroutineProfile(r.records); ok {
+			return n, nil
+		}
+	}
+}
+
+// record is what the runtime does for one of our snapshots.
+func record(w io.Writer) error {
+	r := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
+	if err := r.Start(); err != nil {
+		return err
+	}
+	defer r.Stop()
+	_, err := r.WriteTo(w)
+	return err
+}
+
+// A decoding reads one trace with two decoders.
+type decoding struct {
+	trace   bytes.Buffer
+	decoder *parse.TraceDecoder
+}
+
+func (d *decoding) warm() error {
+	d.decoder = parse.NewTraceDecoder(parse.NewStacks(), &parse.Births{})
+	d.decoder.ExcludeReader = true
+	for range warmLooks {
+		if err := d.record(); err != nil {
+			return err
+		}
+		if _, err := d.ours(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoding) record() error {
+	d.trace.Reset()
+	return record(&d.trace)
+}
+
+func (d *decoding) ours() (int, error) {
+	s, err := d.decoder.Decode(d.trace.Bytes(), time.Now())
+	if err != nil {
+		return 0, err
+	}
+	return s.Total, nil
+}
+
+func (d *decoding) exp() (int, error) { return countWithExp(bytes.NewReader(d.trace.Bytes())) }

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const usage = `Bench measures what one look at all goroutines of a process costs, side by
+side: our snapshot, pprof, GoroutineProfile, goroutine dumps, the tracer.
+
+Usage:
+
+	go run ./bench [flags]
+
+Flags:
+
+	-sizes LIST   numbers of goroutines, separated by commas, each from 100 to
+	              1000000; k stands for 1000 (default 1k,10k,100k)
+	-shapes LIST  all (the default), or some of these, separated by commas:
+%s	-large        measure 1,000,000 goroutines as well, without goroutine dumps;
+	              takes a few minutes and about 5 GB of memory
+	-rounds N     measure each method N times, from 1 to 100 (default 5);
+	              goroutine dumps at most 3 times
+	-json FILE    save every measurement to FILE
+	-check        end with status 1 when one of the checks is a MISS
+
+Examples:
+
+	go run ./bench -sizes 1k,10k
+	go run ./bench -sizes 100k -shapes deep12,busy -rounds 9
+	go run ./bench -large -json bench.json
+
+Exit status: 0 when all was measured, 1 when something failed, 2 when the
+flags are wrong.
+`
+
+// options is what the flags say.
+type options struct {
+	sizes  []int
+	shapes []string
+	large  bool
+	rounds int
+	json   string
+	check  bool
+}
+
+const (
+	leastSize, mostSize = 100, 1_000_000
+	mostRounds          = 100
+)
+
+// parseOptions reads the flags. The error is flag.ErrHelp when help was asked
+// for; it is then written already.
+func parseOptions(args []string, help io.Writer) (options, error) {
+	var o options
+	var sizes, shapes string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&sizes, "sizes", "1k,10k,100k", "")
+	flags.StringVar(&shapes, "shapes", "all", "")
+	flags.BoolVar(&o.large, "large", false, "")
+	flags.IntVar(&o.rounds, "rounds", 5, "")
+	flags.StringVar(&o.json, "json", "", "")
+	flags.BoolVar(&o.check, "check", false, "")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(help, usage, shapeHelp())
+		}
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
+	}
+	var err, badShapes, badRounds error
+	o.sizes, err = parseSizes(sizes)
+	o.shapes, badShapes = parseShapes(shapes)
+	if o.rounds < 1 || o.rounds > mostRounds {
+		badRounds = fmt.Errorf("-rounds %d: allowed are 1 to %d", o.rounds, mostRounds)
+	}
+	return o, errors.Join(err, badShapes, badRounds)
+}
+
+func parseSizes(list string) ([]int, error) {
+	var sizes []int
+	for _, field := range strings.Split(list, ",") {
+		digits, thousands := strings.CutSuffix(field, "k")
+		n, err := strconv.Atoi(digits)
+		if thousands && n <= mostSize {
+			n *= 1000
+		}
+		if err != nil || n < leastSize || n > mostSize {
+			return nil, fmt.Errorf("-sizes: %q: allowed are numbers from %d to %d; k stands for 1000", field, leastSize, mostSize)
+		}
+		sizes = append(sizes, n)
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes), nil
+}
+
+func parseShapes(list string) ([]string, error) {
+	if list == "all" {
+		return shapeNames(), nil
+	}
+	names := strings.Split(list, ",")
+	for _, name := range names {
+		if !slices.Contains(shapeNames(), name) {
+			return nil, fmt.Errorf("-shapes: %q: allowed are all, or some of %s", name, strings.Join(shapeNames(), ", "))
+		}
+	}
+	return names, nil
+}
+
+func shapeHelp() string {
+	var b strings.Builder
+	for _, s := range shapes {
+		fmt.Fprintf(&b, "\t                %-9s %s\n", s.name, s.doc)
+	}
+	return b.String()
+}
+
+// scenarios returns what is to be measured, small ones first.
+func (o *options) scenarios() []scenario {
+	var all []scenario
+	for _, size := range o.sizes {
+		for _, shape := range o.shapes {
+			all = append(all, scenario{Shape: shape, Size: size, Rounds: o.rounds})
+		}
+	}
+	if o.large {
+		all = append(all, scenario{Shape: baseShape, Size: largeSize, Rounds: min(o.rounds, largeRounds), Large: true})
+	}
+	return all
+}

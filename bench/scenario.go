@@ -1,0 +1,62 @@
+package main
+
+import "fmt"
+
+// A scenario is one process: what its goroutines do, how many they are, and
+// how often each method looks at them.
+type scenario struct {
+	Shape  string `json:"shape"`
+	Size   int    `json:"goroutines"`
+	Rounds int    `json:"rounds"`
+	Large  bool   `json:"large,omitempty"` // only the methods that bear it, with the memory that they take
+}
+
+const (
+	// baseShape is the one that scenarios of different sizes are compared in.
+	baseShape = "deep12"
+
+	largeSize   = 1_000_000
+	largeRounds = 3
+)
+
+func (s scenario) String() string {
+	return fmt.Sprintf("%s goroutines, %s", thousands(s.Size), s.Shape)
+}
+
+// A shape is what the goroutines of a scenario do.
+type shape struct {
+	name   string
+	doc    string
+	stacks int // distinct ones
+	turns  int // frames between the entry of a goroutine and where it waits
+	fill   func(p *population, n int, s *shape) error
+}
+
+// shapes are the shapes. A goroutine that waits on a channel has turns and six
+// frames more.
+var shapes = []shape{
+	{"shallow", "7 frames, 6 distinct stacks, waiting on channels", 6, 2, (*population).receivers},
+	{"deep12", "12 frames, 6 distinct stacks, waiting on channels", 6, 7, (*population).receivers},
+	{"deep60", "60 frames, 6 distinct stacks, waiting on channels", 6, 55, (*population).receivers},
+	{"distinct", "12 frames, 2,000 distinct stacks, waiting on channels", 2000, 7, (*population).receivers},
+	{"convoy", "all wait for one mutex", 6, 7, (*population).convoy},
+	{"iowait", "all that get a pipe wait for it, the others on channels", 6, 7, (*population).readers},
+	{"busy", "as deep12, beside goroutines that keep every core busy", 6, 7, (*population).busy},
+}
+
+func shapeNames() []string {
+	var names []string
+	for _, s := range shapes {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func shapeOf(name string) (*shape, error) {
+	for i := range shapes {
+		if shapes[i].name == name {
+			return &shapes[i], nil
+		}
+	}
+	return nil, fmt.Errorf("no shape %q", name)
+}

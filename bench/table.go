@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// print writes a report as Markdown.
+func (r *report) print(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n", r.Machine)
+	for i := range r.Results {
+		r.Results[i].print(&b)
+	}
+	if len(r.Checks) > 0 {
+		b.WriteString("\n## Checks\n\n")
+		for _, v := range r.Checks {
+			fmt.Fprintf(&b, "- %s\n", v)
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (m machine) String() string {
+	parts := []string{m.Go, m.System, fmt.Sprintf("%d cores", m.Cores)}
+	if m.CPU != "" {
+		parts = append(parts, m.CPU)
+	}
+	for path, version := range m.Modules {
+		parts = append(parts, path+" "+version)
+	}
+	slices.Sort(parts[min(len(parts), 4):])
+	return strings.Join(parts, ", ")
+}
+
+// print writes the table of a scenario.
+func (r *result) print(b *bytes.Buffer) {
+	fmt.Fprintf(b, "\n## %s\n\nShape: %s.", r.scenario, r.Doc)
+	if r.Note != "" {
+		fmt.Fprintf(b, " %s", r.Note)
+	}
+	fmt.Fprintf(b, " A trace has %s. Rounds: %d.\n\n", size(r.TraceBytes), r.Rounds)
+	rows := [][]string{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "seen"}}
+	if r.Large {
+		rows[0] = append(rows[0], "memory")
+	}
+	base := r.method(pprofParse)
+	for i := range r.Methods {
+		if m := &r.Methods[i]; len(m.Samples) > 0 {
+			rows = append(rows, m.row(base, r.Size, r.Large))
+		}
+	}
+	writeTable(b, rows)
+}
+
+func (m *measured) row(base *measured, goroutines int, large bool) []string {
+	times, bytes := spreadOf(m, wall), spreadOf(m, allocated).median
+	cells := []string{
+		m.Name,
+		duration(times.median), duration(times.least) + "–" + duration(times.most), times2(ratio(m, base, wall)),
+		duration(spreadOf(m, cpu).median), times2(ratio(m, base, cpu)),
+		duration(spreadOf(m, stop).most), duration(spreadOf(m, delay).most),
+		size(bytes), strconv.FormatInt(bytes/int64(goroutines), 10),
+		m.completeness(),
+	}
+	if m.Name == nothing {
+		cells[3], cells[5] = "–", "–"
+	}
+	if large {
+		cells = append(cells, size(spreadOf(m, memory).median))
+	}
+	return cells
+}
+
+// completeness shows the look that saw least, in parts of what there was.
+func (m *measured) completeness() string {
+	worst := slices.MinFunc(m.Samples, func(a, b sample) int { return cmp.Compare(a.share(), b.share()) })
+	switch {
+	case worst.Seen == notCounted:
+		return "–"
+	case worst.Seen >= worst.Existing:
+		return "all"
+	}
+	return fmt.Sprintf("%s of %s", thousands(worst.Seen), thousands(worst.Existing))
+}
+
+// share returns which part of the goroutines was seen.
+func (s sample) share() float64 { return float64(s.Seen) / float64(max(s.Existing, 1)) }
+
+// writeTable writes a table whose first row is the head, with columns that
+// line up for who reads it as it is. The first column is text and the others
+// are numbers.
+func writeTable(b *bytes.Buffer, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for n, row := range rows {
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				b.WriteString("| " + cell + pad)
+			} else {
+				b.WriteString(" | " + pad + cell)
+			}
+		}
+		b.WriteString(" |\n")
+		if n == 0 {
+			writeRule(b, widths)
+		}
+	}
+}
+
+func writeRule(b *bytes.Buffer, widths []int) {
+	for i, width := range widths {
+		if i == 0 {
+			b.WriteString("|" + strings.Repeat("-", width+2))
+		} else {
+			b.WriteString("|" + strings.Repeat("-", width+1) + ":")
+		}
+	}
+	b.WriteString("|\n")
+}
+
+// duration formats with three digits; 0 is what could not be measured, or was
+// not there.
+func duration(d time.Duration) string {
+	if d <= 0 {
+		return "–"
+	}
+	f, unit := float64(d), "ns"
+	for _, larger := range []struct {
+		unit string
+		of   float64
+	}{{"µs", 1e3}, {"ms", 1e3}, {"s", 1e3}} {
+		if f < 999.5 {
+			break
+		}
+		f, unit = f/larger.of, larger.unit
+	}
+	return digits(f) + " " + unit
+}
+
+// size formats bytes with three digits.
+func size(n int64) string {
+	f, unit := float64(n), "B"
+	for _, larger := range []string{"KiB", "MiB", "GiB"} {
+		if f < 999.5 {
+			break
+		}
+		f, unit = f/1024, larger
+	}
+	return digits(f) + " " + unit
+}
+
+// times2 formats a ratio.
+func times2(f float64) string {
+	if f == 0 {
+		return "–"
+	}
+	return digits(f)
+}
+
+// digits formats f with three digits, one or two below 1.
+func digits(f float64) string {
+	switch {
+	case f == 0 || f >= 99.95:
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	case f >= 9.995:
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	case f < 0.0995:
+		return strconv.FormatFloat(f, 'f', 3, 64)
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+// thousands formats n with commas.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

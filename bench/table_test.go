@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// took returns one sample for each duration. The other figures follow from it.
+func took(seen int, durations ...time.Duration) []sample {
+	var all []sample
+	for _, d := range durations {
+		all = append(all, sample{
+			Wall: d, CPU: 3 * d / 2, Stop: d / 1000, Delay: d / 10,
+			Allocated: int64(d / 20), Memory: int64(d), Peak: int64(10 * d),
+			Seen: seen, Existing: 100_003,
+		})
+	}
+	return all
+}
+
+const ms = time.Millisecond
+
+// example is a report with everything that a report can have.
+func example() *report {
+	return &report{
+		Machine: machine{Go: "go1.26.8", System: "linux/amd64", CPU: "Abacus", Cores: 2, Modules: map[string]string{"b": "v2", "a": "v1"}},
+		Results: []result{
+			{
+				scenario: scenario{Shape: baseShape, Size: 100_000, Rounds: 3}, Doc: "12 frames", Note: "A note.", TraceBytes: 2_000_000,
+				Methods: []measured{
+					{nothing, took(notCounted, 100*ms)},
+					{ours, took(100_003, 130*ms, 120*ms, 180*ms)},
+					{pprofParse, took(100_003, 260*ms, 250*ms, 300*ms)},
+					{tracerAlone, took(notCounted, 100*ms)},
+					{expDecoder, nil},
+					{textParse, took(79_043, 5800*ms)},
+				},
+			},
+			{
+				scenario: scenario{Shape: baseShape, Size: 1_000_000, Rounds: 1, Large: true}, Doc: "12 frames", TraceBytes: 20_000_000,
+				Methods: []measured{{ours, took(1_000_003, 1300*ms)}, {pprofParse, took(1_000_003, 2*time.Second)}},
+			},
+		},
+		Checks: []verdict{{true, "time", "0.5"}, {false, "memory", "2 GiB"}},
+	}
+}
+
+func TestReport(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, example().print(&b))
+	path := filepath.Join("testdata", "report.golden")
+	if *update {
+		require.NoError(t, os.WriteFile(path, b.Bytes(), 0o666))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), b.String())
+}
+
+func TestNumbers(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "–", 1: "1.00 ns", 999: "999 ns", 1000: "1.00 µs", 12_345: "12.3 µs", 999_600: "1.00 ms",
+		1_340 * ms: "1.34 s", 61 * time.Second: "61.0 s",
+	} {
+		assert.Equal(t, want, duration(d))
+	}
+	for n, want := range map[int64]string{
+		0: "0 B", 17: "17.0 B", 1000: "0.98 KiB", 1024: "1.00 KiB", 5 << 20: "5.00 MiB", 3 << 30: "3.00 GiB", 5000 << 30: "5000 GiB",
+	} {
+		assert.Equal(t, want, size(n))
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567"} {
+		assert.Equal(t, want, thousands(n))
+	}
+}
+
+func TestSpread(t *testing.T) {
+	m := measured{Samples: took(0, 5*ms, 1*ms, 9*ms, 7*ms)}
+	assert.Equal(t, spread[time.Duration]{1 * ms, 7 * ms, 9 * ms}, spreadOf(&m, wall))
+	assert.InDelta(t, 7.0, ratio(&m, &measured{Samples: took(0, ms)}, wall), 1e-9)
+	assert.Zero(t, ratio(&m, nil, wall))
+	assert.Zero(t, ratio(&m, &measured{Samples: []sample{{}}}, cpu), "a system that does not tell the CPU time")
+}
