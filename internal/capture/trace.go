@@ -16,6 +16,11 @@ import (
 // goroutine; what comes on top is what the program did in the window.
 const maxTrace = 256 << 20
 
+// largeTraceRest is how long the trace is left alone after one that was too
+// large. The recorder holds in memory what the process did in the window before
+// it is written; a process that is so busy is not asked again at every look.
+const largeTraceRest = 10 * time.Minute
+
 // keepTrace is how much of the buffer is kept from one snapshot to the next.
 const keepTrace = 4 << 20
 
@@ -31,6 +36,7 @@ const keepTrace = 4 << 20
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
+	rest    time.Time // until when no trace is taken
 }
 
 func newTraceSource(stacks *parse.Stacks) *traceSource {
@@ -40,9 +46,13 @@ func newTraceSource(stacks *parse.Stacks) *traceSource {
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
 
 func (t *traceSource) take() (*goroutine.Snapshot, error) {
+	if wait := time.Until(t.rest); wait > 0 {
+		return nil, refuse(ReasonSize, "the last trace was too large; the next is tried in %v", wait.Round(time.Second))
+	}
 	defer t.buf.release(keepTrace)
 	t.decoder.ExcludeReader = !trace.IsEnabled()
 	if err := record(&t.buf); err != nil {
+		t.restAfter(err)
 		return nil, err
 	}
 	s, err := t.decoder.Decode(t.buf.data, time.Now())
@@ -53,6 +63,13 @@ func (t *traceSource) take() (*goroutine.Snapshot, error) {
 		return nil, &Refusal{Reason: ReasonError, Err: err}
 	}
 	return s, nil
+}
+
+func (t *traceSource) restAfter(err error) {
+	var refusal *Refusal
+	if errors.As(err, &refusal) && refusal.Reason == ReasonSize {
+		t.rest = time.Now().Add(largeTraceRest)
+	}
 }
 
 // record writes the trace of this moment to w: one generation, as short as the
