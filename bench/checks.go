@@ -88,11 +88,15 @@ func checkComplete(r *result) verdict {
 	return v
 }
 
+// checkStop shows what GoroutineProfile met as well: in a busy process most of
+// a stop is the wait for threads that the system has put aside.
 func checkStop(r *result) verdict {
 	longest := spreadOf(r.method(ours), stop).most
-	return verdict{longest <= longestStop,
-		fmt.Sprintf("longest stop of the world, %s", r.scenario),
-		fmt.Sprintf("%s, at most %s", duration(longest), duration(longestStop))}
+	figures := fmt.Sprintf("%s, at most %s", duration(longest), duration(longestStop))
+	if m := r.method(recordsAgain); m != nil {
+		figures += fmt.Sprintf("; under GoroutineProfile: %s", duration(spreadOf(m, stop).most))
+	}
+	return verdict{longest <= longestStop, fmt.Sprintf("longest stop of the world, %s", r.scenario), figures}
 }
 
 func checkAllocated(r *result) []verdict {

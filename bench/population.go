@@ -107,9 +107,9 @@ func giveBack(readers []*os.File) []*os.File {
 }
 
 // pairsPerProc is how many pairs of goroutines play ping-pong for each P. One
-// of each pair is always ready, which is less than what the capturer takes for
-// an overload.
-const pairsPerProc = 50
+// of each pair is always ready: enough to keep the P busy, and less than what
+// the capturer takes for an overload.
+const pairsPerProc = 10
 
 func (p *population) busy(n int, s *shape) error {
 	pairs := pairsPerProc * runtime.GOMAXPROCS(0)

@@ -33,8 +33,7 @@ func parkLabelled(t *testing.T, n int, labels ...string) {
 		started.Add(1)
 		ended.Go(func() {
 			pprof.Do(t.Context(), pprof.Labels(labels...), func(context.Context) {
-				started.Done()
-				parkedHere(gate)
+				parkedHere(&started, gate)
 			})
 		})
 	}

@@ -41,22 +41,29 @@ func live(t *testing.T) *Capturer {
 	return c
 }
 
-// park starts n goroutines at a place of their own, until the test ends.
+// park starts n goroutines at a place of their own, until the test ends, and
+// returns when all are parked there.
 func park(t *testing.T, n int) {
 	t.Helper()
 	gate := make(chan struct{})
-	var wg sync.WaitGroup
+	var ended, arrived sync.WaitGroup
+	waiting := ReadScheduler().Waiting
 	for range n {
-		wg.Go(func() { parkedHere(gate) })
+		arrived.Add(1)
+		ended.Go(func() { parkedHere(&arrived, gate) })
 	}
-	t.Cleanup(func() { close(gate); wg.Wait() })
-	for began := time.Now(); ReadScheduler().Waiting < int64(n); runtime.Gosched() {
+	t.Cleanup(func() { close(gate); ended.Wait() })
+	arrived.Wait()
+	for began := time.Now(); ReadScheduler().Waiting < waiting+int64(n); runtime.Gosched() {
 		require.Less(t, time.Since(began), 10*time.Second)
 	}
 }
 
 //go:noinline
-func parkedHere(gate chan struct{}) { <-gate }
+func parkedHere(arrived *sync.WaitGroup, gate chan struct{}) {
+	arrived.Done()
+	<-gate
+}
 
 func parkedIn(s *goroutine.Snapshot) (n int) {
 	for i := range s.Groups {
