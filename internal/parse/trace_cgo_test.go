@@ -1,0 +1,35 @@
+package parse
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTraceOfCgoAgreesWithReference has a process of its own: C in a test file
+// would need a C compiler to test anything of this package.
+func TestTraceOfCgoAgreesWithReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program with cgo")
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip("no C compiler: apt-get install gcc libc6-dev")
+	}
+	program := filepath.Join(t.TempDir(), "cgo")
+	build := exec.Command("go", "build", "-o", program, "./testdata/trace/cgo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for range 5 {
+		cmd := exec.Command(program)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		data, err := cmd.Output()
+		require.NoError(t, err, stderr.String())
+		requireAgreement(t, newTestDecoder(), data)
+	}
+}
