@@ -41,6 +41,7 @@ type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
 	Labelled() (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
+	Text() (*goroutine.Snapshot, *capture.Skip)
 	Charge(work time.Duration)
 }
 
@@ -137,6 +138,7 @@ func (m *Monitor) look() {
 	m.publish(ctx, snapshot)
 	findings, ran := m.watch.judge(snapshot)
 	m.prove(ctx, snapshot, findings)
+	m.enrich(ctx, snapshot, findings)
 	events := m.watch.incidents.Step(ran, findings, snapshot.Time)
 	open := m.watch.open()
 	m.findings.Store(&open)
@@ -207,6 +209,9 @@ type watch struct {
 	incidents *incident.Tracker
 	profiles  *profiles           // nil: none are saved
 	proof     *goroutine.Snapshot // the last leak proof; nil: none yet
+
+	enriched map[detectors.Identity]enrichment // findings of the last look
+	dumped   time.Time                         // when the last goroutine dump was taken
 
 	looks      int // snapshots judged
 	complained map[string]bool

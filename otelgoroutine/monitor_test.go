@@ -32,6 +32,8 @@ type script struct {
 	take  func(look int) (*goroutine.Snapshot, []capture.Skip)
 	looks atomic.Int32
 	proof *goroutine.Snapshot
+	text  func() *goroutine.Snapshot // nil: no budget for one
+	texts int
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
@@ -327,6 +329,13 @@ func TestStartAndShutdownRace(t *testing.T) {
 	wg.Wait()
 }
 
+func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
+	s.texts++
+	if s.text == nil {
+		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}
+	}
+	return s.text(), nil
+}
 func (s *script) Charge(time.Duration)                                           {}
 func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip)                 { return nil, nil }
 func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) { return s.proof, nil }

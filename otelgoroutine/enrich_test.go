@@ -1,0 +1,109 @@
+package otelgoroutine
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+)
+
+var lockStack = goroutine.NewStack([]goroutine.Frame{{Function: "sync.(*Mutex).Lock"}, {Function: "main.transfer", File: "/src/main.go", Line: 9}})
+
+// stuck is a capturer that always sees goroutines waiting for a lock.
+func stuck() *script {
+	return &script{take: func(int) (*goroutine.Snapshot, []capture.Skip) {
+		return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace, Total: 5,
+			Groups: []goroutine.Group{{Stack: lockStack, State: goroutine.MutexLock, Count: 5}}}, nil
+	}}
+}
+
+// locked reports a deadlock at every look.
+func locked() *detectors.Detector {
+	return &detectors.Detector{Name: "locked", Run: func(p *detectors.Pass) error {
+		g := p.Snapshot.Groups[0]
+		p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Count: g.Count, Evidence: []string{"It is stuck."}})
+		return nil
+	}}
+}
+
+func dumpOf(groups ...goroutine.Group) func() *goroutine.Snapshot {
+	return func() *goroutine.Snapshot {
+		return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceText, Groups: groups}
+	}
+}
+
+func TestADumpTellsWhichLockAndWhoMadeThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := stuck()
+		creator := goroutine.Frame{Function: "main.serve", File: "/src/main.go", Line: 3}
+		c.text = dumpOf(
+			goroutine.Group{Stack: lockStack, State: goroutine.MutexLock, Count: 4, Lock: 0xc000012340, CreatedBy: creator, Wait: 3 * time.Minute},
+			goroutine.Group{Stack: lockStack, State: goroutine.MutexLock, Count: 1, Lock: 0xc000056780, CreatedBy: creator, Wait: time.Minute},
+			goroutine.Group{Stack: goroutine.NewStack(nil), State: goroutine.MutexLock, Count: 9, Lock: 0xbad})
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(time.Hour - time.Minute)
+		require.Len(t, m.Findings(), 1)
+		assert.Equal(t, creator, m.Findings()[0].CreatedBy)
+		assert.Equal(t, []string{
+			"It is stuck.",
+			"The lock at 0xc000012340 has 4 waiting here.",
+			"The lock at 0xc000056780 has 1 waiting here.",
+			"By the runtime's own clock, one has waited for 3m0s.",
+		}, m.Findings()[0].Evidence)
+		assert.Equal(t, "main.serve", attribute(t, &logs, "goroutine.creator.function.name"), "the first event has it")
+		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Equal(t, 1, c.texts, "one dump for one finding")
+	})
+}
+
+func TestWithoutADumpAFindingStaysAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs memory
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(stuck()), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.Len(t, m.Findings(), 1)
+		assert.Equal(t, []string{"It is stuck."}, m.Findings()[0].Evidence)
+		assert.Len(t, logs.names(), 1)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+func TestNothingButALockIsWorthADump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := parked(3)
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always()))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Zero(t, c.texts)
+	})
+}
+
+func TestDumpsAreFarApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := stuck()
+		c.text = dumpOf()
+		// A finding with another subject at every look is a new one each time.
+		changing := &detectors.Detector{Name: "changing", Run: func(p *detectors.Pass) error {
+			g := p.Snapshot.Groups[0]
+			p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Subject: p.Snapshot.Time.String()})
+			return nil
+		}}
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(changing))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Equal(t, 61, c.texts, "at 0, 1, … 60 minutes")
+		assert.LessOrEqual(t, len(m.watch.enriched), 1, "what is gone is forgotten")
+	})
+}
