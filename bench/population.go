@@ -21,16 +21,17 @@ type population struct {
 // populate starts n goroutines of a shape and returns when they wait.
 func populate(s *shape, n int) (*population, error) {
 	p := &population{gate: make(chan struct{})}
+	before := capture.ReadScheduler().Waiting // the runtime's own goroutines among them
 	if err := s.fill(p, n, s); err != nil {
 		return nil, err
 	}
-	return p, settled(n)
+	return p, settled(before + int64(n))
 }
 
 // settled waits until n goroutines are parked.
-func settled(n int) error {
+func settled(n int64) error {
 	const patience = time.Minute
-	for began := time.Now(); capture.ReadScheduler().Waiting < int64(n); time.Sleep(time.Millisecond) {
+	for began := time.Now(); capture.ReadScheduler().Waiting < n; time.Sleep(time.Millisecond) {
 		if time.Since(began) > patience {
 			return fmt.Errorf("%d of %d goroutines wait after %v", capture.ReadScheduler().Waiting, n, patience)
 		}
