@@ -97,11 +97,17 @@ func startError(err error) error {
 }
 
 // A cappedBuffer keeps what is written to it, up to maxTrace.
-type cappedBuffer struct{ data []byte }
+type cappedBuffer struct {
+	data   []byte
+	expect int // how much was written last
+}
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
 	if len(b.data)+len(p) > maxTrace {
 		return 0, fmt.Errorf("over %d MiB were written in one look; the process is too busy for this source", maxTrace>>20)
+	}
+	if cap(b.data) == 0 { // at once, instead of growing through every size below
+		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), maxTrace))
 	}
 	b.data = append(b.data, p...)
 	return len(p), nil
@@ -109,6 +115,7 @@ func (b *cappedBuffer) Write(p []byte) (int, error) {
 
 // release empties the buffer and gives its memory back when it is over keep.
 func (b *cappedBuffer) release(keep int) {
+	b.expect = len(b.data)
 	if cap(b.data) > keep {
 		b.data = nil
 	}

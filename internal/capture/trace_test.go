@@ -26,6 +26,10 @@ func TestABufferIsCapped(t *testing.T) {
 
 	_, err = b.Write(make([]byte, 100))
 	require.NoError(t, err)
+	assert.GreaterOrEqual(t, cap(b.data), maxTrace, "the next one is made as large as the last turned out")
+	b.data = make([]byte, 0, 200)
+	_, err = b.Write(make([]byte, 100))
+	require.NoError(t, err)
 	b.release(keepTrace)
 	assert.Empty(t, b.data)
 	assert.Positive(t, cap(b.data), "a small one is kept")
