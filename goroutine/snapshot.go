@@ -180,10 +180,11 @@ func (s *Snapshot) BornBy(g *Group, last uint64) (count int, digest uint64) {
 // state, so that equal snapshots look equal.
 func (s *Snapshot) Sort() {
 	slices.SortFunc(s.Groups, func(a, b Group) int {
+		// Counts mostly differ, and whole stacks are slow to compare.
+		if c := cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Stack.ID, b.Stack.ID), cmp.Compare(a.State, b.State)); c != 0 {
+			return c
+		}
 		return cmp.Or(
-			cmp.Compare(b.Count, a.Count),
-			cmp.Compare(a.Stack.ID, b.Stack.ID),
-			cmp.Compare(a.State, b.State),
 			slices.CompareFunc(a.Stack.Frames, b.Stack.Frames, compareFrames),
 			slices.CompareFunc(a.Labels, b.Labels, compareLabels),
 			cmp.Compare(a.Lock, b.Lock),
