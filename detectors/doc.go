@@ -8,8 +8,9 @@
 //
 // The detectors of this module each have a file of their own, with what makes
 // them fire, the reason behind every threshold, and what they cannot see:
-// [NewLeak], [NewDeadlock], [NewBlockedForever]. [Default] returns them all
-// with their defaults.
+// [NewLeak], [NewDeadlock] and [NewBlockedForever], which [Default] returns with
+// their defaults, and [NewPileup], [NewSurge], [NewContention] and [NewStall],
+// for those who choose them.
 //
 // Package detectortest replays series of snapshots through a detector.
 package detectors

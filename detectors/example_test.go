@@ -2,46 +2,67 @@ package detectors_test
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A detector of one's own: too many goroutines that sleep at one place.
-func Example() {
-	sleepers := &detectors.Detector{
-		Name: "sleepers",
-		Doc:  "Many goroutines sleep at one place, where a ticker would do.",
-		Run: func(p *detectors.Pass) error {
-			for i := range p.Snapshot.Groups {
-				g := &p.Snapshot.Groups[i]
-				if g.State != goroutine.Sleep || g.Count < 100 || p.Known(g.Stack) {
-					continue
-				}
-				p.Report(detectors.Finding{
-					Confidence: detectors.Info,
-					Stack:      g.Stack,
-					State:      g.State,
-					Count:      g.Count,
-					IDs:        g.IDs,
-					Message:    fmt.Sprintf("%d goroutines sleep at %s.", g.Count, g.Stack.User().Function),
-				})
-			}
-			return nil
-		},
-	}
+func TestSleepers(t *testing.T) {
+	poll := detectortest.At(goroutine.Sleep, "time.Sleep", "main.poll:12")
+	wait := detectortest.At(goroutine.Select, "main.wait:30")
 
-	p := detectortest.NewProcess(1)
-	p.Go(detectortest.At(goroutine.Sleep, "time.Sleep", "main.poll:12"), 250)
-	for _, step := range detectortest.Run(&testing.T{}, sleepers, detectortest.Series(p, 2, time.Minute, nil)...) {
-		fmt.Println(step.Findings[0].Confidence, step.Findings[0].Message)
+	p := detectortest.NewProcess(4)
+	p.Go(wait, 5000)
+	p.Go(poll, 99)
+	series := detectortest.Series(p, 10, 15*time.Second, func(i int) {
+		if i == 5 {
+			p.Go(poll, 1) // now there are a hundred
+		}
+	})
+
+	steps := detectortest.Run(t, newSleepers(100), series...)
+	detectortest.Compare(t, steps[4].Findings) // the healthy twin: nothing
+	detectortest.Compare(t, steps[9].Findings, detectortest.Want{
+		Function: "main.poll", Line: 12, State: goroutine.Sleep, Count: 100,
+	})
+}
+
+// TestCustomDetectorPage holds the page that teaches this to the code above:
+// each of its blocks of Go is in a file of these tests, but for indentation.
+func TestCustomDetectorPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/custom-detector.md")
+	require.NoError(t, err)
+	var code string
+	for _, file := range []string{"example_detector_test.go", "example_test.go"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		code += unindented(string(text))
 	}
-	// Output:
-	// info 250 goroutines sleep at main.poll.
-	// info 250 goroutines sleep at main.poll.
+	blocks := strings.Split(strings.ReplaceAll(string(page), "\r\n", "\n"), "```")
+	found := 0
+	for i := 1; i < len(blocks); i += 2 {
+		if block, ok := strings.CutPrefix(blocks[i], "go\n"); ok {
+			found++
+			assert.Contains(t, code, unindented(block))
+		}
+	}
+	assert.Equal(t, 3, found)
+}
+
+func unindented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return b.String()
 }
 
 // The built-in detectors can be configured, and joined with others.
@@ -52,9 +73,13 @@ func ExampleNewLeak() {
 	}
 	fmt.Println(detectors.Validate(all))
 
+	all = append(detectors.Default(), newSleepers(100))
+	fmt.Println(detectors.Validate(all))
+
 	all[0] = detectors.NewLeak(detectors.LeakConfig{MinRise: -1})
 	fmt.Println(detectors.Validate(all))
 	// Output:
+	// <nil>
 	// <nil>
 	// detector 0 ("leak"): LeakConfig.MinRise is -1; allowed are 1 and more
 }

@@ -124,6 +124,16 @@ func (pl *place) ids(look int) (ids []uint64, all bool) {
 	return ids, len(ids) == pl.count(look)
 }
 
+// heldSince returns the first of the newest looks in a row in each of which at
+// least n goroutines stood at pl: the number of looks when the newest is none.
+func (pl *place) heldSince(n int) int {
+	first := len(pl.groups)
+	for first > 0 && pl.count(first-1) >= n {
+		first--
+	}
+	return first
+}
+
 // createdBy returns the go statement where the source tells it.
 func (pl *place) createdBy() goroutine.Frame {
 	for _, g := range pl.groups[len(pl.groups)-1] {
@@ -214,6 +224,17 @@ func missing(pl *place, i int) bool {
 	return false
 }
 
+// came reports whether somebody in look i+1 was not there in look i.
+func came(births *ledger, i int) bool {
+	before, after := births.look(i), births.look(i+1)
+	for _, k := range births.seen {
+		if was, is := before[k], after[k]; is.count > was.count || is.count == was.count && is.digest != was.digest {
+			return true
+		}
+	}
+	return false
+}
+
 // anyLeft reports whether anybody was seen to leave pl, in any look.
 func anyLeft(pl *place, births *ledger) bool {
 	for i := range len(pl.groups) - 1 {
@@ -242,6 +263,13 @@ func newestBefore(looks []*goroutine.Snapshot, t time.Time) int {
 		return -1
 	})
 	return i - 1
+}
+
+// processWide returns the stack of a finding that concerns the whole process
+// and is best shown by one stack. Its ID is that of everything summed up: the
+// identity of the finding must not change with what shows it best.
+func processWide(shown *goroutine.Stack) *goroutine.Stack {
+	return &goroutine.Stack{ID: goroutine.OtherStacks, Frames: shown.Frames}
 }
 
 // findings collects what a detector found at single places.

@@ -1,0 +1,190 @@
+package detectors_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/detectors/detectortest"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+func newSurge() *detectors.Detector { return detectors.NewSurge(detectors.SurgeConfig{}) }
+
+// totals returns looks at a process that had so many goroutines in each.
+func totals(interval time.Duration, counts ...int) []*goroutine.Snapshot {
+	series := make([]*goroutine.Snapshot, len(counts))
+	for i, n := range counts {
+		series[i] = &goroutine.Snapshot{
+			Time:   detectortest.Start.Add(time.Duration(i) * interval),
+			Source: goroutine.SourceProfile,
+			Total:  n,
+			Groups: []goroutine.Group{
+				{Stack: atKeepAlive.Stack, State: atKeepAlive.State, Count: 2 * n / 3},
+				{Stack: atHandler.Stack, State: atHandler.State, Count: n - 2*n/3},
+			},
+		}
+	}
+	return series
+}
+
+// level returns n looks with so many goroutines.
+func level(n, count int) []int {
+	counts := make([]int, n)
+	for i := range counts {
+		counts[i] = count
+	}
+	return counts
+}
+
+func join(parts ...[]int) []int {
+	var all []int
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// TestSurge has looks every 30 s: half an hour is 60 of them, the warm-up 20.
+func TestSurge(t *testing.T) {
+	for name, tc := range map[string]struct {
+		counts []int
+		first  int // look with a finding; -1: none
+		text   string
+	}{
+		"doubled":                  {join(level(100, 1500), level(5, 3000)), 102, "2.0 times the median of the last 30 min (1500)"},
+		"not quite":                {join(level(100, 1500), level(5, 2999)), -1, ""},
+		"doubled, but small":       {join(level(100, 900), level(5, 1899)), -1, ""},
+		"from nothing":             {join(level(100, 2), level(5, 1002)), 102, ""},
+		"a blip":                   {join(level(100, 1500), level(2, 9000), level(20, 1500)), -1, ""},
+		"warming up":               {join(level(20, 100), level(60, 5000)), -1, ""},
+		"right after the warm-up":  {join(level(21, 100), level(60, 5000)), -1, ""},
+		"as soon as it is known":   {join(level(79, 100), level(60, 5000)), 81, ""},
+		"before it is known":       {join(level(49, 100), level(30, 5000)), -1, ""},
+		"some are not described":   {join(level(100, 1500), level(5, 3000)), 102, ""},
+		"above the threshold":      {join(level(100, 100_000), level(5, 100_001)), 102, "The process has 100001 goroutines, above the threshold of 100000."},
+		"above it from the start":  {level(3, 100_001), 0, ""},
+		"above it, in the warm-up": {join(level(5, 10), level(5, 200_000)), 7, ""},
+		"at the threshold":         {level(100, 100_000), -1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := detectortest.Run(t, newSurge(), totals(tick, tc.counts...)...)
+			first := -1
+			for i, s := range steps {
+				require.LessOrEqual(t, len(s.Findings), 1)
+				if len(s.Findings) > 0 && first < 0 {
+					first = i
+					assert.Contains(t, s.Findings[0].Message, tc.text)
+					assert.Equal(t, detectors.Info, s.Findings[0].Confidence)
+				}
+			}
+			assert.Equal(t, tc.first, first)
+		})
+	}
+}
+
+func TestSurgeTellsFacts(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Source = goroutine.SourceProfile
+	p.Go(atKeepAlive, 3000)
+	steps := detectortest.Run(t, newSurge(), detectortest.Series(p, 110, tick, func(i int) {
+		if i >= 100 {
+			p.Go(atSend, 500)
+		}
+	})...)
+	detectortest.Compare(t, lastFindings(steps), detectortest.Want{
+		Function: "main.(*Stage).emit", Line: 8, Count: 8000, Confidence: detectors.Info,
+		Contains: "5000 goroutines in chan send at main.(*Stage).emit (main.go:8); there were 2500.",
+	})
+	f := lastFindings(steps)[0]
+	assert.Equal(t, "The process has 8000 goroutines, 2.7 times the median of the last 30 min (3000).", f.Message)
+	assert.Equal(t, "2 min ago it was 5500.", f.Evidence[0])
+	assert.Equal(t, 2*time.Minute, f.Age)
+	assert.InDelta(t, 1000, f.GrowthPerMinute, 1)
+	assert.Equal(t, goroutine.OtherStacks, f.Stack.ID, "whatever rises most, it is one surge")
+}
+
+// TestSurgeCountsWhatIsMissing has a dump that was cut.
+func TestSurgeCountsWhatIsMissing(t *testing.T) {
+	s := totals(tick, 79_000)[0]
+	s.Missing = 21_001
+	detectortest.Compare(t, detectortest.Run(t, newSurge(), s)[0].Findings, detectortest.Want{Count: 100_001})
+}
+
+// TestSurgeWithoutPlaces has nothing that a stack could be told of.
+func TestSurgeWithoutPlaces(t *testing.T) {
+	s := &goroutine.Snapshot{Time: detectortest.Start, Total: 200_000, Groups: []goroutine.Group{{Stack: &goroutine.Stack{ID: goroutine.OtherStacks}, Count: 200_000}}}
+	detectortest.Compare(t, detectortest.Run(t, newSurge(), s)[0].Findings, detectortest.Want{Count: 200_000, Contains: "at an unknown place"})
+}
+
+// TestSurgeEndsWhenItLasts: after half an hour it is what is usual.
+func TestSurgeEndsWhenItLasts(t *testing.T) {
+	steps := detectortest.Run(t, newSurge(), totals(look15, join(level(240, 1000), level(240, 5000))...)...)
+	var found int
+	for i, s := range steps {
+		if len(s.Findings) > 0 {
+			found = i
+		}
+	}
+	assert.InDelta(t, 240+60, found, 15, "by time and not by looks, of which the newer are more")
+}
+
+func TestSurgeIsSilentUnderHealthyLoad(t *testing.T) {
+	base := func(s *service) {
+		if s.tick == 1 {
+			s.Go(atKeepAlive, 1000)
+		}
+	}
+	for name, sh := range map[string]shape{
+		"steady": steady,
+		"wave":   wave,
+		"ramp":   together(base, ramp),
+		"all at once": together(steady, slow, overTime, wave, bursts, poolGrowth,
+			streams(2*time.Hour), autoscaling(0.5), keepAlive(), fills()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, first := replay(t, newSurge(), newService(4, 1), sh, 8*time.Hour)
+			assert.Empty(t, found, "first after %v", first)
+		})
+	}
+}
+
+func TestSurgeWithRareLooks(t *testing.T) {
+	steps := detectortest.Run(t, newSurge(), totals(20*time.Minute, join(level(8, 1000), level(3, 5000))...)...)
+	assert.NotEmpty(t, lastFindings(steps))
+	assert.Empty(t, steps[9].Findings)
+}
+
+func TestSurgeCanBeTurnedOff(t *testing.T) {
+	counts := join(level(100, 1000), level(5, 1_000_000))
+	for name, c := range map[string]detectors.SurgeConfig{
+		"no threshold":  {Threshold: math.MaxInt},
+		"no comparison": {Factor: math.Inf(1)},
+		"neither":       {Threshold: math.MaxInt, Factor: math.Inf(1), MinRise: math.MaxInt},
+	} {
+		steps := detectortest.Run(t, detectors.NewSurge(c), totals(tick, counts...)...)
+		assert.Equal(t, name != "neither", len(lastFindings(steps)) > 0, name)
+	}
+}
+
+func TestSurgeConfigIsChecked(t *testing.T) {
+	for name, c := range map[string]detectors.SurgeConfig{
+		"SurgeConfig.Threshold is -1":   {Threshold: -1},
+		"SurgeConfig.Factor is 1":       {Factor: 1},
+		"SurgeConfig.Factor is NaN":     {Factor: math.NaN()},
+		"SurgeConfig.MinRise is -1":     {MinRise: -1},
+		"SurgeConfig.Window is -1s":     {Window: -time.Second},
+		"SurgeConfig.Window is 25h0m0s": {Window: 25 * time.Hour},
+		"SurgeConfig.Warmup is -1s":     {Warmup: -time.Second},
+		"SurgeConfig.MinLooks is 5":     {MinLooks: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{detectors.NewSurge(c)}), name)
+		})
+	}
+	assert.NoError(t, detectors.Validate([]*detectors.Detector{newSurge()}))
+}
