@@ -98,18 +98,18 @@ func TestContentionIsSilent(t *testing.T) {
 		"idle in a select":            hold(atStream, 2000, 30),
 		"generators": func(s *service) {
 			if s.tick == 0 {
-				s.Go(atSend, 5000)
+				s.Go(atSend, 2000)
 			}
 		},
 		"a batch behind a semaphore": func(s *service) {
 			if s.tick == 0 {
-				spawned = s.Go(atSend, 5000)
+				spawned = s.Go(atSend, 2000)
 			}
-			s.Exit(spawned[20*s.tick : 20*s.tick+20]...)
+			s.Exit(spawned[8*s.tick : 8*s.tick+8]...)
 		},
 		"a batch of long jobs": func(s *service) {
 			if s.tick == 0 {
-				for n := range 5000 {
+				for n := range 2000 {
 					s.GoFor(atCounter, time.Duration(n)*time.Second)
 				}
 			}
@@ -137,8 +137,8 @@ func TestContentionIsSilent(t *testing.T) {
 
 func TestContentionIsSilentUnderHealthyLoad(t *testing.T) {
 	short := func(s *service) { s.requests(atCounter, 100, 20*time.Second) }
-	load := together(short, steady, slow, bursts, poolGrowth, streams(30*time.Minute), autoscaling(0.5), keepAlive())
-	found, first := replay(t, newContention(), newService(4, 1), load, 6*time.Hour)
+	load := together(short, slow, bursts, poolGrowth, streams(30*time.Minute), autoscaling(0.5), keepAlive())
+	found, first := replay(t, newContention(), newService(4, 1), load, 4*time.Hour)
 	assert.Empty(t, found, "first after %v", first)
 }
 

@@ -44,7 +44,7 @@ func TestPileup(t *testing.T) {
 		after, atLatest time.Duration
 	}{
 		"on a lock":          {piling(atCounter, 200, from), atCounter, detectors.Suspected, 3 * time.Minute, 5 * time.Minute},
-		"on a busy lock":     {func(s *service) { s.requests(atCounter, 3000, time.Minute) }, atCounter, detectors.Suspected, -time.Hour, -50 * time.Minute},
+		"on a busy lock":     {func(s *service) { s.requests(atCounter, 1500, time.Minute) }, atCounter, detectors.Suspected, -time.Hour, -50 * time.Minute},
 		"of senders":         {piling(atSend, 200, from), atSend, detectors.Suspected, 12 * time.Minute, 15 * time.Minute},
 		"of receivers":       {piling(atHandler, 200, from), atHandler, detectors.Medium, 12 * time.Minute, 15 * time.Minute},
 		"in a select":        {piling(atStream, 200, from), atStream, detectors.Medium, 12 * time.Minute, 15 * time.Minute},
@@ -90,18 +90,18 @@ func TestPileupIsSilent(t *testing.T) {
 	var actors, workers []uint64
 	for name, sh := range map[string]shape{
 		"499 senders":                  leakBursts(atSend, 499, 100*time.Hour, from),
-		"in IO":                        leakBursts(atKeepAlive, 2000, 100*time.Hour, from),
-		"asleep":                       leakBursts(place(goroutine.Sleep, "main.f:1"), 2000, 100*time.Hour, from),
-		"in system calls":              leakBursts(place(goroutine.Syscall, "main.f:1"), 2000, 100*time.Hour, from),
-		"coroutines":                   leakBursts(place(goroutine.Coroutine, "main.f:1"), 2000, 100*time.Hour, from),
-		"nil channels":                 leakBursts(place(goroutine.ChanSendNil, "main.f:1"), 2000, 100*time.Hour, from),
-		"summed up":                    leakBursts(detectortest.Place{Stack: &goroutine.Stack{ID: goroutine.OtherStacks}, State: goroutine.MutexLock}, 2000, 100*time.Hour, from),
-		"known by design":              leakBursts(detectortest.At(goroutine.Select, "runtime.gopark", "net/http.(*persistConn).writeLoop:9", "runtime.goexit"), 2000, 100*time.Hour, from),
-		"there from the start":         leakBursts(atStream, 2000, 100*time.Hour, tick),
+		"in IO":                        leakBursts(atKeepAlive, 800, 100*time.Hour, from),
+		"asleep":                       leakBursts(place(goroutine.Sleep, "main.f:1"), 800, 100*time.Hour, from),
+		"in system calls":              leakBursts(place(goroutine.Syscall, "main.f:1"), 800, 100*time.Hour, from),
+		"coroutines":                   leakBursts(place(goroutine.Coroutine, "main.f:1"), 800, 100*time.Hour, from),
+		"nil channels":                 leakBursts(place(goroutine.ChanSendNil, "main.f:1"), 800, 100*time.Hour, from),
+		"summed up":                    leakBursts(detectortest.Place{Stack: &goroutine.Stack{ID: goroutine.OtherStacks}, State: goroutine.MutexLock}, 800, 100*time.Hour, from),
+		"known by design":              leakBursts(detectortest.At(goroutine.Select, "runtime.gopark", "net/http.(*persistConn).writeLoop:9", "runtime.goexit"), 800, 100*time.Hour, from),
+		"there from the start":         leakBursts(atStream, 800, 100*time.Hour, tick),
 		"come in the warm-up":          piling(atStream, 200, tick),
-		"clients come back, for hours": clients(atStream, 2000, from, 3*time.Hour),
-		"clients of another replica":   together(clients(atStream, 1000, tick, 3*time.Hour), clients(atStream, 1000, from, 3*time.Hour)),
-		"a wait group per client":      clients(atWait, 2000, from, 3*time.Hour),
+		"clients come back, for hours": clients(atStream, 2000, from, 90*time.Minute),
+		"clients of another replica":   together(clients(atStream, 1000, tick, 90*time.Minute), clients(atStream, 1000, from, 90*time.Minute)),
+		"a wait group per client":      clients(atWait, 2000, from, 90*time.Minute),
 		"long polls of a minute":       longPolls(atHandler, 1000, time.Minute),
 		"long polls of five":           longPolls(atHandler, 1000, 5*time.Minute),
 		"long polls of eight":          longPolls(atHandler, 1000, 8*time.Minute),
@@ -129,14 +129,14 @@ func TestPileupIsSilent(t *testing.T) {
 			if s.tick == 1 {
 				workers = s.Go(atJob, 1500)
 			}
-			if s.elapsed() > from && len(workers) > 10 {
-				s.Move(atIdle, workers[:10]...)
-				workers = workers[10:]
+			if s.elapsed() > from && len(workers) > 20 {
+				s.Move(atIdle, workers[:20]...)
+				workers = workers[20:]
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, first := replay(t, newPileup(), manned(4, 1), sh, from+40*time.Minute)
+			found, first := replay(t, newPileup(), manned(4, 1), sh, from+30*time.Minute)
 			if len(found) > 0 {
 				t.Errorf("%d findings, the first after %v: %s %q", len(found), first, found[0].Message, found[0].Evidence)
 			}
@@ -145,9 +145,9 @@ func TestPileupIsSilent(t *testing.T) {
 }
 
 func TestPileupIsSilentUnderHealthyLoad(t *testing.T) {
-	load := together(steady, slow, overTime, wave, bursts, poolGrowth, streams(2*time.Hour), autoscaling(0.5), keepAlive())
+	load := together(slow, wave, bursts, poolGrowth, streams(2*time.Hour), autoscaling(0.5), keepAlive())
 	d := detectors.NewPileup(detectors.PileupConfig{MinCount: 100})
-	found, first := replay(t, d, newService(4, 1), load, 8*time.Hour)
+	found, first := replay(t, d, newService(4, 1), load, 4*time.Hour)
 	assert.Empty(t, found, "first after %v", first)
 }
 

@@ -179,7 +179,7 @@ func TestStallNoticesWork(t *testing.T) {
 func TestStallLasts(t *testing.T) {
 	r := detectortest.NewReplay(t, newStall())
 	var last detectortest.Step
-	for i, s := range detectortest.Series(stuck(), 4*60*6, look15, nil) {
+	for i, s := range detectortest.Series(stuck(), 4*60, look15, nil) {
 		s.Scheduler.Created = int64(5 * i)
 		if last = r.Look(s); i > 8 {
 			require.Len(t, last.Findings, 1, "look %d", i)

@@ -133,21 +133,27 @@ func TestSurgeEndsWhenItLasts(t *testing.T) {
 	assert.InDelta(t, 240+60, found, 15, "by time and not by looks, of which the newer are more")
 }
 
+// TestSurgeIsSilentUnderHealthyLoad asks for a smaller rise than the default,
+// since the load is a tenth of what that is meant for.
 func TestSurgeIsSilentUnderHealthyLoad(t *testing.T) {
 	base := func(s *service) {
 		if s.tick == 1 {
-			s.Go(atKeepAlive, 1000)
+			s.Go(atKeepAlive, 300)
 		}
 	}
-	for name, sh := range map[string]shape{
-		"steady": steady,
-		"wave":   wave,
-		"ramp":   together(base, ramp),
-		"all at once": together(steady, slow, overTime, wave, bursts, poolGrowth,
-			streams(2*time.Hour), autoscaling(0.5), keepAlive(), fills()),
+	for name, tc := range map[string]struct {
+		shape
+		length time.Duration
+	}{
+		"steady":      {together(base, steady), 4 * time.Hour},
+		"wave":        {together(base, wave), 12 * time.Hour},
+		"ramp":        {together(base, ramp), 3 * time.Hour},
+		"all at once": {together(steady, slow, poolGrowth, streams(2*time.Hour), autoscaling(0.5), keepAlive(), fills()), 4 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, first := replay(t, newSurge(), newService(4, 1), sh, 8*time.Hour)
+			t.Parallel()
+			d := detectors.NewSurge(detectors.SurgeConfig{MinRise: 100})
+			found, first := replay(t, d, newService(4, 1), tc.shape, tc.length)
 			assert.Empty(t, found, "first after %v", first)
 		})
 	}
