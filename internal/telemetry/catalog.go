@@ -102,7 +102,7 @@ type attributeEntry struct {
 var attributeCatalog = []attributeEntry{
 	{AttrState, "string", "What the goroutine is doing, in the Go runtime's own words: `running`, `runnable`, `syscall`, `chan receive`, `select`, `sync.Mutex.Lock`, `IO wait`, `sleep`, … `waiting` where the reason is not known."},
 	{AttrSchedulerState, "string", "`running`, `runnable`, `waiting` or `not_in_go`."},
-	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own."},
+	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own, and in events about the process as a whole (surge, stall)."},
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
 	{AttrDetectorName, "string", "The detector: `leak`, `deadlock`, `blocked_forever`, or the name of one of yours."},
