@@ -18,8 +18,18 @@ func TestDefault(t *testing.T) {
 		names = append(names, d.Name)
 		assert.NotEmpty(t, d.Doc)
 	}
-	assert.Equal(t, []string{"leak", "deadlock", "blocked_forever"}, names)
+	assert.Equal(t, []string{"leak", "deadlock", "blocked_forever", "pileup", "surge", "contention", "stall"}, names)
 	assert.NotSame(t, all[0], detectors.Default()[0], "users may change theirs before use")
+}
+
+// TestScaled finds in seconds what the defaults find in minutes.
+func TestScaled(t *testing.T) {
+	all, scaled := detectors.Default(), detectors.Scaled(0.01)
+	assert.NoError(t, detectors.Validate(scaled))
+	for i, d := range scaled {
+		assert.Equal(t, all[i].Name, d.Name)
+		assert.Equal(t, all[i].Needs.History/100, d.Needs.History)
+	}
 }
 
 func TestValidateNamesEveryMistake(t *testing.T) {

@@ -8,9 +8,8 @@
 //
 // The detectors of this module each have a file of their own, with what makes
 // them fire, the reason behind every threshold, and what they cannot see:
-// [NewLeak], [NewDeadlock] and [NewBlockedForever], which [Default] returns with
-// their defaults, and [NewPileup], [NewSurge], [NewContention] and [NewStall],
-// for those who choose them.
+// [NewLeak], [NewDeadlock], [NewBlockedForever], [NewPileup], [NewSurge],
+// [NewContention] and [NewStall]. [Default] returns them all.
 //
 // Package detectortest replays series of snapshots through a detector.
 package detectors

@@ -105,7 +105,7 @@ var attributeCatalog = []attributeEntry{
 	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own, and in events about the process as a whole (surge, stall)."},
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
-	{AttrDetectorName, "string", "The detector: `leak`, `deadlock`, `blocked_forever`, or the name of one of yours."},
+	{AttrDetectorName, "string", "The detector: `leak`, `deadlock`, `blocked_forever`, `pileup`, `surge`, `contention`, `stall`, or the name of one of yours."},
 	{AttrConfidence, "string", confidenceDoc()},
 	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof)},
 	{AttrReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
