@@ -17,7 +17,7 @@ func Scaled(k float64) []*Detector {
 	pileup, surge := PileupConfig{}.withDefaults(), SurgeConfig{}.withDefaults()
 	contention, stall := ContentionConfig{}.withDefaults(), StallConfig{}.withDefaults()
 	for _, d := range []*time.Duration{
-		&leak.MinAge, &leak.MaxAge, &leak.Window, &leak.Warmup,
+		&leak.MinAge, &leak.MaxAge, &leak.Window, &leak.Warmup, &leak.MinStand,
 		&deadlock.MinWait,
 		&pileup.MinWait, &pileup.MinStand, &pileup.Window, &pileup.Warmup,
 		&surge.Window, &surge.Warmup,

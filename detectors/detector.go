@@ -66,6 +66,17 @@ type Pass struct {
 	// Never nil.
 	Known func(*goroutine.Stack) bool
 
+	// Closer holds the newest closer look of each kind that was ever taken, by
+	// its source. It may be long ago: its time tells. Shared: read only.
+	Closer map[goroutine.Source]*goroutine.Snapshot
+
+	// Ask asks for a closer look at a suspicion. Today there is one,
+	// [goroutine.SourceProof]. If the user's options, its cost and the time
+	// since the last one allow, it is taken at once, and Run is called again
+	// with it in Closer; only what that call reports counts. Else nothing
+	// happens, so report what is known without it. Never nil while Run runs.
+	Ask func(goroutine.Source)
+
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)
 }

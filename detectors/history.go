@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -20,6 +21,7 @@ type History struct {
 	span    time.Duration
 	started time.Time
 	kept    []*goroutine.Snapshot // oldest first
+	closer  map[goroutine.Source]*goroutine.Snapshot
 }
 
 const (
@@ -53,12 +55,22 @@ func (h *History) Add(s *goroutine.Snapshot) bool {
 	return true
 }
 
+// AddCloser keeps a closer look, in place of the last one of its source.
+func (h *History) AddCloser(s *goroutine.Snapshot) {
+	closer := maps.Clone(h.closer) // passes that were handed out keep theirs
+	if closer == nil {
+		closer = make(map[goroutine.Source]*goroutine.Snapshot)
+	}
+	closer[s.Source] = s
+	h.closer = closer
+}
+
 // Started returns the time of the first snapshot ever added.
 func (h *History) Started() time.Time { return h.started }
 
 // Pass returns a pass over the newest snapshot for a detector with these
-// needs, and false when there is nothing that it could judge. Report is left
-// for the caller to set.
+// needs, and false when there is nothing that it could judge. Ask and Report are
+// left for the caller to set.
 func (h *History) Pass(needs Needs) (*Pass, bool) {
 	usable := h.kept
 	if needs.IDs {
@@ -73,6 +85,7 @@ func (h *History) Pass(needs Needs) (*Pass, bool) {
 		History:  usable[: n-1 : n-1],
 		Started:  h.started,
 		Known:    func(*goroutine.Stack) bool { return false },
+		Closer:   h.closer,
 	}, true
 }
 

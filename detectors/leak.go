@@ -63,6 +63,12 @@ type LeakConfig struct {
 	// appears is taken as part of the service. Default 10 min: connections
 	// and pools fill up after a start.
 	Warmup time.Duration
+
+	// MinStand is how long a goroutine must have stood still for a leak proof
+	// to be worth its cost although nothing rises, and how far apart such
+	// proofs are. Default 2 × Window, an hour: nobody waits for the news of
+	// a single forgotten goroutine. Without the proof it changes nothing.
+	MinStand time.Duration
 }
 
 // longest is by how much the longest window that is tried exceeds Window.
@@ -78,6 +84,7 @@ func (c LeakConfig) withDefaults() LeakConfig {
 	c.MaxExits = orDefault(c.MaxExits, 0.01)
 	c.MaxAway = orDefault(c.MaxAway, 0.01)
 	c.Warmup = orDefault(c.Warmup, 10*time.Minute)
+	c.MinStand = orDefault(c.MinStand, 2*c.Window)
 	return c
 }
 
@@ -97,7 +104,7 @@ func orDefault[T comparable](v, def T) T {
 
 func (c LeakConfig) validate() error {
 	var errs []error
-	for _, f := range []field[time.Duration]{{"MinAge", c.MinAge}, {"MaxAge", c.MaxAge}, {"Window", c.Window}, {"Warmup", c.Warmup}} {
+	for _, f := range []field[time.Duration]{{"MinAge", c.MinAge}, {"MaxAge", c.MaxAge}, {"Window", c.Window}, {"Warmup", c.Warmup}, {"MinStand", c.MinStand}} {
 		if f.value < 0 || f.value > MaxHistory {
 			errs = append(errs, bad("LeakConfig."+f.name, f.value, fmt.Sprintf("0 to %v", MaxHistory)))
 		}
@@ -123,7 +130,8 @@ func (c LeakConfig) validate() error {
 }
 
 // NewLeak returns the detector "leak": goroutines that stand where they are
-// and never leave, while ever more of them join. Confidence [Suspected].
+// and never leave, while ever more of them join. Confidence [Suspected], or
+// [Confirmed] with the runtime's own proof.
 //
 // It judges by identity and not by counts, since counts rise with load just as
 // they do with a leak. At each place (stack, line and state) it follows the
@@ -145,7 +153,12 @@ func (c LeakConfig) validate() error {
 // It judges goroutines that wait for a channel, a select, a lock, a condition
 // or a wait group; never those in IO, system calls, sleep or coroutines.
 //
-// What it cannot see: fewer than MinRise a window; leaks that pause for longer
+// On a suspicion, and where goroutines have stood still for MinStand, it asks
+// for the leak proof. Where the user has opted into that, what is proven is
+// reported whether it grows or not, and a single goroutine is enough; except
+// for the main goroutine, which may wait for ever on purpose.
+//
+// What it cannot see without the proof: fewer than MinRise a window; leaks that pause for longer
 // than the longest window's step (24 min); leaks at a place where healthy
 // goroutines stand for longer than MaxAge before they leave; and goroutines
 // that each stop at a stack of their own. Where little traffic that lasts for
@@ -178,16 +191,21 @@ func configured(err error, d *Detector) *Detector {
 }
 
 // reach is how far back the longest window and its oldest goroutines are.
-func (c LeakConfig) reach() time.Duration { return longest*c.Window + c.MaxAge }
+func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge, c.MinStand) }
 
 func (c LeakConfig) run(p *Pass) error {
+	c.withProof(p, c.rising(p)).report(p)
+	return nil
+}
+
+// rising finds leaks by the rise of those who stand.
+func (c LeakConfig) rising(p *Pass) (found findings) {
 	looks := looksBack(p, c.reach())
 	trials := c.trials(looks, p.Started)
 	if len(trials) == 0 {
 		return nil
 	}
 	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
-	var found findings
 	var births ledger
 	entries := census{looks: looks}
 	for _, pl := range find.find(looks) {
@@ -199,8 +217,7 @@ func (c LeakConfig) run(p *Pass) error {
 			found = append(found, f)
 		}
 	}
-	found.report(p)
-	return nil
+	return found
 }
 
 // leakable reports whether a goroutine in state s can be leaked: whether it

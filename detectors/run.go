@@ -3,6 +3,7 @@ package detectors
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/otelgoroutine/go/goroutine"
 )
@@ -11,26 +12,42 @@ import (
 // comes after is dropped and told in the error.
 const MaxFindings = 100
 
-// Judge runs d over the newest snapshot of h. ran is false when the snapshot
-// lacks what d needs. A panic of the detector comes back as an error; what was
-// reported before an error or a panic counts. known may be nil.
-func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (findings []Finding, ran bool, err error) {
+// maxAsked bounds what a detector asks for; there are fewer sources.
+const maxAsked = 10
+
+// A Verdict is what one detector made of one snapshot.
+type Verdict struct {
+	Ran      bool // false when the snapshot lacks what the detector needs
+	Findings []Finding
+	Asked    []goroutine.Source // the closer looks that it asked for, each once
+}
+
+// Judge runs d over the newest snapshot of h. A panic of the detector comes
+// back as an error; what was reported before an error or a panic counts. known
+// may be nil.
+func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (v Verdict, err error) {
 	p, ok := h.Pass(d.Needs)
 	if !ok {
-		return nil, false, nil
+		return Verdict{}, nil
 	}
+	v.Ran = true
 	if known != nil {
 		p.Known = known
+	}
+	p.Ask = func(s goroutine.Source) {
+		if !slices.Contains(v.Asked, s) && len(v.Asked) < maxAsked {
+			v.Asked = append(v.Asked, s)
+		}
 	}
 	dropped := 0
 	p.Report = func(f Finding) {
 		switch {
 		case f.Stack == nil:
 			err = errors.Join(err, errors.New("a finding without a stack was reported"))
-		case len(findings) >= MaxFindings:
+		case len(v.Findings) >= MaxFindings:
 			dropped++
 		default:
-			findings = append(findings, bounded(d, f))
+			v.Findings = append(v.Findings, bounded(d, f))
 		}
 	}
 	runErr := guarded(d, p)
@@ -40,7 +57,7 @@ func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (findings
 	if err = errors.Join(runErr, err); err != nil {
 		err = fmt.Errorf("detector %q: %w", d.Name, err)
 	}
-	return findings, true, err
+	return v, err
 }
 
 func guarded(d *Detector, p *Pass) (err error) {

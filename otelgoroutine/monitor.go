@@ -136,8 +136,11 @@ func (m *Monitor) look() {
 	}
 	m.latest.Store(snapshot)
 	m.publish(ctx, snapshot)
-	findings, ran := m.watch.judge(snapshot)
-	m.prove(ctx, snapshot, findings)
+	verdicts := m.watch.judge(snapshot)
+	if m.lookCloser(ctx, snapshot, verdicts) {
+		m.watch.rejudge(snapshot, verdicts)
+	}
+	findings, ran := summary(verdicts)
 	m.enrich(ctx, snapshot, findings)
 	events := m.watch.incidents.Step(ran, findings, snapshot.Time)
 	open := m.watch.open()
@@ -160,20 +163,28 @@ func (m *Monitor) publish(ctx context.Context, s *goroutine.Snapshot) {
 	m.telemetry.Publish(ctx, counts, s)
 }
 
-// prove turns suspected leaks into confirmed ones, where the runtime can tell.
-func (m *Monitor) prove(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
-	if !slices.ContainsFunc(findings, func(f detectors.Finding) bool { return f.Confidence == detectors.Suspected }) {
-		return
+// lookCloser takes the closer looks that detectors asked for, and reports
+// whether there were any. Those that are not due are left out without a word.
+func (m *Monitor) lookCloser(ctx context.Context, s *goroutine.Snapshot, verdicts []verdict) bool {
+	w := m.watch
+	if !asked(verdicts, goroutine.SourceProof) || !w.proved.IsZero() && s.Time.Sub(w.proved) < capture.ProofSpacing {
+		return false
 	}
-	proof, skip := m.watch.capturer.Prove(s)
+	proof, skip := w.capturer.Prove(s)
 	if skip != nil {
 		m.skipped(ctx, *skip)
 	}
-	if proof != nil {
-		m.telemetry.Took(ctx, proof)
-		m.watch.proof = proof
+	if proof == nil {
+		return false
 	}
-	m.watch.confirm(findings)
+	w.proved = s.Time
+	w.history.AddCloser(proof)
+	m.telemetry.Took(ctx, proof)
+	return true
+}
+
+func asked(verdicts []verdict, s goroutine.Source) bool {
+	return slices.ContainsFunc(verdicts, func(v verdict) bool { return slices.Contains(v.Asked, s) })
 }
 
 func (m *Monitor) skipped(ctx context.Context, skips ...capture.Skip) {
@@ -207,8 +218,8 @@ type watch struct {
 	known     func(*goroutine.Stack) bool
 	history   *detectors.History
 	incidents *incident.Tracker
-	profiles  *profiles           // nil: none are saved
-	proof     *goroutine.Snapshot // the last leak proof; nil: none yet
+	profiles  *profiles // nil: none are saved
+	proved    time.Time // when the last leak proof was taken
 
 	enriched map[detectors.Identity]enrichment // findings of the last look
 	dumped   time.Time                         // when the last goroutine dump was taken
@@ -241,49 +252,61 @@ func knownBy(added []detectors.KnownStack) func(*goroutine.Stack) bool {
 	}
 }
 
-// judge runs the detectors over s. It returns what they found and the names of
-// those that ran.
-func (w *watch) judge(s *goroutine.Snapshot) (findings []detectors.Finding, ran map[string]bool) {
-	if !w.history.Add(s) {
-		return nil, nil // the clock was set back: wait until it has caught up
-	}
-	began := time.Now()
-	defer func() { w.capturer.Charge(time.Since(began)) }()
-	w.looks++
-	ran = make(map[string]bool)
-	for _, d := range w.detectors {
-		found, did, err := detectors.Judge(d, w.history, w.known)
-		switch {
-		case err != nil: // what it did not find may be there all the same
-			w.complain("detector "+d.Name, fmt.Errorf("otelgoroutine: %w", err))
-		case did:
-			ran[d.Name] = true
-		case w.looks > 1: // the first snapshot never has IDs
-			w.complain("no IDs", fmt.Errorf("otelgoroutine: snapshots from source %q have no goroutine IDs; detector %q and all others that need them pause", s.Source, d.Name))
-		}
-		findings = append(findings, found...)
-	}
-	return findings, ran
+// A verdict is what a detector found, and whether that can be relied on.
+type verdict struct {
+	detectors.Verdict
+	detector *detectors.Detector
+	failed   bool
 }
 
-// confirm raises the confidence of the suspected leaks that the last proof
-// has. A proof stays true: what cannot be reached stays out of reach.
-func (w *watch) confirm(findings []detectors.Finding) {
-	if w.proof == nil {
-		return
+// judge runs the detectors over s.
+func (w *watch) judge(s *goroutine.Snapshot) []verdict {
+	if !w.history.Add(s) {
+		return nil // the clock was set back: wait until it has caught up
 	}
-	proven := make(map[goroutine.StackID]int)
-	for i := range w.proof.Groups {
-		proven[w.proof.Groups[i].Stack.ID] += w.proof.Groups[i].Count
+	w.looks++
+	verdicts := make([]verdict, len(w.detectors))
+	for i, d := range w.detectors {
+		verdicts[i].detector = d
+		w.run(s, &verdicts[i])
 	}
-	for i := range findings {
-		f := &findings[i]
-		if n := proven[f.Stack.ID]; n > 0 && f.Confidence == detectors.Suspected {
-			f.Confidence = detectors.Confirmed
-			evidence := append([]string{fmt.Sprintf("The runtime proved that %d of them can never be woken.", n)}, f.Evidence...)
-			f.Evidence = evidence[:min(len(evidence), detectors.MaxEvidence)]
+	return verdicts
+}
+
+// rejudge runs the detectors again that had asked for a closer look.
+func (w *watch) rejudge(s *goroutine.Snapshot, verdicts []verdict) {
+	for i := range verdicts {
+		if len(verdicts[i].Asked) > 0 {
+			w.run(s, &verdicts[i])
 		}
 	}
+}
+
+func (w *watch) run(s *goroutine.Snapshot, v *verdict) {
+	began := time.Now()
+	defer func() { w.capturer.Charge(time.Since(began)) }()
+	var err error
+	v.Verdict, err = detectors.Judge(v.detector, w.history, w.known)
+	v.failed = err != nil
+	switch {
+	case err != nil:
+		w.complain("detector "+v.detector.Name, fmt.Errorf("otelgoroutine: %w", err))
+	case !v.Ran && w.looks > 1: // the first snapshot never has IDs
+		w.complain("no IDs", fmt.Errorf("otelgoroutine: snapshots from source %q have no goroutine IDs; detector %q and all others that need them pause", s.Source, v.detector.Name))
+	}
+}
+
+// summary returns all findings, and the names of the detectors that did their
+// work: what one that failed did not find may be there all the same.
+func summary(verdicts []verdict) (findings []detectors.Finding, ran map[string]bool) {
+	ran = make(map[string]bool)
+	for _, v := range verdicts {
+		findings = append(findings, v.Findings...)
+		if v.Ran && !v.failed {
+			ran[v.detector.Name] = true
+		}
+	}
+	return findings, ran
 }
 
 // open returns the open findings, the longest open first.

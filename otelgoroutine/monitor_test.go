@@ -34,6 +34,8 @@ type script struct {
 	proof *goroutine.Snapshot
 	text  func() *goroutine.Snapshot // nil: no budget for one
 	texts int
+
+	proofs int
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
@@ -336,26 +338,43 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	}
 	return s.text(), nil
 }
-func (s *script) Charge(time.Duration)                                           {}
-func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip)                 { return nil, nil }
-func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) { return s.proof, nil }
+func (s *script) Charge(time.Duration)                           {}
+func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) {
+	s.proofs++
+	return s.proof, nil
+}
 
-func TestAProofConfirmsASuspicion(t *testing.T) {
+func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		first, _ := c.take(1)
 		c.proof = &goroutine.Snapshot{Source: goroutine.SourceProof, Groups: []goroutine.Group{{Stack: first.Groups[0].Stack, Count: 2}}}
+		runs := 0
 		suspects := &detectors.Detector{Name: "suspects", Run: func(p *detectors.Pass) error {
+			runs++
+			p.Ask(goroutine.SourceProof)
+			p.Ask(goroutine.SourceProof)
 			g := p.Snapshot.Groups[0]
-			p.Report(detectors.Finding{Confidence: detectors.Suspected, Stack: g.Stack, State: g.State, Count: g.Count})
+			f := detectors.Finding{Confidence: detectors.Suspected, Stack: g.Stack, State: g.State, Count: g.Count}
+			if p.Closer[goroutine.SourceProof] != nil {
+				f.Confidence = detectors.Confirmed
+			}
+			p.Report(f)
 			return nil
 		}}
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(suspects))
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Len(t, m.Findings(), 1)
-		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence)
-		assert.Equal(t, []string{"The runtime proved that 2 of them can never be woken."}, m.Findings()[0].Evidence)
+		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence, "in the same look")
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, 21+1, runs, "one more for the closer look")
+		assert.Equal(t, 1, c.proofs)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, 2, c.proofs, "ten minutes apart")
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

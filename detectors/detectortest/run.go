@@ -55,6 +55,10 @@ func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 	return &Replay{t: t, detector: d, history: detectors.NewHistory(all)}
 }
 
+// LookCloser adds a closer look, such as a leak proof, for the looks that follow:
+// what a monitor takes when the detector asks for it.
+func (r *Replay) LookCloser(s *goroutine.Snapshot) { r.history.AddCloser(s) }
+
 // Look adds a snapshot and runs the detector on it.
 func (r *Replay) Look(s *goroutine.Snapshot) Step {
 	r.t.Helper()
@@ -79,6 +83,7 @@ func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
 	r.t.Helper()
 	var found []detectors.Finding
 	pass.Known = detectors.IsKnownGood
+	pass.Ask = func(goroutine.Source) {}
 	pass.Report = func(f detectors.Finding) {
 		f.Detector = r.detector.Name
 		found = append(found, f)

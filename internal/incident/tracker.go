@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
 )
 
 // Kind is what an event says about an incident.
@@ -111,9 +112,13 @@ func New(config Config) *Tracker {
 // time having passed.
 func (t *Tracker) Step(ran map[string]bool, findings []detectors.Finding, now time.Time) []Event {
 	t.advance(now)
+	var strangers []*detectors.Finding
 	for i := range findings {
-		t.see(&findings[i], now)
+		if !t.see(&findings[i]) {
+			strangers = append(strangers, &findings[i])
+		}
 	}
+	t.admit(strangers, now)
 	events := t.end(ran, now)
 	events = t.repeat(events, now)
 	events, left, worst := t.report(events, now)
@@ -141,24 +146,84 @@ func (t *Tracker) advance(now time.Time) {
 	t.overflow = 0
 }
 
-// see brings a finding to its incident, and opens one for a new trouble.
-func (t *Tracker) see(f *detectors.Finding, now time.Time) {
-	identity := f.Identity()
-	e := t.tracked[identity]
-	switch {
-	case e == nil && len(t.tracked) >= t.config.MaxTracked:
-		t.overflow++
-		return
-	case e == nil:
-		e = &entry{identity: identity}
-		e.ID, e.Opened = newID(identity, now), now
-		t.tracked[identity] = e
-		t.entries = append(t.entries, e)
-	case e.seen == t.step && e.Finding.Count >= f.Count:
-		return
+// see brings a finding to its incident, and reports whether it has one.
+func (t *Tracker) see(f *detectors.Finding) bool {
+	e := t.tracked[f.Identity()]
+	if e == nil {
+		return false
 	}
+	if e.seen != t.step || e.Finding.Count < f.Count {
+		t.found(e, f)
+	}
+	return true
+}
+
+func (t *Tracker) found(e *entry, f *detectors.Finding) {
 	e.Finding = *f
 	e.open, e.seen, e.absent = true, t.step, 0
+}
+
+// admit brings findings without an incident to those that they continue, and
+// opens new ones for the others.
+func (t *Tracker) admit(strangers []*detectors.Finding, now time.Time) {
+	var lost map[likeness]*entry
+	if len(strangers) > 0 {
+		lost = t.lost()
+	}
+	for _, f := range strangers {
+		if t.see(f) {
+			continue // two of one identity
+		}
+		if len(lost) > 0 {
+			like := likenessOf(f)
+			if e := lost[like]; e != nil {
+				delete(lost, like)
+				t.rename(e, f)
+				continue
+			}
+		}
+		t.open(f, now)
+	}
+}
+
+func (t *Tracker) rename(e *entry, f *detectors.Finding) {
+	delete(t.tracked, e.identity)
+	e.identity = f.Identity()
+	t.tracked[e.identity] = e
+	t.found(e, f)
+}
+
+// open opens an incident where there is room for one.
+func (t *Tracker) open(f *detectors.Finding, now time.Time) {
+	if len(t.tracked) >= t.config.MaxTracked {
+		t.overflow++
+		return
+	}
+	e := &entry{identity: f.Identity()}
+	e.ID, e.Opened = newID(e.identity, now), now
+	t.tracked[e.identity] = e
+	t.entries = append(t.entries, e)
+	t.found(e, f)
+}
+
+// A likeness is what stays the same when the stack of a trouble changes a
+// little: where the goroutines wait and where they were started.
+type likeness struct{ detector, subject, user, entry string }
+
+func likenessOf(f *detectors.Finding) likeness {
+	return likeness{f.Detector, f.Subject, f.Stack.User().Function, f.Stack.Entry().Function}
+}
+
+// lost returns the open incidents whose trouble was not found in this step, by
+// their likeness. A finding without an incident that is like one continues it.
+func (t *Tracker) lost() map[likeness]*entry {
+	lost := make(map[likeness]*entry)
+	for _, e := range t.entries {
+		if e.open && e.seen != t.step && e.Finding.Stack.ID != goroutine.OtherStacks {
+			lost[likenessOf(&e.Finding)] = e
+		}
+	}
+	return lost
 }
 
 func newID(identity detectors.Identity, opened time.Time) string {

@@ -339,3 +339,46 @@ func TestKindString(t *testing.T) {
 	assert.Equal(t, "detected repeated resolved suppressed", fmt.Sprintf("%v %v %v %v", Detected, Repeated, Resolved, Suppressed))
 	assert.Equal(t, "kind(0)", Kind(0).String())
 }
+
+// TestAnIncidentOutlivesSmallChangesOfItsStack has the same function wait on
+// behalf of another caller, and in another state.
+func TestAnIncidentOutlivesSmallChangesOfItsStack(t *testing.T) {
+	at := func(state goroutine.State, functions ...string) detectors.Finding {
+		var frames []goroutine.Frame
+		for _, f := range functions {
+			frames = append(frames, goroutine.Frame{Function: f})
+		}
+		return detectors.Finding{Detector: "leak", Confidence: detectors.Suspected, Stack: goroutine.NewStack(frames), State: state, Count: 10}
+	}
+	first := at(goroutine.ChanSend, "main.send", "main.query", "main.serve")
+	for _, tc := range []struct {
+		name string
+		now  []detectors.Finding
+		want []string // events of the three steps after the first
+		ids  int      // different incidents
+	}{
+		{"another caller in between", []detectors.Finding{at(goroutine.ChanSend, "main.send", "main.retry", "main.query", "main.serve")}, nil, 1},
+		{"another state", []detectors.Finding{at(goroutine.Select, "main.send", "main.query", "main.serve")}, nil, 1},
+		{"beside the first", []detectors.Finding{at(goroutine.ChanSend, "main.send", "main.retry", "main.serve"), first}, []string{"detected"}, 2},
+		{"started elsewhere", []detectors.Finding{at(goroutine.ChanSend, "main.send", "main.query", "main.batch")}, []string{"detected", "resolved"}, 2},
+		{"waits elsewhere", []detectors.Finding{at(goroutine.ChanSend, "main.receive", "main.query", "main.serve")}, []string{"detected", "resolved"}, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := New(Config{})
+			events := tr.Step(leakRan, []detectors.Finding{first}, start)
+			require.Len(t, events, 1)
+			ids := map[string]bool{events[0].Incident.ID: true}
+			var got []string
+			for i := range 3 {
+				for _, e := range tr.Step(leakRan, tc.now, start.Add(time.Duration(i+1)*every)) {
+					got = append(got, e.Kind.String())
+				}
+			}
+			for _, i := range tr.Open() {
+				ids[i.ID] = true
+			}
+			assert.Equal(t, tc.want, got)
+			assert.Len(t, ids, tc.ids)
+		})
+	}
+}

@@ -1,0 +1,98 @@
+package detectors_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/detectors/detectortest"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// forgotten and worker look the same to whoever only watches.
+var (
+	forgotten = detectortest.At(goroutine.ChanSend, "main.(*Server).query", "main.handle")
+	worker    = detectortest.At(goroutine.ChanReceive, "main.(*Pool).work")
+	mainWaits = detectortest.At(goroutine.ChanReceive, "main.main")
+)
+
+// proofOf makes a proof of the groups of a snapshot at places in a state.
+func proofOf(s *goroutine.Snapshot, state goroutine.State) *goroutine.Snapshot {
+	proof := &goroutine.Snapshot{Time: s.Time, Source: goroutine.SourceProof}
+	for _, g := range s.Groups {
+		if g.State == state {
+			proof.Groups = append(proof.Groups, goroutine.Group{Stack: g.Stack, State: g.State, Count: g.Count})
+			proof.Total += g.Count
+		}
+	}
+	return proof
+}
+
+// asks returns whether the leak detector asks for a proof after a series.
+func asks(t *testing.T, d *detectors.Detector, series []*goroutine.Snapshot, closer ...*goroutine.Snapshot) bool {
+	t.Helper()
+	h := detectors.NewHistory([]*detectors.Detector{d})
+	for _, s := range series {
+		require.True(t, h.Add(s))
+	}
+	for _, s := range closer {
+		h.AddCloser(s)
+	}
+	v, err := detectors.Judge(d, h, nil)
+	require.NoError(t, err)
+	require.True(t, v.Ran)
+	return len(v.Asked) > 0
+}
+
+func TestAProvenLeakNeedsNotGrow(t *testing.T) {
+	p := detectortest.NewProcess(2)
+	p.Go(forgotten, 1)
+	p.Go(worker, 8)
+	p.Go(mainWaits, 1)
+	series := detectortest.Series(p, 300, 15*time.Second, nil)
+	d := newLeak()
+
+	silent := detectortest.Findings(detectortest.Run(t, d, series...))
+	assert.Empty(t, silent, "without a proof nobody can know")
+
+	r := detectortest.NewReplay(t, d)
+	r.Look(series[0])
+	r.LookCloser(proofOf(series[0], goroutine.ChanSend))
+	found := r.Look(series[1]).Findings
+	detectortest.Compare(t, found, detectortest.Want{
+		Function: "main.(*Server).query", State: goroutine.ChanSend, Confidence: detectors.Confirmed, Count: 1, Contains: "nothing in the program can ever wake it",
+	})
+
+	r = detectortest.NewReplay(t, d)
+	r.Look(series[0])
+	both := proofOf(series[0], goroutine.ChanReceive) // the workers' pool was dropped, and main waits for good
+	r.LookCloser(both)
+	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
+}
+
+func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
+	d := newLeak()
+	look := func(n int, do func(p *detectortest.Process)) []*goroutine.Snapshot {
+		p := detectortest.NewProcess(2)
+		p.Go(mainWaits, 1)
+		return detectortest.Series(p, n, 15*time.Second, func(i int) {
+			if i == 0 {
+				do(p)
+			}
+		})
+	}
+	stood := look(4*60+2, func(p *detectortest.Process) { p.Go(forgotten, 1) })
+	last := stood[len(stood)-1]
+	assert.False(t, asks(t, d, stood[:4*50]), "not for an hour yet")
+	assert.True(t, asks(t, d, stood))
+	assert.False(t, asks(t, d, stood, &goroutine.Snapshot{Time: last.Time.Add(-time.Minute), Source: goroutine.SourceProof}), "it has just been looked at")
+	assert.True(t, asks(t, d, stood, &goroutine.Snapshot{Time: last.Time.Add(-61 * time.Minute), Source: goroutine.SourceProof}), "long ago")
+	assert.False(t, asks(t, d, stood, proofOf(stood[0], goroutine.ChanSend)), "nothing is left to prove")
+	assert.False(t, asks(t, d, look(4*60+2, func(*detectortest.Process) {})), "main may wait")
+	assert.False(t, asks(t, d, look(4*60+2, func(p *detectortest.Process) {
+		p.Go(detectortest.At(goroutine.IOWait, "main.read"), 5)
+	})), "IO is never leaked")
+}
