@@ -1,0 +1,69 @@
+package detectors_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/detectors/detectortest"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// kept returns how many bytes a history of all detectors holds after three
+// hours of a service with so many goroutines in so many stacks, one in ten of
+// which is replaced at every look.
+func kept(t *testing.T, goroutines, stacks int) int {
+	p := detectortest.NewProcess(2)
+	live := make([][]uint64, stacks)
+	places := make([]detectortest.Place, stacks)
+	for i := range places {
+		places[i] = detectortest.At(goroutine.Select, fmt.Sprintf("main.wait%d", i), "main.serve", "main.run")
+		live[i] = p.Go(places[i], goroutines/stacks)
+	}
+	before := heap()
+	all := detectors.Default()
+	h := detectors.NewHistory(all)
+	for look := range 3 * 60 {
+		for i := look % 10; i < stacks; i += 10 {
+			p.Exit(live[i]...)
+			live[i] = p.Go(places[i], goroutines/stacks)
+		}
+		p.Advance(time.Minute)
+		require.True(t, h.Add(p.Look()))
+		if look%30 > 0 {
+			continue // judging takes longer than the rest
+		}
+		for _, d := range all {
+			_, err := detectors.Judge(d, h, nil)
+			require.NoError(t, err)
+		}
+	}
+	used := heap() - before
+	runtime.KeepAlive(h)
+	runtime.KeepAlive(p)
+	return used
+}
+
+func heap() int {
+	runtime.GC()
+	runtime.GC() // what the first one made ready to be freed
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// TestHistoryIsSmall holds what detection keeps to 8 MiB for 10,000 goroutines
+// in 500 stacks, whatever their number beyond.
+func TestHistoryIsSmall(t *testing.T) {
+	const limit = 8 << 20
+	for _, goroutines := range []int{10_000, 50_000} {
+		used := kept(t, goroutines, 500)
+		t.Logf("%d goroutines in 500 stacks: %.1f MiB", goroutines, float64(used)/(1<<20))
+		assert.Less(t, used, limit)
+	}
+}
