@@ -84,6 +84,7 @@ func lost(pl *place, looks []*goroutine.Snapshot) Finding {
 	if born, ok := oldest(pl, looks[last]); ok {
 		f.note(fmt.Sprintf("The oldest of them was born at least %s ago.", span(looks[last].Time.Sub(born))))
 	}
+	f.advise("see how the goroutine gets to this line, and what it was meant to wait for: a channel that was never made, or a field that is set later.")
 	return f
 }
 

@@ -178,6 +178,7 @@ func (q *moving) finding(looks []*goroutine.Snapshot, first, begin int) Finding 
 	low, high := q.between(begin)
 	f.note(fmt.Sprintf("In %d looks over %s there were %d to %d of them.", last-begin+1, span(looks[last].Time.Sub(looks[begin].Time)), low, high))
 	f.note(fmt.Sprintf("The queue moves: somebody left it in %d of %d steps from look to look, somebody joined it in %d.", q.left, q.steps, q.came))
+	f.advise(whatSlows(f.State))
 	return f
 }
 
@@ -186,6 +187,13 @@ func queueingFor(s goroutine.State) string {
 		return fmt.Sprintf("for a lock (%s)", s)
 	}
 	return "to send on a channel"
+}
+
+func whatSlows(s goroutine.State) string {
+	if s.Lock() {
+		return "see what is done while the lock is held; a mutex profile names who holds it for how long."
+	}
+	return "see who receives, and whether there are enough of them for what is sent."
 }
 
 // between returns the lowest and the highest count since a look.

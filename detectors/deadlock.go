@@ -213,6 +213,7 @@ func (q *queue) finding(all []*queue) Finding {
 		f.note(fmt.Sprintf("By the runtime's clock the longest wait is %s.", span(w)))
 	}
 	q.noteOthers(&f, all)
+	f.advise(whoHolds)
 	return f
 }
 

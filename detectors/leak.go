@@ -577,6 +577,7 @@ func (r *rise) finding() Finding {
 	if others := r.place.count(r.last()) - count; others > 0 {
 		f.note(fmt.Sprintf("%s more %s here and not counted: younger, or on the move.", goroutines(others), verb(others, "is", "are")))
 	}
+	f.advise(whoWakes(f.State))
 	return f
 }
 

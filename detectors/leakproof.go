@@ -118,5 +118,6 @@ func provenLeak(p *Pass, pl *place, proof *goroutine.Snapshot, n int) Finding {
 	if others := pl.count(0) - n; others > 0 {
 		f.note(fmt.Sprintf("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them")))
 	}
+	f.advise(whoWakes(f.State))
 	return f
 }

@@ -132,6 +132,7 @@ func (c PileupConfig) queues(p *Pass) findings {
 			f := h.finding(Suspected)
 			f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s); there have been %d and more for %s.",
 				goroutines(f.Count), where(pl.stack), verb(f.Count, "is", "are"), pl.key.State, c.MinCount, span(f.Age))
+			f.advise(whoHolds)
 			found = append(found, f)
 		}
 	}
@@ -164,6 +165,7 @@ func (c PileupConfig) piles(p *Pass) findings {
 			goroutines(f.Count), verb(f.Count, "is", "are"), pl.key.State, where(pl.stack), span(h.ago(since)))
 		f.note(fmt.Sprintf("%d of them were born within the last %s.", h.born(), span(h.ago(0))))
 		f.note(fmt.Sprintf("%s ago it was %d; in %d looks since, nobody left.", span(h.ago(since)), h.count(since), h.last()-since+1))
+		f.advise(whoWakes(f.State))
 		found = append(found, f)
 	}
 	return found

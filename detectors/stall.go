@@ -251,5 +251,6 @@ func standstill(looks []*goroutine.Snapshot, first int, all []*goroutine.Group) 
 			f.note(fmt.Sprintf("%s in %s at %s.", goroutines(g.Count), g.State, where(g.Stack)))
 		}
 	}
+	f.advise("see which of these waits for which: the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks.")
 	return f
 }

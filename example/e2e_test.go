@@ -217,6 +217,9 @@ func assertEventComplete(t *testing.T, e plog.LogRecord) {
 	assert.NotZero(t, e.Timestamp())
 	assert.Positive(t, raw["goroutine.finding.goroutine_count"])
 	assert.NotEmpty(t, raw["goroutine.finding.evidence"])
+	assert.True(t, slices.ContainsFunc(raw["goroutine.finding.evidence"].([]any), func(s any) bool {
+		return strings.HasPrefix(s.(string), "Next: ")
+	}), "%s tells what to look at next: %v", e.EventName(), raw["goroutine.finding.evidence"])
 	assert.NotEmpty(t, raw["goroutine.ids"])
 	assert.LessOrEqual(t, len(raw["goroutine.ids"].([]any)), 10)
 	assert.True(t, strings.HasSuffix(raw["code.file.path"].(string), "faults.go"), raw["code.file.path"])
