@@ -78,7 +78,7 @@ func serve(ctx context.Context, o options, dest *destination) (err error) {
 	}
 	defer func() { err = errors.Join(err, inTime(otel.shutdown)) }()
 
-	if shop, err = startService(context.Background()); err != nil {
+	if shop, err = startService(context.Background(), o.tides); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, shop.stop()) }()
@@ -123,6 +123,10 @@ func hasty() []*detectors.Detector {
 		}),
 		detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: 8 * time.Second}),
 		detectors.NewBlockedForever(detectors.BlockedForeverConfig{}),
+		detectors.NewPileup(detectors.PileupConfig{MinWait: 8 * time.Second, MinStand: 10 * time.Second, Window: time.Minute, Warmup: 5 * time.Second}),
+		detectors.NewSurge(detectors.SurgeConfig{Window: 15 * time.Second, Warmup: 5 * time.Second}),
+		detectors.NewContention(detectors.ContentionConfig{MinWait: 10 * time.Second}),
+		detectors.NewStall(detectors.StallConfig{MinWait: 10 * time.Second}),
 	}
 }
 

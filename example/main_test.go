@@ -63,6 +63,7 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
 		"tiny duration":     {[]string{"-duration", "1ms"}, []string{"1s to 24h"}},
 		"endless duration":  {[]string{"-duration", "25h"}, []string{"1s to 24h"}},
 		"no unit":           {[]string{"-duration", "45"}, []string{"45", "duration"}},
+		"unknown load":      {[]string{"-load", "heavy"}, []string{`-load "heavy"`, "steady and tides"}},
 		"tiny interval":     {[]string{"-interval", "1ms"}, []string{"-interval 1ms", "200ms to 2s"}},
 		"long interval":     {[]string{"-interval", "1m"}, []string{"-interval 1m0s", "200ms to 2s"}},
 		"out of reach":      {[]string{"-out", filepath.Join(dir, "none", "f")}, []string{"-out", "no such file"}},

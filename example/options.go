@@ -25,6 +25,8 @@ Flags:
 	                 deadlock  two locks taken in two orders, and more
 	                           goroutines piling up behind them
 	                 nilchan   a receive from a nil channel
+	-load L        steady (the default), or tides: callers come and go as in
+	               a day that lasts 24 minutes, with waves and bursts on top
 	-interval D    time between snapshots, and between exports, from 200ms to
 	               2s; 1s unless given
 	-out FILE      append what is exported to FILE, one request a line, in the
@@ -57,6 +59,7 @@ type options struct {
 	duration time.Duration // 0: until a signal
 	interval time.Duration
 	faults   []string
+	tides    bool
 	out      string
 	profiles string
 	endpoint string // from the environment; empty: the embedded receiver
@@ -66,12 +69,13 @@ type options struct {
 // for; it is then written already.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{endpoint: os.Getenv(endpointVariable)}
-	var faults string
+	var faults, load string
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.DurationVar(&o.duration, "duration", 0, "")
 	flags.DurationVar(&o.interval, "interval", time.Second, "")
 	flags.StringVar(&faults, "faults", "all", "")
+	flags.StringVar(&load, "load", "steady", "")
 	flags.StringVar(&o.out, "out", "", "")
 	flags.StringVar(&o.profiles, "profiles", "", "")
 	if err := flags.Parse(args); err != nil {
@@ -87,6 +91,9 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var err error
 	o.faults, err = parseFaults(faults)
+	if o.tides = load == "tides"; !o.tides && load != "steady" {
+		err = errors.Join(err, fmt.Errorf("-load %q: allowed are steady and tides", load))
+	}
 	return o, errors.Join(err, o.check(given))
 }
 

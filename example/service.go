@@ -31,8 +31,9 @@ type service struct {
 	stopAll  context.CancelFunc
 }
 
-// startService starts the healthy parts and the load on them.
-func startService(ctx context.Context) (*service, error) {
+// startService starts the healthy parts and the load on them, with tides or
+// without.
+func startService(ctx context.Context, tides bool) (*service, error) {
 	ctx, stopAll := context.WithCancel(ctx)
 	s := &service{mux: http.NewServeMux(), jobs: make(chan job), rates: newRates(), stopAll: stopAll}
 	var err error
@@ -53,6 +54,9 @@ func startService(ctx context.Context) (*service, error) {
 	s.startWorkers(ctx, 4)
 	s.startPipeline(ctx)
 	s.startLoad(ctx)
+	if tides {
+		s.startTides(ctx)
+	}
 	return s, nil
 }
 

@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestServiceAnswersUnderLoad(t *testing.T) {
-	s, err := startService(t.Context())
+	s, err := startService(t.Context(), false)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, s.stop()) }()
 	base := "http://" + s.listener.Addr().String()
@@ -76,4 +77,19 @@ func TestPoolReplacesABrokenConnection(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, failed)
+}
+
+func TestTidesComeAndGo(t *testing.T) {
+	assert.Zero(t, onTide(0))
+	highest, falls := 0, 0
+	for m := time.Duration(0); m <= 24*time.Minute; m += 15 * time.Second {
+		now, next := onTide(m), onTide(m+15*time.Second)
+		highest = max(highest, now)
+		if next < now {
+			falls++
+		}
+	}
+	assert.InDelta(t, mostOnTide, highest, 2)
+	assert.Greater(t, falls, 30, "waves go down as well as up")
+	assert.Zero(t, onTide(24*time.Minute))
 }

@@ -232,7 +232,9 @@ func WithLabelKeys(keys ...string) Option {
 // the goroutineleak profile, which came with Go 1.27 (and with Go 1.26 when
 // built with GOEXPERIMENT=goroutineleakprofile). It runs on a suspicion only,
 // at most every ten minutes, and when its predicted cost is within the budget.
-// It forces a garbage collection.
+// It forces a garbage collection. That goroutines have stood still for an hour
+// is a suspicion too, so that a single leaked goroutine is found; for those it
+// runs once an hour at most.
 //
 // It is off unless asked for, because it can end the process: a goroutine that
 // the runtime found to be leaked, and that is woken all the same, ends in
