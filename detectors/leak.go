@@ -158,10 +158,14 @@ func (c LeakConfig) validate() error {
 // reported whether it grows or not, and a single goroutine is enough; except
 // for the main goroutine, which may wait for ever on purpose.
 //
-// What it cannot see without the proof: fewer than MinRise a window; leaks that pause for longer
-// than the longest window's step (24 min); leaks at a place where healthy
-// goroutines stand for longer than MaxAge before they leave; and goroutines
-// that each stop at a stack of their own. Where little traffic that lasts for
+// Goroutines that come to one line in different ways, each too seldom to be
+// judged alone, are judged together when they were started with the same
+// function.
+//
+// What it cannot see without the proof: fewer than MinRise a window; leaks that
+// pause for longer than the longest window's step (24 min); and leaks at
+// a place where healthy goroutines stand for longer than MaxAge before they
+// leave. Where little traffic that lasts for
 // minutes shares the place, on a machine with dozens of Ps, it finds leaks
 // late: IDs left over from a P's old batch make young goroutines look old, and
 // leave at a seemingly high age. What it takes for a leak although it
@@ -205,19 +209,33 @@ func (c LeakConfig) rising(p *Pass) (found findings) {
 	if len(trials) == 0 {
 		return nil
 	}
-	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
-	var births ledger
 	entries := census{looks: looks}
-	for _, pl := range find.find(looks) {
-		if !mayRise(pl, &entries, trials) {
+	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
+	found = c.judgeAll(find.find(looks), &entries, trials)
+	find.byEnds = true
+	ways := slices.DeleteFunc(find.find(looks), func(pl *place) bool {
+		return pl.stacks(len(looks)-1) < 2 || found.atEnds(&find, pl)
+	})
+	return append(found, c.judgeAll(ways, &entries, trials)...)
+}
+
+func (c LeakConfig) judgeAll(places []*place, entries *census, trials []trial) (found findings) {
+	var births ledger
+	for _, pl := range places {
+		if !mayRise(pl, entries, trials) {
 			continue
 		}
-		births.fill(pl, looks)
-		if f, ok := c.judge(pl, &entries, &births, trials); ok {
+		births.fill(pl, entries.looks)
+		if f, ok := c.judge(pl, entries, &births, trials); ok {
 			found = append(found, f)
 		}
 	}
 	return found
+}
+
+// atEnds reports whether one of the stacks of pl has been found already.
+func (fs findings) atEnds(find *placeFinder, pl *place) bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.State == pl.key.State && find.endsID(f.Stack) == pl.key.Stack })
 }
 
 // leakable reports whether a goroutine in state s can be leaked: whether it
@@ -576,6 +594,9 @@ func (r *rise) finding() Finding {
 	f.note(r.fresh)
 	if others := r.place.count(r.last()) - count; others > 0 {
 		f.note(fmt.Sprintf("%s more %s here and not counted: younger, or on the move.", goroutines(others), verb(others, "is", "are")))
+	}
+	if n := r.place.stacks(r.last()); n > 1 {
+		f.note(fmt.Sprintf("They came here in %d different ways, of which the stack is the most frequent.", n))
 	}
 	f.advise(whoWakes(f.State))
 	return f

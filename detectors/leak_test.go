@@ -2,7 +2,9 @@ package detectors_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -324,4 +326,35 @@ func atPlace(n int) detectortest.Place {
 		places = append(places, place(states[len(places)%len(states)], fmt.Sprintf("main.f%d:1", len(places))))
 	}
 	return places[n]
+}
+
+// way is one of many ways from main.serve to where main.send waits.
+func way(i int) detectortest.Place {
+	return detectortest.At(goroutine.ChanSend, "main.send", fmt.Sprintf("main.route%d", i), "main.serve")
+}
+
+// TestLeakAlongManyWays has no stack with more than two goroutines.
+func TestLeakAlongManyWays(t *testing.T) {
+	p := detectortest.NewProcess(2)
+	leaks := detectortest.Series(p, 4*60, 15*time.Second, func(i int) {
+		if i%8 == 0 {
+			p.Go(way(i/16), 1)
+		}
+	})
+	found := detectortest.Findings(detectortest.Run(t, newLeak(), leaks...))
+	require.NotEmpty(t, found)
+	assert.Equal(t, "main.send", found[0].Stack.User().Function)
+	assert.GreaterOrEqual(t, found[0].Count, 15)
+	assert.Contains(t, strings.Join(found[0].Evidence, " "), "different ways")
+}
+
+// TestManyWaysOfHealthyWork has the same number of goroutines, which end.
+func TestManyWaysOfHealthyWork(t *testing.T) {
+	p, r := detectortest.NewProcess(2), rand.New(rand.NewPCG(1, 2))
+	healthy := detectortest.Series(p, 4*180, 15*time.Second, func(i int) {
+		for range 1 + i/40 { // a ramp
+			p.GoFor(way(r.IntN(200)), time.Duration(1+r.IntN(12))*time.Minute)
+		}
+	})
+	detectortest.Compare(t, detectortest.Findings(detectortest.Run(t, newLeak(), healthy...)))
 }

@@ -30,7 +30,9 @@ type placeFinder struct {
 	state   func(goroutine.State) bool
 	least   int  // goroutines that a place must have in the newest look
 	byLock  bool // one place per lock
+	byEnds  bool // one place for all stacks with the same two ends, see endsID
 	lineOf  map[*goroutine.Stack]int
+	endsOf  map[*goroutine.Stack]goroutine.StackID
 	byState map[goroutine.State]bool
 }
 
@@ -38,6 +40,7 @@ type placeFinder struct {
 // there in the looks before.
 func (f *placeFinder) find(looks []*goroutine.Snapshot) []*place {
 	f.lineOf = make(map[*goroutine.Stack]int)
+	f.endsOf = make(map[*goroutine.Stack]goroutine.StackID)
 	f.byState = make(map[goroutine.State]bool)
 	last := len(looks) - 1
 	index := make(map[placeKey]*place)
@@ -102,7 +105,30 @@ func (f *placeFinder) key(g *goroutine.Group) placeKey {
 	if f.byLock {
 		key.lock = g.Lock
 	}
+	if f.byEnds {
+		key.Stack = f.endsID(g.Stack)
+	}
 	return key
+}
+
+// endsID stands for all stacks with the same innermost user function and the
+// same entry function: different ways from one to the other.
+func (f *placeFinder) endsID(s *goroutine.Stack) goroutine.StackID {
+	id, ok := f.endsOf[s]
+	if !ok {
+		id = goroutine.StackID(s.User().Function + " < " + s.Entry().Function)
+		f.endsOf[s] = id
+	}
+	return id
+}
+
+// stacks returns how many different stacks a place has in a look.
+func (pl *place) stacks(look int) int {
+	ids := make(map[goroutine.StackID]bool)
+	for _, g := range pl.groups[look] {
+		ids[g.Stack.ID] = true
+	}
+	return len(ids)
 }
 
 // count returns how many goroutines stood at pl.
