@@ -35,7 +35,7 @@ type script struct {
 	text  func() *goroutine.Snapshot // nil: no budget for one
 	texts int
 
-	proofs int
+	proofs atomic.Int32
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
@@ -341,7 +341,7 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 func (s *script) Charge(time.Duration)                           {}
 func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
 func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) {
-	s.proofs++
+	s.proofs.Add(1)
 	return s.proof, nil
 }
 
@@ -350,9 +350,9 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 		c := parked(3)
 		first, _ := c.take(1)
 		c.proof = &goroutine.Snapshot{Source: goroutine.SourceProof, Groups: []goroutine.Group{{Stack: first.Groups[0].Stack, Count: 2}}}
-		runs := 0
+		var runs atomic.Int32
 		suspects := &detectors.Detector{Name: "suspects", Run: func(p *detectors.Pass) error {
-			runs++
+			runs.Add(1)
 			p.Ask(goroutine.SourceProof)
 			p.Ask(goroutine.SourceProof)
 			g := p.Snapshot.Groups[0]
@@ -370,11 +370,11 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence, "in the same look")
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		assert.Equal(t, 21+1, runs, "one more for the closer look")
-		assert.Equal(t, 1, c.proofs)
+		assert.EqualValues(t, 21+1, runs.Load(), "one more for the closer look")
+		assert.EqualValues(t, 1, c.proofs.Load())
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		assert.Equal(t, 2, c.proofs, "ten minutes apart")
+		assert.EqualValues(t, 2, c.proofs.Load(), "ten minutes apart")
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }
