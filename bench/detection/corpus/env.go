@@ -1,0 +1,104 @@
+package corpus
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// An Env is what a scenario knows of the world: the scale of time, and where
+// to tell what it did. Safe for concurrent use.
+type Env struct {
+	scale   float64
+	started time.Time
+	faults  atomic.Int64
+	served  atomic.Int64
+	first   atomic.Int64 // ns from the start to the first fault
+}
+
+// NewEnv returns an Env in which a second lasts scale seconds, over 0 to 1.
+func NewEnv(scale float64) *Env { return &Env{scale: scale, started: time.Now()} }
+
+// Fault tells that the fault has happened once more.
+func (e *Env) Fault() { e.faultSince(time.Now()) }
+
+// faultSince tells of a fault that is noticed later than it happened.
+func (e *Env) faultSince(t time.Time) {
+	if e.faults.Add(1) == 1 {
+		e.first.Store(int64(t.Sub(e.started)))
+	}
+}
+
+// Served tells that the program has done a piece of its work.
+func (e *Env) Served() { e.served.Add(1) }
+
+// Told returns what was told: pieces of work, faults, and when the first fault
+// happened, from the start on.
+func (e *Env) Told() (served, faults int64, first time.Duration) {
+	return e.served.Load(), e.faults.Load(), time.Duration(e.first.Load())
+}
+
+// Dur scales a time of a real service.
+func (e *Env) Dur(real time.Duration) time.Duration {
+	return max(time.Duration(float64(real)*e.scale), time.Microsecond)
+}
+
+// Sleep sleeps for a scaled time.
+func (e *Env) Sleep(real time.Duration) { time.Sleep(e.Dur(real)) }
+
+// Between returns a scaled time between two.
+func (e *Env) Between(least, most time.Duration) time.Duration {
+	return e.Dur(least + rand.N(most-least+1))
+}
+
+// Tail returns a scaled, heavy-tailed time: half are shorter than median, one
+// in a hundred ten times as long; none 40 times.
+func (e *Env) Tail(median time.Duration) time.Duration {
+	return e.Dur(time.Duration(float64(median) * min(math.Exp(rand.NormFloat64()), 40)))
+}
+
+// Age returns for how long the scenario has run, in the time of a real service.
+func (e *Env) Age() time.Duration {
+	return time.Duration(float64(time.Since(e.started)) / e.scale)
+}
+
+// Arrive calls f on a goroutine of its own at random times, perSecond times
+// a second of the machine's time on average.
+func (e *Env) Arrive(perSecond float64, f func()) {
+	e.ArriveAt(func() float64 { return perSecond }, f)
+}
+
+// ArriveAt is Arrive with a rate that changes.
+func (e *Env) ArriveAt(perSecond func() float64, f func()) {
+	go func() {
+		for {
+			rate := max(perSecond(), 0.2)
+			time.Sleep(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
+			go f()
+		}
+	}()
+}
+
+// Every calls f again and again, with a scaled time in between.
+func (e *Env) Every(real time.Duration, f func()) {
+	go func() {
+		for {
+			time.Sleep(e.Dur(real))
+			f()
+		}
+	}()
+}
+
+// After calls f on a goroutine of its own after a scaled time.
+func (e *Env) After(real time.Duration, f func()) {
+	go func() {
+		time.Sleep(e.Dur(real))
+		f()
+	}()
+}
+
+// A counter tells every nth call.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) every(n int64) bool { return c.n.Add(1)%n == 0 }
