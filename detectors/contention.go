@@ -72,6 +72,9 @@ func (c ContentionConfig) validate() error {
 // "deadlock" and "leak" to judge. Where nobody joins, a batch is being worked
 // off.
 //
+// It asks for a window, in which all events are traced, and names the code that
+// most often wakes those in the queue: it releases the lock, or receives.
+//
 // Receivers and selects are not judged. Idle workers wait for jobs so, in any
 // number, and whenever jobs come the queue moves: nothing in it tells who waits
 // too long from who has nothing to do.
@@ -114,6 +117,7 @@ func (c ContentionConfig) run(p *Pass) error {
 		}
 		births.fill(pl, looks)
 		if q := moves(pl, &births, begin); q.left > 0 && q.came > 0 {
+			q.watch(p, looks[first].Time)
 			found = append(found, q.finding(looks, first, begin))
 		}
 	}
@@ -137,6 +141,56 @@ func (c ContentionConfig) least(s goroutine.State) int {
 type moving struct {
 	*place
 	left, came, steps int
+
+	window *goroutine.Snapshot // the newest since the queue is long; nil when there is none
+}
+
+// watch finds a window that shows who serves the queue, or asks for one.
+func (q *moving) watch(p *Pass, since time.Time) {
+	if w := p.Closer[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
+		q.window = w
+	} else {
+		p.Ask(goroutine.SourceWindow)
+	}
+}
+
+// wakers returns how often a member of the queue was woken in the window, and
+// where most often.
+func (q *moving) wakers() (woken int, most goroutine.Waker) {
+	if q.window == nil {
+		return 0, most
+	}
+	for i := range q.window.Movements {
+		m := &q.window.Movements[i]
+		if m.Key() != q.key.GroupKey {
+			continue
+		}
+		woken += m.Woken
+		for _, w := range m.Wakers {
+			if w.Count > most.Count {
+				most = w
+			}
+		}
+	}
+	return woken, most
+}
+
+// noteWakers names the code that serves the queue.
+func (q *moving) noteWakers(f *Finding) {
+	woken, most := q.wakers()
+	if most.Stack == nil || most.Stack.User().Function == "" {
+		return
+	}
+	f.note(fmt.Sprintf("All events were traced for a moment: of the %d times that one of them was woken, %d were at %s, which %s.",
+		woken, most.Count, where(most.Stack), serves(f.State)))
+}
+
+// serves says what whoever wakes goroutines in a queue of this state does.
+func serves(s goroutine.State) string {
+	if s.Lock() {
+		return "releases the lock"
+	}
+	return "receives what they send"
 }
 
 func moves(pl *place, births *ledger, begin int) moving {
@@ -178,6 +232,7 @@ func (q *moving) finding(looks []*goroutine.Snapshot, first, begin int) Finding 
 	low, high := q.between(begin)
 	f.note(fmt.Sprintf("In %d looks over %s there were %d to %d of them.", last-begin+1, span(looks[last].Time.Sub(looks[begin].Time)), low, high))
 	f.note(fmt.Sprintf("The queue moves: somebody left it in %d of %d steps from look to look, somebody joined it in %d.", q.left, q.steps, q.came))
+	q.noteWakers(&f)
 	f.advise(whatSlows(f.State))
 	return f
 }

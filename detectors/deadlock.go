@@ -68,6 +68,9 @@ func (c DeadlockConfig) validate() error {
 // MinLooks, all who waited at a place were still waiting there in the next.
 // Others may have joined them: that is how a deadlock shows.
 //
+// Before it fires it asks for a window, in which all events are traced. One in
+// which somebody in the queue is woken clears the suspicion.
+//
 // Where every look tells the addresses of the locks (goroutine dumps as text),
 // each lock is judged on its own and named in [Finding.Subject], and a wait of
 // MinWait that the runtime itself has measured needs no second look. A text
@@ -98,7 +101,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 	var births ledger
 	for _, pl := range find.find(looks) {
 		births.fill(pl, looks)
-		if q := stillSince(pl, looks, &births); c.stuck(q, text) {
+		if q := stillSince(pl, looks, &births); c.stuck(q, text) && !q.served(p) {
 			stuck = append(stuck, q)
 		}
 	}
@@ -113,10 +116,11 @@ func (c DeadlockConfig) run(p *Pass) error {
 // A queue is what waits for locks at one place.
 type queue struct {
 	*place
-	looks  []*goroutine.Snapshot
-	first  int           // since this look nobody has left it
-	chance float64       // that the queue of a busy lock looks the same
-	waited time.Duration // at least; as the looks show it or the runtime says
+	looks   []*goroutine.Snapshot
+	first   int           // since this look nobody has left it
+	windows int           // since then, in which nobody was handed the lock
+	chance  float64       // that the queue of a busy lock looks the same
+	waited  time.Duration // at least; as the looks show it or the runtime says
 }
 
 // stillSince goes back from the newest look for as long as nobody left.
@@ -139,6 +143,29 @@ func (c DeadlockConfig) stuck(q *queue, text bool) bool {
 		return true
 	}
 	return q.waited >= c.MinWait && len(q.looks)-q.first >= c.MinLooks && q.chance <= c.MaxChance && !q.cleared()
+}
+
+// served reports whether a window since the queue seems to stand still showed
+// one of those waiting being handed the lock: it took it and came back between
+// looks. It asks for a window where there is none yet.
+func (q *queue) served(p *Pass) bool {
+	since := q.looks[q.first].Time
+	waiting, _ := q.ids(q.first)
+	for _, w := range p.Windows {
+		if w.Time.Before(since) {
+			continue
+		}
+		for _, id := range w.fed(q.place) {
+			if slices.Contains(waiting, id) {
+				return true
+			}
+		}
+		q.windows++
+	}
+	if q.windows == 0 {
+		p.Ask(goroutine.SourceWindow)
+	}
+	return false
 }
 
 // waitError is by how much the runtime's own measure of a wait falls short: it
@@ -205,6 +232,9 @@ func (q *queue) finding(all []*queue) Finding {
 	if n := last - q.first + 1; n > 1 {
 		f.note(fmt.Sprintf("In %d looks over %s nobody left the queue.", n, span(q.looks[last].Time.Sub(q.looks[q.first].Time))))
 		f.note(fmt.Sprintf("The chance that a busy lock looks like this is %s.", oneIn(q.chance)))
+	}
+	if q.windows > 0 {
+		f.note(fmt.Sprintf("All events were traced for a moment, %s: none of them was handed the lock.", plural(q.windows, "time")))
 	}
 	if came := count - were; came > 0 {
 		f.note(fmt.Sprintf("%s joined the %d that waited at first.", goroutines(came), were))

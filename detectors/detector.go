@@ -70,12 +70,17 @@ type Pass struct {
 	// its source. It may be long ago: its time tells. Shared: read only.
 	Closer map[goroutine.Source]*goroutine.Snapshot
 
-	// Ask asks for a closer look at a suspicion. Today there is one,
-	// [goroutine.SourceProof]. If the user's options, its cost and the time
+	// Windows tells which goroutines were woken in the latest windows, oldest
+	// first, at most [MaxWindows]. Shared: read only.
+	Windows []Window
+
+	// Ask asks for a closer look at a suspicion: a [goroutine.SourceProof], or
+	// a [goroutine.SourceWindow]. If the user's options, its cost and the time
 	// since the last one allow, it is taken at once, and Run is called again
 	// with it in Closer; only what that call reports counts. Else nothing
-	// happens, so report what is known without it. Never nil while Run runs.
-	Ask func(goroutine.Source)
+	// happens. Ask returns false when such a look cannot be had, now or soon:
+	// then there is no point in waiting for it. Never nil while Run runs.
+	Ask func(goroutine.Source) bool
 
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)

@@ -3,6 +3,7 @@ package detectors
 import (
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -18,10 +19,15 @@ import (
 //
 // A History is not safe for concurrent use.
 type History struct {
+	// Can reports whether a closer look of a kind can be had, now or soon. Nil
+	// stands for none, as with saved snapshots.
+	Can func(goroutine.Source) bool
+
 	span    time.Duration
 	started time.Time
 	kept    []*goroutine.Snapshot // oldest first
 	closer  map[goroutine.Source]*goroutine.Snapshot
+	windows []Window // oldest first
 }
 
 const (
@@ -55,8 +61,12 @@ func (h *History) Add(s *goroutine.Snapshot) bool {
 	return true
 }
 
-// AddCloser keeps a closer look, in place of the last one of its source.
+// AddCloser keeps a closer look, in place of the last one of its source. Of
+// a window it also keeps, beside those before it, who was woken.
 func (h *History) AddCloser(s *goroutine.Snapshot) {
+	if s.Source == goroutine.SourceWindow {
+		h.windows = append(slices.Clone(h.windows[max(0, len(h.windows)+1-MaxWindows):]), windowOf(s))
+	}
 	closer := maps.Clone(h.closer) // passes that were handed out keep theirs
 	if closer == nil {
 		closer = make(map[goroutine.Source]*goroutine.Snapshot)
@@ -86,6 +96,7 @@ func (h *History) Pass(needs Needs) (*Pass, bool) {
 		Started:  h.started,
 		Known:    func(*goroutine.Stack) bool { return false },
 		Closer:   h.closer,
+		Windows:  h.windows,
 	}, true
 }
 

@@ -153,8 +153,15 @@ func (c LeakConfig) validate() error {
 // It judges goroutines that wait for a channel, a select, a lock, a condition
 // or a wait group; never those in IO, system calls, sleep or coroutines.
 //
-// On a suspicion, and where goroutines have stood still for MinStand, it asks
-// for the leak proof. Where the user has opted into that, what is proven is
+// On a suspicion it asks for windows, in which all events are traced: workers
+// whose jobs are short stand at every look. Where another goroutine wakes one of
+// those that are suspected, and it comes back, they are a leak only when they
+// have grown over the longest window that is tried, two hours by default, with
+// confidence [Medium]. Being woken by a timer tells nothing. Where no windows
+// can be had, the suspicion is reported without.
+//
+// Then, and where goroutines have stood still for MinStand, it asks for the leak
+// proof. Where the user has opted into that, what is proven is
 // reported whether it grows or not, and a single goroutine is enough; except
 // for the main goroutine, which may wait for ever on purpose.
 //
@@ -198,8 +205,31 @@ func configured(err error, d *Detector) *Detector {
 func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge, c.MinStand) }
 
 func (c LeakConfig) run(p *Pass) error {
-	c.withProof(p, c.rising(p)).report(p)
+	found := c.rising(p)
+	if len(found) > 0 && !c.watched(p) {
+		found = nil
+	}
+	c.withProof(p, found).report(p)
 	return nil
+}
+
+// watchWindows is how many windows a suspicion waits for, four minutes of looks
+// by default. Fifty workers with a job a minute each are given one in one of
+// them with a chance of 96 %.
+const watchWindows = 16
+
+// watched reports whether enough windows have shown what is suspected, or no
+// more can be had, and asks for them. It asks before those that there are grow
+// too old, so that what was watched once stays so.
+func (c LeakConfig) watched(p *Pass) bool {
+	now := p.Snapshot.Time
+	recent := now.Add(-c.Window / 2)
+	need := max(1, min(watchWindows, len(p.History)-newestBefore(p.History, recent)-1))
+	if windowsSince(p.Windows, recent) >= need {
+		return true
+	}
+	coming := p.Ask(goroutine.SourceWindow)
+	return windowsSince(p.Windows, now.Add(-c.Window)) >= need || !coming
 }
 
 // rising finds leaks by the rise of those who stand.
@@ -209,7 +239,7 @@ func (c LeakConfig) rising(p *Pass) (found findings) {
 	if len(trials) == 0 {
 		return nil
 	}
-	entries := census{looks: looks}
+	entries := census{looks: looks, opened: p.Windows}
 	find := placeFinder{known: p.Known, state: leakable, least: c.MinRise}
 	found = c.judgeAll(find.find(looks), &entries, trials)
 	find.byEnds = true
@@ -435,6 +465,7 @@ func (st *standing) bornAfter(t time.Time) int {
 // about.
 type census struct {
 	looks   []*goroutine.Snapshot
+	opened  []Window
 	byLook  map[int]map[string]int
 	entries map[*goroutine.Stack]string
 }
@@ -505,7 +536,7 @@ func (c LeakConfig) judge(pl *place, entries *census, births *ledger, trials []t
 		st.gone = gone(births, entries.looks, t.before)
 		for _, w := range t.windows {
 			r := rise{trial: t, window: w, standing: st, census: entries, place: pl}
-			if c.leaks(&r) {
+			if c.leaks(&r) && (len(r.fed) == 0 || w.minRise >= longest*c.MinRise) {
 				return r.finding(), true
 			}
 		}
@@ -520,7 +551,8 @@ type rise struct {
 	*standing
 	*census
 	place *place
-	fresh string // why the rise is of new goroutines, once known
+	fresh string   // why the rise is of new goroutines, once known
+	fed   []uint64 // those of the rise that other goroutines wake now and then
 }
 
 func (c LeakConfig) leaks(r *rise) bool {
@@ -530,8 +562,48 @@ func (c LeakConfig) leaks(r *rise) bool {
 	if float64(r.gone) > c.MaxExits*float64(r.total()) {
 		return false
 	}
-	r.fresh = r.freshness()
+	born := r.bornAfter(r.points[0].since)
+	r.fresh = r.freshness(born)
+	r.fed = r.fedAndBack(2*born >= r.total())
 	return r.fresh != ""
+}
+
+// fedAndBack returns who of those that stand was woken by another goroutine in
+// a window since the rise began, and is there again; with fresh, of those born
+// since only. Where nobody of an epoch is gone, whoever was woken came back.
+func (r *rise) fedAndBack(fresh bool) (ids []uint64) {
+	for i := range r.opened {
+		w := &r.opened[i]
+		before := newestBefore(r.looks, w.Time)
+		if before < 0 || w.Time.Before(r.points[0].since) {
+			continue
+		}
+		was, is := r.births.look(before), r.births.look(r.last())
+		for _, id := range w.fed(r.place) {
+			k := r.epochOf(id)
+			if k < len(r.now) && r.now[k] > 0 && was[k] == is[k] && (!fresh || r.births.epochs[k].End.After(r.points[0].since)) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// stands reports whether id is of an epoch whose goroutines stand there.
+func (r *rise) stands(id uint64) bool {
+	k := r.epochOf(id)
+	return k < len(r.now) && r.now[k] > 0
+}
+
+func (r *rise) epochOf(id uint64) int {
+	k, _ := slices.BinarySearchFunc(r.births.epochs, id, func(e goroutine.Epoch, id uint64) int {
+		if e.LastID < id {
+			return -1
+		}
+		return 1
+	})
+	return k
 }
 
 func (r *rise) first() int { return r.points[0].look }
@@ -560,8 +632,8 @@ func (r *rise) risen() int {
 
 // freshness says why the goroutines of the rise are new in the process, or
 // nothing when they are not.
-func (r *rise) freshness() string {
-	if born := r.bornAfter(r.points[0].since); 2*born >= r.total() {
+func (r *rise) freshness(born int) string {
+	if 2*born >= r.total() {
 		return fmt.Sprintf("%s of them %s born within the last %s.", strconv.Itoa(born), verb(born, "was", "were"), span(r.looks[r.last()].Time.Sub(r.points[0].since)))
 	}
 	entry := r.place.stack.Entry().Function
@@ -598,8 +670,22 @@ func (r *rise) finding() Finding {
 	if n := r.place.stacks(r.last()); n > 1 {
 		f.note(fmt.Sprintf("They came here in %d different ways, of which the stack is the most frequent.", n))
 	}
+	r.noteFed(&f)
 	f.advise(whoWakes(f.State))
 	return f
+}
+
+// noteFed tells whether others still wake them. If so they may be members of
+// a population that grows for hours.
+func (r *rise) noteFed(f *Finding) {
+	n := windowsSince(r.opened, r.points[0].since)
+	switch {
+	case len(r.fed) > 0:
+		f.Confidence = Medium
+		f.note(fmt.Sprintf("Other goroutines still wake %d of them now and then; they come back and never end. Forgotten listeners do so, and clients that stay for hours.", len(r.fed)))
+	case n > 0:
+		f.note(fmt.Sprintf("All events were traced for a moment, %s: no goroutine woke one of them.", plural(n, "time")))
+	}
 }
 
 // ago is how long before the newest look the first point was known.
@@ -623,15 +709,7 @@ func (r *rise) course() string {
 // standingIDs returns the lowest IDs of epochs whose goroutines stand there.
 func (r *rise) standingIDs() []uint64 {
 	ids, _ := r.place.ids(r.last())
-	return slices.DeleteFunc(ids, func(id uint64) bool {
-		k, _ := slices.BinarySearchFunc(r.births.epochs, id, func(e goroutine.Epoch, id uint64) int {
-			if e.LastID < id {
-				return -1
-			}
-			return 1
-		})
-		return k >= len(r.now) || r.now[k] == 0
-	})
+	return slices.DeleteFunc(ids, func(id uint64) bool { return !r.stands(id) })
 }
 
 func someone(n int) string {

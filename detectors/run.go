@@ -34,10 +34,11 @@ func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (v Verdic
 	if known != nil {
 		p.Known = known
 	}
-	p.Ask = func(s goroutine.Source) {
+	p.Ask = func(s goroutine.Source) bool {
 		if !slices.Contains(v.Asked, s) && len(v.Asked) < maxAsked {
 			v.Asked = append(v.Asked, s)
 		}
+		return h.Can != nil && h.Can(s)
 	}
 	dropped := 0
 	p.Report = func(f Finding) {

@@ -17,6 +17,7 @@ const (
 	SourceLabelled Source = "labelled_profile"
 	SourceText     Source = "text"
 	SourceProof    Source = "leak_proof"
+	SourceWindow   Source = "trace_window" // a trace of a span of time: who woke whom in it
 )
 
 // Scheduler is what the scheduler itself counts. The states are approximate and
@@ -50,6 +51,10 @@ type Snapshot struct {
 	// Missing counts goroutines that are known to exist and could not be
 	// described: those a truncated or capped input did not show.
 	Missing int
+
+	// Movements tells who was woken while a window was open, and by whom, the
+	// most woken first; at most [MaxMovements]. Only [SourceWindow] has it.
+	Movements []Movement
 
 	// Scheduler is what the scheduler counted when the snapshot was taken;
 	// zero where the process is not our own.
@@ -103,6 +108,29 @@ type Group struct {
 	Wait time.Duration
 }
 
+// A Movement is what ended waits at one place during a window.
+type Movement struct {
+	Stack  *Stack // where goroutines waited; never nil
+	State  State
+	Woken  int      // how often one was woken
+	Wakers []Waker  // by whom, most often first, at most [MaxWakers]
+	Fed    []uint64 // IDs of those whom another goroutine woke: the lowest, rising, at most [MaxIDs]
+}
+
+// MaxMovements is how many movements a [Snapshot] lists at most.
+const MaxMovements = 1024
+
+// MaxWakers is how many wakers a [Movement] lists at most.
+const MaxWakers = 4
+
+// A Waker is where goroutines were woken: the stack of those who unlocked, sent,
+// received or closed. It has no frames when the runtime woke them itself, for
+// a timer or the network.
+type Waker struct {
+	Stack *Stack // never nil
+	Count int    // how often
+}
+
 // DigestID mixes a goroutine ID so that sums of the results tell sets of IDs
 // apart (the finalizer of SplitMix64).
 func DigestID(id uint64) uint64 {
@@ -111,6 +139,9 @@ func DigestID(id uint64) uint64 {
 	id = (id ^ id>>27) * 0x94d049bb133111eb
 	return id ^ id>>31
 }
+
+// Key returns the key of the groups at whose place m was.
+func (m *Movement) Key() GroupKey { return GroupKey{m.Stack.ID, m.Stack.User().Line, m.State} }
 
 // Key returns what identifies g within its snapshot and across snapshots of
 // one process, as a comparable value.

@@ -65,7 +65,7 @@ func variants() []Group {
 			for _, labels := range [][]Label{nil, {{"k", "v"}}, {{"k", "w"}}, {{"k", "v"}, {"l", ""}}} {
 				for _, lock := range []uint64{0, 1} {
 					for _, by := range []Frame{{}, {"main.a", "a.go", 1}, {"main.a", "a.go", 2}} {
-						groups = append(groups, Group{stack, state, 1 + len(labels), nil, nil, labels, lock, by, 0})
+						groups = append(groups, Group{Stack: stack, State: state, Count: 1 + len(labels), Labels: labels, Lock: lock, CreatedBy: by})
 					}
 				}
 			}

@@ -42,6 +42,7 @@ type capturer interface {
 	Labelled() (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*goroutine.Snapshot, *capture.Skip)
+	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Charge(work time.Duration)
 }
 
@@ -167,20 +168,40 @@ func (m *Monitor) publish(ctx context.Context, s *goroutine.Snapshot) {
 // whether there were any. Those that are not due are left out without a word.
 func (m *Monitor) lookCloser(ctx context.Context, s *goroutine.Snapshot, verdicts []verdict) bool {
 	w := m.watch
-	if !asked(verdicts, goroutine.SourceProof) || !w.proved.IsZero() && s.Time.Sub(w.proved) < capture.ProofSpacing {
-		return false
+	looked := false
+	if asked(verdicts, goroutine.SourceWindow) {
+		window, skip := w.capturer.Window(windowSpan(m.interval), m.stop)
+		w.windowed(window, skip)
+		looked = m.closer(ctx, window, skip)
 	}
-	proof, skip := w.capturer.Prove(s)
+	if asked(verdicts, goroutine.SourceProof) && (w.proved.IsZero() || s.Time.Sub(w.proved) >= capture.ProofSpacing) {
+		proof, skip := w.capturer.Prove(s)
+		if proof != nil {
+			w.proved = s.Time
+		}
+		looked = m.closer(ctx, proof, skip) || looked
+	}
+	return looked
+}
+
+// closer keeps a closer look, if there is one.
+func (m *Monitor) closer(ctx context.Context, look *goroutine.Snapshot, skip *capture.Skip) bool {
 	if skip != nil {
 		m.skipped(ctx, *skip)
 	}
-	if proof == nil {
+	if look == nil {
 		return false
 	}
-	w.proved = s.Time
-	w.history.AddCloser(proof)
-	m.telemetry.Took(ctx, proof)
+	m.watch.history.AddCloser(look)
+	m.telemetry.Took(ctx, look)
 	return true
+}
+
+// windowSpan is how long a window is open: a sixtieth of the time between looks,
+// a quarter of a second at most. In it everything that the program does is
+// traced, and a flight recorder that it starts fails to start.
+func windowSpan(interval time.Duration) time.Duration {
+	return min(max(interval/60, 25*time.Millisecond), 250*time.Millisecond)
 }
 
 func asked(verdicts []verdict, s goroutine.Source) bool {
@@ -220,6 +241,7 @@ type watch struct {
 	incidents *incident.Tracker
 	profiles  *profiles // nil: none are saved
 	proved    time.Time // when the last leak proof was taken
+	noWindow  int       // windows that were asked for in a row and could not be had
 
 	enriched map[detectors.Identity]enrichment // findings of the last look
 	dumped   time.Time                         // when the last goroutine dump was taken
@@ -237,6 +259,7 @@ func newWatch(c config) *watch {
 		incidents:  incident.New(incident.Config{}),
 		complained: make(map[string]bool),
 	}
+	w.history.Can = w.can
 	if c.profileDir != "" {
 		w.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
 	}
@@ -250,6 +273,28 @@ func knownBy(added []detectors.KnownStack) func(*goroutine.Stack) bool {
 		return detectors.IsKnownGood(s) ||
 			slices.ContainsFunc(added, func(k detectors.KnownStack) bool { return k.Match(s) })
 	}
+}
+
+// windowPatience is how many times in a row a window may be refused before
+// detectors are told not to wait for one.
+const windowPatience = 8
+
+// windowed counts the windows that could not be had. One that is refused for the
+// budget may come later; where none are taken none ever will.
+func (w *watch) windowed(s *goroutine.Snapshot, skip *capture.Skip) {
+	switch {
+	case s != nil:
+		w.noWindow = 0
+	case skip != nil:
+		w.noWindow++
+	default:
+		w.noWindow = windowPatience
+	}
+}
+
+// can reports whether a closer look may be waited for.
+func (w *watch) can(s goroutine.Source) bool {
+	return s == goroutine.SourceWindow && w.noWindow < windowPatience
 }
 
 // A verdict is what a detector found, and whether that can be relied on.

@@ -340,6 +340,10 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 }
 func (s *script) Charge(time.Duration)                           {}
 func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+func (s *script) Window(time.Duration, <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
+	return nil, nil
+}
+
 func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) {
 	s.proofs.Add(1)
 	return s.proof, nil

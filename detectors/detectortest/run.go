@@ -42,6 +42,7 @@ type Replay struct {
 	t        testing.TB
 	detector *detectors.Detector
 	history  *detectors.History
+	can      []goroutine.Source
 	looks    int
 }
 
@@ -58,6 +59,10 @@ func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 // LookCloser adds a closer look, such as a leak proof, for the looks that follow:
 // what a monitor takes when the detector asks for it.
 func (r *Replay) LookCloser(s *goroutine.Snapshot) { r.history.AddCloser(s) }
+
+// Can says which closer looks the detector may hope for when it asks: none
+// unless this is called.
+func (r *Replay) Can(sources ...goroutine.Source) { r.can = sources }
 
 // Look adds a snapshot and runs the detector on it.
 func (r *Replay) Look(s *goroutine.Snapshot) Step {
@@ -83,7 +88,7 @@ func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
 	r.t.Helper()
 	var found []detectors.Finding
 	pass.Known = detectors.IsKnownGood
-	pass.Ask = func(goroutine.Source) {}
+	pass.Ask = func(s goroutine.Source) bool { return slices.Contains(r.can, s) }
 	pass.Report = func(f detectors.Finding) {
 		f.Detector = r.detector.Name
 		found = append(found, f)

@@ -39,7 +39,8 @@ type Capturer struct {
 
 	labelled *labelledSource // nil: no labels are wanted
 	text     *textSource
-	proof    *proofSource // nil: not opted in
+	proof    *proofSource  // nil: not opted in
+	window   *windowSource // nil: no traces
 }
 
 // New returns a capturer.
@@ -51,7 +52,9 @@ func New(c Config) *Capturer {
 		text:     newTextSource(),
 	}
 	if c.Tracing {
-		capturer.sources = append(capturer.sources, newTraceSource(stacks))
+		t := newTraceSource(stacks)
+		capturer.sources = append(capturer.sources, t)
+		capturer.window = &windowSource{trace: t}
 	}
 	capturer.sources = append(capturer.sources, newProfileSource(stacks))
 	if len(c.LabelKeys) > 0 {

@@ -46,8 +46,13 @@ func newTraceSource(stacks *parse.Stacks) *traceSource {
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
 
 func (t *traceSource) take() (*goroutine.Snapshot, error) {
-	if wait := time.Until(t.rest); wait > 0 {
-		return nil, refuse(ReasonSize, "the last trace was too large; the next is tried in %v", wait.Round(time.Second))
+	return t.read(record, t.decoder.Decode)
+}
+
+// read takes a trace as record does and decodes it.
+func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
+	if rest := time.Until(t.rest); rest > 0 {
+		return nil, refuse(ReasonSize, "the last trace was too large; the next is tried in %v", rest.Round(time.Second))
 	}
 	defer t.buf.release(keepTrace)
 	t.decoder.ExcludeReader = !trace.IsEnabled()
@@ -55,7 +60,7 @@ func (t *traceSource) take() (*goroutine.Snapshot, error) {
 		t.restAfter(err)
 		return nil, err
 	}
-	s, err := t.decoder.Decode(t.buf.data, time.Now())
+	s, err := decode(t.buf.data, time.Now())
 	if errors.Is(err, parse.ErrTraceVersion) {
 		return nil, &Refusal{Reason: ReasonVersion, Forever: true, Err: err}
 	}
@@ -73,14 +78,28 @@ func (t *traceSource) restAfter(err error) {
 }
 
 // record writes the trace of this moment to w: one generation, as short as the
-// runtime lets it be. The recorder drops all but the last generation because
-// MinAge and MaxBytes are as small as they can be.
+// runtime lets it be.
 func record(w io.Writer) error {
-	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
-	if err := recorder.Start(); err != nil {
-		return startError(err)
+	recorder, err := startRecorder()
+	if err != nil {
+		return err
 	}
 	defer recorder.Stop()
+	return writeTo(recorder, w)
+}
+
+// startRecorder starts a recorder that drops all but the last generation,
+// because MinAge and MaxBytes are as small as they can be.
+func startRecorder() (*trace.FlightRecorder, error) {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
+	if err := recorder.Start(); err != nil {
+		return nil, startError(err)
+	}
+	return recorder, nil
+}
+
+// writeTo ends a generation and writes it.
+func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
 	if _, err := recorder.WriteTo(w); err != nil {
 		return &Refusal{Reason: ReasonSize, Err: fmt.Errorf("trace: %w", err)}
 	}

@@ -36,6 +36,7 @@ type TraceDecoder struct {
 	crowds    []crowd
 	index     map[place]int32 // into crowds
 	recent    int32           // the crowd found last
+	opening   *opening        // nil unless a window is read
 
 	// What is remembered of earlier traces.
 	skipped skipped
@@ -150,6 +151,7 @@ func (d *TraceDecoder) release() { d.tables.reset(nil) }
 // add counts a goroutine.
 func (d *TraceDecoder) add(id uint64, p place) {
 	c := d.crowd(p)
+	d.opening.note(id, c.place)
 	c.count++
 	if n := len(c.ids); n < goroutine.MaxIDs || id < c.ids[n-1] {
 		c.ids = addID(c.ids, id)
@@ -201,6 +203,7 @@ func (d *TraceDecoder) want() {
 		d.tables.wantString(p.reason)
 		d.tables.wantStack(cmp.Or(p.stack, g.seen))
 	}
+	d.movements.wakes.want(&d.tables)
 }
 
 // snapshot makes a snapshot of what was read. sound says whether its highest
@@ -212,6 +215,7 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.addMovers()
 	d.learn()
 	d.group(s)
+	d.addMovements(s)
 	if sound {
 		s.Epochs = d.births.close(d.movements.lastID, at)
 	} else {
@@ -276,6 +280,7 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 			s.Groups = append(s.Groups, goroutine.Group{Stack: stack, State: state})
 		}
 		addTo(&s.Groups[i], c.count, c.ids, c.births)
+		d.opening.describe(c.place, movementKey{stack, state})
 	}
 }
 

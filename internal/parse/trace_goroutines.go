@@ -111,6 +111,8 @@ type movements struct {
 
 	// still takes a goroutine that had no event but its status.
 	still func(id uint64, p place)
+	// wakes notes who woke whom, for a window; else nil.
+	wakes *wakes
 }
 
 func (ms *movements) reset() {
@@ -246,7 +248,7 @@ func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack ui
 	case evGoStart:
 		ms.start(t, args[1], uint32(args[2]))
 	case evGoUnblock:
-		ms.unblock(args[1], uint32(args[2]))
+		ms.unblock(args[1], uint32(args[2]), stack)
 	case evGoSwitch:
 		g.change(t.seq, statusSwitched, 0, 0)
 		ms.start(t, args[1], uint32(args[2]))
@@ -260,6 +262,7 @@ func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack ui
 		t.cur = runsNothing
 	case evGoBlock:
 		g.change(t.seq, statusWaiting, stack, id32(args[1]))
+		ms.wakes.parked(t.cur, t.seq, stack, id32(args[1]))
 		t.cur = runsNothing
 	case evGoSyscallBegin:
 		g.change(t.seq, statusSyscall, stack, reasonSyscall)
@@ -298,11 +301,13 @@ func (ms *movements) start(t *thread, id uint64, seq uint32) {
 	}
 }
 
-func (ms *movements) unblock(id uint64, seq uint32) {
+// unblock wakes a goroutine; stack is where the one was that did it.
+func (ms *movements) unblock(id uint64, seq, stack uint32) {
 	i := ms.find(id)
 	if i < 0 {
 		return
 	}
+	ms.wakes.woke(i, seq, stack)
 	g := &ms.movers[i]
 	if g.c && (g.status != statusWaiting || seq != g.seq+1) {
 		return // of an earlier life; one that looks right may be too, and then it is runnable too early

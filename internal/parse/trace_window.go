@@ -1,0 +1,192 @@
+package parse
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// DecodeWindow is Decode for a trace of a span of time: its snapshot is of the
+// end, and also tells who was woken meanwhile and by whom
+// ([goroutine.Movement]). before is a trace of the moment when the window
+// opened: where a goroutine waits that is woken later, only that tells. Of
+// traces with several generations the last one counts.
+func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*goroutine.Snapshot, error) {
+	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]movementKey)}
+	defer func() { d.opening, d.movements.wakes = nil, nil }()
+	if _, err := d.Decode(before, at); err != nil {
+		return nil, err
+	}
+	d.opening.over = true
+	d.movements.wakes = &wakes{by: make(map[turn]uint32), from: make(map[turn]parkedAt)}
+	s, err := d.Decode(data, at)
+	if s != nil {
+		s.Source = goroutine.SourceWindow
+	}
+	return s, err
+}
+
+// An opening is where goroutines were when a window opened.
+type opening struct {
+	at     map[uint64]place // by ID
+	places map[place]movementKey
+	over   bool // nothing is noted any more
+}
+
+// maxOpening bounds the goroutines that are remembered, for as long as a window
+// is read.
+const maxOpening = 1 << 18
+
+func (o *opening) note(id uint64, p place) {
+	if o != nil && !o.over && len(o.at) < maxOpening {
+		o.at[id] = p
+	}
+}
+
+func (o *opening) describe(p place, key movementKey) {
+	if o != nil && !o.over {
+		o.places[p] = key
+	}
+}
+
+// A turn is one of the waits of a goroutine: an index into movers, and the
+// sequence number with which it began.
+type turn struct {
+	mover int32
+	seq   uint32
+}
+
+// parkedAt is where a goroutine waited and why, as IDs of a stack and a string.
+type parkedAt struct{ stack, reason uint32 }
+
+// wakes notes what began and ended waits. What wakes a goroutine has the
+// sequence number after that of its wait; the two may come in any order.
+type wakes struct {
+	by   map[turn]uint32 // the stack of who ended it; 0 for the runtime itself
+	from map[turn]parkedAt
+}
+
+// maxTurns bounds each of the maps. Of a window with more, the first are told.
+const maxTurns = 1 << 18
+
+func (w *wakes) woke(mover int32, seq, stack uint32) {
+	if w != nil && seq > 0 && len(w.by) < maxTurns {
+		w.by[turn{mover, seq - 1}] = stack
+	}
+}
+
+func (w *wakes) parked(mover int32, seq, stack, reason uint32) {
+	if w != nil && mover >= 0 && stack != 0 && len(w.from) < maxTurns {
+		w.from[turn{mover, seq}] = parkedAt{stack, reason}
+	}
+}
+
+// want asks the tables for both ends of every wait that ended.
+func (w *wakes) want(t *traceTables) {
+	if w == nil {
+		return
+	}
+	for ended, by := range w.by {
+		t.wantStack(by)
+		if from, ok := w.from[ended]; ok {
+			t.wantStack(from.stack)
+			t.wantString(from.reason)
+		}
+	}
+}
+
+// A movementKey is a place as people see it. Different stacks in the trace may
+// be the same one, whole and cut.
+type movementKey struct {
+	stack *goroutine.Stack
+	state goroutine.State
+}
+
+// addMovements tells who was woken.
+func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
+	if d.movements.wakes == nil {
+		return
+	}
+	places := make(map[parkedAt]movementKey)
+	index := make(map[movementKey]int)
+	by := make(map[wokenBy]int)
+	for ended, stack := range d.movements.wakes.by {
+		key := d.waitedAt(ended, places)
+		if key.stack == nil {
+			continue
+		}
+		i, ok := index[key]
+		if !ok {
+			i = len(s.Movements)
+			index[key] = i
+			s.Movements = append(s.Movements, goroutine.Movement{Stack: key.stack, State: key.state})
+		}
+		by[wokenBy{i, stack}]++
+		m := &s.Movements[i]
+		m.Woken++
+		if stack != 0 {
+			m.Fed = addID(m.Fed, d.movements.movers[ended.mover].id)
+		}
+	}
+	d.addWakers(s, by)
+	sortMovements(s)
+}
+
+// waitedAt returns where a wait was that ended; the stack is nil when that is
+// not known, or the goroutine is one that is left out. places has what was
+// described already.
+func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]movementKey) movementKey {
+	from, ok := d.movements.wakes.from[t]
+	if !ok && t.seq == 0 {
+		return d.opening.places[d.opening.at[d.movements.movers[t.mover].id]]
+	}
+	key, ok := places[from]
+	if !ok && from.stack != 0 {
+		key = d.placeOf(from)
+		places[from] = key
+	}
+	return key
+}
+
+func (d *TraceDecoder) placeOf(p parkedAt) movementKey {
+	c := crowd{place: place{stack: p.stack, reason: p.reason, status: statusWaiting}}
+	frames, state, kind := d.describe(&c)
+	if d.leavesOut(kind) {
+		return movementKey{}
+	}
+	return movementKey{d.stacks.Intern(frames), state}
+}
+
+// wokenBy is a movement, given as an index, and where its goroutines were woken.
+type wokenBy struct {
+	movement int
+	stack    uint32
+}
+
+func (d *TraceDecoder) addWakers(s *goroutine.Snapshot, counts map[wokenBy]int) {
+	order := make([]wokenBy, 0, len(counts))
+	for by := range counts {
+		order = append(order, by)
+	}
+	slices.SortFunc(order, func(a, b wokenBy) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.movement, b.movement), cmp.Compare(a.stack, b.stack))
+	})
+	for _, by := range order {
+		m := &s.Movements[by.movement]
+		if len(m.Wakers) < goroutine.MaxWakers {
+			frames, _ := d.tables.frames(by.stack)
+			m.Wakers = append(m.Wakers, goroutine.Waker{Stack: d.stacks.Intern(frames), Count: counts[by]})
+		}
+	}
+}
+
+// sortMovements brings the movements into an order that depends on nothing but
+// what they are, and bounds their number.
+func sortMovements(s *goroutine.Snapshot) {
+	slices.SortFunc(s.Movements, func(a, b goroutine.Movement) int {
+		return cmp.Or(cmp.Compare(b.Woken, a.Woken), cmp.Compare(a.Stack.ID, b.Stack.ID), cmp.Compare(a.State, b.State))
+	})
+	s.Movements = slices.Clip(s.Movements[:min(len(s.Movements), goroutine.MaxMovements)])
+}
