@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"runtime/trace"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,11 +33,11 @@ func referenceViews(t testing.TB, data []byte) map[uint64]view {
 	t.Helper()
 	r, err := xtrace.NewReader(bytes.NewReader(data))
 	require.NoError(t, err)
-	views := make(map[uint64]view)
+	places := make(map[uint64]referencePlace)
 	for {
 		e, err := r.ReadEvent()
 		if errors.Is(err, io.EOF) {
-			return views
+			return render(places)
 		}
 		require.NoError(t, err)
 		if e.Kind() != xtrace.EventStateTransition {
@@ -48,27 +49,44 @@ func referenceViews(t testing.TB, data []byte) map[uint64]view {
 		}
 		id := uint64(st.Resource.Goroutine())
 		from, to := st.Goroutine()
-		views[id] = referenceView(views[id], from, to, st.Stack)
+		places[id] = places[id].after(from, to, st.Stack)
 		if to == xtrace.GoNotExist {
-			delete(views, id)
+			delete(places, id)
 		}
 	}
 }
 
-// referenceView returns where a goroutine is after a transition. It stays where
-// it is until it runs.
-func referenceView(v view, from, to xtrace.GoState, stack xtrace.Stack) view {
+// A referencePlace is a view whose stack is not written out yet: most are of
+// the past an event later, and a stack of 128 frames takes longer to write than
+// all the rest.
+type referencePlace struct {
+	state xtrace.GoState
+	stack xtrace.Stack
+}
+
+// after returns where a goroutine is after a transition. It stays where it is
+// until it runs.
+func (p referencePlace) after(from, to xtrace.GoState, stack xtrace.Stack) referencePlace {
 	moved := from == xtrace.GoWaiting && to == xtrace.GoRunnable || from == xtrace.GoSyscall && to == xtrace.GoRunnable
 	if !moved || from == to {
-		v.stack = ""
-		for f := range stack.Frames() {
+		p.stack = stack
+	}
+	p.state = to
+	return p
+}
+
+func render(places map[uint64]referencePlace) map[uint64]view {
+	views := make(map[uint64]view, len(places))
+	for id, p := range places {
+		v := view{status: p.state.String()}
+		for f := range p.stack.Frames() {
 			if f.Func != "" {
 				v.stack += fmt.Sprintf("%s:%d\n", f.Func, f.Line)
 			}
 		}
+		views[id] = v
 	}
-	v.status = to.String()
-	return v
+	return views
 }
 
 // ourViews follows it with the decoder.
@@ -83,7 +101,7 @@ func ourViews(t testing.TB, d *TraceDecoder, data []byte) map[uint64]view {
 	for i := range d.movements.movers {
 		g := &d.movements.movers[i]
 		require.NotEqual(t, statusUnknown, g.status, "goroutine %d", g.id)
-		require.NotContains(t, places, g.id)
+		require.Zero(t, places[g.id], "goroutine %d is still, and had events", g.id)
 		if g.status != statusGone {
 			places[g.id] = g.place()
 		}
@@ -106,8 +124,13 @@ var statusNames = map[traceStatus]string{
 	statusRunnable: "Runnable", statusRunning: "Running", statusSyscall: "Syscall", statusWaiting: "Waiting", statusSwitched: "Waiting",
 }
 
+// maxReference is more than the loads can put into a trace. The reference takes
+// memory and time in proportion to all that happened.
+const maxReference = 32 << 20
+
 func requireAgreement(t testing.TB, d *TraceDecoder, data []byte) {
 	t.Helper()
+	require.Less(t, len(data), maxReference)
 	want, got := referenceViews(t, data), ourViews(t, d, data)
 	for id, w := range want {
 		if got[id] != w {
@@ -124,28 +147,88 @@ func TestTraceFixturesAgreeWithReference(t *testing.T) {
 	}
 }
 
-// A load keeps goroutines busy in one way until its context ends.
-type load func(context.Context)
+// A load keeps goroutines busy in one way for as long as it may.
+type load func(*busy)
+
+// A busy is loads at work. What they may do is bounded by events and not by
+// time: on a machine that is short of CPUs a trace of a millisecond lasts
+// seconds, and all that happens meanwhile is held in memory, at tens of MiB a
+// second, and is then read twice.
+type busy struct {
+	ctx  context.Context // done when the loads are to end
+	left atomic.Int64    // events that they may still cause
+	more atomic.Value    // chan struct{}, closed when there are more
+	end  context.CancelFunc
+	done sync.WaitGroup
+}
+
+// windowEvents is what the loads may do in one trace, about 2 MiB of it.
+const windowEvents = 100_000
+
+// run runs loads until stop is called, or the test ends.
+func run(t testing.TB, loads ...load) *busy {
+	b := new(busy)
+	b.ctx, b.end = context.WithCancel(context.Background())
+	b.more.Store(make(chan struct{}))
+	b.left.Store(windowEvents)
+	for _, l := range loads {
+		b.done.Go(func() { l(b) })
+	}
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *busy) stop() { b.end(); b.done.Wait() }
+
+// may reports whether a load may go on, with something that causes about so
+// many events. Out of events, it waits for the next window.
+func (b *busy) may(events int64) bool {
+	for b.ctx.Err() == nil {
+		more := b.more.Load().(chan struct{})
+		if b.left.Add(-events) >= 0 {
+			return true
+		}
+		select {
+		case <-more:
+		case <-b.ctx.Done():
+		}
+	}
+	return false
+}
+
+// window gives the loads their events, and waits for n milliseconds.
+func (b *busy) window(n int) func() {
+	return func() {
+		b.left.Store(windowEvents)
+		close(b.more.Swap(make(chan struct{})).(chan struct{}))
+		for range n {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// processors is how many there are when no load changes it.
+var processors = runtime.GOMAXPROCS(0)
 
 // loads are busy in every way that has events of its own.
 var loads = map[string]load{
-	"channels": func(ctx context.Context) {
+	"channels": func(b *busy) {
 		c := make(chan int)
 		go func() {
 			defer close(c)
-			for ctx.Err() == nil {
+			for b.may(4) {
 				c <- 1
 			}
 		}()
 		for range c {
 		}
 	},
-	"mutexes": func(ctx context.Context) {
+	"mutexes": func(b *busy) {
 		var mu sync.Mutex
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				for ctx.Err() == nil {
+				for b.may(4) {
 					mu.Lock()
 					runtime.Gosched()
 					mu.Unlock()
@@ -154,10 +237,10 @@ var loads = map[string]load{
 		}
 		wg.Wait()
 	},
-	"timers": func(ctx context.Context) {
+	"timers": func(b *busy) {
 		ticker := time.NewTicker(50 * time.Microsecond)
 		defer ticker.Stop()
-		for ctx.Err() == nil {
+		for b.may(6) {
 			select {
 			case <-ticker.C:
 			case <-time.After(time.Microsecond):
@@ -165,13 +248,13 @@ var loads = map[string]load{
 			time.Sleep(10 * time.Microsecond)
 		}
 	},
-	"system calls": func(ctx context.Context) {
-		for ctx.Err() == nil {
+	"system calls": func(b *busy) {
+		for b.may(20) {
 			user.Lookup("root") // reads files, or calls C
 		}
 	},
-	"coroutines": func(ctx context.Context) {
-		for ctx.Err() == nil {
+	"coroutines": func(b *busy) {
+		for b.may(25) {
 			next, stop := iter.Pull(func(yield func(int) bool) {
 				for i := 0; yield(i); i++ {
 				}
@@ -182,17 +265,17 @@ var loads = map[string]load{
 			stop()
 		}
 	},
-	"annotations": func(ctx context.Context) {
-		for ctx.Err() == nil {
-			ctx, task := trace.NewTask(ctx, "task")
+	"annotations": func(b *busy) {
+		for b.may(7) {
+			ctx, task := trace.NewTask(b.ctx, "task")
 			trace.WithRegion(ctx, "region", func() { trace.Log(ctx, "key", "value") })
 			trace.StartRegion(ctx, "other").End()
 			task.End()
 		}
 	},
-	"garbage": func(ctx context.Context) {
+	"garbage": func(b *busy) {
 		var keep [][]byte
-		for ctx.Err() == nil {
+		for b.may(2) {
 			keep = append(keep, make([]byte, 32<<10))
 			if len(keep) > 100 {
 				keep = nil
@@ -200,43 +283,43 @@ var loads = map[string]load{
 			}
 		}
 	},
-	"churn": func(ctx context.Context) {
+	"churn": func(b *busy) {
 		var wg sync.WaitGroup
-		for ctx.Err() == nil {
+		for b.may(50 * 5) {
 			for range 50 {
 				wg.Go(func() { runtime.Gosched() })
 			}
 			wg.Wait()
 		}
 	},
-	"panics": func(ctx context.Context) {
-		for ctx.Err() == nil {
+	"panics": func(b *busy) {
+		for b.may(4) {
 			func() {
 				defer func() { recover(); time.Sleep(time.Microsecond) }()
 				panic("recovered")
 			}()
 		}
 	},
-	"deep stacks": func(ctx context.Context) {
+	"deep stacks": func(b *busy) {
 		c := make(chan int)
 		go func() {
 			defer close(c)
-			for ctx.Err() == nil {
+			for b.may(4) {
 				c <- 1
 			}
 		}()
-		for ctx.Err() == nil {
+		for b.ctx.Err() == nil {
 			deep(300, c)
 		}
 		for range c {
 		}
 	},
-	"spinning": func(ctx context.Context) {
-		for ctx.Err() == nil {
+	"spinning": func(b *busy) {
+		for b.ctx.Err() == nil {
 		}
 	},
-	"finalizers": func(ctx context.Context) {
-		for ctx.Err() == nil {
+	"finalizers": func(b *busy) {
+		for b.may(50) {
 			p := new([16]byte)
 			runtime.SetFinalizer(p, func(*[16]byte) { runtime.Gosched() })
 			q := new([64]byte)
@@ -244,39 +327,19 @@ var loads = map[string]load{
 			runtime.GC()
 		}
 	},
-	"processors": func(ctx context.Context) {
-		was := runtime.GOMAXPROCS(0)
-		defer runtime.GOMAXPROCS(was)
-		for n := 1; ctx.Err() == nil; n++ {
+	"processors": func(b *busy) {
+		defer runtime.GOMAXPROCS(processors)
+		for n := 1; b.may(20); n++ {
 			runtime.GOMAXPROCS(n%4 + 1)
 			time.Sleep(time.Millisecond)
 		}
 	},
-	"profile": func(ctx context.Context) {
+	"profile": func(b *busy) {
 		if pprof.StartCPUProfile(io.Discard) == nil {
 			defer pprof.StopCPUProfile()
 		}
-		<-ctx.Done()
+		<-b.ctx.Done()
 	},
-}
-
-// run runs loads until stop is called.
-func run(loads ...load) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	for _, l := range loads {
-		wg.Go(func() { l(ctx) })
-	}
-	return func() { cancel(); wg.Wait() }
-}
-
-// rounds waits while the process makes progress.
-func rounds(n int) func() {
-	return func() {
-		for range n {
-			time.Sleep(time.Millisecond)
-		}
-	}
 }
 
 func TestTraceAgreesWithReference(t *testing.T) {
@@ -289,10 +352,10 @@ func TestTraceAgreesWithReference(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newTestDecoder()
 			for range repeat {
-				stop := run(l, l)
-				data := traceOf(t, rounds(1))
-				flight := flightOf(t, rounds(1))
-				stop()
+				b := run(t, l, l)
+				data := traceOf(t, b.window(1))
+				flight := flightOf(t, b.window(1))
+				b.stop()
 				requireAgreement(t, d, data)
 				requireAgreement(t, d, flight)
 			}
@@ -305,10 +368,10 @@ func TestTraceAgreesWithReference(t *testing.T) {
 		}
 		d := newTestDecoder()
 		for range repeat {
-			stop := run(all...)
-			data := traceOf(t, rounds(5))
-			flight := flightOf(t, rounds(1))
-			stop()
+			b := run(t, all...)
+			data := traceOf(t, b.window(5))
+			flight := flightOf(t, b.window(1))
+			b.stop()
 			requireAgreement(t, d, data)
 			requireAgreement(t, d, flight)
 		}
@@ -317,14 +380,14 @@ func TestTraceAgreesWithReference(t *testing.T) {
 
 // Both slots of the tracer in use: the trace has several generations.
 func TestTraceOfSeveralGenerationsAgreesWithReference(t *testing.T) {
-	stop := run(loads["timers"], loads["churn"], loads["system calls"], loads["garbage"])
+	b := run(t, loads["timers"], loads["churn"], loads["system calls"], loads["garbage"])
 	var flights [][]byte
 	data := traceOf(t, func() {
 		for range 3 {
-			flights = append(flights, flightOf(t, rounds(1)))
+			flights = append(flights, flightOf(t, b.window(1)))
 		}
 	})
-	stop()
+	b.stop()
 	requireAgreement(t, newTestDecoder(), data)
 	for _, f := range flights {
 		requireAgreement(t, newTestDecoder(), f)
@@ -335,20 +398,14 @@ func TestTraceOfSeveralGenerationsAgreesWithReference(t *testing.T) {
 // None of them may be taken for one of the program's, nor the other way round,
 // once they were seen at rest.
 func TestTraceOfBusyProcessHasNoSystemGoroutines(t *testing.T) {
-	d := newTestDecoder()
-	untilQuiet(t)
-	_, err := d.Decode(traceOf(t, func() {}), traceTime)
-	require.NoError(t, err)
+	d := newAcquaintedDecoder(t)
 	const started = 2 + 2 + 1 + 9
-	before := runtime.NumGoroutine()
-	stop := run(loads["garbage"], loads["garbage"], loads["channels"], loads["timers"], loads["mutexes"])
-	defer stop()
-	for runtime.NumGoroutine() < before+started {
-		time.Sleep(time.Millisecond)
-	}
+	before := len(untilQuiet(t))
+	b := run(t, loads["garbage"], loads["garbage"], loads["channels"], loads["timers"], loads["mutexes"])
+	untilStarted(t, before+started)
 	want := dumpStates(t)
 	for range 20 {
-		s, err := d.Decode(flightOf(t, rounds(1)), time.Now())
+		s, err := d.Decode(flightOf(t, b.window(1)), time.Now())
 		require.NoError(t, err)
 		requireSane(t, s)
 		_, digest := totals(s)
