@@ -1,7 +1,6 @@
 package detectors
 
 import (
-	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -32,17 +31,10 @@ func windowOf(s *goroutine.Snapshot) Window {
 		}
 		key := m.Key()
 		if fed, ok := w.Fed[key]; ok || len(w.Fed) < maxFed {
-			w.Fed[key] = lowest(fed, m.Fed)
+			w.Fed[key] = goroutine.SampleIDs(fed, m.Fed...)
 		}
 	}
 	return w
-}
-
-// lowest returns the lowest IDs of two lists.
-func lowest(a, b []uint64) []uint64 {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Clip(all[:min(len(all), goroutine.MaxIDs)])
 }
 
 // fed returns those who were woken in a window at a place, as it was in the

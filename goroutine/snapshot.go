@@ -114,11 +114,28 @@ type Movement struct {
 	State  State
 	Woken  int      // how often one was woken
 	Wakers []Waker  // by whom, most often first, at most [MaxWakers]
-	Fed    []uint64 // IDs of those whom another goroutine woke: the lowest, rising, at most [MaxIDs]
+	Fed    []uint64 // IDs of some of those whom another goroutine woke; see [SampleIDs]
 }
 
 // MaxMovements is how many movements a [Snapshot] lists at most.
 const MaxMovements = 1024
+
+// MaxSample is how many IDs [SampleIDs] keeps.
+const MaxSample = 16
+
+// SampleIDs adds IDs to a sample without duplicates: of all that were ever added
+// it keeps [MaxSample], those with the lowest digests, which is as good as
+// at random. Their order has no meaning. It may reuse sample.
+func SampleIDs(sample []uint64, ids ...uint64) []uint64 {
+	for _, id := range ids {
+		i, found := slices.BinarySearchFunc(sample, DigestID(id), func(id, digest uint64) int { return cmp.Compare(DigestID(id), digest) })
+		if found || i == MaxSample {
+			continue
+		}
+		sample = slices.Insert(sample[:min(len(sample), MaxSample-1)], i, id)
+	}
+	return sample
+}
 
 // MaxWakers is how many wakers a [Movement] lists at most.
 const MaxWakers = 4

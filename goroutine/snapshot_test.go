@@ -3,6 +3,7 @@ package goroutine
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -134,4 +135,20 @@ func TestDigestID(t *testing.T) {
 func TestHasIDs(t *testing.T) {
 	assert.False(t, (&Snapshot{}).HasIDs())
 	assert.True(t, (&Snapshot{Epochs: []Epoch{{1, noon}}}).HasIDs())
+}
+
+func TestSampleIDs(t *testing.T) {
+	var all []uint64
+	for id := range uint64(1000) {
+		all = append(all, id)
+	}
+	sample := SampleIDs(nil, all...)
+	assert.Len(t, sample, MaxSample)
+	slices.Reverse(all)
+	assert.Equal(t, sample, SampleIDs(SampleIDs(nil, all[:500]...), all...), "whatever the order, and how often")
+	var sum uint64
+	for _, id := range sample {
+		sum += id
+	}
+	assert.InDelta(t, 500, sum/MaxSample, 250, "not the lowest nor the highest")
 }

@@ -216,7 +216,7 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.learn()
 	d.group(s)
 	d.addMovements(s)
-	if sound {
+	if sound && d.opening == nil { // windows come between the regular looks, which the epochs are for
 		s.Epochs = d.births.close(d.movements.lastID, at)
 	} else {
 		s.Epochs = d.births.peek(d.movements.lastID, at)

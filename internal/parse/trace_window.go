@@ -127,7 +127,7 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 		m := &s.Movements[i]
 		m.Woken++
 		if stack != 0 {
-			m.Fed = addID(m.Fed, d.movements.movers[ended.mover].id)
+			m.Fed = goroutine.SampleIDs(m.Fed, d.movements.movers[ended.mover].id)
 		}
 	}
 	d.addWakers(s, by)

@@ -1,0 +1,245 @@
+package detectors_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/detectors/detectortest"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// windowOf makes a window that ends now, in which waker woke goroutines at a
+// place: another goroutine, or the runtime when it is zero.
+func windowOf(p *detectortest.Process, at detectortest.Place, waker detectortest.Place, woken ...uint64) *goroutine.Snapshot {
+	w := &goroutine.Snapshot{Time: p.Now(), Source: goroutine.SourceWindow}
+	if len(woken) == 0 {
+		return w
+	}
+	m := goroutine.Movement{Stack: at.Stack, State: at.State, Woken: len(woken)}
+	if waker.Stack == nil {
+		waker.Stack = goroutine.NewStack(nil)
+	} else {
+		m.Fed = goroutine.SampleIDs(nil, woken...)
+	}
+	m.Wakers = []goroutine.Waker{{Stack: waker.Stack, Count: len(woken)}}
+	w.Movements = []goroutine.Movement{m}
+	return w
+}
+
+var (
+	atInbox  = place(goroutine.ChanReceive, "main.(*Member).loop:12")
+	feeder   = place(goroutine.Running, "main.(*Hub).publish:77")
+	unlocker = place(goroutine.Running, "main.(*Counter).inc:9")
+)
+
+// A watched replay opens a window whenever the detector asks for one, as a
+// monitor does.
+type watched struct {
+	*detectortest.Replay
+	detector *detectors.Detector
+	window   func() *goroutine.Snapshot
+	asked    int
+}
+
+func watch(t *testing.T, d detectors.Detector, window func() *goroutine.Snapshot) *watched {
+	w := &watched{window: window}
+	run := d.Run
+	d.Run = func(p *detectors.Pass) error {
+		ask := p.Ask
+		p.Ask = func(s goroutine.Source) bool {
+			if s == goroutine.SourceWindow {
+				w.asked++
+			}
+			return ask(s)
+		}
+		return run(p)
+	}
+	w.detector = &d
+	w.Replay = detectortest.NewReplay(t, w.detector)
+	w.Can(goroutine.SourceWindow)
+	return w
+}
+
+// look looks, and once more when a window was asked for.
+func (w *watched) look(p *detectortest.Process) detectortest.Step {
+	before := w.asked
+	step := w.Look(p.Look())
+	if w.asked > before {
+		w.LookCloser(w.window())
+	}
+	return step
+}
+
+// grow has one more goroutine at a place every half minute for some time, and
+// returns when something was found first, and all that was found last.
+func grow(w *watched, p *detectortest.Process, length time.Duration, members *[]uint64) (first time.Duration, last []detectors.Finding) {
+	for i := 0; p.Now().Sub(detectortest.Start) < length; i++ {
+		if i%2 == 0 {
+			*members = append(*members, p.Go(atInbox, 1)...)
+		}
+		p.Advance(look15)
+		last = w.look(p).Findings
+		if len(last) > 0 && first == 0 {
+			first = p.Now().Sub(detectortest.Start)
+		}
+	}
+	return first, last
+}
+
+func TestALeakIsWatchedBeforeItIsTold(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, feeder) })
+	var members []uint64
+	first, last := grow(w, p, 3*time.Hour, &members)
+	assert.Greater(t, first, 45*time.Minute)
+	assert.Less(t, first, 55*time.Minute)
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "no goroutine woke one of them"})
+	assert.Less(t, w.asked, 400, "not at every look of three hours")
+}
+
+func TestALeakIsNotHeldBackForeverWithoutWindows(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	w := watch(t, *newLeak(), nil)
+	w.Can() // none can be had
+	w.window = func() *goroutine.Snapshot { return windowOf(p, atKeepAlive, feeder) }
+	var members []uint64
+	first, _ := grow(w, p, time.Hour, &members)
+	assert.Less(t, first, 50*time.Minute)
+	assert.NotZero(t, first)
+}
+
+func TestWorkersWithShortJobsAreNoLeak(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	var members []uint64
+	windows, random := 0, rand.New(rand.NewPCG(1, 2))
+	w := watch(t, *newLeak(), func() *goroutine.Snapshot {
+		if windows++; windows%4 != 0 {
+			return windowOf(p, atInbox, feeder)
+		}
+		return windowOf(p, atInbox, feeder, members[random.IntN(len(members))]) // it is back at the next look
+	})
+	first, _ := grow(w, p, 100*time.Minute, &members)
+	assert.Zero(t, first, "a pool that grows and has work")
+	assert.Positive(t, windows)
+}
+
+func TestForgottenListenersAreALeakAfterLonger(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	var members []uint64
+	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, feeder, members...) })
+	first, last := grow(w, p, 4*time.Hour, &members)
+	assert.Greater(t, first, 2*time.Hour)
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Medium, Contains: "Other goroutines still wake"})
+}
+
+func TestWhomTimersWakeIsALeakAllTheSame(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	var members []uint64
+	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, detectortest.Place{}, members...) })
+	first, last := grow(w, p, time.Hour, &members)
+	assert.NotZero(t, first)
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected})
+}
+
+// TestWhoLeavesWhenWokenDoesNotClearTheOthers has healthy members that are woken
+// to end among leaked ones.
+func TestWhoLeavesWhenWokenDoesNotClearTheOthers(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	var members []uint64
+	w := watch(t, *newLeak(), func() *goroutine.Snapshot {
+		healthy := p.GoFor(atInbox, time.Second)
+		return windowOf(p, atInbox, feeder, healthy)
+	})
+	first, last := grow(w, p, time.Hour, &members)
+	assert.NotZero(t, first)
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected})
+}
+
+func TestADeadlockIsConfirmedByAWindow(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(atDebit, 10)
+	w := watch(t, *newDeadlock(), func() *goroutine.Snapshot { return windowOf(p, atDebit, unlocker) })
+	var last []detectors.Finding
+	for range 20 {
+		p.Advance(look15)
+		last = w.look(p).Findings
+	}
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.High, Count: 10, Contains: "none of them was handed the lock"})
+	assert.LessOrEqual(t, w.asked, 4, "one window will do")
+}
+
+func TestAQueueThatIsServedInAWindowIsNoDeadlock(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	waiting := p.Go(atCounter, 10)
+	w := watch(t, *newDeadlock(), func() *goroutine.Snapshot { return windowOf(p, atCounter, unlocker, waiting[3]) })
+	var found []detectors.Finding
+	windowed := false
+	for range 12 {
+		p.Advance(look15)
+		step := w.look(p)
+		if windowed {
+			found = append(found, step.Findings...)
+		}
+		windowed = w.asked > 0
+	}
+	require.True(t, windowed)
+	assert.Empty(t, found)
+}
+
+// TestWhoJoinsAStuckQueueDoesNotClearIt has somebody who was woken elsewhere.
+func TestWhoJoinsAStuckQueueDoesNotClearIt(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(atDebit, 10)
+	w := watch(t, *newDeadlock(), func() *goroutine.Snapshot { return windowOf(p, atDebit, unlocker, p.Go(atDebit, 1)...) })
+	var last []detectors.Finding
+	for range 20 {
+		p.Advance(look15)
+		last = w.look(p).Findings
+	}
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.High})
+}
+
+func TestContentionNamesWhoReleasesTheLock(t *testing.T) {
+	s := newService(1, 1)
+	do := hold(atCounter, 150, 1)
+	w := watch(t, *newContention(), func() *goroutine.Snapshot { return windowOf(s.Process, atCounter, unlocker, 3, 4, 5) })
+	var last []detectors.Finding
+	for range 40 {
+		s.tick++
+		s.Advance(look15)
+		do(s)
+		last = w.look(s.Process).Findings
+	}
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Counter).inc", Contains: "of the 3 times that one of them was woken, 3 were at main.(*Counter).inc (main.go:9), which releases the lock"})
+	assert.LessOrEqual(t, w.asked, 3, "one window will do")
+}
+
+func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	ids := p.Go(atInbox, 50)
+	h := detectors.NewHistory(nil)
+	for range 100 {
+		p.Advance(time.Second)
+		require.True(t, h.Add(p.Look()))
+		w := windowOf(p, atInbox, feeder, ids...)
+		for range 2000 {
+			at := place(goroutine.Select, "main.f"+string(rune('a'+len(w.Movements))))
+			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids})
+		}
+		h.AddCloser(w)
+	}
+	pass, ok := h.Pass(detectors.Needs{})
+	require.True(t, ok)
+	require.Len(t, pass.Windows, detectors.MaxWindows)
+	for _, w := range pass.Windows {
+		assert.LessOrEqual(t, len(w.Fed), 256)
+		for _, fed := range w.Fed {
+			assert.LessOrEqual(t, len(fed), goroutine.MaxSample)
+		}
+	}
+}
