@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/goroutine"
 )
 
 // FuzzTrace decodes what it is given twice with one decoder, as a process
@@ -24,5 +26,29 @@ func FuzzTrace(f *testing.F) {
 			}
 			requireSane(t, s)
 		}
+		if s, err := d.DecodeWindow(data, data, traceTime); s == nil {
+			require.Error(t, err)
+		} else {
+			requireSane(t, s)
+			requireMovements(t, s)
+		}
 	})
+}
+
+// requireMovements checks that what is told of a window is bounded and adds up.
+func requireMovements(t *testing.T, s *goroutine.Snapshot) {
+	t.Helper()
+	require.LessOrEqual(t, len(s.Movements), goroutine.MaxMovements)
+	for _, m := range s.Movements {
+		require.NotNil(t, m.Stack)
+		require.Positive(t, m.Woken)
+		require.LessOrEqual(t, len(m.Fed), min(m.Woken, goroutine.MaxSample))
+		require.LessOrEqual(t, len(m.Wakers), goroutine.MaxWakers)
+		sum := 0
+		for _, w := range m.Wakers {
+			require.NotNil(t, w.Stack)
+			sum += w.Count
+		}
+		require.LessOrEqual(t, sum, m.Woken)
+	}
 }
