@@ -66,6 +66,10 @@ type Pass struct {
 	// Never nil.
 	Known func(*goroutine.Stack) bool
 
+	// Owned reports whether a stack for which Known is true belongs to what
+	// the program itself makes and has to close (see [KnownStack]). Never nil.
+	Owned func(*goroutine.Stack) bool
+
 	// Closer holds the newest closer look of each kind that was ever taken, by
 	// its source. It may be long ago: its time tells. Shared: read only.
 	Closer map[goroutine.Source]*goroutine.Snapshot
@@ -84,6 +88,19 @@ type Pass struct {
 
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)
+}
+
+// Exclude sets Known and Owned to what list says. Where several entries match,
+// the first one counts.
+func (p *Pass) Exclude(list []KnownStack) {
+	p.Known = func(s *goroutine.Stack) bool {
+		_, ok := lookup(list, s)
+		return ok
+	}
+	p.Owned = func(s *goroutine.Stack) bool {
+		k, ok := lookup(list, s)
+		return ok && k.Owned
+	}
 }
 
 // Confidence is how sure a finding is, weakest first.

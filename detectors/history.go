@@ -90,14 +90,15 @@ func (h *History) Pass(needs Needs) (*Pass, bool) {
 	if n == 0 || usable[n-1] != h.kept[len(h.kept)-1] {
 		return nil, false
 	}
-	return &Pass{
+	p := &Pass{
 		Snapshot: usable[n-1],
 		History:  usable[: n-1 : n-1],
 		Started:  h.started,
-		Known:    func(*goroutine.Stack) bool { return false },
 		Closer:   h.closer,
 		Windows:  h.windows,
-	}, true
+	}
+	p.Exclude(nil)
+	return p, true
 }
 
 func withIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {

@@ -12,6 +12,15 @@ type KnownStack struct {
 	Name   string // of the entry, for reports and for users who drop it
 	Reason string // why waiting there is no fault
 	Match  func(*goroutine.Stack) bool
+
+	// Owned says that each of these goroutines belongs to something that the
+	// program itself makes and has to close: a client, a pool, a subscription.
+	// A program has as many as it has servers, tenants or topics, and keeps
+	// them, so that their number rises while a fleet comes up and then stays.
+	// It goes on rising where one is made per request and none is closed,
+	// which the detector "leak" looks for, with patience. Where it is false,
+	// the number is fixed or up to others, such as the clients of a server.
+	Owned bool
 }
 
 // KnownGood returns the stacks that wait by design. The list is a copy, so
@@ -25,7 +34,16 @@ func KnownGood() []KnownStack { return slices.Clone(known) }
 
 // IsKnownGood reports whether an entry of [KnownGood] matches s.
 func IsKnownGood(s *goroutine.Stack) bool {
-	return slices.ContainsFunc(known, func(k KnownStack) bool { return k.Match(s) })
+	_, ok := lookup(known, s)
+	return ok
+}
+
+// lookup returns the first entry of list that matches s.
+func lookup(list []KnownStack, s *goroutine.Stack) (KnownStack, bool) {
+	if i := slices.IndexFunc(list, func(k KnownStack) bool { return k.Match(s) }); i >= 0 {
+		return list[i], true
+	}
+	return KnownStack{}, false
 }
 
 var known = []KnownStack{
@@ -38,11 +56,13 @@ var known = []KnownStack{
 		Name:   "database/sql.(*DB)",
 		Reason: "Up to two per sql.DB, which is meant to live as long as the process: they wait for the need to open a connection, and for the time to close idle ones.",
 		Match:  loop("database/sql.(*DB).connectionOpener", "database/sql.(*DB).connectionCleaner"),
+		Owned:  true,
 	},
 	{
 		Name:   "net/http.(*persistConn)",
 		Reason: "Two per connection of an HTTP client, idle or not: one waits for the server to send something, one for the next request to write.",
 		Match:  anyOf(loop("net/http.(*persistConn).writeLoop"), reader("net/http.(*persistConn).readLoop")),
+		Owned:  true,
 	},
 	{
 		Name:   "HTTP/2 server connection",
@@ -57,6 +77,11 @@ var known = []KnownStack{
 		Match:  reader("net/http.(*http2ClientConn).readLoop", "net/http/internal/http2.(*ClientConn).readLoop", "golang.org/x/net/http2.(*ClientConn).readLoop"),
 	},
 	{
+		Name:   "HTTP/2 body",
+		Reason: "One per stream whose other end is still sending, and decides when it ends. It is what IO wait is on a connection of HTTP/1.",
+		Match:  bodyRead,
+	},
+	{
 		Name:   "gRPC transport",
 		Reason: "A reader, a writer and a keepalive timer per connection, for as long as either side keeps it.",
 		Match: anyOf(
@@ -65,15 +90,22 @@ var known = []KnownStack{
 			reader(grpcTransport+"(*http2Client).reader")),
 	},
 	{
+		Name:   "gRPC server stream",
+		Reason: "One per stream whose client is still sending, and decides when it ends. It is what IO wait is on a plain connection.",
+		Match:  serverRecv,
+	},
+	{
 		Name:   "gRPC callback serializer",
 		Reason: "A few per grpc.ClientConn, balancer and resolver; each waits for the next callback until its owner is closed.",
 		Match: loop("google.golang.org/grpc/internal/grpcsync.(*CallbackSerializer).run",
 			"google.golang.org/grpc/internal/xds/clients/internal/syncutil.(*CallbackSerializer).run"),
+		Owned: true,
 	},
 	{
 		Name:   "gRPC name resolver",
 		Reason: "One per grpc.ClientConn with a DNS target; it waits for the next reason to resolve the name.",
 		Match:  loop("google.golang.org/grpc/internal/resolver/dns.(*dnsResolver).watcher"),
+		Owned:  true,
 	},
 	{
 		Name:   "gRPC server workers",
@@ -84,15 +116,51 @@ var known = []KnownStack{
 		Name:   "gRPC balancers",
 		Reason: "One per balancer of a grpc.ClientConn; it waits for the next update until the connection is closed.",
 		Match: loop(
-			"google.golang.org/grpc/internal/xds/balancer/clusterresolver.(*clusterResolverBalancer).run",
 			"google.golang.org/grpc/internal/xds/balancer/priority.(*priorityBalancer).run",
 			"google.golang.org/grpc/internal/xds/balancer/outlierdetection.(*outlierDetectionBalancer).run",
 			"google.golang.org/grpc/balancer/grpclb.(*remoteBalancerCCWrapper).watchRemoteBalancer"),
+		Owned: true,
+	},
+	{
+		Name:   "gRPC health service",
+		Reason: "One per client that watches the health of a server: the handler waits for the next change until the client goes.",
+		Match:  leaf("google.golang.org/grpc/health.(*Server).Watch"),
+	},
+	{
+		Name:   "gRPC health check",
+		Reason: "Two per connection of a client whose service config asks for health checks: they wait for the server's next word, and for the end of the connection.",
+		Match: anyOf(
+			all(has("google.golang.org/grpc/health.clientHealthCheck"), leaf(grpcTransport+"(*recvBufferReader).readMessageHeaderClient")),
+			loop("google.golang.org/grpc.newNonRetryClientStream.func2")),
 	},
 	{
 		Name:   "github.com/go-sql-driver/mysql watcher",
 		Reason: "One per pooled connection, which database/sql bounds; it waits for the next query's context.",
 		Match:  loop("github.com/go-sql-driver/mysql.(*mysqlConn).startWatcher.func1"),
+		Owned:  true,
+	},
+	{
+		Name:   "github.com/redis/go-redis subscription",
+		Reason: "One per PubSub that is read through its channel; it waits for the time to ping the server.",
+		Match:  loop("github.com/redis/go-redis/v9.(*channel).initHealthCheck.func1"),
+		Owned:  true,
+	},
+	{
+		Name:   "NATS connection",
+		Reason: "Two per nats.Conn, until it is closed: one waits for something to flush, one for a callback to call.",
+		Match:  anyOf(loop(natsClient+"(*Conn).flusher"), all(entry(natsClient+"(*asyncCallbacksHandler).asyncCBDispatcher"), cond(natsClient+"(*asyncCallbacksHandler).asyncCBDispatcher"))),
+		Owned:  true,
+	},
+	{
+		Name:   "NATS subscription",
+		Reason: "One per subscription with a callback; it waits for the next message until it is unsubscribed.",
+		Match:  all(entry(natsClient+"(*Conn).waitForMsgs"), cond(natsClient+"(*Conn).waitForMsgs")),
+		Owned:  true,
+	},
+	{
+		Name:   "NATS server connection",
+		Reason: "One per client of an embedded server; it waits for something to send until the client goes.",
+		Match:  cond("github.com/nats-io/nats-server/v2/server.(*client).writeLoop"),
 	},
 	{
 		Name:   "OpenTelemetry SDK",
@@ -100,6 +168,7 @@ var known = []KnownStack{
 		Match: anyOf(
 			leaf("go.opentelemetry.io/otel/sdk/metric.(*PeriodicReader).run", "go.opentelemetry.io/otel/sdk/trace.(*batchSpanProcessor).processQueue"),
 			loop("go.opentelemetry.io/otel/sdk/log.(*BatchProcessor).process.func1")),
+		Owned: true,
 	},
 	{
 		Name:   "otelgoroutine",
@@ -120,7 +189,19 @@ var known = []KnownStack{
 	},
 }
 
-const grpcTransport = "google.golang.org/grpc/internal/transport."
+// Prefixes of function names. The linker escapes a dot in the last element of
+// a package's path.
+const (
+	grpcTransport = "google.golang.org/grpc/internal/transport."
+	natsClient    = "github.com/nats-io/nats%2ego."
+)
+
+// What waits for the other end of a connection to send, as a goroutine in IO
+// wait does, although it reads from a buffer.
+var (
+	bodyRead   = cond("net/http.(*http2pipe).Read", "net/http/internal/http2.(*pipe).Read", "golang.org/x/net/http2.(*pipe).Read")
+	serverRecv = leaf(grpcTransport+"(*recvBufferReader).readMessageHeader", grpcTransport+"(*recvBufferReader).read")
+)
 
 // entry matches stacks of goroutines that were started with one of functions.
 func entry(functions ...string) func(*goroutine.Stack) bool {
@@ -142,10 +223,18 @@ func loop(functions ...string) func(*goroutine.Stack) bool {
 	return all(entry(functions...), leaf(functions...))
 }
 
+// cond matches stacks on which one of functions waits for a condition itself.
+func cond(functions ...string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		i := slices.IndexFunc(s.Frames, func(f goroutine.Frame) bool { return f.Function == "sync.(*Cond).Wait" })
+		return i >= 0 && i+1 < len(s.Frames) && slices.Contains(functions, s.Frames[i+1].Function)
+	}
+}
+
 // reader matches goroutines that were started with one of functions and wait
 // for something to read from a file or a connection.
 func reader(functions ...string) func(*goroutine.Stack) bool {
-	return all(entry(functions...), has("internal/poll.(*FD).Read"))
+	return all(entry(functions...), anyOf(has("internal/poll.(*FD).Read"), has("internal/poll.(*FD).RawRead")))
 }
 
 // has matches stacks on which function is anywhere.

@@ -165,6 +165,13 @@ func (c LeakConfig) validate() error {
 // reported whether it grows or not, and a single goroutine is enough; except
 // for the main goroutine, which may wait for ever on purpose.
 //
+// Of the stacks that wait by design it judges those that belong to a client,
+// a pool or a subscription of the program's own (see [KnownStack]): where one is
+// made per request and none closed, they are all that shows. A fleet of servers
+// that comes up and stays looks the same until it is complete, so there only
+// the longest window counts (2 h), and all of its steps. What takes up to an
+// hour and a half to come up is thus never found, and confidence is [Medium].
+//
 // Goroutines that come to one line in different ways, each too seldom to be
 // judged alone, are judged together when they were started with the same
 // function.
@@ -246,7 +253,42 @@ func (c LeakConfig) rising(p *Pass) (found findings) {
 	ways := slices.DeleteFunc(find.find(looks), func(pl *place) bool {
 		return pl.stacks(len(looks)-1) < 2 || found.atEnds(&find, pl)
 	})
-	return append(found, c.judgeAll(ways, &entries, trials)...)
+	found = append(found, c.judgeAll(ways, &entries, trials)...)
+	return append(found, c.owned(p, &entries, trials)...)
+}
+
+// owned finds what the program makes and never closes, by the stacks that wait
+// by design. It is patient: a fleet of servers that comes up within an hour and
+// then stays rises in some steps of the longest window, and a leak in all.
+func (c LeakConfig) owned(p *Pass, entries *census, trials []trial) findings {
+	c.MinSteps = c.Steps
+	find := placeFinder{known: func(s *goroutine.Stack) bool { return !p.Owned(s) }, state: leakable, least: longest * c.MinRise}
+	found := c.judgeAll(find.find(entries.looks), entries, c.patient(trials))
+	for i := range found {
+		found[i].unclosed()
+	}
+	return found
+}
+
+// patient leaves only the longest windows.
+func (c LeakConfig) patient(trials []trial) (patient []trial) {
+	for _, t := range trials {
+		if last := t.windows[len(t.windows)-1]; last.minRise == longest*c.MinRise {
+			t.windows = []window{last}
+			patient = append(patient, t)
+		}
+	}
+	return patient
+}
+
+// unclosed makes f say what it means that its goroutines wait by design.
+func (f *Finding) unclosed() {
+	f.Confidence = Medium
+	f.Message = fmt.Sprintf("%s of clients, pools or subscriptions that are never closed wait at %s in %s; %s more every minute.",
+		goroutines(f.Count), where(f.Stack), f.State, perMin(f.GrowthPerMinute))
+	f.Evidence = slices.Delete(f.Evidence, len(f.Evidence)-1, len(f.Evidence)) // who wakes them is known
+	f.note("They wait there by design until what they belong to is closed; the fault is that ever more of it is made.")
+	f.advise("see what makes them, once per request perhaps, and either closes none or should share one.")
 }
 
 func (c LeakConfig) judgeAll(places []*place, entries *census, trials []trial) (found findings) {

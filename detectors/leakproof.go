@@ -33,8 +33,10 @@ func (c LeakConfig) withProof(p *Pass, found findings) findings {
 }
 
 // provenOnly returns the proven leaks that are not among those found.
+// That a client waits by design is no excuse when nothing refers to it any more.
 func provenOnly(p *Pass, proof *goroutine.Snapshot, proven map[goroutine.StackID]int, found findings) (more findings) {
-	find := placeFinder{known: p.Known, state: leakable, least: 1}
+	known := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
+	find := placeFinder{known: known, state: leakable, least: 1}
 	for _, pl := range find.find([]*goroutine.Snapshot{p.Snapshot}) {
 		if n := min(proven[pl.key.Stack], pl.count(0)); n > 0 && !found.has(pl) && !keepsRunning(pl.stack) {
 			more = append(more, provenLeak(p, pl, proof, n))

@@ -96,3 +96,17 @@ func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
 		p.Go(detectortest.At(goroutine.IOWait, "main.read"), 5)
 	})), "IO is never leaked")
 }
+
+// TestAProofOfWhatWaitsByDesign has a pool that nothing refers to any more:
+// that it waits by design is no excuse then. A server's connection belongs to
+// its client.
+func TestAProofOfWhatWaitsByDesign(t *testing.T) {
+	p := detectortest.NewProcess(2)
+	p.Go(atOpener, 1)
+	p.Go(atServed, 1)
+	series := detectortest.Series(p, 2, 15*time.Second, nil)
+	r := detectortest.NewReplay(t, newLeak())
+	r.Look(series[0])
+	r.LookCloser(proofOf(series[0], goroutine.Select))
+	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Confidence: detectors.Confirmed, Count: 1, Contains: "connectionOpener"})
+}

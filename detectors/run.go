@@ -24,16 +24,14 @@ type Verdict struct {
 
 // Judge runs d over the newest snapshot of h. A panic of the detector comes
 // back as an error; what was reported before an error or a panic counts. known
-// may be nil.
-func Judge(d *Detector, h *History, known func(*goroutine.Stack) bool) (v Verdict, err error) {
+// is what waits by design, as for [Pass.Exclude], and may be nil.
+func Judge(d *Detector, h *History, known []KnownStack) (v Verdict, err error) {
 	p, ok := h.Pass(d.Needs)
 	if !ok {
 		return Verdict{}, nil
 	}
 	v.Ran = true
-	if known != nil {
-		p.Known = known
-	}
+	p.Exclude(known)
 	p.Ask = func(s goroutine.Source) bool {
 		if !slices.Contains(v.Asked, s) && len(v.Asked) < maxAsked {
 			v.Asked = append(v.Asked, s)

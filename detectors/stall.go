@@ -157,6 +157,8 @@ func parked(s *goroutine.Snapshot, known func(*goroutine.Stack) bool) (all []*go
 			if !ours(g.Stack) {
 				return nil, false
 			}
+		case bodyRead(g.Stack), serverRecv(g.Stack):
+			return nil, false
 		case known(g.Stack):
 		case viaNetwork(g.Stack):
 			return nil, false

@@ -236,7 +236,7 @@ func worse(k incident.Kind) bool { return k == incident.Detected || k == inciden
 type watch struct {
 	capturer  capturer
 	detectors []*detectors.Detector
-	known     func(*goroutine.Stack) bool
+	known     []detectors.KnownStack
 	history   *detectors.History
 	incidents *incident.Tracker
 	profiles  *profiles // nil: none are saved
@@ -254,7 +254,7 @@ func newWatch(c config) *watch {
 	w := &watch{
 		capturer:   c.newCapturer(),
 		detectors:  c.detectors,
-		known:      knownBy(c.known),
+		known:      append(slices.Clone(c.known), detectors.KnownGood()...), // the user's come first: they decide
 		history:    detectors.NewHistory(c.detectors),
 		incidents:  incident.New(incident.Config{}),
 		complained: make(map[string]bool),
@@ -264,15 +264,6 @@ func newWatch(c config) *watch {
 		w.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
 	}
 	return w
-}
-
-// knownBy returns the predicate of stacks that wait by design: the named list
-// and what the user added to it.
-func knownBy(added []detectors.KnownStack) func(*goroutine.Stack) bool {
-	return func(s *goroutine.Stack) bool {
-		return detectors.IsKnownGood(s) ||
-			slices.ContainsFunc(added, func(k detectors.KnownStack) bool { return k.Match(s) })
-	}
 }
 
 // windowPatience is how many times in a row a window may be refused before

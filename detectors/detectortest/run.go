@@ -20,7 +20,7 @@ type Step struct {
 }
 
 // Run replays a series of snapshots, oldest first, and returns a step for each
-// of them. Known-good stacks are those of [detectors.IsKnownGood].
+// of them. Known-good stacks are those of [detectors.KnownGood].
 //
 // It fails the test when the detector or its configuration is invalid, when
 // Run returns an error or breaks the contract of a finding, and when a second
@@ -87,7 +87,7 @@ func (r *Replay) Look(s *goroutine.Snapshot) Step {
 func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
 	r.t.Helper()
 	var found []detectors.Finding
-	pass.Known = detectors.IsKnownGood
+	pass.Exclude(detectors.KnownGood())
 	pass.Ask = func(s goroutine.Source) bool { return slices.Contains(r.can, s) }
 	pass.Report = func(f detectors.Finding) {
 		f.Detector = r.detector.Name
