@@ -72,13 +72,21 @@ func (e *Env) Arrive(perSecond float64, f func()) {
 // ArriveAt is Arrive with a rate that changes.
 func (e *Env) ArriveAt(perSecond func() float64, f func()) {
 	go func() {
+		next := time.Now()
 		for {
 			rate := max(perSecond(), 0.2)
-			time.Sleep(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
+			next = next.Add(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
+			if behind := time.Since(next); behind > mostBehind {
+				next = next.Add(behind - mostBehind)
+			}
+			time.Sleep(time.Until(next))
 			go f()
 		}
 	}()
 }
+
+// mostBehind is how much of what a busy machine made late is made up for.
+const mostBehind = 100 * time.Millisecond
 
 // Every calls f again and again, with a scaled time in between.
 func (e *Env) Every(real time.Duration, f func()) {
