@@ -231,7 +231,7 @@ func named(lines []string, s *corpus.Scenario) bool {
 	return slices.ContainsFunc(lines, func(line string) bool { return expected(s, bare(line)) })
 }
 
-var arguments = regexp.MustCompile(`\([^()]*\)$|, on top of the stack:.*`)
+var arguments = regexp.MustCompile(`\([^()]*\)$|,? on top of the stack:.*`)
 
 // bare takes the arguments off a line of a dump.
 func bare(line string) string {

@@ -1,0 +1,74 @@
+package corpus
+
+import (
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otelgoroutine/go/detectors"
+)
+
+func TestTheCorpusIsWhatItsTypesSay(t *testing.T) {
+	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	known := make(map[string]bool)
+	for _, d := range detectors.Default() {
+		known[d.Name] = true
+	}
+	seen := make(map[string]bool)
+	for _, s := range All() {
+		assert.Regexp(t, name, s.Name)
+		assert.False(t, seen[s.Name], "two are called %s", s.Name)
+		seen[s.Name] = true
+		assert.Contains(t, Classes(), s.Class, s.Name)
+		assert.Regexp(t, `^[A-Z].*\.$`, s.Doc, "%s is described in a sentence", s.Name)
+		assert.NotNil(t, s.Run, s.Name)
+		assert.Equal(t, s.Faulty, len(s.Expect) > 0, "%s: just faults are expected to be found", s.Name)
+		assert.True(t, s.Faulty || s.Beyond == "" && !s.Proof, s.Name)
+		for _, x := range s.Expect {
+			assert.True(t, known[x.Detector], "%s expects detector %q", s.Name, x.Detector)
+			assert.NotEmpty(t, x.Function, s.Name)
+		}
+		found, ok := Find(s.Name)
+		assert.True(t, ok)
+		assert.Equal(t, s.Doc, found.Doc)
+	}
+}
+
+// TestEveryFaultHasAHealthyTwin holds for all classes that have faults.
+func TestEveryFaultHasAHealthyTwin(t *testing.T) {
+	for _, c := range Classes() {
+		of := slices.DeleteFunc(All(), func(s Scenario) bool { return s.Class != c })
+		assert.NotEmpty(t, of, c)
+		faulty := slices.ContainsFunc(of, func(s Scenario) bool { return s.Faulty })
+		sound := slices.ContainsFunc(of, func(s Scenario) bool { return !s.Faulty })
+		assert.True(t, sound || !faulty, "%s has no sound program", c)
+	}
+	faults := 0
+	for _, s := range All() {
+		if s.Possible() {
+			faults++
+		}
+	}
+	assert.GreaterOrEqual(t, faults, 30)
+	assert.GreaterOrEqual(t, len(All())-faults, 30)
+}
+
+func TestWithin(t *testing.T) {
+	for function, in := range map[string]bool{
+		"example.com/x/corpus.fetch":                     true,
+		"example.com/x/corpus.fetch.func1":               true,
+		"example.com/x/corpus.fetch[...].func1":          true,
+		"example.com/x/corpus.prefetch":                  false,
+		"example.com/x/corpus.fetchAll":                  false,
+		"example.com/x/corpus.run.fetch.func2":           true,
+		"example.com/x/corpus.(*cache).fetch.gowrap1":    true,
+		"example.com/x/corpus.(*cache).get":              false,
+		"example.com/x/corpus.serve.func1.fetch.2.func3": true,
+	} {
+		assert.Equal(t, in, Within(function, "fetch"), function)
+	}
+	assert.True(t, Within("example.com/corpus.(*cache).get", "(*cache).get"))
+	assert.False(t, Within("example.com/corpus.(*scache).get", "(*cache).get"))
+}

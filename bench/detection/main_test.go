@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/bench/detection/corpus"
+)
+
+// TestMain lets the test binary be the child, as the program itself is.
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childVariable); text != "" {
+		os.Exit(child(text, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// TestProgramsAreJudged runs faults that show at once, beside their twins: real
+// processes, the real monitor.
+func TestProgramsAreJudged(t *testing.T) {
+	dir := t.TempDir()
+	var out, progress bytes.Buffer
+	status := run(t.Context(), []string{
+		"-run", "^(ab-ba-transfer|ab-ba-transfer-ordered|nil-channel-receive|nil-channel-made)$",
+		"-scale", "0.02", "-duration", "8s", "-parallel", "4",
+		"-json", filepath.Join(dir, "out.json"), "-markdown", filepath.Join(dir, "out.md"),
+	}, &out, &progress)
+	assert.Zero(t, status, progress.String()+out.String())
+	assert.Contains(t, out.String(), "| 2 of 2 (100 %) | 0 of 2 (0 %) | 0 | PASS |")
+	assert.Contains(t, progress.String(), "ab-ba-transfer: found by deadlock (high)")
+	for _, name := range []string{"out.json", "out.md"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.NotEmpty(t, data)
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nothing matches":  {[]string{"-run", "nothing-is-called-so"}, "-list lists them"},
+		"bad pattern":      {[]string{"-run", "("}, "-run"},
+		"a scale of zero":  {[]string{"-scale", "0"}, "-scale 0: allowed are"},
+		"a scale of NaN":   {[]string{"-scale", "NaN"}, "-scale NaN"},
+		"no child":         {[]string{"-parallel", "0"}, "-parallel 0: allowed are 1 to 1000"},
+		"no time":          {[]string{"-duration", "1ms"}, "-duration 1ms: allowed are 1s to 24h"},
+		"a strange mode":   {[]string{"-proof", "maybe"}, "allowed are off, on and both"},
+		"an empty version": {[]string{"-toolchains", "go1.26.8,"}, "an entry is empty"},
+		"an argument":      {[]string{"all"}, `unknown argument "all"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			assert.Equal(t, 2, run(t.Context(), tc.args, &out, &errs))
+			assert.Contains(t, errs.String(), tc.want)
+			assert.Empty(t, out.String())
+		})
+	}
+}
+
+func TestHelpAndList(t *testing.T) {
+	var out, errs bytes.Buffer
+	assert.Zero(t, run(t.Context(), []string{"--help"}, &out, &errs))
+	assert.Contains(t, out.String(), "go run ./bench/detection")
+	out.Reset()
+	assert.Zero(t, run(t.Context(), []string{"-list"}, &out, &errs))
+	assert.Len(t, bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n")), len(corpus.All()))
+	assert.Empty(t, errs.String())
+}
+
+func TestAChildThatFailsIsTold(t *testing.T) {
+	var out, errs bytes.Buffer
+	assert.Equal(t, 1, child(`{"Name":"nothing"}`, &out, &errs))
+	assert.Contains(t, errs.String(), `no scenario is called "nothing"`)
+	errs.Reset()
+	assert.Equal(t, 1, child(`{`, &out, &errs))
+	assert.NotEmpty(t, errs.String())
+}
+
+func TestJudge(t *testing.T) {
+	faulty := corpus.Scenario{Name: "f", Faulty: true, Expect: []corpus.Expectation{{Detector: "leak", Function: "fetch", Least: 5}}}
+	sound := corpus.Scenario{Name: "s"}
+	hit := finding{At: 9 * time.Second, Detector: "leak", Confidence: "suspected", Function: "x/corpus.fetch.func1"}
+	other := finding{Detector: "leak", Confidence: "suspected", Function: "x/corpus.other"}
+	happened := observation{Faults: 1, FirstFault: 2 * time.Second, Standing: 5}
+	with := func(o observation, f ...finding) *observation { o.Events = f; return &o }
+	for name, tc := range map[string]struct {
+		s       corpus.Scenario
+		seen    *observation
+		found   bool
+		worst   rank
+		trouble string
+	}{
+		"found":              {faulty, with(happened, hit), true, harmless, ""},
+		"at another place":   {faulty, with(happened, other), false, severe, ""},
+		"missed":             {faulty, with(happened), false, harmless, ""},
+		"it did not happen":  {faulty, with(observation{}), false, harmless, "the fault did not happen"},
+		"nobody stands":      {faulty, with(observation{Faults: 1, Standing: 4}, hit), true, harmless, "only 4 goroutines"},
+		"sound":              {sound, with(observation{Served: 1}), false, harmless, ""},
+		"idle":               {sound, with(observation{}), false, harmless, "it did no work"},
+		"not so sound":       {sound, with(observation{Served: 1, Faults: 1}), false, harmless, "a fault happened"},
+		"a false alarm":      {sound, with(observation{Served: 1}, other), false, severe, ""},
+		"information":        {sound, with(observation{Served: 1}, finding{Detector: "surge", Confidence: "info"}), false, harmless, ""},
+		"something to watch": {sound, with(observation{Served: 1}, finding{Detector: "pileup", Confidence: "suspected"}), false, lower, ""},
+		"a sure mistake":     {sound, with(observation{Served: 1}, finding{Detector: "blocked_forever", Confidence: "certain"}), false, severe, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := judge(&tc.s, tc.seen, nil, setting{})
+			assert.Equal(t, tc.found, r.Found)
+			assert.Equal(t, tc.worst, r.worst())
+			assert.Contains(t, r.Trouble, tc.trouble)
+			assert.Equal(t, tc.trouble == "", r.Trouble == "", r.Trouble)
+			if tc.found {
+				assert.Equal(t, 9*time.Second-tc.seen.FirstFault, r.After, "since the fault happened")
+			}
+		})
+	}
+}
+
+func TestTargets(t *testing.T) {
+	found, missed := result{Faulty: true, Found: true}, result{Faulty: true}
+	alarm := result{Others: []finding{{Detector: "deadlock", Confidence: "high"}}}
+	twenty := func(r result) (all []result) {
+		for range 19 {
+			all = append(all, found)
+		}
+		return append(all, r)
+	}
+	for name, tc := range map[string]struct {
+		results []result
+		passed  bool
+	}{
+		"all":             {twenty(found), true},
+		"95 %":            {twenty(missed), true},
+		"less":            {append(twenty(missed), missed), false},
+		"a false alarm":   {twenty(alarm), false},
+		"a run failed":    {twenty(result{Trouble: "it did no work"}), false},
+		"beyond watching": {twenty(result{Faulty: true, Beyond: "why"}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tally := count(tc.results)
+			assert.Equal(t, tc.passed, tally.passed())
+		})
+	}
+}
+
+func TestGrew(t *testing.T) {
+	assert.True(t, grew([]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}))
+	assert.False(t, grew([]int{1, 2, 3, 4, 5, 5, 5, 8, 9, 10}))
+	assert.False(t, grew([]int{9, 9, 9, 9, 9, 9, 9, 9, 9, 9}))
+}
+
+func TestBare(t *testing.T) {
+	for line, want := range map[string]string{
+		"main.f(0xc000012345, {0x1, 0x2})": "main.f",
+		"main.(*t).f(...)":                 "main.(*t).f",
+		"main.f.func1()":                   "main.f.func1",
+		"[Goroutine 7 in state chan receive, with main.f.func1 on top":        "main.f.func1 on top",
+		"[Goroutine 7 in state select, with main.(*t).f on top of the stack:": "main.(*t).f",
+	} {
+		assert.Equal(t, want, bare(line), line)
+	}
+}
