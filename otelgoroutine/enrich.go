@@ -4,19 +4,27 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// textSpacing is the least time between two goroutine dumps. A dump stops the
-// world; the budget bounds one stop, this bounds how many there are.
+// textSpacing is the least time between two attempts at a goroutine dump. A
+// dump stops the world; the budget bounds one stop, this bounds how many there
+// are.
 const textSpacing = time.Minute
 
-// maxLocks is how many locks the evidence names.
-const maxLocks = 3
+const (
+	// maxLocks is how many locks the evidence names.
+	maxLocks = 3
+	// maxAdded is how many sentences of a detector make room for what a dump
+	// tells.
+	maxAdded = 4
+)
 
 // An enrichment is what a goroutine dump adds to a finding.
 type enrichment struct {
@@ -24,18 +32,18 @@ type enrichment struct {
 	evidence  []string
 }
 
-// enrich adds to findings about locks what only a goroutine dump knows: the
-// locks' addresses, since when the runtime has seen the wait, and who made the
-// goroutines. One dump serves all findings of a look; what it told is kept for
-// as long as the finding is there. Without a dump, for want of budget, findings
-// stay as they are.
+// enrich adds to findings that are a fault, most likely at least, what only
+// a goroutine dump knows: who made the goroutines and, of locks, the addresses
+// and since when the runtime has seen the wait. One dump serves all findings of
+// a look; what it told is kept for as long as the finding is there. Without
+// a dump, for want of budget, findings stay as they are.
 func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
 	w := m.watch
 	kept := make(map[detectors.Identity]enrichment)
 	var news []*detectors.Finding
 	for i := range findings {
 		f := &findings[i]
-		if !f.State.Lock() || f.Confidence < detectors.High {
+		if !worthADump(f) {
 			continue
 		}
 		if e, ok := w.enriched[f.Identity()]; ok {
@@ -55,19 +63,28 @@ func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []
 	}
 }
 
+// worthADump reports whether a dump tells more about f. A finding about the
+// process as a whole has no goroutines to look for.
+func worthADump(f *detectors.Finding) bool {
+	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
+		return false
+	}
+	return f.CreatedBy.Function == "" || f.State.Lock()
+}
+
 // dump takes a goroutine dump when there is something to learn from it and the
-// last one was long enough ago.
+// last attempt was long enough ago.
 func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *goroutine.Snapshot {
 	w := m.watch
 	if news == 0 || !w.dumped.IsZero() && now.Sub(w.dumped) < textSpacing {
 		return nil
 	}
+	w.dumped = now
 	dump, skip := w.capturer.Text()
 	if skip != nil {
 		m.skipped(ctx, *skip)
 	}
 	if dump != nil {
-		w.dumped = now
 		m.telemetry.Took(ctx, dump)
 	}
 	return dump
@@ -76,26 +93,100 @@ func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *goroutine.
 // enrichmentOf reads what a dump tells about the goroutines of a finding.
 func enrichmentOf(dump *goroutine.Snapshot, f *detectors.Finding) enrichment {
 	var e enrichment
+	here := groupsAt(dump, f)
+	if f.CreatedBy.Function == "" {
+		e.created(creators(dump, f, here), f.Count)
+	}
+	if !f.State.Lock() {
+		return e
+	}
 	waiters := make(map[uint64]int)
 	var longest time.Duration
-	for i := range dump.Groups { // the largest first
-		g := &dump.Groups[i]
-		if g.Stack.ID != f.Stack.ID || g.State != f.State {
-			continue
-		}
+	for _, g := range here {
 		if g.Lock != 0 {
 			waiters[g.Lock] += g.Count
 		}
 		longest = max(longest, g.Wait)
-		if e.createdBy.Function == "" {
-			e.createdBy = g.CreatedBy
-		}
 	}
-	e.evidence = lockSentences(waiters)
+	e.evidence = append(e.evidence, lockSentences(waiters)...)
 	if longest > 0 {
 		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, one has waited for %v.", longest))
 	}
 	return e
+}
+
+// groupsAt returns the groups of a dump where the goroutines of f wait.
+func groupsAt(dump *goroutine.Snapshot, f *detectors.Finding) (groups []*goroutine.Group) {
+	for i := range dump.Groups {
+		if g := &dump.Groups[i]; g.Stack.ID == f.Stack.ID && (f.State == "" || g.State == f.State) {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
+// creators returns how many goroutines of f each go statement made. Where the
+// dump has those that f lists by their IDs, it goes by these: the stack of f
+// may be one of several, and shared with goroutines that are none of its. A go
+// statement stays the same wherever a goroutine has got to since. Else it goes
+// by the groups where they wait.
+func creators(dump *goroutine.Snapshot, f *detectors.Finding, here []*goroutine.Group) map[goroutine.Frame]int {
+	made := make(map[goroutine.Frame]int)
+	for i := range dump.Groups {
+		if g := &dump.Groups[i]; g.CreatedBy.Function != "" {
+			if n := common(g.IDs, f.IDs); n > 0 {
+				made[g.CreatedBy] += n
+			}
+		}
+	}
+	if len(made) > 0 {
+		return made
+	}
+	for _, g := range here {
+		if g.CreatedBy.Function != "" {
+			made[g.CreatedBy] += g.Count
+		}
+	}
+	return made
+}
+
+// common returns how many elements two rising lists share.
+func common(a, b []uint64) (n int) {
+	for _, id := range a {
+		if _, ok := slices.BinarySearch(b, id); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// created takes the go statement that made the most, and says what is not
+// plain from it.
+func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
+	if len(made) == 0 {
+		return
+	}
+	for site, n := range made {
+		if best := made[e.createdBy]; n > best || n == best && site.String() < e.createdBy.String() {
+			e.createdBy = site
+		}
+	}
+	who := "They were"
+	switch {
+	case len(made) > 1:
+		who = fmt.Sprintf("Of %d different go statements, most of them were", len(made))
+	case count == 1:
+		who = "It was"
+	}
+	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, place(e.createdBy)))
+}
+
+// place names a line of code.
+func place(f goroutine.Frame) string {
+	if f.File == "" {
+		return f.Function
+	}
+	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
 func lockSentences(waiters map[uint64]int) (sentences []string) {
@@ -112,10 +203,22 @@ func lockSentences(waiters map[uint64]int) (sentences []string) {
 	return sentences
 }
 
+// addTo adds what the dump told before the advice that ends the evidence.
+// Where there is no room for it, up to maxAdded sentences take the place of what
+// the detector had to say last.
 func (e enrichment) addTo(f *detectors.Finding) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy
 	}
-	room := max(0, detectors.MaxEvidence-len(f.Evidence))
-	f.Evidence = append(slices.Clone(f.Evidence), e.evidence[:min(len(e.evidence), room)]...)
+	if len(e.evidence) == 0 {
+		return
+	}
+	said, advice := f.Evidence, []string(nil)
+	if n := len(said); n > 0 && strings.HasPrefix(said[n-1], "Next: ") {
+		said, advice = said[:n-1], said[n-1:]
+	}
+	room := detectors.MaxEvidence - len(advice)
+	added := e.evidence[:min(len(e.evidence), max(maxAdded, room-len(said)))]
+	said = said[:min(len(said), room-len(added))]
+	f.Evidence = slices.Concat(said, added, advice)
 }
