@@ -11,6 +11,8 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // textSpacing is the least time between two attempts at a goroutine dump. A
@@ -33,10 +35,11 @@ type enrichment struct {
 }
 
 // enrich adds to findings that are a fault, most likely at least, what only
-// a goroutine dump knows: who made the goroutines and, of locks, the addresses
-// and since when the runtime has seen the wait. One dump serves all findings of
+// a goroutine dump knows: who made the goroutines and, of locks, the addresses,
+// since when the runtime has seen the wait, and who perhaps holds them. One dump serves all findings of
 // a look; what it told is kept for as long as the finding is there. Without
-// a dump, for want of budget, findings stay as they are.
+// a dump, for want of budget, findings stay as they are. Nothing that it adds is
+// a verdict: confidence and identity stay what the detector said.
 func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
 	w := m.watch
 	kept := make(map[detectors.Identity]enrichment)
@@ -74,7 +77,7 @@ func worthADump(f *detectors.Finding) bool {
 
 // dump takes a goroutine dump when there is something to learn from it and the
 // last attempt was long enough ago.
-func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *goroutine.Snapshot {
+func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *capture.Dump {
 	w := m.watch
 	if news == 0 || !w.dumped.IsZero() && now.Sub(w.dumped) < textSpacing {
 		return nil
@@ -85,17 +88,17 @@ func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *goroutine.
 		m.skipped(ctx, *skip)
 	}
 	if dump != nil {
-		m.telemetry.Took(ctx, dump)
+		m.telemetry.Took(ctx, dump.Snapshot)
 	}
 	return dump
 }
 
 // enrichmentOf reads what a dump tells about the goroutines of a finding.
-func enrichmentOf(dump *goroutine.Snapshot, f *detectors.Finding) enrichment {
+func enrichmentOf(dump *capture.Dump, f *detectors.Finding) enrichment {
 	var e enrichment
-	here := groupsAt(dump, f)
+	here := groupsAt(dump.Snapshot, f)
 	if f.CreatedBy.Function == "" {
-		e.created(creators(dump, f, here), f.Count)
+		e.created(creators(dump.Snapshot, f, here), f.Count)
 	}
 	if !f.State.Lock() {
 		return e
@@ -108,7 +111,7 @@ func enrichmentOf(dump *goroutine.Snapshot, f *detectors.Finding) enrichment {
 		}
 		longest = max(longest, g.Wait)
 	}
-	e.evidence = append(e.evidence, lockSentences(waiters)...)
+	e.evidence = append(e.evidence, lockSentences(waiters, dump.Locks)...)
 	if longest > 0 {
 		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, one has waited for %v.", longest))
 	}
@@ -160,8 +163,7 @@ func common(a, b []uint64) (n int) {
 	return n
 }
 
-// created takes the go statement that made the most, and says what is not
-// plain from it.
+// created takes the go statement that made the most, and says where it is.
 func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 	if len(made) == 0 {
 		return
@@ -172,13 +174,17 @@ func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 		}
 	}
 	who := "They were"
-	switch {
-	case len(made) > 1:
-		who = fmt.Sprintf("Of %d different go statements, most of them were", len(made))
-	case count == 1:
+	if count == 1 {
 		who = "It was"
 	}
-	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, place(e.createdBy)))
+	by := place(e.createdBy)
+	switch others := len(made) - 1; {
+	case others == 1:
+		by += " and at one other place"
+	case others > 1:
+		by += fmt.Sprintf(" and at %d other places", others)
+	}
+	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, by))
 }
 
 // place names a line of code.
@@ -189,7 +195,9 @@ func place(f goroutine.Frame) string {
 	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
-func lockSentences(waiters map[uint64]int) (sentences []string) {
+// lockSentences says how many wait for each lock, and who perhaps holds it; of
+// a circle, once.
+func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []string) {
 	locks := make([]uint64, 0, len(waiters))
 	for lock := range waiters {
 		locks = append(locks, lock)
@@ -197,8 +205,16 @@ func lockSentences(waiters map[uint64]int) (sentences []string) {
 	slices.SortFunc(locks, func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(waiters[b], waiters[a]), cmp.Compare(a, b))
 	})
+	var circle []parse.Link // told last
 	for _, lock := range locks[:min(len(locks), maxLocks)] {
-		sentences = append(sentences, fmt.Sprintf("The lock at 0x%x has %d waiting here.", lock, waiters[lock]))
+		s := fmt.Sprintf("The lock at 0x%x has %d waiting here.", lock, waiters[lock])
+		if i := slices.IndexFunc(known, func(l parse.Lock) bool { return l.Address == lock }); i >= 0 {
+			if l := &known[i]; !slices.ContainsFunc(circle, func(k parse.Link) bool { return k.Has == lock }) {
+				s += holderSentence(l)
+				circle = l.Circle
+			}
+		}
+		sentences = append(sentences, s)
 	}
 	return sentences
 }

@@ -34,9 +34,9 @@ func locked() *detectors.Detector {
 	}}
 }
 
-func dumpOf(groups ...goroutine.Group) func() *goroutine.Snapshot {
-	return func() *goroutine.Snapshot {
-		return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceText, Groups: groups}
+func dumpOf(groups ...goroutine.Group) func() *capture.Dump {
+	return func() *capture.Dump {
+		return &capture.Dump{Snapshot: &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceText, Groups: groups}}
 	}
 }
 
@@ -164,7 +164,7 @@ func TestWhoMadeThem(t *testing.T) {
 			[]string{"They were created by main.retry (retry.go:7)."}},
 		"several": {9, nil, []goroutine.Group{
 			group(here, goroutine.ChanSend, serve, 3, 1), group(here, goroutine.ChanSend, retry, 6, 3)}, retry,
-			[]string{"Of 2 different go statements, most of them were created by main.retry (retry.go:7)."}},
+			[]string{"They were created by main.retry (retry.go:7) and at one other place."}},
 		"the main goroutine": {1, []uint64{1}, []goroutine.Group{group(here, goroutine.ChanSend, goroutine.Frame{}, 1, 1)}, goroutine.Frame{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

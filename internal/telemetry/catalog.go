@@ -118,7 +118,7 @@ var attributeCatalog = []attributeEntry{
 	{AttrEvidence, "string[]", "Short sentences with the numbers behind the verdict, at most 8."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent where the source has none."},
 	{AttrProfilePath, "string", "Where a pprof profile of the moment was saved. Only with WithProfileDir."},
-	{AttrCreatorFunction, "string", "The function whose go statement made the goroutines: of most of them where there are several. From a goroutine dump; absent where none could be taken."},
+	{AttrCreatorFunction, "string", "The function whose go statement made the goroutines: of the largest part where there are several. From a goroutine dump; absent where none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
 	{AttrSuppressedCount, "int", "Findings that are open and not reported one by one."},
