@@ -28,6 +28,7 @@ func (a *account) send(b *account, met *sync.WaitGroup) {
 	met.Done()
 	met.Wait()
 	b.mu.Lock()
+	b.name = a.name
 	b.mu.Unlock()
 	a.mu.Unlock()
 }
