@@ -4,19 +4,29 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// textSpacing is the least time between two goroutine dumps. A dump stops the
-// world; the budget bounds one stop, this bounds how many there are.
+// textSpacing is the least time between two attempts at a goroutine dump. A
+// dump stops the world; the budget bounds one stop, this bounds how many there
+// are.
 const textSpacing = time.Minute
 
-// maxLocks is how many locks the evidence names.
-const maxLocks = 3
+const (
+	// maxLocks is how many locks the evidence names.
+	maxLocks = 3
+	// maxAdded is how many sentences of a detector make room for what a dump
+	// tells.
+	maxAdded = 4
+)
 
 // An enrichment is what a goroutine dump adds to a finding.
 type enrichment struct {
@@ -24,18 +34,19 @@ type enrichment struct {
 	evidence  []string
 }
 
-// enrich adds to findings about locks what only a goroutine dump knows: the
-// locks' addresses, since when the runtime has seen the wait, and who made the
-// goroutines. One dump serves all findings of a look; what it told is kept for
-// as long as the finding is there. Without a dump, for want of budget, findings
-// stay as they are.
+// enrich adds to findings that are a fault, most likely at least, what only
+// a goroutine dump knows: who made the goroutines and, of locks, the addresses,
+// since when the runtime has seen the wait, and who perhaps holds them. One dump serves all findings of
+// a look; what it told is kept for as long as the finding is there. Without
+// a dump, for want of budget, findings stay as they are. Nothing that it adds is
+// a verdict: confidence and identity stay what the detector said.
 func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
 	w := m.watch
 	kept := make(map[detectors.Identity]enrichment)
 	var news []*detectors.Finding
 	for i := range findings {
 		f := &findings[i]
-		if !f.State.Lock() || f.Confidence < detectors.High {
+		if !worthADump(f) {
 			continue
 		}
 		if e, ok := w.enriched[f.Identity()]; ok {
@@ -55,50 +66,138 @@ func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []
 	}
 }
 
+// worthADump reports whether a dump tells more about f. A finding about the
+// process as a whole has no goroutines to look for.
+func worthADump(f *detectors.Finding) bool {
+	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
+		return false
+	}
+	return f.CreatedBy.Function == "" || f.State.Lock()
+}
+
 // dump takes a goroutine dump when there is something to learn from it and the
-// last one was long enough ago.
-func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *goroutine.Snapshot {
+// last attempt was long enough ago.
+func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *capture.Dump {
 	w := m.watch
 	if news == 0 || !w.dumped.IsZero() && now.Sub(w.dumped) < textSpacing {
 		return nil
 	}
+	w.dumped = now
 	dump, skip := w.capturer.Text()
 	if skip != nil {
 		m.skipped(ctx, *skip)
 	}
 	if dump != nil {
-		w.dumped = now
-		m.telemetry.Took(ctx, dump)
+		m.telemetry.Took(ctx, dump.Snapshot)
 	}
 	return dump
 }
 
 // enrichmentOf reads what a dump tells about the goroutines of a finding.
-func enrichmentOf(dump *goroutine.Snapshot, f *detectors.Finding) enrichment {
+func enrichmentOf(dump *capture.Dump, f *detectors.Finding) enrichment {
 	var e enrichment
+	here := groupsAt(dump.Snapshot, f)
+	if f.CreatedBy.Function == "" {
+		e.created(creators(dump.Snapshot, f, here), f.Count)
+	}
+	if !f.State.Lock() {
+		return e
+	}
 	waiters := make(map[uint64]int)
 	var longest time.Duration
-	for i := range dump.Groups { // the largest first
-		g := &dump.Groups[i]
-		if g.Stack.ID != f.Stack.ID || g.State != f.State {
-			continue
-		}
+	for _, g := range here {
 		if g.Lock != 0 {
 			waiters[g.Lock] += g.Count
 		}
 		longest = max(longest, g.Wait)
-		if e.createdBy.Function == "" {
-			e.createdBy = g.CreatedBy
-		}
 	}
-	e.evidence = lockSentences(waiters)
+	e.evidence = append(e.evidence, lockSentences(waiters, dump.Locks)...)
 	if longest > 0 {
 		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, one has waited for %v.", longest))
 	}
 	return e
 }
 
-func lockSentences(waiters map[uint64]int) (sentences []string) {
+// groupsAt returns the groups of a dump where the goroutines of f wait.
+func groupsAt(dump *goroutine.Snapshot, f *detectors.Finding) (groups []*goroutine.Group) {
+	for i := range dump.Groups {
+		if g := &dump.Groups[i]; g.Stack.ID == f.Stack.ID && (f.State == "" || g.State == f.State) {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
+// creators returns how many goroutines of f each go statement made. Where the
+// dump has those that f lists by their IDs, it goes by these: the stack of f
+// may be one of several, and shared with goroutines that are none of its. A go
+// statement stays the same wherever a goroutine has got to since. Else it goes
+// by the groups where they wait.
+func creators(dump *goroutine.Snapshot, f *detectors.Finding, here []*goroutine.Group) map[goroutine.Frame]int {
+	made := make(map[goroutine.Frame]int)
+	for i := range dump.Groups {
+		if g := &dump.Groups[i]; g.CreatedBy.Function != "" {
+			if n := common(g.IDs, f.IDs); n > 0 {
+				made[g.CreatedBy] += n
+			}
+		}
+	}
+	if len(made) > 0 {
+		return made
+	}
+	for _, g := range here {
+		if g.CreatedBy.Function != "" {
+			made[g.CreatedBy] += g.Count
+		}
+	}
+	return made
+}
+
+// common returns how many elements two rising lists share.
+func common(a, b []uint64) (n int) {
+	for _, id := range a {
+		if _, ok := slices.BinarySearch(b, id); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// created takes the go statement that made the most, and says where it is.
+func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
+	if len(made) == 0 {
+		return
+	}
+	for site, n := range made {
+		if best := made[e.createdBy]; n > best || n == best && site.String() < e.createdBy.String() {
+			e.createdBy = site
+		}
+	}
+	who := "They were"
+	if count == 1 {
+		who = "It was"
+	}
+	by := place(e.createdBy)
+	switch others := len(made) - 1; {
+	case others == 1:
+		by += " and at one other place"
+	case others > 1:
+		by += fmt.Sprintf(" and at %d other places", others)
+	}
+	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, by))
+}
+
+// place names a line of code.
+func place(f goroutine.Frame) string {
+	if f.File == "" {
+		return f.Function
+	}
+	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
+}
+
+// lockSentences says how many wait for each lock, and who perhaps holds it; of
+// a circle, once.
+func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []string) {
 	locks := make([]uint64, 0, len(waiters))
 	for lock := range waiters {
 		locks = append(locks, lock)
@@ -106,16 +205,36 @@ func lockSentences(waiters map[uint64]int) (sentences []string) {
 	slices.SortFunc(locks, func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(waiters[b], waiters[a]), cmp.Compare(a, b))
 	})
+	var circle []parse.Link // told last
 	for _, lock := range locks[:min(len(locks), maxLocks)] {
-		sentences = append(sentences, fmt.Sprintf("The lock at 0x%x has %d waiting here.", lock, waiters[lock]))
+		s := fmt.Sprintf("The lock at 0x%x has %d waiting here.", lock, waiters[lock])
+		if i := slices.IndexFunc(known, func(l parse.Lock) bool { return l.Address == lock }); i >= 0 {
+			if l := &known[i]; !slices.ContainsFunc(circle, func(k parse.Link) bool { return k.Has == lock }) {
+				s += holderSentence(l)
+				circle = l.Circle
+			}
+		}
+		sentences = append(sentences, s)
 	}
 	return sentences
 }
 
+// addTo adds what the dump told before the advice that ends the evidence.
+// Where there is no room for it, up to maxAdded sentences take the place of what
+// the detector had to say last.
 func (e enrichment) addTo(f *detectors.Finding) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy
 	}
-	room := max(0, detectors.MaxEvidence-len(f.Evidence))
-	f.Evidence = append(slices.Clone(f.Evidence), e.evidence[:min(len(e.evidence), room)]...)
+	if len(e.evidence) == 0 {
+		return
+	}
+	said, advice := f.Evidence, []string(nil)
+	if n := len(said); n > 0 && strings.HasPrefix(said[n-1], "Next: ") {
+		said, advice = said[:n-1], said[n-1:]
+	}
+	room := detectors.MaxEvidence - len(advice)
+	added := e.evidence[:min(len(e.evidence), max(maxAdded, room-len(said)))]
+	said = said[:min(len(said), room-len(added))]
+	f.Evidence = slices.Concat(said, added, advice)
 }

@@ -41,7 +41,7 @@ type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
 	Labelled() (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
-	Text() (*goroutine.Snapshot, *capture.Skip)
+	Text() (*capture.Dump, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Charge(work time.Duration)
 }

@@ -32,7 +32,7 @@ type script struct {
 	take  func(look int) (*goroutine.Snapshot, []capture.Skip)
 	looks atomic.Int32
 	proof *goroutine.Snapshot
-	text  func() *goroutine.Snapshot // nil: no budget for one
+	text  func() *capture.Dump // nil: no budget for one
 	texts int
 
 	proofs atomic.Int32
@@ -331,7 +331,7 @@ func TestStartAndShutdownRace(t *testing.T) {
 	wg.Wait()
 }
 
-func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
+func (s *script) Text() (*capture.Dump, *capture.Skip) {
 	s.texts++
 	if s.text == nil {
 		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}

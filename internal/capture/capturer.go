@@ -110,16 +110,25 @@ func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
 	return s, skipped(c.labelled, refusal)
 }
 
-// Text takes a goroutine dump, which alone has the addresses of locks and the
-// go statements. It stops the world while it is written: it is for a suspicion,
+// A Dump is a goroutine dump.
+type Dump struct {
+	*goroutine.Snapshot
+	Locks []parse.Lock // that goroutines wait for, and who may hold them
+}
+
+// Text takes a goroutine dump, which alone has the addresses of locks, the
+// arguments of calls and the go statements. It stops the world while it is written: it is for a suspicion,
 // and refused when the stop predicted from the number of goroutines is over the
 // budget.
-func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
+func (c *Capturer) Text() (*Dump, *Skip) {
 	s, refusal := c.try(c.text)
 	if stop, goroutines := c.text.lastStop(); stop > 0 {
 		c.governor.Stopped(goroutine.SourceText, goroutines, stop)
 	}
-	return s, skipped(c.text, refusal)
+	if refusal != nil {
+		return nil, skipped(c.text, refusal)
+	}
+	return &Dump{s, c.text.locks}, nil
 }
 
 // Prove asks the runtime which goroutines are leaked for certain. base is a

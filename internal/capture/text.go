@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -30,6 +31,7 @@ type textSource struct {
 	stacks *parse.Stacks
 	size   int // bytes a goroutine, to make room for
 
+	locks      []parse.Lock  // that goroutines waited for in the last dump
 	stop       time.Duration // of the last dump; 0 once it was reported
 	goroutines int           // that it stopped for
 }
@@ -67,6 +69,10 @@ func (t *textSource) read(dump []byte, at time.Time) (*goroutine.Snapshot, error
 		return nil, &Refusal{Reason: ReasonError, Err: err}
 	}
 	s.Bytes = int64(len(dump))
+	t.locks = nil
+	if slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.Lock != 0 }) {
+		t.locks = parse.Locks(dump, new(unlockers).between)
+	}
 	return s, nil
 }
 

@@ -216,7 +216,7 @@ func TestTextIsGoverned(t *testing.T) {
 	c.governor.budget.Pause = time.Minute
 	s, skip = c.Text()
 	require.Nil(t, skip)
-	assert.Equal(t, 20_000, parkedIn(s))
+	assert.Equal(t, 20_000, parkedIn(s.Snapshot))
 }
 
 func TestTextTeachesTheGovernorItsStops(t *testing.T) {

@@ -51,21 +51,31 @@ const (
 // after the first 64 MiB of them is summed up by state.
 func Text(r io.Reader, at time.Time, stacks *Stacks, births *Births) (*goroutine.Snapshot, error) {
 	stacks.next()
+	t := newDump(r)
+	t.stacks, t.births, t.snapshot.Time = stacks, births, at
+	t.readAll()
+	return t.finish()
+}
+
+func newDump(r io.Reader) *dump {
 	t := &dump{
 		in:       bufio.NewReaderSize(r, maxLine),
-		stacks:   stacks,
-		births:   births,
-		snapshot: &goroutine.Snapshot{Time: at, Source: goroutine.SourceText},
+		snapshot: &goroutine.Snapshot{Source: goroutine.SourceText},
 		index:    make(map[string]int),
 		strings:  make(map[string]string),
 		others:   make(map[goroutine.State]int),
 		room:     maxDistinct,
 	}
+	t.each = t.count
+	return t
+}
+
+// readAll reads the input to its end and gives each goroutine to t.each.
+func (t *dump) readAll() {
 	for t.read() {
 		t.take()
 	}
 	t.end()
-	return t.finish()
 }
 
 // A dump is the state of reading one.
@@ -80,8 +90,10 @@ type dump struct {
 	long    []byte // holds such a beginning
 	partial bool   // line has no end: the input ends within it
 
-	g   current
-	key []byte // what g's group is known by: state, frames, creation site, lock
+	g     current
+	key   []byte  // what g's group is known by: state, frames, creation site, lock
+	words []words // the arguments of each frame of g; of length 0 where nobody wants them
+	each  func()  // takes g when it was read
 
 	snapshot *goroutine.Snapshot
 	index    map[string]int          // of groups, by key
@@ -229,6 +241,9 @@ func (t *dump) call(line []byte) {
 	}
 	if t.g.calls < maxFrames {
 		t.key = appendName(t.key, name)
+		if len(t.words) > 0 {
+			t.words[t.g.calls] = wordsOf(arguments)
+		}
 	}
 }
 
@@ -276,11 +291,7 @@ func (t *dump) lock(name, arguments []byte) {
 	if i := bytes.IndexAny(arguments, ",)"); i >= 0 {
 		first = arguments[:i]
 	}
-	if digits, ok := bytes.CutPrefix(first, []byte("0x")); ok {
-		if address, err := strconv.ParseUint(string(digits), 16, 64); err == nil { // not "0xc000010020?"
-			t.g.lock = address
-		}
-	}
+	t.g.lock = certain(first)
 }
 
 // place takes a line that may be the file and line of a call.
@@ -363,16 +374,14 @@ func (t *dump) end() {
 		t.snapshot.Missing++
 		t.problems.add("line %d: %s: %s", t.g.line, t.g.header, t.g.fault)
 	case t.g.header.id != 0: // 0 is the scheduler's own stack, in a crash
-		t.count()
+		t.each()
 	}
 }
 
 // count counts the goroutine in its group.
 func (t *dump) count() {
 	end := len(t.key)
-	if t.g.createdAt == 0 {
-		t.g.createdAt = end
-	}
+	t.g.createdAt = t.stackEnd()
 	t.key = binary.LittleEndian.AppendUint64(t.key, t.g.lock)
 	t.key = binary.LittleEndian.AppendUint64(t.key, uint64(t.g.createdAt))
 	i, ok := t.index[string(t.key)]
@@ -389,6 +398,14 @@ func (t *dump) count() {
 	if t.births != nil {
 		group.Births = addCohort(group.Births, goroutine.Cohort{Epoch: t.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
 	}
+}
+
+// stackEnd returns the offset in key of what comes after the frames.
+func (t *dump) stackEnd() int {
+	if t.g.createdAt == 0 {
+		return len(t.key)
+	}
+	return t.g.createdAt
 }
 
 // systemGroup stands for the index of the group of goroutines that belong to
@@ -430,17 +447,32 @@ func (t *dump) otherGroup() int {
 // frames reads frames from the form that they have in a key.
 func (t *dump) frames(key []byte) []goroutine.Frame {
 	var list []goroutine.Frame
-	for {
-		name, rest, ok := bytes.Cut(key, []byte("\n"))
-		place, after, complete := bytes.Cut(rest, []byte("\n"))
-		if !ok || !complete {
-			return list
-		}
-		colon := bytes.LastIndexByte(place, ':')
-		line, _ := strconv.Atoi(string(place[colon+1:]))
-		list = append(list, goroutine.Frame{Function: t.string(name), File: t.string(place[:colon]), Line: line})
-		key = after
+	for f, rest, ok := cutFrame(key); ok; f, rest, ok = cutFrame(rest) {
+		list = append(list, t.frame(f))
 	}
+	return list
+}
+
+func (t *dump) frame(f frame) goroutine.Frame {
+	return goroutine.Frame{Function: t.string(f.name), File: t.string(f.file), Line: f.line}
+}
+
+// A frame is a frame as a key holds it.
+type frame struct {
+	name, file []byte
+	line       int
+}
+
+// cutFrame reads the first frame of a key and returns the rest.
+func cutFrame(key []byte) (f frame, rest []byte, ok bool) {
+	name, rest, ok := bytes.Cut(key, []byte("\n"))
+	place, rest, complete := bytes.Cut(rest, []byte("\n"))
+	if !ok || !complete {
+		return frame{}, nil, false
+	}
+	colon := bytes.LastIndexByte(place, ':')
+	line, _ := strconv.Atoi(string(place[colon+1:]))
+	return frame{name, place[:colon], line}, rest, true
 }
 
 // string returns b as a string, the same one each time.

@@ -39,6 +39,8 @@ const (
 	AttrIDs              = "goroutine.ids"
 	AttrProfilePath      = "goroutine.profile.path"
 	AttrCreatorFunction  = "goroutine.creator.function.name"
+	AttrCreatorFile      = "goroutine.creator.file.path"
+	AttrCreatorLine      = "goroutine.creator.line.number"
 	AttrSuppressedCount  = "goroutine.finding.suppressed_count"
 	labelPrefix          = "goroutine.label."
 	AttrCodeFunctionName = "code.function.name"
@@ -116,7 +118,9 @@ var attributeCatalog = []attributeEntry{
 	{AttrEvidence, "string[]", "Short sentences with the numbers behind the verdict, at most 8."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent where the source has none."},
 	{AttrProfilePath, "string", "Where a pprof profile of the moment was saved. Only with WithProfileDir."},
-	{AttrCreatorFunction, "string", "The function whose go statement made the goroutines. Absent where it is not known."},
+	{AttrCreatorFunction, "string", "The function whose go statement made the goroutines: of the largest part where there are several. From a goroutine dump; absent where none could be taken."},
+	{AttrCreatorFile, "string", "The file of that go statement."},
+	{AttrCreatorLine, "int", "The line of that go statement."},
 	{AttrSuppressedCount, "int", "Findings that are open and not reported one by one."},
 	{AttrCodeFunctionName, "string", "The innermost function outside the standard library."},
 	{AttrCodeFilePath, "string", "The file of that function."},
@@ -141,7 +145,7 @@ type eventEntry struct {
 var findingAttributes = []string{
 	AttrFindingID, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge, AttrEvidence,
 	AttrDetectorName, AttrStackID, AttrState, AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber,
-	AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrProfilePath,
+	AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
 }
 
 var eventCatalog = []eventEntry{

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/incident"
 )
 
@@ -88,22 +89,27 @@ func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
 	if f.State != "" {
 		attrs = append(attrs, attribute.String(AttrState, clip(string(f.State), maxName)))
 	}
-	if user := f.Stack.User(); user.Function != "" {
-		attrs = append(attrs, attribute.String(AttrCodeFunctionName, clip(user.Function, maxName)))
-		if user.File != "" {
-			attrs = append(attrs, attribute.String(AttrCodeFilePath, clip(user.File, maxSentence)), attribute.Int(AttrCodeLineNumber, user.Line))
-		}
-	}
+	attrs = appendFrame(attrs, f.Stack.User(), AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber)
 	if len(f.IDs) > 0 {
 		attrs = append(attrs, attribute.Int64Slice(AttrIDs, int64s(f.IDs)))
 	}
-	if f.CreatedBy.Function != "" {
-		attrs = append(attrs, attribute.String(AttrCreatorFunction, clip(f.CreatedBy.Function, maxName)))
-	}
+	attrs = appendFrame(attrs, f.CreatedBy, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine)
 	if profile != "" {
 		attrs = append(attrs, attribute.String(AttrProfilePath, clip(profile, maxSentence)))
 	}
 	return attrs
+}
+
+// appendFrame appends what is known of a frame under these names.
+func appendFrame(attrs []attribute.KeyValue, f goroutine.Frame, function, file, line string) []attribute.KeyValue {
+	if f.Function == "" {
+		return attrs
+	}
+	attrs = append(attrs, attribute.String(function, clip(f.Function, maxName)))
+	if f.File == "" {
+		return attrs
+	}
+	return append(attrs, attribute.String(file, clip(f.File, maxSentence)), attribute.Int(line, f.Line))
 }
 
 func evidence(f *detectors.Finding) []string {

@@ -58,7 +58,7 @@ func finding() detectors.Finding {
 			{Function: "runtime.gopark", File: "/go/proc.go", Line: 1},
 			{Function: "main.handle", File: "/src/main.go", Line: 42}}),
 		Count: 37, GrowthPerMinute: 1.5, Age: 90 * time.Second, IDs: []uint64{3, 5},
-		CreatedBy: goroutine.Frame{Function: "main.serve"},
+		CreatedBy: goroutine.Frame{Function: "main.serve", File: "/src/server.go", Line: 41},
 		Message:   "37 goroutines are stuck.", Evidence: []string{"It was 20.", "It is 37."},
 	}
 }
@@ -97,6 +97,8 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrCodeStacktrace:   attribute.StringValue("main.handle(...)\n\t/src/main.go:42\n"),
 		AttrIDs:              attribute.Int64SliceValue([]int64{3, 5}),
 		AttrCreatorFunction:  attribute.StringValue("main.serve"),
+		AttrCreatorFile:      attribute.StringValue("/src/server.go"),
+		AttrCreatorLine:      attribute.IntValue(41),
 		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
 	}, attributes(r))
 	assert.Len(t, attributes(r), len(findingAttributes), "the catalog lists what an event has")
@@ -163,7 +165,7 @@ func TestAnEventIsBounded(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	long := strings.Repeat("x\xff\u4e16", 1<<18)
 	f := finding()
-	f.Message, f.State, f.CreatedBy.Function = long, goroutine.State(long), long
+	f.Message, f.State, f.CreatedBy = long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
 	f.Evidence = []string{long, long, long, long, long, long, long, long}
 	var frames []goroutine.Frame
 	for range 10_000 {

@@ -1,0 +1,162 @@
+// Holders gets stuck in the way that its argument names, and writes as JSON who
+// holds which lock, as it knows from within, and what a goroutine dump suggests.
+// The tests compare.
+//
+// The code locks as services do: nothing in it keeps an argument alive for the
+// sake of the dump. What the truth needs is noted before a lock is taken.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// A Truth is what is the case, and what the dump suggests.
+type Truth struct {
+	Held  map[uint64]uint64 // the goroutine that holds each lock, by the lock's address
+	Left  []uint64          // locks that nobody holds any more
+	Locks []parse.Lock
+}
+
+var (
+	truthLock sync.Mutex
+	truth     = Truth{Held: make(map[uint64]uint64)}
+)
+
+// takes notes that the caller is about to take a lock for good.
+func takes(lock unsafe.Pointer) {
+	truthLock.Lock()
+	defer truthLock.Unlock()
+	truth.Held[uint64(uintptr(lock))] = self()
+}
+
+// leaves notes that a lock is going to be locked with nobody to unlock it.
+func leaves(lock unsafe.Pointer) {
+	truthLock.Lock()
+	defer truthLock.Unlock()
+	truth.Left = append(truth.Left, uint64(uintptr(lock)))
+}
+
+// self returns the ID of the calling goroutine.
+func self() uint64 {
+	var buf [64]byte
+	fields := bytes.Fields(buf[:runtime.Stack(buf[:], false)])
+	id, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return id
+}
+
+func main() {
+	run := scenes[os.Args[1]]
+	if run == nil {
+		log.Fatalf("there is no scene %q", os.Args[1])
+	}
+	dump := settled(run())
+	if len(os.Args) > 2 {
+		os.Stdout.Write(dump)
+		return
+	}
+	text, skip := capture.New(capture.Config{Budget: capture.Budget{CPU: 1, Pause: time.Minute}}).Text()
+	if skip != nil {
+		log.Fatal(skip)
+	}
+	truth.Locks = text.Locks
+	if err := json.NewEncoder(os.Stdout).Encode(truth); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// settled returns a dump in which so many goroutines wait for locks, and no
+// goroutine but this one does anything, twice in a row.
+func settled(waiters int) []byte {
+	var last string
+	for range 2000 {
+		dump := stacks()
+		headers, waiting, busy := headersOf(dump)
+		if waiting == waiters && busy == 1 && headers == last {
+			return dump
+		}
+		last = headers
+		time.Sleep(5 * time.Millisecond)
+	}
+	fmt.Fprintf(os.Stderr, "never got %d waiters:\n%s", waiters, stacks())
+	os.Exit(1)
+	return nil
+}
+
+func headersOf(dump []byte) (all string, waiting, busy int) {
+	for line := range strings.Lines(string(dump)) {
+		if !strings.HasPrefix(line, "goroutine ") {
+			continue
+		}
+		all += line
+		switch {
+		case strings.Contains(line, "[sync.Mutex.Lock"), strings.Contains(line, "[sync.RWMutex"):
+			waiting++
+		case strings.Contains(line, "[runn"):
+			busy++
+		}
+	}
+	return all, waiting, busy
+}
+
+func stacks() []byte {
+	buf := make([]byte, 4<<20)
+	return buf[:runtime.Stack(buf, true)]
+}
+
+// A meeting makes goroutines arrive somewhere before one of them goes on.
+type meeting struct{ all sync.WaitGroup }
+
+func newMeeting(n int) *meeting {
+	m := new(meeting)
+	m.all.Add(n)
+	return m
+}
+
+func (m *meeting) arrive() {
+	m.all.Done()
+	m.all.Wait()
+}
+
+// never is sent to and closed by nobody.
+var never = make(chan int)
+
+// crowd starts n goroutines at f, one after the other has started.
+func crowd(n int, f func()) {
+	for range n {
+		go f()
+	}
+}
+
+// until waits for a dump that shows n goroutines in a function and a state.
+func until(n int, function, state string) {
+	for range 2000 {
+		found := 0
+		for g := range strings.SplitSeq(string(stacks()), "\n\n") {
+			header, rest, _ := strings.Cut(g, "\n")
+			if strings.Contains(header, "["+state) && strings.Contains(rest, function+"(") {
+				found++
+			}
+		}
+		if found >= n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	log.Fatalf("%d of %s never get to %q:\n%s", n, function, state, stacks())
+}

@@ -1,0 +1,496 @@
+package parse
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// maxContested is how many locks are looked at, the first of a dump.
+	maxContested = 64
+	// maxObject is how far into an object its lock may be. Few objects are
+	// larger; the further away, the more often the argument is another object
+	// that happens to lie before this one.
+	maxObject = 512
+	// maxSites is how many calls that lock one lock are told apart.
+	maxSites = 16
+	// maxSuspects is how many goroutines that work on one lock's object are
+	// told apart.
+	maxSuspects = 64
+	// maxCircle is how many goroutines a circle has at most.
+	maxCircle = 5
+	// movedAfter is by how much a goroutine must have waited less than those
+	// that wait for a lock to have moved since they began: waits are counted
+	// in minutes.
+	movedAfter = time.Minute
+)
+
+// A Lock is what a dump shows about a lock that goroutines wait for. Who holds
+// it is not in a dump; this is what the arguments of calls suggest.
+type Lock struct {
+	Address uint64
+	Waiters int
+
+	// Object: the dump shows the object that the lock is part of. Without it
+	// nothing below is known.
+	Object bool
+	// Holder perhaps holds the lock: it alone is past a line where others lock
+	// it, on the same object, and there is no unlock in between. It may wait
+	// for the lock itself: then it has perhaps locked it twice. Nil when none
+	// is, or several are.
+	Holder *Suspect
+	// Others counts the goroutines without Holder that work on the object and
+	// do not wait for the lock. Most of them, or as many as anywhere, are
+	// where Example is.
+	Others  int
+	Most    int
+	Example Suspect
+
+	// Circle, where there is one, is of goroutines each of which waits for
+	// a lock that the next one, and the last for one that the first, has.
+	// Sure: the lines tell, as of Holder, or the goroutines do the very same
+	// crosswise. Else each works on the object of what it is said to have.
+	Circle []Link
+	Sure   bool
+}
+
+// A Suspect is a goroutine that works on the object that a lock is part of.
+type Suspect struct {
+	ID    uint64
+	State goroutine.State
+	At    goroutine.Frame // the innermost frame outside the standard library
+	Under goroutine.Frame // the frame that works on the object; At or further out
+	Waits bool            // for that lock
+}
+
+// A Link is a goroutine of a circle.
+type Link struct {
+	Goroutine uint64
+	Has       uint64 // address of the lock
+	Wants     uint64 // address of the lock
+}
+
+// Unlocks reports whether a function may unlock a sync.Mutex on a line after
+// the first and before the last. Where it cannot be told it may. frame is the
+// function whose frame it is inlined in, or the function itself.
+type Unlocks func(frame, function string, first, last int) bool
+
+// Locks reads from a goroutine dump what it suggests about who holds the locks
+// that are waited for, those with most waiters first. unlocks may be nil: then
+// no holder is named. Only addresses of locks leave, no other argument.
+//
+// The object of a lock is the nearest pointer at or below its address among the
+// arguments of a function that locks it. Arguments that the dump marks as
+// uncertain do not count. Memory is bounded, beside the names that are in the
+// dump; time is that of reading it twice.
+func Locks(dump []byte, unlocks Unlocks) []Lock {
+	h := &holders{
+		unlocks:  unlocks,
+		locks:    make(map[uint64]*contested),
+		byObject: make(map[uint64][]*contested),
+	}
+	h.pass(dump, h.wait)
+	h.objects()
+	if len(h.byObject) > 0 {
+		h.pass(dump, h.work)
+	}
+	return h.finish()
+}
+
+// holders is the state of reading a dump for the holders of locks.
+type holders struct {
+	unlocks  Unlocks
+	dump     *dump
+	calls    []frame // of the current goroutine
+	locks    map[uint64]*contested
+	order    []*contested
+	byObject map[uint64][]*contested
+}
+
+// contested is a lock that is waited for.
+type contested struct {
+	Lock
+	longest  time.Duration // wait
+	sites    []site
+	suspects []suspect
+	passed   int // suspects that are past a lock
+}
+
+// A site is a call that locks a lock, of an object that is an argument.
+type site struct {
+	frame, function string // whose arguments these are, and what calls Lock: the same, or inlined in it
+	line            int    // in function
+	position        int    // of the object among the arguments
+	object          uint64
+	inlined         bool // Lock is part of function, and so is Unlock
+}
+
+// A suspect is a goroutine as one lock sees it.
+type suspect struct {
+	Suspect
+	part  part
+	wants uint64 // address of the lock it waits for
+	// How it waits, where part is beside: what goroutines that do the very
+	// same have in common.
+	way way
+}
+
+// A part is how a goroutine works on the object of a lock.
+type part int
+
+const (
+	beside part = iota // in the very frame in which it waits for another lock
+	within             // in another frame
+	past               // past a line where others lock it
+)
+
+// A way is how a goroutine waits for one lock with the object of another.
+type way struct {
+	frame, function string
+	line            int
+	wants, has      int    // positions of the objects
+	offset          uint64 // of the lock that it wants in its object
+}
+
+// pass gives every goroutine of a dump to each.
+func (h *holders) pass(dump []byte, each func()) {
+	h.dump = newDump(bytes.NewReader(dump))
+	h.dump.words = make([]words, maxFrames)
+	h.dump.each = func() {
+		h.calls = h.calls[:0]
+		each()
+	}
+	h.dump.readAll()
+}
+
+// read reads the frames of the current goroutine.
+func (h *holders) read() {
+	d := h.dump
+	for f, rest, ok := cutFrame(d.key[d.g.framesAt:d.stackEnd()]); ok; f, rest, ok = cutFrame(rest) {
+		h.calls = append(h.calls, f)
+	}
+}
+
+// owner returns the index of the frame that call i has its arguments in, which
+// is i unless it is inlined; -1 when there is none.
+func (h *holders) owner(i int) int {
+	for ; i < len(h.calls); i++ {
+		if !h.dump.words[i].inlined {
+			return i
+		}
+	}
+	return -1
+}
+
+// lockCall returns the index of the call that locks the lock that the current
+// goroutine waits for, and of its frame; -1 when there is none.
+func (h *holders) lockCall() (call, owner int) {
+	for i, f := range h.calls {
+		if !bytes.HasPrefix(f.name, []byte("sync.")) && !bytes.HasPrefix(f.name, []byte("internal/sync.")) {
+			return i, h.owner(i)
+		}
+	}
+	return -1, -1
+}
+
+// wait takes a goroutine that waits for a lock.
+func (h *holders) wait() {
+	g := &h.dump.g
+	if g.lock == 0 {
+		return
+	}
+	c := h.locks[g.lock]
+	if c == nil {
+		if len(h.locks) == maxContested {
+			return
+		}
+		c = &contested{Lock: Lock{Address: g.lock}}
+		h.locks[g.lock] = c
+		h.order = append(h.order, c)
+	}
+	c.Waiters++
+	c.longest = max(c.longest, g.header.wait)
+	h.read()
+	if s, ok := h.site(g.lock); ok && len(c.sites) < maxSites && !slices.Contains(c.sites, s) {
+		c.sites = append(c.sites, s)
+	}
+}
+
+// site returns how the current goroutine waits for a lock.
+func (h *holders) site(lock uint64) (s site, ok bool) {
+	call, owner := h.lockCall()
+	if owner < 0 {
+		return s, false
+	}
+	arguments := &h.dump.words[owner]
+	object := arguments.nearest(lock, maxObject)
+	if object == 0 {
+		return s, false
+	}
+	return site{
+		frame:    string(h.calls[owner].name),
+		function: string(h.calls[call].name),
+		line:     h.calls[call].line,
+		position: arguments.index(object),
+		object:   object,
+		inlined:  call > 0 && h.dump.words[call-1].inlined,
+	}, true
+}
+
+// objects finds the locks by the objects that they are part of. An argument
+// that one and the same call has for different locks is not the object of
+// either: what is locked depends on something else.
+func (h *holders) objects() {
+	seen := make(map[site]*contested)
+	shared := make(map[uint64]bool)
+	for _, c := range h.order {
+		for _, s := range c.sites {
+			if other := seen[s]; other != nil && other != c {
+				shared[s.object] = true
+			}
+			seen[s] = c
+		}
+	}
+	for _, c := range h.order {
+		c.sites = slices.DeleteFunc(c.sites, func(s site) bool { return shared[s.object] })
+		c.Object = len(c.sites) > 0
+		for _, s := range c.sites {
+			if !slices.Contains(h.byObject[s.object], c) {
+				h.byObject[s.object] = append(h.byObject[s.object], c)
+			}
+		}
+	}
+}
+
+// work takes a goroutine that works on the objects of locks. One that waits on
+// a condition has given up the lock that belongs to it.
+func (h *holders) work() {
+	d := h.dump
+	if d.g.state == goroutine.CondWait {
+		return
+	}
+	var best map[*contested]suspect
+	for i := range d.words[:d.g.calls] {
+		for position, value := range d.words[i].value[:d.words[i].n] {
+			for _, c := range h.byObject[value] {
+				if best == nil {
+					best = make(map[*contested]suspect)
+					h.read()
+				}
+				s, ok := h.suspect(c, i, position)
+				if was, known := best[c]; ok && (!known || s.part > was.part) {
+					best[c] = s
+				}
+			}
+		}
+	}
+	for c, s := range best {
+		c.add(s)
+	}
+}
+
+// suspect returns the current goroutine as c sees it, for an argument of frame
+// i that is its object. A goroutine that waits for c is suspect only of having
+// locked it before.
+func (h *holders) suspect(c *contested, i, position int) (s suspect, ok bool) {
+	g := &h.dump.g
+	s = suspect{part: within, wants: g.lock}
+	call, owner := h.lockCall()
+	if !g.state.Lock() {
+		owner = -1
+	}
+	switch {
+	case h.ahead(c, i, position, call, owner):
+		s.part = past
+	case i == owner && g.lock == c.Address:
+		return s, false
+	case h.passed(c, i, position):
+		s.part = past
+	case g.lock == c.Address:
+		return s, false
+	case i == owner:
+		s.part = beside
+		s.way = h.way(call, owner, position)
+	}
+	s.Suspect = Suspect{ID: g.header.id, State: g.state, Waits: g.lock == c.Address, At: h.user(), Under: h.dump.frame(h.calls[i])}
+	return s, true
+}
+
+// passed reports whether frame i of the current goroutine is past a line where
+// others lock c, with no unlock in between, and did not begin to wait after
+// they did.
+func (h *holders) passed(c *contested, i, position int) bool {
+	if h.unlocks == nil || h.dump.g.header.wait+movedAfter < c.longest {
+		return false
+	}
+	for _, s := range c.sites {
+		if !s.inlined || !s.receives(c) || s.frame != string(h.calls[i].name) || s.position != position {
+			continue
+		}
+		for k := i; k >= 0 && h.owner(k) == i; k-- {
+			if f := h.calls[k]; s.function == string(f.name) && f.line > s.line && !h.unlocks(s.frame, s.function, s.line, f.line) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// receives reports whether the object is the receiver of the function, or the
+// lock itself. Other arguments lie before a lock in memory by chance too often.
+func (s *site) receives(c *contested) bool {
+	return s.object == c.Address || s.position == 0 && strings.Contains(s.frame, ".(*")
+}
+
+// ahead reports whether the current goroutine is the writer of a sync.RWMutex
+// that waits for the readers to leave, at a call where others wait for it: it
+// has what they wait for.
+func (h *holders) ahead(c *contested, i, position, call, owner int) bool {
+	if h.dump.g.state != goroutine.RWMutexLock || h.dump.g.lock == c.Address || i != owner {
+		return false
+	}
+	return slices.ContainsFunc(c.sites, func(s site) bool {
+		return s.frame == string(h.calls[owner].name) && s.function == string(h.calls[call].name) &&
+			s.line == h.calls[call].line && s.position == position
+	})
+}
+
+// way returns how the current goroutine waits, with an argument at a position.
+func (h *holders) way(call, owner, position int) way {
+	s, ok := h.site(h.dump.g.lock)
+	if !ok {
+		return way{}
+	}
+	return way{s.frame, s.function, s.line, s.position, position, h.dump.g.lock - s.object}
+}
+
+// user returns the innermost frame outside the standard library.
+func (h *holders) user() goroutine.Frame {
+	for _, f := range h.calls {
+		if at := h.dump.frame(f); !at.Standard() {
+			return at
+		}
+	}
+	return goroutine.Frame{}
+}
+
+// add counts a suspect. Those that are past a lock find room before the others.
+func (c *contested) add(s suspect) {
+	if s.part == past {
+		c.passed++
+	}
+	if !s.Waits {
+		c.Others++
+	}
+	if len(c.suspects) < maxSuspects {
+		c.suspects = append(c.suspects, s)
+		return
+	}
+	i := slices.IndexFunc(c.suspects, func(s suspect) bool { return s.part != past })
+	if s.part == past && i >= 0 {
+		c.suspects[i] = s
+	}
+}
+
+// finish concludes.
+func (h *holders) finish() []Lock {
+	locks := make([]Lock, 0, len(h.order))
+	for _, c := range h.order {
+		c.conclude()
+		h.circle(c)
+		locks = append(locks, c.Lock)
+	}
+	slices.SortStableFunc(locks, func(a, b Lock) int {
+		return cmp.Or(cmp.Compare(b.Waiters, a.Waiters), cmp.Compare(a.Address, b.Address))
+	})
+	return locks
+}
+
+// conclude names the holder and says where the others are.
+func (c *contested) conclude() {
+	type place struct {
+		state    goroutine.State
+		function string
+		line     int
+	}
+	at := make(map[place]int)
+	for i := range c.suspects {
+		s := &c.suspects[i]
+		if s.part == past && c.passed == 1 {
+			c.Holder = &s.Suspect
+			if !s.Waits {
+				c.Others--
+			}
+			continue
+		}
+		if s.Waits {
+			continue
+		}
+		p := place{s.State, s.At.Function, s.At.Line}
+		if at[p]++; at[p] > c.Most {
+			c.Most, c.Example = at[p], s.Suspect
+		}
+	}
+}
+
+// circle looks for a circle that c is part of: one that is sure first.
+func (h *holders) circle(c *contested) {
+	allows := []func(*contested, *suspect) bool{
+		func(_ *contested, s *suspect) bool { return s.part == past },
+	}
+	for i := range c.suspects {
+		if s := &c.suspects[i]; s.part == beside && s.way != (way{}) {
+			allows = append(allows, func(_ *contested, o *suspect) bool { return o.part == beside && o.way == s.way })
+		}
+	}
+	for _, allow := range allows {
+		if c.Circle = h.links(c, allow); c.Circle != nil {
+			c.Sure = true
+			return
+		}
+	}
+	c.Circle = h.links(c, func(c *contested, s *suspect) bool {
+		return s.part == past || s.part == within && c.works() == 1
+	})
+}
+
+// works returns how many goroutines work on the object of c and do not wait
+// for it.
+func (c *contested) works() int {
+	if c.Holder != nil && !c.Holder.Waits {
+		return c.Others + 1
+	}
+	return c.Others
+}
+
+// links returns a circle from c back to c over suspects that are allowed.
+func (h *holders) links(from *contested, allow func(*contested, *suspect) bool) []Link {
+	tried := make(map[*contested]bool)
+	var path []Link
+	var follow func(c *contested) bool
+	follow = func(c *contested) bool {
+		tried[c] = true
+		for i := range c.suspects {
+			s := &c.suspects[i]
+			next := h.locks[s.wants]
+			if next == nil || s.Waits || len(path) == maxCircle || !allow(c, s) {
+				continue
+			}
+			path = append(path, Link{Goroutine: s.ID, Has: c.Address, Wants: s.wants})
+			if next == from || !tried[next] && follow(next) {
+				return true
+			}
+			path = path[:len(path)-1]
+		}
+		return false
+	}
+	if !follow(from) {
+		return nil
+	}
+	return path
+}

@@ -1,0 +1,69 @@
+package parse
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// maxWords is how many arguments of a call are read. A dump shows ten.
+const maxWords = 10
+
+// words are the arguments of a call, word by word as a dump shows them: a string
+// is two, and braces do not count.
+type words struct {
+	n     int
+	value [maxWords]uint64 // 0 where the dump is not certain: "0xc000010020?", "_"
+	// inlined: the call has no frame of its own, and so no arguments. It is
+	// part of the next call that has.
+	inlined bool
+}
+
+// wordsOf reads what is between the parentheses of a call.
+func wordsOf(arguments []byte) (w words) {
+	arguments = bytes.TrimSuffix(arguments, []byte(")"))
+	if string(arguments) == "..." {
+		w.inlined = true
+		return w
+	}
+	for len(arguments) > 0 && w.n < maxWords {
+		var word []byte
+		word, arguments, _ = bytes.Cut(arguments, []byte(","))
+		w.value[w.n] = certain(bytes.Trim(word, " {}"))
+		w.n++
+	}
+	return w
+}
+
+// certain returns the value of a word, and 0 unless it is certain.
+func certain(word []byte) uint64 {
+	digits, ok := bytes.CutPrefix(word, []byte("0x"))
+	if !ok {
+		return 0
+	}
+	value, err := strconv.ParseUint(string(digits), 16, 64)
+	if err != nil { // as of "c000010020?"
+		return 0
+	}
+	return value
+}
+
+// index returns the index of the first word with a value, or -1.
+func (w *words) index(value uint64) int {
+	for i, v := range w.value[:w.n] {
+		if v == value {
+			return i
+		}
+	}
+	return -1
+}
+
+// nearest returns the highest word that is no higher than an address and at
+// most so far below it, or 0.
+func (w *words) nearest(address, distance uint64) (value uint64) {
+	for _, v := range w.value[:w.n] {
+		if v != 0 && v <= address && address-v <= distance {
+			value = max(value, v)
+		}
+	}
+	return value
+}
