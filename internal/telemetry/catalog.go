@@ -109,7 +109,7 @@ var attributeCatalog = []attributeEntry{
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
 	{AttrDetectorName, "string", "The detector: `leak`, `deadlock`, `blocked_forever`, `pileup`, `surge`, `contention`, `stall`, or the name of one of yours."},
 	{AttrConfidence, "string", confidenceDoc()},
-	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof)},
+	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
 	{AttrReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
 	{AttrFindingID, "string", "The same on all events of one finding, unique to it: 16 hexadecimal digits."},
 	{AttrFindingCount, "int", "Goroutines concerned."},
