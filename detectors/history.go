@@ -32,7 +32,7 @@ type History struct {
 
 const (
 	// MaxKept is how many snapshots a [History] keeps at most.
-	MaxKept = 40
+	MaxKept = 36
 	// keptWhole is how many of the newest are never thinned out.
 	keptWhole = 8
 )

@@ -34,7 +34,9 @@ func kept(t *testing.T, goroutines, stacks int) int {
 			live[i] = p.Go(places[i], goroutines/stacks)
 		}
 		p.Advance(time.Minute)
-		require.True(t, h.Add(p.Look()))
+		s := p.Look()
+		require.True(t, h.Add(s))
+		h.AddCloser(busyWindow(s))
 		if look%30 > 0 {
 			continue // judging takes longer than the rest
 		}
@@ -47,6 +49,19 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	runtime.KeepAlive(h)
 	runtime.KeepAlive(p)
 	return used
+}
+
+// busyWindow is one in which everybody everywhere was woken.
+func busyWindow(s *goroutine.Snapshot) *goroutine.Snapshot {
+	w := &goroutine.Snapshot{Time: s.Time, Source: goroutine.SourceWindow}
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		w.Movements = append(w.Movements, goroutine.Movement{
+			Stack: g.Stack, State: g.State, Woken: g.Count, Fed: goroutine.SampleIDs(nil, g.IDs...),
+			Wakers: []goroutine.Waker{{Stack: g.Stack, Count: g.Count}},
+		})
+	}
+	return w
 }
 
 func heap() int {

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// MaxWindows is how many windows a [History] remembers at most: twice as
-	// many as a detector waits for.
-	MaxWindows = 32
+	// MaxWindows is how many windows a [History] remembers at most: a few more
+	// than a detector waits for.
+	MaxWindows = 20
 	// maxFed bounds the places that are remembered of a window, the busiest
-	// first. Together with MaxWindows it is a megabyte at most.
-	maxFed = 256
+	// first. Together with MaxWindows it is half a megabyte at most.
+	maxFed = 128
 )
 
-// A Window is what is remembered of a [goroutine.SourceWindow]: who was woken by
-// another goroutine, and waits for the same again.
+// A Window is what is remembered of a [goroutine.SourceWindow]: whom other
+// goroutines woke, by where they waited until then.
 type Window struct {
 	Time time.Time                       // its end
-	Fed  map[goroutine.GroupKey][]uint64 // the lowest IDs of those woken, rising, at most [goroutine.MaxIDs]
+	Fed  map[goroutine.GroupKey][]uint64 // IDs of some of them; see [goroutine.SampleIDs]
 }
 
 func windowOf(s *goroutine.Snapshot) Window {

@@ -237,7 +237,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	require.True(t, ok)
 	require.Len(t, pass.Windows, detectors.MaxWindows)
 	for _, w := range pass.Windows {
-		assert.LessOrEqual(t, len(w.Fed), 256)
+		assert.LessOrEqual(t, len(w.Fed), 128)
 		for _, fed := range w.Fed {
 			assert.LessOrEqual(t, len(fed), goroutine.MaxSample)
 		}

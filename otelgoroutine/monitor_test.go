@@ -36,6 +36,7 @@ type script struct {
 	texts int
 
 	proofs atomic.Int32
+	window func(span time.Duration) (*goroutine.Snapshot, *capture.Skip) // nil: there are none
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
@@ -340,8 +341,11 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 }
 func (s *script) Charge(time.Duration)                           {}
 func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
-func (s *script) Window(time.Duration, <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
-	return nil, nil
+func (s *script) Window(span time.Duration, _ <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
+	if s.window == nil {
+		return nil, nil
+	}
+	return s.window(span)
 }
 
 func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) {
@@ -381,6 +385,61 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 		assert.EqualValues(t, 2, c.proofs.Load(), "ten minutes apart")
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
+}
+
+// waits asks for a window at every look and notes whether it may hope for one.
+func waits(hopes *[]bool) *detectors.Detector {
+	return &detectors.Detector{Name: "waits", Run: func(p *detectors.Pass) error {
+		if len(p.Windows) == 0 {
+			*hopes = append(*hopes, p.Ask(goroutine.SourceWindow))
+		}
+		return nil
+	}}
+}
+
+func TestAWindowIsOpenedWhenADetectorAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := parked(3)
+		var spans []time.Duration
+		c.window = func(span time.Duration) (*goroutine.Snapshot, *capture.Skip) {
+			spans = append(spans, span)
+			return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceWindow}, nil
+		}
+		var hopes []bool
+		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(waits(&hopes)))
+		require.NoError(t, err)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Equal(t, []time.Duration{250 * time.Millisecond}, spans, "there is one in the same look, and no other is asked for")
+		assert.Equal(t, []bool{true}, hopes)
+	})
+}
+
+func TestNobodyWaitsForWindowsThatDoNotCome(t *testing.T) {
+	refused := &capture.Skip{Source: goroutine.SourceWindow, Refusal: &capture.Refusal{Reason: capture.ReasonBudget, Err: errors.New("too dear")}}
+	for name, tc := range map[string]struct {
+		skip  *capture.Skip
+		hopes int
+	}{"over the budget": {refused, 8}, "no traces are taken": {nil, 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := parked(3)
+				c.window = func(time.Duration) (*goroutine.Snapshot, *capture.Skip) { return nil, tc.skip }
+				var hopes []bool
+				m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(waits(&hopes)))
+				require.NoError(t, err)
+				time.Sleep(5*time.Minute - time.Second)
+				synctest.Wait()
+				require.NoError(t, m.Shutdown(t.Context()))
+				want := make([]bool, 20)
+				for i := range tc.hopes {
+					want[i] = true
+				}
+				assert.Equal(t, want, hopes)
+			})
+		})
+	}
 }
 
 func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
