@@ -233,11 +233,7 @@ func (d *listing) end() {
 
 func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 	stacks.next()
-	source := goroutine.SourceProfile
-	if !d.labels.none() {
-		source = goroutine.SourceLabelled
-	}
-	s := &goroutine.Snapshot{Time: at, Source: source}
+	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceProfile}
 	park := d.park()
 	index := make(map[sampleKey]int)
 	total := 0
@@ -254,6 +250,9 @@ func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 			s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: state, Labels: r.labels})
 		}
 		s.Groups[i].Count += r.count
+	}
+	if d.labels.shownIn(s.Groups) {
+		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)
 	s.Missing = max(0, d.told-s.Total)

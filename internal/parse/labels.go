@@ -21,6 +21,11 @@ const maxLabels = 16
 // none reports whether no label is wanted.
 func (l Labels) none() bool { return !l.All && len(l.Keys) == 0 }
 
+// shownIn reports whether groups are told apart by labels.
+func (l Labels) shownIn(groups []goroutine.Group) bool {
+	return len(l.Keys) > 0 || slices.ContainsFunc(groups, func(g goroutine.Group) bool { return len(g.Labels) > 0 })
+}
+
 // choose returns the wanted ones of a goroutine's labels, by key.
 func (l Labels) choose(labels []goroutine.Label) []goroutine.Label {
 	var chosen []goroutine.Label

@@ -182,7 +182,7 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 		r.sample(i, sample)
 	}
 	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups}
-	if !r.labels.none() {
+	if r.labels.shownIn(r.groups) {
 		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)

@@ -29,7 +29,9 @@ type tally struct {
 	last             int // the stack counted last, from 1: recursion counts once
 }
 
-func functionsOf(stacks []Stack, total, top int) Functions {
+// FunctionsOf counts the goroutines of some stacks, of which there are total in
+// all, by function. It returns the largest, at most top of each list.
+func FunctionsOf(stacks []Stack, total, top int) Functions {
 	tallies := make(map[string]*tally)
 	for i := range stacks {
 		for depth := range stacks[i].Frames {

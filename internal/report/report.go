@@ -149,7 +149,7 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	r.Trend = trendOf(series)
 	r.Findings = findingsOf(findings)
 	r.Stacks = stacksOf(s, o.Values)
-	r.Functions = functionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
+	r.Functions = FunctionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
 	if len(series) > 1 {
 		r.Diff = NewDiff(series[0], s, o)
 	}
