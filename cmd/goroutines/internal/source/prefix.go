@@ -35,7 +35,9 @@ func (u *unprefixer) Read(p []byte) (int, error) {
 			return u.in.Read(p)
 		}
 		line, err := u.in.ReadSlice('\n')
-		u.take(line)
+		if len(line) > 0 {
+			u.take(line)
+		}
 		if err != nil && err != bufio.ErrBufferFull {
 			if u.out.Len() > 0 {
 				break
