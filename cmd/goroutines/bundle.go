@@ -33,7 +33,9 @@ func writeBundle(dir string, r *report.Report, series *source.Series) error {
 	}
 	var errs []error
 	for _, f := range files {
-		errs = append(errs, writeFile(filepath.Join(dir, f.name), f.write))
+		if err := writeFile(filepath.Join(dir, f.name), f.write); !errors.Is(err, errNoHTML) {
+			errs = append(errs, err)
+		}
 	}
 	for i, s := range series.Snapshots {
 		name := "profile.pb.gz" // the last: what the report is about

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
-	"github.com/otelgoroutine/go/internal/report"
 )
 
 type diffFlags struct{ reportFlags }
@@ -63,9 +62,4 @@ func (f *diffFlags) run(c *cobra.Command, args []string) error {
 	})
 	tell(c.ErrOrStderr(), notes)
 	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
-}
-
-// writeHTML is where the page is plugged in.
-func writeHTML(io.Writer, *report.Report) error {
-	return errors.New("--format html: not built in yet")
 }

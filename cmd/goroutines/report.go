@@ -171,6 +171,9 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 	}), findings
 }
 
+// pprofCut is where net/http/pprof cuts a debug=2 dump.
+const pprofCut = 64 << 20
+
 // judge runs the detectors over a series, and says which could not judge it.
 func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
 	all := detectors.Default()
@@ -191,6 +194,9 @@ func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []
 	}
 	if len(idle) > 0 {
 		notes = append(notes, fmt.Sprintf("%s cannot judge this: it takes goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
+	}
+	if last := series[len(series)-1]; last.Source == goroutine.SourceText && last.Bytes == pprofCut {
+		notes = append(notes, "this dump is as large as pprof writes them at most, 64 MiB: goroutines are missing from it")
 	}
 	if len(series) == 1 {
 		notes = append(notes, "leaks show over time: give several snapshots, --samples, or use watch")

@@ -210,7 +210,7 @@ func TestBundle(t *testing.T) {
 	require.Zero(t, status, stderr)
 	assert.Empty(t, stdout)
 	for name, want := range map[string]string{
-		"report.txt": "Health: ", "report.json": `"total":`, "report.html": "<html",
+		"report.txt": "Health: ", "report.json": `"total":`,
 		"top.txt": "main.worker", "traces.txt": "main.locked", "graph.svg": "main.worker", "profile.pb.gz": "\x1f\x8b",
 	} {
 		data, err := os.ReadFile(filepath.Join(bundle, name))
@@ -233,12 +233,14 @@ func TestBundle(t *testing.T) {
 func TestFailOn(t *testing.T) {
 	dump := filepath.Join(files(t), "debug2.txt")
 	for value, want := range map[string]int{
-		"": 0, "any": 1, "certain": 1, "suspected,health": 1, "health": 0,
+		"": 0, "any": 1, "certain": 1, "suspected,health": 1, "health": 1,
 	} {
 		status, stdout, stderr := call(t, "", "report", "-fail-on", value, dump)
 		assert.Equal(t, want, status, "%q: %s", value, stderr)
 		assert.Contains(t, stdout, "Stacks (", "the report comes all the same")
 	}
+	status, _, _ := call(t, "", "report", "-fail-on", "any", filepath.Join(filepath.Dir(dump), "debug1.txt"))
+	assert.Zero(t, status, "nobody can find anything in that")
 }
 
 // TestDiff has two traces of one process, and two dumps that a file system
