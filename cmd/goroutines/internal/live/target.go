@@ -6,8 +6,10 @@ package live
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
@@ -139,12 +141,16 @@ func (t *Target) Look(ctx context.Context) {
 	t.add(pointOf(s))
 }
 
-// restarted reports whether s is of another process than the look before.
+// restarted reports whether s is of another process than the look before. When
+// nobody listened in between it is taken for another one, whatever its IDs are:
+// those of a small process are soon where the last one's were.
 func (t *Target) restarted(s *goroutine.Snapshot) bool {
 	last, failed := t.status.Snapshot, t.status.Err != nil
 	switch {
 	case last == nil:
 		return false
+	case errors.Is(t.status.Err, syscall.ECONNREFUSED):
+		return true
 	case last.HasIDs() && s.HasIDs():
 		return !source.Continues(last, s)
 	}

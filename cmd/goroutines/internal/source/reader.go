@@ -230,7 +230,30 @@ func Continues(before, after *goroutine.Snapshot) bool {
 		n, _ := after.BornBy(&after.Groups[i], last)
 		old += n
 	}
-	return old <= before.Total+before.Missing+slack
+	return old <= before.Total+before.Missing+slack && sameEntries(before, after)
+}
+
+// sameEntries reports whether the goroutines that both snapshots list were
+// started with the same functions: what a goroutine was started with never
+// changes.
+func sameEntries(before, after *goroutine.Snapshot) bool {
+	entries := make(map[uint64]string)
+	for i := range before.Groups {
+		g := &before.Groups[i]
+		for _, id := range g.IDs {
+			entries[id] = g.Stack.Entry().Function
+		}
+	}
+	for i := range after.Groups {
+		g := &after.Groups[i]
+		entry := g.Stack.Entry().Function
+		for _, id := range g.IDs {
+			if was := entries[id]; was != "" && entry != "" && was != entry {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // A watchedReader tells progress.
