@@ -34,9 +34,13 @@ func KnownGood() []KnownStack { return slices.Clone(known) }
 
 // IsKnownGood reports whether an entry of [KnownGood] matches s.
 func IsKnownGood(s *goroutine.Stack) bool {
-	_, ok := lookup(known, s)
+	_, ok := KnownAs(s)
 	return ok
 }
+
+// KnownAs returns the first entry of [KnownGood] that matches s, and false when
+// none does.
+func KnownAs(s *goroutine.Stack) (KnownStack, bool) { return lookup(known, s) }
 
 // lookup returns the first entry of list that matches s.
 func lookup(list []KnownStack, s *goroutine.Stack) (KnownStack, bool) {

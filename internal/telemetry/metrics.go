@@ -20,12 +20,13 @@ const ScopeName = "github.com/otelgoroutine/go/otelgoroutine"
 // Version is the version of the module, and of the instrumentation scope.
 const Version = "0.1.0"
 
-// A Config is what a Telemetry is made of. All fields are required.
+// A Config is what a Telemetry is made of. All fields but Scheduler are
+// required.
 type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	TopStacks      int                        // stacks with series of their own
-	Scheduler      func() goroutine.Scheduler // called at every collection
+	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler nobody can ask
 }
 
 // Telemetry holds the instruments and the logger.
@@ -71,7 +72,9 @@ func New(c Config) (*Telemetry, error) {
 	t.detected = m.counter(MetricFindingDetected)
 	t.duration = m.histogram(MetricSnapshotDuration)
 	t.skipped = m.counter(MetricSnapshotSkipped)
-	t.registerScheduler(m)
+	if t.scheduler != nil {
+		t.registerScheduler(m)
+	}
 	t.registerSnapshot(m)
 	if err := errors.Join(m.errs...); err != nil {
 		return nil, errors.Join(err, t.Close())

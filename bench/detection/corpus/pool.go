@@ -221,7 +221,7 @@ func lazyPool(e *Env) {
 	}
 	job := func() { time.Sleep(e.Tail(3 * time.Second)); e.Served() }
 	s.handle("/submit", func(context.Context) { submit(job) })
-	s.visit(40, "/submit") // a job every two minutes of a service for each of fifty workers
+	s.visit(40, "/submit")          // a job every two minutes of a service for each of fifty workers
 	e.Every(5*time.Minute, func() { // a few more at a time, each time
 		for range min(4+int(e.Age()/time.Minute), 60) {
 			go submit(job)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+)
+
+type diffFlags struct{ reportFlags }
+
+func newDiff() *cobra.Command {
+	f := &diffFlags{reportFlags{samples: 1, ordered: true}}
+	c := &cobra.Command{
+		Use:   "diff BEFORE AFTER",
+		Short: "Tells what grew, what appeared and what went between two snapshots",
+		Long: `Diff compares two snapshots by stack. Where both have goroutine IDs (traces and
+debug=2 dumps do) and are of one process, it tells how many goroutines were born
+since and how many of those before are gone. The order is that of the arguments.`,
+		Example: `  goroutines diff before.txt after.txt
+  goroutines diff yesterday.pb.gz http://host:6060
+  goroutines diff --format html -o diff.html before.txt after.txt`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("diff takes two sources: before and after")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	f.inputFlags.add(c.Flags())
+	f.outputFlags.add(c, "text, json or html")
+	return c
+}
+
+func (f *diffFlags) run(c *cobra.Command, args []string) error {
+	fail, err := f.check("text", "json", "html")
+	if err != nil {
+		return err
+	}
+	series, notes, err := f.read(c, args)
+	if err != nil {
+		return err
+	}
+	if args[0] != args[1] && source.IsURL(args[0]) && source.IsURL(args[1]) {
+		series.Same = false // two processes, whatever their IDs are
+	}
+	r, findings := f.report(series, notes)
+	d := r.Diff
+	d.Before.Target, d.After.Target = series.Names[0], series.Names[1]
+	err = f.to(c.OutOrStdout(), func(w io.Writer) error {
+		switch f.format {
+		case "json":
+			return d.JSON(w)
+		case "html":
+			return writeHTML(w, r)
+		}
+		return d.Text(w, f.top)
+	})
+	tell(c.ErrOrStderr(), notes)
+	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
+}

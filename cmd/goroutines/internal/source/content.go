@@ -1,0 +1,243 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// peekSize is how much of the content is looked at to tell its format.
+const peekSize = 64 << 10
+
+// parsers is what reads the snapshots of one process: with it, goroutines are
+// known again from one to the next.
+type parsers struct {
+	stacks *parse.Stacks
+	births *parse.Births
+	traces *parse.TraceDecoder
+}
+
+func newParsers() *parsers {
+	p := &parsers{stacks: parse.NewStacks(), births: &parse.Births{}}
+	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
+	p.traces.ExcludeReader = true // it runs for whoever takes the trace
+	return p
+}
+
+// read reads a snapshot in any format. at is when it was taken, as far as that
+// is known from outside; told says that the content knows better. It may return
+// both a snapshot and an error that says what of the content is missing.
+func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int64) (s *goroutine.Snapshot, told bool, err error) {
+	began := time.Now()
+	in := &bounded{r: r, left: limit, limit: limit}
+	s, told, err = p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, false)
+	switch {
+	case in.over != nil:
+		err = in.over // the parser saw the input end, and takes it for cut off
+	case in.broken != nil:
+		err = in.broken
+	case err != nil:
+		err = &contentError{oneLine(err)}
+	}
+	if s != nil && s.Duration == 0 {
+		s.Duration = time.Since(began)
+	}
+	return s, told, err
+}
+
+// A contentError is about what was read, and not about reading it.
+type contentError struct{ error }
+
+func (e *contentError) Unwrap() error { return e.error }
+
+func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, limit int64, unpacked bool) (*goroutine.Snapshot, bool, error) {
+	head, err := r.Peek(peekSize)
+	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+		return nil, false, err
+	}
+	switch kind := kindOf(head); {
+	case kind == kindGzip && !unpacked:
+		return p.unpack(r, at, labels, limit)
+	case kind == kindTrace:
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return nil, false, err
+		}
+		s, err := p.traces.Decode(data, at)
+		return s, false, err
+	case kind == kindDebug1:
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return nil, false, err
+		}
+		s, err := parse.Debug1(data, at, p.stacks, labels)
+		return s, false, err
+	case kind == kindText:
+		s, err := parse.Text(unprefixed(r), at, p.stacks, p.births)
+		if s.Total == 0 && err == nil {
+			err = errors.New("no goroutine found")
+		}
+		return s, false, err
+	case kind == kindProfile:
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return nil, false, err
+		}
+		s, err := parse.ProfileWith(data, time.Time{}, p.stacks, labels)
+		told := s != nil && !s.Time.IsZero()
+		if s != nil && !told {
+			s.Time = at
+		}
+		return s, told, err
+	default:
+		return nil, false, errors.New(string(kind))
+	}
+}
+
+// unpack reads what is compressed, within a bound of its own.
+func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, bool, error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, false, fmt.Errorf("decompressing: %w", err)
+	}
+	in := &bounded{r: z, left: limit, limit: limit, what: "decompressed "}
+	s, told, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, true)
+	switch {
+	case in.over != nil:
+		return nil, false, in.over
+	case in.broken != nil:
+		return s, told, fmt.Errorf("decompressing: %w", in.broken)
+	}
+	return s, told, err
+}
+
+// A kind is what content is; one that cannot be read is the reason why.
+type kind string
+
+const (
+	kindGzip    kind = "it is compressed twice"
+	kindTrace   kind = "trace"
+	kindProfile kind = "profile"
+	kindDebug1  kind = "debug=1"
+	kindText    kind = "text"
+	kindEmpty   kind = "it is empty"
+	kindHTML    kind = "this is HTML, not goroutines: an error page, a login page, or the index page of /debug/pprof/"
+	kindBinary  kind = "unknown format: neither a pprof profile, an execution trace nor goroutines as text"
+)
+
+func kindOf(head []byte) kind {
+	text := bytes.TrimSpace(head)
+	switch {
+	case len(head) == 0, len(text) == 0:
+		return kindEmpty
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return kindGzip
+	case bytes.HasPrefix(head, []byte("go 1.")) && bytes.Contains(head[:min(len(head), 16)], []byte(" trace")):
+		return kindTrace
+	case isHTML(text):
+		return kindHTML
+	case isText(head):
+		if i := bytes.Index(head, []byte(" profile: total ")); i > 0 && !bytes.Contains(head[:i], []byte("\ngoroutine ")) && !bytes.HasPrefix(head, []byte("goroutine 1 ")) {
+			return kindDebug1
+		}
+		return kindText
+	case couldBeProfile(head):
+		return kindProfile
+	}
+	return kindBinary
+}
+
+func isHTML(text []byte) bool {
+	lower := bytes.ToLower(text[:min(len(text), 64)])
+	for _, start := range []string{"<!doctype html", "<html", "<head", "<body", "<!--", "<?xml", "<title"} {
+		if bytes.HasPrefix(lower, []byte(start)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isText reports whether the first 4 KiB hold no control characters but those
+// of text and terminals, and are mostly valid UTF-8.
+func isText(head []byte) bool {
+	head = head[:min(len(head), 4<<10)]
+	invalid := 0
+	for i := 0; i < len(head); {
+		r, n := utf8.DecodeRune(head[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			invalid++
+		case r < ' ' && !strings.ContainsRune("\t\n\r\v\f\b\x1b", r):
+			return false
+		}
+		i += n
+	}
+	return invalid*50 <= len(head)
+}
+
+// couldBeProfile reports whether the first byte is the tag of a field of a
+// profile: number 1 to 15, in the wire types that those have.
+func couldBeProfile(head []byte) bool {
+	number, wire := head[0]>>3, head[0]&7
+	return head[0] < 0x80 && number >= 1 && number <= 15 && (wire == 0 || wire == 2)
+}
+
+// A bounded reader fails when there is more than a limit.
+type bounded struct {
+	r      io.Reader
+	left   int64
+	limit  int64
+	what   string
+	over   error // more than the limit came
+	broken error // of the reader below
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		var one [1]byte
+		n, err := b.r.Read(one[:])
+		if n == 0 {
+			return 0, err
+		}
+		b.over = fmt.Errorf("over %s of %sdata, which is the most that is read (--max-size)", size(b.limit), b.what)
+		return 0, b.over
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	if err != nil && err != io.EOF {
+		b.broken = err
+	}
+	return n, err
+}
+
+// size formats a number of bytes.
+func size(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// oneLine makes one line of an error that has several.
+func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	if len(lines) == 1 {
+		return err
+	}
+	return fmt.Errorf("%s (and %d more)", lines[0], len(lines)-1)
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/internal/report"
+)
+
+// call runs the command in this process.
+func call(t testing.TB, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = run(t.Context(), args, strings.NewReader(stdin), &out, &err)
+	return status, out.String(), err.String()
+}
+
+// jsonReport calls report and returns what it says.
+func jsonReport(t testing.TB, args ...string) *report.Report {
+	t.Helper()
+	status, stdout, stderr := call(t, "", append([]string{"report", "-format", "json"}, args...)...)
+	require.Zero(t, status, stderr)
+	var r report.Report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	return &r
+}
+
+// targetBinary is testdata/target, built by the Go version of the test.
+var targetBinary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "target")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "target")
+	out, err := exec.Command("go", "build", "-o", binary, "./testdata/target").CombinedOutput()
+	if err != nil {
+		os.Stderr.Write(out)
+	}
+	return binary, err
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if binary, err := targetBinary(); err == nil {
+		os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(status)
+}
+
+// target returns the command that runs the target.
+func target(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	binary, err := targetBinary()
+	require.NoError(t, err)
+	return exec.CommandContext(t.Context(), binary, args...)
+}
+
+// files has the target write every format, and returns the directory.
+func files(t testing.TB, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := target(t, append(args, "-files", dir)...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return dir
+}
+
+// start starts the target, and returns its address.
+func start(t testing.TB, args ...string) (addr string, stop func()) {
+	t.Helper()
+	c := target(t, args...)
+	stdout, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	stop = sync.OnceFunc(func() { c.Process.Kill(); c.Wait() })
+	t.Cleanup(stop)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line), stop
+}
+
+func TestHelpHasExamples(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-help"}, {"report", "--help"}, {"diff", "--help"}, {"watch", "-h"}, {}} {
+		status, stdout, stderr := call(t, "", args...)
+		assert.Zero(t, status)
+		assert.Contains(t, stdout, "Examples:\n  goroutines ")
+		assert.Empty(t, stderr)
+	}
+	status, stdout, _ := call(t, "", "completion", "bash")
+	assert.Zero(t, status)
+	assert.Contains(t, stdout, "bash completion")
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"unknown command", []string{"reprot"}},
+		{"give a file, a URL", []string{"report"}},
+		{"two sources", []string{"diff", "a"}},
+		{"give a file, a URL", []string{"watch"}},
+		{`--format "yaml": allowed are text, json, html, pprof`, []string{"report", "-format", "yaml", "x"}},
+		{"--fail-on \"much\": allowed are any, a confidence (info, medium", []string{"report", "-fail-on", "much", "x"}},
+		{"--endpoint", []string{"report", "-endpoint", "heap", "x"}},
+		{"--samples: one address", []string{"report", "-samples", "3", "x"}},
+		{"--samples 0", []string{"report", "-samples", "0", "x"}},
+		{"--top 0", []string{"report", "-top", "0", "x"}},
+		{"--every -1s", []string{"report", "-every", "-1s", "x"}},
+		{"--timeout 0s", []string{"report", "-timeout", "0s", "x"}},
+		{"--user: name:password", []string{"report", "-user", "me", "x"}},
+		{"--header: entry 1", []string{"report", "-header", "secret", "x"}},
+		{"--header: open", []string{"report", "-header", "@/does/not/exist", "x"}},
+		{"--max-size", []string{"report", "-max-size", "lots", "x"}},
+		{"several processes make no series", []string{"report", "localhost:1", "localhost:2"}},
+		{"--cert and --key belong together", []string{"report", "-cert", "x", "localhost:1"}},
+		{"--ca: open", []string{"report", "-ca", "/does/not/exist", "localhost:1"}},
+		{"not the address of a process", []string{"watch", "file.txt"}},
+		{"--interval 1ms", []string{"watch", "-interval", "1ms", "localhost:1"}},
+		{"--otlp", []string{"watch", "-otlp", "ftp://x", "localhost:1"}},
+		{"--otlp-protocol", []string{"watch", "-otlp", "x:1", "-otlp-protocol", "smoke", "localhost:1"}},
+		{"--service-instance", []string{"watch", "-service-instance", "x", "localhost:1", "localhost:2"}},
+		{"--time-scale", []string{"watch", "-time-scale", "0", "localhost:1"}},
+		{"unknown flag", []string{"report", "--nonsense", "x"}},
+	} {
+		status, stdout, stderr := call(t, "", c.args...)
+		assert.Equal(t, statusBad, status, c.args)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, c.want)
+		assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %q", stderr)
+		assert.NotContains(t, stderr, "secret")
+	}
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/report"
+)
+
+// outputFlags are those of writing.
+type outputFlags struct {
+	format string
+	file   string
+	top    int
+	failOn string
+}
+
+func (f *outputFlags) add(c *cobra.Command, formats string) {
+	c.Flags().StringVarP(&f.format, "format", "f", "text", formats)
+	c.Flags().StringVarP(&f.file, "output", "o", "", "file to write to instead of standard output")
+	c.Flags().IntVar(&f.top, "top", 20, "stacks and functions in the text")
+	c.Flags().StringVar(&f.failOn, "fail-on", "", "exit with 1 on findings of a confidence at least: any, "+confidenceWords()+"; and, after a comma, on a health assessment of warn: health")
+}
+
+// check refuses what is wrong before anything is read.
+func (f *outputFlags) check(formats ...string) (failOn, error) {
+	ok := false
+	for _, format := range formats {
+		ok = ok || f.format == format
+	}
+	if !ok {
+		return failOn{}, fmt.Errorf("--format %q: allowed are %s", f.format, strings.Join(formats, ", "))
+	}
+	if f.top < 1 {
+		return failOn{}, fmt.Errorf("--top %d: allowed is 1 and more", f.top)
+	}
+	return parseFailOn(f.failOn)
+}
+
+type reportFlags struct {
+	inputFlags
+	outputFlags
+	bundle  string
+	samples int
+	every   time.Duration
+	ordered bool // as the arguments, whatever the times
+}
+
+func newReport() *cobra.Command {
+	f := &reportFlags{}
+	c := &cobra.Command{
+		Use:   "report SOURCE...",
+		Short: "Reports on a process, a profile, a dump, a trace or a log",
+		Long: `Report tells how many goroutines there are, in which states and categories, at
+which functions and stacks, what the detectors find, and how that compares with
+rules of thumb.
+
+A source is a file, - for standard input, or the address of a process with
+net/http/pprof: http://host:6060, host:6060, or one page of it. Several are a
+series of one process, in the order of their time, and give a trend; so does
+--samples with one address.`,
+		Example: `  goroutines report http://host:6060
+  goroutines report --format json host:6060 | jq .states
+  goroutines report -o report.html --format html monday.pb.gz friday.pb.gz
+  goroutines report --samples 10 --every 30s --fail-on suspected http://host:6060
+  goroutines report --bundle incident/ dump.txt && go tool pprof -http : incident/profile.pb.gz
+  journalctl -u service | goroutines report -`,
+		Args: atLeastOne,
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	f.inputFlags.add(c.Flags())
+	f.outputFlags.add(c, "text, json, html, or pprof: the profile, to be saved with -o")
+	c.Flags().StringVar(&f.bundle, "bundle", "", "folder for everything: the report in each format, the profile, top functions, traces, the graph; made if need be")
+	c.Flags().IntVar(&f.samples, "samples", 1, "looks at a process")
+	c.Flags().DurationVar(&f.every, "every", 0, "time between them, 10s unless given; for several files: how far apart they were taken, as ordered, instead of what the files tell")
+	return c
+}
+
+func atLeastOne(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("what should be looked at? give a file, a URL, or - for standard input; --help has examples")
+	}
+	return nil
+}
+
+func (f *reportFlags) run(c *cobra.Command, args []string) error {
+	fail, err := f.check("text", "json", "html", "pprof")
+	if err != nil {
+		return err
+	}
+	if err := f.checkSeries(args); err != nil {
+		return err
+	}
+	if f.format == "pprof" && f.file == "" && isTerminal(c.OutOrStdout()) {
+		return errors.New("--format pprof: this is binary; give -o FILE")
+	}
+	series, notes, err := f.read(c, args)
+	if err != nil {
+		return err
+	}
+	r, findings := f.report(series, notes)
+	if f.bundle != "" {
+		err = writeBundle(f.bundle, r, series)
+	}
+	if f.bundle == "" || f.file != "" {
+		err = errors.Join(err, f.write(c, r, series))
+	}
+	tell(c.ErrOrStderr(), r.Notes)
+	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
+}
+
+func (f *reportFlags) checkSeries(args []string) error {
+	if f.samples < 1 || f.samples > 10_000 {
+		return fmt.Errorf("--samples %d: allowed are 1 to 10000", f.samples)
+	}
+	if f.every < 0 {
+		return fmt.Errorf("--every %v: allowed is over 0", f.every)
+	}
+	urls := make(map[string]bool)
+	for _, arg := range args {
+		if source.IsURL(arg) {
+			urls[arg] = true
+		}
+	}
+	if len(urls) > 1 {
+		return errors.New("several processes make no series: report them one by one, or use watch")
+	}
+	if f.samples > 1 && (len(args) > 1 || len(urls) != 1) {
+		return errors.New("--samples: one address of a process is needed")
+	}
+	if f.samples > 1 {
+		f.every = cmp.Or(f.every, 10*time.Second)
+	}
+	return nil
+}
+
+// read reads the series, and collects what could not be had.
+func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []string, error) {
+	reader, err := f.inputFlags.reader(c.InOrStdin())
+	if err != nil {
+		return nil, nil, err
+	}
+	var notes []string
+	p := newProgress(c.ErrOrStderr())
+	reader.Samples, reader.Every, reader.Ordered = f.samples, f.every, f.ordered
+	reader.Progress, reader.Note = p.tell, func(s string) { notes = append(notes, s) }
+	series, err := reader.Read(c.Context(), args)
+	p.clear()
+	return series, notes, err
+}
+
+// report judges a series and makes the report of it.
+func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
+	findings, more := judge(series.Snapshots)
+	return report.New(series.Snapshots, findings, report.Options{
+		Target: series.Names[len(series.Names)-1],
+		Stacks: f.top, Functions: f.top, Values: f.values,
+		Notes: append(notes, more...), Same: series.Same,
+	}), findings
+}
+
+// pprofCut is where net/http/pprof cuts a debug=2 dump.
+const pprofCut = 64 << 20
+
+// judge runs the detectors over a series, and says which could not judge it.
+func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
+	all := detectors.Default()
+	h := detectors.NewHistory(all)
+	for _, s := range series {
+		h.Add(s)
+	}
+	var idle []string
+	for _, d := range all {
+		v, err := detectors.Judge(d, h, detectors.KnownGood())
+		if err != nil {
+			notes = append(notes, err.Error())
+		}
+		if !v.Ran {
+			idle = append(idle, d.Name)
+		}
+		findings = append(findings, v.Findings...)
+	}
+	if len(idle) > 0 {
+		notes = append(notes, fmt.Sprintf("%s cannot judge this: it takes goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
+	}
+	if last := series[len(series)-1]; last.Source == goroutine.SourceText && last.Bytes == pprofCut {
+		notes = append(notes, "this dump is as large as pprof writes them at most, 64 MiB: goroutines are missing from it")
+	}
+	if len(series) == 1 {
+		notes = append(notes, "leaks show over time: give several snapshots, --samples, or use watch")
+	}
+	return findings, notes
+}
+
+func (f failOn) verdict(findings []detectors.Finding, r *report.Report) error {
+	for _, finding := range findings {
+		if f.confidence > 0 && finding.Confidence >= f.confidence {
+			return errFindings
+		}
+	}
+	if f.health && r.Health.Level == report.LevelWarn {
+		return errFindings
+	}
+	return nil
+}
+
+func tell(w io.Writer, notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(w, "goroutines: note: %s\n", n)
+	}
+}
+
+func (f *reportFlags) write(c *cobra.Command, r *report.Report, series *source.Series) error {
+	return f.outputFlags.to(c.OutOrStdout(), func(w io.Writer) error {
+		switch f.format {
+		case "json":
+			return r.JSON(w)
+		case "html":
+			return writeHTML(w, r)
+		case "pprof":
+			return parse.WriteProfile(w, series.Snapshots[len(series.Snapshots)-1])
+		}
+		return r.Text(w)
+	})
+}
+
+// to writes to the file of -o, or else to w.
+func (f *outputFlags) to(w io.Writer, write func(io.Writer) error) error {
+	if f.file == "" {
+		return write(w)
+	}
+	return writeFile(f.file, write)
+}
+
+// writeFile writes a file that is complete or absent.
+func writeFile(name string, write func(io.Writer) error) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".goroutines-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	if err = errors.Join(write(tmp), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
+}

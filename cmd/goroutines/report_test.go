@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/log/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// states returns the counts of a report by state.
+func states(r *report.Report) map[string]int {
+	m := make(map[string]int)
+	for _, s := range r.States {
+		m[s.Name] = s.Count
+	}
+	return m
+}
+
+// requireTarget checks what is known of the target, whatever the format.
+func requireTarget(t *testing.T, r *report.Report) {
+	t.Helper()
+	assert.GreaterOrEqual(t, r.Total, 22)
+	counts := states(r)
+	assert.GreaterOrEqual(t, counts["sync.Mutex.Lock"], 7)
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	assert.Equal(t, r.Total, total)
+	flat := make(map[string]report.Function)
+	for _, f := range r.Functions.Cumulative {
+		flat[f.Name] = f
+	}
+	assert.Equal(t, 13, flat["main.worker"].Cumulative)
+	assert.Equal(t, 7, flat["main.locked"].Cumulative)
+	assert.InDelta(t, 100*13/float64(r.Total), flat["main.worker"].CumulativePercent, 0.01)
+	var names []string
+	for _, c := range r.Health.Checks {
+		names = append(names, c.Name)
+	}
+	assert.Equal(t, []string{"goroutines", "blocked", "mutex", "channel"}, names)
+}
+
+func TestReportOfEachFormat(t *testing.T) {
+	dir := files(t)
+	for name, c := range map[string]struct {
+		ids   bool
+		state string // of main.nilReceive
+	}{
+		"profile.pb.gz": {false, "chan receive (nil chan)"},
+		"debug1.txt":    {false, "waiting"},
+		"debug2.txt":    {true, "chan receive (nil chan)"},
+		"trace.out":     {true, "chan receive (nil chan)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			renamed := filepath.Join(t.TempDir(), "anything")
+			require.NoError(t, os.WriteFile(renamed, data, 0o666))
+			r := jsonReport(t, renamed)
+			requireTarget(t, r)
+			assert.Equal(t, c.ids, r.IDs)
+			assert.Positive(t, states(r)[c.state])
+			if c.state != "waiting" {
+				require.NotEmpty(t, r.Findings)
+				assert.Equal(t, "blocked_forever", r.Findings[0].Detector)
+			}
+
+			status, stdout, stderr := call(t, string(data), "report", "-")
+			assert.Zero(t, status, stderr)
+			assert.Contains(t, stdout, fmt.Sprintf("%d goroutines at ", r.Total))
+
+			if name == "profile.pb.gz" {
+				z, err := gzip.NewReader(bytes.NewReader(data))
+				require.NoError(t, err)
+				data, err = io.ReadAll(z)
+				require.NoError(t, err)
+			} else {
+				data = gzipped(t, data)
+			}
+			status, packed, stderr := call(t, string(data), "report", "--format=json", "-")
+			assert.Zero(t, status, stderr)
+			assert.Contains(t, packed, fmt.Sprintf(`"total": %d`, r.Total))
+		})
+	}
+}
+
+func gzipped(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(data)
+	require.NoError(t, errors.Join(err, z.Close()))
+	return b.Bytes()
+}
+
+func TestReportOfAProcess(t *testing.T) {
+	addr, _ := start(t)
+	r := jsonReport(t, "http://"+addr)
+	requireTarget(t, r)
+	assert.Equal(t, "trace", r.Source)
+	assert.True(t, r.IDs)
+	for endpoint, source := range map[string]string{"profile": "labelled_profile", "dump": "text", "trace": "trace"} {
+		assert.Equal(t, source, jsonReport(t, "--endpoint", endpoint, addr).Source)
+	}
+	assert.Equal(t, "text", jsonReport(t, "http://"+addr+"/debug/pprof/goroutine?debug=2").Source)
+	assert.Equal(t, "trace", jsonReport(t, "http://"+addr+"/debug/pprof/").Source)
+
+	series := jsonReport(t, "--samples", "3", "--every", "300ms", addr)
+	require.NotNil(t, series.Trend)
+	assert.Len(t, series.Trend.Points, 3)
+	assert.Greater(t, series.Trend.To, series.Trend.From)
+	require.NotNil(t, series.Diff)
+	assert.True(t, series.Diff.Identity)
+	assert.Positive(t, series.Diff.Born)
+	assert.Equal(t, "main.leaked", series.Diff.Stacks[0].Stack.Frames[0].Function)
+}
+
+func TestReportOfAPanicInALog(t *testing.T) {
+	c := target(t, "-panic")
+	c.Env = append(os.Environ(), "GOTRACEBACK=all")
+	dump, err := c.CombinedOutput()
+	require.Error(t, err)
+	lines := strings.Split(strings.TrimRight(string(dump), "\n"), "\n")
+	with := func(prefix func(int, string) string) string {
+		var b strings.Builder
+		b.WriteString(prefix(0, "something else that was logged before") + "\n")
+		for i, line := range lines {
+			b.WriteString(strings.TrimRight(prefix(i, line), " ") + "\n")
+		}
+		b.WriteString(prefix(0, "exit status 2") + "\n")
+		return b.String()
+	}
+	for name, text := range map[string]string{
+		"alone":      string(dump),
+		"in a log":   "2026/01/02 03:04:05 starting\n" + string(dump) + "\nexit status 2\n",
+		"journald":   with(func(i int, l string) string { return fmt.Sprintf("Nov 24 20:%02d:00 host app[123]: %s", i%60, l) }),
+		"kubernetes": with(func(i int, l string) string { return fmt.Sprintf("2026-11-24T20:17:59.%09dZ stderr F %s", i, l) }),
+		"compose":    with(func(_ int, l string) string { return "web-1  | " + l }),
+		"docker": with(func(_ int, l string) string {
+			return fmt.Sprintf(`{"log":%q,"stream":"stderr","time":"2026-11-24T20:17:59Z"}`, l+"\n")
+		}),
+		"one field": fmt.Sprintf(`{"level":"error","msg":%q}`, dump) + "\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "service.log")
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+			r := jsonReport(t, file)
+			requireTarget(t, r)
+			assert.Zero(t, r.Missing)
+		})
+	}
+}
+
+func TestSecretsAreScrubbed(t *testing.T) {
+	dir := files(t)
+	for _, name := range []string{"profile.pb.gz", "debug1.txt"} {
+		file := filepath.Join(dir, name)
+		for _, format := range []string{"text", "json"} {
+			_, stdout, _ := call(t, "", "report", "-format", format, file)
+			assert.Contains(t, stdout, "user")
+			assert.NotContains(t, stdout, "secret-value")
+			_, stdout, _ = call(t, "", "report", "-format", format, "-values", file)
+			assert.Contains(t, stdout, "secret-value")
+			_, stdout, _ = call(t, "", "report", "-format", format, "-values", "-labels", "other", file)
+			assert.NotContains(t, stdout, "secret-value")
+		}
+	}
+	_, stdout, _ := call(t, "", "report", filepath.Join(dir, "debug2.txt"))
+	assert.NotContains(t, stdout, "0xc0")
+}
+
+// TestWhatIsSavedOpensInPprof runs every view that go tool pprof has for people
+// without graphviz.
+func TestWhatIsSavedOpensInPprof(t *testing.T) {
+	dir := files(t)
+	for _, name := range []string{"profile.pb.gz", "debug1.txt", "debug2.txt", "trace.out"} {
+		saved := filepath.Join(t.TempDir(), "saved.pb.gz")
+		status, _, stderr := call(t, "", "report", "-format", "pprof", "-o", saved, filepath.Join(dir, name))
+		require.Zero(t, status, stderr)
+		for _, view := range []string{"-top", "-traces", "-peek=main.worker", "-list=main.worker"} {
+			out, err := exec.Command("go", "tool", "pprof", view, saved).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			assert.Contains(t, string(out), "main.worker", "%s of %s", view, name)
+		}
+	}
+}
+
+func TestBundle(t *testing.T) {
+	dir := files(t)
+	bundle := filepath.Join(t.TempDir(), "new", "incident")
+	status, stdout, stderr := call(t, "", "report", "-bundle", bundle, filepath.Join(dir, "debug2.txt"))
+	require.Zero(t, status, stderr)
+	assert.Empty(t, stdout)
+	for name, want := range map[string]string{
+		"report.txt": "Health: ", "report.json": `"total":`,
+		"top.txt": "main.worker", "traces.txt": "main.locked", "graph.svg": "main.worker", "profile.pb.gz": "\x1f\x8b",
+	} {
+		data, err := os.ReadFile(filepath.Join(bundle, name))
+		if assert.NoError(t, err) {
+			assert.Contains(t, string(data), want, name)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(bundle, "graph.svg"))
+	require.NoError(t, err)
+	for d := xml.NewDecoder(bytes.NewReader(data)); ; {
+		if _, err := d.Token(); err != nil {
+			require.Equal(t, io.EOF, err, "the SVG is well-formed")
+			break
+		}
+	}
+	out, err := exec.Command("go", "tool", "pprof", "-top", filepath.Join(bundle, "profile.pb.gz")).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func TestFailOn(t *testing.T) {
+	dump := filepath.Join(files(t), "debug2.txt")
+	for value, want := range map[string]int{
+		"": 0, "any": 1, "certain": 1, "suspected,health": 1, "health": 1,
+	} {
+		status, stdout, stderr := call(t, "", "report", "-fail-on", value, dump)
+		assert.Equal(t, want, status, "%q: %s", value, stderr)
+		assert.Contains(t, stdout, "Stacks (", "the report comes all the same")
+	}
+	status, _, _ := call(t, "", "report", "-fail-on", "any", filepath.Join(filepath.Dir(dump), "debug1.txt"))
+	assert.Zero(t, status, "nobody can find anything in that")
+}
+
+// TestDiff has two traces of one process, and two dumps that a file system
+// would order the other way.
+func TestDiff(t *testing.T) {
+	addr, _ := start(t)
+	dir := t.TempDir()
+	save := func(name, page string) string {
+		file := filepath.Join(dir, name)
+		out, err := exec.Command("go", "run", "./testdata/save", "http://"+addr+"/debug/pprof/"+page, file).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return file
+	}
+	a, b := save("a", "goroutine?debug=2"), save("b", "trace?seconds=0.01")
+	require.NoError(t, os.Chtimes(a, time.Now(), time.Now().Add(time.Hour)))
+
+	status, stdout, stderr := call(t, "", "diff", a, b)
+	require.Zero(t, status, stderr)
+	assert.Contains(t, stdout, "were born since and are here")
+	assert.Regexp(t, `Grew \(\d+ of \d+ stacks\)\n\n +\+\d+ .*chan send .* born since, 0 gone since\n +main\.leaked`, stdout)
+
+	other := filepath.Join(files(t), "profile.pb.gz")
+	status, stdout, stderr = call(t, "", "diff", "-format", "json", a, other)
+	require.Zero(t, status, stderr)
+	assert.Contains(t, stdout, `"identity": false`)
+	assert.Contains(t, stdout, `"kind": "went"`)
+}
+
+// TestReportIsTheLibrarys saves what the monitor saw: the command says about it
+// what the monitor says, to the letter.
+func TestReportIsTheLibrarys(t *testing.T) {
+	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
+		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfile))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return m.Snapshot() != nil }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, m.Shutdown(t.Context()))
+
+	var library bytes.Buffer
+	require.NoError(t, m.WriteReport(&library))
+	file := filepath.Join(t.TempDir(), "saved")
+	var saved bytes.Buffer
+	require.NoError(t, parse.WriteProfile(&saved, m.Snapshot()))
+	require.NoError(t, os.WriteFile(file, saved.Bytes(), 0o666))
+	status, command, stderr := call(t, "", "report", file)
+	require.Zero(t, status, stderr)
+	assert.Equal(t, library.String(), command)
+}

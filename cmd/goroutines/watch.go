@@ -1,0 +1,326 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/spf13/cobra"
+
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/export"
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/telemetry"
+)
+
+// maxTargets bounds the processes of one watch.
+const maxTargets = 100
+
+type watchFlags struct {
+	inputFlags
+	interval  time.Duration
+	duration  time.Duration
+	scale     float64
+	otlp      string
+	protocol  string
+	service   string
+	instance  string
+	top       int
+	failOn    string
+	worst     detectors.Confidence
+	worstLock sync.Mutex
+}
+
+func newWatch() *cobra.Command {
+	f := &watchFlags{}
+	c := &cobra.Command{
+		Use:   "watch URL...",
+		Short: "Watches processes live, and exports what it sees by OTLP",
+		Long: `Watch looks at one or many processes over and over, with the detectors that the
+library has. On a terminal it shows states and stacks over time and findings as
+they open; elsewhere it prints a line for each look and each event. A process
+that restarts or cannot be reached is waited for.
+
+With --otlp it sends the metrics and events that the library would send, with
+service.name and service.instance.id as the resource: so a service that cannot
+be rebuilt is observed all the same.
+
+Each look is a trace of a few milliseconds, for which the process's slot for
+traces is taken, or a goroutine profile.`,
+		Example: `  goroutines watch http://host:6060
+  goroutines watch --interval 5s http://a:6060 http://b:6060
+  goroutines watch --otlp localhost:4317 --service-name checkout http://host:6060
+  goroutines watch --otlp https://collector:4318 http://host:6060 >/dev/null &`,
+		Args: atLeastOne,
+		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
+	}
+	f.inputFlags.add(c.Flags())
+	flags := c.Flags()
+	flags.DurationVarP(&f.interval, "interval", "i", 15*time.Second, "time between looks, from 100ms to 1h")
+	flags.DurationVar(&f.duration, "duration", 0, "end after this time; 0: on Ctrl-C")
+	flags.Float64Var(&f.scale, "time-scale", 1, "multiply every time of the detectors, for demonstrations")
+	flags.StringVar(&f.otlp, "otlp", "", "endpoint to export to: host:port, http://host:port or https://host:port")
+	flags.StringVar(&f.protocol, "otlp-protocol", "", "grpc or http/protobuf; grpc unless the port is 4318")
+	flags.StringVar(&f.service, "service-name", "", "service.name; the host unless given here or in OTEL_SERVICE_NAME")
+	flags.StringVar(&f.instance, "service-instance", "", "service.instance.id of a single process; its host:port unless given")
+	flags.IntVar(&f.top, "top", 20, "stacks with series of their own, from 1 to 400")
+	flags.StringVar(&f.failOn, "fail-on", "", "exit with 1 if a finding of this confidence or above was open: any, "+confidenceWords())
+	return c
+}
+
+func (f *watchFlags) check(args []string) (failOn, error) {
+	switch {
+	case f.interval < 100*time.Millisecond || f.interval > time.Hour:
+		return failOn{}, fmt.Errorf("--interval %v: allowed are 100ms to 1h", f.interval)
+	case f.duration < 0:
+		return failOn{}, fmt.Errorf("--duration %v: allowed is over 0", f.duration)
+	case !(f.scale > 0 && f.scale <= 100):
+		return failOn{}, fmt.Errorf("--time-scale %v: allowed is over 0, at most 100", f.scale)
+	case f.top < 1 || f.top > 400:
+		return failOn{}, fmt.Errorf("--top %d: allowed are 1 to 400", f.top)
+	case len(args) > maxTargets:
+		return failOn{}, fmt.Errorf("%d processes; at most %d can be watched at once", len(args), maxTargets)
+	case f.instance != "" && len(args) > 1:
+		return failOn{}, errors.New("--service-instance: with several processes each is named after its host and port")
+	}
+	for _, arg := range args {
+		if !source.IsURL(arg) {
+			return failOn{}, fmt.Errorf("%s: not the address of a process; files are for report and diff", arg)
+		}
+	}
+	if f.otlp != "" {
+		var err error
+		if f.protocol, err = export.CheckEndpoint(f.otlp, f.protocol); err != nil {
+			return failOn{}, err
+		}
+	}
+	return parseFailOn(f.failOn)
+}
+
+func (f *watchFlags) run(c *cobra.Command, args []string) (err error) {
+	fail, err := f.check(args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	if f.duration > 0 {
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
+	w := &watching{flags: f, cancel: cancel, out: c.OutOrStdout(), in: c.InOrStdin()}
+	defer func() { err = errors.Join(err, w.shutdown()) }()
+	if err := w.open(ctx, c, args); err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	for _, t := range w.targets {
+		running.Go(func() { t.Run(ctx, f.interval) })
+	}
+	err = w.show(ctx)
+	cancel()
+	running.Wait()
+	if err == nil && fail.confidence > 0 && f.worst >= fail.confidence {
+		err = errFindings
+	}
+	return err
+}
+
+// watching is a watch under way.
+type watching struct {
+	flags     *watchFlags
+	cancel    context.CancelFunc
+	in        io.Reader
+	out       io.Writer
+	print     sync.Mutex
+	targets   []*live.Target
+	events    live.Events
+	exporters []*export.Exporter
+}
+
+func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) error {
+	reader, err := w.flags.reader(c.InOrStdin())
+	if err != nil {
+		return err
+	}
+	ds := detectors.Scaled(w.flags.scale)
+	for _, arg := range args {
+		remote, err := reader.Remote(arg)
+		if err != nil {
+			return err
+		}
+		exported, err := w.export(ctx, remote.Name)
+		if err != nil {
+			return err
+		}
+		w.targets = append(w.targets, live.NewTarget(remote.Name, remote, ds, exported, w.event))
+	}
+	return nil
+}
+
+// export returns nil when nothing is exported.
+func (w *watching) export(ctx context.Context, name string) (*telemetry.Telemetry, error) {
+	f := w.flags
+	if f.otlp == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, err
+	}
+	e, err := export.New(ctx, export.Config{
+		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top,
+		Service:  cmp.Or(f.service, os.Getenv("OTEL_SERVICE_NAME"), u.Hostname()),
+		Instance: cmp.Or(f.instance, u.Host),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--otlp: %w", err)
+	}
+	w.exporters = append(w.exporters, e)
+	return e.Telemetry, nil
+}
+
+func (w *watching) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var errs []error
+	for _, e := range w.exporters {
+		errs = append(errs, e.Shutdown(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("--otlp: %w", err)
+	}
+	return nil
+}
+
+// event takes an event of any target.
+func (w *watching) event(e live.Event) {
+	w.events.Add(e)
+	f := w.flags
+	f.worstLock.Lock()
+	f.worst = max(f.worst, e.Incident.Finding.Confidence)
+	f.worstLock.Unlock()
+	if !isTerminal(w.out) {
+		w.line(view.EventLine(e, true))
+		for _, evidence := range e.Incident.Finding.Evidence {
+			w.line("    " + evidence)
+		}
+	}
+}
+
+// line prints a line without colours.
+func (w *watching) line(text string) {
+	w.print.Lock()
+	defer w.print.Unlock()
+	plain := &colorprofile.Writer{Forward: w.out, Profile: colorprofile.NoTTY}
+	fmt.Fprintln(plain, text)
+}
+
+func (w *watching) screen(now time.Time) view.Screen {
+	s := view.Screen{Events: w.events.List(), Interval: w.flags.interval, Now: now, Exports: w.flags.otlp}
+	for _, t := range w.targets {
+		s.Targets = append(s.Targets, t.Status())
+	}
+	return s
+}
+
+// show shows what is seen until ctx ends or the user ends it.
+func (w *watching) show(ctx context.Context) error {
+	if !isTerminal(w.out) {
+		w.log(ctx)
+		return nil
+	}
+	program := tea.NewProgram(&model{watching: w}, tea.WithContext(ctx), tea.WithInput(w.in), tea.WithOutput(w.out), tea.WithoutSignalHandler())
+	_, err := program.Run()
+	if errors.Is(err, tea.ErrProgramKilled) || ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// log prints a line for each look.
+func (w *watching) log(ctx context.Context) {
+	ticker := time.NewTicker(min(w.flags.interval, time.Second) / 4)
+	defer ticker.Stop()
+	seen := make([]time.Time, len(w.targets))
+	for {
+		for i, t := range w.targets {
+			s := t.Status()
+			if n := len(s.Points); n > 0 && s.Points[n-1].Time.After(seen[i]) {
+				seen[i] = s.Points[n-1].Time
+				w.line(lookLine(s))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func lookLine(s live.Status) string {
+	last := s.Points[len(s.Points)-1]
+	text := last.Time.Format("15:04:05") + "  " + s.Name + "  "
+	if last.Failed {
+		return text + strings.TrimPrefix(fmt.Sprint(s.Err), s.Name+": ")
+	}
+	text += fmt.Sprintf("%d goroutines, %d findings", last.Total, len(s.Open))
+	if s.Restarts > 0 {
+		text += fmt.Sprintf(", restarted %d times", s.Restarts)
+	}
+	return text
+}
+
+// A model is the watch as Bubble Tea wants it.
+type model struct {
+	*watching
+	selected, width, height int
+}
+
+type tick time.Time
+
+func (m *model) Init() tea.Cmd { return m.next() }
+
+func (m *model) next() tea.Cmd {
+	return tea.Tick(250*time.Millisecond, func(t time.Time) tea.Msg { return tick(t) })
+}
+
+func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	switch message := message.(type) {
+	case tick:
+		return m, m.next()
+	case tea.WindowSizeMsg:
+		m.width, m.height = message.Width, message.Height
+	case tea.KeyPressMsg:
+		switch message.String() {
+		case "q", "ctrl+c", "esc":
+			return m, tea.Quit
+		case "down", "j", "tab":
+			m.selected = (m.selected + 1) % len(m.targets)
+		case "up", "k", "shift+tab":
+			m.selected = (m.selected + len(m.targets) - 1) % len(m.targets)
+		}
+	}
+	return m, nil
+}
+
+func (m *model) View() tea.View {
+	s := m.screen(time.Now())
+	s.Selected, s.Keys = m.selected, true
+	v := tea.NewView(strings.Join(s.Lines(m.width, m.height), "\n"))
+	v.AltScreen = true
+	v.WindowTitle = "goroutines watch"
+	return v
+}
