@@ -19,7 +19,7 @@ type group struct {
 	before  sample    // of the look before
 	oldest  time.Time // born at or before; zero when unknown
 	recent  sample    // sums of births and exits over recentLooks; no count
-	created uint64    // seq of its first look
+	created uint64    // seq of its first look, or of its return: pages need its stack
 	changed uint64    // seq of the last look at which a number changed
 	seen    uint64    // number of the last look with goroutines
 
@@ -65,6 +65,9 @@ func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 		}
 		if g.seen != r.looks {
 			g.seen, g.oldest = r.looks, time.Time{}
+			if g.before.count == 0 {
+				g.created = r.seq
+			}
 		}
 		g.count += clamp(from.Count)
 		if ids {
@@ -84,7 +87,7 @@ func (r *Recorder) group(from *goroutine.Group) *group {
 	g := r.groups[key]
 	if g == nil && len(r.groups) < maxGroups {
 		r.serial++
-		g = &group{serial: r.serial, key: key, stack: from.Stack, created: r.seq}
+		g = &group{serial: r.serial, key: key, stack: from.Stack}
 		r.groups[key] = g
 	}
 	return g

@@ -86,7 +86,7 @@ type Group struct {
 	// Frames is the stack, leaf first, as indices into View.Frames; null in a
 	// change when the group is not new. User is the index of the frame that
 	// names the place.
-	Frames []int `json:"frames,omitempty"`
+	Frames []int `json:"frames"`
 	User   int   `json:"user"`
 
 	// Counts are those of the last looks, oldest first, for the largest groups
@@ -298,7 +298,7 @@ type frameTable struct {
 // stack returns the frames of a stack, and which of them names the place.
 func (t *frameTable) stack(s *goroutine.Stack) (frames []int, user int) {
 	place := s.User()
-	user = -1
+	frames, user = []int{}, -1
 	for i, f := range shownFrames(s) {
 		frames = append(frames, t.frame(f))
 		if user < 0 && f == place {

@@ -99,7 +99,7 @@ async function connect() {
 	try {
 		await fetchAll();
 	} catch (error) {
-		return again(error.message);
+		return again(error instanceof TypeError ? "The service does not answer." : error.message + ".");
 	}
 	if (page.stopped) return;
 	const source = new EventSource("stream?since=" + page.seq);
@@ -195,10 +195,12 @@ function renderTiles() {
 const severity = (confidence) => ({ info: "note", medium: "warn", suspected: "warn" })[confidence] || "mark";
 
 const seen = new Set(); // IDs of findings that were shown
+const unfolded = new Set(); // IDs of findings whose evidence is shown
+const isAdvice = (sentence) => sentence.startsWith("Next: ");
 function renderFindings() {
 	byID("findings-count").textContent = page.open > page.findings.length ? "The first " + page.findings.length + " of " + page.open : page.open ? formatCount(page.open) + " open" : "";
 	const cards = page.findings.map(findingCard);
-	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "Nothing was found. Detectors look at every snapshot; a leak takes the longest to prove." })]));
+	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "Nothing was found. Detectors look at every snapshot; a leak takes the longest to prove." })])));
 	for (const f of page.findings) seen.add(f.id);
 }
 
@@ -211,12 +213,15 @@ function findingCard(f) {
 			el("h3", { text: f.detector.replaceAll("_", " ") }),
 			el("span", { class: "badge " + kind, text: f.confidence }),
 			f.state ? stateLabel(f.state) : null,
-			el("span", { class: "soft small", text: formatCount(f.count) + " goroutines" + (f.growth_per_minute ? " · " + formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "") }),
+			el("span", { class: "soft small", text: formatGoroutines(f.count) + (f.growth_per_minute ? " · " + formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "") }),
 			el("span", { class: "grow" }),
 			group ? el("button", { type: "button", "data-key": "finding-" + f.id, onclick: () => openDetail(group.n), text: "Show the stack" }) : null),
 		el("p", { class: "message", text: f.message }),
 		f.function ? el("p", { class: "small" }, functionLabel(f.function), " ", el("span", { class: "soft code", text: f.file ? f.file + ":" + f.line : "" })) : null,
-		el("ul", {}, ...f.evidence.map((e) => el("li", { text: e }))),
+		...f.evidence.filter(isAdvice).map((e) => el("p", { class: "small", text: e })),
+		el("details", { class: "small", open: unfolded.has(f.id), ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id) },
+			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),
+			el("ul", {}, ...f.evidence.filter((e) => !isAdvice(e)).map((e) => el("li", { text: e })))),
 		el("ol", { class: "timeline small soft", "aria-label": "Timeline" },
 			el("li", { text: formatTime(f.opened) + " opened, " + formatSeconds(now() - f.opened) + " ago" }),
 			...told.filter((e) => e.kind !== "detected").map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatCount(e.count) }))));
@@ -309,8 +314,9 @@ function markEvents(u) {
 function renderLegend() {
 	const h = page.history;
 	const row = chartRow === null || chartRow === undefined || chartRow >= h.time.length ? null : chartRow;
-	let counts = page.states;
-	if (row !== null) counts = Object.entries(h.states).map(([state, column]) => ({ state, count: column[row] })).filter((c) => c.count > 0).sort((a, b) => b.count - a.count);
+	// In the order of the chart, so that rows stay where they are.
+	const counts = Object.entries(h.states).map(([state, column]) => ({ state, count: column[row === null ? column.length - 1 : row] }));
+	counts.sort((a, b) => compareStates(b.state, a.state));
 	const total = counts.reduce((sum, c) => sum + c.count, 0);
 	byID("states-at").textContent = row !== null ? "at " + formatTime(h.time[row]) : "";
 	const chosen = byID("state").value;
