@@ -25,7 +25,18 @@ func KnownGood() []KnownStack { return slices.Clone(known) }
 
 // IsKnownGood reports whether an entry of [KnownGood] matches s.
 func IsKnownGood(s *goroutine.Stack) bool {
-	return slices.ContainsFunc(known, func(k KnownStack) bool { return k.Match(s) })
+	_, ok := KnownAs(s)
+	return ok
+}
+
+// KnownAs returns the first entry of [KnownGood] that matches s, and false when
+// none does.
+func KnownAs(s *goroutine.Stack) (k KnownStack, ok bool) {
+	i := slices.IndexFunc(known, func(k KnownStack) bool { return k.Match(s) })
+	if i < 0 {
+		return KnownStack{}, false
+	}
+	return known[i], true
 }
 
 var known = []KnownStack{

@@ -32,7 +32,7 @@ const (
 	Coroutine State = "coroutine"
 )
 
-// A Category groups states for people who want six words instead of thirty.
+// A Category groups states for people who want eight words instead of thirty.
 type Category string
 
 // The categories. Every state belongs to exactly one; an unknown state belongs
@@ -44,6 +44,7 @@ const (
 	CategoryTimer   Category = "timer"
 	CategorySyscall Category = "syscall"
 	CategoryRunning Category = "running" // on a CPU, or ready for one
+	CategoryParked  Category = "parked"  // for a reason that could not be told
 	CategoryOther   Category = "other"
 )
 
@@ -56,6 +57,7 @@ var facts = map[State]struct {
 	Running:        {category: CategoryRunning},
 	Runnable:       {category: CategoryRunning},
 	Syscall:        {category: CategorySyscall},
+	Waiting:        {category: CategoryParked},
 	ChanReceive:    {category: CategoryChannel},
 	ChanReceiveNil: {category: CategoryChannel, never: true},
 	ChanSend:       {category: CategoryChannel},

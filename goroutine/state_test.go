@@ -22,7 +22,7 @@ func TestCategories(t *testing.T) {
 		Running:         {CategoryRunning, false, false, false},
 		Runnable:        {CategoryRunning, false, false, false},
 		Syscall:         {CategorySyscall, false, false, false},
-		Waiting:         {CategoryOther, false, false, true},
+		Waiting:         {CategoryParked, false, false, true},
 		ChanReceive:     {CategoryChannel, false, false, true},
 		ChanReceiveNil:  {CategoryChannel, false, true, true},
 		ChanSend:        {CategoryChannel, false, false, true},

@@ -1,5 +1,5 @@
 // Package parse turns bytes into snapshots: execution traces ([TraceDecoder]),
-// pprof profiles ([Profile]) and goroutine dumps as text ([Text]).
+// pprof profiles ([Profile], and as text [Debug1]) and goroutine dumps ([Text]).
 //
 // It asks the runtime nothing and knows no clock, so that the bytes of another
 // process, or of a file, are read by the same code as our own. Every parser is

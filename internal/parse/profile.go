@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,6 +48,11 @@ const (
 // Samples that make no sense are left out, and an error tells which; the
 // others are in the snapshot. Where nothing could be read the snapshot is nil.
 func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*goroutine.Snapshot, error) {
+	return ProfileWith(data, at, stacks, Labels{Keys: labelKeys})
+}
+
+// ProfileWith is [Profile] with more to say about labels.
+func ProfileWith(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
 	raw, err := decompress(data, MaxProfileBytes)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*go
 	if err != nil {
 		return nil, err
 	}
-	r := newProfileReader(p, value, stacks, labelKeys)
+	r := newProfileReader(p, value, stacks, labels)
 	s := r.read(p)
 	s.Time, s.Bytes = at, int64(len(data))
 	if at.IsZero() && p.TimeNanos != 0 {
@@ -113,7 +117,7 @@ func notProfile(raw []byte) error {
 	case text[0] == '<':
 		return errors.New("goroutine profile: this is HTML: most likely an error page, or the index page of /debug/pprof/")
 	case bytes.HasPrefix(text, []byte("goroutine profile: total ")):
-		return errors.New("goroutine profile: this is the text of debug=1, which has no states; take it with debug=0 or debug=2")
+		return errors.New("goroutine profile: this is the text of debug=1, which is another format")
 	case bytes.HasPrefix(text, headerStart):
 		return errors.New("goroutine profile: this is a goroutine dump as text")
 	}
@@ -141,9 +145,9 @@ func goroutineValue(p *profile.Profile) (int, error) {
 // A profileReader groups the samples of a profile.
 type profileReader struct {
 	stacks *Stacks
-	keys   []string // of labels, sorted
-	value  int      // index of the one that counts goroutines
-	leaks  bool     // the samples are goroutines that leaked
+	labels Labels
+	value  int  // index of the one that counts goroutines
+	leaks  bool // the samples are goroutines that leaked
 
 	names    map[*profile.Function]functionNames
 	states   states
@@ -161,10 +165,10 @@ type sampleKey struct {
 	labels string
 }
 
-func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labelKeys []string) *profileReader {
+func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labels) *profileReader {
 	return &profileReader{
 		stacks: stacks,
-		keys:   slices.Compact(slices.Sorted(slices.Values(labelKeys))),
+		labels: labels,
 		value:  value,
 		leaks:  p.SampleType[value].Type == leakType,
 		names:  make(map[*profile.Function]functionNames, len(p.Function)),
@@ -178,7 +182,7 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 		r.sample(i, sample)
 	}
 	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups}
-	if len(r.keys) > 0 {
+	if !r.labels.none() {
 		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)
@@ -199,7 +203,7 @@ func (r *profileReader) sample(i int, sample *profile.Sample) {
 	r.total += int(count)
 	frames := r.frames(sample.Location)
 	state := r.state(sample, frames)
-	r.group(r.stack(frames, state), state, r.labels(sample)).Count += int(count)
+	r.group(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
 }
 
 // stack returns the stack of these frames, or what they stand for where
@@ -292,15 +296,18 @@ func hideTypeArguments(name string) string {
 	return b.String()
 }
 
-// labels returns the labels of a sample that were asked for, by key.
-func (r *profileReader) labels(sample *profile.Sample) []goroutine.Label {
+// labelsOf returns the labels of a sample that were asked for, by key.
+func (r *profileReader) labelsOf(sample *profile.Sample) []goroutine.Label {
+	if r.labels.none() {
+		return nil
+	}
 	var labels []goroutine.Label
-	for _, key := range r.keys {
-		if values := sample.Label[key]; len(values) > 0 {
-			labels = append(labels, goroutine.Label{Key: key, Value: boundLabel(values[0])})
+	for key, values := range sample.Label {
+		if len(values) > 0 {
+			labels = append(labels, goroutine.Label{Key: key, Value: values[0]})
 		}
 	}
-	return labels
+	return r.labels.choose(labels)
 }
 
 // boundLabel returns the beginning of a label's value, in whole characters.

@@ -1,75 +1,78 @@
-// Package report turns a snapshot and its findings into something to read.
-//
-// Nothing that could hold personal data is shown: stacks carry no arguments,
-// and label values are left out.
 package report
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/otelgoroutine/go/detectors"
-	"github.com/otelgoroutine/go/goroutine"
 )
 
-const (
-	textStacks = 20      // stacks shown in full
-	textTrace  = 8 << 10 // bytes of one stack
-)
+// textTrace is how many bytes of one stack are shown.
+const textTrace = 8 << 10
 
-// Text writes a report of s and the open findings: totals, states with
-// percentages, findings, and the largest stacks. It returns the first error of
-// w. A nil snapshot is reported as one not taken yet.
-func Text(w io.Writer, s *goroutine.Snapshot, findings []detectors.Finding) error {
+// Text writes r for people: totals, health, states and categories with
+// percentages, the trend, findings, functions and the largest stacks. It
+// returns the first error of w.
+func (r *Report) Text(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	if s == nil {
+	if !r.Taken {
 		fmt.Fprintln(b, "No snapshot has been taken yet.")
 		return b.Flush()
 	}
-	writeHead(b, s)
-	writeStates(b, s)
-	writeFindings(b, findings)
-	writeStacks(b, s)
+	r.writeHead(b)
+	r.writeHealth(b)
+	writeShares(b, "States", r.States)
+	writeShares(b, "Categories", r.Categories)
+	r.Trend.write(b)
+	writeFindings(b, r.Findings)
+	writeFunctions(b, "flat", r.Functions.Flat, r.Functions.Distinct)
+	writeFunctions(b, "cumulative", r.Functions.Cumulative, r.Functions.Distinct)
+	writeStacks(b, r.Stacks, r.stacks)
 	return b.Flush()
 }
 
-func writeHead(w io.Writer, s *goroutine.Snapshot) {
-	fmt.Fprintf(w, "%d goroutines at %s", s.Total, s.Time.Format(time.RFC3339))
-	fmt.Fprintf(w, " (%s", s.Source)
-	if s.Duration > 0 {
-		fmt.Fprintf(w, ", took %v", s.Duration.Round(time.Microsecond))
+func (r *Report) writeHead(w io.Writer) {
+	fmt.Fprintf(w, "%d goroutines at %s (%s", r.Total, r.Time.Format(time.RFC3339), r.Source)
+	if r.Duration > 0 {
+		fmt.Fprintf(w, ", took %v", seconds(r.Duration).Round(time.Microsecond))
 	}
 	fmt.Fprintln(w, ")")
-	if s.Missing > 0 {
-		fmt.Fprintf(w, "%d more could not be described.\n", s.Missing)
+	if r.Missing > 0 {
+		fmt.Fprintf(w, "%d more could not be described.\n", r.Missing)
 	}
 }
 
-func writeStates(w io.Writer, s *goroutine.Snapshot) {
-	states := s.States()
-	order := make([]goroutine.State, 0, len(states))
-	for state := range states {
-		order = append(order, state)
-	}
-	slices.SortFunc(order, func(a, b goroutine.State) int {
-		return cmp.Or(cmp.Compare(states[b], states[a]), cmp.Compare(a, b))
-	})
-	fmt.Fprintln(w, "\nStates")
-	for _, state := range order {
-		fmt.Fprintf(w, "%9d  %5.1f%%  %s\n", states[state], percent(states[state], s.Total), state)
+func (r *Report) writeHealth(w io.Writer) {
+	fmt.Fprintf(w, "\nHealth: %s\n", r.Health.Level)
+	for _, c := range r.Health.Checks {
+		fmt.Fprintf(w, "  %-4s  %s\n", c.Level, c.Message)
 	}
 }
 
-func percent(part, whole int) float64 {
-	return 100 * float64(part) / float64(max(whole, 1))
+func writeShares(w io.Writer, title string, shares []Share) {
+	fmt.Fprintf(w, "\n%s\n", title)
+	for _, s := range shares {
+		fmt.Fprintf(w, "%9d  %5.1f%%  %s\n", s.Count, s.Percent, s.Name)
+	}
 }
 
-func writeFindings(w io.Writer, findings []detectors.Finding) {
+func (t *Trend) write(w io.Writer) {
+	if t == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nTrend over %d snapshots\n  %d to %d in %v", len(t.Points), t.From, t.To, seconds(t.Seconds).Round(time.Second/10))
+	if t.From > 0 {
+		fmt.Fprintf(w, ", factor %.2f", t.Factor)
+	}
+	fmt.Fprintf(w, ", %+.1f a minute", t.PerMinute)
+	if t.Strong {
+		fmt.Fprint(w, "  << strong growth")
+	}
+	fmt.Fprintln(w)
+}
+
+func writeFindings(w io.Writer, findings []Finding) {
 	fmt.Fprintln(w, "\nFindings")
 	if len(findings) == 0 {
 		fmt.Fprintln(w, "  none")
@@ -82,25 +85,77 @@ func writeFindings(w io.Writer, findings []detectors.Finding) {
 	}
 }
 
-func writeStacks(w io.Writer, s *goroutine.Snapshot) {
-	shown := s.Groups[:min(len(s.Groups), textStacks)]
-	fmt.Fprintf(w, "\nStacks (%d of %d)\n", len(shown), len(s.Groups))
-	for i := range shown {
-		g := &shown[i]
-		fmt.Fprintf(w, "\n%9d  %5.1f%%  %s  %s%s\n", g.Count, percent(g.Count, s.Total), g.State, g.Stack.ID, age(s, g))
-		for line := range strings.Lines(g.Stack.Text(textTrace)) {
-			fmt.Fprintf(w, "           %s", line)
-		}
+func writeFunctions(w io.Writer, by string, functions []Function, distinct int) {
+	fmt.Fprintf(w, "\nFunctions, %s (%d of %d)\n", by, len(functions), distinct)
+	fmt.Fprintf(w, "%9s  %6s %9s  %6s\n", "flat", "flat%", "cum", "cum%")
+	for _, f := range functions {
+		fmt.Fprintf(w, "%9d  %5.1f%% %9d  %5.1f%%  %s\n", f.Flat, f.FlatPercent, f.Cumulative, f.CumulativePercent, f.Name)
 	}
 }
 
-// age tells how old the oldest goroutine of g is, where that is known.
-func age(s *goroutine.Snapshot, g *goroutine.Group) string {
-	if born, ok := s.Oldest(g); ok {
-		return fmt.Sprintf("  oldest at least %v", s.Time.Sub(born).Round(time.Second))
+func writeStacks(w io.Writer, stacks []Stack, top int) {
+	shown := stacks[:min(len(stacks), top)]
+	fmt.Fprintf(w, "\nStacks (%d of %d)\n", len(shown), len(stacks))
+	for i := range shown {
+		s := &shown[i]
+		fmt.Fprintf(w, "\n%9d  %5.1f%%  %s\n", s.Count, s.Percent, s.describe())
+		s.writeFrames(w)
 	}
-	if g.Wait > 0 {
-		return fmt.Sprintf("  waiting %v", g.Wait)
-	}
-	return ""
 }
+
+// describe returns what is known of a stack besides its frames, on one line.
+func (s *Stack) describe() string {
+	var b strings.Builder
+	b.WriteString(s.State + "  " + s.ID)
+	if s.Oldest >= 1 {
+		fmt.Fprintf(&b, "  oldest at least %v", seconds(s.Oldest).Round(time.Second))
+	}
+	if s.Waiting > 0 {
+		fmt.Fprintf(&b, "  waiting %v", seconds(s.Waiting))
+	}
+	if s.Lock != "" {
+		fmt.Fprintf(&b, "  lock %s", s.Lock)
+	}
+	for _, l := range s.Labels {
+		if l.Value == "" {
+			fmt.Fprintf(&b, "  %s=…", l.Key)
+		} else {
+			fmt.Fprintf(&b, "  %s=%q", l.Key, l.Value)
+		}
+	}
+	return b.String()
+}
+
+// writeFrames writes the stack as a goroutine dump does, two lines a frame.
+func (s *Stack) writeFrames(w io.Writer) {
+	left := textTrace
+	for _, f := range s.Frames {
+		text := f.text()
+		if left -= len(text); left < 0 {
+			fmt.Fprintln(w, "           ...")
+			break
+		}
+		fmt.Fprint(w, text)
+	}
+	if s.CreatedBy != nil {
+		fmt.Fprintf(w, "           created by %s\n", s.CreatedBy)
+	}
+}
+
+func (f *Frame) text() string {
+	text := "           " + f.Function + "(...)\n"
+	if f.File != "" {
+		text += fmt.Sprintf("           \t%s:%d\n", f.File, f.Line)
+	}
+	return text
+}
+
+// String formats the frame as function, file and line, on one line.
+func (f *Frame) String() string {
+	if f.File == "" {
+		return f.Function
+	}
+	return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -22,71 +23,103 @@ func sample() *goroutine.Snapshot {
 		Groups: []goroutine.Group{
 			{Stack: goroutine.NewStack([]goroutine.Frame{{Function: "runtime.gopark", File: "proc.go", Line: 1}, {Function: "main.worker", File: "/src/main.go", Line: 42}}),
 				State: goroutine.ChanSend, Count: 3, Births: []goroutine.Cohort{{Count: 3}}, Labels: []goroutine.Label{{Key: "user", Value: "secret"}}},
-			{Stack: goroutine.NewStack(nil), State: goroutine.Running, Count: 1},
+			{Stack: goroutine.NewStack(nil), State: goroutine.Running, Count: 1, Births: []goroutine.Cohort{{Count: 1}}},
 		},
 	}
 	return s
 }
 
-func TestText(t *testing.T) {
+func textOf(t *testing.T, r *Report) string {
+	t.Helper()
 	var b strings.Builder
-	require.NoError(t, Text(&b, sample(), []detectors.Finding{{
-		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two."}}}))
+	require.NoError(t, r.Text(&b))
+	return b.String()
+}
+
+func one(s *goroutine.Snapshot, o Options, findings ...detectors.Finding) *Report {
+	return New([]*goroutine.Snapshot{s}, findings, o)
+}
+
+func TestText(t *testing.T) {
+	text := textOf(t, one(sample(), Options{}, detectors.Finding{
+		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two."}}))
 	id := string(sample().Groups[0].Stack.ID)
 	empty := string(sample().Groups[1].Stack.ID)
 	assert.Equal(t, `4 goroutines at 2026-01-02T03:04:05Z (trace, took 1.235ms)
 2 more could not be described.
 
+Health: note
+  ok    4 goroutines, not over 1000
+  ok    75.0% are parked, not over 80%
+  ok    0.0% are waiting for locks and the like, not over 30%
+  note  75.0% are waiting on channels, over 50%: usual for idle workers and for leaks alike
+
 States
         3   75.0%  chan send
+        1   25.0%  running
+
+Categories
+        3   75.0%  channel
         1   25.0%  running
 
 Findings
   leak (suspected): Three are stuck.
     - They were two.
 
+Functions, flat (1 of 1)
+     flat   flat%       cum    cum%
+        3   75.0%         3   75.0%  main.worker
+
+Functions, cumulative (1 of 1)
+     flat   flat%       cum    cum%
+        3   75.0%         3   75.0%  main.worker
+
 Stacks (2 of 2)
 
-        3   75.0%  chan send  `+id+`  oldest at least 1m30s
+        3   75.0%  chan send  `+id+`  oldest at least 1m30s  user=…
            main.worker(...)
            	/src/main.go:42
 
-        1   25.0%  running  `+empty+`
-`, b.String())
+        1   25.0%  running  `+empty+`  oldest at least 1m30s
+`, text)
 }
 
 func TestTextWithoutASnapshot(t *testing.T) {
-	var b strings.Builder
-	require.NoError(t, Text(&b, nil, nil))
-	assert.Equal(t, "No snapshot has been taken yet.\n", b.String())
+	assert.Equal(t, "No snapshot has been taken yet.\n", textOf(t, New(nil, nil, Options{})))
+	assert.Equal(t, "No snapshot has been taken yet.\n", textOf(t, New([]*goroutine.Snapshot{nil}, nil, Options{})))
 }
 
-func TestTextShowsNoLabelValues(t *testing.T) {
-	var b strings.Builder
-	require.NoError(t, Text(&b, sample(), nil))
-	assert.NotContains(t, b.String(), "secret")
-	assert.Contains(t, b.String(), "  none\n")
+func TestTextShowsNoLabelValuesUnlessAskedFor(t *testing.T) {
+	text := textOf(t, one(sample(), Options{}))
+	assert.NotContains(t, text, "secret")
+	assert.Contains(t, text, "  none\n")
+	assert.Contains(t, textOf(t, one(sample(), Options{Values: true})), `user="secret"`)
 }
 
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
-func TestTextReturnsTheWritersError(t *testing.T) {
-	assert.ErrorContains(t, Text(broken{}, sample(), nil), "disk full")
+func TestWritersErrorsAreReturned(t *testing.T) {
+	r := New([]*goroutine.Snapshot{sample(), sample()}, nil, Options{})
+	assert.ErrorContains(t, r.Text(broken{}), "disk full")
+	assert.ErrorContains(t, r.JSON(broken{}), "disk full")
+	assert.ErrorContains(t, r.Diff.Text(broken{}, 0), "disk full")
+	assert.ErrorContains(t, r.Diff.JSON(broken{}), "disk full")
 }
 
 func TestTextIsBounded(t *testing.T) {
 	s := sample()
 	s.Groups = nil
-	for range 1000 {
+	for i := range 100 {
 		var frames []goroutine.Frame
-		for range 128 {
-			frames = append(frames, goroutine.Frame{Function: "main." + strings.Repeat("f", 500), File: "/x.go", Line: 1})
+		for j := range 128 {
+			frames = append(frames, goroutine.Frame{Function: fmt.Sprintf("main.%s%d_%d", strings.Repeat("f", 500), i, j), File: "/x.go", Line: 1})
 		}
 		s.Groups = append(s.Groups, goroutine.Group{Stack: goroutine.NewStack(frames), State: goroutine.Select, Count: 1})
 	}
-	var b strings.Builder
-	require.NoError(t, Text(&b, s, nil))
-	assert.Less(t, b.Len(), textStacks*(textTrace*2)+2000)
+	assert.Less(t, len(textOf(t, one(s, Options{}))), defaultTop*(textTrace*2)+2*defaultTop*1000+2000)
+	few := textOf(t, one(s, Options{Stacks: 2, Functions: 3}))
+	assert.Contains(t, few, "Stacks (2 of 100)")
+	assert.Contains(t, few, "Functions, flat (3 of 12800)")
 }

@@ -9,9 +9,10 @@
 //	GOTOOLCHAIN=go1.26.8 GOEXPERIMENT=goroutineleakprofile go run -trimpath testdata/text/gen/main.go -out testdata
 //	GOTOOLCHAIN=go1.27.4 go run -trimpath testdata/text/gen/main.go -out testdata
 //
-// They go to text/go1.N and profile/go1.N below the directory. It takes over a
-// minute: the runtime counts waits in minutes. -states writes states.txt and
-// states.pb.gz alone, straight into the directory, which takes none.
+// They go to text/go1.N, profile/go1.N and debug1/go1.N below the directory. It
+// takes over a minute: the runtime counts waits in minutes. -states writes
+// states.txt, states.pb.gz and states.debug1 alone, straight into the
+// directory, which takes none.
 package main
 
 import (
@@ -58,7 +59,8 @@ var scenes = map[string]struct {
 	run func()
 }{
 	"states":    {run: func() { everyState(); writeStates(*out) }},
-	"labels":    {env: "GODEBUG=tracebacklabels=1", run: labels},
+	"labels":    {env: "GODEBUG=tracebacklabels=1", run: func() { labels(); os.Stdout.Write(dump()) }},
+	"labels1":   {run: func() { labels(); must(pprof.Lookup("goroutine").WriteTo(os.Stdout, 1)) }},
 	"minutes":   {env: "GODEBUG=tracebacklabels=1", run: minutes},
 	"bubble":    {run: bubble},
 	"leaked":    {run: leaked},
@@ -91,8 +93,10 @@ func main() {
 func play() {
 	version := regexp.MustCompile(`^go1\.\d+`).FindString(runtime.Version())
 	text, profiles := filepath.Join(*out, "text", version), filepath.Join(*out, "profile", version)
+	debug1 := filepath.Join(*out, "debug1", version)
 	must(os.MkdirAll(text, 0o755))
 	must(os.MkdirAll(profiles, 0o755))
+	must(os.MkdirAll(debug1, 0o755))
 	temporary, err := os.MkdirTemp("", "gen")
 	must(err)
 	defer os.RemoveAll(temporary)
@@ -109,13 +113,16 @@ func play() {
 		dump, _ := c.CombinedOutput() // some scenes end in a crash
 		must(ctx.Err())
 		cancel()
-		if name != "states" {
+		switch name {
+		case "states":
+		case "labels1":
+			must(os.WriteFile(filepath.Join(debug1, "labels.txt"), dump, 0o644))
+		default:
 			must(os.WriteFile(filepath.Join(text, name+".txt"), dump, 0o644))
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(temporary, "states.txt"))
-	must(err)
-	must(os.WriteFile(filepath.Join(text, "states.txt"), b, 0o644))
+	must(os.Rename(filepath.Join(temporary, "states.txt"), filepath.Join(text, "states.txt")))
+	must(os.Rename(filepath.Join(temporary, "states.debug1"), filepath.Join(debug1, "states.txt")))
 	must(anonymous(filepath.Join(temporary, "states.pb.gz"), filepath.Join(profiles, "states.pb.gz")))
 }
 
@@ -150,13 +157,15 @@ func dump() []byte {
 	return buf[:runtime.Stack(buf, true)]
 }
 
-// writeStates writes one and the same process twice.
+// writeStates writes one and the same process three times.
 func writeStates(dir string) {
 	must(os.WriteFile(filepath.Join(dir, "states.txt"), dump(), 0o644))
-	f, err := os.Create(filepath.Join(dir, "states.pb.gz"))
-	must(err)
-	must(pprof.Lookup("goroutine").WriteTo(f, 0))
-	must(f.Close())
+	for name, debug := range map[string]int{"states.pb.gz": 0, "states.debug1": 1} {
+		f, err := os.Create(filepath.Join(dir, name))
+		must(err)
+		must(pprof.Lookup("goroutine").WriteTo(f, debug))
+		must(f.Close())
+	}
 }
 
 // park returns once the goroutines that show these functions on their stacks
@@ -400,7 +409,6 @@ func labels() {
 	}
 	park("main.labels.func1")
 	time.Sleep(50 * time.Millisecond)
-	os.Stdout.Write(dump())
 }
 
 func minutes() {
