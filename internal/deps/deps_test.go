@@ -28,8 +28,9 @@ var allowed = map[string][]string{
 	"internal/incident":      {"goroutine", "detectors"},
 	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
 	"internal/report":        {"goroutine", "detectors"},
-	"internal/live":          {"goroutine", "detectors", "internal/incident"},
+	"internal/live":          {"goroutine", "internal/incident"},
 	"internal/webui":         {},
+	"internal/htmlreport":    {"goroutine", "internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",

@@ -8,7 +8,10 @@
 package webui
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
+	"html"
 	"strings"
 )
 
@@ -29,6 +32,28 @@ func PageScript() string {
 
 // PageStyle is the style sheet of the live page.
 func PageStyle() string { return concat("uplot/uPlot.min.css", "ui.css", "live.css") }
+
+// Report returns the HTML report of some data, which is JSON as encoding/json
+// writes it, with everything that it needs in it: it refers to nothing, and its
+// policy allows its own script and style and nothing else. The title is text.
+func Report(title string, data []byte) string {
+	script := "\n" + concat("kit.js", "icicle.js", "report.js")
+	style := "\n" + concat("ui.css", "report.css")
+	policy := "default-src 'none'; script-src " + hashOf(script) + "; style-src " + hashOf(style) + "; img-src data:; base-uri 'none'; form-action 'none'"
+	return strings.NewReplacer(
+		"@POLICY@", policy,
+		"@TITLE@", html.EscapeString(title),
+		"@STYLE@", style,
+		"@DATA@", string(data),
+		"@SCRIPT@", script,
+	).Replace(read("report.html"))
+}
+
+// hashOf returns how a policy names a script or style by its content.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 func concat(names ...string) string {
 	var b strings.Builder
