@@ -16,6 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -165,17 +166,24 @@ func (p *tab) text(selector string) string {
 	return eval[string](p, "document.querySelector("+quote(selector)+").innerText")
 }
 
-// click clicks at a place as a person does, with what is there.
+// click clicks as a person does: at where something is once the pointer is
+// over it.
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	p.until("document.querySelector(" + quote(selector) + ")")
-	at := eval[point](p, `(() => {
-		const node = document.querySelector(`+quote(selector)+`);
-		node.scrollIntoView({ block: "center" });
-		const box = node.getBoundingClientRect();
+	eval[chromedp.Void](p, "document.querySelector("+quote(selector)+").scrollIntoView({ block: 'center' })")
+	at := p.middle(selector)
+	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at.X, at.Y))
+	at = p.middle(selector)
+	p.do(chromedp.MouseClickXY(at.X, at.Y))
+}
+
+func (p *tab) middle(selector string) point {
+	p.t.Helper()
+	return eval[point](p, `(() => {
+		const box = document.querySelector(`+quote(selector)+`).getBoundingClientRect();
 		return { x: box.left + box.width / 2, y: box.top + box.height / 2 };
 	})()`)
-	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
 type point struct{ X, Y float64 }
@@ -237,6 +245,5 @@ func start(t *testing.T, until string, name string, args ...string) string {
 	}()
 	return text.String()
 }
-
 
 func itoa(n int) string { return strconv.Itoa(n) }

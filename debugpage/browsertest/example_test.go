@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/goroutine"
 )
 
 // startExample builds and starts the example and returns the address of its
@@ -31,11 +33,13 @@ func startExample(t *testing.T) string {
 
 func TestTheExample(t *testing.T) {
 	url := startExample(t)
+	var before *goroutine.Snapshot
 	for i, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
 			p := open(t, l, url)
 			p.until("page.snapshot && page.source && page.source.readyState === 1")
 			if i == 0 {
+				before = snapshotOf(t, url)
 				seeAFindingAppear(t, p)
 			}
 			seeCountsChange(t, p)
@@ -47,6 +51,9 @@ func TestTheExample(t *testing.T) {
 			seeTheRest(t, p)
 			assert.Equal(t, 0.0, eval[float64](p, "Math.max(0, document.documentElement.scrollWidth - innerWidth)"), "nothing is wider than the window")
 		})
+	}
+	if before != nil {
+		seeTheReport(t, before, snapshotOf(t, url))
 	}
 }
 
@@ -75,6 +82,8 @@ func seeCountsChange(t *testing.T, p *tab) {
 
 // clickAStack opens the stack that leaks and closes it by the keyboard.
 func clickAStack(t *testing.T, p *tab, l look) {
+	eval[chromedp.Void](p, "byID('search').value = 'main.report.func1'; choose('chan send')")
+	p.until("document.querySelectorAll('#stacks tr').length === 1")
 	leaking := eval[int](p, "[...page.groups.values()].find((g) => g.where && g.where.f === 'main.report.func1' && g.state === 'chan send').n")
 	p.click("#stacks [data-key='group-" + itoa(leaking) + "']")
 	p.until("byID('detail').open && byID('detail').innerText.includes('faults.go:')")
@@ -87,6 +96,8 @@ func clickAStack(t *testing.T, p *tab, l look) {
 	p.shoot(l.name + "-stack")
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.until("!byID('detail').open")
+	eval[chromedp.Void](p, "byID('search').value = ''; choose('')")
+	p.until("document.querySelectorAll('#stacks tr').length > 10")
 }
 
 // zoomTheGraph zooms with the mouse and with the keyboard.

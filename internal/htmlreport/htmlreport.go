@@ -71,7 +71,7 @@ type frame struct {
 
 func dataOf(r *report.Report) *data {
 	d := &data{Report: r, Stacks: []stack{}, Changes: []change{}}
-	t := table{frames: make(map[report.Frame]int), files: make(map[string]int)}
+	t := table{frames: make(map[report.Frame]int), files: make(map[string]int), allFrames: []frame{}, allFiles: []string{}}
 	for i := range r.Stacks {
 		d.Stacks = append(d.Stacks, t.stack(&r.Stacks[i]))
 	}

@@ -162,7 +162,7 @@ const (
 	maxDepth    = 128       // frames of a stack: the innermost, and the outermost
 	outermost   = 32        // of those
 	sparkLooks  = 60        // counts of a group
-	maxStacks   = 600 << 10 // bytes of all stacks, about; smaller groups are left out
+	maxStacks   = 2 << 20   // bytes of all stacks, about, a tenth of it compressed; smaller groups are left out
 )
 
 // View returns everything.

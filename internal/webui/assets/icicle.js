@@ -86,7 +86,9 @@ function makeIcicle(host, options) {
 	};
 	const zoomed = () => follow(zoomPath);
 	const size = (node) => (options.compare ? Math.max(node.count, node.before) : node.count);
-	const sorted = (node) => [...node.children.values()].filter((c) => size(c) > 0).sort((a, b) => (a.key < b.key ? -1 : 1));
+	// sorted returns the children by name, so that blocks stay where they are.
+	const sorted = (node) => (node.sorted ??= [...node.children.values()].filter((c) => size(c) > 0).sort((a, b) => (a.key < b.key ? -1 : 1)));
+	const bySize = (node) => [...sorted(node)].sort((a, b) => size(b) - size(a));
 
 	function describe(node) {
 		let text = node.name + " · " + formatCount(node.count) + " (" + formatPercent(node.count, root.count) + ")";
@@ -155,15 +157,16 @@ function makeIcicle(host, options) {
 		c.textBaseline = "middle";
 		const letter = c.measureText("m").width;
 		const at = cursorPath ? follow(cursorPath) : null;
-		for (const b of blocks) block(c, b, letter, at);
+		const above = new Set();
+		for (let n = zoomed().parent; n; n = n.parent) above.add(n);
+		for (const b of blocks) block(c, b, letter, at, above.has(b.node));
 		reset.disabled = zoomPath.length === 0;
 		say();
 	}
 
-	function block(c, b, letter, at) {
+	function block(c, b, letter, at, above) {
 		const y = b.node.depth * rowHeight;
 		const [paintWith, strength] = fill(b.node);
-		const above = b.node !== zoomed() && isAbove(b.node, zoomed());
 		c.globalAlpha = (query && !matches(b.node) ? 0.35 : 1) * (above ? 0.6 : 1) * strength;
 		c.fillStyle = paintWith;
 		const w = Math.max(0.5, b.w - (b.w > 3 ? 1 : 0));
@@ -181,11 +184,6 @@ function makeIcicle(host, options) {
 		c.fillStyle = query && !matches(b.node) ? colour("soft") : ink(b.node);
 		c.fillText(text, b.x + 4, y + rowHeight / 2);
 	}
-	function isAbove(node, other) {
-		for (let n = other.parent; n; n = n.parent) if (n === node) return true;
-		return false;
-	}
-
 	function hit(event) {
 		const box = canvas.getBoundingClientRect();
 		const x = event.clientX - box.left;
@@ -206,7 +204,7 @@ function makeIcicle(host, options) {
 	}
 	function firstTag(node) {
 		if (node.tag !== undefined) return node.tag;
-		const largest = sorted(node).sort((a, b) => size(b) - size(a))[0];
+		const largest = bySize(node)[0];
 		return largest && firstTag(largest);
 	}
 
@@ -233,7 +231,7 @@ function makeIcicle(host, options) {
 		const at = siblings.indexOf(node);
 		const moves = {
 			ArrowUp: () => node.parent,
-			ArrowDown: () => sorted(node).sort((a, b) => size(b) - size(a))[0],
+			ArrowDown: () => bySize(node)[0],
 			ArrowLeft: () => siblings[at - 1],
 			ArrowRight: () => siblings[at + 1],
 		};

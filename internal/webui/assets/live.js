@@ -19,6 +19,7 @@ const page = {
 	source: null, // of events
 	problem: "", // instead of them
 	rows: rowsAtFirst,
+	order: new Map(), // of the rows, by number of the group
 	shown: null, // number of the group in the dialog
 };
 
@@ -351,6 +352,11 @@ function renderStacks() {
 	const state = byID("state").value;
 	const inState = [...page.groups.values()].filter((g) => g.count > 0 && (!state || g.state === state));
 	const found = inState.filter((g) => !query || g.text.includes(query)).sort((a, b) => b.count - a.count || a.n - b.n);
+	if (byID("stacks").matches(":hover")) { // rows stay where they are under the pointer
+		const at = (g) => page.order.get(g.n) ?? page.order.size;
+		found.sort((a, b) => at(a) - at(b));
+	}
+	page.order = new Map(found.map((g, i) => [g.n, i]));
 	const sum = (groups) => groups.reduce((total, g) => total + g.count, 0);
 	const total = page.snapshot ? page.snapshot.total : 0;
 	const untold = total - sum([...page.groups.values()]);
