@@ -119,7 +119,10 @@ function makeIcicle(host, options) {
 		if (node.kind === "own") return ["hsl(" + packageHue(node.name) + " " + colour("frame-saturation") + " " + colour("frame-lightness") + ")", 1];
 		return [colour("standard"), 1];
 	}
-	const ink = (node) => (node.kind === "own" || options.compare ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text"));
+	const ink = (node) => {
+		if (options.compare) return fill(node)[1] > 0.6 && node.count !== node.before ? colour("panel") : colour("frame-text");
+		return node.kind === "own" ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text");
+	};
 
 	// place lays out what is visible: the ancestors of the zoomed node at full
 	// width, and below it everything that is at least a pixel wide.

@@ -285,7 +285,7 @@ function makeChart() {
 		legend: { show: false },
 		cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
 		scales: { y: { range: (u, min, max) => [0, Math.max(1, max * 1.05)] } },
-		axes: [{ ...axis, values: time, space: 90 }, { ...axis, size: 60, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
+		axes: [{ ...axis, values: time, space: 90 }, { ...axis, size: 72, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
 		series: [{}, ...[...chartStates].reverse().map((state) => ({ stroke: () => stateColour(state), fill: () => stateColour(state), width: 1, points: { show: false } }))],
 		hooks: {
 			setCursor: [(u) => { chartRow = u.cursor.idx; renderLegend(); }],

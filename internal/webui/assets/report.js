@@ -80,7 +80,8 @@ function renderFindings() {
 function renderStates() {
 	const before = new Map(((report.diff && report.diff.states) || []).map((c) => [c.name, c.before]));
 	const gone = [...before.keys()].filter((name) => !report.states.some((s) => s.name === name)).map((name) => ({ name, count: 0, percent: 0 }));
-	byID("states-head").replaceChildren(el("tr", {}, ...["State", "Count", comparing() ? "Change" : null, "Share", ""].filter((t) => t !== null).map((t) => el(t ? "th" : "td", t ? { scope: "col", text: t, class: t === "State" ? "" : "num" } : { class: "wide" }))));
+	const head = [["State", ""], ["Count", "num"], comparing() ? ["Change", "num"] : null, ["Share", "num" + (comparing() ? " wide" : "")]].filter((h) => h);
+	byID("states-head").replaceChildren(el("tr", {}, ...head.map(([text, kind]) => el("th", { scope: "col", class: kind, text })), el("td", { class: "wide" })));
 	byID("states").replaceChildren(...report.states.concat(gone).map((s) => {
 		const bar = el("span", { class: "share", "aria-hidden": "true" });
 		bar.style.width = s.percent + "%";
@@ -89,8 +90,8 @@ function renderStates() {
 			el("td", {}, el("button", { type: "button", class: "plain", onclick: () => choose(s.name) }, stateLabel(s.name))),
 			el("td", { class: "num", text: formatCount(s.count) }),
 			comparing() ? change(s.count - (before.get(s.name) ?? s.count)) : null,
-			el("td", { class: "num soft", text: s.percent.toFixed(1) + " %" }),
-			el("td", { class: "wide" }, bar));
+			el("td", { class: "num soft" + (comparing() ? " wide" : ""), text: s.percent.toFixed(1) + " %" }),
+			el("td", { class: "wide share-cell" }, bar));
 	}));
 	const states = [...new Set(stacks.map((s) => s.state))].sort(compareStates);
 	byID("state").replaceChildren(...["", ...states].map((s) => el("option", { value: s, text: s || "all" })));
