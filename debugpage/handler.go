@@ -220,5 +220,5 @@ func (p *page) report(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	write(w, r, b.Bytes())
+	write(w, r, []byte(live.Scrub(b.String())))
 }

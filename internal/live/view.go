@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/incident"
@@ -159,10 +160,10 @@ type Skips struct {
 // Bounds of a view.
 const (
 	maxFindings = 100
-	maxDepth    = 128       // frames of a stack: the innermost, and the outermost
-	outermost   = 32        // of those
-	sparkLooks  = 60        // counts of a group
-	maxStacks   = 2 << 20   // bytes of all stacks, about, a tenth of it compressed; smaller groups are left out
+	maxDepth    = 128     // frames of a stack: the innermost, and the outermost
+	outermost   = 32      // of those
+	sparkLooks  = 60      // counts of a group
+	maxStacks   = 2 << 20 // bytes of all stacks, about, a tenth of it compressed; smaller groups are left out
 )
 
 // View returns everything.
@@ -360,14 +361,14 @@ func findingOf(i *incident.Incident) Finding {
 		ID: i.ID, Opened: seconds(i.Opened),
 		Detector: from.Detector, Confidence: from.Confidence.String(), State: from.State,
 		CreatedBy: from.CreatedBy.Function, Count: from.Count, Growth: finite(from.GrowthPerMinute), Age: from.Age.Seconds(),
-		Message: scrub(from.Message), Groups: []int{}, Evidence: []string{}, IDs: append([]uint64{}, from.IDs...),
+		Message: sentence(from.Message), Groups: []int{}, Evidence: []string{}, IDs: append([]uint64{}, from.IDs...),
 	}
 	if from.Stack != nil {
 		at := from.Stack.User()
 		f.Stack, f.Function, f.File, f.Line = from.Stack.ID, at.Function, at.File, at.Line
 	}
 	for _, e := range from.Evidence {
-		f.Evidence = append(f.Evidence, scrub(e))
+		f.Evidence = append(f.Evidence, sentence(e))
 	}
 	return f
 }
@@ -383,20 +384,23 @@ func finite(f float64) float64 {
 // address matches what looks like an address in memory.
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// scrub leaves addresses out of a sentence, and bounds it.
-func scrub(sentence string) string {
+// Scrub leaves addresses out of a text.
+func Scrub(text string) string { return address.ReplaceAllString(text, "0x…") }
+
+// sentence scrubs what is meant to be one, and bounds it.
+func sentence(s string) string {
 	const most = 1 << 10
-	if len(sentence) > most {
-		sentence = sentence[:most] + "…"
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return address.ReplaceAllString(sentence, "0x…")
+	return Scrub(s)
 }
 
 func eventOf(seq uint64, e incident.Event) Event {
 	f := &e.Incident.Finding
 	event := Event{
 		seq: seq, Time: seconds(e.Time), Kind: e.Kind.String(), Finding: e.Incident.ID,
-		Detector: f.Detector, Count: f.Count, Message: scrub(f.Message),
+		Detector: f.Detector, Count: f.Count, Message: sentence(f.Message),
 	}
 	if e.Kind == incident.Suppressed {
 		event.Count = e.Suppressed
