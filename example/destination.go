@@ -24,6 +24,7 @@ type destination struct {
 	model    *screen.Model
 	file     *receiver.File // nil without -out
 	screen   *screen.Screen
+	page     string        // URL of the live page, or empty
 	lasted   time.Duration // how long there was something to show
 	atEnd    int           // goroutines, then
 }
@@ -79,7 +80,11 @@ func (d *destination) introduce(where string) {
 	if d.options.duration > 0 {
 		end = fmt.Sprintf("%v or Ctrl-C", d.options.duration)
 	}
-	fmt.Fprintf(d.out, "A service under load with %s. Ends after %s.\nIts %s.\n\n", faults, end, where)
+	fmt.Fprintf(d.out, "A service under load with %s. Ends after %s.\nIts %s.\n", faults, end, where)
+	if d.page != "" {
+		fmt.Fprintf(d.out, "See its goroutines live at %s\n", d.page)
+	}
+	fmt.Fprintln(d.out)
 }
 
 // showMonitor prints a line every five seconds about what is shown elsewhere.

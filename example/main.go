@@ -14,6 +14,7 @@
 //
 //	main.go      the start, the call, the end
 //	telemetry.go the OpenTelemetry SDK with its OTLP exporters
+//	admin.go     the live page, beside net/http/pprof
 //	service.go   the healthy service; also load.go, pipeline.go, pool.go
 //	faults.go    the leak, the deadlock and the nil channel
 //	receiver/    the OTLP receiver that takes the place of a Collector
@@ -88,6 +89,13 @@ func serve(ctx context.Context, o options, dest *destination) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, inTime(monitor.Shutdown)) }()
+
+	admin, err := startAdmin(o.http, monitor)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, inTime(admin.stop)) }()
+	dest.page = admin.url()
 
 	shop.startFaults(ctx, o.faults)
 	dest.show(ctx, shop, monitor)

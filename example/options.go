@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 )
@@ -27,6 +28,9 @@ Flags:
 	                 nilchan   a receive from a nil channel
 	-load L        steady (the default), or tides: callers come and go as in
 	               a day that lasts 24 minutes, with waves and bursts on top
+	-http ADDR     serve the live page and net/http/pprof on ADDR; unless given,
+	               on 127.0.0.1:6060, or any free port where that is taken;
+	               off: not at all
 	-interval D    time between snapshots, and between exports, from 200ms to
 	               2s; 1s unless given
 	-out FILE      append what is exported to FILE, one request a line, in the
@@ -58,6 +62,7 @@ const endpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 type options struct {
 	duration time.Duration // 0: until a signal
 	interval time.Duration
+	http     string // address of the live page; empty: the usual one or a free one
 	faults   []string
 	tides    bool
 	out      string
@@ -74,6 +79,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	flags.SetOutput(io.Discard)
 	flags.DurationVar(&o.duration, "duration", 0, "")
 	flags.DurationVar(&o.interval, "interval", time.Second, "")
+	flags.StringVar(&o.http, "http", "", "")
 	flags.StringVar(&faults, "faults", "all", "")
 	flags.StringVar(&load, "load", "steady", "")
 	flags.StringVar(&o.out, "out", "", "")
@@ -104,6 +110,9 @@ func (o *options) check(given map[string]bool) error {
 	}
 	if o.interval < 200*time.Millisecond || o.interval > 2*time.Second {
 		errs = append(errs, fmt.Errorf("-interval %v: allowed are 200ms to 2s", o.interval))
+	}
+	if _, _, err := net.SplitHostPort(o.http); given["http"] && o.http != noHTTP && err != nil {
+		errs = append(errs, fmt.Errorf("-http %q: allowed are host:port, as 127.0.0.1:6060, and off", o.http))
 	}
 	if o.out != "" && o.endpoint != "" {
 		errs = append(errs, fmt.Errorf("-out %s: with %s set, nothing arrives here that could be written", o.out, endpointVariable))

@@ -16,6 +16,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/incident"
+	"github.com/otelgoroutine/go/internal/live"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
@@ -26,10 +27,12 @@ type Monitor struct {
 	provider  metric.MeterProvider
 	telemetry *telemetry.Telemetry
 	interval  time.Duration
+	budget    Budget
 	watch     *watch
 
-	latest   atomic.Pointer[goroutine.Snapshot]
-	findings atomic.Pointer[[]detectors.Finding]
+	latest    atomic.Pointer[goroutine.Snapshot]
+	incidents atomic.Pointer[[]incident.Incident] // open after the last look
+	live      atomic.Pointer[live.Recorder]       // nil: there is no page
 
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
@@ -60,6 +63,7 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		provider:  mp,
 		telemetry: t,
 		interval:  c.interval,
+		budget:    c.budget,
 		watch:     newWatch(c),
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
@@ -71,12 +75,7 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 func (m *Monitor) Snapshot() *goroutine.Snapshot { return m.latest.Load() }
 
 // Findings returns the findings that are open now, the longest open first.
-func (m *Monitor) Findings() []detectors.Finding {
-	if f := m.findings.Load(); f != nil {
-		return append([]detectors.Finding(nil), *f...)
-	}
-	return nil
-}
+func (m *Monitor) Findings() []detectors.Finding { return findingsOf(m.open()) }
 
 // WriteReport writes the latest snapshot and the open findings as text for
 // people. It captures nothing.
@@ -96,6 +95,9 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 		close(m.stop)
 		err = m.telemetry.Close()
 		release(m.provider)
+		if r := m.live.Load(); r != nil {
+			r.Close()
+		}
 	})
 	select {
 	case <-m.done:
@@ -144,9 +146,10 @@ func (m *Monitor) look() {
 	findings, ran := summary(verdicts)
 	m.enrich(ctx, snapshot, findings)
 	events := m.watch.incidents.Step(ran, findings, snapshot.Time)
-	open := m.watch.open()
-	m.findings.Store(&open)
-	m.telemetry.SetOpen(open, snapshot.Time)
+	open := m.watch.incidents.Open()
+	m.incidents.Store(&open)
+	m.record(snapshot, open, events)
+	m.telemetry.SetOpen(findingsOf(open), snapshot.Time)
 	m.send(ctx, snapshot, events)
 }
 
@@ -211,6 +214,9 @@ func asked(verdicts []verdict, s goroutine.Source) bool {
 func (m *Monitor) skipped(ctx context.Context, skips ...capture.Skip) {
 	for _, s := range skips {
 		m.telemetry.Skipped(ctx, s.Source, string(s.Reason))
+		if r := m.live.Load(); r != nil {
+			r.Skipped(s.Source, string(s.Reason))
+		}
 		m.watch.skipped(s)
 	}
 }
@@ -343,15 +349,6 @@ func summary(verdicts []verdict) (findings []detectors.Finding, ran map[string]b
 		}
 	}
 	return findings, ran
-}
-
-// open returns the open findings, the longest open first.
-func (w *watch) open() []detectors.Finding {
-	var findings []detectors.Finding
-	for _, i := range w.incidents.Open() {
-		findings = append(findings, i.Finding)
-	}
-	return findings
 }
 
 func (w *watch) skipped(s capture.Skip) {

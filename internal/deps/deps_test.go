@@ -28,11 +28,15 @@ var allowed = map[string][]string{
 	"internal/incident":      {"goroutine", "detectors"},
 	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
 	"internal/report":        {"goroutine", "detectors"},
+	"internal/live":          {"goroutine", "internal/incident"},
+	"internal/webui":         {},
+	"internal/htmlreport":    {"goroutine", "internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",
-		"internal/telemetry", "internal/report",
+		"internal/telemetry", "internal/report", "internal/live",
 	},
+	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/webui"},
 }
 
 // forbidden is what users of otelgoroutine must not get, and why. A rule

@@ -1,0 +1,100 @@
+package browsertest
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelgoroutine/go/debugpage"
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/incident"
+	"github.com/otelgoroutine/go/internal/live"
+	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// serve serves the page of a monitor that looks once and then never again
+// while the test runs, so that the test can tell the page what it wants.
+func serve(t *testing.T, opts ...debugpage.Option) (url string, told *live.Recorder) {
+	t.Helper()
+	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
+	require.Eventually(t, func() bool { return m.Snapshot() != nil }, patience, time.Millisecond)
+	server := httptest.NewServer(debugpage.Handler(m, opts...))
+	t.Cleanup(server.Close)
+	return server.URL + "/", live.Of(m)
+}
+
+// Each of these would run in a page that makes markup out of text.
+const (
+	script = `</script></style></title><script>window.hurt=1</script>`
+	image  = `"'><img src=x onerror="window.hurt=1">`
+	link   = `javascript:window.hurt=1//`
+)
+
+// hostile is a snapshot in which every text carries markup.
+func hostile() *goroutine.Snapshot {
+	stack := goroutine.NewStack([]goroutine.Frame{
+		{Function: "main." + image, File: "/src/" + script + "/" + image, Line: 1},
+		{Function: link + "." + script, File: link, Line: 2},
+	})
+	return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace, Total: 7, Groups: []goroutine.Group{{
+		Stack: stack, State: goroutine.State(image + script), Count: 7,
+		Labels:    []goroutine.Label{{Key: image + script, Value: "SECRET"}},
+		CreatedBy: goroutine.Frame{Function: "main." + script, File: image, Line: 3}, Lock: 0xc000123456,
+	}}}
+}
+
+func hostileFinding(s *goroutine.Snapshot) detectors.Finding {
+	return detectors.Finding{
+		Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
+		Message: script + image, Evidence: []string{image, script, "at 0xc000123456"}, CreatedBy: s.Groups[0].CreatedBy,
+	}
+}
+
+func assertUnhurt(t *testing.T, p *tab, what string) {
+	t.Helper()
+	assert.True(t, eval[bool](p, "window.hurt === undefined"), "%s ran a script", what)
+	assert.Zero(t, eval[int](p, "document.images.length"), "%s made an image", what)
+	assert.NotContains(t, eval[string](p, "document.body.innerText"), "SECRET")
+	assert.NotContains(t, eval[string](p, "document.body.innerText"), "c000123456")
+}
+
+func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
+	url, told := serve(t, debugpage.WithName(script+image))
+	s := hostile()
+	finding := incident.Incident{ID: "1", Opened: s.Time, Finding: hostileFinding(s)}
+	told.Look(s, []incident.Incident{finding}, []incident.Event{{Kind: incident.Detected, Time: s.Time, Incident: finding}})
+
+	p := open(t, looks[0], url)
+	p.until("document.querySelector('.finding')")
+	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
+	p.click("#stacks tr button")
+	p.until("byID('detail').innerText.includes('Labels')")
+	assertUnhurt(t, p, "the page")
+
+	again := *s
+	again.Time = s.Time.Add(time.Second)
+	told.Look(&again, []incident.Incident{finding}, nil)
+	p.until("page.history.time.length > 2")
+	assertUnhurt(t, p, "a change")
+}
+
+func TestMarkupInTheReportIsText(t *testing.T) {
+	s := hostile()
+	r := report.New([]*goroutine.Snapshot{hostile(), s}, []detectors.Finding{hostileFinding(s)}, report.Options{Target: script + image, Notes: []string{script}})
+	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // addresses are the reader's business there
+	p := open(t, looks[0], saveReport(t, r))
+	p.until("document.querySelector('.finding')")
+	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
+	p.click("#stacks tr button")
+	p.until("byID('detail').open")
+	assertUnhurt(t, p, "the report")
+}

@@ -1,0 +1,224 @@
+package debugpage
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/live"
+	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/webui"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// Handler returns the page of a monitor, which begins to remember past looks.
+// The handler stays valid after the monitor was shut down: it shows what was
+// last seen. A nil monitor gives a handler that says so, with status 503.
+func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
+	c := newConfig(opts)
+	if monitor == nil {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "debugpage: there is no monitor: Handler was called with nil", http.StatusServiceUnavailable)
+		})
+	}
+	p := &page{monitor: monitor, recorder: live.Of(monitor), program: programOf(c.name)}
+	p.streams = newStreams(c.streams)
+	p.resources = map[string]http.HandlerFunc{
+		"":               asset("text/html; charset=utf-8", webui.Index()),
+		"page.js":        asset("text/javascript; charset=utf-8", webui.PageScript()),
+		"page.css":       asset("text/css; charset=utf-8", webui.PageStyle()),
+		"icon.svg":       asset("image/svg+xml", webui.Icon()),
+		"data.json":      p.data,
+		"stack.json":     p.stack,
+		"stream":         p.stream,
+		"snapshot.pb.gz": p.profile,
+		"report.txt":     p.report,
+	}
+	return p
+}
+
+// A page is the handler.
+type page struct {
+	monitor   *otelgoroutine.Monitor
+	recorder  *live.Recorder
+	program   program
+	streams   *streams
+	resources map[string]http.HandlerFunc // by the last element of the path
+}
+
+// ServeHTTP knows what is asked for from the last element of the path alone,
+// so that it works wherever it is mounted.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	serve, ok := p.resources[name]
+	switch {
+	case !ok:
+		http.Error(w, "debugpage: no "+strconv.Quote(name)+" here; the page itself is at a path that ends in a slash", http.StatusNotFound)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "debugpage: only GET and HEAD are allowed", http.StatusMethodNotAllowed)
+	case foreign(r.Header):
+		http.Error(w, "debugpage: not for pages of other sites", http.StatusForbidden)
+	case name == "" && !endsInSlash(r):
+		// The redirect is relative: what is before the prefix is not known.
+		w.Header().Set("Location", path.Base(askedPath(r))+"/")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	default:
+		serve(w, r)
+	}
+}
+
+// secure sets what every answer has: the page may load what is beside it and
+// nothing else, run no inline script, be in no frame, and is not for others.
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// foreign reports whether a page of another site asks, other than by a link. It
+// could not read the answer, but use up streams.
+func foreign(h http.Header) bool {
+	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "navigate"
+}
+
+// askedPath is the path that the client asked for, before any StripPrefix.
+func askedPath(r *http.Request) string {
+	asked, _, _ := strings.Cut(r.RequestURI, "?")
+	if asked == "" {
+		return r.URL.Path
+	}
+	return asked
+}
+
+func endsInSlash(r *http.Request) bool { return strings.HasSuffix(askedPath(r), "/") }
+
+// asset serves a text that never changes.
+func asset(contentType, text string) http.HandlerFunc {
+	sum := sha256.Sum256([]byte(text))
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		write(w, r, []byte(text))
+	}
+}
+
+// write sends a body, compressed where the client can read that.
+func write(w http.ResponseWriter, r *http.Request, body []byte) {
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	if len(body) > 1<<10 && acceptsGzip(r.Header) {
+		var b bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
+		_, _ = z.Write(body)                            // a bytes.Buffer takes it
+		_ = z.Close()
+		body = b.Bytes()
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may have gone
+	}
+}
+
+func acceptsGzip(h http.Header) bool {
+	for part := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		coding, weight, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";")
+		if coding == "gzip" && strings.Trim(weight, "q=0.") != "" || coding == "gzip" && weight == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// A full view has what changes do not repeat.
+type everything struct {
+	*live.View
+	Program program `json:"program"`
+}
+
+func (p *page) data(w http.ResponseWriter, r *http.Request) {
+	p.json(w, r, everything{p.recorder.View(), p.program})
+}
+
+func (p *page) stack(w http.ResponseWriter, r *http.Request) {
+	number, err := strconv.Atoi(r.URL.Query().Get("n"))
+	if err != nil {
+		http.Error(w, "debugpage: stack.json needs n, the number of a group of data.json", http.StatusBadRequest)
+		return
+	}
+	detail, ok := p.recorder.Detail(number)
+	if !ok {
+		http.Error(w, "debugpage: there is no group "+strconv.Itoa(number)+" (any more)", http.StatusNotFound)
+		return
+	}
+	p.json(w, r, detail)
+}
+
+func (p *page) json(w http.ResponseWriter, r *http.Request, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // a detector's number that JSON has no word for
+		http.Error(w, "debugpage: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	write(w, r, body)
+}
+
+// profile sends the latest snapshot as a profile, without the values of labels.
+func (p *page) profile(w http.ResponseWriter, r *http.Request) {
+	s := p.monitor.Snapshot()
+	if s == nil {
+		http.Error(w, "debugpage: no snapshot has been taken yet", http.StatusServiceUnavailable)
+		return
+	}
+	var b bytes.Buffer
+	if err := parse.WriteProfile(&b, withoutLabels(s)); err != nil {
+		http.Error(w, "debugpage: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", `attachment; filename="goroutines-`+s.Time.UTC().Format("20060102T150405Z")+`.pb.gz"`)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(b.Bytes()) // the client may have gone
+	}
+}
+
+func withoutLabels(s *goroutine.Snapshot) *goroutine.Snapshot {
+	bare := *s
+	bare.Groups = append([]goroutine.Group(nil), s.Groups...)
+	for i := range bare.Groups {
+		bare.Groups[i].Labels = nil
+	}
+	return &bare
+}
+
+func (p *page) report(w http.ResponseWriter, r *http.Request) {
+	var b bytes.Buffer
+	if err := p.monitor.WriteReport(&b); err != nil {
+		http.Error(w, "debugpage: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	write(w, r, []byte(live.Scrub(b.String())))
+}

@@ -1,0 +1,196 @@
+package live
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A group is all goroutines with one key, look after look.
+type group struct {
+	serial int // its name on the page
+	key    goroutine.GroupKey
+	stack  *goroutine.Stack
+
+	sample
+	before  sample    // of the look before
+	oldest  time.Time // born at or before; zero when unknown
+	recent  sample    // sums of births and exits over recentLooks; no count
+	created uint64    // seq of its first look, or of its return: pages need its stack
+	changed uint64    // seq of the last look at which a number changed
+	seen    uint64    // number of the last look with goroutines
+
+	series *ring[sample] // nil: not one of the largest
+}
+
+// A sample is what one look says about a group.
+type sample struct {
+	count int32
+	born  int32 // of them since the look before
+	left  int32 // how many fewer there are of those who were born before
+}
+
+// count brings the groups to what s says.
+func (r *Recorder) count(s *goroutine.Snapshot) {
+	for _, g := range r.groups {
+		g.before, g.sample = g.sample, sample{}
+	}
+	ids := s.HasIDs() && r.newborn > 0
+	r.addUp(s, ids)
+	if r.looks > 1 {
+		for _, g := range r.groups {
+			g.settle(ids)
+		}
+	}
+	if s.HasIDs() {
+		r.newborn = s.Epochs[len(s.Epochs)-1].LastID
+	}
+	r.follow()
+	for _, g := range r.groups {
+		g.record(r.seq)
+	}
+	r.clear()
+}
+
+// addUp adds the groups of s to those that are known.
+func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
+	for i := range s.Groups {
+		from := &s.Groups[i]
+		g := r.group(from)
+		if g == nil {
+			continue
+		}
+		if g.seen != r.looks {
+			g.seen, g.oldest = r.looks, time.Time{}
+			if g.before.count == 0 {
+				g.created = r.seq
+			}
+		}
+		g.count += clamp(from.Count)
+		if ids {
+			old, _ := s.BornBy(from, r.newborn)
+			g.born += clamp(from.Count - old)
+		}
+		if born, ok := s.Oldest(from); ok && (g.oldest.IsZero() || born.Before(g.oldest)) {
+			g.oldest = born
+		}
+	}
+}
+
+// group returns the group that from belongs to, or nil when there is no room
+// for it.
+func (r *Recorder) group(from *goroutine.Group) *group {
+	key := from.Key()
+	g := r.groups[key]
+	if g == nil && len(r.groups) < maxGroups {
+		r.serial++
+		g = &group{serial: r.serial, key: key, stack: from.Stack}
+		r.groups[key] = g
+	}
+	return g
+}
+
+// settle finds out who left. Without IDs only the difference is known.
+func (g *group) settle(ids bool) {
+	if !ids {
+		g.born = max(0, g.count-g.before.count)
+	}
+	g.left = max(0, g.before.count-(g.count-g.born))
+}
+
+// follow begins to keep the counts of the largest groups, in place of smaller
+// ones where there is no more room.
+func (r *Recorder) follow() {
+	largest := slices.SortedFunc(maps.Values(r.groups), func(a, b *group) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.serial, b.serial))
+	})
+	smallest := len(largest) - 1
+	for i, g := range largest[:min(len(largest), topSeries)] {
+		if g.series != nil || g.count == 0 {
+			continue
+		}
+		for r.series >= maxSeries && smallest > i {
+			r.drop(largest[smallest])
+			smallest--
+		}
+		g.series = newRing[sample](seriesLooks)
+		r.series++
+	}
+}
+
+func (r *Recorder) drop(g *group) {
+	if g.series != nil {
+		g.series = nil
+		r.series--
+	}
+}
+
+// record ends a look: it keeps the sample where samples are kept, and marks
+// what has changed.
+func (g *group) record(seq uint64) {
+	recent := sample{born: g.born, left: g.left}
+	if g.series != nil {
+		g.series.push(g.sample)
+		recent = sample{}
+		for _, s := range g.series.newest(recentLooks) {
+			recent.born += s.born
+			recent.left += s.left
+		}
+	}
+	if g.sample != g.before || recent != g.recent || g.created == seq {
+		g.changed = seq
+	}
+	g.recent = recent
+}
+
+// clear forgets groups that have had no goroutines for a while, and at once
+// when there is hardly room for others.
+func (r *Recorder) clear() {
+	crowded := len(r.groups) > maxGroups/2
+	for key, g := range r.groups {
+		if g.count > 0 || !crowded && r.looks-g.seen < lingering {
+			continue
+		}
+		r.drop(g)
+		delete(r.groups, key)
+		r.gone.add(g.serial, r.seq)
+	}
+}
+
+func clamp(n int) int32 { return int32(min(max(n, 0), 1<<30)) }
+
+// departures remembers which groups were forgotten, so that pages can be told.
+type departures struct {
+	list  []departure // in the order of seq
+	floor uint64      // before this nothing is known
+}
+
+type departure struct {
+	serial int
+	seq    uint64
+}
+
+func (d *departures) add(serial int, seq uint64) {
+	d.list = append(d.list, departure{serial, seq})
+	if len(d.list) > maxGroups {
+		half := len(d.list) / 2
+		d.floor = d.list[half-1].seq
+		d.list = append(d.list[:0:0], d.list[half:]...)
+	}
+}
+
+// since returns the groups that were forgotten after seq, and false when that
+// is too long ago to be known.
+func (d *departures) since(seq uint64) (serials []int, ok bool) {
+	if seq < d.floor {
+		return nil, false
+	}
+	i, _ := slices.BinarySearchFunc(d.list, seq+1, func(d departure, seq uint64) int { return cmp.Compare(d.seq, seq) })
+	for _, d := range d.list[i:] {
+		serials = append(serials, d.serial)
+	}
+	return serials, true
+}

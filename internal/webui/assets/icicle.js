@@ -1,0 +1,283 @@
+// The icicle graph: all goroutines by stack. A block is a function that some
+// goroutines have on their stacks, as wide as they are many; what it called is
+// below it, and at the bottom is what they wait for.
+
+// buildTree merges stacks into a tree. A stack has a path of frames, each with
+// a name and whether it is of the standard library, outermost first; a state, a
+// count, where there is something to compare with the count before, and a tag
+// that the graph hands back.
+function buildTree(stacks) {
+	const root = { name: "all goroutines", count: 0, before: 0, children: new Map(), parent: null, depth: 0 };
+	const below = (node, name, kind) => {
+		const key = kind + name;
+		let child = node.children.get(key);
+		if (!child) {
+			child = { name, kind, key, count: 0, before: 0, children: new Map(), parent: node, depth: node.depth + 1 };
+			node.children.set(key, child);
+		}
+		return child;
+	};
+	for (const s of stacks) {
+		let node = root;
+		const add = () => {
+			node.count += s.count;
+			node.before += s.before || 0;
+		};
+		add();
+		for (const frame of s.path) {
+			node = below(node, frame.name, frame.standard ? "standard" : "own");
+			add();
+		}
+		node = below(node, s.state || "(any state)", "state");
+		add();
+		node.tag = s.tag;
+	}
+	return root;
+}
+
+function hashHue(text) {
+	let h = 0;
+	for (let i = 0; i < text.length; i++) h = (h * 31 + text.charCodeAt(i)) >>> 0;
+	return h % 360;
+}
+
+// packageHue gives every package a hue of its own, away from the signal colours.
+function packageHue(name) {
+	const [path, short] = splitFunction(name);
+	return 30 + (hashHue(path + short.split(".")[0]) * 250) / 360;
+}
+
+// makeIcicle puts the graph into a host. Options: compare colours blocks by what
+// grew and shrank; open is called with the tag of a stack that was chosen;
+// unit names what is counted.
+function makeIcicle(host, options) {
+	const rowHeight = 21;
+	const line = el("p", { class: "icicle-line small", "aria-live": "polite" });
+	const reset = el("button", { type: "button", text: "Reset zoom", disabled: true, onclick: () => zoom(null) });
+	const canvas = el("canvas", {
+		tabindex: "0",
+		role: "application",
+		"aria-label": "Icicle graph of all goroutines by stack. Arrow keys move between functions, Enter zooms, Escape zooms out, O opens the stack.",
+	});
+	const view = el("div", { class: "icicle-view" }, canvas);
+	const tip = el("div", { class: "tip", hidden: true });
+	host.replaceChildren(el("div", { class: "icicle" }, el("div", { class: "row" }, line, el("span", { class: "grow" }), reset), view, tip));
+
+	let root = buildTree([]);
+	let zoomPath = []; // keys, from the root
+	let cursorPath = null;
+	let query = "";
+	let blocks = [];
+	const paint = soon(draw);
+
+	const pathOf = (node) => {
+		const keys = [];
+		for (let n = node; n.parent; n = n.parent) keys.unshift(n.key);
+		return keys;
+	};
+	// follow returns the node at a path, or how far the path leads.
+	const follow = (keys) => {
+		let node = root;
+		for (const key of keys) {
+			if (!node.children.has(key)) break;
+			node = node.children.get(key);
+		}
+		return node;
+	};
+	const zoomed = () => follow(zoomPath);
+	const size = (node) => (options.compare ? Math.max(node.count, node.before) : node.count);
+	// sorted returns the children by name, so that blocks stay where they are.
+	const sorted = (node) => (node.sorted ??= [...node.children.values()].filter((c) => size(c) > 0).sort((a, b) => (a.key < b.key ? -1 : 1)));
+	const bySize = (node) => [...sorted(node)].sort((a, b) => size(b) - size(a));
+
+	function describe(node) {
+		let text = node.name + " · " + formatCount(node.count) + " (" + formatPercent(node.count, root.count) + ")";
+		if (options.compare) text += " · " + formatSigned(node.count - node.before) + " since";
+		return text;
+	}
+	function say() {
+		const node = cursorPath ? follow(cursorPath) : zoomed();
+		const prefix = cursorPath ? "" : zoomPath.length ? "Zoomed to " : "";
+		line.textContent = prefix + describe(node) + (query ? " · " + matchText() : "");
+		canvas.dataset.zoom = zoomPath.length ? zoomed().name : "";
+	}
+	const matches = (node) => query !== "" && node.name.toLowerCase().includes(query);
+	function matchText() {
+		const count = (node) => (matches(node) ? node.count : [...node.children.values()].reduce((sum, c) => sum + count(c), 0));
+		const n = count(root);
+		return formatCount(n) + " (" + formatPercent(n, root.count) + ") match “" + query + "”";
+	}
+
+	function fill(node) {
+		if (options.compare) {
+			const change = node.count - node.before;
+			const share = Math.min(1, Math.abs(change) / Math.max(node.count, node.before, 1));
+			if (change === 0) return [colour("same"), 1];
+			return [colour(change > 0 ? "grew" : "shrank"), 0.25 + 0.75 * share];
+		}
+		if (node.kind === "state") return [stateColour(node.name), 1];
+		if (node.kind === "own") return ["hsl(" + packageHue(node.name) + " " + colour("frame-saturation") + " " + colour("frame-lightness") + ")", 1];
+		return [colour("standard"), 1];
+	}
+	const ink = (node) => {
+		if (options.compare) return fill(node)[1] > 0.6 && node.count !== node.before ? colour("panel") : colour("frame-text");
+		return node.kind === "own" ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text");
+	};
+
+	// place lays out what is visible: the ancestors of the zoomed node at full
+	// width, and below it everything that is at least a pixel wide.
+	function place(width) {
+		blocks = [];
+		const focus = zoomed();
+		for (let n = focus; n; n = n.parent) blocks.unshift({ node: n, x: 0, w: width });
+		const descend = (node, x, w) => {
+			const children = sorted(node);
+			const whole = Math.max(size(node), children.reduce((sum, c) => sum + size(c), 0));
+			for (const child of children) {
+				const part = (w * size(child)) / whole;
+				if (part >= 0.5) {
+					blocks.push({ node: child, x, w: part });
+					descend(child, x, part);
+				}
+				x += part;
+			}
+		};
+		descend(focus, 0, width);
+		return 1 + blocks.reduce((deepest, b) => Math.max(deepest, b.node.depth), 0);
+	}
+
+	function draw() {
+		const width = Math.max(200, view.clientWidth);
+		const rows = place(width);
+		const ratio = window.devicePixelRatio || 1;
+		const height = rows * rowHeight;
+		canvas.width = Math.round(width * ratio);
+		canvas.height = Math.round(height * ratio);
+		canvas.style.height = height + "px";
+		const c = canvas.getContext("2d");
+		c.scale(ratio, ratio);
+		c.font = "12px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace";
+		c.textBaseline = "middle";
+		const letter = c.measureText("m").width;
+		const at = cursorPath ? follow(cursorPath) : null;
+		const above = new Set();
+		for (let n = zoomed().parent; n; n = n.parent) above.add(n);
+		for (const b of blocks) block(c, b, letter, at, above.has(b.node));
+		reset.disabled = zoomPath.length === 0;
+		say();
+	}
+
+	function block(c, b, letter, at, above) {
+		const y = b.node.depth * rowHeight;
+		const [paintWith, strength] = fill(b.node);
+		c.globalAlpha = (query && !matches(b.node) ? 0.35 : 1) * (above ? 0.6 : 1) * strength;
+		c.fillStyle = paintWith;
+		const w = Math.max(0.5, b.w - (b.w > 3 ? 1 : 0));
+		c.fillRect(b.x, y, w, rowHeight - 1);
+		c.globalAlpha = 1;
+		if (matches(b.node) || b.node === at) {
+			c.strokeStyle = b.node === at ? colour("text") : colour("mark");
+			c.lineWidth = 2;
+			c.strokeRect(b.x + 1, y + 1, Math.max(1, w - 2), rowHeight - 3);
+		}
+		const room = Math.floor((w - 8) / letter);
+		if (room < 3) return;
+		const short = splitFunction(b.node.name)[1];
+		const text = room >= b.node.name.length ? b.node.name : short.length <= room ? short : short.slice(0, room - 1) + "…";
+		c.fillStyle = query && !matches(b.node) ? colour("soft") : ink(b.node);
+		c.fillText(text, b.x + 4, y + rowHeight / 2);
+	}
+	function hit(event) {
+		const box = canvas.getBoundingClientRect();
+		const x = event.clientX - box.left;
+		const depth = Math.floor((event.clientY - box.top) / rowHeight);
+		const b = blocks.find((b) => b.node.depth === depth && x >= b.x && x < b.x + Math.max(b.w, 1));
+		return b && b.node;
+	}
+	function zoom(node) {
+		zoomPath = node ? pathOf(node) : [];
+		cursorPath = null;
+		tip.hidden = true;
+		paint();
+	}
+	// choose zooms into a block; what is at the bottom opens its stack.
+	function choose(node) {
+		if (node.kind === "state" && node.tag !== undefined && options.open) options.open(node.tag);
+		else zoom(node === zoomed() ? node.parent : node);
+	}
+	function firstTag(node) {
+		if (node.tag !== undefined) return node.tag;
+		const largest = bySize(node)[0];
+		return largest && firstTag(largest);
+	}
+
+	canvas.addEventListener("click", (event) => {
+		const node = hit(event);
+		if (node) choose(node);
+	});
+	canvas.addEventListener("mousemove", (event) => {
+		const node = hit(event);
+		tip.hidden = !node;
+		if (!node) return;
+		tip.textContent = describe(node);
+		tip.style.left = Math.max(4, Math.min(event.clientX + 12, window.innerWidth - tip.offsetWidth - 8)) + "px";
+		tip.style.top = (event.clientY + 18 + tip.offsetHeight > window.innerHeight ? event.clientY - tip.offsetHeight - 8 : event.clientY + 18) + "px";
+	});
+	canvas.addEventListener("mouseleave", () => (tip.hidden = true));
+	canvas.addEventListener("blur", () => {
+		cursorPath = null;
+		paint();
+	});
+	canvas.addEventListener("keydown", (event) => {
+		const node = cursorPath ? follow(cursorPath) : zoomed();
+		const siblings = node.parent ? sorted(node.parent) : [node];
+		const at = siblings.indexOf(node);
+		const moves = {
+			ArrowUp: () => node.parent,
+			ArrowDown: () => bySize(node)[0],
+			ArrowLeft: () => siblings[at - 1],
+			ArrowRight: () => siblings[at + 1],
+		};
+		if (moves[event.key]) {
+			const next = moves[event.key]();
+			if (next) {
+				cursorPath = pathOf(next);
+				reveal(next);
+			}
+		} else if (event.key === "Enter") choose(node);
+		else if (event.key === "Escape") zoom(zoomed().parent);
+		else if (event.key === "o" && options.open && firstTag(node) !== undefined) options.open(firstTag(node));
+		else return;
+		event.preventDefault();
+		paint();
+	});
+	function reveal(node) {
+		const y = node.depth * rowHeight;
+		if (y < view.scrollTop) view.scrollTop = y;
+		else if (y + rowHeight > view.scrollTop + view.clientHeight) view.scrollTop = y + rowHeight - view.clientHeight;
+	}
+	new ResizeObserver(paint).observe(view);
+	onTheme(paint);
+
+	return {
+		// show replaces the stacks and keeps the zoom where it still leads somewhere.
+		show(stacks) {
+			root = buildTree(stacks);
+			zoomPath = pathOf(follow(zoomPath));
+			paint();
+		},
+		search(text) {
+			query = text.trim().toLowerCase();
+			paint();
+		},
+		// blockAt returns the middle of the first block with a name, in the
+		// coordinates of the window: for tests.
+		blockAt(name) {
+			const b = blocks.find((b) => b.node.name === name);
+			if (!b) return null;
+			const box = canvas.getBoundingClientRect();
+			return { x: box.left + b.x + b.w / 2, y: box.top + (b.node.depth + 0.5) * rowHeight };
+		},
+		zoomedTo: () => (zoomPath.length ? zoomed().name : ""),
+	};
+}
