@@ -10,6 +10,7 @@ import (
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/graph"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
 )
@@ -26,16 +27,14 @@ func writeBundle(dir string, r *report.Report, series *source.Series) error {
 	}{
 		{"report.txt", r.Text},
 		{"report.json", r.JSON},
-		{"report.html", func(w io.Writer) error { return writeHTML(w, r) }},
+		{"report.html", func(w io.Writer) error { return htmlreport.Write(w, r) }},
 		{"top.txt", func(w io.Writer) error { return writeTop(w, r) }},
 		{"traces.txt", func(w io.Writer) error { return writeTraces(w, r) }},
 		{"graph.svg", func(w io.Writer) error { return graph.SVG(w, r) }},
 	}
 	var errs []error
 	for _, f := range files {
-		if err := writeFile(filepath.Join(dir, f.name), f.write); !errors.Is(err, errNoHTML) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, writeFile(filepath.Join(dir, f.name), f.write))
 	}
 	for i, s := range series.Snapshots {
 		name := "profile.pb.gz" // the last: what the report is about

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+	"github.com/otelgoroutine/go/internal/htmlreport"
 )
 
 type diffFlags struct{ reportFlags }
@@ -56,7 +57,7 @@ func (f *diffFlags) run(c *cobra.Command, args []string) error {
 		case "json":
 			return d.JSON(w)
 		case "html":
-			return writeHTML(w, r)
+			return htmlreport.Write(w, r)
 		}
 		return d.Text(w, f.top)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
 )
@@ -228,7 +229,7 @@ func (f *reportFlags) write(c *cobra.Command, r *report.Report, series *source.S
 		case "json":
 			return r.JSON(w)
 		case "html":
-			return writeHTML(w, r)
+			return htmlreport.Write(w, r)
 		case "pprof":
 			return parse.WriteProfile(w, series.Snapshots[len(series.Snapshots)-1])
 		}
