@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/example/receiver"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// arrivals is a sink that keeps log records.
+type arrivals struct {
+	mu      sync.Mutex
+	records []*logspb.LogRecord
+}
+
+func (a *arrivals) Metrics(*colmetrics.ExportMetricsServiceRequest) {}
+
+func (a *arrivals) Logs(req *collogs.ExportLogsServiceRequest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range req.ResourceLogs {
+		for _, s := range r.ScopeLogs {
+			a.records = append(a.records, s.LogRecords...)
+		}
+	}
+}
+
+// named returns the records of an event.
+func (a *arrivals) named(event string) (found []*logspb.LogRecord) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.records {
+		if r.EventName == event {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func (a *arrivals) len() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.records)
+}
+
+// overOTLP starts a monitor whose events go through the SDK, a real exporter
+// and gRPC to a receiver.
+func overOTLP(t *testing.T, opts ...otelgoroutine.Option) *arrivals {
+	t.Helper()
+	arrived := new(arrivals)
+	r, err := receiver.Start(arrived)
+	require.NoError(t, err)
+	exporter, err := otlploggrpc.New(t.Context(), otlploggrpc.WithEndpoint(r.Addr()), otlploggrpc.WithInsecure())
+	require.NoError(t, err)
+	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter, sdklog.WithExportInterval(50*time.Millisecond))))
+	meters := sdkmetric.NewMeterProvider()
+	m, err := otelgoroutine.Start(meters, append(opts, otelgoroutine.WithLoggerProvider(logs), otelgoroutine.WithInterval(otelgoroutine.MinInterval))...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		assert.NoError(t, m.Shutdown(context.Background()))
+		assert.NoError(t, logs.Shutdown(context.Background()))
+		assert.NoError(t, meters.Shutdown(context.Background()))
+		assert.NoError(t, r.Stop())
+	})
+	return arrived
+}
+
+// large returns a finding that is as large as a finding may be.
+func large(name string, n int) detectors.Finding {
+	frames := make([]goroutine.Frame, 200)
+	for i := range frames {
+		frames[i] = goroutine.Frame{Function: fmt.Sprintf("example.com/%s/%s%d.f%d", name, strings.Repeat("long", 50), n, i), File: "/src/f.go", Line: i + 1}
+	}
+	f := detectors.Finding{
+		Confidence: detectors.High, Stack: goroutine.NewStack(frames), State: goroutine.Select, Count: 1000, GrowthPerMinute: 1.5, Age: time.Hour,
+		CreatedBy: goroutine.Frame{Function: "main.made", File: "/src/made.go", Line: 7}, Message: "What " + name + " found.",
+	}
+	for i := range detectors.MaxEvidence {
+		f.Evidence = append(f.Evidence, strings.Repeat(fmt.Sprintf("Sentence %d. ", i), 100))
+	}
+	for i := range goroutine.MaxIDs {
+		f.IDs = append(f.IDs, uint64(i+1))
+	}
+	return f
+}
+
+func attributes(r *logspb.LogRecord) map[string]*commonpb.AnyValue {
+	m := make(map[string]*commonpb.AnyValue)
+	for _, kv := range r.Attributes {
+		m[kv.Key] = kv.Value
+	}
+	return m
+}
+
+// TestEveryEventArrivesComplete sends the events of all built-in detectors, and
+// their ends, over real OTLP.
+func TestEveryEventArrivesComplete(t *testing.T) {
+	var over atomic.Bool
+	var reporting []*detectors.Detector
+	for _, d := range detectors.Default() {
+		name := d.Name
+		f := large(name, 0)
+		reporting = append(reporting, &detectors.Detector{Name: name, Run: func(p *detectors.Pass) error {
+			if !over.Load() {
+				p.Report(f)
+			}
+			return nil
+		}})
+	}
+	dir := t.TempDir()
+	arrived := overOTLP(t, otelgoroutine.WithDetectors(reporting...), otelgoroutine.WithProfileDir(dir, 20))
+	for _, d := range reporting {
+		assertArrives(t, arrived, "goroutine."+d.Name+".detected", d.Name, dir)
+	}
+	over.Store(true)
+	for _, d := range reporting {
+		assertArrives(t, arrived, "goroutine."+d.Name+".resolved", d.Name, "")
+	}
+}
+
+func assertArrives(t *testing.T, arrived *arrivals, event, detector, dir string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(arrived.named(event)) > 0 }, 30*time.Second, 10*time.Millisecond, event)
+	r := arrived.named(event)[0]
+	got := attributes(r)
+	assert.Contains(t, r.Body.GetStringValue(), "What "+detector+" found.")
+	assert.NotZero(t, r.TimeUnixNano)
+	assert.NotZero(t, r.SeverityNumber)
+	assert.Zero(t, r.DroppedAttributesCount, event)
+	for key, want := range map[string]string{
+		"goroutine.detector.name": detector, "goroutine.finding.confidence": "high", "goroutine.state": "select",
+		"goroutine.creator.function.name": "main.made", "code.file.path": "/src/f.go",
+	} {
+		assert.Equal(t, want, got[key].GetStringValue(), "%s of %s", key, event)
+	}
+	assert.Len(t, got["goroutine.finding.id"].GetStringValue(), 16)
+	assert.NotEmpty(t, got["goroutine.stack.id"].GetStringValue())
+	assert.NotEmpty(t, got["code.function.name"].GetStringValue())
+	assert.EqualValues(t, 1000, got["goroutine.finding.goroutine_count"].GetIntValue())
+	assert.EqualValues(t, 1, got["code.line.number"].GetIntValue())
+	assert.EqualValues(t, 3600, got["goroutine.finding.age"].GetDoubleValue())
+	assert.EqualValues(t, 1.5, got["goroutine.finding.growth_per_minute"].GetDoubleValue())
+	assert.Len(t, got["goroutine.finding.evidence"].GetArrayValue().GetValues(), detectors.MaxEvidence)
+	assert.Len(t, got["goroutine.ids"].GetArrayValue().GetValues(), goroutine.MaxIDs)
+	trace := got["code.stacktrace"].GetStringValue()
+	assert.Greater(t, len(trace), 8<<10)
+	assert.LessOrEqual(t, len(trace), 16<<10)
+	if dir != "" {
+		path := got["goroutine.profile.path"].GetStringValue()
+		assert.Equal(t, dir, filepath.Dir(path))
+		assert.FileExists(t, path)
+	}
+}
+
+// TestAStormIsBounded has 10,000 different findings at once, as large as they
+// may be, again and again.
+func TestAStormIsBounded(t *testing.T) {
+	const detectorsOf, findingsOf = 100, detectors.MaxFindings
+	var steps atomic.Int32
+	var storm []*detectors.Detector
+	for i := range detectorsOf {
+		var all []detectors.Finding
+		for n := range findingsOf {
+			f := large("storm", n+i*findingsOf)
+			f.Stack.Frames = f.Stack.Frames[:10]
+			all = append(all, f)
+		}
+		storm = append(storm, &detectors.Detector{Name: fmt.Sprintf("storm_%d", i), Run: func(p *detectors.Pass) error {
+			steps.Add(1)
+			for _, f := range all {
+				p.Report(f)
+			}
+			return nil
+		}})
+	}
+	arrived := overOTLP(t, otelgoroutine.WithDetectors(storm...), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}))
+	require.Eventually(t, func() bool {
+		return steps.Load() >= 20*detectorsOf && len(arrived.named("goroutine.findings.suppressed")) > 0
+	}, time.Minute, 10*time.Millisecond)
+	told := attributes(arrived.named("goroutine.findings.suppressed")[0])
+	assert.EqualValues(t, detectorsOf*findingsOf-10, told["goroutine.finding.suppressed_count"].GetIntValue(), "ten are told one by one")
+	assert.Less(t, arrived.len(), 60, "however many looks there were")
+}
