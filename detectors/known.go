@@ -176,9 +176,10 @@ var known = []KnownStack{
 	},
 	{
 		Name:   "otelgoroutine",
-		Reason: "Our own goroutines wait for the next look; the tests of this module prove that they end.",
+		Reason: "Our own goroutines, and pages that are open, wait for the next look; the tests of this module prove that they end.",
 		Match: func(s *goroutine.Stack) bool {
-			return s.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine"
+			return s.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine" ||
+				s.Has("github.com/otelgoroutine/go/debugpage.(*page).follow")
 		},
 	},
 	{

@@ -68,6 +68,8 @@ func TestKnownGood(t *testing.T) {
 		{"OpenTelemetry SDK", false, []string{"runtime.selectgo", "main.export", "go.opentelemetry.io/otel/sdk/metric.(*PeriodicReader).run"}},
 		{"otelgoroutine", true, []string{"runtime.selectgo", "github.com/otelgoroutine/go/otelgoroutine.(*Monitor).run"}},
 		{"otelgoroutine", false, []string{"runtime.selectgo", "github.com/otelgoroutine/go/otelgoroutine/example.run"}},
+		{"otelgoroutine", true, []string{"runtime.selectgo", "github.com/otelgoroutine/go/debugpage.(*page).follow", "net/http.(*conn).serve"}},
+		{"otelgoroutine", false, []string{"sync.(*Mutex).Lock", "github.com/otelgoroutine/go/debugpage.(*page).data", "net/http.(*conn).serve"}},
 		{"runtime/trace reader", true, []string{"runtime.ReadTrace", "runtime/trace.(*traceMultiplexer).startLocked.func1"}},
 		{"testing", true, []string{"runtime.chanrecv1", "testing.(*T).Run", "main.TestX", "testing.tRunner"}},
 		{"testing", false, []string{"runtime.chanrecv1", "main.TestX", "testing.tRunner"}},

@@ -70,6 +70,8 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
 		"out is a folder":   {[]string{"-out", dir}, []string{"-out", "is a directory"}},
 		"no profiles":       {[]string{"-profiles", filepath.Join(dir, "none")}, []string{"-profiles", "no such file"}},
 		"profiles a file":   {[]string{"-profiles", file}, []string{"-profiles", "not a directory"}},
+		"http without port": {[]string{"-http", "localhost"}, []string{`-http "localhost"`, "host:port", "off"}},
+		"empty http":        {[]string{"-http", ""}, []string{`-http ""`, "host:port"}},
 		"argument":          {[]string{"now"}, []string{`"now"`}},
 		"unknown flag":      {[]string{"-fault", "none"}, []string{"-fault"}},
 		"two mistakes":      {[]string{"-faults", "x", "-interval", "1m"}, []string{`"x"`, "-interval"}},
