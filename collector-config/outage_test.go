@@ -93,9 +93,17 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// Services in this process, one after the other: their monitors would take the
+// runtime's one flight recorder from one another.
+func TestServices(t *testing.T) {
+	t.Parallel()
+	t.Run("outages", testOutages)
+	t.Run("fleet", testFleet)
+}
+
 // The Collector dies, is unreachable for ten minutes, comes back, refuses all
 // data, and is itself again.
-func TestOutages(t *testing.T) {
+func testOutages(t *testing.T) {
 	b := newBench(t, "otel-collector.yaml")
 	a := newJam(t, wayA, 20)
 	eventually(t, "metrics before", b.open(t, ".wayA", true))
@@ -182,8 +190,7 @@ func refusals(t *testing.T, col *rig.Collector) error {
 
 // A fleet: services, an agent on their host, a gateway that writes to
 // Prometheus. The gateway is gone for a while, and the agent restarted meanwhile.
-func TestFleet(t *testing.T) {
-	t.Parallel()
+func testFleet(t *testing.T) {
 	needPrometheus(t)
 	prom := startPrometheus(t, rig.PrometheusConfig{Hurry: hurry, RemoteWrite: true})
 	events := newStore(t)

@@ -35,9 +35,10 @@ type patient struct {
 // defaults, divided.
 func newPatient(t *testing.T, addr, instance string, options ...otelgoroutine.Option) *patient {
 	t.Helper()
-	res := resource.NewSchemaless(
-		attribute.String("service.name", "patient"),
-		attribute.String("service.instance.id", instance))
+	res := resource.NewSchemaless(attribute.String("service.name", "patient"))
+	if instance != "" {
+		res = resource.NewSchemaless(attribute.String("service.name", "patient"), attribute.String("service.instance.id", instance))
+	}
 	metrics, err := otlpmetricgrpc.New(t.Context(), otlpmetricgrpc.WithEndpoint(addr), otlpmetricgrpc.WithInsecure(),
 		otlpmetricgrpc.WithTimeout(10*time.Second/hurry),
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true,
