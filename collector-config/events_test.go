@@ -2,10 +2,7 @@ package collectorconfig
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"sync"
@@ -14,7 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+
+	"github.com/otelgoroutine/go/collector-config/internal/rig"
 )
 
 // An event is a log record as it arrived.
@@ -63,7 +61,7 @@ type store struct {
 
 func newStore(t *testing.T) *store {
 	s := &store{}
-	s.Server = httptest.NewServer(http.HandlerFunc(s.take))
+	s.Server = httptest.NewServer(rig.LogsHandler(s.take))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -71,33 +69,10 @@ func newStore(t *testing.T) *store {
 // env tells a Collector to hand on to the store.
 func (s *store) env() string { return "ONWARD_ENDPOINT=" + s.URL }
 
-func (s *store) take(w http.ResponseWriter, r *http.Request) {
-	logs, err := decode(r)
-	if err != nil || r.URL.Path != "/v1/logs" {
-		http.Error(w, fmt.Sprint(r.URL.Path, err), http.StatusBadRequest)
-		return
-	}
+func (s *store) take(logs plog.Logs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, eventsOf(logs)...)
-}
-
-func decode(r *http.Request) (plog.Logs, error) {
-	var from io.Reader = r.Body
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		unzip, err := gzip.NewReader(from)
-		if err != nil {
-			return plog.Logs{}, err
-		}
-		from = unzip
-	}
-	body, err := io.ReadAll(from)
-	if err != nil {
-		return plog.Logs{}, err
-	}
-	request := plogotlp.NewExportRequest()
-	err = request.UnmarshalProto(body)
-	return request.Logs(), err
 }
 
 // have returns an error unless the store has an event.
