@@ -76,6 +76,9 @@ func (d *destination) introduce(where string) {
 	faults, end := "no faults", "Ctrl-C"
 	if len(d.options.faults) > 0 {
 		faults = "these faults: " + strings.Join(d.options.faults, ", ")
+		if d.options.faultsFor > 0 {
+			faults += fmt.Sprintf(", for %v", d.options.faultsFor)
+		}
 	}
 	if d.options.duration > 0 {
 		end = fmt.Sprintf("%v or Ctrl-C", d.options.duration)

@@ -58,6 +58,15 @@ func (s *service) startFaults(ctx context.Context, faults []string) {
 	}
 }
 
+// faultTime returns the context that ends when the faults are to be switched
+// off: after d, or, when d is 0, with ctx.
+func faultTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
 // leak asks for reports, each of which leaves a goroutine behind.
 func (s *service) leak(ctx context.Context) {
 	for n := 0; n < maxLeaked && wait(ctx, leakEvery); n++ {

@@ -97,7 +97,9 @@ func serve(ctx context.Context, o options, dest *destination) (err error) {
 	defer func() { err = errors.Join(err, inTime(admin.stop)) }()
 	dest.page = admin.url()
 
-	shop.startFaults(ctx, o.faults)
+	faulty, switchOff := faultTime(ctx, o.faultsFor)
+	defer switchOff()
+	shop.startFaults(faulty, o.faults)
 	dest.show(ctx, shop, monitor)
 	stopSignals() // from here on, a second Ctrl-C ends the program at once
 	return nil
@@ -126,6 +128,7 @@ func hasty() []*detectors.Detector {
 	return []*detectors.Detector{
 		detectors.NewLeak(detectors.LeakConfig{
 			MinAge: 4 * time.Second,
+			MaxAge: 8 * time.Second, // so that a leak that has ended is soon seen to have
 			Window: 15 * time.Second,
 			Warmup: 5 * time.Second,
 		}),

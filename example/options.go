@@ -26,6 +26,8 @@ Flags:
 	                 deadlock  two locks taken in two orders, and more
 	                           goroutines piling up behind them
 	                 nilchan   a receive from a nil channel
+	-faults-for D  switch the faults off after D, from 1s to 24h; without it,
+	               they go on. What leaked or is deadlocked by then stays
 	-load L        steady (the default), or tides: callers come and go as in
 	               a day that lasts 24 minutes, with waves and bursts on top
 	-http ADDR     serve the live page and net/http/pprof on ADDR; unless given,
@@ -49,6 +51,7 @@ Examples:
 	go run ./example -duration 45s -out otlp.jsonl
 	go run ./example -faults none
 	go run ./example -faults leak,nilchan -interval 500ms
+	go run ./example -faults leak -faults-for 40s
 	OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./example
 
 Exit status: 0 after -duration or Ctrl-C, 1 when something failed, 2 when the
@@ -60,14 +63,15 @@ const endpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 // options is what the flags say.
 type options struct {
-	duration time.Duration // 0: until a signal
-	interval time.Duration
-	http     string // address of the live page; empty: the usual one or a free one
-	faults   []string
-	tides    bool
-	out      string
-	profiles string
-	endpoint string // from the environment; empty: the embedded receiver
+	duration  time.Duration // 0: until a signal
+	interval  time.Duration
+	http      string // address of the live page; empty: the usual one or a free one
+	faults    []string
+	faultsFor time.Duration // 0: to the end
+	tides     bool
+	out       string
+	profiles  string
+	endpoint  string // from the environment; empty: the embedded receiver
 }
 
 // parseOptions reads the flags. The error is flag.ErrHelp when help was asked
@@ -81,6 +85,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	flags.DurationVar(&o.interval, "interval", time.Second, "")
 	flags.StringVar(&o.http, "http", "", "")
 	flags.StringVar(&faults, "faults", "all", "")
+	flags.DurationVar(&o.faultsFor, "faults-for", 0, "")
 	flags.StringVar(&load, "load", "steady", "")
 	flags.StringVar(&o.out, "out", "", "")
 	flags.StringVar(&o.profiles, "profiles", "", "")
@@ -107,6 +112,9 @@ func (o *options) check(given map[string]bool) error {
 	var errs []error
 	if given["duration"] && (o.duration < time.Second || o.duration > 24*time.Hour) {
 		errs = append(errs, fmt.Errorf("-duration %v: allowed are 1s to 24h; leave it out to run until Ctrl-C", o.duration))
+	}
+	if given["faults-for"] && (o.faultsFor < time.Second || o.faultsFor > 24*time.Hour) {
+		errs = append(errs, fmt.Errorf("-faults-for %v: allowed are 1s to 24h; leave it out to keep them on", o.faultsFor))
 	}
 	if o.interval < 200*time.Millisecond || o.interval > 2*time.Second {
 		errs = append(errs, fmt.Errorf("-interval %v: allowed are 200ms to 2s", o.interval))

@@ -40,6 +40,7 @@ func startTelemetry(ctx context.Context, addr string, every time.Duration) (*tel
 	}
 	res, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
+		resource.WithService(), // service.instance.id, which tells replicas apart
 		resource.WithAttributes(attribute.String("service.name", "otelgoroutine-example")),
 		resource.WithFromEnv(), // last, so that OTEL_SERVICE_NAME wins
 	)

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -57,16 +58,20 @@ const (
 	EventSuppressed = "goroutine.findings.suppressed"
 )
 
-// A metricEntry is one row of the catalog of metrics.
-type metricEntry struct {
+// A Metric is one row of the catalog of metrics.
+type Metric struct {
 	Name, Instrument, Unit string
 	Attributes             []string
 	Doc                    string
 }
 
+// Metrics returns the catalog of metrics, for what is calculated from it. The
+// caller may change the slice but not what is in it.
+func Metrics() []Metric { return slices.Clone(metricCatalog) }
+
 // metricCatalog is the one place where a metric is described: instruments are
 // made from it and TELEMETRY.md is rendered from it.
-var metricCatalog = []metricEntry{
+var metricCatalog = []Metric{
 	{MetricCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState},
 		"Goroutines by what they are doing. The values add up to the snapshot's total."},
 	{MetricSchedulerCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrSchedulerState},
@@ -77,8 +82,8 @@ var metricCatalog = []metricEntry{
 		"Goroutines of the largest stacks. What is not among them is counted under the stack ID _OTHER, which has no function names: the values add up to the snapshot's total."},
 	{MetricStackAge, "ObservableGauge", "s", []string{AttrStackID, AttrCodeFunctionName},
 		"Age, at least, of the oldest goroutine of each of the largest stacks. Absent where the source of the snapshot has no goroutine IDs."},
-	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence},
-		"Findings that are open now."},
+	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence, AttrStackID, AttrCodeFunctionName},
+		"Findings that are open now. Those that have been open for longest have their stack with them, 20 at most; the others are counted under the stack ID _OTHER, so that the values add up."},
 	{MetricFindingDetected, "Counter", "{finding}", []string{AttrDetectorName, AttrConfidence},
 		"Findings that were opened."},
 	{MetricSnapshotDuration, "Histogram", "s", []string{AttrSnapshotSource},
@@ -87,13 +92,13 @@ var metricCatalog = []metricEntry{
 		"Snapshots that were not taken."},
 }
 
-func entry(name string) metricEntry {
+func entry(name string) Metric {
 	for _, e := range metricCatalog {
 		if e.Name == name {
 			return e
 		}
 	}
-	return metricEntry{} // the empty name makes New fail
+	return Metric{} // the empty name makes New fail
 }
 
 // An attributeEntry is one row of the catalog of attributes.

@@ -176,20 +176,39 @@ func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason
 		attribute.String(AttrReason, reason)))
 }
 
-// maxOpenSeries bounds the series of goroutine.finding.open: the levels of
-// confidence of 40 detectors.
-const maxOpenSeries = 240
+// maxOpenStacks is how many open findings are observed with their stack: the
+// ten that are reported one by one, and as many to spare. maxOpenSeries adds
+// those that fade out, and the levels of confidence of 40 detectors.
+const (
+	maxOpenStacks = 20
+	maxOpenSeries = maxOpenStacks*(1+fadedPerStack) + 240
+)
 
-// SetOpen makes these the open findings that are observed from now on.
+// SetOpen makes these the open findings that are observed from now on, those
+// first that have been open for longest.
 func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 	t.openSeen.begin(now)
-	for _, f := range findings {
-		t.openSeen.add(1, attribute.NewSet(
-			attribute.String(AttrDetectorName, f.Detector),
-			attribute.String(AttrConfidence, f.Confidence.String())))
+	for i := range findings {
+		t.openSeen.add(1, openSet(&findings[i], i < maxOpenStacks))
 	}
 	open := t.openSeen.end()
 	t.open.Store(&open)
+}
+
+// openSet returns the attributes that an open finding is counted under. With
+// the stack among them, an alert can say where to look, and replicas that
+// suffer from the same thing are found by comparing.
+func openSet(f *detectors.Finding, withStack bool) attribute.Set {
+	attrs := []attribute.KeyValue{
+		attribute.String(AttrDetectorName, f.Detector),
+		attribute.String(AttrConfidence, f.Confidence.String()),
+	}
+	if !withStack || f.Stack == nil || f.Stack.ID == goroutine.OtherStacks {
+		return attribute.NewSet(append(attrs, attribute.String(AttrStackID, string(goroutine.OtherStacks)))...)
+	}
+	return attribute.NewSet(append(attrs,
+		attribute.String(AttrStackID, string(f.Stack.ID)),
+		attribute.String(AttrCodeFunctionName, clip(f.Stack.User().Function, maxName)))...)
 }
 
 // A maker makes instruments as the catalog describes them and collects what

@@ -176,6 +176,30 @@ func TestFindingsAreCounted(t *testing.T) {
 	assert.Equal(t, map[string]int64{"leak": 1, "deadlock": 0}, values)
 }
 
+func TestOpenFindingsNameTheirStack(t *testing.T) {
+	tel, reader := harness(t, 5)
+	var open []detectors.Finding
+	for i := range maxOpenStacks + 7 {
+		open = append(open, detectors.Finding{Detector: "leak", Confidence: detectors.Suspected, Stack: stack(fmt.Sprint("main.f", i))})
+	}
+	surge := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
+	tel.SetOpen(append([]detectors.Finding{surge}, open...), epoch)
+
+	functions, total := sum(t, collect(t, reader)[MetricFindingOpen], AttrCodeFunctionName)
+	assert.EqualValues(t, maxOpenStacks+8, total)
+	assert.EqualValues(t, 1, functions["main.f0"])
+	assert.NotContains(t, functions, fmt.Sprint("main.f", maxOpenStacks), "the newest give way")
+	ids, _ := sum(t, collect(t, reader)[MetricFindingOpen], AttrStackID)
+	assert.Len(t, ids, maxOpenStacks, "each its own, and the others")
+	assert.EqualValues(t, 1, ids[string(open[0].Stack.ID)])
+	assert.EqualValues(t, 9, ids[string(goroutine.OtherStacks)])
+
+	tel.SetOpen(nil, epoch.Add(time.Minute))
+	ids, total = sum(t, collect(t, reader)[MetricFindingOpen], AttrStackID)
+	assert.Zero(t, total)
+	assert.Contains(t, ids, string(open[0].Stack.ID), "0 for a while, for those who keep the last value")
+}
+
 func TestSchedulerIsReadAtEveryCollection(t *testing.T) {
 	tel, reader := harness(t, 5)
 	values, _ := sum(t, collect(t, reader)[MetricSchedulerCount], AttrSchedulerState)

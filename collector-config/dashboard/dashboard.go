@@ -1,0 +1,157 @@
+// Package dashboard makes grafana-dashboard.json. Its test holds the file to
+// what the code says; write the file anew with
+//
+//	go test ./dashboard -update
+package dashboard
+
+import (
+	"encoding/json"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+// UID is the dashboard's identity in Grafana: importing a newer one replaces
+// it.
+const UID = "otelgoroutine"
+
+// JSON returns the dashboard as Grafana imports it.
+func JSON() ([]byte, error) {
+	d, err := build(rows)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	return append(text, '\n'), err
+}
+
+// Queries returns every PromQL expression of the dashboard, by the title of
+// its panel. They hold Grafana's variables.
+func Queries() map[string][]string {
+	queries := make(map[string][]string)
+	for _, r := range rows {
+		for _, p := range r.panels {
+			for _, q := range p.queries {
+				queries[p.title] = append(queries[p.title], q.expr)
+			}
+		}
+	}
+	return queries
+}
+
+// Variables returns the metric that the values of each variable are taken
+// from. The variable is called as the label is.
+func Variables() map[string]string {
+	return map[string]string{"job": `goroutine_count`, "instance": `goroutine_count{job=~"$job"}`}
+}
+
+// build makes a dashboard of the first schema. What every Grafana imports from
+// a file is that one; the second is an API of Grafana 12 and newer.
+//
+//lint:ignore SA1019 see above
+func build(rows []row) (dashboard.Dashboard, error) {
+	//lint:ignore SA1019 see above
+	b := dashboard.NewDashboardBuilder("Goroutines").
+		Uid(UID).
+		Description("What every goroutine does, which leak and which are deadlocked. From otelgoroutine.").
+		Tags([]string{"go", "goroutines", "opentelemetry"}).
+		Time("now-3h", "now").
+		Refresh("30s").
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Prometheus").Type("prometheus")).
+		WithVariable(variable("job", "Service")).
+		WithVariable(variable("instance", "Replica"))
+	for _, r := range rows {
+		b.WithRow(dashboard.NewRowBuilder(r.title))
+		for _, p := range r.panels {
+			b.WithPanel(p.builder())
+		}
+	}
+	return b.Build()
+}
+
+func variable(label, name string) cog.Builder[dashboard.VariableModel] {
+	return dashboard.NewQueryVariableBuilder(label).
+		Label(name).
+		Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(" + Variables()[label] + ", " + label + ")")}).
+		Datasource(source).
+		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
+		Sort(dashboard.VariableSortAlphabeticalAsc).
+		Multi(true).
+		IncludeAll(true).
+		AllValue(".*")
+}
+
+var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
+
+func (p panel) builder() cog.Builder[dashboard.Panel] {
+	switch p.kind {
+	case number:
+		return p.number()
+	case list:
+		return p.list()
+	}
+	return p.graph()
+}
+
+func (p panel) number() cog.Builder[dashboard.Panel] {
+	return stat.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
+		Span(p.width).Height(p.height).Unit(p.unit).
+		GraphMode(common.BigValueGraphModeArea).
+		Thresholds(dashboard.NewThresholdsConfigBuilder().
+			Mode(dashboard.ThresholdsModeAbsolute).
+			Steps([]dashboard.Threshold{{Color: "green"}, {Color: "red", Value: cog.ToPtr(1.0)}})).
+		Targets(p.targets())
+}
+
+// list shows the newest values as a table. Several queries become one table,
+// joined by the labels that they share.
+func (p panel) list() cog.Builder[dashboard.Panel] {
+	b := table.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
+		Span(p.width).Height(p.height).
+		Targets(p.targets()).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{
+			"excludeByName": map[string]bool{"Time": true}}})
+	for i, q := range p.queries {
+		name := "Value"
+		if len(p.queries) > 1 {
+			name = "Value #" + refID(i)
+		}
+		b.OverrideByName(name, []dashboard.DynamicConfigValue{
+			{Id: "displayName", Value: q.name}, {Id: "unit", Value: q.unit}})
+	}
+	return b
+}
+
+func (p panel) graph() cog.Builder[dashboard.Panel] {
+	b := timeseries.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
+		Span(p.width).Height(p.height).Unit(p.unit).Min(0).
+		Legend(common.NewVizLegendOptionsBuilder().
+			DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true)).
+		Targets(p.targets())
+	if p.stacked {
+		b.FillOpacity(40).Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+	}
+	return b
+}
+
+func (p panel) targets() []cog.Builder[variants.Dataquery] {
+	var targets []cog.Builder[variants.Dataquery]
+	for i, q := range p.queries {
+		b := prometheus.NewDataqueryBuilder().Datasource(source).RefId(refID(i)).Expr(q.expr).LegendFormat(q.name)
+		if p.kind == list {
+			b.Instant().Format(prometheus.PromQueryFormatTable)
+		}
+		targets = append(targets, b)
+	}
+	return targets
+}
+
+func refID(i int) string { return string(rune('A' + i)) }

@@ -1,0 +1,178 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// ErrNoPrometheus says how Prometheus is had where there is none.
+var ErrNoPrometheus = errors.New("Prometheus is not installed; on Debian: apt-get install prometheus")
+
+// FindPrometheus returns the paths of prometheus and promtool.
+func FindPrometheus() (prometheus, promtool string, err error) {
+	prometheus, err = exec.LookPath("prometheus")
+	promtool, err2 := exec.LookPath("promtool")
+	if err != nil || err2 != nil {
+		return "", "", ErrNoPrometheus
+	}
+	return prometheus, promtool, nil
+}
+
+// A PrometheusConfig says how a Prometheus is to run.
+type PrometheusConfig struct {
+	Folder    string // where prometheus.yaml and alerts.yaml are
+	Dir       string // for what it writes
+	Collector *Collector
+	Out       io.Writer
+
+	// Addr is the address of its page; a free one where it is empty.
+	Addr string
+
+	// Hurry divides the times in the two files: 60 makes a minute a second. At
+	// least 1. A scrape is never more often than every second.
+	Hurry float64
+
+	// RemoteWrite lets it be written to.
+	RemoteWrite bool
+}
+
+// A Prometheus is a Prometheus that runs.
+type Prometheus struct {
+	*Process
+	Addr string
+}
+
+// StartPrometheus starts Prometheus with the files for operators, in which the
+// Collector's addresses are replaced and times divided. It waits until it is
+// ready.
+func StartPrometheus(ctx context.Context, c PrometheusConfig) (*Prometheus, error) {
+	program, _, err := FindPrometheus()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.writeFiles(); err != nil {
+		return nil, err
+	}
+	p := &Prometheus{Addr: orFree(c.Addr)}
+	args := []string{
+		"--config.file=" + filepath.Join(c.Dir, "prometheus.yaml"),
+		"--storage.tsdb.path=" + filepath.Join(c.Dir, "prometheus"),
+		"--web.listen-address=" + p.Addr,
+		"--log.level=warn",
+	}
+	if c.RemoteWrite {
+		args = append(args, "--web.enable-remote-write-receiver")
+	}
+	if p.Process, err = start("Prometheus", c.Out, nil, program, args...); err != nil {
+		return nil, err
+	}
+	if err := p.waitFor(ctx, answers("http://"+p.Addr+"/-/ready")); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c PrometheusConfig) writeFiles() error {
+	addresses := strings.NewReplacer("localhost:8889", "127.0.0.1:1", "localhost:8888", "127.0.0.1:1")
+	if c.Collector != nil {
+		addresses = strings.NewReplacer("localhost:8889", c.Collector.Scrape, "localhost:8888", c.Collector.Own)
+	}
+	for _, name := range []string{"prometheus.yaml", "alerts.yaml"} {
+		text, err := os.ReadFile(filepath.Join(c.Folder, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(c.Dir, name), []byte(Hurry(addresses.Replace(string(text)), c.Hurry)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timeInFile matches the times that mean something to Prometheus: after "for:",
+// "_interval:" and "offset", and in brackets.
+var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[)(\d+[smhd])\b`)
+
+// Hurry divides the times in a file for Prometheus. None becomes less than a
+// second.
+func Hurry(text string, by float64) string {
+	return timeInFile.ReplaceAllStringFunc(text, func(s string) string {
+		m := timeInFile.FindStringSubmatch(s)
+		d, err := time.ParseDuration(m[2])
+		if err != nil {
+			return s
+		}
+		d = max(time.Second, time.Duration(float64(d)/by).Round(time.Second))
+		return fmt.Sprintf("%s%ds", m[1], int(d.Seconds()))
+	})
+}
+
+// A Series is one result of a query.
+type Series struct {
+	Labels map[string]string `json:"metric"`
+	Point  [2]any            `json:"value"` // seconds, and the number as text
+}
+
+// Query evaluates an expression now.
+func (p *Prometheus) Query(ctx context.Context, expr string) ([]Series, error) {
+	var data struct{ Result []Series }
+	err := p.api(ctx, "query?query="+url.QueryEscape(expr), &data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", expr, err)
+	}
+	return data.Result, nil
+}
+
+// An Alert is one that is pending or firing.
+type Alert struct {
+	Labels, Annotations map[string]string
+	State               string
+}
+
+// Alerts returns the alerts that are pending or firing.
+func (p *Prometheus) Alerts(ctx context.Context) ([]Alert, error) {
+	var data struct{ Alerts []Alert }
+	err := p.api(ctx, "alerts", &data)
+	return data.Alerts, err
+}
+
+// FailedRules returns the errors of the alerting rules that could not be
+// evaluated, by their name.
+func (p *Prometheus) FailedRules(ctx context.Context) (map[string]string, error) {
+	var data struct {
+		Groups []struct {
+			Rules []struct{ Name, Health, LastError string }
+		}
+	}
+	err := p.api(ctx, "rules", &data)
+	failed := make(map[string]string)
+	for _, g := range data.Groups {
+		for _, r := range g.Rules {
+			if r.Health == "err" {
+				failed[r.Name] = r.LastError
+			}
+		}
+	}
+	return failed, err
+}
+
+func (p *Prometheus) api(ctx context.Context, path string, data any) error {
+	body, err := Get(ctx, "http://"+p.Addr+"/api/v1/"+path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, &struct {
+		Data any `json:"data"`
+	}{data})
+}

@@ -1,0 +1,141 @@
+package collectorconfig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/otelgoroutine/go/collector-config/internal/rig"
+)
+
+// realPrograms says what becomes of the tests that start real programs. Unset,
+// they run where the programs can be had and are skipped elsewhere.
+const realPrograms = "OTELGOROUTINE_REAL_PROGRAMS"
+
+// The values of realPrograms.
+const (
+	required = "required" // one that cannot be had is a failure
+	skipped  = "skip"     // none is started: they run elsewhere
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")) // idle connections of http.DefaultClient
+}
+
+// programs are what has been built for the tests.
+type programs struct{ collector, example string }
+
+var built = sync.OnceValues(func() (p programs, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	if p.collector, err = rig.BuildCollector(ctx, "."); err == nil {
+		p.example, err = rig.BuildExample(ctx, ".")
+	}
+	return p, err
+})
+
+// needCollector builds the real Collector and the example, once for all tests.
+func needCollector(t *testing.T) programs {
+	t.Helper()
+	if testing.Short() || os.Getenv(realPrograms) == skipped {
+		t.Skip("starts real programs")
+	}
+	p, err := built()
+	require.NoError(t, err)
+	return p
+}
+
+// needPrometheus skips a test where there is no Prometheus, unless it has to
+// be there.
+func needPrometheus(t *testing.T) (promtool string) {
+	t.Helper()
+	if os.Getenv(realPrograms) == skipped {
+		t.Skip("starts real programs")
+	}
+	_, promtool, err := rig.FindPrometheus()
+	if err != nil && os.Getenv(realPrograms) != required {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	return promtool
+}
+
+// patience is how long to wait for what happens within seconds: the machine
+// may have other things to do.
+const patience = 2 * time.Minute
+
+// eventually waits until check returns nil.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	deadline := time.After(patience)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			require.NoError(t, err, "%s: not within %v", what, patience)
+		}
+	}
+}
+
+// startCollector starts a Collector for the time of the test.
+func startCollector(t *testing.T, c rig.CollectorConfig) *rig.Collector {
+	t.Helper()
+	c.Program, c.Folder = needCollector(t).collector, "."
+	if c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	c.Out = io.Discard
+	col, err := rig.StartCollector(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { stop(t, col.Process) })
+	return col
+}
+
+func startPrometheus(t *testing.T, c rig.PrometheusConfig) *rig.Prometheus {
+	t.Helper()
+	c.Folder, c.Dir, c.Out = ".", t.TempDir(), io.Discard
+	p, err := rig.StartPrometheus(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { stop(t, p.Process) })
+	return p
+}
+
+func startExample(t *testing.T, col *rig.Collector, instance string, args ...string) {
+	t.Helper()
+	p, err := rig.StartExample(rig.ExampleConfig{
+		Program: needCollector(t).example, OTLP: col.OTLP, Instance: instance, Args: args, Out: io.Discard})
+	require.NoError(t, err)
+	t.Cleanup(func() { stop(t, p) })
+}
+
+// stop ends a program, and shows what it said when the test has failed.
+func stop(t *testing.T, p *rig.Process) {
+	p.Stop()
+	if t.Failed() && testing.Verbose() {
+		t.Log(p.Name(), "said:\n"+lastLines(p.Output()))
+	}
+}
+
+func lastLines(s string) string { return s[max(0, len(s)-4000):] }
+
+// series returns what a query gives, and an error when that is nothing.
+func series(t *testing.T, p *rig.Prometheus, expr string) ([]rig.Series, error) {
+	got, err := p.Query(t.Context(), expr)
+	if err == nil && len(got) == 0 {
+		err = fmt.Errorf("no series: %s", expr)
+	}
+	return got, err
+}
