@@ -27,13 +27,13 @@ func TestProgramsAreJudged(t *testing.T) {
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
 	status := run(t.Context(), []string{
-		"-run", "^(ab-ba-transfer|ab-ba-transfer-ordered|nil-channel-receive|nil-channel-made)$",
+		"-run", "^(double-lock-nested-call|double-lock-locked-helper|nil-channel-receive|nil-channel-made)$",
 		"-scale", "0.02", "-duration", "8s", "-parallel", "4",
 		"-json", filepath.Join(dir, "out.json"), "-markdown", filepath.Join(dir, "out.md"),
 	}, &out, &progress)
 	assert.Zero(t, status, progress.String()+out.String())
 	assert.Contains(t, out.String(), "| 2 of 2 (100 %) | 0 of 2 (0 %) | 0 | PASS |")
-	assert.Contains(t, progress.String(), "ab-ba-transfer: found by deadlock (high)")
+	assert.Contains(t, progress.String(), "double-lock-nested-call: found by deadlock (high)")
 	for _, name := range []string{"out.json", "out.md"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
