@@ -20,7 +20,7 @@ import (
 func startExample(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "example")
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	out, err := build.CombinedOutput()
