@@ -178,6 +178,22 @@ func (p *tab) click(selector string) {
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
+// clickUntil clicks until something follows. The page lives: what is above may
+// grow in the very moment of a click, which then misses.
+func (p *tab) clickUntil(selector, expression string) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		p.click(selector)
+		for wait := time.Now().Add(2 * time.Second); time.Now().Before(wait); time.Sleep(50 * time.Millisecond) {
+			if eval[bool](p, "Boolean("+expression+")") {
+				return
+			}
+		}
+	}
+	p.shoot("failed")
+	require.FailNow(p.t, "no click on "+selector+" led to "+expression)
+}
+
 func (p *tab) middle(selector string) point {
 	p.t.Helper()
 	return eval[point](p, `(() => {

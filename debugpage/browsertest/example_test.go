@@ -20,7 +20,7 @@ import (
 func startExample(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "example")
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	out, err := build.CombinedOutput()
@@ -85,8 +85,7 @@ func clickAStack(t *testing.T, p *tab, l look) {
 	eval[chromedp.Void](p, "byID('search').value = 'main.report.func1'; choose('chan send')")
 	p.until("document.querySelectorAll('#stacks tr').length === 1")
 	leaking := eval[int](p, "[...page.groups.values()].find((g) => g.where && g.where.f === 'main.report.func1' && g.state === 'chan send').n")
-	p.click("#stacks [data-key='group-" + itoa(leaking) + "']")
-	p.until("byID('detail').open && byID('detail').innerText.includes('faults.go:')")
+	p.clickUntil("#stacks [data-key='group-"+itoa(leaking)+"']", "byID('detail').open && byID('detail').innerText.includes('faults.go:')")
 	text := p.text("#detail")
 	for _, want := range []string{"main.report.func1", "chan send", "Stack ID", "Goroutine IDs", "When they were born", "were born"} {
 		assert.Contains(t, text, want)
@@ -105,8 +104,14 @@ func zoomTheGraph(t *testing.T, p *tab) {
 	const block = "main.report.func1"
 	eval[chromedp.Void](p, "document.querySelector('.icicle-line').scrollIntoView({ block: 'center' })")
 	p.until("icicle.blockAt('" + block + "')")
-	at := eval[point](p, "icicle.blockAt('"+block+"')")
-	p.do(chromedp.MouseClickXY(at.X, at.Y))
+	for range 20 { // it grows and moves meanwhile
+		at := eval[point](p, "icicle.blockAt('"+block+"')")
+		p.do(chromedp.MouseClickXY(at.X, at.Y))
+		if eval[string](p, "new Promise((done) => setTimeout(() => done(icicle.zoomedTo()), 100))") == block {
+			break
+		}
+		eval[chromedp.Void](p, "document.querySelector('.icicle button').click()")
+	}
 	p.until("icicle.zoomedTo() === '" + block + "'")
 	p.until("document.querySelector('.icicle-line').textContent.includes('Zoomed to " + block + "')")
 	assert.False(t, eval[bool](p, "icicle.blockAt('main.main') !== null"), "what is beside it is out of sight")
@@ -121,17 +126,15 @@ func zoomTheGraph(t *testing.T, p *tab) {
 }
 
 func search(t *testing.T, p *tab) {
-	p.click("#search")
+	p.clickUntil("#search", "document.activeElement === byID('search')")
 	p.do(chromedp.KeyEvent("main.transfer"))
 	p.until("byID('filter-count').textContent.includes('stacks')")
 	p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('main.transfer') || page.groups.get(Number(row.dataset.group)).text.includes('main.transfer'))")
 	assert.Contains(t, p.text(".icicle-line"), "match")
 	eval[chromedp.Void](p, "byID('search').value = ''; byID('search').dispatchEvent(new Event('input'))")
-	p.click("#legend [data-state='chan send'] button")
-	p.until("byID('state').value === 'chan send'")
+	p.clickUntil("#legend [data-state='chan send'] button", "byID('state').value === 'chan send'")
 	p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('chan send'))")
-	p.click("#legend [data-state='chan send'] button")
-	p.until("byID('state').value === ''")
+	p.clickUntil("#legend [data-state='chan send'] button", "byID('state').value === ''")
 }
 
 func seeTheRest(t *testing.T, p *tab) {

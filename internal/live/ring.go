@@ -19,8 +19,6 @@ func (r *ring[T]) push(item T) {
 	r.next = (r.next + 1) % r.size
 }
 
-func (r *ring[T]) len() int { return len(r.items) }
-
 // newest returns a copy of the newest n, oldest first; of all when there are
 // fewer.
 func (r *ring[T]) newest(n int) []T {
