@@ -248,8 +248,10 @@ func (c *correlator) call(e *Env, lost bool, patience time.Duration) {
 func (c *correlator) reply(id int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pending[id] <- 1
-	delete(c.pending, id)
+	if reply, ok := c.pending[id]; ok { // else it had one already
+		reply <- 1
+		delete(c.pending, id)
+	}
 }
 
 var priceSubscribers struct {
