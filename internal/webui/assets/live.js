@@ -441,8 +441,8 @@ function renderDetail(d) {
 		d.history.length > 1 ? el("section", {},
 			el("h3", { text: "The last " + formatSeconds(now() - d.history[0].time) }),
 			el("p", { class: "soft small", text: "From " + formatCount(counts[0]) + " to " + formatCount(counts[counts.length - 1]) + ", at most " + formatCount(Math.max(...counts)) + ". " + formatCount(born) + " were born, " + formatCount(left) + " left." }),
-			bigSpark(counts)) : null,
-		d.ages.length ? el("section", {}, el("h3", { text: "When they were born" }), ages(d.ages)) : null,
+			bigSpark(counts)) : "",
+		d.ages.length ? el("section", {}, el("h3", { text: "When they were born" }), ages(d.ages)) : "",
 		el("section", {}, el("h3", { text: "Stack" }), trace(d.stack)));
 }
 
