@@ -45,7 +45,7 @@ func requireOneLine(t *testing.T, status int, stderr string, want ...string) {
 	assert.Equal(t, statusBad, status)
 	var lines []string
 	for line := range strings.Lines(stderr) {
-		if !strings.HasPrefix(line, "goroutines: note: ") {
+		if !strings.HasPrefix(line, "goroutines: note: ") && !strings.HasPrefix(line, "goroutines: reading ") {
 			lines = append(lines, line)
 		}
 	}
