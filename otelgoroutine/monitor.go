@@ -80,7 +80,7 @@ func (m *Monitor) Findings() []detectors.Finding { return findingsOf(m.open()) }
 // WriteReport writes the latest snapshot and the open findings as text for
 // people. It captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
-	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{}).Text(w)
+	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true}).Text(w)
 }
 
 // Shutdown stops observing: it unregisters every callback, ends the monitor's

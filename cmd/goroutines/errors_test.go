@@ -45,7 +45,7 @@ func requireOneLine(t *testing.T, status int, stderr string, want ...string) {
 	assert.Equal(t, statusBad, status)
 	var lines []string
 	for line := range strings.Lines(stderr) {
-		if !strings.HasPrefix(line, "goroutines: note: ") {
+		if !strings.HasPrefix(line, "goroutines: note: ") && !strings.HasPrefix(line, "goroutines: reading ") {
 			lines = append(lines, line)
 		}
 	}
@@ -143,8 +143,8 @@ func TestBadProcesses(t *testing.T) {
 		"not trusted":    {url: encrypted.URL, want: "certificate is not trusted"},
 		"no such host":   {url: "http://nowhere.invalid:6060", want: "nowhere.invalid"},
 		"no URL":         {url: "http://%zz", want: "not a URL"},
-		"a redirect":     {url: serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, 302) }), want: "it redirects to " + elsewhere},
-		"a circle":       {url: serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }), want: "in a circle"},
+		"a redirect":     {url: serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusFound) }), want: "it redirects to " + elsewhere},
+		"a circle":       {url: serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }), want: "in a circle"},
 		"endless": {url: serve(func(w http.ResponseWriter, _ *http.Request) {
 			io.Copy(w, io.MultiReader(strings.NewReader(dump), zeros{"x\n"}))
 		}), args: []string{"-endpoint", "dump", "-max-size", "8MiB"}, want: "over 8 MiB of data"},

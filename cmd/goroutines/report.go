@@ -169,6 +169,7 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 		Target: series.Names[len(series.Names)-1],
 		Stacks: f.top, Functions: f.top, Values: f.values,
 		Notes: append(notes, more...), Same: series.Same,
+		Terse: f.bundle == "" && f.format == "text",
 	}), findings
 }
 

@@ -84,7 +84,7 @@ func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 	}
 	sites := meet(before, after)
 	for _, key := range sites.order {
-		d.add(sites.by[key], last, o.Values)
+		d.add(sites.by[key], last, o)
 	}
 	slices.SortStableFunc(d.Stacks, func(a, b StackChange) int {
 		return cmp.Or(cmp.Compare(abs(b.Delta), abs(a.Delta)), cmp.Compare(b.Born+b.Left, a.Born+a.Left))
@@ -146,7 +146,7 @@ func meet(before, after *goroutine.Snapshot) sites {
 }
 
 // add adds the change of a site, if there is one.
-func (d *Diff) add(s *site, last uint64, values bool) {
+func (d *Diff) add(s *site, last uint64, o Options) {
 	c := StackChange{Before: s.before, After: s.after, Delta: s.after - s.before}
 	if d.Identity {
 		stayed := 0
@@ -172,9 +172,9 @@ func (d *Diff) add(s *site, last uint64, values bool) {
 		return
 	}
 	if s.is != nil {
-		c.Stack = stackOf(s.afterOf, s.is, values)
+		c.Stack = stackOf(s.afterOf, s.is, o)
 	} else {
-		c.Stack = stackOf(s.beforeOf, s.was, values)
+		c.Stack = stackOf(s.beforeOf, s.was, o)
 	}
 	d.Stacks = append(d.Stacks, c)
 }

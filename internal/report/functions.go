@@ -1,8 +1,8 @@
 package report
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 )
 
 // Functions is the goroutines by function. Flat is how many are in a function
@@ -32,21 +32,24 @@ type tally struct {
 // FunctionsOf counts the goroutines of some stacks, of which there are total in
 // all, by function. It returns the largest, at most top of each list.
 func FunctionsOf(stacks []Stack, total, top int) Functions {
-	tallies := make(map[string]*tally)
+	index := make(map[string]int, len(stacks))
+	var names []string
+	var tallies []tally
 	for i := range stacks {
 		for depth := range stacks[i].Frames {
 			name := stacks[i].Frames[depth].Function
-			t := tallies[name]
-			if t == nil {
-				t = new(tally)
-				tallies[name] = t
+			at, ok := index[name]
+			if !ok {
+				at = len(tallies)
+				index[name] = at
+				names, tallies = append(names, name), append(tallies, tally{})
 			}
-			t.count(i+1, depth, stacks[i].Count)
+			tallies[at].count(i+1, depth, stacks[i].Count)
 		}
 	}
-	all := make([]Function, 0, len(tallies))
-	for name, t := range tallies {
-		all = append(all, Function{name, t.flat, percent(t.flat, total), t.cumulative, percent(t.cumulative, total)})
+	all := make([]Function, len(tallies))
+	for i, t := range tallies {
+		all[i] = Function{names[i], t.flat, percent(t.flat, total), t.cumulative, percent(t.cumulative, total)}
 	}
 	return Functions{
 		Distinct:   len(all),
@@ -65,16 +68,26 @@ func (t *tally) count(stack, depth, n int) {
 	}
 }
 
-// largest returns the functions with the largest values, without zeros.
+// largest returns the functions with the largest values, without zeros. It
+// keeps no more than it returns: a program has many thousands of functions.
 func largest(all []Function, top int, value func(*Function) int) []Function {
-	slices.SortFunc(all, func(a, b Function) int {
-		return cmp.Or(
-			cmp.Compare(value(&b), value(&a)),
-			cmp.Compare(b.Cumulative, a.Cumulative), cmp.Compare(b.Flat, a.Flat), cmp.Compare(a.Name, b.Name))
-	})
-	n := 0
-	for n < min(len(all), top) && value(&all[n]) > 0 {
-		n++
+	before := func(a, b *Function) bool {
+		if n, m := value(a), value(b); n != m {
+			return n > m
+		}
+		if a.Cumulative+a.Flat != b.Cumulative+b.Flat {
+			return a.Cumulative+a.Flat > b.Cumulative+b.Flat
+		}
+		return a.Name < b.Name
 	}
-	return slices.Clone(all[:n])
+	var kept []Function
+	for i := range all {
+		f := &all[i]
+		if value(f) == 0 || len(kept) == top && !before(f, &kept[top-1]) {
+			continue
+		}
+		at := sort.Search(len(kept), func(j int) bool { return before(f, &kept[j]) })
+		kept = slices.Insert(kept[:min(len(kept), top-1)], at, *f)
+	}
+	return kept
 }

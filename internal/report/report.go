@@ -34,6 +34,10 @@ type Options struct {
 	// detectors could not run, say. They are not part of the text.
 	Notes []string
 
+	// Terse leaves out why stacks wait by design, which the text does not
+	// show and which takes as long as all the rest.
+	Terse bool
+
 	// Same says that the snapshots of a series are of one process, so that
 	// goroutine IDs can be compared. Without it a [Diff] counts only.
 	Same bool
@@ -148,7 +152,7 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	r.Health = assess(s)
 	r.Trend = trendOf(series)
 	r.Findings = findingsOf(findings)
-	r.Stacks = stacksOf(s, o.Values)
+	r.Stacks = stacksOf(s, o)
 	r.Functions = FunctionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
 	if len(series) > 1 {
 		r.Diff = NewDiff(series[0], s, o)
@@ -217,15 +221,15 @@ func severity(c detectors.Confidence) string {
 	return "error"
 }
 
-func stacksOf(s *goroutine.Snapshot, values bool) []Stack {
+func stacksOf(s *goroutine.Snapshot, o Options) []Stack {
 	list := make([]Stack, len(s.Groups))
 	for i := range s.Groups {
-		list[i] = stackOf(s, &s.Groups[i], values)
+		list[i] = stackOf(s, &s.Groups[i], o)
 	}
 	return list
 }
 
-func stackOf(s *goroutine.Snapshot, g *goroutine.Group, values bool) Stack {
+func stackOf(s *goroutine.Snapshot, g *goroutine.Group, o Options) Stack {
 	r := Stack{
 		ID: string(g.Stack.ID), State: string(g.State), Category: string(g.State.Category()),
 		Count: g.Count, Percent: percent(g.Count, s.Total), Waiting: g.Wait.Seconds(),
@@ -241,16 +245,18 @@ func stackOf(s *goroutine.Snapshot, g *goroutine.Group, values bool) Stack {
 	}
 	for _, l := range g.Labels {
 		shown := Label{Key: l.Key}
-		if values {
+		if o.Values {
 			shown.Value = l.Value
 		}
 		r.Labels = append(r.Labels, shown)
 	}
-	if values && g.Lock != 0 {
+	if o.Values && g.Lock != 0 {
 		r.Lock = address(g.Lock)
 	}
-	if k, ok := detectors.KnownAs(g.Stack); ok {
-		r.Known = k.Name + ": " + k.Reason
+	if !o.Terse {
+		if k, ok := detectors.KnownAs(g.Stack); ok {
+			r.Known = k.Name + ": " + k.Reason
+		}
 	}
 	return r
 }
