@@ -71,10 +71,11 @@ func text(e ast.Expr, consts map[string]string) (string, bool) {
 }
 
 // elsewhere reports whether function belongs to another Go version than this:
-// HTTP/2 moved within net/http with Go 1.27.
+// HTTP/2 moved within net/http with Go 1.27, and golang.org/x/net/http2 has since
+// left the work to it.
 func elsewhere(function string) bool {
 	moved := !strings.HasPrefix(runtime.Version(), "go1.26")
-	return strings.HasPrefix(function, "net/http.(*http2") && moved ||
+	return (strings.HasPrefix(function, "net/http.(*http2") || strings.HasPrefix(function, "golang.org/x/net/http2.")) && moved ||
 		strings.HasPrefix(function, "net/http/internal/http2.") && !moved
 }
 
