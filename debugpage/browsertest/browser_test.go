@@ -88,10 +88,12 @@ type tab struct {
 // at its end.
 func open(t *testing.T, l look, url string) *tab {
 	t.Helper()
-	if browser == nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("there is no Chromium: apt-get install chromium")
-		}
+	switch wanted := os.Getenv("OTELGOROUTINE_REAL_PROGRAMS"); {
+	case wanted == "skip":
+		t.Skip("OTELGOROUTINE_REAL_PROGRAMS=skip leaves the browser out")
+	case browser == nil && wanted == "required":
+		t.Fatal("there is no Chromium: apt-get install chromium")
+	case browser == nil:
 		t.Skip("there is no Chromium: apt-get install chromium")
 	}
 	ctx, cancel := chromedp.NewContext(browser)
