@@ -210,7 +210,7 @@ func TestBundle(t *testing.T) {
 	require.Zero(t, status, stderr)
 	assert.Empty(t, stdout)
 	for name, want := range map[string]string{
-		"report.txt": "Health: ", "report.json": `"total":`,
+		"report.txt": "Health: ", "report.json": `"total":`, "report.html": "main.worker",
 		"top.txt": "main.worker", "traces.txt": "main.locked", "graph.svg": "main.worker", "profile.pb.gz": "\x1f\x8b",
 	} {
 		data, err := os.ReadFile(filepath.Join(bundle, name))
@@ -228,6 +228,22 @@ func TestBundle(t *testing.T) {
 	}
 	out, err := exec.Command("go", "tool", "pprof", "-top", filepath.Join(bundle, "profile.pb.gz")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+func TestHTML(t *testing.T) {
+	dir := files(t)
+	dump := filepath.Join(dir, "debug2.txt")
+	page := filepath.Join(t.TempDir(), "page.html")
+	for _, args := range [][]string{{"report", "-format", "html", "-o", page, dump}, {"diff", "-format", "html", "-o", page, dump, dump}} {
+		status, stdout, stderr := call(t, "", args...)
+		require.Zero(t, status, stderr)
+		assert.Empty(t, stdout)
+		data, err := os.ReadFile(page)
+		require.NoError(t, err)
+		assert.True(t, bytes.HasPrefix(bytes.ToLower(data), []byte("<!doctype html>")))
+		assert.Contains(t, string(data), "main.worker")
+		assert.NotRegexp(t, `(src|href)="http`, string(data), "everything is in the file")
+	}
 }
 
 func TestFailOn(t *testing.T) {
