@@ -38,7 +38,7 @@ Flags:
 	                   (default 0.01)
 	-duration D        how long each program runs (default 92 minutes of
 	                   a service, 55 s at the default scale)
-	-parallel N        programs side by side (default 4 for each core)
+	-parallel N        programs side by side (default 12 for each core)
 	-json FILE         save everything that was observed
 	-markdown FILE     save the report
 
@@ -86,7 +86,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	f.StringVar(&proof, "proof", "off", "")
 	f.Float64Var(&o.scale, "scale", 0.01, "")
 	f.DurationVar(&o.duration, "duration", 0, "")
-	f.IntVar(&o.parallel, "parallel", 4*runtime.NumCPU(), "")
+	f.IntVar(&o.parallel, "parallel", 12*runtime.NumCPU(), "")
 	f.StringVar(&o.json, "json", "", "")
 	f.StringVar(&o.markdown, "markdown", "", "")
 	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
