@@ -2,7 +2,6 @@ package corpus
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -143,10 +142,7 @@ func tenantContexts(e *Env, cancels bool) {
 }
 
 // A branch relays what is published to its leaves.
-type branch struct {
-	e      *Env
-	leaves sync.WaitGroup
-}
+type branch struct{ e *Env }
 
 func branches(e *Env, inherits bool) {
 	s := ordinary(e)
