@@ -623,7 +623,7 @@ func (r *rise) fedAndBack(fresh bool) (ids []uint64) {
 		was, is := r.births.look(before), r.births.look(r.last())
 		for _, id := range w.fed(r.place) {
 			k := r.epochOf(id)
-			if k < len(r.now) && r.now[k] > 0 && was[k] == is[k] && (!fresh || r.births.epochs[k].End.After(r.points[0].since)) {
+			if r.stands(k) && was[k] == is[k] && (!fresh || r.births.epochs[k].End.After(r.points[0].since)) {
 				ids = append(ids, id)
 			}
 		}
@@ -632,11 +632,8 @@ func (r *rise) fedAndBack(fresh bool) (ids []uint64) {
 	return slices.Compact(ids)
 }
 
-// stands reports whether id is of an epoch whose goroutines stand there.
-func (r *rise) stands(id uint64) bool {
-	k := r.epochOf(id)
-	return k < len(r.now) && r.now[k] > 0
-}
+// stands reports whether goroutines of epoch k stand there.
+func (r *rise) stands(k int) bool { return k < len(r.now) && r.now[k] > 0 }
 
 func (r *rise) epochOf(id uint64) int {
 	k, _ := slices.BinarySearchFunc(r.births.epochs, id, func(e goroutine.Epoch, id uint64) int {
@@ -751,7 +748,7 @@ func (r *rise) course() string {
 // standingIDs returns the lowest IDs of epochs whose goroutines stand there.
 func (r *rise) standingIDs() []uint64 {
 	ids, _ := r.place.ids(r.last())
-	return slices.DeleteFunc(ids, func(id uint64) bool { return !r.stands(id) })
+	return slices.DeleteFunc(ids, func(id uint64) bool { return !r.stands(r.epochOf(id)) })
 }
 
 func someone(n int) string {

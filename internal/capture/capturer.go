@@ -198,9 +198,16 @@ func (c *Capturer) run(s source) (*goroutine.Snapshot, *Refusal) {
 	if err != nil {
 		return nil, err
 	}
-	snapshot.Duration = took
-	snapshot.Scheduler = ReadScheduler()
+	complete(snapshot, took)
 	return snapshot, nil
+}
+
+// complete adds what every snapshot of this process has, if there is one.
+func complete(s *goroutine.Snapshot, took time.Duration) {
+	if s != nil {
+		s.Duration = took
+		s.Scheduler = ReadScheduler()
+	}
 }
 
 // guarded runs a source and turns whatever goes wrong, panics included, into a

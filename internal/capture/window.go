@@ -2,6 +2,7 @@ package capture
 
 import (
 	"io"
+	"runtime"
 	"runtime/trace"
 	"time"
 
@@ -88,15 +89,11 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 	s, refusal := guarded(c.window)
 	now := time.Now()
 	c.governor.Charge(max(now.Sub(began)-span, 0)+c.window.spent, now)
-	if s != nil {
-		s.Duration = now.Sub(began)
-		s.Scheduler = ReadScheduler()
-	}
+	complete(s, now.Sub(began))
 	return s, skipped(c.window, refusal)
 }
 
 func (c *Capturer) allowWindow(span time.Duration) *Refusal {
-	s := ReadScheduler()
-	work, _ := c.governor.Predict(goroutine.SourceTrace, int(s.Running+s.Runnable+s.Waiting+s.NotInGo))
+	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
 	return c.governor.AllowCost(2*work+max(c.window.spent, time.Duration(windowLoad*float64(span))), 0, time.Now())
 }
