@@ -110,20 +110,7 @@ func TestBadProcesses(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	closed.Close()
-	chatter, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer chatter.Close()
-	go func() {
-		for {
-			c, err := chatter.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, "SSH-2.0-OpenSSH_9\r\n")
-			time.Sleep(50 * time.Millisecond) // let the client read before it is reset
-			c.Close()
-		}
-	}()
+	greets, answers := chatter(t, false), chatter(t, true)
 	encrypted := httptest.NewTLSServer(http.NotFoundHandler())
 	defer encrypted.Close()
 	elsewhere := text(200, dump)
@@ -134,7 +121,8 @@ func TestBadProcesses(t *testing.T) {
 		want string
 	}{
 		"a wrong port":   {url: "http://" + closed.Addr().String(), want: "connection refused: nothing listens there"},
-		"not HTTP":       {url: "http://" + chatter.Addr().String(), want: "does not speak HTTP"},
+		"not HTTP":       {url: answers, want: "does not speak HTTP"},
+		"talks first":    {url: greets, want: "does not speak HTTP"},
 		"HTML":           {url: text(200, "<html>sign in"), want: "this is HTML"},
 		"not found":      {url: text(404, "404 page not found"), want: "404 Not Found: 404 page not found; net/http/pprof is not served there"},
 		"forbidden":      {url: text(403, "<html>no</html>"), want: "403 Forbidden; see --user"},
@@ -157,6 +145,30 @@ func TestBadProcesses(t *testing.T) {
 			requireOneLine(t, status, stderr, c.want)
 		})
 	}
+}
+
+// chatter is a server that speaks another protocol: as soon as somebody
+// connects, or only when it has heard something.
+func chatter(t *testing.T, hearFirst bool) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if hearFirst {
+				c.Read(make([]byte, 1))
+			}
+			io.WriteString(c, "SSH-2.0-OpenSSH_9\r\n")
+			time.Sleep(50 * time.Millisecond) // let the client read before it is reset
+			c.Close()
+		}
+	}()
+	return "http://" + l.Addr().String()
 }
 
 func drip(w http.ResponseWriter, r *http.Request) {

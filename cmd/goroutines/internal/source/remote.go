@@ -292,6 +292,11 @@ func refused(response *http.Response) error {
 	return &statusError{response.StatusCode, text}
 }
 
+// talkedFirst is in net/http's error when a server sends something before it is
+// asked, as those of SSH and SMTP do, and net/http sees it before the request
+// is on its way.
+const talkedFirst = "readLoopPeekFail"
+
 // explain says in a few words what a network error means.
 func explain(err error, timeout time.Duration) error {
 	var op *net.OpError
@@ -313,7 +318,7 @@ func explain(err error, timeout time.Duration) error {
 		return errors.New("it speaks plain HTTP; use http://")
 	case errors.As(err, &verify):
 		return fmt.Errorf("its certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
-	case strings.Contains(text, "malformed HTTP"):
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, talkedFirst):
 		return errors.New("it does not speak HTTP; is it the right port?")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the answer was cut off: %w", err)
