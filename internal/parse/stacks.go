@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 
@@ -46,14 +47,15 @@ func (t *Stacks) next() {
 	clear(t.current)
 }
 
+// hash leaves the file out, which follows from the function.
 func (t *Stacks) hash(frames []goroutine.Frame) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)
+	var line [8]byte
 	for _, f := range frames {
+		binary.NativeEndian.PutUint64(line[:], uint64(f.Line))
+		h.Write(line[:])
 		h.WriteString(f.Function)
-		h.WriteByte(0)
-		h.WriteString(f.File)
-		maphash.WriteComparable(&h, f.Line)
 	}
 	return h.Sum64()
 }

@@ -213,7 +213,6 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.kinds.next()
 	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceTrace, Missing: max(d.movements.missing, 0)}
 	d.addMovers()
-	d.learn()
 	d.group(s)
 	d.addMovements(s)
 	if sound && d.opening == nil { // windows come between the regular looks, which the epochs are for
@@ -240,54 +239,66 @@ func (d *TraceDecoder) addMovers() {
 	}
 }
 
-// learn looks at the whole stacks, before those that need them are completed.
-func (d *TraceDecoder) learn() {
-	for i := range d.crowds {
-		if c := &d.crowds[i]; c.reason == 0 {
-			frames, _ := d.tables.frames(c.stack)
-			d.skipped.learn(frames, c.status)
-		}
-	}
-}
-
-// group makes the groups of a snapshot. Only the largest crowds get a stack of
-// their own, twice as many as there will be groups: most of the others would
-// be summed up in the end.
+// group makes the groups of a snapshot: first of the crowds whose stacks are
+// whole, from which is learnt what the stacks of the others lack. Only the
+// largest crowds get a stack of their own, twice as many as there will be
+// groups: most of the others would be summed up in the end.
 func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
 	}
-	type key struct {
-		stack *goroutine.Stack
-		state goroutine.State
+	g := grouping{d, s, make(map[groupKey]int, min(len(d.crowds), 2*MaxGroups))}
+	for _, whole := range []bool{true, false} {
+		for n := range d.crowds {
+			if c := &d.crowds[n]; (c.reason == 0) == whole {
+				g.add(c, n < 2*MaxGroups && c.stack != otherStack)
+			}
+		}
 	}
-	index := make(map[key]int, min(len(d.crowds), 2*MaxGroups))
-	for n := range d.crowds {
-		c := &d.crowds[n]
-		frames, state, kind := d.describe(c)
-		d.kinds.remember(kind, c.ids)
-		if d.leavesOut(kind) {
-			continue
-		}
-		stack := other
-		if n < 2*MaxGroups && c.stack != otherStack {
-			stack = d.stacks.Intern(frames)
-		}
-		i, ok := index[key{stack, state}]
-		if !ok {
-			i = len(s.Groups)
-			index[key{stack, state}] = i
-			s.Groups = append(s.Groups, goroutine.Group{Stack: stack, State: state})
-		}
-		addTo(&s.Groups[i], c.count, c.ids, c.births)
-		d.opening.describe(c.place, movementKey{stack, state})
+}
+
+// A grouping is the groups of a snapshot in the making.
+type grouping struct {
+	*TraceDecoder
+	s     *goroutine.Snapshot
+	index map[groupKey]int // into the snapshot's groups
+}
+
+// A groupKey is a place as people see it. Different stacks in the trace may
+// be the same one, whole and cut.
+type groupKey struct {
+	stack *goroutine.Stack
+	state goroutine.State
+}
+
+// add adds a crowd to its group, with a stack of its own or with the others.
+func (g *grouping) add(c *crowd, own bool) {
+	frames, state, kind := g.describe(c)
+	g.kinds.remember(kind, c.ids)
+	if g.leavesOut(kind) {
+		return
 	}
+	key := groupKey{other, state}
+	if own {
+		key.stack = g.stacks.Intern(frames)
+	}
+	i, ok := g.index[key]
+	if !ok {
+		i = len(g.s.Groups)
+		g.index[key] = i
+		g.s.Groups = append(g.s.Groups, goroutine.Group{Stack: key.stack, State: state})
+	}
+	addTo(&g.s.Groups[i], c.count, c.ids, c.births)
+	g.opening.describe(c.place, key)
 }
 
 // describe returns the whole stack of a crowd, which is valid until the next
 // call, its state, and whose goroutines they are.
 func (d *TraceDecoder) describe(c *crowd) ([]goroutine.Frame, goroutine.State, kind) {
 	frames, ok := d.tables.frames(c.stack)
+	if c.reason == 0 {
+		d.skipped.learn(frames, c.status)
+	}
 	if ok && len(frames) == 0 && c.status == statusWaiting {
 		// The stack was taken and is empty: nothing has run there. Only
 		// coroutines are born waiting, and they begin with this function.

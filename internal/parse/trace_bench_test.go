@@ -51,6 +51,52 @@ func BenchmarkTraceDecode(b *testing.B) {
 	})
 }
 
+// BenchmarkTraceDecodeDistinct reads the trace of 10,000 goroutines that are
+// parked in 2,000 distinct stacks of twelve turns.
+func BenchmarkTraceDecodeDistinct(b *testing.B) {
+	stop := make(chan struct{})
+	var started, done sync.WaitGroup
+	for i := range 10_000 {
+		started.Add(1)
+		done.Go(func() { parkOn(i%2000, 12, &started, stop) })
+	}
+	started.Wait()
+	data := flightOf(b, func() {})
+	close(stop)
+	done.Wait()
+	d := newTestDecoder()
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := d.Decode(data, traceTime); err != nil || len(s.Groups) < 2000 {
+			b.Fatal(err, len(s.Groups))
+		}
+	}
+}
+
+// parkOn parks at the end of a path, which chooses one of two functions at
+// each turn.
+func parkOn(path, turns int, started *sync.WaitGroup, stop chan struct{}) int {
+	switch {
+	case turns == 0:
+		started.Done()
+		<-stop
+		return 0
+	case path%2 == 0:
+		return parkLeft(path/2, turns-1, started, stop) + 1
+	}
+	return parkRight(path/2, turns-1, started, stop) + 1
+}
+
+//go:noinline
+func parkLeft(path, turns int, started *sync.WaitGroup, stop chan struct{}) int {
+	return parkOn(path, turns, started, stop) + 1
+}
+
+//go:noinline
+func parkRight(path, turns int, started *sync.WaitGroup, stop chan struct{}) int {
+	return parkOn(path, turns, started, stop) + 2
+}
+
 //go:noinline
 func parkDeep(n int, started *sync.WaitGroup, stop chan struct{}) int {
 	if n == 0 {

@@ -14,7 +14,7 @@ import (
 // opened: where a goroutine waits that is woken later, only that tells. Of
 // traces with several generations the last one counts.
 func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*goroutine.Snapshot, error) {
-	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]movementKey)}
+	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]groupKey)}
 	defer func() { d.opening, d.movements.wakes = nil, nil }()
 	if _, err := d.Decode(before, at); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*gorouti
 // An opening is where goroutines were when a window opened.
 type opening struct {
 	at     map[uint64]place // by ID
-	places map[place]movementKey
+	places map[place]groupKey
 	over   bool // nothing is noted any more
 }
 
@@ -45,7 +45,7 @@ func (o *opening) note(id uint64, p place) {
 	}
 }
 
-func (o *opening) describe(p place, key movementKey) {
+func (o *opening) describe(p place, key groupKey) {
 	if o != nil && !o.over {
 		o.places[p] = key
 	}
@@ -97,20 +97,13 @@ func (w *wakes) want(t *traceTables) {
 	}
 }
 
-// A movementKey is a place as people see it. Different stacks in the trace may
-// be the same one, whole and cut.
-type movementKey struct {
-	stack *goroutine.Stack
-	state goroutine.State
-}
-
 // addMovements tells who was woken.
 func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 	if d.movements.wakes == nil {
 		return
 	}
-	places := make(map[parkedAt]movementKey)
-	index := make(map[movementKey]int)
+	places := make(map[parkedAt]groupKey)
+	index := make(map[groupKey]int)
 	by := make(map[wokenBy]int)
 	for ended, stack := range d.movements.wakes.by {
 		key := d.waitedAt(ended, places)
@@ -137,7 +130,7 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 // waitedAt returns where a wait was that ended; the stack is nil when that is
 // not known, or the goroutine is one that is left out. places has what was
 // described already.
-func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]movementKey) movementKey {
+func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]groupKey) groupKey {
 	from, ok := d.movements.wakes.from[t]
 	if !ok && t.seq == 0 {
 		return d.opening.places[d.opening.at[d.movements.movers[t.mover].id]]
@@ -150,13 +143,13 @@ func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]movementKey) movemen
 	return key
 }
 
-func (d *TraceDecoder) placeOf(p parkedAt) movementKey {
+func (d *TraceDecoder) placeOf(p parkedAt) groupKey {
 	c := crowd{place: place{stack: p.stack, reason: p.reason, status: statusWaiting}}
 	frames, state, kind := d.describe(&c)
 	if d.leavesOut(kind) {
-		return movementKey{}
+		return groupKey{}
 	}
-	return movementKey{d.stacks.Intern(frames), state}
+	return groupKey{d.stacks.Intern(frames), state}
 }
 
 // wokenBy is a movement, given as an index, and where its goroutines were woken.
