@@ -18,11 +18,11 @@ func good(n int) result {
 	return result{
 		scenario: scenario{Shape: baseShape, Size: n}, TraceBytes: int64(20 * n),
 		Methods: []measured{
-			{ours, per(1300, n+3)},
-			{pprofParse, per(2600, n+3)},
-			{oursProfile, per(1600, n+3)},
-			{tracerAlone, per(1100, notCounted)},
-			{textParse, per(58000, n*8/10)},
+			{Name: ours, Samples: per(1300, n+3)},
+			{Name: pprofParse, Samples: per(2600, n+3)},
+			{Name: oursProfile, Samples: per(1600, n+3)},
+			{Name: tracerAlone, Samples: per(1100, notCounted)},
+			{Name: textParse, Samples: per(58000, n*8/10)},
 		},
 	}
 }
