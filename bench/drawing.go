@@ -43,7 +43,7 @@ var (
 	blue      = color.RGBA{0, 114, 178, 255}
 	vermilion = color.RGBA{213, 94, 0, 255}
 	purple    = color.RGBA{204, 121, 167, 255}
-	pale      = color.RGBA{228, 228, 228, 255}
+	pale      = color.RGBA{215, 215, 215, 255}
 )
 
 // lookLines are what we offer and what others do. The parts of our snapshot are
@@ -75,7 +75,7 @@ func (l line) bold() bool { return l.method == ours || l.method == readOurs }
 func drawingsOf(results []result) []drawing {
 	all := []drawing{
 		{file: "time", title: "Time of one look at all goroutines", axis: "time", unit: inSeconds, figure: wallSeconds},
-		{file: "stop", title: "Longest stop of the world during one look", axis: "longest stop", unit: inSeconds, figure: stopSeconds},
+		{file: "stop", title: "Longest stop of the world during one look", axis: "stop", unit: inSeconds, figure: stopSeconds},
 		{file: "allocated", title: "Memory allocated by one look", axis: "allocated", unit: inBytes, figure: bytesAllocated},
 	}
 	for _, d := range all {

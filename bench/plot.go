@@ -74,9 +74,14 @@ func (d *drawing) svg() ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, err
 	}
-	// Letters of these fonts are as wide as those that were reckoned with.
-	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"),
-		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), nil
+	return withFonts(b.Bytes()), nil
+}
+
+// withFonts names the fonts once, instead of with each text, and adds others to
+// them whose letters are as wide as those that were reckoned with.
+func withFonts(svg []byte) []byte {
+	svg = bytes.ReplaceAll(svg, []byte("font-family:Liberation Sans;font-variant:normal;font-weight:normal;font-style:normal;"), nil)
+	return bytes.Replace(svg, []byte("<svg "), []byte("<svg font-family=\"Liberation Sans,Arial,Helvetica,sans-serif\" "), 1)
 }
 
 // layout returns how many panels there are in a row and in a column, and how
@@ -111,6 +116,12 @@ func (d *drawing) plots(cols, rows int) ([][]*plot.Plot, *plot.Legend, error) {
 				shown[l.label] = true
 				legend.Add(l.label, drawn...)
 			}
+		}
+		if i%cols > 0 {
+			p.Y.Label.Text = ""
+		}
+		if i+cols < len(d.panels) {
+			p.X.Label.Text = ""
 		}
 		grid[i/cols][i%cols] = p
 	}
@@ -211,7 +222,7 @@ func (d *drawing) empty() bool {
 func (d *drawing) axes(title string, across, up stretch) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.Title.TextStyle.Font = title, sans(11)
-	p.X.Label.Text, p.Y.Label.Text = "goroutines", d.axis
+	p.X.Label.Text, p.Y.Label.Text = "goroutines", d.axis+" (median; bars: least to most)"
 	p.X.Min, p.X.Max = across.least, across.most
 	p.Y.Min, p.Y.Max = up.least, up.most
 	p.X.Tick.Marker, p.Y.Tick.Marker = decades(inThousands), decades(d.unit)
@@ -220,6 +231,7 @@ func (d *drawing) axes(title string, across, up stretch) *plot.Plot {
 		a.Padding = 0
 		a.Label.TextStyle.Font = sans(10)
 		a.Tick.Label.Font = sans(9)
+		a.Tick.Length = 4
 	}
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = pale, pale
@@ -231,20 +243,15 @@ func sans(size vg.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 }
 
-// decades has a mark with a label at each power of ten, and marks between them.
+// decades has a mark with a label at each power of ten.
 type decades func(float64) string
 
 // Ticks implements [plot.Ticker].
 func (label decades) Ticks(least, most float64) []plot.Tick {
 	var ticks []plot.Tick
 	for power := math.Floor(math.Log10(least)); power <= math.Ceil(math.Log10(most)); power++ {
-		for n := 1.0; n < 10; n++ {
-			t := plot.Tick{Value: n * math.Pow(10, power)}
-			if n == 1 {
-				t.Label = label(t.Value)
-			}
-			ticks = append(ticks, t)
-		}
+		v := math.Pow(10, power)
+		ticks = append(ticks, plot.Tick{Value: v, Label: label(v)})
 	}
 	return ticks
 }
