@@ -61,9 +61,9 @@ var lookLines = []line{
 }
 
 var readingLines = []line{
-	{readGoAll, "client_golang, all runtime metrics", green, draw.BoxGlyph{}, true},
+	{readGoAll, "client_golang, all metrics", green, draw.BoxGlyph{}, true},
 	{readGo, "client_golang, Go collector", blue, draw.PyramidGlyph{}, false},
-	{readContrib, "contrib's runtime instrumentation", purple, draw.SquareGlyph{}, true},
+	{readContrib, "contrib's instrumentation", purple, draw.SquareGlyph{}, true},
 	{readOurs, "our instruments", vermilion, draw.CircleGlyph{}, false},
 }
 

@@ -39,7 +39,7 @@ func drawAll(results []result, dir string) error {
 // Measures of a drawing, in points.
 const (
 	legendWidth = 200
-	titleHeight = 32
+	titleHeight = 54
 	margin      = 10
 )
 
@@ -50,10 +50,8 @@ func (d *drawing) svg() ([]byte, error) {
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
 	whole.Fill(whole.Rectangle.Path())
-	title := plot.New().Title.TextStyle
-	title.Font = sans(14)
-	title.XAlign, title.YAlign = draw.XLeft, draw.YTop
-	whole.FillText(title, vg.Point{X: 2 * margin, Y: whole.Max.Y - margin}, d.title)
+	write(&whole, 14, 0, d.title)
+	write(&whole, 10, 18, "Medians, with bars from the least to the most. Both axes are logarithmic.")
 
 	grid, legend, err := d.plots(cols, rows)
 	if err != nil {
@@ -75,6 +73,14 @@ func (d *drawing) svg() ([]byte, error) {
 		return nil, err
 	}
 	return withFonts(b.Bytes()), nil
+}
+
+// write writes a line, so far below the top of a canvas.
+func write(c *draw.Canvas, size, below vg.Length, line string) {
+	style := plot.New().Title.TextStyle
+	style.Font = sans(size)
+	style.XAlign, style.YAlign = draw.XLeft, draw.YTop
+	c.FillText(style, vg.Point{X: 2 * margin, Y: c.Max.Y - margin - below}, line)
 }
 
 // withFonts names the fonts once, instead of with each text, and adds others to
@@ -222,7 +228,7 @@ func (d *drawing) empty() bool {
 func (d *drawing) axes(title string, across, up stretch) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.Title.TextStyle.Font = title, sans(11)
-	p.X.Label.Text, p.Y.Label.Text = "goroutines", d.axis+" (median; bars: least to most)"
+	p.X.Label.Text, p.Y.Label.Text = "goroutines", d.axis
 	p.X.Min, p.X.Max = across.least, across.most
 	p.Y.Min, p.Y.Max = up.least, up.most
 	p.X.Tick.Marker, p.Y.Tick.Marker = decades(inThousands), decades(d.unit)
