@@ -24,7 +24,7 @@ Flags:
 	              1000000; k stands for 1000 (default 1k,10k,100k)
 	-shapes LIST  all (the default), or some of these, separated by commas:
 %s	-large        measure 1,000,000 goroutines as well, without goroutine dumps;
-	              takes two minutes and about 4 GB of memory
+	              takes four minutes and about 4 GB of memory
 	-rounds N     measure each method N times, from 1 to 100 (default 5);
 	              goroutine dumps at most 3 times
 	-json FILE    save every measurement to FILE

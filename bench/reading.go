@@ -138,7 +138,7 @@ type own struct {
 // regular kind, which shows all series: the first is a profile. Its interval is
 // so long that one look is a small part of it.
 func startOwn(goroutines int) (*own, error) {
-	o := &own{interval: 400*time.Millisecond + time.Duration(goroutines)*16*time.Microsecond}
+	o := &own{interval: 400*time.Millisecond + time.Duration(goroutines)*8*time.Microsecond}
 	c, provider := newCollector()
 	o.collector = c
 	var err error
