@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -43,6 +44,12 @@ const (
 	mostGrowth    = 1.5 // of the cost of one goroutine, when there are ten times as many
 	mostMemory    = 6.0 // times the trace, beyond the runtime's tracer
 	budget        = 0.005
+	aheadFrom     = 10_000 // goroutines from which on we should be ahead of all peers
+	// mostReading bounds a collection beside most goroutines by one beside
+	// fewest. With a hundred times as many goroutines a collection that depended
+	// on them would take ten times as long and more; a busy machine has been
+	// seen to make the same one take 1.7 times as long.
+	mostReading = 3.0
 )
 
 // check judges what was measured. What needs sizes that were not asked for is
@@ -51,7 +58,11 @@ func check(results []result) []verdict {
 	var all []verdict
 	for i := range results {
 		r := &results[i]
-		if r.Size < checkedSize || r.method(ours) == nil {
+		if r.method(ours) == nil {
+			continue
+		}
+		all = append(all, checkPeers(r)...)
+		if r.Size < checkedSize {
 			continue
 		}
 		all = append(all, checkTime(r)...)
@@ -60,23 +71,67 @@ func check(results []result) []verdict {
 		all = append(all, checkMemory(r)...)
 		all = append(all, checkBudget(r)...)
 	}
-	return append(all, checkSlope(results)...)
+	all = append(all, checkSlope(bySize(results, baseShape, false))...)
+	return append(all, checkReading(bySize(results, readingShape, true))...)
 }
 
 func checkTime(r *result) []verdict {
 	look := r.method(ours)
 	var all []verdict
-	if x := ratio(look, r.method(pprofParse), wall); x > 0 {
-		all = append(all, verdict{x <= mostOfPprof,
+	if x, told := ratio(look, r.method(pprofParse), wall); told {
+		all = append(all, verdict{x.median <= mostOfPprof,
 			fmt.Sprintf("time against %s, %s", pprofParse, r.scenario),
-			fmt.Sprintf("%.2f, at most %.2f (aim: %.2f)", x, mostOfPprof, aimOfPprof)})
+			fmt.Sprintf("%.2f (%s), at most %.2f (aim: %.2f)", x.median, between(x, digits), mostOfPprof, aimOfPprof)})
 	}
-	if x := ratio(look, r.method(textParse), wall); x > 0 {
-		all = append(all, verdict{x <= mostOfText,
+	if x, told := ratio(look, r.method(textParse), wall); told {
+		all = append(all, verdict{x.median <= mostOfText,
 			fmt.Sprintf("time against %s, %s", textParse, r.scenario),
-			fmt.Sprintf("1/%.0f, at most 1/%.0f", 1/x, 1/mostOfText)})
+			fmt.Sprintf("1/%.0f, at most 1/%.0f", 1/x.median, 1/mostOfText)})
 	}
 	return all
+}
+
+// checkPeers compares with everything else that gives stacks.
+func checkPeers(r *result) []verdict {
+	if r.Size < aheadFrom {
+		return nil
+	}
+	return []verdict{
+		r.ahead("time", wall),
+		r.ahead("longest stop", stop),
+	}
+}
+
+// ahead judges the medians of a figure, and names those that are ahead of us
+// or, when there is none, the one that comes closest.
+func (r *result) ahead(what string, figure func(sample) time.Duration) verdict {
+	mine := spreadOf(r.method(ours), figure)
+	show := func(name string, s spread[time.Duration]) string {
+		return fmt.Sprintf("%s %s (%s)", name, duration(s.median), between(s, duration))
+	}
+	var faster []string
+	var next string
+	var nearest time.Duration
+	for _, name := range peers {
+		m := r.method(name)
+		if m == nil {
+			continue
+		}
+		theirs := spreadOf(m, figure)
+		if theirs.median < mine.median {
+			faster = append(faster, show(name, theirs))
+		}
+		if next == "" || theirs.median < nearest {
+			next, nearest = show(name, theirs), theirs.median
+		}
+	}
+	v := verdict{len(faster) == 0, fmt.Sprintf("ahead of every peer in %s, %s", what, r.scenario), show("ours", mine)}
+	if v.OK {
+		v.Figures += "; next: " + next
+	} else {
+		v.Figures += "; behind " + strings.Join(faster, ", ")
+	}
+	return v
 }
 
 func checkComplete(r *result) verdict {
@@ -173,12 +228,11 @@ func governed(goroutines int, firstCPU time.Duration, look *measured, during tim
 }
 
 // checkSlope compares what one goroutine costs at different sizes.
-func checkSlope(results []result) []verdict {
+func checkSlope(bySize []*result) []verdict {
 	var all []verdict
 	var last *result
-	for i := range results {
-		r := &results[i]
-		if r.Shape != baseShape || r.Size < checkedSize/10 || r.method(ours) == nil {
+	for _, r := range bySize {
+		if r.Size < leastGrown || r.method(ours) == nil {
 			continue
 		}
 		if last != nil && last.Size < r.Size {
@@ -199,4 +253,22 @@ func compareSlope(small, large *result) verdict {
 
 func each(r *result) float64 {
 	return float64(spreadOf(r.method(ours), wall).median) / float64(r.Size)
+}
+
+// checkReading compares a collection of our metrics beside fewest goroutines
+// with one beside most.
+func checkReading(bySize []*result) []verdict {
+	if len(bySize) < 2 {
+		return nil
+	}
+	small, large := bySize[0], bySize[len(bySize)-1]
+	few, many := small.method(readOurs), large.method(readOurs)
+	if few == nil || many == nil {
+		return nil
+	}
+	least, most := spreadOf(few, wall).median, spreadOf(many, wall).median
+	x := float64(most) / float64(max(least, 1))
+	return []verdict{{x <= mostReading,
+		fmt.Sprintf("a collection of our metrics, beside %s goroutines against %s", thousands(large.Size), thousands(small.Size)),
+		fmt.Sprintf("%.2f, at most %.2f; %s and %s", x, mostReading, duration(most), duration(least))}}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// read returns a collection of our metrics that takes so long.
+func read(n int, took time.Duration) result {
+	return result{
+		scenario: scenario{Shape: readingShape, Size: n, Reading: true},
+		Methods:  []measured{{Name: readOurs, Samples: []sample{{Wall: took}}}},
+	}
+}
 
 // good returns a result that keeps every promise.
 func good(n int) result {
@@ -18,11 +27,12 @@ func good(n int) result {
 	return result{
 		scenario: scenario{Shape: baseShape, Size: n}, TraceBytes: int64(20 * n),
 		Methods: []measured{
-			{ours, per(1300, n+3)},
-			{pprofParse, per(2600, n+3)},
-			{oursProfile, per(1600, n+3)},
-			{tracerAlone, per(1100, notCounted)},
-			{textParse, per(58000, n*8/10)},
+			{Name: ours, Samples: per(1300, n+3)},
+			{Name: pprofParse, Samples: per(2600, n+3)},
+			{Name: oursProfile, Samples: per(1600, n+3)},
+			{Name: records, Samples: per(1500, n+3)},
+			{Name: tracerAlone, Samples: per(1100, notCounted)},
+			{Name: textParse, Samples: per(58000, n*8/10)},
 		},
 	}
 }
@@ -30,36 +40,68 @@ func good(n int) result {
 func TestChecksPassWhatIsGood(t *testing.T) {
 	small, large := good(100_000), good(1_000_000)
 	large.Large = true
-	all := check([]result{good(1000), good(10_000), small, large})
+	all := check([]result{good(1000), read(1000, 20*time.Microsecond), good(10_000), small, large, read(1_000_000, 40*time.Microsecond)})
 	assert.False(t, missed(all), "%v", all)
-	assert.Len(t, all, 5+1+6+2+1, "with memory at -large, and two slopes")
+	assert.Len(t, all, 2+8+9+2+1, "with memory at -large, two slopes, and the reading")
 }
 
 func TestEachCheckFindsItsFault(t *testing.T) {
-	for fault, spoil := range map[string]func(r *result){
-		"time against pprof debug=0": func(r *result) { r.method(pprofParse).Samples[0].Wall /= 3 },
-		"time against pprof debug=2": func(r *result) { r.method(textParse).Samples[0].Wall /= 3 },
-		"every goroutine":            func(r *result) { r.method(ours).Samples[0].Seen-- },
-		"longest stop":               func(r *result) { r.method(ours).Samples[0].Stop = time.Millisecond },
-		"allocated beyond":           func(r *result) { r.method(ours).Samples[0].Allocated *= 2 },
-		"memory beyond":              func(r *result) { r.method(ours).Samples[0].Memory *= 2 },
-		"share of a core":            func(r *result) { r.method(oursProfile).Samples[0].CPU = time.Minute },
-		"cost of one goroutine":      func(r *result) { r.method(ours).Samples[0].Wall *= 2; r.method(pprofParse).Samples[0].Wall *= 2 },
+	for fault, tt := range map[string]struct {
+		also  string // another check that finds it
+		spoil func(r *result)
+	}{
+		"time against pprof debug=0":          {"ahead of every peer in time", func(r *result) { r.method(pprofParse).Samples[0].Wall /= 3 }},
+		"time against pprof debug=2":          {"", func(r *result) { r.method(textParse).Samples[0].Wall /= 3 }},
+		"ahead of every peer in time":         {"", func(r *result) { r.method(records).Samples[0].Wall /= 2 }},
+		"ahead of every peer in longest stop": {"", func(r *result) { r.method(records).Samples[0].Stop /= 2 }},
+		"every goroutine":                     {"", func(r *result) { r.method(ours).Samples[0].Seen-- }},
+		"longest stop":                        {"ahead of every peer in longest stop", func(r *result) { r.method(ours).Samples[0].Stop = time.Millisecond }},
+		"allocated beyond":                    {"", func(r *result) { r.method(ours).Samples[0].Allocated *= 2 }},
+		"memory beyond":                       {"", func(r *result) { r.method(ours).Samples[0].Memory *= 2 }},
+		"share of a core":                     {"", func(r *result) { r.method(oursProfile).Samples[0].CPU = time.Minute }},
+		"cost of one goroutine": {"", func(r *result) {
+			for i := range r.Methods {
+				r.Methods[i].Samples[0].Wall *= 2
+			}
+		}},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			r := good(1_000_000)
 			r.Large = true
-			spoil(&r)
+			tt.spoil(&r)
 			var found []string
 			for _, v := range check([]result{good(100_000), r}) {
 				if !v.OK {
-					found = append(found, v.String())
+					found = append(found, v.What)
 				}
 			}
-			require.Len(t, found, 1, "%v", found)
-			assert.True(t, strings.HasPrefix(found[0], "MISS "+fault), found[0])
+			require.NotEmpty(t, found)
+			for _, what := range found {
+				assert.True(t, strings.HasPrefix(what, fault) || tt.also != "" && strings.HasPrefix(what, tt.also), what)
+			}
+			assert.Condition(t, func() bool {
+				return slices.ContainsFunc(found, func(what string) bool { return strings.HasPrefix(what, fault) })
+			}, "%v", found)
 		})
 	}
+}
+
+func TestWhoIsAheadOfUsIsNamed(t *testing.T) {
+	r := good(10_000)
+	v := r.ahead("time", wall)
+	assert.Equal(t, "ours 13.0 ms (13.0 ms–13.0 ms); next: GoroutineProfile, fresh 15.0 ms (15.0 ms–15.0 ms)", v.Figures)
+	r.method(records).Samples[0].Wall = time.Millisecond
+	v = r.ahead("time", wall)
+	assert.Equal(t, "ours 13.0 ms (13.0 ms–13.0 ms); behind GoroutineProfile, fresh 1.00 ms (1.00 ms–1.00 ms)", v.Figures)
+	assert.Empty(t, checkPeers(&result{scenario: scenario{Size: 1000}, Methods: r.Methods}), "small ones are not compared")
+}
+
+func TestAReadingThatGrowsWithGoroutinesIsFound(t *testing.T) {
+	all := check([]result{read(1_000_000, time.Millisecond), read(1000, 20*time.Microsecond)})
+	require.Len(t, all, 1)
+	assert.False(t, all[0].OK)
+	assert.Equal(t, "MISS a collection of our metrics, beside 1,000,000 goroutines against 1,000: 50.00, at most 3.00; 1.00 ms and 20.0 µs", all[0].String())
+	assert.Empty(t, check([]result{read(1000, time.Millisecond)}), "there is nothing to compare with")
 }
 
 func TestTheBudgetHoldsAtAnyNumberOfGoroutines(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 )
 
@@ -71,7 +72,11 @@ func measureScenario(s scenario) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	methods := methodsFor(s)
+	defer runtime.KeepAlive(people) // what they wait for can be reached: they are not leaked
+	methods, err := methodsFor(s)
+	if err != nil {
+		return result{}, err
+	}
 	r := result{scenario: s, Doc: shape.doc, Note: people.note, Methods: make([]measured, len(methods))}
 	m := newMeter(s.Large)
 	if err := warmUp(methods, r.Methods); err != nil {
@@ -82,13 +87,15 @@ func measureScenario(s scenario) (result, error) {
 			return result{}, err
 		}
 	}
-	r.TraceBytes, err = traceSize()
+	if !s.Reading {
+		r.TraceBytes, err = traceSize()
+	}
 	return r, err
 }
 
 func warmUp(methods []method, into []measured) error {
 	for i := range methods {
-		into[i].Name = methods[i].name
+		into[i].Name, into[i].LeftOut = methods[i].name, methods[i].leftOut
 		if methods[i].warm == nil {
 			continue
 		}
@@ -102,7 +109,7 @@ func warmUp(methods []method, into []measured) error {
 // round lets every method look once.
 func (m *meter) round(n int, methods []method, into []measured) error {
 	for i, method := range methods {
-		if method.rounds > 0 && n >= method.rounds {
+		if method.leftOut != "" || method.rounds > 0 && n >= method.rounds {
 			continue
 		}
 		s, err := m.turn(method)
@@ -120,7 +127,8 @@ func (m *meter) turn(method method) (sample, error) {
 			return sample{}, err
 		}
 	}
-	return m.measure(method.look)
+	s, err := m.measure(method.look, method.collects)
+	return s.mean(max(method.times, 1)), err
 }
 
 // traceSize returns how long a trace of this process is.

@@ -40,11 +40,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "bench: %v\nRun with --help for the flags.\n", err)
 		return 2
 	}
-	r := report{Machine: thisMachine(), Started: time.Now().UTC().Truncate(time.Second)}
-	var failed error
-	r.Results, failed = runAll(ctx, o.scenarios(), stderr)
+	r, failed := o.report(ctx, stderr)
+	if r == nil {
+		fmt.Fprintf(stderr, "bench: %v\n", failed)
+		return 1
+	}
 	r.Checks = check(r.Results)
-	failed = errors.Join(failed, write(&r, o.json, stdout))
+	failed = errors.Join(failed, o.write(r, stdout))
 	if failed != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", failed)
 		return 1
@@ -53,6 +55,33 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// report measures, or loads what was measured. There is a report beside the
+// error when only some scenarios failed.
+func (o *options) report(ctx context.Context, progress io.Writer) (*report, error) {
+	if o.load != "" {
+		return load(o.load)
+	}
+	r := &report{Machine: thisMachine(), Started: time.Now().UTC().Truncate(time.Second)}
+	var err error
+	r.Results, err = runAll(ctx, o.scenarios(), progress)
+	return r, err
+}
+
+func load(path string) (*report, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("-load: %w", err)
+	}
+	r := &report{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("-load: %s is not what -json saves: %w", path, err)
+	}
+	if len(r.Results) == 0 {
+		return nil, fmt.Errorf("-load: %s has no results", path)
+	}
+	return r, nil
 }
 
 // runAll measures the scenarios one after the other. One that fails does not
@@ -78,14 +107,22 @@ func runAll(ctx context.Context, all []scenario, progress io.Writer) ([]result, 
 	return results, errors.Join(errs...)
 }
 
-// write prints a report and, when a path is given, saves it as JSON.
-func write(r *report, path string, stdout io.Writer) error {
+// write prints a report, and saves and draws it where that was asked for.
+func (o *options) write(r *report, stdout io.Writer) error {
 	if err := r.print(stdout); err != nil {
 		return err
 	}
-	if path == "" {
-		return nil
+	var errs []error
+	if o.json != "" {
+		errs = append(errs, save(r, o.json))
 	}
+	if o.plot != "" {
+		errs = append(errs, drawAll(r.Results, o.plot))
+	}
+	return errors.Join(errs...)
+}
+
+func save(r *report, path string) error {
 	data, err := json.MarshalIndent(r, "", "\t")
 	if err == nil {
 		err = os.WriteFile(path, append(data, '\n'), 0o666)

@@ -29,18 +29,19 @@ func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
 }
 
 func TestASmallRun(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "out.json")
-	status, stdout, stderr := call(t, "-sizes", "200", "-shapes", "distinct,convoy", "-rounds", "2", "-json", path)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.json")
+	status, stdout, stderr := call(t, "-sizes", "200", "-shapes", "distinct,convoy", "-rounds", "2", "-json", path, "-plot", dir)
 	require.Zero(t, status, stderr)
-	assert.Contains(t, stderr, "[2/2] 200 goroutines, convoy ... ")
+	assert.Contains(t, stderr, "[2/3] 200 goroutines, convoy ... ")
 
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var r report
 	require.NoError(t, json.Unmarshal(data, &r))
-	require.Len(t, r.Results, 2)
+	require.Len(t, r.Results, 3)
 	assert.Empty(t, r.Checks, "the promises are about more goroutines")
-	for _, result := range r.Results {
+	for _, result := range r.Results[:2] {
 		assert.Contains(t, stdout, "## "+result.String())
 		assert.Positive(t, result.TraceBytes)
 		for _, m := range result.Methods {
@@ -48,7 +49,17 @@ func TestASmallRun(t *testing.T) {
 			assert.Len(t, m.Samples, 2, m.Name)
 			checkSamples(t, m)
 		}
+		assert.Equal(t, hasLeakProof(), result.method(leakProof) != nil)
 	}
+	checkReadings(t, stdout, &r.Results[2])
+	for _, name := range []string{"time-shapes", "stop-shapes", "allocated-shapes", "reading"} {
+		assert.FileExists(t, filepath.Join(dir, name+".svg"))
+	}
+	assert.NoFileExists(t, filepath.Join(dir, "time.svg"), "of a shape that was not measured")
+
+	status, again, stderr := call(t, "-load", path)
+	require.Zero(t, status, stderr)
+	assert.Equal(t, stdout, again)
 }
 
 // checkSamples holds what is true of every machine.
@@ -64,8 +75,29 @@ func checkSamples(t *testing.T, m measured) {
 			assert.Equal(t, "–", m.completeness())
 		case expDecoder: // it is not ours to vouch for
 			assert.GreaterOrEqual(t, s.Seen, 200, m.Name)
+		case leakProof:
+			assert.Equal(t, "0 leaked", m.completeness())
+			assert.Positive(t, s.Stop, "those of the garbage collection count")
 		default:
 			assert.Equal(t, s.Existing, s.Seen, m.Name)
+		}
+	}
+}
+
+// checkReadings holds that every reader read: our instruments show 20 stacks
+// with their ages, the states and more.
+func checkReadings(t *testing.T, stdout string, r *result) {
+	t.Helper()
+	assert.Contains(t, stdout, "## One collection of metrics")
+	require.Len(t, r.Methods, 4)
+	for name, series := range map[string]int{readOurs: 40, readContrib: 7, readGo: 20, readGoAll: 80} {
+		m := r.method(name)
+		require.NotNil(t, m, name)
+		assert.Len(t, m.Samples, 2, name)
+		for _, s := range m.Samples {
+			assert.Positive(t, s.Wall, name)
+			assert.Positive(t, s.Objects, name)
+			assert.GreaterOrEqual(t, s.Seen, series, name)
 		}
 	}
 }
@@ -78,6 +110,7 @@ func TestALargeScenarioInSmall(t *testing.T) {
 	require.NoError(t, err, stderr.String())
 	assert.Equal(t, s, r.scenario)
 	assert.Nil(t, r.method(textParse))
+	assert.Nil(t, r.method(textPanic))
 	assert.Nil(t, r.method(expDecoder))
 	require.NotNil(t, r.method(ours))
 	if _, err := os.Stat("/proc/self/status"); err == nil {
@@ -111,6 +144,29 @@ func TestAFailedScenarioEndsWithStatus1(t *testing.T) {
 	assert.Contains(t, text, "-json")
 }
 
+func TestWhatCannotBeLoadedOrDrawnEndsWithStatus1(t *testing.T) {
+	dir := t.TempDir()
+	saved, broken, empty := filepath.Join(dir, "saved"), filepath.Join(dir, "broken"), filepath.Join(dir, "empty")
+	require.NoError(t, save(example(), saved))
+	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o666))
+	require.NoError(t, os.WriteFile(empty, []byte("{}"), 0o666))
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no such file":      {[]string{"-load", filepath.Join(dir, "none")}, "-load: open"},
+		"not JSON":          {[]string{"-load", broken}, "is not what -json saves"},
+		"no results":        {[]string{"-load", empty}, "has no results"},
+		"no such directory": {[]string{"-load", saved, "-plot", filepath.Join(dir, "none")}, "-plot: open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, _, stderr := call(t, tt.args...)
+			assert.Equal(t, 1, status)
+			assert.Contains(t, stderr, tt.want)
+		})
+	}
+}
+
 func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
@@ -129,6 +185,7 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
 		"rounds not a word": {[]string{"-rounds", "x"}, []string{"rounds"}},
 		"argument":          {[]string{"now"}, []string{`"now"`}},
 		"unknown flag":      {[]string{"-size", "1k"}, []string{"-size"}},
+		"loads and sizes":   {[]string{"-load", "f", "-sizes", "1k", "-large"}, []string{"-sizes says", "-large says"}},
 		"two mistakes":      {[]string{"-sizes", "x", "-rounds", "0"}, []string{`"x"`, "-rounds 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +203,7 @@ func TestHelp(t *testing.T) {
 	status, stdout, stderr := call(t, "--help")
 	assert.Zero(t, status)
 	assert.Empty(t, stderr)
-	for _, want := range append([]string{"Examples:", "go run ./bench", "-sizes", "-rounds", "-json", "-large", "-check"}, shapeNames()...) {
+	for _, want := range append([]string{"Examples:", "go run ./bench", "-sizes", "-rounds", "-json", "-large", "-check", "-load", "-plot"}, shapeNames()...) {
 		assert.Contains(t, stdout, want)
 	}
 	for line := range strings.Lines(strings.ReplaceAll(stdout, "\t", "  ")) {
@@ -160,8 +217,11 @@ func TestScenarios(t *testing.T) {
 	assert.Equal(t, []scenario{
 		{Shape: "busy", Size: 1000, Rounds: 9},
 		{Shape: "deep12", Size: 1000, Rounds: 9},
+		{Shape: "distinct", Size: 1000, Rounds: 9, Reading: true},
 		{Shape: "busy", Size: 10_000, Rounds: 9},
 		{Shape: "deep12", Size: 10_000, Rounds: 9},
+		{Shape: "distinct", Size: 10_000, Rounds: 9, Reading: true},
 		{Shape: "deep12", Size: 1_000_000, Rounds: 3, Large: true},
+		{Shape: "distinct", Size: 1_000_000, Rounds: 3, Reading: true},
 	}, o.scenarios())
 }

@@ -17,35 +17,65 @@ type sample struct {
 	Stop      time.Duration `json:"longest_stop_ns"` // of the world; upper end of the histogram's bucket
 	Delay     time.Duration `json:"worst_delay_ns"`  // of a goroutine that sleeps
 	Allocated int64         `json:"allocated_bytes"` // on the Go heap
-	Memory    int64         `json:"memory_bytes"`    // by which resident memory grew at most; 0 where that was not measured
-	Peak      int64         `json:"peak_bytes"`      // resident memory at its most; 0 where that was not measured
-	Seen      int           `json:"seen"`            // goroutines; -1: the method does not count them
-	Existing  int           `json:"existing"`        // goroutines before the look
+	Objects   int64         `json:"allocated_objects"`
+	Memory    int64         `json:"memory_bytes"` // by which resident memory grew at most; 0 where that was not measured
+	Peak      int64         `json:"peak_bytes"`   // resident memory at its most; 0 where that was not measured
+	Seen      int           `json:"seen"`         // goroutines; -1: the method does not count them. Of a reading, series
+	Existing  int           `json:"existing"`     // goroutines before the look
+}
+
+// mean returns what one of n equal looks cost. The longest stop and the worst
+// delay are those of all of them.
+func (s sample) mean(n int) sample {
+	s.Wall /= time.Duration(n)
+	s.CPU /= time.Duration(n)
+	s.Allocated /= int64(n)
+	s.Objects /= int64(n)
+	return s
 }
 
 // A meter measures one look at a time.
 type meter struct {
 	probe   *probe
 	memory  bool // measure Memory, for which the heap's free pages are given back each time
-	samples [2]metrics.Sample
-	stops   []uint64
-	settled int // goroutines when nothing is measured
+	samples [len(figures)]metrics.Sample
+	stops   [2][]uint64 // by stopOther and stopGC
+	settled int         // goroutines when nothing is measured
 }
+
+// figures are what a meter reads of the runtime: first the stops, in the order
+// of meter.stops.
+var figures = [...]string{
+	stopOther: "/sched/pauses/total/other:seconds",
+	stopGC:    "/sched/pauses/total/gc:seconds",
+	bytesUsed: "/gc/heap/allocs:bytes",
+	objects:   "/gc/heap/allocs:objects",
+}
+
+const (
+	stopOther = iota
+	stopGC
+	bytesUsed
+	objects
+)
 
 // newMeter is called when nothing runs but what is looked at.
 func newMeter(memory bool) *meter {
 	m := &meter{probe: startProbe(), memory: memory}
-	m.samples[0].Name = "/gc/heap/allocs:bytes"
-	m.samples[1].Name = "/sched/pauses/total/other:seconds"
+	for i, name := range figures {
+		m.samples[i].Name = name
+	}
 	m.settled = runtime.NumGoroutine()
 	return m
 }
 
-func (m *meter) measure(look func() (int, error)) (sample, error) {
+// measure takes one look. Its stops of the world are those that are not for
+// garbage collection, and those as well when the look collects garbage itself.
+func (m *meter) measure(look func() (int, error), collects bool) (sample, error) {
 	m.settle()
 	s := sample{Existing: runtime.NumGoroutine()}
 	resident := m.resetPeak()
-	allocated := m.read()
+	bytes, count := m.begin()
 	m.probe.reset()
 	cpu := processCPU()
 	began := time.Now()
@@ -53,7 +83,12 @@ func (m *meter) measure(look func() (int, error)) (sample, error) {
 	s.Wall = time.Since(began)
 	s.CPU = processCPU() - cpu
 	s.Delay = m.probe.worstDelay()
-	s.Stop, s.Allocated = m.longestStop(), int64(m.allocated()-allocated)
+	metrics.Read(m.samples[:])
+	s.Stop = m.longestStop(stopOther)
+	if collects {
+		s.Stop = max(s.Stop, m.longestStop(stopGC))
+	}
+	s.Allocated, s.Objects = m.used(bytesUsed)-bytes, m.used(objects)-count
 	s.Seen = seen
 	if m.memory {
 		s.Peak = peakMemory()
@@ -75,22 +110,23 @@ func (m *meter) settle() {
 	}
 }
 
-// read remembers the stops so far and returns the bytes allocated so far.
-func (m *meter) read() uint64 {
+// begin remembers the stops so far and returns what was allocated so far.
+func (m *meter) begin() (bytes, count int64) {
 	metrics.Read(m.samples[:])
-	m.stops = append(m.stops[:0], m.samples[1].Value.Float64Histogram().Counts...)
-	return m.samples[0].Value.Uint64()
+	for i := range m.stops {
+		m.stops[i] = append(m.stops[i][:0], m.samples[i].Value.Float64Histogram().Counts...)
+	}
+	return m.used(bytesUsed), m.used(objects)
 }
 
-func (m *meter) allocated() uint64 { return m.samples[0].Value.Uint64() }
+func (m *meter) used(figure int) int64 { return int64(m.samples[figure].Value.Uint64()) }
 
-// longestStop reads the metrics again and returns the upper end of the highest
-// bucket that a stop has been added to.
-func (m *meter) longestStop() time.Duration {
-	metrics.Read(m.samples[:])
-	h := m.samples[1].Value.Float64Histogram()
+// longestStop returns the upper end of the highest bucket that a stop has been
+// added to.
+func (m *meter) longestStop(kind int) time.Duration {
+	h := m.samples[kind].Value.Float64Histogram()
 	for i, n := range slices.Backward(h.Counts) {
-		if n == m.stops[i] {
+		if n == m.stops[kind][i] {
 			continue
 		}
 		end := h.Buckets[i+1]

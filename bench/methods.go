@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/pprof"
 	"runtime/trace"
 	"time"
-
-	"github.com/DataDog/gostackparse"
-	"github.com/google/pprof/profile"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
@@ -23,21 +18,30 @@ const (
 	ours         = "**our snapshot**"
 	oursProfile  = "our fallback (profile)"
 	pprofParse   = "pprof debug=0 + Parse"
-	textParse    = "pprof debug=2 + gostackparse"
+	pprofText    = "pprof debug=1 + Parse"
 	records      = "GoroutineProfile, fresh"
 	recordsAgain = "GoroutineProfile, reused"
+	leakProof    = "goroutineleak + Parse"
+	textParse    = "pprof debug=2 + gostackparse"
+	textPanic    = "pprof debug=2 + panicparse"
 	tracerAlone  = "the tracer alone, to io.Discard"
 	ourDecoder   = "decode alone: ours"
 	expDecoder   = "decode alone: x/exp/trace"
 )
 
-// A method is a way to look at all goroutines.
+// peers are the methods of others that give stacks.
+var peers = []string{pprofParse, pprofText, records, recordsAgain, leakProof, textParse, textPanic}
+
+// A method is a way to look at all goroutines, or to read metrics.
 type method struct {
-	name   string
-	rounds int          // at most; 0: as many as the scenario has
-	warm   func() error // once, before the first round; may be nil
-	before func() error // before each round, not measured; may be nil
-	look   func() (seen int, err error)
+	name     string
+	leftOut  string       // why it is not measured; "": it is
+	rounds   int          // at most; 0: as many as the scenario has
+	times    int          // that one sample is the mean of; 0: once
+	collects bool         // a garbage collection is part of it
+	warm     func() error // once, before the first round; may be nil
+	before   func() error // before each round, not measured; may be nil
+	look     func() (seen int, err error)
 }
 
 // notCounted is what a look returns that does not count goroutines.
@@ -54,7 +58,14 @@ const (
 
 // methodsFor returns the methods of a scenario, in the order in which they
 // take turns.
-func methodsFor(s scenario) []method {
+func methodsFor(s scenario) ([]method, error) {
+	if s.Reading {
+		return readingsFor(s)
+	}
+	return looksFor(s), nil
+}
+
+func looksFor(s scenario) []method {
 	snapshot := &looker{source: goroutine.SourceTrace, capturer: newCapturer(true)}
 	fallback := &looker{source: goroutine.SourceProfile, capturer: newCapturer(false)}
 	var reused recorder
@@ -66,13 +77,18 @@ func methodsFor(s scenario) []method {
 		{name: oursProfile, warm: fallback.warm, look: fallback.look},
 		{name: records, look: func() (int, error) { return new(recorder).look() }},
 		{name: recordsAgain, warm: reused.warm, look: reused.look},
+		{name: pprofText, look: lookWithPprofText},
 		{name: tracerAlone, look: func() (int, error) { return notCounted, record(io.Discard) }},
 		{name: ourDecoder, warm: traced.warm, before: traced.record, look: traced.ours},
 	}
 	if !s.Large {
 		all = append(all,
 			method{name: expDecoder, look: traced.exp}, // of the bytes that ours has just read
-			method{name: textParse, rounds: textRounds, look: lookWithText})
+			method{name: textParse, rounds: textRounds, look: lookWithText},
+			method{name: textPanic, rounds: textRounds, look: lookWithPanicparse})
+	}
+	if hasLeakProof() {
+		all = append(all, method{name: leakProof, leftOut: tooLong(s), collects: true, look: lookForLeaks})
 	}
 	return all
 }
@@ -132,55 +148,6 @@ func (l *looker) take() (*goroutine.Snapshot, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s: %w", skips[0].Source, skips[0].Refusal)
-}
-
-func lookWithPprof() (int, error) {
-	var buf bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&buf, 0); err != nil {
-		return 0, err
-	}
-	p, err := profile.Parse(&buf)
-	if err != nil {
-		return 0, err
-	}
-	seen := 0
-	for _, sample := range p.Sample {
-		seen += int(sample.Value[0])
-	}
-	return seen, nil
-}
-
-// lookWithText counts what was parsed. That the dump is cut off where it gets
-// too long is not an error of pprof's; the goroutine at the cut is one of
-// gostackparse's.
-func lookWithText() (int, error) {
-	var buf bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&buf, 2); err != nil {
-		return 0, err
-	}
-	goroutines, _ := gostackparse.Parse(&buf)
-	return len(goroutines), nil
-}
-
-// A recorder is runtime.GoroutineProfile with a buffer.
-type recorder struct{ records []runtime.StackRecord }
-
-func (r *recorder) warm() error {
-	_, err := r.look()
-	return err
-}
-
-func (r *recorder) look() (int, error) {
-	n := runtime.NumGoroutine()
-	for {
-		if room := n + n/10 + 16; len(r.records) < room {
-			r.records = make([]runtime.StackRecord, room)
-		}
-		var ok bool
-		if n, ok = runtime.GoroutineProfile(r.records); ok {
-			return n, nil
-		}
-	}
 }
 
 // record is what the runtime does for one of our snapshots.

@@ -24,7 +24,8 @@ type machine struct {
 	System  string            `json:"system"`
 	CPU     string            `json:"cpu"` // the model; "" when unknown
 	Cores   int               `json:"cores"`
-	Modules map[string]string `json:"modules"` // version by path
+	Leaks   bool              `json:"leak_profile"` // the runtime has one
+	Modules map[string]string `json:"modules"`      // version by path
 }
 
 // A result is what was measured in one scenario.
@@ -39,6 +40,7 @@ type result struct {
 // measured is what one method cost, a sample a round.
 type measured struct {
 	Name    string   `json:"name"`
+	LeftOut string   `json:"left_out,omitempty"` // why there are no samples
 	Samples []sample `json:"samples"`
 }
 
@@ -52,12 +54,29 @@ func (r *result) method(name string) *measured {
 	return nil
 }
 
+// looks returns the results of looking at goroutines in a shape, small ones
+// first; readings those of reading metrics.
+func (r *report) looks(shape string) []*result { return bySize(r.Results, shape, false) }
+func (r *report) readings() []*result          { return bySize(r.Results, readingShape, true) }
+
+func bySize(all []result, shape string, reading bool) []*result {
+	var some []*result
+	for i := range all {
+		if r := &all[i]; r.Shape == shape && r.Reading == reading {
+			some = append(some, r)
+		}
+	}
+	slices.SortStableFunc(some, func(a, b *result) int { return cmp.Compare(a.Size, b.Size) })
+	return some
+}
+
 // The figures of a sample.
 func wall(s sample) time.Duration  { return s.Wall }
 func cpu(s sample) time.Duration   { return s.CPU }
 func stop(s sample) time.Duration  { return s.Stop }
 func delay(s sample) time.Duration { return s.Delay }
 func allocated(s sample) int64     { return s.Allocated }
+func allocations(s sample) int64   { return s.Objects }
 func memory(s sample) int64        { return s.Memory }
 
 // spread is a figure over the rounds.
@@ -70,25 +89,43 @@ func spreadOf[T cmp.Ordered](m *measured, figure func(sample) T) spread[T] {
 	for i, s := range m.Samples {
 		values[i] = figure(s)
 	}
+	return spreadOfAll(values)
+}
+
+func spreadOfAll[T cmp.Ordered](values []T) spread[T] {
 	slices.Sort(values)
 	return spread[T]{values[0], values[len(values)/2], values[len(values)-1]}
 }
 
-// ratio returns by how much the median of a figure is larger in m than in
-// base; 0 when it cannot be told.
-func ratio(m, base *measured, figure func(sample) time.Duration) float64 {
+// ratio returns the spread of how many times as large a figure is in m as in
+// base, each round by itself, because what else the machine does meets both of
+// one round; false when it cannot be told.
+func ratio(m, base *measured, figure func(sample) time.Duration) (spread[float64], bool) {
 	if m == nil || base == nil {
-		return 0
+		return spread[float64]{}, false
 	}
-	of := spreadOf(base, figure).median
-	if of <= 0 {
-		return 0
+	var all []float64
+	for i := range min(len(m.Samples), len(base.Samples)) {
+		if of := figure(base.Samples[i]); of > 0 {
+			all = append(all, float64(figure(m.Samples[i]))/float64(of))
+		}
 	}
-	return float64(spreadOf(m, figure).median) / float64(of)
+	if len(all) == 0 {
+		return spread[float64]{}, false
+	}
+	return spreadOfAll(all), true
 }
 
 // compared are the modules whose versions a reader needs.
-var compared = []string{"github.com/google/pprof", "github.com/DataDog/gostackparse", "golang.org/x/exp"}
+var compared = []string{
+	"github.com/google/pprof",
+	"github.com/DataDog/gostackparse",
+	"github.com/maruel/panicparse/v2",
+	"github.com/prometheus/client_golang",
+	"go.opentelemetry.io/contrib/instrumentation/runtime",
+	"go.opentelemetry.io/otel/sdk/metric",
+	"golang.org/x/exp",
+}
 
 func thisMachine() machine {
 	m := machine{
@@ -96,6 +133,7 @@ func thisMachine() machine {
 		System:  runtime.GOOS + "/" + runtime.GOARCH,
 		CPU:     cpuModel(),
 		Cores:   runtime.NumCPU(),
+		Leaks:   hasLeakProof(),
 		Modules: make(map[string]string),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -5,21 +5,30 @@ import "fmt"
 // A scenario is one process: what its goroutines do, how many they are, and
 // how often each method looks at them.
 type scenario struct {
-	Shape  string `json:"shape"`
-	Size   int    `json:"goroutines"`
-	Rounds int    `json:"rounds"`
-	Large  bool   `json:"large,omitempty"` // only the methods that bear it, with the memory that they take
+	Shape   string `json:"shape"`
+	Size    int    `json:"goroutines"`
+	Rounds  int    `json:"rounds"`
+	Large   bool   `json:"large,omitempty"`   // only the methods that bear it, with the memory that they take
+	Reading bool   `json:"reading,omitempty"` // metrics are read, instead of looking at goroutines
 }
 
 const (
 	// baseShape is the one that scenarios of different sizes are compared in.
 	baseShape = "deep12"
+	// readingShape is the one in which metrics are read: it has more stacks than
+	// our instruments show, so that no program makes them cost more.
+	readingShape = "distinct"
+	// lockShape is the one whose goroutines wait for one lock.
+	lockShape = "convoy"
 
 	largeSize   = 1_000_000
 	largeRounds = 3
 )
 
 func (s scenario) String() string {
+	if s.Reading {
+		return fmt.Sprintf("%s goroutines, reading metrics", thousands(s.Size))
+	}
 	return fmt.Sprintf("%s goroutines, %s", thousands(s.Size), s.Shape)
 }
 
@@ -38,8 +47,8 @@ var shapes = []shape{
 	{"shallow", "7 frames, 6 distinct stacks, waiting on channels", 6, 2, (*population).receivers},
 	{"deep12", "12 frames, 6 distinct stacks, waiting on channels", 6, 7, (*population).receivers},
 	{"deep60", "60 frames, 6 distinct stacks, waiting on channels", 6, 55, (*population).receivers},
-	{"distinct", "12 frames, 2,000 distinct stacks, waiting on channels", 2000, 7, (*population).receivers},
-	{"convoy", "all wait for one mutex", 6, 7, (*population).convoy},
+	{readingShape, "12 frames, 2,000 distinct stacks, waiting on channels", 2000, 7, (*population).receivers},
+	{lockShape, "all wait for one mutex", 6, 7, (*population).convoy},
 	{"iowait", "all that get a pipe wait for it, the others on channels", 6, 7, (*population).readers},
 	{"busy", "as deep12, beside goroutines that keep every core busy", 6, 7, (*population).busy},
 }

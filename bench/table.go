@@ -15,10 +15,14 @@ import (
 // print writes a report as Markdown.
 func (r *report) print(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n", r.Machine)
+	fmt.Fprintf(&b, "%s\n\n%s\n", r.Machine, r.Machine.leaks())
 	for i := range r.Results {
-		r.Results[i].print(&b)
+		if !r.Results[i].Reading {
+			r.Results[i].print(&b)
+		}
 	}
+	printReadings(&b, r.readings())
+	printGrowth(&b, r.looks(baseShape))
 	if len(r.Checks) > 0 {
 		b.WriteString("\n## Checks\n\n")
 		for _, v := range r.Checks {
@@ -41,6 +45,14 @@ func (m machine) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// leaks says what there is to say of the runtime's leak profile.
+func (m machine) leaks() string {
+	if m.Leaks {
+		return "A goroutineleak profile is a garbage collection: its longest stop is counted with those of the collector, which no other row has."
+	}
+	return "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run ./bench`."
+}
+
 // print writes the table of a scenario.
 func (r *result) print(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s\n\nShape: %s.", r.scenario, r.Doc)
@@ -48,7 +60,7 @@ func (r *result) print(b *bytes.Buffer) {
 		fmt.Fprintf(b, " %s", r.Note)
 	}
 	fmt.Fprintf(b, " A trace has %s. Rounds: %d.\n\n", size(r.TraceBytes), r.Rounds)
-	rows := [][]string{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "seen"}}
+	rows := [][]string{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "objects", "seen"}}
 	if r.Large {
 		rows[0] = append(rows[0], "memory")
 	}
@@ -59,25 +71,70 @@ func (r *result) print(b *bytes.Buffer) {
 		}
 	}
 	writeTable(b, rows)
+	for _, m := range r.Methods {
+		if m.LeftOut != "" {
+			fmt.Fprintf(b, "\nLeft out: %s: %s.\n", m.Name, m.LeftOut)
+		}
+	}
 }
 
 func (m *measured) row(base *measured, goroutines int, large bool) []string {
-	times, bytes := spreadOf(m, wall), spreadOf(m, allocated).median
+	bytes := spreadOf(m, allocated).median
 	cells := []string{
 		m.Name,
-		duration(times.median), duration(times.least) + "–" + duration(times.most), times2(ratio(m, base, wall)),
-		duration(spreadOf(m, cpu).median), times2(ratio(m, base, cpu)),
+		duration(spreadOf(m, wall).median), between(spreadOf(m, wall), duration), m.against(base, wall),
+		duration(spreadOf(m, cpu).median), m.against(base, cpu),
 		duration(spreadOf(m, stop).most), duration(spreadOf(m, delay).most),
 		size(bytes), strconv.FormatInt(bytes/int64(goroutines), 10),
+		thousands(int(spreadOf(m, allocations).median)),
 		m.completeness(),
-	}
-	if m.Name == nothing {
-		cells[3], cells[5] = "–", "–"
 	}
 	if large {
 		cells = append(cells, size(spreadOf(m, memory).median))
 	}
 	return cells
+}
+
+// against shows the ratio to base: the median, and the least and the most of a
+// round.
+func (m *measured) against(base *measured, figure func(sample) time.Duration) string {
+	x, told := ratio(m, base, figure)
+	switch {
+	case !told || m.Name == nothing:
+		return "–"
+	case m.Name == base.Name:
+		return "1"
+	}
+	return fmt.Sprintf("%s (%s)", digits(x.median), between(x, digits))
+}
+
+func between[T cmp.Ordered](s spread[T], format func(T) string) string {
+	return format(s.least) + "–" + format(s.most)
+}
+
+// printReadings writes one table of all sizes: that they make no difference is
+// what it shows.
+func printReadings(b *bytes.Buffer, all []*result) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## One collection of metrics\n\nBeside goroutines of the shape: %s. Rounds of %d collections: %d.\n\n", all[0].Doc, readings, all[0].Rounds)
+	rows := [][]string{{"what is read", "goroutines", "series", "time", "min–max", "CPU", "longest stop", "allocated", "objects"}}
+	for i := range all[0].Methods {
+		for _, r := range all {
+			m := r.method(all[0].Methods[i].Name)
+			if m == nil {
+				continue
+			}
+			rows = append(rows, []string{
+				m.Name, thousands(r.Size), thousands(m.Samples[0].Seen),
+				duration(spreadOf(m, wall).median), between(spreadOf(m, wall), duration),
+				duration(spreadOf(m, cpu).median), duration(spreadOf(m, stop).most),
+				size(spreadOf(m, allocated).median), thousands(int(spreadOf(m, allocations).median)),
+			})
+		}
+	}
+	writeTable(b, rows)
 }
 
 // completeness shows the look that saw least, in parts of what there was.
@@ -86,6 +143,8 @@ func (m *measured) completeness() string {
 	switch {
 	case worst.Seen == notCounted:
 		return "–"
+	case m.Name == leakProof:
+		return fmt.Sprintf("%s leaked", thousands(worst.Seen))
 	case worst.Seen >= worst.Existing:
 		return "all"
 	}
@@ -161,14 +220,6 @@ func size(n int64) string {
 		f, unit = f/1024, larger
 	}
 	return digits(f) + " " + unit
-}
-
-// times2 formats a ratio.
-func times2(f float64) string {
-	if f == 0 {
-		return "–"
-	}
-	return digits(f)
 }
 
 // digits formats f with three digits, one or two below 1.

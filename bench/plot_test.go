@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot"
+)
+
+// texts parses an SVG and returns what is written in it.
+func texts(t *testing.T, svg []byte) []string {
+	t.Helper()
+	var all []string
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err)
+		if text, ok := token.(xml.CharData); ok && strings.TrimSpace(string(text)) != "" {
+			all = append(all, string(text))
+		}
+	}
+}
+
+func TestPlots(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, drawAll(example().Results, dir))
+	for name, want := range map[string][]string{
+		"time":             {"Time of one look at all goroutines (deep12)", "10k", "100k", "1M", "10 ms", "1 s", "our snapshot", "pprof debug=0"},
+		"stop":             {"10 µs", "1 ms", "our snapshot", "runtime's leak profile"},
+		"allocated":        {"1 MB", "100 MB", "goroutines"},
+		"allocated-shapes": {"convoy", "our snapshot"},
+		"reading":          {"Time of one collection of metrics", "our instruments", "client_golang, Go collector"},
+	} {
+		svg, err := os.ReadFile(filepath.Join(dir, name+".svg"))
+		require.NoError(t, err)
+		written := texts(t, svg)
+		for _, text := range want {
+			assert.Contains(t, written, text, name)
+		}
+		assert.NotContains(t, written, "pprof debug=1 (text)", "what was not measured is not in the legend")
+		assert.Less(t, len(svg), 100_000)
+	}
+}
+
+// What is 0 has no place on a logarithmic axis: not a point, and not the foot
+// of a bar.
+func TestNothingIsDrawnAtZero(t *testing.T) {
+	r := result{
+		scenario: scenario{Shape: baseShape, Size: 1000},
+		Methods: []measured{
+			{Name: ours, Samples: []sample{{Stop: 0}, {Stop: 20_000}, {Stop: 40_000}}},
+			{Name: records, Samples: []sample{{}}},
+		},
+	}
+	d := drawing{figure: stopSeconds, unit: inSeconds, lines: lookLines, panels: []panel{{results: []*result{&r}}}}
+	_, up := d.extent()
+	assert.InEpsilon(t, 1e-5, up.least, 1e-9)
+	assert.InEpsilon(t, 1e-4, up.most, 1e-9)
+	points := d.points(ours, d.panels[0].results, up.least)
+	require.Len(t, points.XYs, 1)
+	assert.InEpsilon(t, 1e-5, points.YErrors[0].Low, 1e-9)
+	assert.Empty(t, d.points(records, d.panels[0].results, up.least).XYs)
+	_, err := d.svg()
+	require.NoError(t, err)
+
+	r.Methods = r.Methods[1:]
+	assert.True(t, d.empty())
+}
+
+func TestMarks(t *testing.T) {
+	var labels []string
+	for _, tick := range decades(inSeconds).Ticks(1e-7, 10) {
+		assert.False(t, tick.IsMinor(), tick)
+		labels = append(labels, tick.Label)
+	}
+	assert.Equal(t, []string{"100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"}, labels)
+	assert.Equal(t, []plot.Tick{{Value: 100, Label: "100 B"}, {Value: 1000, Label: "1 kB"}}, decades(inBytes).Ticks(100, 1000))
+	assert.Equal(t, "1M", inThousands(1e6))
+}
+
+// Lines must be told apart.
+func TestNoTwoLinesLookTheSame(t *testing.T) {
+	for _, lines := range [][]line{lookLines, readingLines} {
+		seen := make(map[line]bool)
+		for _, l := range lines {
+			l.method, l.label = "", ""
+			assert.False(t, seen[l], l)
+			seen[l] = true
+		}
+	}
+}
