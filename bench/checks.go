@@ -45,6 +45,9 @@ const (
 	mostMemory    = 6.0 // times the trace, beyond the runtime's tracer
 	budget        = 0.005
 	aheadFrom     = 10_000 // goroutines from which on we should be ahead of all peers
+	// tiny is a stop that nobody can tell from none: a goroutine that sleeps
+	// wakes up twenty times as late when nothing is measured at all.
+	tiny = 100 * time.Microsecond
 	// mostReading bounds a collection beside most goroutines by one beside
 	// fewest. With a hundred times as many goroutines a collection that depended
 	// on them would take ten times as long and more; a busy machine has been
@@ -97,14 +100,15 @@ func checkPeers(r *result) []verdict {
 		return nil
 	}
 	return []verdict{
-		r.ahead("time", wall),
-		r.ahead("longest stop", stop),
+		r.ahead("time", wall, 0),
+		r.ahead("longest stop", stop, tiny),
 	}
 }
 
 // ahead judges the medians of a figure, and names those that are ahead of us
-// or, when there is none, the one that comes closest.
-func (r *result) ahead(what string, figure func(sample) time.Duration) verdict {
+// or, when there is none, the one that comes closest. Ours is good enough up to
+// a floor, whatever the others have.
+func (r *result) ahead(what string, figure func(sample) time.Duration, floor time.Duration) verdict {
 	mine := spreadOf(r.method(ours), figure)
 	show := func(name string, s spread[time.Duration]) string {
 		return fmt.Sprintf("%s %s (%s)", name, duration(s.median), between(s, duration))
@@ -118,7 +122,7 @@ func (r *result) ahead(what string, figure func(sample) time.Duration) verdict {
 			continue
 		}
 		theirs := spreadOf(m, figure)
-		if theirs.median < mine.median {
+		if theirs.median < mine.median && mine.median > floor {
 			faster = append(faster, show(name, theirs))
 		}
 		if next == "" || theirs.median < nearest {

@@ -53,7 +53,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		"time against pprof debug=0":          {"ahead of every peer in time", func(r *result) { r.method(pprofParse).Samples[0].Wall /= 3 }},
 		"time against pprof debug=2":          {"", func(r *result) { r.method(textParse).Samples[0].Wall /= 3 }},
 		"ahead of every peer in time":         {"", func(r *result) { r.method(records).Samples[0].Wall /= 2 }},
-		"ahead of every peer in longest stop": {"", func(r *result) { r.method(records).Samples[0].Stop /= 2 }},
+		"ahead of every peer in longest stop": {"", func(r *result) { r.method(ours).Samples[0].Stop = 2 * tiny }},
 		"every goroutine":                     {"", func(r *result) { r.method(ours).Samples[0].Seen-- }},
 		"longest stop":                        {"ahead of every peer in longest stop", func(r *result) { r.method(ours).Samples[0].Stop = time.Millisecond }},
 		"allocated beyond":                    {"", func(r *result) { r.method(ours).Samples[0].Allocated *= 2 }},
@@ -88,11 +88,12 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 
 func TestWhoIsAheadOfUsIsNamed(t *testing.T) {
 	r := good(10_000)
-	v := r.ahead("time", wall)
+	v := r.ahead("time", wall, 0)
 	assert.Equal(t, "ours 13.0 ms (13.0 ms–13.0 ms); next: GoroutineProfile, fresh 15.0 ms (15.0 ms–15.0 ms)", v.Figures)
 	r.method(records).Samples[0].Wall = time.Millisecond
-	v = r.ahead("time", wall)
+	v = r.ahead("time", wall, 0)
 	assert.Equal(t, "ours 13.0 ms (13.0 ms–13.0 ms); behind GoroutineProfile, fresh 1.00 ms (1.00 ms–1.00 ms)", v.Figures)
+	assert.True(t, r.ahead("time", wall, 13*time.Millisecond).OK, "ours is at the floor")
 	assert.Empty(t, checkPeers(&result{scenario: scenario{Size: 1000}, Methods: r.Methods}), "small ones are not compared")
 }
 

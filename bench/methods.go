@@ -29,8 +29,8 @@ const (
 	expDecoder   = "decode alone: x/exp/trace"
 )
 
-// peers are the methods of others that give stacks.
-var peers = []string{pprofParse, pprofText, records, recordsAgain, leakProof, textParse, textPanic}
+// peers are the methods of others that give the stacks of all goroutines.
+var peers = []string{pprofParse, pprofText, records, recordsAgain, textParse, textPanic}
 
 // A method is a way to look at all goroutines, or to read metrics.
 type method struct {
