@@ -37,6 +37,8 @@ type Monitor struct {
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
 	done     chan struct{} // closed when the goroutine has ended
+	closed   chan struct{} // closed when nothing is registered any more
+	closeErr error         // set before closed is closed
 }
 
 // A capturer takes snapshots. *capture.Capturer is the real one.
@@ -67,6 +69,7 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		watch:     newWatch(c),
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
+		closed:    make(chan struct{}),
 	}, nil
 }
 
@@ -90,21 +93,32 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
-	var err error
 	m.stopOnce.Do(func() {
 		close(m.stop)
-		err = m.telemetry.Close()
-		release(m.provider)
-		if r := m.live.Load(); r != nil {
-			r.Close()
-		}
+		go m.close()
 	})
 	select {
+	case <-m.closed:
+	case <-ctx.Done():
+		return fmt.Errorf("otelgoroutine: Shutdown: a metric callback is still under way: %w", ctx.Err())
+	}
+	select {
 	case <-m.done:
-		return err
+		return m.closeErr
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
+}
+
+// close unregisters everything. It waits for as long as any callback of the
+// meter provider runs, also those of others: the SDK holds its lock meanwhile.
+func (m *Monitor) close() {
+	defer close(m.closed)
+	if r := m.live.Load(); r != nil {
+		r.Close()
+	}
+	m.closeErr = m.telemetry.Close()
+	release(m.provider)
 }
 
 // run looks at once, and then every interval.

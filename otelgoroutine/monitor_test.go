@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel"
 	otelattribute "go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
+	otelmetric "go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -280,6 +281,36 @@ func TestShutdownUnregistersAndIsIdempotent(t *testing.T) {
 				"only what was recorded before is left")
 		}
 	}
+}
+
+// TestShutdownDoesNotWaitForOthersCallbacks holds a collection up in a callback
+// of somebody else, while which the SDK lets nobody unregister anything.
+func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	entered, gate := make(chan struct{}), make(chan struct{})
+	_, err := mp.Meter("other").Int64ObservableGauge("other", otelmetric.WithInt64Callback(func(context.Context, otelmetric.Int64Observer) error {
+		entered <- struct{}{}
+		<-gate
+		return nil
+	}))
+	require.NoError(t, err)
+	m, err := Start(mp)
+	require.NoError(t, err)
+	collected := make(chan error)
+	go func() {
+		var rm metricdata.ResourceMetrics
+		collected <- reader.Collect(context.Background(), &rm)
+	}()
+	<-entered
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.ErrorIs(t, m.Shutdown(ctx), context.DeadlineExceeded)
+	assert.ErrorIs(t, m.Shutdown(ctx), context.DeadlineExceeded, "nor does the second")
+	close(gate)
+	assert.NoError(t, <-collected)
+	assert.NoError(t, m.Shutdown(t.Context()))
 }
 
 func TestASecondStartOnOneProviderIsRefused(t *testing.T) {
