@@ -140,11 +140,7 @@ func (m *Monitor) run() {
 // goes wrong in it, in a detector or in somebody's log processor reaches the
 // host.
 func (m *Monitor) look() {
-	defer func() {
-		if p := recover(); p != nil {
-			m.watch.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
-		}
-	}()
+	defer m.survive()
 	ctx := context.Background()
 	snapshot, skips := m.watch.capturer.Take()
 	m.skipped(ctx, skips...)
@@ -165,6 +161,13 @@ func (m *Monitor) look() {
 	m.record(snapshot, open, events)
 	m.telemetry.SetOpen(findingsOf(open), snapshot.Time)
 	m.send(ctx, snapshot, events)
+}
+
+// survive is deferred where other people's code runs, and tells of its panic.
+func (m *Monitor) survive() {
+	if p := recover(); p != nil {
+		m.watch.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
+	}
 }
 
 // publish makes s what the metrics show. With labels, the counts come from a
@@ -244,8 +247,15 @@ func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, events []inci
 				m.watch.complain("profile", err)
 			}
 		}
-		m.telemetry.Emit(ctx, e, profile)
+		m.emit(ctx, e, profile)
 	}
+}
+
+// emit sends one event. A log processor that panics keeps no other from being
+// sent.
+func (m *Monitor) emit(ctx context.Context, e incident.Event, profile string) {
+	defer m.survive()
+	m.telemetry.Emit(ctx, e, profile)
 }
 
 // worse reports whether an event tells of trouble rather than of its end.

@@ -245,6 +245,33 @@ func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
 	}
 }
 
+func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
+	twice := &detectors.Detector{Name: "twice", Doc: "Finds two things.", Run: func(p *detectors.Pass) error {
+		for _, subject := range []string{"a", "b"} {
+			g := p.Snapshot.Groups[0]
+			p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Count: g.Count, Subject: subject})
+		}
+		return nil
+	}}
+	errs := handled(func() {
+		synctest.Test(t, func(t *testing.T) {
+			var calls int
+			logs := memory{onEmit: func() {
+				if calls++; calls == 1 {
+					panic("boom")
+				}
+			}}
+			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one look")
+			require.NoError(t, m.Shutdown(t.Context()))
+		})
+	})
+	require.Len(t, errs, 1)
+	assert.ErrorContains(t, errs[0], "boom")
+}
+
 func TestALogProcessorThatBlocksDoesNotBlockTheHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
