@@ -124,6 +124,7 @@ func (m *Monitor) close() {
 // run looks at once, and then every interval.
 func (m *Monitor) run() {
 	defer close(m.done)
+	defer func() { m.watch = nil }() // the history is megabytes, and a service may keep the monitor
 	ticker := time.NewTicker(m.interval)
 	defer ticker.Stop()
 	for {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -338,6 +340,18 @@ func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
 	close(gate)
 	assert.NoError(t, <-collected)
 	assert.NoError(t, m.Shutdown(t.Context()))
+}
+
+func TestShutdownGivesTheHistoryBack(t *testing.T) {
+	m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)))
+	require.NoError(t, err)
+	history := weak.Make(m.watch.history)
+	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, m.Shutdown(t.Context()))
+	runtime.GC()
+	assert.Nil(t, history.Value())
+	assert.NotNil(t, m.Snapshot(), "what was last seen can still be asked for")
+	assert.Len(t, m.Findings(), 1)
 }
 
 func TestASecondStartOnOneProviderIsRefused(t *testing.T) {
