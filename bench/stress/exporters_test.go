@@ -87,8 +87,6 @@ func exported(t *testing.T, r report, held bool) {
 	assert.Empty(t, r.Shutdown, "once nothing holds it up")
 	if held {
 		assert.Contains(t, r.Texts[0], "context deadline exceeded")
-	} else {
-		assert.GreaterOrEqual(t, r.Looks, 5)
 	}
 	for _, told := range r.Told {
 		assert.NotContains(t, told, "otelgoroutine:", "the SDK complains, and nobody else")
@@ -128,16 +126,17 @@ func exporters(c *child) {
 	c.start("", c.telemetry(gate)...)
 	l := newLoad(c.meters.Meter("service"))
 	c.until("the event", func() bool { return len(c.finish().Events) > 0 })
-	began, work := time.Now(), l.work.Load()
+	work := l.work.Load()
 	time.Sleep(c.Time)
 	c.note(func(r *report) { r.Work = l.work.Load() - work })
-	if c.monitor.Snapshot() != nil {
-		c.addUp()
+	if !c.held() {
+		c.looks(5)
 	}
+	c.addUp()
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	began = time.Now()
+	began := time.Now()
 	c.stopMonitor(ctx)
 	c.number("shutdown ms", time.Since(began).Milliseconds())
 	c.note(func(r *report) {
@@ -151,6 +150,9 @@ func exporters(c *child) {
 	c.stop()
 	c.after()
 }
+
+// held reports whether the exporter of log records holds the monitor up.
+func (c *child) held() bool { return c.Variant == "hang, simple" || c.Variant == "gRPC, simple" }
 
 // telemetry returns the reader and the processor of a variant.
 func (c *child) telemetry(gate <-chan struct{}) []any {
@@ -170,7 +172,7 @@ func (c *child) exportersOf(gate <-chan struct{}) (sdkmetric.Exporter, sdklog.Ex
 	}
 	metrics, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpoint(c.Endpoint), otlpmetricgrpc.WithInsecure())
 	must(err)
-	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(4*time.Second+c.Time))
+	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(2*time.Second+c.Time))
 	must(err)
 	return metrics, logs, c.Variant == "gRPC, simple"
 }
@@ -209,23 +211,19 @@ func TestHostileCode(t *testing.T) {
 	t.Parallel()
 	long(t)
 	for variant, tt := range map[string]struct {
-		held     bool // Shutdown has to give up
-		looks    int  // at least
-		collects bool
-		told     string
+		held bool // Shutdown has to give up
+		told string
 	}{
-		"a processor blocks": {held: true, looks: 1, collects: true},
-		"a processor panics": {looks: 5, collects: true, told: "panic: I am a processor"},
-		"a detector blocks":  {held: true, looks: 1, collects: true},
-		"a detector panics":  {looks: 5, collects: true, told: `detector "hostile": panic: I am a detector`},
-		"a callback blocks":  {held: true, looks: 5},
+		"a processor blocks": {held: true},
+		"a processor panics": {told: "panic: I am a processor"},
+		"a detector blocks":  {held: true},
+		"a detector panics":  {told: `detector "hostile": panic: I am a detector`},
+		"a callback blocks":  {held: true},
 	} {
 		t.Run(variant, func(t *testing.T) {
 			r := inChild(t, order{Scenario: "hostile", Variant: variant}, setting{})
 			nothingIsLeft(t, r, 4<<20)
 			assert.Contains(t, r.Events, lostEvent)
-			assert.GreaterOrEqual(t, r.Looks, tt.looks)
-			assert.Equal(t, tt.collects, r.Numbers["collected"] == 1)
 			assert.Empty(t, r.Shutdown, "once nothing holds it up")
 			if tt.held {
 				assert.Contains(t, r.Texts[0], "context deadline exceeded")
@@ -263,13 +261,16 @@ func hostile(c *child) {
 	}
 	c.start("", extras...)
 	c.until("the event", func() bool { return len(c.finish().Events) > 0 })
-	if c.Variant == "a callback blocks" {
+	switch c.Variant {
+	case "a callback blocks":
 		c.looks(5)
 		c.hangCollection(gate)
-	} else {
+	case "a processor panics", "a detector panics":
+		c.looks(5)
+		c.addUp()
+	default:
 		time.Sleep(c.Time / 2)
 		c.addUp()
-		c.number("collected", 1)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()

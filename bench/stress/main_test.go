@@ -21,7 +21,7 @@ import (
 const orderVariable = "OTELGOROUTINE_STRESS_ORDER"
 
 // stressTime is for how long a scenario that could go on for ever does so.
-var stressTime = flag.Duration("stress.time", 2*time.Second, "how long each scenario keeps up its stress")
+var stressTime = flag.Duration("stress.time", time.Second, "how long each scenario keeps up its stress")
 
 // An order is what a child is to do.
 type order struct {
