@@ -251,8 +251,8 @@ func (d *TraceDecoder) learn() {
 }
 
 // group makes the groups of a snapshot. Only the largest crowds get a stack of
-// their own, twice as many as there will be groups: most of the others would
-// be summed up in the end.
+// their own, twice as many as there will be groups, and those that are blocked for
+// ever: most of the others would be summed up in the end.
 func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
@@ -262,6 +262,7 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 		state goroutine.State
 	}
 	index := make(map[key]int, min(len(d.crowds), 2*MaxGroups))
+	lost := 0 // crowds that are blocked for ever, beyond the largest
 	for n := range d.crowds {
 		c := &d.crowds[n]
 		frames, state, kind := d.describe(c)
@@ -269,8 +270,13 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 		if d.leavesOut(kind) {
 			continue
 		}
+		own := n < 2*MaxGroups
+		if !own && state.Never() && lost < MaxGroups {
+			own = true
+			lost++
+		}
 		stack := other
-		if n < 2*MaxGroups && c.stack != otherStack {
+		if own && c.stack != otherStack {
 			stack = d.stacks.Intern(frames)
 		}
 		i, ok := index[key{stack, state}]
