@@ -28,7 +28,7 @@ func TestAMillionGoroutines(t *testing.T) {
 	assert.Positive(t, r.Traces)
 	assert.Positive(t, r.Numbers["looked or said why not, by default"])
 	assert.InDelta(t, r.Numbers["scheduler"], r.Numbers["total"], 100, "the scheduler's own count")
-	assert.LessOrEqual(t, r.Numbers["memory"], int64(1<<30), "bytes for looking, of the whole process")
+	assert.LessOrEqual(t, r.Numbers["memory"], int64(3<<29), "bytes for looking, of the whole process: mostly the profile, and what is not collected yet beside so large a heap")
 	t.Logf("looking took %d MiB beside %d; heap %d → %d KiB; %v", r.Numbers["memory"]>>20, r.Numbers["memory before"]>>20, r.HeapBefore>>10, r.HeapAfter>>10, r.Texts)
 }
 
@@ -78,12 +78,11 @@ func TestTenThousandDistinctStacks(t *testing.T) {
 	n := size(10_000, 5000, 5000)
 	r := inChild(t, order{Scenario: "distinct", Size: n}, setting{})
 	nothingIsLeft(t, r, 16<<20) // the last snapshot is
-	assert.Contains(t, r.Events, lostEvent)
+	assert.Equal(t, []string{lostEvent}, r.Events, "one goroutine in a stack of its own, and it is not taken for gone")
 	assert.Equal(t, r.Numbers["kept"], r.Numbers["IDs"], "each stack has an ID of its own")
 	assert.Greater(t, r.Numbers["kept"], int64(4000))
 	assert.LessOrEqual(t, r.Numbers["series"], int64(topStacks*4+20), "the top, those that fade out, and the others by state")
 	assert.LessOrEqual(t, r.Numbers["heap"], int64(128<<20), "bytes more than before, in the last generation")
-	t.Logf("%v", r.Events)
 	t.Logf("%d stacks of their own in a snapshot, %d series, %d KiB of heap in the first generation, %d KiB in the last",
 		r.Numbers["kept"], r.Numbers["series"], r.Numbers["heap at first"]>>10, r.Numbers["heap"]>>10)
 }
@@ -97,7 +96,6 @@ func distinct(c *child) {
 	gather(c.Size, branch(0)).leave()
 	c.before()
 	c.start("", otelgoroutine.WithTopStacks(topStacks))
-	c.looks(1) // the event, while there is room for a stack of one goroutine
 	for generation := range generations {
 		crowd := gather(c.Size, branch(generation*c.Size))
 		c.looks(5)
