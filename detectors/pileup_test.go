@@ -81,7 +81,7 @@ func TestPileupIsSilent(t *testing.T) {
 	longPolls := func(at detectortest.Place, n int, each time.Duration) shape {
 		return func(s *service) {
 			if s.elapsed() >= from {
-				for range n * int(tick) / int(each) {
+				for range time.Duration(n) * tick / each {
 					s.GoFor(at, each)
 				}
 			}

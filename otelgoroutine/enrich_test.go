@@ -216,8 +216,9 @@ func TestDumpsAreFarApart(t *testing.T) {
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(changing))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
-		require.NoError(t, m.Shutdown(t.Context()))
+		synctest.Wait()
 		assert.Equal(t, 61, c.texts, "at 0, 1, … 60 minutes")
 		assert.LessOrEqual(t, len(m.watch.enriched), 1, "what is gone is forgotten")
+		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

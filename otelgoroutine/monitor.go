@@ -37,6 +37,8 @@ type Monitor struct {
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
 	done     chan struct{} // closed when the goroutine has ended
+	closed   chan struct{} // closed when nothing is registered any more
+	closeErr error         // set before closed is closed
 }
 
 // A capturer takes snapshots. *capture.Capturer is the real one.
@@ -67,6 +69,7 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		watch:     newWatch(c),
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
+		closed:    make(chan struct{}),
 	}, nil
 }
 
@@ -90,26 +93,38 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
-	var err error
 	m.stopOnce.Do(func() {
 		close(m.stop)
-		err = m.telemetry.Close()
-		release(m.provider)
-		if r := m.live.Load(); r != nil {
-			r.Close()
-		}
+		go m.close()
 	})
 	select {
+	case <-m.closed:
+	case <-ctx.Done():
+		return fmt.Errorf("otelgoroutine: Shutdown: a metric callback is still under way: %w", ctx.Err())
+	}
+	select {
 	case <-m.done:
-		return err
+		return m.closeErr
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
 }
 
+// close unregisters everything. It waits for as long as any callback of the
+// meter provider runs, also those of others: the SDK holds its lock meanwhile.
+func (m *Monitor) close() {
+	defer close(m.closed)
+	if r := m.live.Load(); r != nil {
+		r.Close()
+	}
+	m.closeErr = m.telemetry.Close()
+	release(m.provider)
+}
+
 // run looks at once, and then every interval.
 func (m *Monitor) run() {
 	defer close(m.done)
+	defer func() { m.watch = nil }() // the history is megabytes, and a service may keep the monitor
 	ticker := time.NewTicker(m.interval)
 	defer ticker.Stop()
 	for {
@@ -126,11 +141,7 @@ func (m *Monitor) run() {
 // goes wrong in it, in a detector or in somebody's log processor reaches the
 // host.
 func (m *Monitor) look() {
-	defer func() {
-		if p := recover(); p != nil {
-			m.watch.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
-		}
-	}()
+	defer m.survive()
 	ctx := context.Background()
 	snapshot, skips := m.watch.capturer.Take()
 	m.skipped(ctx, skips...)
@@ -151,6 +162,13 @@ func (m *Monitor) look() {
 	m.record(snapshot, open, events)
 	m.telemetry.SetOpen(findingsOf(open), snapshot.Time)
 	m.send(ctx, snapshot, events)
+}
+
+// survive is deferred where other people's code runs, and tells of its panic.
+func (m *Monitor) survive() {
+	if p := recover(); p != nil {
+		m.watch.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
+	}
 }
 
 // publish makes s what the metrics show. With labels, the counts come from a
@@ -230,8 +248,15 @@ func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, events []inci
 				m.watch.complain("profile", err)
 			}
 		}
-		m.telemetry.Emit(ctx, e, profile)
+		m.emit(ctx, e, profile)
 	}
+}
+
+// emit sends one event. A log processor that panics keeps no other from being
+// sent.
+func (m *Monitor) emit(ctx context.Context, e incident.Event, profile string) {
+	defer m.survive()
+	m.telemetry.Emit(ctx, e, profile)
 }
 
 // worse reports whether an event tells of trouble rather than of its end.

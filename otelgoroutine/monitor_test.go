@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	otelattribute "go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
+	otelmetric "go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -244,6 +247,33 @@ func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
 	}
 }
 
+func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
+	twice := &detectors.Detector{Name: "twice", Doc: "Finds two things.", Run: func(p *detectors.Pass) error {
+		for _, subject := range []string{"a", "b"} {
+			g := p.Snapshot.Groups[0]
+			p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Count: g.Count, Subject: subject})
+		}
+		return nil
+	}}
+	errs := handled(func() {
+		synctest.Test(t, func(t *testing.T) {
+			var calls int
+			logs := memory{onEmit: func() {
+				if calls++; calls == 1 {
+					panic("boom")
+				}
+			}}
+			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one look")
+			require.NoError(t, m.Shutdown(t.Context()))
+		})
+	})
+	require.Len(t, errs, 1)
+	assert.ErrorContains(t, errs[0], "boom")
+}
+
 func TestALogProcessorThatBlocksDoesNotBlockTheHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
@@ -280,6 +310,48 @@ func TestShutdownUnregistersAndIsIdempotent(t *testing.T) {
 				"only what was recorded before is left")
 		}
 	}
+}
+
+// TestShutdownDoesNotWaitForOthersCallbacks holds a collection up in a callback
+// of somebody else, while which the SDK lets nobody unregister anything.
+func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	entered, gate := make(chan struct{}), make(chan struct{})
+	_, err := mp.Meter("other").Int64ObservableGauge("other", otelmetric.WithInt64Callback(func(context.Context, otelmetric.Int64Observer) error {
+		entered <- struct{}{}
+		<-gate
+		return nil
+	}))
+	require.NoError(t, err)
+	m, err := Start(mp)
+	require.NoError(t, err)
+	collected := make(chan error)
+	go func() {
+		var rm metricdata.ResourceMetrics
+		collected <- reader.Collect(context.Background(), &rm)
+	}()
+	<-entered
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	assert.ErrorIs(t, m.Shutdown(ctx), context.DeadlineExceeded)
+	assert.ErrorIs(t, m.Shutdown(ctx), context.DeadlineExceeded, "nor does the second")
+	close(gate)
+	assert.NoError(t, <-collected)
+	assert.NoError(t, m.Shutdown(t.Context()))
+}
+
+func TestShutdownGivesTheHistoryBack(t *testing.T) {
+	m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)))
+	require.NoError(t, err)
+	history := weak.Make(m.watch.history)
+	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, time.Millisecond)
+	require.NoError(t, m.Shutdown(t.Context()))
+	runtime.GC()
+	assert.Nil(t, history.Value())
+	assert.NotNil(t, m.Snapshot(), "what was last seen can still be asked for")
+	assert.Len(t, m.Findings(), 1)
 }
 
 func TestASecondStartOnOneProviderIsRefused(t *testing.T) {

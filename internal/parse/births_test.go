@@ -159,3 +159,25 @@ func TestFinish(t *testing.T) {
 	}
 	assert.Equal(t, 2, others, "one for each state")
 }
+
+func TestWhatIsBlockedForeverIsNotSummedUp(t *testing.T) {
+	crowd := func(state goroutine.State, groups, count int) *goroutine.Snapshot {
+		s := &goroutine.Snapshot{}
+		for i := range groups {
+			s.Groups = append(s.Groups, goroutine.Group{Stack: goroutine.NewStack([]goroutine.Frame{{Function: "main.f", Line: i}}), State: state, Count: count})
+		}
+		return s
+	}
+	s := crowd(goroutine.Select, MaxGroups, 2)
+	s.Groups = append(s.Groups, crowd(goroutine.ChanReceiveNil, 3, 1).Groups...)
+	finish(s)
+	assert.Len(t, s.Groups, MaxGroups+1)
+	assert.Equal(t, goroutine.Group{Stack: other, State: goroutine.Select, Count: 6}, s.Groups[0])
+	assert.Equal(t, 3, s.States()[goroutine.ChanReceiveNil])
+	assert.Equal(t, 2*MaxGroups+3, s.Total)
+
+	s = crowd(goroutine.SelectNoCases, MaxGroups+5, 1)
+	finish(s)
+	assert.Len(t, s.Groups, MaxGroups+1, "there is a limit for them too")
+	assert.Equal(t, MaxGroups+5, s.Total)
+}

@@ -3,7 +3,9 @@ package parse
 import "github.com/otelgoroutine/go/goroutine"
 
 // MaxGroups is how many groups a snapshot has at most. What comes after the
-// largest is summed up by state, under the stack [goroutine.OtherStacks].
+// largest is summed up by state, under the stack [goroutine.OtherStacks]. Groups
+// that are blocked for ever come before larger ones that are not: each is a fault
+// for certain, and would be taken for resolved when it is not seen.
 const MaxGroups = 4096
 
 // other is the stack of what was summed up.
@@ -15,12 +17,19 @@ var other = &goroutine.Stack{ID: goroutine.OtherStacks}
 func finish(s *goroutine.Snapshot) {
 	s.Sort()
 	var kept, rest []goroutine.Group
+	forever := min(blockedForever(s.Groups), MaxGroups)
+	others := MaxGroups - forever
 	for _, g := range s.Groups {
-		if g.Stack == other || len(kept) == MaxGroups {
-			rest = append(rest, g)
-		} else {
-			kept = append(kept, g)
+		room := &others
+		if g.State.Never() {
+			room = &forever
 		}
+		if g.Stack == other || *room == 0 {
+			rest = append(rest, g)
+			continue
+		}
+		kept = append(kept, g)
+		*room--
 	}
 	if len(rest) > 0 {
 		s.Groups = append(kept, sumByState(rest)...)
@@ -30,6 +39,16 @@ func finish(s *goroutine.Snapshot) {
 	for i := range s.Groups {
 		s.Total += s.Groups[i].Count
 	}
+}
+
+// blockedForever returns how many groups have a stack and no end.
+func blockedForever(groups []goroutine.Group) (n int) {
+	for i := range groups {
+		if groups[i].Stack != other && groups[i].State.Never() {
+			n++
+		}
+	}
+	return n
 }
 
 // sumByState sums groups up by state. What they knew of births and IDs is

@@ -242,16 +242,17 @@ func (d *TraceDecoder) addMovers() {
 // group makes the groups of a snapshot: first of the crowds whose stacks are
 // whole, from which is learnt what the stacks of the others lack. Only the
 // largest crowds get a stack of their own, twice as many as there will be
-// groups: most of the others would be summed up in the end.
+// groups, and those that are blocked for ever: most of the others would be
+// summed up in the end.
 func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
 	}
-	g := grouping{d, s, make(map[groupKey]int, min(len(d.crowds), 2*MaxGroups))}
+	g := grouping{TraceDecoder: d, s: s, index: make(map[groupKey]int, min(len(d.crowds), 2*MaxGroups))}
 	for _, whole := range []bool{true, false} {
 		for n := range d.crowds {
 			if c := &d.crowds[n]; (c.reason == 0) == whole {
-				g.add(c, n < 2*MaxGroups && c.stack != otherStack)
+				g.add(c, n < 2*MaxGroups)
 			}
 		}
 	}
@@ -262,6 +263,7 @@ type grouping struct {
 	*TraceDecoder
 	s     *goroutine.Snapshot
 	index map[groupKey]int // into the snapshot's groups
+	lost  int              // crowds that are blocked for ever, beyond the largest
 }
 
 // A groupKey is a place as people see it. Different stacks in the trace may
@@ -271,15 +273,16 @@ type groupKey struct {
 	state goroutine.State
 }
 
-// add adds a crowd to its group, with a stack of its own or with the others.
-func (g *grouping) add(c *crowd, own bool) {
+// add adds a crowd to its group: with a stack of its own, when it is among the
+// largest, or with the others.
+func (g *grouping) add(c *crowd, large bool) {
 	frames, state, kind := g.describe(c)
 	g.kinds.remember(kind, c.ids)
 	if g.leavesOut(kind) {
 		return
 	}
 	key := groupKey{other, state}
-	if own {
+	if c.stack != otherStack && (large || g.exempt(state)) {
 		key.stack = g.stacks.Intern(frames)
 	}
 	i, ok := g.index[key]
@@ -290,6 +293,16 @@ func (g *grouping) add(c *crowd, own bool) {
 	}
 	addTo(&g.s.Groups[i], c.count, c.ids, c.births)
 	g.opening.describe(c.place, key)
+}
+
+// exempt reports whether a crowd beyond the largest gets a stack of its own all
+// the same.
+func (g *grouping) exempt(state goroutine.State) bool {
+	if !state.Never() || g.lost == MaxGroups {
+		return false
+	}
+	g.lost++
+	return true
 }
 
 // describe returns the whole stack of a crowd, which is valid until the next
