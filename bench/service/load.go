@@ -31,8 +31,9 @@ var loadDoc = map[string]string{
 // The mix of requests, in hundredths. The rest are reads of hot items, which
 // the cache always has.
 const (
-	coldReads = 25 // of any of the other items: the database is asked for most
 	writes    = 5
+	pages     = 10 // of 20 items, from anywhere
+	coldReads = 15 // of any of the other items: the database is asked for most
 	hotItems  = 500
 )
 
@@ -74,14 +75,19 @@ func newGenerator(addr string, seed uint64) *generator {
 func newMix(addr string, random *rand.Rand) []request {
 	mix := make([]request, mixLength)
 	for i := range mix {
-		id := hotItems + random.IntN(itemCount-hotItems)
+		cold := hotItems + random.IntN(itemCount-hotItems)
+		uri := "http://" + addr + "/items"
 		switch n := random.IntN(100); {
 		case n < writes:
-			mix[i].body, _ = json.Marshal(newItem(id, random.IntN(1000)))
-		case n >= writes+coldReads:
-			id = random.IntN(hotItems)
+			mix[i].uri = fmt.Sprintf("%s/%d", uri, cold)
+			mix[i].body, _ = json.Marshal(newItem(cold, random.IntN(1000)))
+		case n < writes+pages:
+			mix[i].uri = fmt.Sprintf("%s?from=%d", uri, cold)
+		case n < writes+pages+coldReads:
+			mix[i].uri = fmt.Sprintf("%s/%d", uri, cold)
+		default:
+			mix[i].uri = fmt.Sprintf("%s/%d", uri, random.IntN(hotItems))
 		}
-		mix[i].uri = fmt.Sprintf("http://%s/items/%d", addr, id)
 	}
 	return mix
 }

@@ -20,6 +20,7 @@ const (
 	itemCount  = 20_000 // rows in the database
 	cacheSize  = 2_000  // items that the cache holds
 	readers    = 4      // connections to the database that read
+	pageSize   = 20
 	bodyAtMost = 16 << 10
 )
 
@@ -33,8 +34,9 @@ type item struct {
 	Tags        []string `json:"tags"`
 }
 
-// A service answers GET and PUT of /items/{id} with JSON: from a cache behind
-// a mutex, else from SQLite. Safe for concurrent use.
+// A service answers GET and PUT of /items/{id} with JSON, from a cache behind a
+// mutex or else from SQLite, and GET of /items?from={id} with a page of items,
+// from SQLite always. Safe for concurrent use.
 type service struct {
 	cache *lru.Cache[int, *item] // items in it are not changed
 	read  *sql.DB
@@ -105,6 +107,7 @@ func newItem(id, stock int) item {
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", s.get)
+	mux.HandleFunc("GET /items", s.list)
 	mux.HandleFunc("PUT /items/{id}", s.put)
 	return mux
 }
@@ -134,12 +137,48 @@ func (s *service) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *service) load(ctx context.Context, id int) (*item, error) {
-	it := &item{ID: id}
+	return scan(s.read.QueryRowContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id = ?`, id))
+}
+
+// scan reads one row of a *sql.Row or *sql.Rows.
+func scan(row interface{ Scan(...any) error }) (*item, error) {
+	var it item
 	var tags string
-	err := s.read.QueryRowContext(ctx, `SELECT name, description, price, stock, tags FROM items WHERE id = ?`, id).
-		Scan(&it.Name, &it.Description, &it.Price, &it.Stock, &tags)
+	err := row.Scan(&it.ID, &it.Name, &it.Description, &it.Price, &it.Stock, &tags)
 	it.Tags = strings.Split(tags, ",")
-	return it, err
+	return &it, err
+}
+
+func (s *service) list(w http.ResponseWriter, r *http.Request) {
+	from, err := strconv.Atoi(r.FormValue("from"))
+	if err != nil {
+		http.Error(w, "from is not a number", http.StatusBadRequest)
+		return
+	}
+	page, err := s.loadPage(r.Context(), from)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.reads.Add(1)
+	reply(w, page)
+}
+
+func (s *service) loadPage(ctx context.Context, from int) ([]*item, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id >= ? ORDER BY id LIMIT ?`, from, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	page := make([]*item, 0, pageSize)
+	for rows.Next() {
+		it, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, it)
+	}
+	return page, rows.Err()
 }
 
 func (s *service) put(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +206,7 @@ func (s *service) put(w http.ResponseWriter, r *http.Request) {
 	reply(w, &it)
 }
 
-func reply(w http.ResponseWriter, it *item) {
+func reply(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(it) // a client that has gone is its own matter
+	json.NewEncoder(w).Encode(body) // a client that has gone is its own matter
 }
