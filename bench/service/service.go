@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	_ "modernc.org/sqlite"
+)
+
+const (
+	itemCount  = 20_000 // rows in the database
+	cacheSize  = 2_000  // items that the cache holds
+	readers    = 4      // connections to the database that read
+	pageSize   = 20
+	bodyAtMost = 16 << 10
+)
+
+// An item is what the service keeps.
+type item struct {
+	ID          int      `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Price       int64    `json:"price"`
+	Stock       int64    `json:"stock"`
+	Tags        []string `json:"tags"`
+}
+
+// A service answers GET and PUT of /items/{id} with JSON, from a cache behind a
+// mutex or else from SQLite, and GET of /items?from={id} with a page of items,
+// from SQLite always. Safe for concurrent use.
+type service struct {
+	cache *lru.Cache[int, *item] // items in it are not changed
+	read  *sql.DB
+	write *sql.DB // one connection: SQLite has one writer at a time
+
+	hits, reads, writes atomic.Int64
+}
+
+// openService makes a database with all items in dir.
+func openService(ctx context.Context, dir string) (*service, error) {
+	// Nothing is synced: a disk's moods are not what is measured.
+	name := "file:" + filepath.Join(dir, "items.db") + "?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=busy_timeout(5000)"
+	s := &service{}
+	var errs [3]error
+	s.cache, errs[0] = lru.New[int, *item](cacheSize)
+	s.write, errs[1] = sql.Open("sqlite", name)
+	s.read, errs[2] = sql.Open("sqlite", name)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if err := s.fill(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *service) close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+
+func (s *service) fill(ctx context.Context) error {
+	const schema = `CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL,
+		price INTEGER NOT NULL, stock INTEGER NOT NULL, tags TEXT NOT NULL)`
+	if _, err := s.write.ExecContext(ctx, schema); err != nil {
+		return err
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	for id := range itemCount {
+		it := newItem(id, 0)
+		if _, err := insert.ExecContext(ctx, it.ID, it.Name, it.Description, it.Price, it.Stock, strings.Join(it.Tags, ",")); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// newItem makes up an item.
+func newItem(id, stock int) item {
+	return item{
+		ID:          id,
+		Name:        fmt.Sprintf("Item number %d", id),
+		Description: strings.Repeat("All that there is to say about it. ", 6),
+		Price:       int64(100 + id%977),
+		Stock:       int64(stock),
+		Tags:        []string{"garden", "outdoor", fmt.Sprintf("series %d", id%40)},
+	}
+}
+
+func (s *service) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /items/{id}", s.get)
+	mux.HandleFunc("GET /items", s.list)
+	mux.HandleFunc("PUT /items/{id}", s.put)
+	return mux
+}
+
+func (s *service) get(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil {
+		http.Error(w, "the ID is not a number", http.StatusBadRequest)
+		return
+	}
+	if it, ok := s.cache.Get(id); ok {
+		s.hits.Add(1)
+		reply(w, it)
+		return
+	}
+	it, err := s.load(r.Context(), id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		http.Error(w, "there is no such item", http.StatusNotFound)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	default:
+		s.reads.Add(1)
+		s.cache.Add(id, it)
+		reply(w, it)
+	}
+}
+
+func (s *service) load(ctx context.Context, id int) (*item, error) {
+	return scan(s.read.QueryRowContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id = ?`, id))
+}
+
+// scan reads one row of a *sql.Row or *sql.Rows.
+func scan(row interface{ Scan(...any) error }) (*item, error) {
+	var it item
+	var tags string
+	err := row.Scan(&it.ID, &it.Name, &it.Description, &it.Price, &it.Stock, &tags)
+	it.Tags = strings.Split(tags, ",")
+	return &it, err
+}
+
+func (s *service) list(w http.ResponseWriter, r *http.Request) {
+	from, err := strconv.Atoi(r.FormValue("from"))
+	if err != nil {
+		http.Error(w, "from is not a number", http.StatusBadRequest)
+		return
+	}
+	page, err := s.loadPage(r.Context(), from)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.reads.Add(1)
+	reply(w, page)
+}
+
+func (s *service) loadPage(ctx context.Context, from int) ([]*item, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id >= ? ORDER BY id LIMIT ?`, from, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	page := make([]*item, 0, pageSize)
+	for rows.Next() {
+		it, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, it)
+	}
+	return page, rows.Err()
+}
+
+func (s *service) put(w http.ResponseWriter, r *http.Request) {
+	var it item
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err == nil {
+		err = json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyAtMost)).Decode(&it)
+	}
+	if err != nil || it.ID != id || it.Name == "" {
+		http.Error(w, "this is not the item", http.StatusBadRequest)
+		return
+	}
+	done, err := s.write.ExecContext(r.Context(), `UPDATE items SET name = ?, description = ?, price = ?, stock = ?, tags = ? WHERE id = ?`,
+		it.Name, it.Description, it.Price, it.Stock, strings.Join(it.Tags, ","), it.ID)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		http.Error(w, "there is no such item", http.StatusNotFound)
+		return
+	}
+	s.writes.Add(1)
+	s.cache.Add(id, &it)
+	reply(w, &it)
+}
+
+func reply(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(body) // a client that has gone is its own matter
+}

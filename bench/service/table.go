@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// save prints a report and, when a path is given, saves it as JSON.
+func (r *report) save(o options, stdout io.Writer) error {
+	if err := r.print(stdout); err != nil {
+		return err
+	}
+	if o.json == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err == nil {
+		err = os.WriteFile(o.json, append(data, '\n'), 0o666)
+	}
+	if err != nil {
+		return fmt.Errorf("-json: %w", err)
+	}
+	return nil
+}
+
+// print writes a report as a Markdown document.
+func (r *report) print(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# The cost to a service: results\n\n%s, %s, %v of\n\n    %s\n\nwith seed %d.\n\n",
+		r.Started.Format("2 January 2006"), r.Machine, r.Took, r.Command, r.Seed)
+	b.WriteString("[README.md](README.md) says what is measured, how, and how to read it. Quote the ratios: the times are those of one machine at one hour.\n")
+	if len(r.Checks) > 0 {
+		b.WriteString("\n## Checks\n\n")
+		for _, v := range r.Checks {
+			fmt.Fprintf(&b, "- %s\n", v)
+		}
+	}
+	for i := range r.Scenarios {
+		r.Scenarios[i].print(&b)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (m machine) String() string {
+	parts := []string{m.Go, m.System, fmt.Sprintf("%d cores", m.Cores)}
+	if m.CPU != "" {
+		parts = append(parts, m.CPU)
+	}
+	for _, path := range slices.Sorted(maps.Keys(m.Modules)) {
+		parts = append(parts, path+" "+m.Modules[path])
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s *scenario) print(b *bytes.Buffer) {
+	fmt.Fprintf(b, "\n## %s parked goroutines\n\nWithout a monitor the server bears %s requests a second; the steady load is %s. Each run: %v of warm-up, %v measured. Rounds: %d.\n",
+		thousands(s.Parked), thousands(int(s.Capacity)), thousands(int(s.Rate)), s.Warmup, s.Duration, s.Rounds)
+	for _, load := range loadNames {
+		if variants := s.variants(load); len(variants) > 0 {
+			fmt.Fprintf(b, "\n### %s, %s\n\n%s\n", load, thousands(s.Parked), s.mix(load))
+			s.table(b, load, variants)
+		}
+	}
+}
+
+// variants returns those that were measured under a load.
+func (s *scenario) variants(load string) (measured []string) {
+	for _, v := range variantNames {
+		if len(s.values(load, v, throughput)) > 0 {
+			measured = append(measured, v)
+		}
+	}
+	return measured
+}
+
+// mix tells where the answers came from, and how well the load was kept.
+func (s *scenario) mix(load string) string {
+	var hits, reads, written, requests int64
+	var generator, elapsed, late time.Duration
+	for i := range s.Runs {
+		m := &s.Runs[i]
+		if m.Load != load {
+			continue
+		}
+		hits, reads, written, requests = hits+m.Hits, reads+m.Reads, written+m.Writes, requests+int64(m.Requests)
+		generator, elapsed, late = generator+m.GeneratorCPU, elapsed+m.Elapsed, max(late, m.Late)
+	}
+	part := func(n int64) float64 { return 100 * float64(n) / float64(max(requests, 1)) }
+	text := fmt.Sprintf("%s requests: %.0f %% answered from the cache, %.0f %% read from SQLite, %.0f %% written to it. The load generator took %.0f %% of a core",
+		thousands(int(requests)), part(hits), part(reads), part(written), 100*generator.Seconds()/elapsed.Seconds())
+	if late > 0 {
+		text += fmt.Sprintf(", and in the worst run sent one request in a hundred over %s late", duration(late))
+	}
+	return text + ".\n"
+}
+
+// rows are the figures of a table.
+var rows = []struct {
+	name  string
+	of    figure
+	write func(float64) string
+}{
+	{"requests a second", throughput, count},
+	{"p50", p50, seconds},
+	{"p99", p99, seconds},
+	{"p99.9", p999, seconds},
+	{"slowest", longest, seconds},
+	{"CPU, of one core", cores, percent},
+	{"CPU a request", perRequest, seconds},
+	{"memory at the end", resident, size},
+	{"memory at its peak", peak, size},
+	{"garbage collections", gcs, count},
+}
+
+func (s *scenario) table(b *bytes.Buffer, load string, variants []string) {
+	fmt.Fprintf(b, "| | %s |\n|---%s|\n", strings.Join(variants, " | "), strings.Repeat("|---:", len(variants)))
+	for _, row := range rows {
+		b.WriteString("| " + row.name)
+		for _, v := range variants {
+			b.WriteString(" | " + s.cell(load, v, row.of, row.write))
+		}
+		b.WriteString(" |\n")
+	}
+	s.looks(b, load, variants)
+}
+
+// cell shows the median, the range over the rounds, and the median of the
+// ratios to off.
+func (s *scenario) cell(load, variant string, f figure, write func(float64) string) string {
+	values := s.values(load, variant, f)
+	text := write(median(values))
+	if len(values) > 1 {
+		text += fmt.Sprintf(" (%s–%s)", write(slices.Min(values)), write(slices.Max(values)))
+	}
+	if ratios := s.ratios(load, variant, f); variant != off && len(ratios) > 0 {
+		text += " **× " + ratio(median(ratios)) + "**"
+	}
+	return text
+}
+
+// looks adds the rows that tell what the monitors did.
+func (s *scenario) looks(b *bytes.Buffer, load string, variants []string) {
+	var looks, seen []string
+	for _, v := range variants {
+		source := regularLook[v]
+		if source == "" {
+			looks, seen = append(looks, "–"), append(seen, "–")
+			continue
+		}
+		counted := s.values(load, v, func(m *measurement) float64 { return float64(m.Looks[source]) })
+		looks = append(looks, fmt.Sprintf("%s: %s", source, span(counted)))
+		seen = append(seen, span(s.values(load, v, func(m *measurement) float64 { return float64(m.Seen) })))
+	}
+	fmt.Fprintf(b, "| looks | %s |\n| goroutines seen | %s |\n", strings.Join(looks, " | "), strings.Join(seen, " | "))
+}
+
+// span shows the range of numbers.
+func span(values []float64) string {
+	if least, most := slices.Min(values), slices.Max(values); least < most {
+		return count(least) + "–" + count(most)
+	}
+	return count(values[0])
+}
+
+func count(f float64) string { return thousands(int(f + 0.5)) }
+
+func seconds(f float64) string { return duration(time.Duration(f * float64(time.Second))) }
+
+func percent(f float64) string { return digits(100*f) + " %" }
+
+// ratio formats a ratio so that a tenth of a percent shows.
+func ratio(f float64) string { return strconv.FormatFloat(f, 'f', 3, 64) }
+
+// duration formats with three digits; 0 is what could not be measured.
+func duration(d time.Duration) string {
+	if d <= 0 {
+		return "–"
+	}
+	f, unit := float64(d), "ns"
+	for _, larger := range []string{"µs", "ms", "s"} {
+		if f < 999.5 {
+			break
+		}
+		f, unit = f/1000, larger
+	}
+	return digits(f) + " " + unit
+}
+
+// size formats bytes; 0 is what could not be measured.
+func size(f float64) string {
+	if f <= 0 {
+		return "–"
+	}
+	return digits(f/(1<<20)) + " MiB"
+}
+
+// digits formats f with three digits.
+func digits(f float64) string {
+	switch {
+	case f >= 99.95:
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	case f >= 9.995:
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+// thousands formats n with commas.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
