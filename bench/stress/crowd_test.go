@@ -94,6 +94,7 @@ func processMemory() int64 {
 // what is not shown by itself is shown together, so that sums stay right.
 func TestTenThousandDistinctStacks(t *testing.T) {
 	t.Parallel()
+	long(t)
 	n := size(10_000, 5000, 5000)
 	r := inChild(t, order{Scenario: "distinct", Size: n}, setting{})
 	nothingIsLeft(t, r, 16<<20) // the last snapshot is

@@ -3,8 +3,6 @@ package stress
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,11 +27,7 @@ import (
 // context.
 func TestExportersThatDoNotExport(t *testing.T) {
 	t.Parallel()
-	variants := slices.Sorted(maps.Keys(exporting))
-	if testing.Short() {
-		variants = []string{"hang, simple"}
-	}
-	for _, variant := range variants {
+	for _, variant := range some("hang, simple", "hang, batch", "fail, batch", "fail, simple", "slow, batch", "slow, simple") {
 		t.Run(variant, func(t *testing.T) {
 			r := inChild(t, order{Scenario: "exporters", Variant: variant}, setting{})
 			exported(t, r, variant == "hang, simple")

@@ -106,7 +106,7 @@ var recorded = []string{"goroutine.snapshot.duration", "goroutine.snapshot.skipp
 // and shuts down.
 func TestProvidersThatAreShutDownFirst(t *testing.T) {
 	t.Parallel()
-	for _, variant := range []string{"meters", "logs", "both"} {
+	for _, variant := range some("both", "meters", "logs") {
 		t.Run(variant, func(t *testing.T) {
 			r := inChild(t, order{Scenario: "meters first", Variant: variant}, setting{})
 			nothingIsLeft(t, r, 2<<20)

@@ -132,7 +132,8 @@ func command(ctx context.Context, t *testing.T, o order, s setting) *exec.Cmd {
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(append(os.Environ(), s.env...), orderVariable+"="+string(text))
+	cmd.Env = append(append(os.Environ(), s.env...), orderVariable+"="+string(text),
+		"GORACE=atexit_sleep_ms=0") // else every child of the race detector sleeps a second at its end
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 			return cmd.Process.Kill() // Windows
@@ -161,4 +162,12 @@ func long(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+}
+
+// some is all variants of a scenario, or the first in a short run.
+func some[V any](variants ...V) []V {
+	if testing.Short() {
+		return variants[:1]
+	}
+	return variants
 }

@@ -24,7 +24,7 @@ func TestQuit(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no SIGQUIT")
 	}
-	for _, wait := range []time.Duration{0, 7 * time.Millisecond, 130 * time.Millisecond} {
+	for _, wait := range some(0, 7*time.Millisecond, 130*time.Millisecond) {
 		t.Run("after "+wait.String(), func(t *testing.T) {
 			require.NoError(t, lane.Acquire(t.Context(), 1))
 			defer lane.Release(1)

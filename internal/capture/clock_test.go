@@ -1,0 +1,44 @@
+package capture
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// TestSnapshotsKeepTheMonotonicClock holds what makes a monitor immune to
+// a system clock that is set: ages, intervals and the order of snapshots are
+// differences of times that have a monotonic reading.
+func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true, LabelKeys: []string{"key"}})
+	c.governor.credit = time.Hour
+	seen := make(map[goroutine.Source]bool)
+	check := func(s *goroutine.Snapshot) {
+		t.Helper()
+		require.NotNil(t, s)
+		seen[s.Source] = true
+		assert.True(t, monotonic(s.Time), "time of a snapshot of source %s", s.Source)
+		for _, e := range s.Epochs {
+			assert.True(t, monotonic(e.End), "end of an epoch")
+		}
+	}
+	for range 2 {
+		s, _ := c.Take()
+		check(s)
+	}
+	labelled, _ := c.Labelled()
+	check(labelled)
+	dump, _ := c.Text()
+	require.NotNil(t, dump)
+	check(dump.Snapshot)
+	window, _ := c.Window(time.Millisecond, nil)
+	check(window)
+	assert.Len(t, seen, 5, "%v", seen)
+}
+
+// monotonic reports whether t has a monotonic reading, which Round strips.
+func monotonic(t time.Time) bool { return t != t.Round(0) }
