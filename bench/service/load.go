@@ -24,7 +24,7 @@ const (
 var loadNames = []string{steady, saturation}
 
 var loadDoc = map[string]string{
-	steady:     "a fixed rate, half of what the server bears, whether it answers or not",
+	steady:     "a fixed rate, half of what the server bears",
 	saturation: "16 connections that ask again as soon as they are answered",
 }
 
