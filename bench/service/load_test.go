@@ -14,7 +14,7 @@ import (
 // While the server stands still, requests keep coming; each of them has waited
 // since it was due, whether there was a connection for it or not.
 func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
-	const rate, during, stands = 2000, 200 * time.Millisecond, 300 * time.Millisecond
+	const rate, during, stands = 1000, 200 * time.Millisecond, 300 * time.Millisecond
 	goes := time.Now().Add(stands)
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Until(goes)) }))
 	defer server.Close()

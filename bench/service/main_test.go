@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		main()
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector holds each server up for a second else
 	os.Exit(m.Run())
 }
 

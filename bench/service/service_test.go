@@ -21,11 +21,11 @@ func TestTheServiceAnswersFromCacheAndDatabase(t *testing.T) {
 		return w.Code, w.Body.String()
 	}
 	for range 3 {
-		status, text := ask(http.MethodGet, "/items/19999", "")
+		status, text := ask(http.MethodGet, "/items/4999", "")
 		require.Equal(t, http.StatusOK, status, text)
 		var it item
 		require.NoError(t, json.Unmarshal([]byte(text), &it))
-		assert.Equal(t, newItem(19999, 0), it)
+		assert.Equal(t, newItem(4999, 0), it)
 	}
 	assert.EqualValues(t, 1, s.reads.Load())
 	assert.EqualValues(t, 2, s.hits.Load())
@@ -48,7 +48,7 @@ func TestTheServiceAnswersFromCacheAndDatabase(t *testing.T) {
 		method, path, body string
 		want               int
 	}{
-		{http.MethodGet, "/items/20000", "", http.StatusNotFound},
+		{http.MethodGet, "/items/5000", "", http.StatusNotFound},
 		{http.MethodGet, "/items/x", "", http.StatusBadRequest},
 		{http.MethodGet, "/items", "", http.StatusBadRequest},
 		{http.MethodPut, "/items/6", string(changed), http.StatusBadRequest},
