@@ -24,7 +24,7 @@ const (
 var loadNames = []string{steady, saturation}
 
 var loadDoc = map[string]string{
-	steady:     "a fixed rate, half of what the server bears, whether it answers or not",
+	steady:     "a fixed rate, half of what the server bears",
 	saturation: "16 connections that ask again as soon as they are answered",
 }
 
@@ -34,13 +34,13 @@ const (
 	writes    = 5
 	pages     = 10 // of 20 items, from anywhere
 	coldReads = 15 // of any of the other items: the database is asked for most
-	hotItems  = 500
+	hotItems  = 250
 )
 
 const (
 	mixLength             = 8192 // requests that are made ready and sent again and again
 	saturationConnections = 16
-	steadyConnections     = 128 // more than are ever in use, unless the server stands still
+	steadyConnections     = 64 // more than are ever in use, unless the server stands still
 	patience              = 30 * time.Second
 	queueLength           = 1 << 16
 )

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	itemCount  = 20_000 // rows in the database
-	cacheSize  = 2_000  // items that the cache holds
-	readers    = 4      // connections to the database that read
+	itemCount  = 5_000 // rows in the database
+	cacheSize  = 1_000 // items that the cache holds
+	readers    = 4     // connections to the database that read
 	pageSize   = 20
 	bodyAtMost = 16 << 10
 )

@@ -31,8 +31,8 @@ var variantNames = []string{off, offAgain, on, contribOnly, naiveDump}
 var variantDoc = map[string]string{
 	off:         "no telemetry at all",
 	offAgain:    "the same again: what chance does",
-	on:          "otelgoroutine with all defaults, metrics and events over OTLP",
-	contribOnly: "OpenTelemetry's runtime instrumentation, metrics over OTLP",
+	on:          "otelgoroutine with all defaults, exporting OTLP",
+	contribOnly: "OpenTelemetry's runtime instrumentation, the same way",
 	naiveDump:   "a goroutine dump every 15 s, parsed and counted by state",
 }
 

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// measured is a scenario of three rounds in which all variants are the same,
+// but off again is off by 0.4 % in throughput and by 3 % in p99.
+func measured() scenario {
+	s := scenario{Parked: checkedParked, Rounds: 3, Capacity: 2000, Rate: 1000, Duration: 10 * time.Second}
+	for round := range s.Rounds {
+		for _, load := range loadNames {
+			for _, v := range variantNames {
+				m := measurement{Variant: v, Load: load, Round: round, Requests: 10_000, Elapsed: 10 * time.Second,
+					Throughput: 1000 + float64(round), P50: time.Millisecond, P99: 10 * time.Millisecond, P999: 20 * time.Millisecond,
+					Max: time.Second, CPU: time.Second, Peak: 2 << 20, Resident: 1 << 20, GCs: 7, Hits: 7000, Reads: 2500, Writes: 500}
+				if source := regularLook[v]; source != "" {
+					m.Looks, m.Seen = map[string]int{source: 2}, 10_020
+				}
+				if v == offAgain && round == 1 {
+					m.Throughput *= 1.004
+					m.P99 = 9700 * time.Microsecond
+				}
+				s.Runs = append(s.Runs, m)
+			}
+		}
+	}
+	return s
+}
+
+func TestChecksPassWhatIsGood(t *testing.T) {
+	all := check([]scenario{measured()})
+	assert.False(t, missed(all), "%v", all)
+	assert.Len(t, all, 2*2+2, "throughput and p99 under two loads; errors; looks")
+}
+
+func TestEachCheckFindsItsFault(t *testing.T) {
+	for fault, spoil := range map[string]func(m *measurement){
+		"throughput with defaults, saturation": func(m *measurement) { m.Throughput *= 0.985 },
+		"p99 with defaults, saturation":        func(m *measurement) { m.P99 = m.P99 * 104 / 100 },
+		"every request answered":               func(m *measurement) { m.Errors = 1 },
+		"a regular look of the monitor":        func(m *measurement) { m.Looks = map[string]int{"profile": 2} },
+	} {
+		t.Run(fault, func(t *testing.T) {
+			s := measured()
+			for round := range s.Rounds {
+				spoil(s.of(saturation, on, round))
+			}
+			var found []string
+			for _, v := range check([]scenario{s}) {
+				if !v.OK {
+					found = append(found, v.String())
+				}
+			}
+			require.Len(t, found, 1, "%v", found)
+			assert.True(t, strings.HasPrefix(found[0], "MISS "+fault), found[0])
+		})
+	}
+}
+
+func TestWhatChanceDoesIsAllowed(t *testing.T) {
+	s := measured()
+	for round := range s.Rounds {
+		s.of(steady, on, round).P99 = 10290 * time.Microsecond       // off again: 3 % in one round
+		s.of(steady, on, round).Throughput *= 0.992                  // off again: 0.4 %; allowed is 1 %
+		s.of(saturation, on, round).P99 = 5 * time.Millisecond       // better is never a fault
+		s.of(saturation, on, round).Throughput *= 1.5                //
+		s.of(saturation, naiveDump, round).P99 = 50 * time.Second    // nor is what others do
+		s.of(saturation, contribOnly, round).Throughput = float64(1) //
+	}
+	s.of(steady, on, 0).P99 = time.Second // one round does not make the median
+	all := check([]scenario{s})
+	assert.False(t, missed(all), "%v", all)
+}
+
+func TestOnlyWhatWasMeasuredIsJudged(t *testing.T) {
+	s := measured()
+	s.Parked = 100
+	assert.Len(t, check([]scenario{s}), 2, "the promise is about 10,000")
+	assert.Empty(t, check([]scenario{{Parked: checkedParked, Rounds: 1}}))
+
+	s = measured()
+	var rest []measurement
+	for _, m := range s.Runs {
+		if m.Variant != offAgain {
+			rest = append(rest, m)
+		}
+	}
+	s.Runs = rest
+	assert.Len(t, check([]scenario{s}), 2, "there is nothing that tells what chance does")
+}
+
+func TestRatiosAreOfOneRound(t *testing.T) {
+	s := measured()
+	s.of(steady, off, 0).GCs = 0
+	s.of(steady, on, 1).GCs = 14
+	assert.Equal(t, []float64{2, 1}, s.ratios(steady, on, gcs), "no ratio to 0")
+	assert.Equal(t, []float64{7, 14, 7}, s.values(steady, on, gcs))
+	assert.Empty(t, s.ratios("none", on, gcs))
+}
+
+func TestMedianAndFurthest(t *testing.T) {
+	assert.Equal(t, 3.0, median([]float64{9, 1, 3}))
+	assert.Equal(t, 2.5, median([]float64{4, 1, 2, 3}))
+	assert.Equal(t, 5.0, median([]float64{5}))
+	assert.InDelta(t, 0.2, furthest([]float64{1.1, 0.8, 1}), 1e-9)
+	assert.Zero(t, furthest(nil))
+}
+
+func TestTables(t *testing.T) {
+	s := measured()
+	s.of(steady, naiveDump, 2).Seen = 900
+	r := report{Machine: machine{Go: "go1", System: "x/y", Cores: 2, CPU: "Z80", Modules: map[string]string{"b": "v2", "a": "v1"}},
+		Started: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Took: time.Minute, Command: "go run ./bench/service", Seed: 7,
+		Scenarios: []scenario{s}, Checks: check([]scenario{s})}
+	var b strings.Builder
+	require.NoError(t, r.print(&b))
+	for _, want := range []string{
+		"24 November 2026, go1, x/y, 2 cores, Z80, a v1, b v2, 1m0s of\n\n    go run ./bench/service\n\nwith seed 7.",
+		"- PASS p99 with defaults, steady, 10,000 parked: 1.000 of off (median of 3 rounds); allowed: 1.0 % worse, or as far as off again was from off, 3.00 %\n",
+		"the server bears 2,000 requests a second; the steady load is 1,000.",
+		"70 % answered from the cache, 25 % read from SQLite, 5 % written to it.",
+		"| p99 | 10.0 ms (10.0 ms–10.0 ms) | 10.0 ms (9.70 ms–10.0 ms) **× 1.000** |",
+		"| CPU a request | 100 µs (100 µs–100 µs) |",
+		"| looks | – | – | trace: 2 | collection: 2 | dump: 2 |",
+		"| goroutines seen | – | – | 10,020 | 10,020 | 900–10,020 |",
+	} {
+		assert.Contains(t, b.String(), want)
+	}
+}
+
+func TestWhatCannotBeMeasuredIsADash(t *testing.T) {
+	assert.Equal(t, "–", size(0))
+	assert.Equal(t, "–", seconds(0))
+	assert.Equal(t, "1.50 MiB", size(1.5*(1<<20)))
+	assert.Equal(t, "12.3 µs", duration(12345))
+	assert.Equal(t, "61.0 s", duration(61*time.Second))
+	assert.Equal(t, "1,234,567", thousands(1234567))
+}

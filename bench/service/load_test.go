@@ -1,0 +1,70 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// While the server stands still, requests keep coming; each of them has waited
+// since it was due, whether there was a connection for it or not.
+func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
+	const rate, during, stands = 1000, 200 * time.Millisecond, 300 * time.Millisecond
+	goes := time.Now().Add(stands)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(time.Until(goes)) }))
+	defer server.Close()
+	g := newGenerator(server.Listener.Addr().String(), 1)
+	defer g.close()
+	l, err := g.steady(t.Context(), rate, during)
+	require.NoError(t, err)
+	assert.Zero(t, l.errors, "%v", l.err)
+	assert.Equal(t, int(rate*during.Seconds()), l.requests)
+	assert.Greater(t, l.requests, steadyConnections)
+	late := time.Duration(l.late.Max()) * time.Microsecond // of a generator that was not let run
+	assert.Greater(t, time.Duration(l.latency.Min())*time.Microsecond, stands-during-late-50*time.Millisecond)
+}
+
+func TestFailedRequestsAreCounted(t *testing.T) {
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1) == 3 {
+			http.Error(w, "not today", http.StatusServiceUnavailable)
+		}
+	}))
+	g := newGenerator(server.Listener.Addr().String(), 1)
+	defer g.close()
+	l, err := g.saturate(t.Context(), leastTime)
+	require.NoError(t, err)
+	assert.Equal(t, 1, l.errors)
+	assert.ErrorContains(t, l.err, "status 503: not today")
+
+	server.Close()
+	l, err = g.steady(t.Context(), 100, leastTime)
+	require.NoError(t, err)
+	assert.Equal(t, 10, l.errors, "nobody serves, and nothing is tried again")
+	assert.Equal(t, 10, l.requests)
+}
+
+func TestTheMix(t *testing.T) {
+	var puts, lists, gets int
+	for _, r := range newGenerator("h", 1).mix {
+		switch {
+		case r.body != nil:
+			puts++
+		case len(r.uri) > len("http://h/items") && r.uri[len("http://h/items")] == '?':
+			lists++
+		default:
+			gets++
+		}
+	}
+	assert.InDelta(t, 0.05, float64(puts)/mixLength, 0.02)
+	assert.InDelta(t, 0.10, float64(lists)/mixLength, 0.02)
+	assert.Equal(t, mixLength, puts+lists+gets)
+	assert.Equal(t, newGenerator("h", 1).mix, newGenerator("h", 1).mix, "the seed decides it")
+	assert.NotEqual(t, newGenerator("h", 1).mix, newGenerator("h", 2).mix)
+}
