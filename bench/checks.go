@@ -38,7 +38,7 @@ const (
 	checkedSize   = 100_000 // goroutines from which on the promises hold
 	mostOfPprof   = 1.0     // of the time of pprof debug=0 + Parse
 	aimOfPprof    = 0.5
-	mostOfText    = 1.0 / 20 // of the time of pprof debug=2 + gostackparse
+	mostOfText    = 1.0 / 10 // of the time of pprof debug=2 + gostackparse
 	longestStop   = 500 * time.Microsecond
 	mostAllocated = 32  // bytes a goroutine, beyond the runtime's tracer
 	mostGrowth    = 1.5 // of the cost of one goroutine, when there are ten times as many
