@@ -94,7 +94,7 @@ func waits() []Scenario {
 					g.Go(func() error { return servicePart(ctx, e) })
 				}
 				ordinary(e)
-				ctx, stop := signal.NotifyContext(ctx, syscall.SIGUSR1)
+				ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 				g.Go(func() error { <-ctx.Done(); stop(); return nil })
 				go func() { _ = g.Wait() }()
 			},
@@ -111,7 +111,7 @@ func waits() []Scenario {
 						e.Served()
 					}
 				}()
-				e.Every(30*time.Minute, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGHUP) })
+				e.Every(30*time.Minute, hangUp)
 			},
 		},
 		{
@@ -461,4 +461,11 @@ func draining(e *Env) {
 	}()
 	s.handle("/put", func(context.Context) { jobs <- 1 })
 	s.visit(20, "/put")
+}
+
+// hangUp sends this process a signal, where the system has any.
+func hangUp() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(syscall.SIGHUP)
+	}
 }
