@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -87,7 +88,7 @@ func said(l *parse.Lock, v *truth) (what string, right bool) {
 }
 
 // scenes has what is said about each lock, those with most waiters first, when
-// the compiler optimizes. A ✗ marks what is not so.
+// the compiler optimizes and arguments are passed in registers. A ✗ marks what is not so.
 var scenes = map[string]string{
 	"circle of functions":      "circle, circle",
 	"circle of methods":        "circle, circle",
@@ -145,6 +146,10 @@ var scenes = map[string]string{
 	"once recursive":  "none",
 }
 
+// inRegisters reports whether calls pass arguments in registers. On the stack,
+// a dump shows other ones.
+const inRegisters = runtime.GOARCH != "386"
+
 // TestLockHolders asks programs that really are stuck.
 func TestLockHolders(t *testing.T) {
 	for name, args := range map[string][]string{"optimized": nil, "not optimized": {"-gcflags=all=-N -l"}} {
@@ -163,9 +168,12 @@ func TestLockHolders(t *testing.T) {
 					tally[what]++
 					requireLocksOnly(t, &v.Locks[i], &v)
 				}
-				if got := strings.Join(all, ", "); args == nil {
+				got := strings.Join(all, ", ")
+				switch {
+				case args == nil && inRegisters:
 					assert.Equal(t, want, got, scene)
-				} else {
+				case args == nil && strings.Contains(want, "named ✗"): // nor does it get better
+				default:
 					assert.NotContains(t, got, "named ✗", scene)
 					assert.NotContains(t, got, "twice ✗", scene)
 				}
