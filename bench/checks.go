@@ -5,33 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 )
-
-// A verdict says whether something that we promise holds in this run.
-type verdict struct {
-	OK      bool   `json:"ok"`
-	What    string `json:"what"`
-	Figures string `json:"figures"`
-}
-
-func (v verdict) String() string {
-	word := "MISS"
-	if v.OK {
-		word = "PASS"
-	}
-	return fmt.Sprintf("%s %s: %s", word, v.What, v.Figures)
-}
-
-func missed(all []verdict) bool {
-	for _, v := range all {
-		if !v.OK {
-			return true
-		}
-	}
-	return false
-}
 
 // What is promised.
 const (
@@ -57,8 +34,8 @@ const (
 
 // check judges what was measured. What needs sizes that were not asked for is
 // not judged.
-func check(results []result) []verdict {
-	var all []verdict
+func check(results []result) []lab.Verdict {
+	var all []lab.Verdict
 	for i := range results {
 		r := &results[i]
 		if r.method(ours) == nil {
@@ -78,28 +55,28 @@ func check(results []result) []verdict {
 	return append(all, checkReading(bySize(results, readingShape, true))...)
 }
 
-func checkTime(r *result) []verdict {
+func checkTime(r *result) []lab.Verdict {
 	look := r.method(ours)
-	var all []verdict
+	var all []lab.Verdict
 	if x, told := ratio(look, r.method(pprofParse), wall); told {
-		all = append(all, verdict{x.median <= mostOfPprof,
+		all = append(all, lab.Judge(x.median <= mostOfPprof,
 			fmt.Sprintf("time against %s, %s", pprofParse, r.scenario),
-			fmt.Sprintf("%.2f (%s), at most %.2f (aim: %.2f)", x.median, between(x, digits), mostOfPprof, aimOfPprof)})
+			fmt.Sprintf("%.2f (%s), at most %.2f (aim: %.2f)", x.median, between(x, lab.Digits), mostOfPprof, aimOfPprof)))
 	}
 	if x, told := ratio(look, r.method(textParse), wall); told {
-		all = append(all, verdict{x.median <= mostOfText,
+		all = append(all, lab.Judge(x.median <= mostOfText,
 			fmt.Sprintf("time against %s, %s", textParse, r.scenario),
-			fmt.Sprintf("1/%.0f, at most 1/%.0f", 1/x.median, 1/mostOfText)})
+			fmt.Sprintf("1/%.0f, at most 1/%.0f", 1/x.median, 1/mostOfText)))
 	}
 	return all
 }
 
 // checkPeers compares with everything else that gives stacks.
-func checkPeers(r *result) []verdict {
+func checkPeers(r *result) []lab.Verdict {
 	if r.Size < aheadFrom {
 		return nil
 	}
-	return []verdict{
+	return []lab.Verdict{
 		r.ahead("time", wall, 0),
 		r.ahead("longest stop", stop, tiny),
 	}
@@ -108,10 +85,10 @@ func checkPeers(r *result) []verdict {
 // ahead judges the medians of a figure, and names those that are ahead of us
 // or, when there is none, the one that comes closest. Ours is good enough up to
 // a floor, whatever the others have.
-func (r *result) ahead(what string, figure func(sample) time.Duration, floor time.Duration) verdict {
+func (r *result) ahead(what string, figure func(sample) time.Duration, floor time.Duration) lab.Verdict {
 	mine := spreadOf(r.method(ours), figure)
 	show := func(name string, s spread[time.Duration]) string {
-		return fmt.Sprintf("%s %s (%s)", name, duration(s.median), between(s, duration))
+		return fmt.Sprintf("%s %s (%s)", name, lab.Duration(s.median), between(s, lab.Duration))
 	}
 	var faster []string
 	var next string
@@ -129,7 +106,7 @@ func (r *result) ahead(what string, figure func(sample) time.Duration, floor tim
 			next, nearest = show(name, theirs), theirs.median
 		}
 	}
-	v := verdict{len(faster) == 0, fmt.Sprintf("ahead of every peer in %s, %s", what, r.scenario), show("ours", mine)}
+	v := lab.Judge(len(faster) == 0, fmt.Sprintf("ahead of every peer in %s, %s", what, r.scenario), show("ours", mine))
 	if v.OK {
 		v.Figures += "; next: " + next
 	} else {
@@ -138,9 +115,9 @@ func (r *result) ahead(what string, figure func(sample) time.Duration, floor tim
 	return v
 }
 
-func checkComplete(r *result) verdict {
+func checkComplete(r *result) lab.Verdict {
 	look := r.method(ours)
-	v := verdict{true, fmt.Sprintf("every goroutine seen, %s", r.scenario), look.completeness()}
+	v := lab.Judge(true, fmt.Sprintf("every goroutine seen, %s", r.scenario), look.completeness())
 	for _, s := range look.Samples {
 		v.OK = v.OK && s.Seen >= s.Existing
 	}
@@ -149,38 +126,38 @@ func checkComplete(r *result) verdict {
 
 // checkStop shows what GoroutineProfile met as well: in a busy process most of
 // a stop is the wait for threads that the system has put aside.
-func checkStop(r *result) verdict {
+func checkStop(r *result) lab.Verdict {
 	longest := spreadOf(r.method(ours), stop).most
-	figures := fmt.Sprintf("%s, at most %s", duration(longest), duration(longestStop))
+	figures := fmt.Sprintf("%s, at most %s", lab.Duration(longest), lab.Duration(longestStop))
 	if m := r.method(recordsAgain); m != nil {
-		figures += fmt.Sprintf("; under GoroutineProfile: %s", duration(spreadOf(m, stop).most))
+		figures += fmt.Sprintf("; under GoroutineProfile: %s", lab.Duration(spreadOf(m, stop).most))
 	}
-	return verdict{longest <= longestStop, fmt.Sprintf("longest stop of the world, %s", r.scenario), figures}
+	return lab.Judge(longest <= longestStop, fmt.Sprintf("longest stop of the world, %s", r.scenario), figures)
 }
 
-func checkAllocated(r *result) []verdict {
+func checkAllocated(r *result) []lab.Verdict {
 	tracer := r.method(tracerAlone)
 	if tracer == nil {
 		return nil
 	}
 	each := (spreadOf(r.method(ours), allocated).median - spreadOf(tracer, allocated).median) / int64(r.Size)
-	return []verdict{{each <= mostAllocated,
+	return []lab.Verdict{lab.Judge(each <= mostAllocated,
 		fmt.Sprintf("allocated beyond the runtime's tracer, %s", r.scenario),
-		fmt.Sprintf("%d bytes a goroutine, at most %d", each, mostAllocated)}}
+		fmt.Sprintf("%d bytes a goroutine, at most %d", each, mostAllocated))}
 }
 
 // checkMemory compares the growth of the process with the trace.
-func checkMemory(r *result) []verdict {
+func checkMemory(r *result) []lab.Verdict {
 	tracer, look := r.method(tracerAlone), r.method(ours)
 	if tracer == nil || !r.Large || spreadOf(look, memory).most == 0 {
 		return nil
 	}
 	whole, without := spreadOf(look, memory).median, spreadOf(tracer, memory).median
 	x := float64(whole-without) / float64(max(r.TraceBytes, 1))
-	return []verdict{{x <= mostMemory,
+	return []lab.Verdict{lab.Judge(x <= mostMemory,
 		fmt.Sprintf("memory beyond the runtime's tracer, %s", r.scenario),
 		fmt.Sprintf("%.1f times the trace, at most %.1f; the process grew by %s, by %s with the tracer alone; a trace has %s; largest process: %s",
-			x, mostMemory, size(whole), size(without), size(r.TraceBytes), size(r.largest()))}}
+			x, mostMemory, lab.Size(whole), lab.Size(without), lab.Size(r.TraceBytes), lab.Size(r.largest())))}
 }
 
 // largest returns the most memory that the process had.
@@ -195,7 +172,7 @@ func (r *result) largest() (most int64) {
 
 // checkBudget asks the governor when it would allow the snapshots that were
 // measured, and adds up what they cost.
-func checkBudget(r *result) []verdict {
+func checkBudget(r *result) []lab.Verdict {
 	look, first := r.method(ours), r.method(oursProfile)
 	if r.Shape != baseShape || first == nil || spreadOf(look, cpu).median == 0 {
 		return nil
@@ -203,10 +180,10 @@ func checkBudget(r *result) []verdict {
 	looks, spent := governed(r.Size, spreadOf(first, cpu).median, look, 10*time.Minute)
 	share := spent.Seconds() / (10 * time.Minute).Seconds()
 	hours, spentInHours := governed(r.Size, spreadOf(first, cpu).median, look, 10*time.Hour)
-	return []verdict{{share <= budget,
+	return []lab.Verdict{lab.Judge(share <= budget,
 		fmt.Sprintf("share of a core in the first ten minutes, %s", r.scenario),
 		fmt.Sprintf("%.2f %%, at most %.2f %%; %d looks; in ten hours %.2f %%, a look every %.0f s",
-			100*share, 100*budget, looks, 100*spentInHours.Seconds()/(10*time.Hour).Seconds(), (10*time.Hour).Seconds()/float64(hours))}}
+			100*share, 100*budget, looks, 100*spentInHours.Seconds()/(10*time.Hour).Seconds(), (10*time.Hour).Seconds()/float64(hours)))}
 }
 
 // governed replays a process with the default budget and interval, at a speed
@@ -232,8 +209,8 @@ func governed(goroutines int, firstCPU time.Duration, look *measured, during tim
 }
 
 // checkSlope compares what one goroutine costs at different sizes.
-func checkSlope(bySize []*result) []verdict {
-	var all []verdict
+func checkSlope(bySize []*result) []lab.Verdict {
+	var all []lab.Verdict
 	var last *result
 	for _, r := range bySize {
 		if r.Size < leastGrown || r.method(ours) == nil {
@@ -247,12 +224,12 @@ func checkSlope(bySize []*result) []verdict {
 	return all
 }
 
-func compareSlope(small, large *result) verdict {
+func compareSlope(small, large *result) lab.Verdict {
 	few, many := each(small), each(large)
 	x := many / few
-	return verdict{x <= mostGrowth,
-		fmt.Sprintf("cost of one goroutine, %s against %s", large.scenario, thousands(small.Size)),
-		fmt.Sprintf("%.2f, at most %.2f; %.0f ns and %.0f ns", x, mostGrowth, many, few)}
+	return lab.Judge(x <= mostGrowth,
+		fmt.Sprintf("cost of one goroutine, %s against %s", large.scenario, lab.Thousands(small.Size)),
+		fmt.Sprintf("%.2f, at most %.2f; %.0f ns and %.0f ns", x, mostGrowth, many, few))
 }
 
 func each(r *result) float64 {
@@ -261,7 +238,7 @@ func each(r *result) float64 {
 
 // checkReading compares a collection of our metrics beside fewest goroutines
 // with one beside most.
-func checkReading(bySize []*result) []verdict {
+func checkReading(bySize []*result) []lab.Verdict {
 	if len(bySize) < 2 {
 		return nil
 	}
@@ -272,7 +249,7 @@ func checkReading(bySize []*result) []verdict {
 	}
 	least, most := spreadOf(few, wall).median, spreadOf(many, wall).median
 	x := float64(most) / float64(max(least, 1))
-	return []verdict{{x <= mostReading,
-		fmt.Sprintf("a collection of our metrics, beside %s goroutines against %s", thousands(large.Size), thousands(small.Size)),
-		fmt.Sprintf("%.2f, at most %.2f; %s and %s", x, mostReading, duration(most), duration(least))}}
+	return []lab.Verdict{lab.Judge(x <= mostReading,
+		fmt.Sprintf("a collection of our metrics, beside %s goroutines against %s", lab.Thousands(large.Size), lab.Thousands(small.Size)),
+		fmt.Sprintf("%.2f, at most %.2f; %s and %s", x, mostReading, lab.Duration(most), lab.Duration(least)))}
 }

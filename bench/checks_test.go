@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // read returns a collection of our metrics that takes so long.
@@ -41,7 +43,7 @@ func TestChecksPassWhatIsGood(t *testing.T) {
 	small, large := good(100_000), good(1_000_000)
 	large.Large = true
 	all := check([]result{good(1000), read(1000, 20*time.Microsecond), good(10_000), small, large, read(1_000_000, 40*time.Microsecond)})
-	assert.False(t, missed(all), "%v", all)
+	assert.False(t, lab.Missed(all), "%v", all)
 	assert.Len(t, all, 2+8+9+2+1, "with memory at -large, two slopes, and the reading")
 }
 

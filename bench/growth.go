@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // leastGrown is the number of goroutines from which on growth is looked at:
@@ -17,10 +19,10 @@ func printGrowth(b *bytes.Buffer, all []*result) {
 	if len(all) == 0 || !grown(all) {
 		return
 	}
-	fmt.Fprintf(b, "\n## Growth, %s\n\nTime grows with this power of the number of goroutines (least squares of the logarithms, from %s on), and is this much for each:\n\n", baseShape, thousands(leastGrown))
+	fmt.Fprintf(b, "\n## Growth, %s\n\nTime grows with this power of the number of goroutines (least squares of the logarithms, from %s on), and is this much for each:\n\n", baseShape, lab.Thousands(leastGrown))
 	head := []string{"method", "power"}
 	for _, r := range all {
-		head = append(head, "of "+thousands(r.Size))
+		head = append(head, "of "+lab.Thousands(r.Size))
 	}
 	rows := [][]string{head}
 	for _, m := range all[0].Methods {
@@ -32,7 +34,7 @@ func printGrowth(b *bytes.Buffer, all []*result) {
 }
 
 func growthRow(all []*result, name string, power float64) []string {
-	row := []string{name, digits(power)}
+	row := []string{name, lab.Digits(power)}
 	for _, r := range all {
 		cell := "–"
 		if m := r.method(name); m != nil {

@@ -19,6 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func main() {
@@ -51,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "bench: %v\n", failed)
 		return 1
 	}
-	if o.check && missed(r.Checks) {
+	if o.check && lab.Missed(r.Checks) {
 		return 1
 	}
 	return 0
@@ -63,7 +65,7 @@ func (o *options) report(ctx context.Context, progress io.Writer) (*report, erro
 	if o.load != "" {
 		return load(o.load)
 	}
-	r := &report{Machine: thisMachine(), Started: time.Now().UTC().Truncate(time.Second)}
+	r := &report{Machine: lab.ThisMachine(compared...), Leaks: hasLeakProof(), Started: time.Now().UTC().Truncate(time.Second)}
 	var err error
 	r.Results, err = runAll(ctx, o.scenarios(), progress)
 	return r, err

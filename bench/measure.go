@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // A sample is what one look cost.
@@ -77,11 +79,11 @@ func (m *meter) measure(look func() (int, error), collects bool) (sample, error)
 	resident := m.resetPeak()
 	bytes, count := m.begin()
 	m.probe.reset()
-	cpu := processCPU()
+	cpu := lab.ProcessCPU()
 	began := time.Now()
 	seen, err := look()
 	s.Wall = time.Since(began)
-	s.CPU = processCPU() - cpu
+	s.CPU = lab.ProcessCPU() - cpu
 	s.Delay = m.probe.worstDelay()
 	metrics.Read(m.samples[:])
 	s.Stop = m.longestStop(stopOther)
@@ -91,7 +93,7 @@ func (m *meter) measure(look func() (int, error), collects bool) (sample, error)
 	s.Allocated, s.Objects = m.used(bytesUsed)-bytes, m.used(objects)-count
 	s.Seen = seen
 	if m.memory {
-		s.Peak = peakMemory()
+		s.Peak, _ = lab.ResidentMemory()
 		s.Memory = s.Peak - resident
 	}
 	return s, err
@@ -142,8 +144,9 @@ func (m *meter) resetPeak() int64 {
 	if !m.memory {
 		return 0
 	}
-	resetPeakMemory()
-	return peakMemory()
+	lab.ResetPeakMemory()
+	peak, _ := lab.ResidentMemory()
+	return peak
 }
 
 // A probe is a goroutine that sleeps and notes how late it wakes: what a look

@@ -11,6 +11,8 @@ import (
 	"github.com/DataDog/gostackparse"
 	"github.com/google/pprof/profile"
 	"github.com/maruel/panicparse/v2/stack"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func lookWithPprof() (int, error) { return lookAtProfile("goroutine", 0) }
@@ -57,7 +59,7 @@ func tooLong(s scenario) string {
 		return ""
 	}
 	return fmt.Sprintf("its time grows with the square of the goroutines that wait for one lock; with %s of them it may take %s",
-		thousands(s.Size), duration(pairs*leakPerPair))
+		lab.Thousands(s.Size), lab.Duration(pairs*leakPerPair))
 }
 
 // lookWithText counts what was parsed. That the dump is cut off where it gets

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
@@ -74,7 +75,7 @@ func (p *population) readers(n int, s *shape) error {
 		ends <- end
 	}
 	walkers(len(pipes), s, func() { (<-ends).Read(make([]byte, 1)) })
-	p.note = fmt.Sprintf("%s of them wait for a pipe: the system allows no more open files.", thousands(len(pipes)))
+	p.note = fmt.Sprintf("%s of them wait for a pipe: the system allows no more open files.", lab.Thousands(len(pipes)))
 	if len(pipes) == n {
 		p.note = "All of them wait for a pipe."
 	}

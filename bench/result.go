@@ -2,30 +2,19 @@ package main
 
 import (
 	"cmp"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // A report is one run of this program.
 type report struct {
-	Machine machine   `json:"machine"`
-	Started time.Time `json:"started"`
-	Results []result  `json:"results"`
-	Checks  []verdict `json:"checks"`
-}
-
-// A machine is where it ran, and with which versions of what it compares.
-type machine struct {
-	Go      string            `json:"go"`
-	System  string            `json:"system"`
-	CPU     string            `json:"cpu"` // the model; "" when unknown
-	Cores   int               `json:"cores"`
-	Leaks   bool              `json:"leak_profile"` // the runtime has one
-	Modules map[string]string `json:"modules"`      // version by path
+	Machine lab.Machine   `json:"machine"`
+	Leaks   bool          `json:"leak_profile"` // the runtime has one
+	Started time.Time     `json:"started"`
+	Results []result      `json:"results"`
+	Checks  []lab.Verdict `json:"checks"`
 }
 
 // A result is what was measured in one scenario.
@@ -125,34 +114,4 @@ var compared = []string{
 	"go.opentelemetry.io/contrib/instrumentation/runtime",
 	"go.opentelemetry.io/otel/sdk/metric",
 	"golang.org/x/exp",
-}
-
-func thisMachine() machine {
-	m := machine{
-		Go:      runtime.Version(),
-		System:  runtime.GOOS + "/" + runtime.GOARCH,
-		CPU:     cpuModel(),
-		Cores:   runtime.NumCPU(),
-		Leaks:   hasLeakProof(),
-		Modules: make(map[string]string),
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if slices.Contains(compared, d.Path) {
-				m.Modules[d.Path] = d.Version
-			}
-		}
-	}
-	return m
-}
-
-// cpuModel returns what Linux calls the first core, elsewhere "".
-func cpuModel() string {
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(info)) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/otelgoroutine/go/bench/internal/lab"
+
 import "fmt"
 
 // A scenario is one process: what its goroutines do, how many they are, and
@@ -27,9 +29,9 @@ const (
 
 func (s scenario) String() string {
 	if s.Reading {
-		return fmt.Sprintf("%s goroutines, reading metrics", thousands(s.Size))
+		return fmt.Sprintf("%s goroutines, reading metrics", lab.Thousands(s.Size))
 	}
-	return fmt.Sprintf("%s goroutines, %s", thousands(s.Size), s.Shape)
+	return fmt.Sprintf("%s goroutines, %s", lab.Thousands(s.Size), s.Shape)
 }
 
 // A shape is what the goroutines of a scenario do.

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // print writes a report as Markdown.
 func (r *report) print(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n\n%s\n", r.Machine, r.Machine.leaks())
+	fmt.Fprintf(&b, "%s\n\n%s\n", r.Machine, r.leaks())
 	for i := range r.Results {
 		if !r.Results[i].Reading {
 			r.Results[i].print(&b)
@@ -33,21 +35,9 @@ func (r *report) print(w io.Writer) error {
 	return err
 }
 
-func (m machine) String() string {
-	parts := []string{m.Go, m.System, fmt.Sprintf("%d cores", m.Cores)}
-	if m.CPU != "" {
-		parts = append(parts, m.CPU)
-	}
-	for path, version := range m.Modules {
-		parts = append(parts, path+" "+version)
-	}
-	slices.Sort(parts[min(len(parts), 4):])
-	return strings.Join(parts, ", ")
-}
-
 // leaks says what there is to say of the runtime's leak profile.
-func (m machine) leaks() string {
-	if m.Leaks {
+func (r *report) leaks() string {
+	if r.Leaks {
 		return "A goroutineleak profile is a garbage collection: its longest stop is counted with those of the collector, which no other row has."
 	}
 	return "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run ./bench`."
@@ -59,7 +49,7 @@ func (r *result) print(b *bytes.Buffer) {
 	if r.Note != "" {
 		fmt.Fprintf(b, " %s", r.Note)
 	}
-	fmt.Fprintf(b, " A trace has %s. Rounds: %d.\n\n", size(r.TraceBytes), r.Rounds)
+	fmt.Fprintf(b, " A trace has %s. Rounds: %d.\n\n", lab.Size(r.TraceBytes), r.Rounds)
 	rows := [][]string{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "objects", "seen"}}
 	if r.Large {
 		rows[0] = append(rows[0], "memory")
@@ -82,15 +72,15 @@ func (m *measured) row(base *measured, goroutines int, large bool) []string {
 	bytes := spreadOf(m, allocated).median
 	cells := []string{
 		m.Name,
-		duration(spreadOf(m, wall).median), between(spreadOf(m, wall), duration), m.against(base, wall),
-		duration(spreadOf(m, cpu).median), m.against(base, cpu),
-		duration(spreadOf(m, stop).most), duration(spreadOf(m, delay).most),
-		size(bytes), strconv.FormatInt(bytes/int64(goroutines), 10),
-		thousands(int(spreadOf(m, allocations).median)),
+		lab.Duration(spreadOf(m, wall).median), between(spreadOf(m, wall), lab.Duration), m.against(base, wall),
+		lab.Duration(spreadOf(m, cpu).median), m.against(base, cpu),
+		lab.Duration(spreadOf(m, stop).most), lab.Duration(spreadOf(m, delay).most),
+		lab.Size(bytes), strconv.FormatInt(bytes/int64(goroutines), 10),
+		lab.Thousands(int(spreadOf(m, allocations).median)),
 		m.completeness(),
 	}
 	if large {
-		cells = append(cells, size(spreadOf(m, memory).median))
+		cells = append(cells, lab.Size(spreadOf(m, memory).median))
 	}
 	return cells
 }
@@ -105,7 +95,7 @@ func (m *measured) against(base *measured, figure func(sample) time.Duration) st
 	case m.Name == base.Name:
 		return "1"
 	}
-	return fmt.Sprintf("%s (%s)", digits(x.median), between(x, digits))
+	return fmt.Sprintf("%s (%s)", lab.Digits(x.median), between(x, lab.Digits))
 }
 
 func between[T cmp.Ordered](s spread[T], format func(T) string) string {
@@ -127,10 +117,10 @@ func printReadings(b *bytes.Buffer, all []*result) {
 				continue
 			}
 			rows = append(rows, []string{
-				m.Name, thousands(r.Size), thousands(m.Samples[0].Seen),
-				duration(spreadOf(m, wall).median), between(spreadOf(m, wall), duration),
-				duration(spreadOf(m, cpu).median), duration(spreadOf(m, stop).most),
-				size(spreadOf(m, allocated).median), thousands(int(spreadOf(m, allocations).median)),
+				m.Name, lab.Thousands(r.Size), lab.Thousands(m.Samples[0].Seen),
+				lab.Duration(spreadOf(m, wall).median), between(spreadOf(m, wall), lab.Duration),
+				lab.Duration(spreadOf(m, cpu).median), lab.Duration(spreadOf(m, stop).most),
+				lab.Size(spreadOf(m, allocated).median), lab.Thousands(int(spreadOf(m, allocations).median)),
 			})
 		}
 	}
@@ -144,11 +134,11 @@ func (m *measured) completeness() string {
 	case worst.Seen == notCounted:
 		return "–"
 	case m.Name == leakProof:
-		return fmt.Sprintf("%s leaked", thousands(worst.Seen))
+		return fmt.Sprintf("%s leaked", lab.Thousands(worst.Seen))
 	case worst.Seen >= worst.Existing:
 		return "all"
 	}
-	return fmt.Sprintf("%s of %s", thousands(worst.Seen), thousands(worst.Existing))
+	return fmt.Sprintf("%s of %s", lab.Thousands(worst.Seen), lab.Thousands(worst.Existing))
 }
 
 // share returns which part of the goroutines was seen.
@@ -189,57 +179,4 @@ func writeRule(b *bytes.Buffer, widths []int) {
 		}
 	}
 	b.WriteString("|\n")
-}
-
-// duration formats with three digits; 0 is what could not be measured, or was
-// not there.
-func duration(d time.Duration) string {
-	if d <= 0 {
-		return "–"
-	}
-	f, unit := float64(d), "ns"
-	for _, larger := range []struct {
-		unit string
-		of   float64
-	}{{"µs", 1e3}, {"ms", 1e3}, {"s", 1e3}} {
-		if f < 999.5 {
-			break
-		}
-		f, unit = f/larger.of, larger.unit
-	}
-	return digits(f) + " " + unit
-}
-
-// size formats bytes with three digits.
-func size(n int64) string {
-	f, unit := float64(n), "B"
-	for _, larger := range []string{"KiB", "MiB", "GiB"} {
-		if f < 999.5 {
-			break
-		}
-		f, unit = f/1024, larger
-	}
-	return digits(f) + " " + unit
-}
-
-// digits formats f with three digits, one or two below 1.
-func digits(f float64) string {
-	switch {
-	case f == 0 || f >= 99.95:
-		return strconv.FormatFloat(f, 'f', 0, 64)
-	case f >= 9.995:
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	case f < 0.0995:
-		return strconv.FormatFloat(f, 'f', 3, 64)
-	}
-	return strconv.FormatFloat(f, 'f', 2, 64)
-}
-
-// thousands formats n with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

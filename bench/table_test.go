@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -32,7 +34,7 @@ const ms = time.Millisecond
 // example is a report with everything that a report can have.
 func example() *report {
 	return &report{
-		Machine: machine{Go: "go1.26.8", System: "linux/amd64", CPU: "Abacus", Cores: 2, Modules: map[string]string{"b": "v2", "a": "v1"}},
+		Machine: lab.Machine{Go: "go1.26.8", System: "linux/amd64", CPU: "Abacus", Cores: 2, Modules: map[string]string{"b": "v2", "a": "v1"}},
 		Results: []result{
 			{
 				scenario: scenario{Shape: baseShape, Size: 10_000, Rounds: 3}, Doc: "12 frames", TraceBytes: 200_000,
@@ -71,7 +73,7 @@ func example() *report {
 				Methods: []measured{{Name: ours, Samples: took(1_000_003, 1300*ms)}, {Name: pprofParse, Samples: took(1_000_003, 2*time.Second)}},
 			},
 		},
-		Checks: []verdict{{true, "time", "0.5"}, {false, "memory", "2 GiB"}},
+		Checks: []lab.Verdict{lab.Judge(true, "time", "0.5"), lab.Judge(false, "memory", "2 GiB")},
 	}
 }
 
@@ -85,23 +87,6 @@ func TestReport(t *testing.T) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), b.String())
-}
-
-func TestNumbers(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "–", 1: "1.00 ns", 999: "999 ns", 1000: "1.00 µs", 12_345: "12.3 µs", 999_600: "1.00 ms",
-		1_340 * ms: "1.34 s", 61 * time.Second: "61.0 s",
-	} {
-		assert.Equal(t, want, duration(d))
-	}
-	for n, want := range map[int64]string{
-		0: "0 B", 17: "17.0 B", 1000: "0.98 KiB", 1024: "1.00 KiB", 5 << 20: "5.00 MiB", 3 << 30: "3.00 GiB", 5000 << 30: "5000 GiB",
-	} {
-		assert.Equal(t, want, size(n))
-	}
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567"} {
-		assert.Equal(t, want, thousands(n))
-	}
 }
 
 func TestSpread(t *testing.T) {

@@ -3,31 +3,9 @@ package main
 import (
 	"fmt"
 	"math"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
-
-// A verdict says whether something that we promise holds in this run.
-type verdict struct {
-	OK      bool   `json:"ok"`
-	What    string `json:"what"`
-	Figures string `json:"figures"`
-}
-
-func (v verdict) String() string {
-	word := "MISS"
-	if v.OK {
-		word = "PASS"
-	}
-	return fmt.Sprintf("%s %s: %s", word, v.What, v.Figures)
-}
-
-func missed(all []verdict) bool {
-	for _, v := range all {
-		if !v.OK {
-			return true
-		}
-	}
-	return false
-}
 
 // What is promised.
 const (
@@ -36,8 +14,8 @@ const (
 )
 
 // check judges what was measured. What was not measured is not judged.
-func check(scenarios []scenario) []verdict {
-	var all []verdict
+func check(scenarios []scenario) []lab.Verdict {
+	var all []lab.Verdict
 	for i := range scenarios {
 		s := &scenarios[i]
 		if s.Parked == checkedParked {
@@ -53,17 +31,17 @@ func check(scenarios []scenario) []verdict {
 // checkCost compares the median of the ratios to off with what is allowed: 1 %,
 // or, where that is more, the furthest that off again was from off in any
 // round. Worse is the direction in which a figure gets worse.
-func (s *scenario) checkCost(load, name string, f figure, worse float64) []verdict {
+func (s *scenario) checkCost(load, name string, f figure, worse float64) []lab.Verdict {
 	ratios, chance := s.ratios(load, on, f), s.ratios(load, offAgain, f)
 	if len(ratios) == 0 || len(chance) == 0 {
 		return nil
 	}
 	spread := furthest(chance)
 	cost := worse * (median(ratios) - 1)
-	return []verdict{{cost <= max(mostCost, spread),
-		fmt.Sprintf("%s with defaults, %s, %s parked", name, load, thousands(s.Parked)),
+	return []lab.Verdict{lab.Judge(cost <= max(mostCost, spread),
+		fmt.Sprintf("%s with defaults, %s, %s parked", name, load, lab.Thousands(s.Parked)),
 		fmt.Sprintf("%s of off (median of %d rounds); allowed: %.1f %% worse, or as far as off again was from off, %.2f %%",
-			ratio(median(ratios)), len(ratios), 100*mostCost, 100*spread)}}
+			ratio(median(ratios)), len(ratios), 100*mostCost, 100*spread))}
 }
 
 // furthest returns how far a ratio is from 1 at most.
@@ -75,7 +53,7 @@ func furthest(ratios []float64) (most float64) {
 }
 
 // checkSound checks that every run measured what it was to measure.
-func checkSound(scenarios []scenario) []verdict {
+func checkSound(scenarios []scenario) []lab.Verdict {
 	runs, failed, looking, looked, least := 0, 0, 0, 0, math.MaxInt
 	for i := range scenarios {
 		for j := range scenarios[i].Runs {
@@ -93,14 +71,14 @@ func checkSound(scenarios []scenario) []verdict {
 			}
 		}
 	}
-	var all []verdict
+	var all []lab.Verdict
 	if runs > 0 {
-		all = append(all, verdict{failed == 0, "every request answered, no trouble with telemetry",
-			fmt.Sprintf("%d of %d runs", runs-failed, runs)})
+		all = append(all, lab.Judge(failed == 0, "every request answered, no trouble with telemetry",
+			fmt.Sprintf("%d of %d runs", runs-failed, runs)))
 	}
 	if looking > 0 {
-		all = append(all, verdict{looked == looking, "a regular look of the monitor within the measured time",
-			fmt.Sprintf("in %d of %d runs that have a monitor; %d at least", looked, looking, least)})
+		all = append(all, lab.Judge(looked == looking, "a regular look of the monitor within the measured time",
+			fmt.Sprintf("in %d of %d runs that have a monitor; %d at least", looked, looking, least)))
 	}
 	return all
 }

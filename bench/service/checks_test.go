@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // measured is a scenario of three rounds in which all variants are the same,
@@ -35,7 +37,7 @@ func measured() scenario {
 
 func TestChecksPassWhatIsGood(t *testing.T) {
 	all := check([]scenario{measured()})
-	assert.False(t, missed(all), "%v", all)
+	assert.False(t, lab.Missed(all), "%v", all)
 	assert.Len(t, all, 2*2+2, "throughput and p99 under two loads; errors; looks")
 }
 
@@ -75,7 +77,7 @@ func TestWhatChanceDoesIsAllowed(t *testing.T) {
 	}
 	s.of(steady, on, 0).P99 = time.Second // one round does not make the median
 	all := check([]scenario{s})
-	assert.False(t, missed(all), "%v", all)
+	assert.False(t, lab.Missed(all), "%v", all)
 }
 
 func TestOnlyWhatWasMeasuredIsJudged(t *testing.T) {
@@ -115,7 +117,7 @@ func TestMedianAndFurthest(t *testing.T) {
 func TestTables(t *testing.T) {
 	s := measured()
 	s.of(steady, naiveDump, 2).Seen = 900
-	r := report{Machine: machine{Go: "go1", System: "x/y", Cores: 2, CPU: "Z80", Modules: map[string]string{"b": "v2", "a": "v1"}},
+	r := report{Machine: lab.Machine{Go: "go1", System: "x/y", Cores: 2, CPU: "Z80", Modules: map[string]string{"b": "v2", "a": "v1"}},
 		Started: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), Took: time.Minute, Command: "go run ./bench/service", Seed: 7,
 		Scenarios: []scenario{s}, Checks: check([]scenario{s})}
 	var b strings.Builder
@@ -138,7 +140,7 @@ func TestWhatCannotBeMeasuredIsADash(t *testing.T) {
 	assert.Equal(t, "–", size(0))
 	assert.Equal(t, "–", seconds(0))
 	assert.Equal(t, "1.50 MiB", size(1.5*(1<<20)))
-	assert.Equal(t, "12.3 µs", duration(12345))
-	assert.Equal(t, "61.0 s", duration(61*time.Second))
-	assert.Equal(t, "1,234,567", thousands(1234567))
+	assert.Equal(t, "12.3 µs", lab.Duration(12345))
+	assert.Equal(t, "61.0 s", lab.Duration(61*time.Second))
+	assert.Equal(t, "1,234,567", lab.Thousands(1234567))
 }

@@ -20,6 +20,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func main() {
@@ -41,7 +43,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "service: %v\nRun with --help for the flags.\n", err)
 		return 2
 	}
-	r := report{Machine: thisMachine(), Started: time.Now().UTC().Truncate(time.Second), Command: o.command(), Seed: o.seed}
+	r := report{Machine: lab.ThisMachine(named...), Started: time.Now().UTC().Truncate(time.Second), Command: o.command(), Seed: o.seed}
 	var failed error
 	r.Scenarios, failed = runAll(ctx, o, stderr)
 	r.Took = time.Since(r.Started).Round(time.Second)
@@ -51,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "service: %v\n", failed)
 		return 1
 	}
-	if o.check && missed(r.Checks) {
+	if o.check && lab.Missed(r.Checks) {
 		return 1
 	}
 	return 0

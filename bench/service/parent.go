@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // goodbye is how long a server may take to end.
@@ -97,12 +99,12 @@ func measure(ctx context.Context, p plan, stderr io.Writer) (m measurement, err 
 	if _, err := s.say(sayBegin); err != nil {
 		return m, err
 	}
-	before, cpu := sink.arrived(), processCPU()
+	before, cpu := sink.arrived(), lab.ProcessCPU()
 	l, err := g.load(ctx, p, p.Duration)
 	if err != nil {
 		return m, err
 	}
-	cpu = processCPU() - cpu
+	cpu = lab.ProcessCPU() - cpu
 	u, err := s.say(sayEnd)
 	if err != nil {
 		return m, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 )
@@ -89,7 +90,7 @@ func runAll(ctx context.Context, o options, progress io.Writer) ([]scenario, err
 // else the machine does meets all of them.
 func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progress io.Writer) error {
 	if err := s.calibrate(ctx, random, progress); err != nil {
-		return fmt.Errorf("%s parked, calibration: %w", thousands(s.Parked), err)
+		return fmt.Errorf("%s parked, calibration: %w", lab.Thousands(s.Parked), err)
 	}
 	var errs []error
 	n, all := 0, s.Rounds*len(o.loads)*len(o.variants)
@@ -120,7 +121,7 @@ func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progre
 func (s *scenario) calibrate(ctx context.Context, random *rand.Rand, progress io.Writer) error {
 	p := s.plan(off, saturation, 0, random.Uint64())
 	p.Warmup, p.Duration = min(p.Warmup, leastWarmup), min(p.Duration, calibrationFor)
-	fmt.Fprintf(progress, "%s parked, calibration ... ", thousands(s.Parked))
+	fmt.Fprintf(progress, "%s parked, calibration ... ", lab.Thousands(s.Parked))
 	m, err := measure(ctx, p, progress)
 	if err != nil {
 		fmt.Fprintln(progress, "failed")
@@ -150,7 +151,7 @@ func (s *scenario) plan(variant, load string, round int, seed uint64) plan {
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("%s parked, %s, round %d, %s", thousands(p.Parked), p.Load, p.Round+1, p.Variant)
+	return fmt.Sprintf("%s parked, %s, round %d, %s", lab.Thousands(p.Parked), p.Load, p.Round+1, p.Variant)
 }
 
 func shuffled(names []string, random *rand.Rand) []string {

@@ -2,25 +2,23 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // A report is one run of this program.
 type report struct {
-	Machine   machine       `json:"machine"`
+	Machine   lab.Machine   `json:"machine"`
 	Started   time.Time     `json:"started"`
 	Took      time.Duration `json:"took"`
 	Command   string        `json:"command"`
 	Seed      uint64        `json:"seed"`
 	Scenarios []scenario    `json:"scenarios"`
-	Checks    []verdict     `json:"checks"`
+	Checks    []lab.Verdict `json:"checks"`
 }
 
 // A measurement is what was measured in one run. Durations are in
@@ -111,9 +109,9 @@ func difference(after, before map[string]int) map[string]int {
 // line is a measurement in short.
 func (m *measurement) line() string {
 	text := fmt.Sprintf("%.0f/s, p50 %s, p99 %s, max %s, CPU %.0f %% of a core, generator %.0f %%",
-		m.Throughput, duration(m.P50), duration(m.P99), duration(m.Max), 100*m.cores(), 100*m.GeneratorCPU.Seconds()/m.Elapsed.Seconds())
+		m.Throughput, lab.Duration(m.P50), lab.Duration(m.P99), lab.Duration(m.Max), 100*m.cores(), 100*m.GeneratorCPU.Seconds()/m.Elapsed.Seconds())
 	if m.Late > 0 {
-		text += fmt.Sprintf(", sent late %s", duration(m.Late))
+		text += fmt.Sprintf(", sent late %s", lab.Duration(m.Late))
 	}
 	if source := regularLook[m.Variant]; source != "" {
 		text += fmt.Sprintf(", looks: %d", m.Looks[source])
@@ -181,48 +179,10 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// A machine is where it ran, and with which versions of what matters.
-type machine struct {
-	Go      string            `json:"go"`
-	System  string            `json:"system"`
-	CPU     string            `json:"cpu"` // the model; "" when unknown
-	Cores   int               `json:"cores"`
-	Modules map[string]string `json:"modules"` // version by path
-}
-
 // named are the modules whose versions a reader needs.
 var named = []string{
 	"github.com/DataDog/gostackparse", "github.com/valyala/fasthttp",
 	"go.opentelemetry.io/contrib/instrumentation/runtime", "go.opentelemetry.io/otel/sdk/metric",
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc", "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc",
 	"modernc.org/sqlite",
-}
-
-func thisMachine() machine {
-	m := machine{
-		Go:      runtime.Version(),
-		System:  runtime.GOOS + "/" + runtime.GOARCH,
-		CPU:     cpuModel(),
-		Cores:   runtime.NumCPU(),
-		Modules: make(map[string]string),
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if slices.Contains(named, d.Path) {
-				m.Modules[d.Path] = d.Version
-			}
-		}
-	}
-	return m
-}
-
-// cpuModel returns what Linux calls the first core, elsewhere "".
-func cpuModel() string {
-	info, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(info)) {
-		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

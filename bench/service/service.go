@@ -47,7 +47,6 @@ type service struct {
 
 // openService makes a database with all items in dir.
 func openService(ctx context.Context, dir string) (*service, error) {
-	// Nothing is synced: a disk's moods are not what is measured.
 	name := "file:" + filepath.Join(dir, "items.db") + "?_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=busy_timeout(5000)"
 	s := &service{}
 	var errs [3]error

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // save prints a report and, when a path is given, saves it as JSON.
@@ -50,23 +51,12 @@ func (r *report) print(w io.Writer) error {
 	return err
 }
 
-func (m machine) String() string {
-	parts := []string{m.Go, m.System, fmt.Sprintf("%d cores", m.Cores)}
-	if m.CPU != "" {
-		parts = append(parts, m.CPU)
-	}
-	for _, path := range slices.Sorted(maps.Keys(m.Modules)) {
-		parts = append(parts, path+" "+m.Modules[path])
-	}
-	return strings.Join(parts, ", ")
-}
-
 func (s *scenario) print(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s parked goroutines\n\nWithout a monitor the server bears %s requests a second; the steady load is %s. Each run: %v of warm-up, %v measured. Rounds: %d.\n",
-		thousands(s.Parked), thousands(int(s.Capacity)), thousands(int(s.Rate)), s.Warmup, s.Duration, s.Rounds)
+		lab.Thousands(s.Parked), lab.Thousands(int(s.Capacity)), lab.Thousands(int(s.Rate)), s.Warmup, s.Duration, s.Rounds)
 	for _, load := range loadNames {
 		if variants := s.variants(load); len(variants) > 0 {
-			fmt.Fprintf(b, "\n### %s, %s\n\n%s\n", load, thousands(s.Parked), s.mix(load))
+			fmt.Fprintf(b, "\n### %s, %s\n\n%s\n", load, lab.Thousands(s.Parked), s.mix(load))
 			s.table(b, load, variants)
 		}
 	}
@@ -96,9 +86,9 @@ func (s *scenario) mix(load string) string {
 	}
 	part := func(n int64) float64 { return 100 * float64(n) / float64(max(requests, 1)) }
 	text := fmt.Sprintf("%s requests: %.0f %% answered from the cache, %.0f %% read from SQLite, %.0f %% written to it. The load generator took %.0f %% of a core",
-		thousands(int(requests)), part(hits), part(reads), part(written), 100*generator.Seconds()/elapsed.Seconds())
+		lab.Thousands(int(requests)), part(hits), part(reads), part(written), 100*generator.Seconds()/elapsed.Seconds())
 	if late > 0 {
-		text += fmt.Sprintf(", and in the worst run sent one request in a hundred over %s late", duration(late))
+		text += fmt.Sprintf(", and in the worst run sent one request in a hundred over %s late", lab.Duration(late))
 	}
 	return text + ".\n"
 }
@@ -171,54 +161,19 @@ func span(values []float64) string {
 	return count(values[0])
 }
 
-func count(f float64) string { return thousands(int(f + 0.5)) }
+func count(f float64) string { return lab.Thousands(int(f + 0.5)) }
 
-func seconds(f float64) string { return duration(time.Duration(f * float64(time.Second))) }
+func seconds(f float64) string { return lab.Duration(time.Duration(f * float64(time.Second))) }
 
-func percent(f float64) string { return digits(100*f) + " %" }
+func percent(f float64) string { return lab.Digits(100*f) + " %" }
 
 // ratio formats a ratio so that a tenth of a percent shows.
 func ratio(f float64) string { return strconv.FormatFloat(f, 'f', 3, 64) }
-
-// duration formats with three digits; 0 is what could not be measured.
-func duration(d time.Duration) string {
-	if d <= 0 {
-		return "–"
-	}
-	f, unit := float64(d), "ns"
-	for _, larger := range []string{"µs", "ms", "s"} {
-		if f < 999.5 {
-			break
-		}
-		f, unit = f/1000, larger
-	}
-	return digits(f) + " " + unit
-}
 
 // size formats bytes; 0 is what could not be measured.
 func size(f float64) string {
 	if f <= 0 {
 		return "–"
 	}
-	return digits(f/(1<<20)) + " MiB"
-}
-
-// digits formats f with three digits.
-func digits(f float64) string {
-	switch {
-	case f >= 99.95:
-		return strconv.FormatFloat(f, 'f', 0, 64)
-	case f >= 9.995:
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(f, 'f', 2, 64)
-}
-
-// thousands formats n with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return lab.Digits(f/(1<<20)) + " MiB"
 }

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"os"
@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// resetPeakMemory begins a new peak. Where the system does not allow it, the
+// ResetPeakMemory begins a new peak. Where the system does not allow it, the
 // peak stays that of the whole process.
-func resetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+func ResetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// residentMemory returns the bytes that were resident at most since the reset,
+// ResidentMemory returns the bytes that were resident at most since the reset,
 // and those that are now.
-func residentMemory() (peak, now int64) {
+func ResidentMemory() (peak, now int64) {
 	status, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(status)) {
 		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {

@@ -1,14 +1,14 @@
 //go:build unix
 
-package main
+package lab
 
 import (
 	"syscall"
 	"time"
 )
 
-// processCPU returns the CPU time that this process has used.
-func processCPU() time.Duration {
+// ProcessCPU returns the CPU time that this process has used.
+func ProcessCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

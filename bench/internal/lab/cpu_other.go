@@ -1,0 +1,8 @@
+//go:build !unix
+
+package lab
+
+import "time"
+
+// ProcessCPU returns 0: this system is not asked.
+func ProcessCPU() time.Duration { return 0 }
