@@ -214,7 +214,7 @@ func (c *child) stopMonitor(ctx context.Context) {
 
 // stopProviders takes errors for what they are: the exporter's.
 func (c *child) stopProviders() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = c.logs.Shutdown(ctx)
 	_ = c.meters.Shutdown(ctx)

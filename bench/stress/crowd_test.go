@@ -108,7 +108,7 @@ func TestTenThousandDistinctStacks(t *testing.T) {
 }
 
 const (
-	generations = 5
+	generations = 4
 	topStacks   = 20
 )
 

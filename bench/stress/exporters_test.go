@@ -166,7 +166,7 @@ func (c *child) exportersOf(gate <-chan struct{}) (sdkmetric.Exporter, sdklog.Ex
 	}
 	metrics, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpoint(c.Endpoint), otlpmetricgrpc.WithInsecure())
 	must(err)
-	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(2*time.Second+c.Time))
+	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(c.Time+2500*time.Millisecond))
 	must(err)
 	return metrics, logs, c.Variant == "gRPC, simple"
 }

@@ -23,7 +23,7 @@ import (
 func TestChurn(t *testing.T) {
 	t.Parallel()
 	long(t)
-	r := inChild(t, order{Scenario: "churn", Size: size(200_000, 20_000, 0), Time: 7 * *stressTime}, setting{})
+	r := inChild(t, order{Scenario: "churn", Size: size(200_000, 20_000, 0), Time: 5 * *stressTime}, setting{})
 	nothingIsLeft(t, r, 16<<20)
 	assert.Equal(t, standing, r.Fewest)
 	assert.Equal(t, standing, r.Most)
