@@ -22,8 +22,10 @@ const Version = telemetry.Version
 // already reports to: a second one would double every sum.
 var ErrStarted = errors.New("otelgoroutine: already started on this meter provider; call Shutdown on the first monitor before starting another")
 
-// Start begins to observe the goroutines of this process and returns at once.
-// A nil provider means the global one, otel.GetMeterProvider.
+// Start begins to observe the goroutines of this process and returns before the
+// first look. A nil provider means the global one, otel.GetMeterProvider. The
+// SDK lets nobody register an instrument while a metric callback runs: one of
+// somebody else's that hangs holds up Start, as it does any other.
 //
 // It registers the metrics
 //

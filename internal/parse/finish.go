@@ -16,7 +16,8 @@ var other = &goroutine.Stack{ID: goroutine.OtherStacks}
 // the rest.
 func finish(s *goroutine.Snapshot) {
 	s.Sort()
-	var kept, rest []goroutine.Group
+	kept := s.Groups[:0] // never overtakes what it is taken from
+	var rest []goroutine.Group
 	forever := min(blockedForever(s.Groups), MaxGroups)
 	others := MaxGroups - forever
 	for _, g := range s.Groups {
@@ -32,6 +33,7 @@ func finish(s *goroutine.Snapshot) {
 		*room--
 	}
 	if len(rest) > 0 {
+		clear(s.Groups[len(kept):])
 		s.Groups = append(kept, sumByState(rest)...)
 		s.Sort()
 	}
