@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"fmt"
 	"runtime"
 	"time"
 
@@ -33,9 +32,9 @@ func (p *profileSource) name() goroutine.Source { return goroutine.SourceProfile
 
 func (p *profileSource) take() (*goroutine.Snapshot, error) {
 	defer p.release()
-	n, err := p.fill()
-	if err != nil {
-		return nil, &Refusal{Reason: ReasonError, Err: err}
+	n, refusal := p.fill(runtime.GoroutineProfile)
+	if refusal != nil {
+		return nil, refusal
 	}
 	counts := make(map[[32]uintptr]int)
 	for i := range p.records[:n] {
@@ -49,19 +48,20 @@ func (p *profileSource) take() (*goroutine.Snapshot, error) {
 }
 
 // fill takes the profile into the buffer, with room for a tenth more than
-// there are. A count that keeps growing faster ends it instead of looping.
-func (p *profileSource) fill() (int, error) {
+// there are. A count that keeps growing faster ends it instead of looping: a
+// service that starts does that, and is looked at later.
+func (p *profileSource) fill(profile func([]runtime.StackRecord) (int, bool)) (int, *Refusal) {
 	n := runtime.NumGoroutine()
 	for try := range profileTries {
 		if room := n + n/10<<try + 16; len(p.records) < room {
 			p.records = make([]runtime.StackRecord, room)
 		}
 		var ok bool
-		if n, ok = runtime.GoroutineProfile(p.records); ok {
+		if n, ok = profile(p.records); ok {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("goroutine profile: the number of goroutines grew by over a tenth in each of %d tries, to %d", profileTries, n)
+	return 0, refuse(ReasonLoad, "goroutine profile: the number of goroutines grew by over a tenth in each of %d tries, to %d", profileTries, n)
 }
 
 func (p *profileSource) release() {

@@ -10,7 +10,7 @@ type Reason string
 const (
 	ReasonBudget  Reason = "cpu_budget"          // CPU budget not earned yet
 	ReasonPause   Reason = "pause_budget"        // predicted stop over the budget
-	ReasonLoad    Reason = "overload"            // too many goroutines ready to run
+	ReasonLoad    Reason = "overload"            // too many goroutines ready to run, or born meanwhile
 	ReasonBusy    Reason = "slot_taken"          // the user's own flight recorder runs
 	ReasonVersion Reason = "unsupported_version" // trace format of a Go release that is not known
 	ReasonUnsafe  Reason = "unsafe"              // it could end the process

@@ -1,0 +1,27 @@
+package capture
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// TestAProcessThatGrowsIsLookedAtLater has goroutines be born faster than the
+// buffer grows, as when a service starts its workers. That is no error.
+func TestAProcessThatGrowsIsLookedAtLater(t *testing.T) {
+	p := newProfileSource(parse.NewStacks())
+	tries := 0
+	_, refusal := p.fill(func(records []runtime.StackRecord) (int, bool) {
+		tries++
+		return 2 * len(records), false
+	})
+	require.NotNil(t, refusal)
+	assert.Equal(t, ReasonLoad, refusal.Reason)
+	assert.True(t, refusal.waits())
+	assert.Equal(t, profileTries, tries)
+	assert.Less(t, len(p.records), 20*runtime.NumGoroutine()+1000, "the buffer has a bound")
+}
