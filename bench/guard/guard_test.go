@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	_ "github.com/otelgoroutine/go/otelgoroutine" // so that go test's cache knows what is measured
 )
 
 var update = flag.Bool("update", false, "write testdata/figures.json")
