@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/coverage"
+	"runtime/debug"
 	"runtime/pprof"
 	"runtime/trace"
 	"time"
@@ -70,6 +71,8 @@ func run(args []string) error {
 	if err := do(); err != nil { // the first time fills the buffers
 		return err
 	}
+	runtime.GC()
+	debug.SetGCPercent(-1) // a collection adds events to a trace
 	if err := coverage.ClearCounters(); err != nil {
 		return fmt.Errorf("not built with -cover -covermode=atomic: %w", err)
 	}
