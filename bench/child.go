@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"runtime"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // scenarioVariable makes this program measure one scenario, which it holds as
@@ -134,7 +136,7 @@ func (m *meter) turn(method method) (sample, error) {
 // traceSize returns how long a trace of this process is.
 func traceSize() (int64, error) {
 	var n counter
-	err := record(&n)
+	err := lab.Record(&n)
 	return int64(n), err
 }
 

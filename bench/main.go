@@ -116,21 +116,10 @@ func (o *options) write(r *report, stdout io.Writer) error {
 	}
 	var errs []error
 	if o.json != "" {
-		errs = append(errs, save(r, o.json))
+		errs = append(errs, lab.SaveJSON(o.json, r))
 	}
 	if o.plot != "" {
 		errs = append(errs, drawAll(r.Results, o.plot))
 	}
 	return errors.Join(errs...)
-}
-
-func save(r *report, path string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err == nil {
-		err = os.WriteFile(path, append(data, '\n'), 0o666)
-	}
-	if err != nil {
-		return fmt.Errorf("-json: %w", err)
-	}
-	return nil
 }

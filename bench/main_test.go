@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // TestMain lets the test binary be the process of a scenario, as bench is.
@@ -147,7 +149,7 @@ func TestAFailedScenarioEndsWithStatus1(t *testing.T) {
 func TestWhatCannotBeLoadedOrDrawnEndsWithStatus1(t *testing.T) {
 	dir := t.TempDir()
 	saved, broken, empty := filepath.Join(dir, "saved"), filepath.Join(dir, "broken"), filepath.Join(dir, "empty")
-	require.NoError(t, save(example(), saved))
+	require.NoError(t, lab.SaveJSON(saved, example()))
 	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o666))
 	require.NoError(t, os.WriteFile(empty, []byte("{}"), 0o666))
 	for name, tt := range map[string]struct {

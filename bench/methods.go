@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"runtime/trace"
 	"time"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/parse"
@@ -78,7 +78,7 @@ func looksFor(s scenario) []method {
 		{name: records, look: func() (int, error) { return new(recorder).look() }},
 		{name: recordsAgain, warm: reused.warm, look: reused.look},
 		{name: pprofText, look: lookWithPprofText},
-		{name: tracerAlone, look: func() (int, error) { return notCounted, record(io.Discard) }},
+		{name: tracerAlone, look: func() (int, error) { return notCounted, lab.Record(io.Discard) }},
 		{name: ourDecoder, warm: traced.warm, before: traced.record, look: traced.ours},
 	}
 	if !s.Large {
@@ -150,17 +150,6 @@ func (l *looker) take() (*goroutine.Snapshot, error) {
 	return nil, fmt.Errorf("%s: %w", skips[0].Source, skips[0].Refusal)
 }
 
-// record is what the runtime does for one of our snapshots.
-func record(w io.Writer) error {
-	r := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
-	if err := r.Start(); err != nil {
-		return err
-	}
-	defer r.Stop()
-	_, err := r.WriteTo(w)
-	return err
-}
-
 // A decoding reads one trace with two decoders.
 type decoding struct {
 	trace   bytes.Buffer
@@ -183,7 +172,7 @@ func (d *decoding) warm() error {
 
 func (d *decoding) record() error {
 	d.trace.Reset()
-	return record(&d.trace)
+	return lab.Record(&d.trace)
 }
 
 func (d *decoding) ours() (int, error) {

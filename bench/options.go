@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 const usage = `Bench measures what one look at all goroutines of a process costs, side by
@@ -89,8 +90,10 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
 	}
 	var err, badShapes, badRounds error
-	o.sizes, err = parseSizes(sizes)
-	o.shapes, badShapes = parseShapes(shapes)
+	o.sizes, err = lab.Numbers("sizes", sizes, leastSize, mostSize)
+	slices.Sort(o.sizes)
+	o.sizes = slices.Compact(o.sizes)
+	o.shapes, badShapes = lab.Names("shapes", shapes, shapeNames())
 	if o.rounds < 1 || o.rounds > mostRounds {
 		badRounds = fmt.Errorf("-rounds %d: allowed are 1 to %d", o.rounds, mostRounds)
 	}
@@ -106,36 +109,6 @@ func (o *options) idle(flags *flag.FlagSet) error {
 		}
 	})
 	return errors.Join(errs...)
-}
-
-func parseSizes(list string) ([]int, error) {
-	var sizes []int
-	for _, field := range strings.Split(list, ",") {
-		digits, thousands := strings.CutSuffix(field, "k")
-		n, err := strconv.Atoi(digits)
-		if thousands && n <= mostSize {
-			n *= 1000
-		}
-		if err != nil || n < leastSize || n > mostSize {
-			return nil, fmt.Errorf("-sizes: %q: allowed are numbers from %d to %d; k stands for 1000", field, leastSize, mostSize)
-		}
-		sizes = append(sizes, n)
-	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes), nil
-}
-
-func parseShapes(list string) ([]string, error) {
-	if list == "all" {
-		return shapeNames(), nil
-	}
-	names := strings.Split(list, ",")
-	for _, name := range names {
-		if !slices.Contains(shapeNames(), name) {
-			return nil, fmt.Errorf("-shapes: %q: allowed are all, or some of %s", name, strings.Join(shapeNames(), ", "))
-		}
-	}
-	return names, nil
 }
 
 func shapeHelp() string {

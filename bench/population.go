@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/internal/capture"
@@ -26,18 +25,7 @@ func populate(s *shape, n int) (*population, error) {
 	if err := s.fill(p, n, s); err != nil {
 		return nil, err
 	}
-	return p, settled(before + int64(n))
-}
-
-// settled waits until n goroutines are parked.
-func settled(n int64) error {
-	const patience = time.Minute
-	for began := time.Now(); capture.ReadScheduler().Waiting < n; time.Sleep(time.Millisecond) {
-		if time.Since(began) > patience {
-			return fmt.Errorf("%d of %d goroutines wait after %v", capture.ReadScheduler().Waiting, n, patience)
-		}
-	}
-	return nil
+	return p, lab.AwaitParked(before + int64(n))
 }
 
 // walkers starts n goroutines that wait in park, by as many distinct stacks as

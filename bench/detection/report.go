@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // leastRecall is the share of the faults to be found.
@@ -43,14 +43,7 @@ func (r *report) save(o options, stdout io.Writer) error {
 	if o.json == "" {
 		return nil
 	}
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err == nil {
-		err = os.WriteFile(o.json, append(data, '\n'), 0o666)
-	}
-	if err != nil {
-		return fmt.Errorf("-json: %w", err)
-	}
-	return nil
+	return lab.SaveJSON(o.json, r)
 }
 
 func (r *report) passed() bool {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 const usage = `Service measures what otelgoroutine costs an HTTP server at work: throughput,
@@ -115,9 +117,9 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 		parked, rounds, variants, o.duration = parkedQuick, roundsQuick, variantsFast, quickTime
 	}
 	var errs [6]error
-	o.parked, errs[0] = parseNumbers("parked", parked, mostParked)
+	o.parked, errs[0] = lab.Numbers("parked", parked, 1, mostParked)
 	if rounds != "" {
-		o.rounds, errs[1] = parseNumbers("rounds", rounds, mostRounds)
+		o.rounds, errs[1] = lab.Numbers("rounds", rounds, 1, mostRounds)
 	}
 	o.loads, errs[2] = parseNames("loads", loads, loadNames)
 	o.variants, errs[3] = parseNames("variants", variants, variantNames)
@@ -153,34 +155,14 @@ func usualRounds(parked []int) []int {
 	return rounds
 }
 
-func parseNumbers(flag, list string, most int) ([]int, error) {
-	var numbers []int
-	for _, field := range strings.Split(list, ",") {
-		digits, thousands := strings.CutSuffix(field, "k")
-		n, err := strconv.Atoi(digits)
-		if thousands && n <= most {
-			n *= 1000
-		}
-		if err != nil || n < 1 || n > most {
-			return nil, fmt.Errorf("-%s: %q: allowed are numbers from 1 to %d; k stands for 1000", flag, field, most)
-		}
-		numbers = append(numbers, n)
-	}
-	return numbers, nil
-}
-
+// parseNames returns each name once.
 func parseNames(flag, list string, known []string) ([]string, error) {
+	names, err := lab.Names(flag, list, known)
 	if list == "all" {
-		return known, nil
-	}
-	names := strings.Split(list, ",")
-	for _, name := range names {
-		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("-%s: %q: allowed are all, or some of %s", flag, name, strings.Join(known, ", "))
-		}
+		return names, err
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Compact(names), err
 }
 
 func describe(names []string, docs map[string]string) string {

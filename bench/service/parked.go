@@ -1,9 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"runtime/metrics"
 	"time"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
+	"github.com/otelgoroutine/go/internal/capture"
 )
 
 // parkedDepth is how many frames a parked goroutine has, the runtime's own
@@ -58,17 +59,11 @@ var places = []func(p *parking){
 // park starts n goroutines and returns when all of them wait.
 func park(n int) error {
 	p := &parking{gate: make(chan int), quit: make(chan struct{}), tick: make(chan time.Time)}
-	before := waiting()
+	before := capture.ReadScheduler().Waiting
 	for i := range n {
 		go dispatch(parkedDepth-3, i, p)
 	}
-	const patience = time.Minute
-	for began := time.Now(); waiting() < before+n; time.Sleep(time.Millisecond) {
-		if time.Since(began) > patience {
-			return fmt.Errorf("%d of %d goroutines are parked after %v", waiting()-before, n, patience)
-		}
-	}
-	return nil
+	return lab.AwaitParked(before + int64(n))
 }
 
 // dispatch and handle call each other until the stack is deep enough. Which of
@@ -92,11 +87,4 @@ func handle(depth, n int, p *parking) {
 		dispatch(depth-1, n, p)
 	}
 	frame[n%len(frame)] = 1
-}
-
-// waiting returns how many goroutines wait, by the scheduler's own count.
-func waiting() int {
-	s := []metrics.Sample{{Name: "/sched/goroutines/waiting:goroutines"}}
-	metrics.Read(s)
-	return int(s[0].Value.Uint64())
 }

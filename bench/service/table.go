@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,14 +20,7 @@ func (r *report) save(o options, stdout io.Writer) error {
 	if o.json == "" {
 		return nil
 	}
-	data, err := json.MarshalIndent(r, "", "\t")
-	if err == nil {
-		err = os.WriteFile(o.json, append(data, '\n'), 0o666)
-	}
-	if err != nil {
-		return fmt.Errorf("-json: %w", err)
-	}
-	return nil
+	return lab.SaveJSON(o.json, r)
 }
 
 // print writes a report as a Markdown document.

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"runtime"
-
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
@@ -13,15 +12,13 @@ const (
 
 // park starts the goroutines that are looked at and returns when they wait,
 // for good.
-func park() {
+func park() error {
 	before := capture.ReadScheduler().Waiting
 	gate := make(chan struct{})
 	for i := range size {
 		go fork(i%stacks, 8, gate)
 	}
-	for capture.ReadScheduler().Waiting < before+size {
-		runtime.Gosched()
-	}
+	return lab.AwaitParked(before + size)
 }
 
 // fork waits at the end of a path, which chooses one of two calls at each

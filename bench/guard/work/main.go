@@ -15,12 +15,12 @@ import (
 	"runtime/coverage"
 	"runtime/debug"
 	"runtime/pprof"
-	"runtime/trace"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
@@ -63,7 +63,9 @@ func run(args []string) error {
 	if !ok {
 		return fmt.Errorf("no job %q", args[0])
 	}
-	park()
+	if err := park(); err != nil {
+		return err
+	}
 	do, err := j.prepare()
 	if err != nil {
 		return err
@@ -109,12 +111,7 @@ func snapshot() (func() error, error) {
 
 func decodeTrace() (func() error, error) {
 	var data bytes.Buffer
-	r := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
-	if err := r.Start(); err != nil {
-		return nil, err
-	}
-	defer r.Stop()
-	if _, err := r.WriteTo(&data); err != nil {
+	if err := lab.Record(&data); err != nil {
 		return nil, err
 	}
 	d := parse.NewTraceDecoder(nil, nil)
