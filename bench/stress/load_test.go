@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
@@ -98,11 +99,7 @@ func gather(n int, park func(i int, gate <-chan struct{})) *crowd {
 	for i := range n {
 		c.wg.Go(func() { park(i, c.gate) })
 	}
-	for began := time.Now(); capture.ReadScheduler().Waiting < before+int64(n); time.Sleep(time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			panic("not all goroutines of a crowd wait")
-		}
-	}
+	must(lab.AwaitParked(before + int64(n)))
 	return c
 }
 
