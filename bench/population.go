@@ -7,25 +7,29 @@ import (
 	"sync"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
-	"github.com/otelgoroutine/go/internal/capture"
 )
 
 // A population is the goroutines that are looked at. It has no end but that of
 // its process.
 type population struct {
-	gate chan struct{} // nothing is ever sent
-	mu   sync.Mutex    // never unlocked
-	note string        // what a reader of the table should know
+	gate  chan struct{} // nothing is ever sent
+	mu    sync.Mutex    // never unlocked
+	pairs int           // of goroutines that play ping-pong beside those that wait
+	note  string        // what a reader of the table should know
 }
 
-// populate starts n goroutines of a shape and returns when they wait.
+// populate starts n goroutines of a shape and returns when they wait, those
+// apart that never do.
 func populate(s *shape, n int) (*population, error) {
 	p := &population{gate: make(chan struct{})}
-	before := capture.ReadScheduler().Waiting // the runtime's own goroutines among them
 	if err := s.fill(p, n, s); err != nil {
 		return nil, err
 	}
-	return p, lab.AwaitParked(before + int64(n))
+	if err := lab.AwaitParked(); err != nil {
+		return nil, err
+	}
+	p.play()
+	return p, nil
 }
 
 // walkers starts n goroutines that wait in park, by as many distinct stacks as
@@ -102,15 +106,18 @@ func giveBack(readers []*os.File) []*os.File {
 const pairsPerProc = 10
 
 func (p *population) busy(n int, s *shape) error {
-	pairs := pairsPerProc * runtime.GOMAXPROCS(0)
-	for range pairs {
+	p.pairs = pairsPerProc * runtime.GOMAXPROCS(0)
+	p.note = fmt.Sprintf("Beside them, %d pairs of goroutines play ping-pong.", p.pairs)
+	return p.receivers(n, s)
+}
+
+func (p *population) play() {
+	for range p.pairs {
 		ball := make(chan int)
 		go pingPong(ball)
 		go pingPong(ball)
 		ball <- 1
 	}
-	p.note = fmt.Sprintf("Beside them, %d pairs of goroutines play ping-pong.", pairs)
-	return p.receivers(n, s)
 }
 
 // pingPong yields after each turn: two goroutines that wake each other would

@@ -1,8 +1,10 @@
 package main
 
-import "github.com/otelgoroutine/go/bench/internal/lab"
+import (
+	"fmt"
 
-import "fmt"
+	"github.com/otelgoroutine/go/bench/internal/lab"
+)
 
 // A scenario is one process: what its goroutines do, how many they are, and
 // how often each method looks at them.

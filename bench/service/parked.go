@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
-	"github.com/otelgoroutine/go/internal/capture"
 )
 
 // parkedDepth is how many frames a parked goroutine has, the runtime's own
@@ -59,11 +58,10 @@ var places = []func(p *parking){
 // park starts n goroutines and returns when all of them wait.
 func park(n int) error {
 	p := &parking{gate: make(chan int), quit: make(chan struct{}), tick: make(chan time.Time)}
-	before := capture.ReadScheduler().Waiting
 	for i := range n {
 		go dispatch(parkedDepth-3, i, p)
 	}
-	return lab.AwaitParked(before + int64(n))
+	return lab.AwaitParked()
 }
 
 // dispatch and handle call each other until the stack is deep enough. Which of

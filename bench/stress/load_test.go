@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
-	"github.com/otelgoroutine/go/internal/capture"
 )
 
 // A load is a service at work: requests over loopback, and goroutines that hand
@@ -95,11 +94,10 @@ type crowd struct {
 // gather parks n goroutines and returns when all of them are where they stay.
 func gather(n int, park func(i int, gate <-chan struct{})) *crowd {
 	c := &crowd{gate: make(chan struct{})}
-	before := capture.ReadScheduler().Waiting
 	for i := range n {
 		c.wg.Go(func() { park(i, c.gate) })
 	}
-	must(lab.AwaitParked(before + int64(n)))
+	must(lab.AwaitParked())
 	return c
 }
 

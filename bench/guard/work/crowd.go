@@ -1,9 +1,6 @@
 package main
 
-import (
-	"github.com/otelgoroutine/go/bench/internal/lab"
-	"github.com/otelgoroutine/go/internal/capture"
-)
+import "github.com/otelgoroutine/go/bench/internal/lab"
 
 const (
 	size   = 10_000 // goroutines
@@ -13,12 +10,11 @@ const (
 // park starts the goroutines that are looked at and returns when they wait,
 // for good.
 func park() error {
-	before := capture.ReadScheduler().Waiting
 	gate := make(chan struct{})
 	for i := range size {
 		go fork(i%stacks, 8, gate)
 	}
-	return lab.AwaitParked(before + size)
+	return lab.AwaitParked()
 }
 
 // fork waits at the end of a path, which chooses one of two calls at each

@@ -7,13 +7,22 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
-// AwaitParked waits until n goroutines are parked, by the scheduler's own
-// count, which has the runtime's among them.
-func AwaitParked(n int64) error {
+// AwaitParked waits until every goroutine but the caller is parked: until the
+// scheduler, asked twice, has none that is ready or running. Counting those
+// that are parked would not do: the runtime's own are among them, and more of
+// these come while one counts.
+func AwaitParked() error {
 	const patience = time.Minute
-	for began := time.Now(); capture.ReadScheduler().Waiting < n; time.Sleep(time.Millisecond) {
+	began := time.Now()
+	for quiet := 0; quiet < 2; time.Sleep(time.Millisecond) {
+		s := capture.ReadScheduler()
+		if s.Runnable == 0 && s.Running <= 1 {
+			quiet++
+			continue
+		}
+		quiet = 0
 		if time.Since(began) > patience {
-			return fmt.Errorf("%d of %d goroutines wait after %v", capture.ReadScheduler().Waiting, n, patience)
+			return fmt.Errorf("%d goroutines are ready and %d run after %v, expected all to be parked", s.Runnable, s.Running, patience)
 		}
 	}
 	return nil
