@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/otelgoroutine"
@@ -37,10 +38,10 @@ type order struct {
 type observation struct {
 	GoVersion      string
 	Served, Faults int64
-	FirstFault     time.Duration // since the start
-	Standing       int           // goroutines within an expected function, at the end
-	Events         []finding     // in the order of their time; without those of an end
-	Open           []finding     // at the end
+	FirstFault     time.Duration    // since the start
+	Standing       int              // goroutines within an expected function, at the end
+	Events         []events.Finding // in the order of their time; without those of an end
+	Open           []events.Finding // at the end
 	Looks          int
 	MaxGap         time.Duration  // between two looks
 	Sources        map[string]int // looks by source
@@ -75,13 +76,13 @@ func observe(o order) (*observation, error) {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
 	seen := &observation{GoVersion: runtime.Version(), Sources: make(map[string]int)}
-	var complaints recorder[string]
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { complaints.add(err.Error()) }))
+	var complaints events.Recorder[string]
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { complaints.Add(err.Error()) }))
 
 	began := time.Now()
-	events := &eventLog{began: began}
+	told := &events.Log{Began: began}
 	looks := &observer{seen: seen, scenario: &s, every: o.Duration / 12}
-	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(events))
+	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(told))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
 		sdkmetric.NewPeriodicReader(discard{}, sdkmetric.WithInterval(time.Duration(o.Scale*float64(time.Minute))))))
 	options := []otelgoroutine.Option{
@@ -108,17 +109,17 @@ func observe(o order) (*observation, error) {
 	end.Wait()
 
 	for _, f := range monitor.Findings() {
-		seen.Open = append(seen.Open, fromFinding(&f))
+		seen.Open = append(seen.Open, events.From(&f))
 	}
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Events = events.all()
+	seen.Events = told.All()
 	_ = meters.Shutdown(context.Background())
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Errors = complaints.all()
+	seen.Errors = complaints.All()
 	return seen, nil
 }
 
@@ -164,24 +165,6 @@ func (ob *observer) count(s *goroutine.Snapshot) (n int) {
 // expected reports whether function is one at which the fault is to be found.
 func expected(s *corpus.Scenario, function string) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool { return x.Matches(function) })
-}
-
-// A recorder collects values from any goroutine.
-type recorder[T any] struct {
-	mu     sync.Mutex
-	values []T
-}
-
-func (r *recorder[T]) add(v T) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.values = append(r.values, v)
-}
-
-func (r *recorder[T]) all() []T {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.values)
 }
 
 // discard is an exporter that takes everything and keeps nothing.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
 )
 
 // A result is what is to be thought of one run of a scenario.
@@ -16,10 +17,10 @@ type result struct {
 	Beyond  string // why the fault cannot be found by watching
 	Proof   bool   // the leak proof can find it
 	Found   bool
-	By      finding       // what found it first
-	After   time.Duration // from the first fault to By
-	Others  []finding     // faulty: what else was found; sound: all that was found
-	Trouble string        // why this run says nothing
+	By      events.Finding   // what found it first
+	After   time.Duration    // from the first fault to By
+	Others  []events.Finding // faulty: what else was found; sound: all that was found
+	Trouble string           // why this run says nothing
 	Seen    *observation
 }
 
@@ -33,7 +34,7 @@ func judge(s *corpus.Scenario, seen *observation, err error, in setting) result 
 	for _, f := range append(slices.Clone(seen.Events), seen.Open...) {
 		switch {
 		case !hits(s, &f):
-			if !slices.ContainsFunc(r.Others, func(o finding) bool { return same(&o, &f) }) {
+			if !slices.ContainsFunc(r.Others, func(o events.Finding) bool { return same(&o, &f) }) {
 				r.Others = append(r.Others, f)
 			}
 		case !r.Found:
@@ -48,13 +49,13 @@ func judge(s *corpus.Scenario, seen *observation, err error, in setting) result 
 }
 
 // hits reports whether f is the fault of s.
-func hits(s *corpus.Scenario, f *finding) bool {
+func hits(s *corpus.Scenario, f *events.Finding) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool {
 		return x.Detector == f.Detector && x.Matches(f.Function)
 	})
 }
 
-func same(a, b *finding) bool {
+func same(a, b *events.Finding) bool {
 	return a.Detector == b.Detector && a.Function == b.Function && a.Confidence == b.Confidence
 }
 
@@ -88,7 +89,7 @@ const (
 	severe               // what must not be
 )
 
-func rankOf(f *finding) rank {
+func rankOf(f *events.Finding) rank {
 	if f.Confidence == "info" {
 		return harmless
 	}

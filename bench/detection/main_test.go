@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
 )
 
 // TestMain lets the test binary be the child, as the program itself is.
@@ -87,10 +88,10 @@ func TestAChildThatFailsIsTold(t *testing.T) {
 func TestJudge(t *testing.T) {
 	faulty := corpus.Scenario{Name: "f", Faulty: true, Expect: []corpus.Expectation{{Detector: "leak", Function: "fetch", Least: 5}}}
 	sound := corpus.Scenario{Name: "s"}
-	hit := finding{At: 9 * time.Second, Detector: "leak", Confidence: "suspected", Function: "x/corpus.fetch.func1"}
-	other := finding{Detector: "leak", Confidence: "suspected", Function: "x/corpus.other"}
+	hit := events.Finding{At: 9 * time.Second, Detector: "leak", Confidence: "suspected", Function: "x/corpus.fetch.func1"}
+	other := events.Finding{Detector: "leak", Confidence: "suspected", Function: "x/corpus.other"}
 	happened := observation{Faults: 1, FirstFault: 2 * time.Second, Standing: 5}
-	with := func(o observation, f ...finding) *observation { o.Events = f; return &o }
+	with := func(o observation, f ...events.Finding) *observation { o.Events = f; return &o }
 	for name, tc := range map[string]struct {
 		s       corpus.Scenario
 		seen    *observation
@@ -107,9 +108,9 @@ func TestJudge(t *testing.T) {
 		"idle":               {sound, with(observation{}), false, harmless, "it did no work"},
 		"not so sound":       {sound, with(observation{Served: 1, Faults: 1}), false, harmless, "a fault happened"},
 		"a false alarm":      {sound, with(observation{Served: 1}, other), false, severe, ""},
-		"information":        {sound, with(observation{Served: 1}, finding{Detector: "surge", Confidence: "info"}), false, harmless, ""},
-		"something to watch": {sound, with(observation{Served: 1}, finding{Detector: "pileup", Confidence: "suspected"}), false, lower, ""},
-		"a sure mistake":     {sound, with(observation{Served: 1}, finding{Detector: "blocked_forever", Confidence: "certain"}), false, severe, ""},
+		"information":        {sound, with(observation{Served: 1}, events.Finding{Detector: "surge", Confidence: "info"}), false, harmless, ""},
+		"something to watch": {sound, with(observation{Served: 1}, events.Finding{Detector: "pileup", Confidence: "suspected"}), false, lower, ""},
+		"a sure mistake":     {sound, with(observation{Served: 1}, events.Finding{Detector: "blocked_forever", Confidence: "certain"}), false, severe, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := judge(&tc.s, tc.seen, nil, setting{})
@@ -126,7 +127,7 @@ func TestJudge(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	found, missed := result{Faulty: true, Found: true}, result{Faulty: true}
-	alarm := result{Others: []finding{{Detector: "deadlock", Confidence: "high"}}}
+	alarm := result{Others: []events.Finding{{Detector: "deadlock", Confidence: "high"}}}
 	twenty := func(r result) (all []result) {
 		for range 19 {
 			all = append(all, found)

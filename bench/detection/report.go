@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
@@ -229,7 +230,7 @@ func (r *report) lists(b *strings.Builder, s *settingResult) {
 	section(b, "Runs that failed", t.ko, func(r result) string { return r.Trouble })
 	var extra []result
 	for _, r := range s.Results {
-		if r.Faulty && r.Found && slices.ContainsFunc(r.Others, func(f finding) bool { return rankOf(&f) > harmless }) {
+		if r.Faulty && r.Found && slices.ContainsFunc(r.Others, func(f events.Finding) bool { return rankOf(&f) > harmless }) {
 			extra = append(extra, r)
 		}
 	}
@@ -255,7 +256,7 @@ func expectation(name string) string {
 	return strings.Join(all, " or ")
 }
 
-func also(others []finding) string {
+func also(others []events.Finding) string {
 	var b strings.Builder
 	for i, f := range others {
 		if i == 0 {

@@ -1,8 +1,12 @@
-package main
+// Package events keeps what the monitor tells: its findings, as the log events
+// that a backend would get.
+package events
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -11,8 +15,8 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 )
 
-// A finding is what the monitor told, in an event or as open at the end.
-type finding struct {
+// A Finding is what the monitor told, in an event or as open at the end.
+type Finding struct {
 	At         time.Duration // since the start of the monitor; 0 for those open at the end
 	Detector   string
 	Confidence string
@@ -23,8 +27,9 @@ type finding struct {
 	Evidence   []string
 }
 
-func fromFinding(f *detectors.Finding) finding {
-	return finding{
+// From returns a finding of the monitor, without a time.
+func From(f *detectors.Finding) Finding {
+	return Finding{
 		Detector:   f.Detector,
 		Confidence: f.Confidence.String(),
 		Function:   f.Stack.User().Function,
@@ -35,31 +40,31 @@ func fromFinding(f *detectors.Finding) finding {
 	}
 }
 
-// An eventLog is a log processor that keeps the events of findings.
-type eventLog struct {
-	began time.Time
-	recorder[finding]
+// A Log is a log processor that keeps the events of findings.
+type Log struct {
+	Began time.Time // times of findings are since then
+	Recorder[Finding]
 }
 
 // Enabled says that all records are wanted.
-func (l *eventLog) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+func (l *Log) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
 
 // OnEmit keeps a record whose event name says that something was detected.
-func (l *eventLog) OnEmit(_ context.Context, r *sdklog.Record) error {
+func (l *Log) OnEmit(_ context.Context, r *sdklog.Record) error {
 	if strings.HasSuffix(r.EventName(), ".detected") {
-		l.add(fromRecord(r, l.began))
+		l.Add(fromRecord(r, l.Began))
 	}
 	return nil
 }
 
 // Shutdown does nothing.
-func (l *eventLog) Shutdown(context.Context) error { return nil }
+func (l *Log) Shutdown(context.Context) error { return nil }
 
 // ForceFlush does nothing.
-func (l *eventLog) ForceFlush(context.Context) error { return nil }
+func (l *Log) ForceFlush(context.Context) error { return nil }
 
-func fromRecord(r *sdklog.Record, began time.Time) finding {
-	f := finding{At: r.Timestamp().Sub(began), Message: r.Body().AsString()}
+func fromRecord(r *sdklog.Record, began time.Time) Finding {
+	f := Finding{At: r.Timestamp().Sub(began), Message: r.Body().AsString()}
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
 		switch kv.Key {
 		case "goroutine.detector.name":
@@ -78,4 +83,24 @@ func fromRecord(r *sdklog.Record, began time.Time) finding {
 		return true
 	})
 	return f
+}
+
+// A Recorder collects values from any goroutine.
+type Recorder[T any] struct {
+	mu     sync.Mutex
+	values []T
+}
+
+// Add adds a value.
+func (r *Recorder[T]) Add(v T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.values = append(r.values, v)
+}
+
+// All returns the values in the order in which they came.
+func (r *Recorder[T]) All() []T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.values)
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/fault"
+)
+
+// A result is what is thought of one run.
+type result struct {
+	Name   string
+	Err    error
+	Leaked int              // goroutines that can never go on, by the runtime's own profile
+	By     *events.Finding  // the first that names a function they stand in; nil: not found
+	Others []events.Finding // that name another function
+}
+
+func judge(name string, seen *fault.Observation, err error) result {
+	r := result{Name: name, Err: err}
+	if err != nil {
+		return r
+	}
+	for _, l := range seen.Leaked {
+		r.Leaked += l.Count
+	}
+	for _, f := range seen.Findings {
+		switch {
+		case f.Confidence == "info":
+		case !stands(seen.Leaked, f.Function):
+			r.Others = append(r.Others, f)
+		case r.By == nil:
+			r.By = &f
+		}
+	}
+	return r
+}
+
+// stands reports whether a goroutine that can never go on is in the function.
+func stands(leaked []fault.Leaked, function string) bool {
+	return slices.ContainsFunc(leaked, func(l fault.Leaked) bool { return slices.Contains(l.Functions, function) })
+}
+
+func (r *result) String() string {
+	switch {
+	case r.Err != nil:
+		return "failed: " + r.Err.Error()
+	case r.By != nil:
+		return fmt.Sprintf("found by %s (%s) after %v: %s; %d leaked", r.By.Detector, r.By.Confidence, r.By.At.Round(100*time.Millisecond), r.By.Function, r.Leaked)
+	case r.Leaked == 0:
+		return "the fault did not happen" + r.others()
+	default:
+		return fmt.Sprintf("NOT FOUND: %d leaked", r.Leaked) + r.others()
+	}
+}
+
+// others lists what was found that the runtime's profile does not confirm.
+func (r *result) others() string {
+	var names []string
+	for _, f := range r.Others {
+		if name := f.Detector + " (" + f.Confidence + ") " + f.Function; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return ""
+	}
+	return "; unconfirmed: " + strings.Join(names, ", ")
+}
+
+// A tally is what came out of one setting.
+type tally struct{ found, happened, unhappened, failed, unconfirmed int }
+
+func count(results []result) (t tally) {
+	for i := range results {
+		switch r := &results[i]; {
+		case r.Err != nil:
+			t.failed++
+		case r.Leaked == 0:
+			t.unhappened++
+			t.unconfirmed += min(len(r.Others), 1)
+		default:
+			t.happened++
+			if r.By != nil {
+				t.found++
+			}
+		}
+	}
+	return t
+}
+
+// printSums writes the row of a setting.
+func printSums(w io.Writer, s string, results []result) {
+	t := count(results)
+	fmt.Fprintf(w, "| %s | %d of %d (%d %%) | %d | %d | %d |\n", s, t.found, t.happened, 100*t.found/max(t.happened, 1), t.unhappened, t.unconfirmed, t.failed)
+}
+
+const head = `| setting | found | did not happen | of these, with a finding | failed |
+|---|---|---|---|---|
+`
+
+// printRest lists what else a reader should know of a setting.
+func printRest(w io.Writer, s string, results []result) {
+	for i := range results {
+		if r := &results[i]; r.By == nil && (r.Leaked > 0 || r.Err != nil || len(r.Others) > 0) {
+			fmt.Fprintf(w, "- %s, %s: %s\n", r.Name, s, r)
+		}
+	}
+}
