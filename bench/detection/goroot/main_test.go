@@ -53,10 +53,11 @@ func TestJudge(t *testing.T) {
 	leaked := []fault.Leaked{{Count: 2, Functions: []string{"runtime.gopark", "main.wait", "main.serve"}}, {Count: 1, Functions: []string{"main.other"}}}
 	hit := events.Finding{At: time.Second, Detector: "leak", Confidence: "suspected", Function: "main.wait"}
 	info := events.Finding{Detector: "surge", Confidence: "info", Function: "main.wait"}
+	stall := events.Finding{Detector: "stall", Confidence: "medium", Function: "main.wait"}
 	elsewhere := events.Finding{Detector: "leak", Confidence: "suspected", Function: "main.sound"}
 	for want, seen := range map[string]fault.Observation{
 		"found by leak (suspected) after 1s: main.wait; 3 leaked": {Leaked: leaked, Findings: []events.Finding{info, elsewhere, hit}},
-		"NOT FOUND: 3 leaked": {Leaked: leaked, Findings: []events.Finding{info}},
+		"NOT FOUND: 3 leaked": {Leaked: leaked, Findings: []events.Finding{info, stall}},
 		"NOT FOUND: 3 leaked; unconfirmed: leak (suspected) main.sound":      {Leaked: leaked, Findings: []events.Finding{elsewhere, elsewhere}},
 		"the fault did not happen":                                           {},
 		"the fault did not happen; unconfirmed: leak (suspected) main.sound": {Findings: []events.Finding{elsewhere}},
@@ -72,6 +73,8 @@ func TestJudge(t *testing.T) {
 		judge("e", nil, errors.New("no")),
 	}
 	assert.Equal(t, tally{found: 1, happened: 2, unhappened: 2, failed: 1, unconfirmed: 1}, count(results))
+	assert.True(t, count(results).tooFew())
+	assert.False(t, tally{found: 19, happened: 20}.tooFew())
 }
 
 // A fault of the Go distribution is built, happens, is found, and is what the
