@@ -2,7 +2,7 @@ package collectorconfig
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -131,11 +131,15 @@ func stop(t *testing.T, p *rig.Process) {
 
 func lastLines(s string) string { return s[max(0, len(s)-4000):] }
 
-// series returns what a query gives, and an error when that is nothing.
-func series(t *testing.T, p *rig.Prometheus, expr string) ([]rig.Series, error) {
-	got, err := p.Query(t.Context(), expr)
-	if err == nil && len(got) == 0 {
-		err = fmt.Errorf("no series: %s", expr)
-	}
-	return got, err
+// series waits until a query gives something, and returns that.
+func series(t *testing.T, p *rig.Prometheus, expr string) (got []rig.Series) {
+	t.Helper()
+	eventually(t, expr, func() (err error) {
+		got, err = p.Query(t.Context(), expr)
+		if err == nil && len(got) == 0 {
+			err = errors.New("no series")
+		}
+		return err
+	})
+	return got
 }
