@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -85,6 +87,11 @@ func TestAFaultIsFound(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
+	goroot, err := output(ctx, "go", "env", "GOROOT")
+	require.NoError(t, err)
+	if _, err := os.Stat(filepath.Join(goroot, faultsDir)); err != nil {
+		t.Skipf("a Go without the tests of its runtime: %v", err)
+	}
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run(ctx, []string{"-run", "^MutexHeap$", "-duration", "10s"}, &stdout, &stderr), "%s", &stderr)
 	assert.Contains(t, stdout.String(), runtime.Version())
