@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -82,19 +81,9 @@ func observe(o order) (*observation, error) {
 	began := time.Now()
 	told := &events.Log{Began: began}
 	looks := &observer{seen: seen, scenario: &s, every: o.Duration / 12}
-	logs := sdklog.NewLoggerProvider(sdklog.WithProcessor(told))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
 		sdkmetric.NewPeriodicReader(discard{}, sdkmetric.WithInterval(time.Duration(o.Scale*float64(time.Minute))))))
-	options := []otelgoroutine.Option{
-		otelgoroutine.WithLoggerProvider(logs),
-		otelgoroutine.WithInterval(time.Duration(o.Scale * float64(interval))),
-		otelgoroutine.WithDetectors(append(detectors.Scaled(o.Scale), looks.detector())...),
-		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}), // the interval is scaled, the cost is not
-	}
-	if o.Proof {
-		options = append(options, otelgoroutine.WithLeakProof())
-	}
-	monitor, err := otelgoroutine.Start(meters, options...)
+	monitor, err := otelgoroutine.Start(meters, told.Options(o.Scale, o.Proof, looks.detector())...)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
@@ -66,9 +67,6 @@ type options struct {
 	json       string
 	markdown   string
 }
-
-// interval is the default time between looks of the monitor.
-const interval = 15 * time.Second
 
 // whole is how long a program runs by default, in the time of a service.
 const whole = 5500 * time.Second
@@ -131,7 +129,7 @@ func (o *options) setProof(mode string) error {
 }
 
 func (o *options) check() error {
-	least := float64(otelgoroutine.MinInterval) / float64(interval)
+	least := float64(otelgoroutine.MinInterval) / float64(events.Interval)
 	if !(o.scale >= least && o.scale <= 1) { // also NaN
 		return fmt.Errorf("-scale %v: allowed are %.4f to 1", o.scale, least)
 	}

@@ -100,9 +100,8 @@ func count(results []result) (t tally) {
 }
 
 // printSums writes the row of a setting.
-func printSums(w io.Writer, s string, results []result) {
-	t := count(results)
-	fmt.Fprintf(w, "| %s | %d of %d (%d %%) | %d | %d | %d |\n", s, t.found, t.happened, 100*t.found/max(t.happened, 1), t.unhappened, t.unconfirmed, t.failed)
+func printSums(w io.Writer, way string, t tally) {
+	fmt.Fprintf(w, "| %s | %d of %d (%d %%) | %d | %d | %d |\n", way, t.found, t.happened, 100*t.found/max(t.happened, 1), t.unhappened, t.unconfirmed, t.failed)
 }
 
 const head = `| setting | found | did not happen | of these, with a finding | failed |
@@ -110,10 +109,10 @@ const head = `| setting | found | did not happen | of these, with a finding | fa
 `
 
 // printRest lists what else a reader should know of a setting.
-func printRest(w io.Writer, s string, results []result) {
+func printRest(w io.Writer, way string, results []result) {
 	for i := range results {
 		if r := &results[i]; r.By == nil && (r.Leaked > 0 || r.Err != nil || len(r.Others) > 0) {
-			fmt.Fprintf(w, "- %s, %s: %s\n", r.Name, s, r)
+			fmt.Fprintf(w, "- %s, %s: %s\n", r.Name, way, r)
 		}
 	}
 }

@@ -17,15 +17,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"regexp"
 	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
+	"github.com/otelgoroutine/go/bench/detection/internal/children"
 	"github.com/otelgoroutine/go/bench/detection/internal/fault"
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
@@ -71,7 +70,14 @@ type options struct {
 	parallel int
 }
 
-var ways = []string{"repeated", "once", "proof"}
+// The ways in which a fault happens.
+const (
+	repeated = "repeated"
+	once     = "once"
+	proof    = "proof"
+)
+
+var ways = []string{repeated, once, proof}
 
 // parse reads the flags. The error is flag.ErrHelp when help was asked for; it
 // is then written already.
@@ -79,7 +85,7 @@ func parse(args []string, help io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("goroot", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	pattern := f.String("run", "", "")
-	as := f.String("as", ways[0], "")
+	as := f.String("as", repeated, "")
 	f.BoolVar(&o.list, "list", false, "")
 	f.Float64Var(&o.scale, "scale", 0.01, "")
 	f.DurationVar(&o.duration, "duration", 50*time.Second, "")
@@ -159,10 +165,10 @@ func runAll(ctx context.Context, o *options, stdout, stderr io.Writer) (missed b
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		printSums(&sums, way, results)
-		printRest(&rest, way, results)
 		t := count(results)
-		missed = missed || t.failed > 0 || way == ways[0] && t.tooFew()
+		printSums(&sums, way, t)
+		printRest(&rest, way, results)
+		missed = missed || t.failed > 0 || way == repeated && t.tooFew()
 	}
 	_, err = fmt.Fprintf(stdout, "%s, a second is %v, each ran %v\n\n%s%s\n%s", lab.ThisMachine(), o.scale, o.duration, head, &sums, &rest)
 	return missed, err
@@ -171,59 +177,34 @@ func runAll(ctx context.Context, o *options, stdout, stderr io.Writer) (missed b
 // pick returns the names of the faults that match.
 func pick(ctx context.Context, program string, pattern *regexp.Regexp) ([]string, error) {
 	var names []string
-	if err := child(ctx, program, fault.Order{}, &names); err != nil {
+	if err := ask(ctx, program, fault.Order{}, &names); err != nil {
 		return nil, err
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !pattern.MatchString(name) })
 	if len(names) == 0 {
 		return nil, fmt.Errorf("-run %q: no fault has such a name; -list lists them", pattern)
 	}
-	slices.Sort(names)
 	return names, nil
 }
 
 // runWay runs faults, some side by side.
 func runWay(ctx context.Context, o *options, program, way string, names []string, progress io.Writer) []result {
 	results := make([]result, len(names))
-	places := make(chan struct{}, o.parallel)
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	done := 0
-	for i, name := range names {
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			var seen fault.Observation
-			err := child(ctx, program, fault.Order{Name: name, Scale: o.scale, Duration: o.duration, Once: way != "repeated", Proof: way == "proof"}, &seen)
-			results[i] = judge(name, &seen, err)
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			fmt.Fprintf(progress, "[%d/%d] %s, %s: %s\n", done, len(names), name, way, &results[i])
-		})
-	}
-	all.Wait()
+	children.SideBySide(len(names), o.parallel, func(i int) {
+		var seen fault.Observation
+		err := ask(ctx, program, fault.Order{Name: names[i], Scale: o.scale, Duration: o.duration, Once: way != repeated, Proof: way == proof}, &seen)
+		results[i] = judge(names[i], &seen, err)
+	}, func(i, done int) {
+		fmt.Fprintf(progress, "[%d/%d] %s, %s: %s\n", done, len(names), names[i], way, &results[i])
+	})
 	return results
 }
 
-// grace is how much longer than asked a child may take: to start, to end, and
-// to be behind on a loaded machine.
-const grace = 2 * time.Minute
-
-// child runs the program in a process of its own and reads its answer.
-func child(ctx context.Context, program string, order fault.Order, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, order.Duration+grace)
-	defer cancel()
+// ask runs the program in a process of its own and reads its answer.
+func ask(ctx context.Context, program string, order fault.Order, answer any) error {
 	text, err := json.Marshal(order)
 	if err != nil {
 		return err
 	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, string(text))
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %.2000s", err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return json.Unmarshal(stdout.Bytes(), answer)
+	return children.Ask(ctx, order.Duration, answer, nil, program, string(text))
 }

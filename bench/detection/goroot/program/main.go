@@ -11,19 +11,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/pprof/profile"
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/bench/detection/internal/fault"
-	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
@@ -47,7 +47,7 @@ func run(args []string, answer io.Writer) error {
 		return fmt.Errorf("the order: %w", err)
 	}
 	if order.Name == "" {
-		return json.NewEncoder(answer).Encode(names())
+		return json.NewEncoder(answer).Encode(slices.Sorted(maps.Keys(faults)))
 	}
 	f, ok := faults[order.Name]
 	if !ok {
@@ -67,16 +67,7 @@ const warmUp = 5 * time.Minute
 // observe lets the fault happen under the monitor.
 func observe(f func()) (*fault.Observation, error) {
 	told := &events.Log{Began: time.Now()}
-	options := []otelgoroutine.Option{
-		otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(told))),
-		otelgoroutine.WithInterval(scaled(15 * time.Second)),
-		otelgoroutine.WithDetectors(detectors.Scaled(order.Scale)...),
-		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}), // the interval is scaled, the cost is not
-	}
-	if order.Proof {
-		options = append(options, otelgoroutine.WithLeakProof())
-	}
-	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), options...)
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), told.Options(order.Scale, order.Proof)...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,14 +144,6 @@ func leaked() ([]fault.Leaked, error) {
 var faults = make(map[string]func())
 
 func register(name string, f func()) { faults[name] = f }
-
-func names() []string {
-	var all []string
-	for name := range faults {
-		all = append(all, name)
-	}
-	return all
-}
 
 // yieldCount is how often a fault lets others go first.
 const yieldCount = 10

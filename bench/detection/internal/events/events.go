@@ -13,6 +13,7 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // A Finding is what the monitor told, in an event or as open at the end.
@@ -62,6 +63,24 @@ func (l *Log) Shutdown(context.Context) error { return nil }
 
 // ForceFlush does nothing.
 func (l *Log) ForceFlush(context.Context) error { return nil }
+
+// Interval is the default time between looks of the monitor.
+const Interval = 15 * time.Second
+
+// Options are those of a monitor whose times are scaled and that tells l, with
+// the default detectors and more.
+func (l *Log) Options(scale float64, proof bool, more ...*detectors.Detector) []otelgoroutine.Option {
+	options := []otelgoroutine.Option{
+		otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(l))),
+		otelgoroutine.WithInterval(time.Duration(scale * float64(Interval))),
+		otelgoroutine.WithDetectors(append(detectors.Scaled(scale), more...)...),
+		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}), // the interval is scaled, the cost is not
+	}
+	if proof {
+		options = append(options, otelgoroutine.WithLeakProof())
+	}
+	return options
+}
 
 func fromRecord(r *sdklog.Record, began time.Time) Finding {
 	f := Finding{At: r.Timestamp().Sub(began), Message: r.Body().AsString()}
