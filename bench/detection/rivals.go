@@ -1,19 +1,18 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"regexp"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/pprof/profile"
 	"go.uber.org/goleak"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
+	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
 )
 
 // The rules that people use today.
@@ -149,37 +148,13 @@ func (r *rivals) finish() (all []alarm) {
 // profile asks the runtime. It comes last: goroutines that it takes for leaked
 // must not be woken afterwards.
 func (r *rivals) profile() {
-	p := pprof.Lookup("goroutineleak")
-	if p == nil {
-		return
-	}
-	r.alarms[ruleProfile].Ran = true
-	var b bytes.Buffer
-	if p.WriteTo(&b, 0) != nil {
-		return
-	}
-	parsed, err := profile.Parse(&b)
-	if err != nil {
-		return
-	}
-	for _, s := range parsed.Sample {
-		functions := functionsOf(s)
-		if len(functions) == 0 || s.Value[0] == 0 || slices.Contains(functions, "main.main") {
-			continue
-		}
-		r.raise(ruleProfile, slices.ContainsFunc(functions, func(f string) bool { return expected(r.scenario, f) }))
-	}
-}
-
-func functionsOf(s *profile.Sample) (functions []string) {
-	for _, l := range s.Location {
-		for _, line := range l.Line {
-			if line.Function != nil {
-				functions = append(functions, line.Function.Name)
-			}
+	all, err := leaks.Ask()
+	r.alarms[ruleProfile].Ran = !errors.Is(err, leaks.ErrNone)
+	for _, g := range all {
+		if len(g.Functions) > 0 && !slices.Contains(g.Functions, "main.main") {
+			r.raise(ruleProfile, slices.ContainsFunc(g.Functions, func(f string) bool { return expected(r.scenario, f) }))
 		}
 	}
-	return functions
 }
 
 // A dumped is a goroutine in a dump.

@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -362,11 +363,14 @@ func TestProofsAreSpacedAndCountTheirStops(t *testing.T) {
 	const links = 200
 	first := make(chan struct{})
 	last := first
+	var begun sync.WaitGroup
 	for range links {
 		next := make(chan struct{})
-		go func(own, next chan struct{}) { <-own; close(next) }(last, next)
+		begun.Add(1)
+		go func(own, next chan struct{}) { begun.Done(); <-own; close(next) }(last, next)
 		last = next
 	}
+	begun.Wait() // of those that wait, some are the runtime's own
 	for ReadScheduler().Waiting < links {
 		runtime.Gosched()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/bench/detection/internal/fault"
+	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
 )
 
 // A result is what is thought of one run.
@@ -42,8 +43,8 @@ func judge(name string, seen *fault.Observation, err error) result {
 }
 
 // stands reports whether a goroutine that can never go on is in the function.
-func stands(leaked []fault.Leaked, function string) bool {
-	return slices.ContainsFunc(leaked, func(l fault.Leaked) bool { return slices.Contains(l.Functions, function) })
+func stands(leaked []leaks.Group, function string) bool {
+	return slices.ContainsFunc(leaked, func(l leaks.Group) bool { return slices.Contains(l.Functions, function) })
 }
 
 func (r *result) String() string {

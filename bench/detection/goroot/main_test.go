@@ -15,6 +15,7 @@ import (
 
 	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/bench/detection/internal/fault"
+	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
 )
 
 func TestAdapt(t *testing.T) {
@@ -52,7 +53,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	leaked := []fault.Leaked{{Count: 2, Functions: []string{"runtime.gopark", "main.wait", "main.serve"}}, {Count: 1, Functions: []string{"main.other"}}}
+	leaked := []leaks.Group{{Count: 2, Functions: []string{"runtime.gopark", "main.wait", "main.serve"}}, {Count: 1, Functions: []string{"main.other"}}}
 	hit := events.Finding{At: time.Second, Detector: "leak", Confidence: "suspected", Function: "main.wait"}
 	info := events.Finding{Detector: "surge", Confidence: "info", Function: "main.wait"}
 	stall := events.Finding{Detector: "stall", Confidence: "medium", Function: "main.wait"}

@@ -5,10 +5,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,11 +17,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/pprof/profile"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/bench/detection/internal/events"
 	"github.com/otelgoroutine/go/bench/detection/internal/fault"
+	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
@@ -82,7 +80,7 @@ func observe(f func()) (*fault.Observation, error) {
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Leaked, err = leaked()
+	seen.Leaked, err = leaks.Ask()
 	return seen, err
 }
 
@@ -110,33 +108,6 @@ func provoke(f func()) {
 		time.AfterFunc(scaled(pace), again)
 	}
 	time.AfterFunc(scaled(pace), again)
-}
-
-// leaked asks the runtime which goroutines can never go on.
-func leaked() ([]fault.Leaked, error) {
-	proof := pprof.Lookup("goroutineleak")
-	if proof == nil {
-		return nil, errors.New("this runtime has no profile goroutineleak")
-	}
-	var b bytes.Buffer
-	if err := proof.WriteTo(&b, 0); err != nil {
-		return nil, err
-	}
-	p, err := profile.Parse(&b)
-	if err != nil {
-		return nil, err
-	}
-	var all []fault.Leaked
-	for _, s := range p.Sample {
-		l := fault.Leaked{Count: int(s.Value[0])}
-		for _, location := range s.Location {
-			for _, line := range location.Line {
-				l.Functions = append(l.Functions, line.Function.Name)
-			}
-		}
-		all = append(all, l)
-	}
-	return all, nil
 }
 
 // What the faults' files call.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
 )
 
 // An Order is what a process is to do.
@@ -21,11 +22,5 @@ type Order struct {
 type Observation struct {
 	Findings   []events.Finding // in the order of their time
 	Goroutines int              // at the end
-	Leaked     []Leaked         // what the runtime's own profile says at the end
-}
-
-// Leaked is goroutines of one stack that can never go on.
-type Leaked struct {
-	Count     int
-	Functions []string // the leaf first
+	Leaked     []leaks.Group    // what the runtime's own profile says at the end
 }
