@@ -256,11 +256,11 @@ func TestFailOn(t *testing.T) {
 		assert.Contains(t, stdout, "Stacks (", "the report comes all the same")
 	}
 	status, _, _ := call(t, "", "report", "-fail-on", "any", filepath.Join(filepath.Dir(dump), "debug1.txt"))
-	assert.Zero(t, status, "nobody can find anything in that")
+	assert.Zero(t, status, "debug=1 has no states to judge by")
 }
 
-// TestDiff has two traces of one process, and two dumps that a file system
-// would order the other way.
+// TestDiff compares a dump and a trace of one process, whose file times are in
+// the wrong order, and two different processes.
 func TestDiff(t *testing.T) {
 	addr, _ := start(t)
 	dir := t.TempDir()
@@ -285,8 +285,8 @@ func TestDiff(t *testing.T) {
 	assert.Contains(t, stdout, `"kind": "went"`)
 }
 
-// TestReportIsTheLibrarys saves what the monitor saw: the command says about it
-// what the monitor says, to the letter.
+// TestReportIsTheLibrarys saves the last snapshot of a monitor: the command's
+// report of it is the monitor's, byte for byte.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
 		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfile))

@@ -35,7 +35,7 @@ type buffer struct {
 func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
 func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
-// watchUntil runs watch until the test has seen what it waits for.
+// watchUntil runs watch until its output is what the test waits for.
 func watchUntil(t *testing.T, seen func(string) bool, args ...string) (status int, out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -186,7 +186,7 @@ func TestWatchExports(t *testing.T) {
 			"-interval", "200ms", "-otlp", endpoint, "-otlp-protocol", protocol, "-service-name", "checkout", addr)
 		assert.Equal(t, "checkout", s.resources["service.name"], protocol)
 		assert.Equal(t, addr, s.resources["service.instance.id"])
-		assert.False(t, s.metrics["goroutine.scheduler.count"], "nobody can ask another process's scheduler")
+		assert.False(t, s.metrics["goroutine.scheduler.count"], "only the process itself can ask its scheduler")
 	}
 }
 
