@@ -26,6 +26,7 @@ type unprefixer struct {
 	out    bytes.Buffer
 	prefix int // bytes before the text on each line; -1 before the first header
 	plain  bool
+	inside bool // the line before was cut off by the buffer: its rest comes next
 }
 
 // maxPrefix is how many bytes of a line a header is searched in.
@@ -37,10 +38,14 @@ func (u *unprefixer) Read(p []byte) (int, error) {
 			return u.in.Read(p)
 		}
 		line, err := u.in.ReadSlice('\n')
-		if len(line) > 0 {
+		switch {
+		case u.inside:
+			u.out.Write(line)
+		case len(line) > 0:
 			u.take(line)
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		u.inside = err == bufio.ErrBufferFull
+		if err != nil && !u.inside {
 			if u.out.Len() > 0 {
 				break
 			}

@@ -298,11 +298,13 @@ const talkedFirst = "readLoopPeekFail"
 
 // explain returns an error that says in a few words what a network error means.
 func explain(err error, timeout time.Duration) error {
-	var op *net.OpError
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // without the address, which the caller names
+	}
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
-	var asked *url.Error
 	text := err.Error()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
@@ -321,13 +323,8 @@ func explain(err error, timeout time.Duration) error {
 		return errors.New("the server does not speak HTTP; is the port right?")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the response was cut off: %w", err)
-	case errors.As(err, &asked):
-		if errors.Is(asked.Err, io.EOF) {
-			return errors.New("the connection was closed without a response; is the port right?")
-		}
-		return asked.Err
-	case errors.As(err, &op):
-		return op
+	case request != nil && errors.Is(err, io.EOF):
+		return errors.New("the connection was closed without a response; is the port right?")
 	}
 	return err
 }
