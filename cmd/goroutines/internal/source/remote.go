@@ -305,6 +305,7 @@ func explain(err error, timeout time.Duration) error {
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
+	var op *net.OpError
 	text := err.Error()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
@@ -319,6 +320,8 @@ func explain(err error, timeout time.Duration) error {
 		return errors.New("the server speaks plain HTTP; use http://")
 	case errors.As(err, &verify):
 		return fmt.Errorf("the server certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS, before or after the handshake
+		return fmt.Errorf("the server refused the TLS connection (--cert, --key): %w", op.Err)
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, talkedFirst):
 		return errors.New("the server does not speak HTTP; is the port right?")
 	case errors.Is(err, io.ErrUnexpectedEOF):

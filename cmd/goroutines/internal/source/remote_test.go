@@ -422,7 +422,7 @@ func TestTLS(t *testing.T) {
 		"the name that it has":   {HTTP{CA: ca, ServerName: "example.com", Cert: ca, Key: key}, ""},
 		"another name":           {HTTP{CA: ca, ServerName: "other.test", Cert: ca, Key: key}, "not other.test"},
 		"unknown to the system":  {HTTP{Cert: ca, Key: key}, "the server certificate is not trusted (--ca, --server-name, --insecure): x509: certificate signed by unknown authority"},
-		"no client certificate":  {HTTP{CA: ca}, "certificate required"},
+		"no client certificate":  {HTTP{CA: ca}, "the server refused the TLS connection (--cert, --key): tls: certificate required"},
 		"a key without its pair": {HTTP{CA: ca, Key: key}, "--cert and --key must be given together"},
 		"a pair without its key": {HTTP{CA: ca, Cert: ca}, "--cert and --key must be given together"},
 		"keys the wrong way":     {HTTP{Cert: key, Key: ca}, "--cert: tls: failed to find"},
