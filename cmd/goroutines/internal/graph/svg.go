@@ -123,7 +123,7 @@ func (p *painter) box(n *node, x float64, row int) {
 }
 
 func label(n *node, room int) string {
-	text := path.Base(n.function)
+	text := short(n.function)
 	if n.category != "" {
 		text = fmt.Sprintf("%s %d", strings.Trim(n.function, "[]"), n.count)
 	}
@@ -147,11 +147,18 @@ func colour(n *node) string {
 		return c
 	}
 	h := uint32(2166136261)
-	pkg, _, _ := strings.Cut(path.Base(n.function), ".")
+	pkg, _, _ := strings.Cut(short(n.function), ".")
 	for _, c := range []byte(pkg) {
 		h = (h ^ uint32(c)) * 16777619
 	}
 	return fmt.Sprintf("hsl(%d,45%%,%d%%)", h%360, 84+h/360%6)
+}
+
+// short returns a function's name without the path of its package. Type arguments
+// have paths of their own.
+func short(function string) string {
+	name := strings.Index(function+"[", "[")
+	return path.Base(function[:name]) + function[name:]
 }
 
 func escape(s string) string {
