@@ -60,7 +60,7 @@ func TestADeadlockSaysWhoWaitsForWhom(t *testing.T) {
 		addresses[address] = true
 	}
 	assert.Len(t, addresses, 2, "those of the locks")
-	assert.Regexp(t, "^Next: ", m.Findings()[0].Evidence[len(m.Findings()[0].Evidence)-1])
+	assert.NotEmpty(t, m.Findings()[0].Advice)
 	assert.NoError(t, m.Shutdown(t.Context()))
 	if !t.Failed() {
 		os.Exit(0) // past the check for goroutines that were left behind

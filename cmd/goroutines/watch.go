@@ -209,12 +209,15 @@ func (w *watching) event(e live.Event) {
 	w.events.Add(e)
 	f := w.flags
 	f.worstLock.Lock()
-	f.worst = max(f.worst, e.Incident.Finding.Confidence)
+	f.worst = max(f.worst, e.Finding.Confidence)
 	f.worstLock.Unlock()
 	if !isTerminal(w.out) {
 		w.line(view.EventLine(e, true))
-		for _, evidence := range e.Incident.Finding.Evidence {
+		for _, evidence := range e.Finding.Evidence {
 			w.line("    " + evidence)
+		}
+		if e.Finding.Advice != "" {
+			w.line("    Next: " + e.Finding.Advice)
 		}
 	}
 }
@@ -249,7 +252,7 @@ func (w *watching) show(ctx context.Context) error {
 	return err
 }
 
-// log prints a line for each look.
+// log prints a line for each snapshot.
 func (w *watching) log(ctx context.Context) {
 	ticker := time.NewTicker(min(w.flags.interval, time.Second) / 4)
 	defer ticker.Stop()
@@ -259,7 +262,7 @@ func (w *watching) log(ctx context.Context) {
 			s := t.Status()
 			if n := len(s.Points); n > 0 && s.Points[n-1].Time.After(seen[i]) {
 				seen[i] = s.Points[n-1].Time
-				w.line(lookLine(s))
+				w.line(statusLine(s))
 			}
 		}
 		select {
@@ -270,7 +273,7 @@ func (w *watching) log(ctx context.Context) {
 	}
 }
 
-func lookLine(s live.Status) string {
+func statusLine(s live.Status) string {
 	last := s.Points[len(s.Points)-1]
 	text := last.Time.Format("15:04:05") + "  " + s.Name + "  "
 	if last.Failed {
@@ -279,6 +282,9 @@ func lookLine(s live.Status) string {
 	text += fmt.Sprintf("%d goroutines, %d findings", last.Total, len(s.Open))
 	if s.Restarts > 0 {
 		text += fmt.Sprintf(", restarted %d times", s.Restarts)
+	}
+	for _, fault := range s.Faults {
+		text += "; " + fault
 	}
 	return text
 }
