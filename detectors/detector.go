@@ -10,7 +10,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Detector looks for one kind of trouble. Its fields must not change once it
+// A Detector finds one kind of fault. Its fields must not change once it
 // is in use; one value may serve any number of monitors at the same time.
 type Detector struct {
 	// Name identifies the detector in telemetry: the events

@@ -242,7 +242,7 @@ func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
 			})
 			require.NotEmpty(t, errs)
 			assert.ErrorContains(t, errs[0], tt.says)
-			assert.LessOrEqual(t, len(errs), 2, "each kind of trouble is told once, not at every look")
+			assert.LessOrEqual(t, len(errs), 2, "each kind of failure is told once, not with every snapshot")
 		})
 	}
 }
@@ -266,7 +266,7 @@ func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
 			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
 			require.NoError(t, err)
 			synctest.Wait()
-			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one look")
+			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one snapshot")
 			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	})
@@ -313,7 +313,7 @@ func TestShutdownUnregistersAndIsIdempotent(t *testing.T) {
 }
 
 // TestShutdownDoesNotWaitForOthersCallbacks holds a collection up in a callback
-// of somebody else, while which the SDK lets nobody unregister anything.
+// of the user, during which the SDK unregisters nothing.
 func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))

@@ -132,10 +132,10 @@ func (o *observer) survive() {
 	}
 }
 
-// maxComplaints bounds the kinds of trouble that are told.
+// maxComplaints bounds the kinds of failure that are told.
 const maxComplaints = 100
 
-// complain tells the OpenTelemetry error handler about each kind of trouble
+// complain tells the OpenTelemetry error handler about each kind of failure
 // once. The handler is the user's and may panic.
 func (o *observer) complain(kind string, err error) {
 	defer func() { _ = recover() }()

@@ -31,7 +31,8 @@ type Skip struct {
 // f runs on the monitor's goroutine, between two snapshots: it should return
 // within milliseconds, and its time is charged to the budget. While it blocks,
 // nothing is observed. A panic in it is reported to the OpenTelemetry error
-// handler and goes no further. f must not call Subscribe.
+// handler and goes no further, except from the call within Subscribe. f must not
+// call Subscribe.
 func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
 	return m.feed.subscribe(f)
 }

@@ -61,7 +61,7 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 }
 
 // worthADump reports whether a dump tells more about f. A finding about the
-// process as a whole has no goroutines to look for.
+// process as a whole has no goroutines of its own.
 func worthADump(f *detectors.Finding) bool {
 	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
 		return false
@@ -149,9 +149,9 @@ func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 			e.createdBy = site
 		}
 	}
-	who := "They were"
+	subject := "They were"
 	if count == 1 {
-		who = "It was"
+		subject = "It was"
 	}
 	by := place(e.createdBy)
 	switch others := len(made) - 1; {
@@ -160,7 +160,7 @@ func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 	case others > 1:
 		by += fmt.Sprintf(" and at %d other places", others)
 	}
-	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, by))
+	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", subject, by))
 }
 
 // place names a line of code.

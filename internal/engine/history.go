@@ -21,7 +21,7 @@ const (
 	maxPlaces = 128
 )
 
-// A history is the bounded series of snapshots that detectors look back on.
+// A history is the bounded series of snapshots that detectors go back to.
 //
 // It keeps at most maxKept snapshots: the newest detectors.NewestKept at full
 // density, and older ones thinned so that the gaps between them grow in

@@ -24,7 +24,7 @@ func historyFor(needs ...detectors.Needs) *history {
 	return newHistory(ds)
 }
 
-// TestHistoryServesEveryScale has detectors that look back a minute and a day,
+// TestHistoryServesEveryScale has detectors that go back a minute and a day,
 // and snapshots at several intervals.
 func TestHistoryServesEveryScale(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 15 * time.Second, time.Minute, 20 * time.Minute} {

@@ -205,7 +205,7 @@ func TestOnlySomeAreReportedOneByOne(t *testing.T) {
 	assert.Equal(t, []string{"detected main.a 0", "suppressed main.d 1"}, step(14, a, b, d))
 	assert.Nil(t, step(15, a, b))
 	assert.Nil(t, step(16, a, b))
-	assert.Nil(t, step(17, a, b), "nobody was told of d, nobody is told of its end")
+	assert.Nil(t, step(17, a, b), "d was never reported, nor is its end")
 	assert.Len(t, tr.findings(), 2+len(others))
 	assert.Equal(t, []string{"suppressed  0"}, step(24, a, b), "summaries are far apart")
 	assert.Nil(t, step(59, a))

@@ -69,7 +69,7 @@ type Target struct {
 	telemetry *telemetry.Telemetry // nil: nothing is exported
 	onEvent   func(Event)
 
-	engine    *engine.Engine
+	engine *engine.Engine
 
 	mu     sync.Mutex
 	status Status
