@@ -289,7 +289,7 @@ func TestDiff(t *testing.T) {
 // report of it is the monitor's, byte for byte.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
-		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfile))
+		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return m.Snapshot() != nil }, 10*time.Second, 5*time.Millisecond)
 	require.NoError(t, m.Shutdown(t.Context()))
