@@ -157,6 +157,9 @@ func TestRestarts(t *testing.T) {
 		"away, and back with other IDs":    {between: func(f *fake) { f.fails(other) }, last: func(f *fake) { f.restart(waiting, 2) }, restart: true},
 		"away, and back without IDs":       {between: func(f *fake) { f.fails(other) }, last: (*fake).withoutIDs, restart: true},
 		"no IDs any more":                  {last: (*fake).withoutIDs},
+		"a part, then no IDs": {between: func(f *fake) {
+			f.next = func() (*goroutine.Snapshot, error) { f.Advance(time.Second); return f.snapshot(), other }
+		}, last: (*fake).withoutIDs},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(crowded, 20)
@@ -240,9 +243,10 @@ func TestAbsence(t *testing.T) {
 		}
 		assert.Equal(t, told{"http://host: crowd detected"}, *events)
 
-		f.next = func() (*goroutine.Snapshot, error) { return &goroutine.Snapshot{Time: f.Now()}, gone }
+		f.next = func() (*goroutine.Snapshot, error) { return &goroutine.Snapshot{Time: f.Now()}, nil }
 		observe(t, target, 1)
-		assert.True(t, target.Status().Points[4].Failed, "no goroutines are no snapshot")
+		assert.True(t, target.Status().Points[4].Failed)
+		assert.EqualError(t, target.Status().Err, "a snapshot without goroutines")
 
 		f.next = nil
 		observe(t, target, 1)
