@@ -83,21 +83,35 @@ type inputFlags struct {
 // bytesValue is a flag's number of bytes, with or without a unit.
 type bytesValue int64
 
-func (b *bytesValue) String() string { return strconv.FormatInt(int64(*b)>>20, 10) + "MiB" }
-func (b *bytesValue) Type() string   { return "size" }
+type unit struct {
+	name  string
+	bytes int64
+}
+
+// units are the units of a bytesValue, largest first.
+var units = []unit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+func (b *bytesValue) Type() string { return "size" }
+
+func (b *bytesValue) String() string {
+	i := slices.IndexFunc(units, func(u unit) bool { return int64(*b)%u.bytes == 0 })
+	return strconv.FormatInt(int64(*b)/units[i].bytes, 10) + units[i].name
+}
+
 func (b *bytesValue) Set(s string) error {
-	number, unit := s, int64(1)
-	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
-		if rest, ok := strings.CutSuffix(s, suffix); ok {
-			number, unit = rest, u
+	for _, u := range units {
+		number, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
 		}
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n <= 0 || n > (1<<40)/u.bytes {
+			break
+		}
+		*b = bytesValue(n * u.bytes)
+		return nil
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > (1<<40)/unit {
-		return errors.New("must be a positive number of bytes, or of KiB, MiB or GiB, of at most 1024GiB")
-	}
-	*b = bytesValue(n * unit)
-	return nil
+	return errors.New("must be a positive number of bytes, or of KiB, MiB or GiB, of at most 1024GiB")
 }
 
 func (f *inputFlags) add(flags *pflag.FlagSet) {

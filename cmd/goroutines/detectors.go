@@ -14,10 +14,9 @@ func newDetectors() *cobra.Command {
 	return &cobra.Command{
 		Use:   "detectors",
 		Short: "Lists the detectors and what each one finds",
-		Long: `Detectors lists the detectors that report, diff and watch run, with what each one
-finds and what it needs. Those that need goroutine IDs judge only traces and
-debug=2 dumps; a profile has no IDs. Those that compare snapshots find nothing in
-a single one.`,
+		Long: `Detectors lists the detectors that report, diff and watch run: what each one
+finds and what it needs. Those that need goroutine IDs judge traces and debug=2
+dumps only; a profile has no IDs. Those that compare snapshots need several.`,
 		Example: "  goroutines detectors",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
