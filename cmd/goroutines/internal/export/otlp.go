@@ -61,10 +61,11 @@ func CheckEndpoint(endpoint, protocol string) (string, error) {
 }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
-	if !strings.Contains(endpoint, "://") {
-		endpoint = "http://" + endpoint
+	address := endpoint
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
 	}
-	u, err := url.Parse(endpoint)
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("--otlp %q: must be host:port, http://host:port or https://host:port", endpoint)
 	}
