@@ -49,7 +49,14 @@ var targetBinary = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// beTheCommand is a variable that makes this binary the command itself, for
+// tests that need a process of its own.
+const beTheCommand = "GOROUTINES_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(beTheCommand) != "" {
+		main()
+	}
 	status := m.Run()
 	if binary, err := targetBinary(); err == nil {
 		os.RemoveAll(filepath.Dir(binary))

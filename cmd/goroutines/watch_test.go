@@ -115,15 +115,12 @@ func TestWatchExports(t *testing.T) {
 
 var colour = regexp.MustCompile(`\x1b\[[0-9;]*3[0-9][0-9;]*m`)
 
-// TestWatchOnATerminal runs the built command on one, and quits it with a key.
+// TestWatchOnATerminal runs the command on one, and quits it with a key.
 func TestWatchOnATerminal(t *testing.T) {
 	addr, _ := start(t)
-	binary := t.TempDir() + "/goroutines"
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	for _, noColor := range []bool{false, true} {
-		c := exec.CommandContext(t.Context(), binary, "watch", "-interval", "200ms", addr, "127.0.0.1:1")
-		c.Env = append(os.Environ(), "TERM=xterm-256color")
+		c := exec.CommandContext(t.Context(), os.Args[0], "watch", "-interval", "200ms", addr, "127.0.0.1:1")
+		c.Env = append(os.Environ(), "TERM=xterm-256color", beTheCommand+"=1")
 		if noColor {
 			c.Env = append(c.Env, "NO_COLOR=1")
 		}
