@@ -35,7 +35,7 @@ func TestClockJumps(t *testing.T) {
 		case 75:
 			jumped -= 4 * time.Hour
 		}
-		s := p.Look()
+		s := p.Snapshot()
 		s.Time = s.Time.Add(jumped).Round(0)
 		if !h.Add(s) {
 			refused++

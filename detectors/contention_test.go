@@ -15,7 +15,7 @@ import (
 var atSend = place(goroutine.ChanSend, "main.(*Stage).emit:8")
 
 func newContention() *detectors.Detector {
-	return detectors.NewContention(detectors.ContentionConfig{})
+	return detectors.NewContention(detectors.DefaultContentionConfig())
 }
 
 // hold lets n workers queue at a place, of whom some are elsewhere at each
@@ -77,11 +77,11 @@ func TestContentionTellsFacts(t *testing.T) {
 	do := hold(atCounter, 151, 1)
 	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 41, look15, func(int) { do(s) })...)
 	f := lastFindings(steps)[0]
-	assert.Equal(t, "150 goroutines at main.(*Counter).inc (main.go:5) are queueing for a lock (sync.Mutex.Lock); it has been so for 10 min.", f.Message)
+	assert.Equal(t, "150 goroutines at main.(*Counter).inc (main.go:5) have been queueing for a lock (sync.Mutex.Lock) for 10 min.", f.Message)
 	assert.Equal(t, 10*time.Minute, f.Age)
 	assert.Zero(t, f.GrowthPerMinute)
 	assert.Len(t, f.IDs, goroutine.MaxIDs)
-	assert.Contains(t, f.Evidence, "In 7 looks over 90 s there were 150 to 150 of them.")
+	assert.Contains(t, f.Evidence, "In 7 snapshots over 90 s there were 150 to 150 of them.")
 }
 
 // TestContentionIsSilent has queues and crowds that are no contention.
@@ -183,19 +183,4 @@ func TestContentionWithRareLooks(t *testing.T) {
 	do := hold(atCounter, 200, 3)
 	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 10, 9*time.Minute, func(int) { do(s) })...)
 	assert.Equal(t, 27*time.Minute, firstFound(t, steps), "four looks")
-}
-
-func TestContentionConfigIsChecked(t *testing.T) {
-	for name, c := range map[string]detectors.ContentionConfig{
-		"ContentionConfig.MinWaiters is -1": {MinWaiters: -1},
-		"ContentionConfig.MinSenders is -1": {MinSenders: -1},
-		"ContentionConfig.MinWait is -1s":   {MinWait: -time.Second},
-		"ContentionConfig.MinLooks is 1":    {MinLooks: 1},
-		"ContentionConfig.MinLooks is 9":    {MinLooks: 9},
-	} {
-		t.Run(name, func(t *testing.T) {
-			assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{detectors.NewContention(c)}), name)
-		})
-	}
-	assert.NoError(t, detectors.Validate([]*detectors.Detector{newContention()}))
 }

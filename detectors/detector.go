@@ -88,6 +88,8 @@ type Pass struct {
 
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)
+
+	shared *shared // by all passes over one snapshot
 }
 
 // Exclude sets Known and Owned to what list says. Where several entries match,
@@ -155,6 +157,8 @@ type Finding struct {
 	// sentences with the numbers behind it, at most [MaxEvidence].
 	Message  string
 	Evidence []string
+
+	Advice string // what to do next, one sentence; empty when there is nothing to say
 }
 
 // MaxEvidence is how many sentences of evidence a finding carries at most.

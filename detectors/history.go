@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
 )
 
 // A History is the bounded series of snapshots that detectors look back on.
@@ -28,13 +29,14 @@ type History struct {
 	kept    []*goroutine.Snapshot // oldest first
 	closer  map[goroutine.Source]*goroutine.Snapshot
 	windows []Window // oldest first
+	shared  *shared  // by the passes over the newest snapshot
 }
 
 const (
 	// MaxKept is how many snapshots a [History] keeps at most.
 	MaxKept = 36
 	// keptWhole is how many of the newest are never thinned out.
-	keptWhole = 8
+	keptWhole = places.Whole
 )
 
 // NewHistory returns a history that reaches back far enough for all of ds.
@@ -56,6 +58,7 @@ func (h *History) Add(s *goroutine.Snapshot) bool {
 		h.started = s.Time
 	}
 	h.kept = append(h.kept, s)
+	h.shared = newShared()
 	h.expire(s.Time)
 	h.thin()
 	return true
@@ -65,7 +68,7 @@ func (h *History) Add(s *goroutine.Snapshot) bool {
 // a window it also keeps, beside those before it, who was woken.
 func (h *History) AddCloser(s *goroutine.Snapshot) {
 	if s.Source == goroutine.SourceWindow {
-		h.windows = append(slices.Clone(h.windows[max(0, len(h.windows)+1-MaxWindows):]), windowOf(s))
+		h.windows = append(slices.Clone(h.windows[max(0, len(h.windows)+1-maxWindows):]), windowOf(s))
 	}
 	closer := maps.Clone(h.closer) // passes that were handed out keep theirs
 	if closer == nil {
@@ -84,7 +87,7 @@ func (h *History) Started() time.Time { return h.started }
 func (h *History) Pass(needs Needs) (*Pass, bool) {
 	usable := h.kept
 	if needs.IDs {
-		usable = withIDs(h.kept)
+		usable = places.WithIDs(h.kept)
 	}
 	n := len(usable)
 	if n == 0 || usable[n-1] != h.kept[len(h.kept)-1] {
@@ -96,19 +99,10 @@ func (h *History) Pass(needs Needs) (*Pass, bool) {
 		Started:  h.started,
 		Closer:   h.closer,
 		Windows:  h.windows,
+		shared:   h.shared,
 	}
 	p.Exclude(nil)
 	return p, true
-}
-
-func withIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {
-	var with []*goroutine.Snapshot
-	for _, s := range all {
-		if s.HasIDs() {
-			with = append(with, s)
-		}
-	}
-	return with
 }
 
 // expire drops what is older than the span, except for the newest of those:

@@ -59,18 +59,18 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 	assert.Empty(t, silent, "without a proof nobody can know")
 
 	r := detectortest.NewReplay(t, d)
-	r.Look(series[0])
-	r.LookCloser(proofOf(series[0], goroutine.ChanSend))
-	found := r.Look(series[1]).Findings
+	r.Step(series[0])
+	r.Inspect(proofOf(series[0], goroutine.ChanSend))
+	found := r.Step(series[1]).Findings
 	detectortest.Compare(t, found, detectortest.Want{
 		Function: "main.(*Server).query", State: goroutine.ChanSend, Confidence: detectors.Confirmed, Count: 1, Contains: "nothing in the program can ever wake it",
 	})
 
 	r = detectortest.NewReplay(t, d)
-	r.Look(series[0])
+	r.Step(series[0])
 	both := proofOf(series[0], goroutine.ChanReceive) // the workers' pool was dropped, and main waits for good
-	r.LookCloser(both)
-	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
+	r.Inspect(both)
+	detectortest.Compare(t, r.Step(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
 }
 
 func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
@@ -106,7 +106,7 @@ func TestAProofOfWhatWaitsByDesign(t *testing.T) {
 	p.Go(atServed, 1)
 	series := detectortest.Series(p, 2, 15*time.Second, nil)
 	r := detectortest.NewReplay(t, newLeak())
-	r.Look(series[0])
-	r.LookCloser(proofOf(series[0], goroutine.Select))
-	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Confidence: detectors.Confirmed, Count: 1, Contains: "connectionOpener"})
+	r.Step(series[0])
+	r.Inspect(proofOf(series[0], goroutine.Select))
+	detectortest.Compare(t, r.Step(series[1]).Findings, detectortest.Want{Confidence: detectors.Confirmed, Count: 1, Contains: "connectionOpener"})
 }

@@ -34,7 +34,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 			live[i] = p.Go(places[i], goroutines/stacks)
 		}
 		p.Advance(time.Minute)
-		s := p.Look()
+		s := p.Snapshot()
 		require.True(t, h.Add(s))
 		h.AddCloser(busyWindow(s))
 		if look%30 > 0 {

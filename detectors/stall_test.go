@@ -23,10 +23,10 @@ var (
 	atReader   = detectortest.At(goroutine.Select, "runtime.gopark", "go.opentelemetry.io/otel/sdk/metric.(*PeriodicReader).run:9", "runtime.goexit")
 )
 
-func newStall() *detectors.Detector { return detectors.NewStall(detectors.StallConfig{}) }
+func newStall() *detectors.Detector { return detectors.NewStall(detectors.DefaultStallConfig()) }
 
 func newStallNoTimers() *detectors.Detector {
-	return detectors.NewStall(detectors.StallConfig{NoTimers: true})
+	return stallWith(func(c *detectors.StallConfig) { c.NoTimers = true })
 }
 
 // stuck is a batch program whose results nobody takes, with a monitor and an
@@ -184,7 +184,7 @@ func TestStallLasts(t *testing.T) {
 	var last detectortest.Step
 	for i, s := range detectortest.Series(stuck(), 4*60, look15, nil) {
 		s.Scheduler.Created = int64(5 * i)
-		if last = r.Look(s); i > 8 {
+		if last = r.Step(s); i > 8 {
 			require.Len(t, last.Findings, 1, "look %d", i)
 		}
 	}
@@ -210,21 +210,6 @@ func TestStallIsSilentForHours(t *testing.T) {
 		if s.rand.IntN(3) == 0 {
 			s.Move(place(goroutine.Runnable, "main.work:9"), workers[s.rand.IntN(12)])
 		}
-		require.Empty(t, r.Look(s.Look()).Findings, "look %d", i)
+		require.Empty(t, r.Step(s.Snapshot()).Findings, "look %d", i)
 	}
-}
-
-func TestStallConfigIsChecked(t *testing.T) {
-	for name, c := range map[string]detectors.StallConfig{
-		"StallConfig.MinWait is -1s":    {MinWait: -time.Second},
-		"StallConfig.MinWait is 25h0m":  {MinWait: 25 * time.Hour},
-		"StallConfig.MinLooks is 1":     {MinLooks: 1},
-		"StallConfig.MinLooks is 9":     {MinLooks: 9},
-		"StallConfig.MaxCreated is -1;": {MaxCreated: -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{detectors.NewStall(c)}), name)
-		})
-	}
-	assert.NoError(t, detectors.Validate([]*detectors.Detector{newStall()}))
 }

@@ -61,16 +61,16 @@ func watch(t *testing.T, d detectors.Detector, window func() *goroutine.Snapshot
 	}
 	w.detector = &d
 	w.Replay = detectortest.NewReplay(t, w.detector)
-	w.Can(goroutine.SourceWindow)
+	w.Expect(goroutine.SourceWindow)
 	return w
 }
 
 // look looks, and once more when a window was asked for.
 func (w *watched) look(p *detectortest.Process) detectortest.Step {
 	before := w.asked
-	step := w.Look(p.Look())
+	step := w.Step(p.Snapshot())
 	if w.asked > before {
-		w.LookCloser(w.window())
+		w.Inspect(w.window())
 	}
 	return step
 }
@@ -105,7 +105,7 @@ func TestALeakIsWatchedBeforeItIsTold(t *testing.T) {
 func TestALeakIsNotHeldBackForeverWithoutWindows(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	w := watch(t, *newLeak(), nil)
-	w.Can() // none can be had
+	w.Expect() // none can be had
 	w.window = func() *goroutine.Snapshot { return windowOf(p, atKeepAlive, feeder) }
 	var members []uint64
 	first, _ := grow(w, p, time.Hour, &members)
@@ -225,7 +225,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	h := detectors.NewHistory(nil)
 	for range 100 {
 		p.Advance(time.Second)
-		require.True(t, h.Add(p.Look()))
+		require.True(t, h.Add(p.Snapshot()))
 		w := windowOf(p, atInbox, feeder, ids...)
 		for range 2000 {
 			at := place(goroutine.Select, "main.f"+string(rune('a'+len(w.Movements))))
@@ -235,7 +235,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	}
 	pass, ok := h.Pass(detectors.Needs{})
 	require.True(t, ok)
-	require.Len(t, pass.Windows, detectors.MaxWindows)
+	require.Len(t, pass.Windows, 20)
 	for _, w := range pass.Windows {
 		assert.LessOrEqual(t, len(w.Fed), 128)
 		for _, fed := range w.Fed {

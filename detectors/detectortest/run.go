@@ -12,7 +12,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Step is what a detector found in one look.
+// A Step is what a detector found in one snapshot.
 type Step struct {
 	Snapshot *goroutine.Snapshot
 	Findings []detectors.Finding
@@ -31,7 +31,7 @@ func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []S
 	r := NewReplay(t, d)
 	steps := make([]Step, len(series))
 	for i, s := range series {
-		steps[i] = r.Look(s)
+		steps[i] = r.Step(s)
 	}
 	return steps
 }
@@ -42,8 +42,8 @@ type Replay struct {
 	t        testing.TB
 	detector *detectors.Detector
 	history  *detectors.History
-	can      []goroutine.Source
-	looks    int
+	expected []goroutine.Source
+	runs     int
 }
 
 // NewReplay returns a replay without a snapshot.
@@ -56,16 +56,16 @@ func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 	return &Replay{t: t, detector: d, history: detectors.NewHistory(all)}
 }
 
-// LookCloser adds a closer look, such as a leak proof, for the looks that follow:
+// Inspect adds a closer look, such as a leak proof, for the looks that follow:
 // what a monitor takes when the detector asks for it.
-func (r *Replay) LookCloser(s *goroutine.Snapshot) { r.history.AddCloser(s) }
+func (r *Replay) Inspect(s *goroutine.Snapshot) { r.history.AddCloser(s) }
 
-// Can says which closer looks the detector may hope for when it asks: none
+// Expect says which closer looks the detector may hope for when it asks: none
 // unless this is called.
-func (r *Replay) Can(sources ...goroutine.Source) { r.can = sources }
+func (r *Replay) Expect(sources ...goroutine.Source) { r.expected = sources }
 
-// Look adds a snapshot and runs the detector on it.
-func (r *Replay) Look(s *goroutine.Snapshot) Step {
+// Step adds a snapshot and runs the detector on it.
+func (r *Replay) Step(s *goroutine.Snapshot) Step {
 	r.t.Helper()
 	if !r.history.Add(s) {
 		r.t.Fatalf("snapshot of %v: not younger than the one before", s.Time)
@@ -75,7 +75,7 @@ func (r *Replay) Look(s *goroutine.Snapshot) Step {
 		return Step{Snapshot: s}
 	}
 	found := r.run(pass)
-	if r.looks++; len(found) == 0 && r.looks%16 != 0 {
+	if r.runs++; len(found) == 0 && r.runs%16 != 0 {
 		return Step{Snapshot: s, Ran: true} // a second run of each would double the time of long tests
 	}
 	if again := r.run(pass); !reflect.DeepEqual(found, again) {
@@ -88,7 +88,7 @@ func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
 	r.t.Helper()
 	var found []detectors.Finding
 	pass.Exclude(detectors.KnownGood())
-	pass.Ask = func(s goroutine.Source) bool { return slices.Contains(r.can, s) }
+	pass.Ask = func(s goroutine.Source) bool { return slices.Contains(r.expected, s) }
 	pass.Report = func(f detectors.Finding) {
 		f.Detector = r.detector.Name
 		found = append(found, f)
@@ -132,7 +132,7 @@ func Series(p *Process, n int, interval time.Duration, do func(i int)) []*gorout
 		if do != nil {
 			do(i)
 		}
-		series[i] = p.Look()
+		series[i] = p.Snapshot()
 	}
 	return series
 }
