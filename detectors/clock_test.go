@@ -26,10 +26,10 @@ func TestClockJumps(t *testing.T) {
 	var jumped time.Duration
 	found := make(map[string]int)
 	refused := 0
-	for look := range 600 {
-		p.Go(detectortest.At(goroutine.ChanSend, fmt.Sprintf("main.leak%d", look%3), "main.serve"), 1)
+	for i := range 600 {
+		p.Go(detectortest.At(goroutine.ChanSend, fmt.Sprintf("main.leak%d", i%3), "main.serve"), 1)
 		p.Advance(30 * time.Second)
-		switch look % 100 {
+		switch i % 100 {
 		case 25:
 			jumped += 3 * time.Hour
 		case 75:
@@ -51,7 +51,7 @@ func TestClockJumps(t *testing.T) {
 			}
 		}
 	}
-	assert.Positive(t, refused, "looks while the clock catches up")
+	assert.Positive(t, refused, "snapshots while the clock catches up")
 	for _, name := range []string{"blocked_forever", "deadlock"} {
 		assert.Positive(t, found[name], name)
 	}

@@ -169,7 +169,7 @@ func TestNoneMayLeave(t *testing.T) {
 
 // TestNoneMayBeCreated has one goroutine created for each snapshot.
 func TestNoneMayBeCreated(t *testing.T) {
-	series := detectortest.Series(stuck(), 20, look15, nil)
+	series := detectortest.Series(stuck(), 20, interval, nil)
 	for i, s := range series {
 		s.Scheduler.Created = int64(i)
 	}

@@ -18,8 +18,8 @@ func newContention() *detectors.Detector {
 	return detectors.NewContention(detectors.DefaultContentionConfig())
 }
 
-// hold lets n workers queue at a place, of whom some are elsewhere at each
-// look, never the same.
+// hold lets n workers queue at a place, some of which are elsewhere in each
+// snapshot, never the same.
 func hold(at detectortest.Place, n, elsewhere int) func(s *service) {
 	var all []uint64
 	return func(s *service) {
@@ -59,7 +59,7 @@ func TestContention(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(4, 1)
-			steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 40, look15, func(i int) {
+			steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 40, interval, func(i int) {
 				s.tick = i
 				tc.do(s)
 			})...)
@@ -75,7 +75,7 @@ func TestContention(t *testing.T) {
 func TestContentionTellsFacts(t *testing.T) {
 	s := newService(1, 1)
 	do := hold(atCounter, 151, 1)
-	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 41, look15, func(int) { do(s) })...)
+	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 41, interval, func(int) { do(s) })...)
 	f := lastFindings(steps)[0]
 	assert.Equal(t, "150 goroutines at main.(*Counter).inc (main.go:5) have been queueing for a lock (sync.Mutex.Lock) for 10 min.", f.Message)
 	assert.Equal(t, 10*time.Minute, f.Age)
@@ -125,7 +125,7 @@ func TestContentionIsSilent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := manned(2, 1)
-			for _, step := range detectortest.Run(t, newContention(), detectortest.Series(s.Process, 100, look15, func(i int) {
+			for _, step := range detectortest.Run(t, newContention(), detectortest.Series(s.Process, 100, interval, func(i int) {
 				s.tick = i
 				do(s)
 			})...) {
@@ -146,7 +146,7 @@ func TestContentionIsSilentUnderHealthyLoad(t *testing.T) {
 func TestContentionOfTheNow(t *testing.T) {
 	s := newService(1, 1)
 	do := hold(atCounter, 200, 3)
-	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 80, look15, func(i int) {
+	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 80, interval, func(i int) {
 		if i < 40 {
 			do(s)
 		}
@@ -169,7 +169,7 @@ func TestContentionByLock(t *testing.T) {
 	for n := range uint64(20) {
 		many = append(many, hold(locked(0xc000900000+64*n), 12, 1))
 	}
-	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 12, look15, func(int) {
+	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 12, interval, func(int) {
 		busy(s)
 		for _, do := range many {
 			do(s)
@@ -178,9 +178,9 @@ func TestContentionByLock(t *testing.T) {
 	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Subject: "0xc000123450", Contains: "The lock is at 0xc000123450."})
 }
 
-func TestContentionWithRareLooks(t *testing.T) {
+func TestContentionWithRareSnapshots(t *testing.T) {
 	s := newService(1, 1)
 	do := hold(atCounter, 200, 3)
 	steps := detectortest.Run(t, newContention(), detectortest.Series(s.Process, 10, 9*time.Minute, func(int) { do(s) })...)
-	assert.Equal(t, 27*time.Minute, firstFound(t, steps), "four looks")
+	assert.Equal(t, 27*time.Minute, firstFound(t, steps), "four snapshots")
 }

@@ -16,7 +16,7 @@ import (
 
 // kept returns how many bytes a history of all detectors holds after three
 // hours of a service with so many goroutines in so many stacks, one in ten of
-// which is replaced at every look.
+// which is replaced in every snapshot.
 func kept(t *testing.T, goroutines, stacks int) int {
 	p := detectortest.NewProcess(2)
 	live := make([][]uint64, stacks)
@@ -28,8 +28,8 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	before := heap()
 	all := detectors.Default()
 	h := detectors.NewHistory(all)
-	for look := range 3 * 60 {
-		for i := look % 10; i < stacks; i += 10 {
+	for minute := range 3 * 60 {
+		for i := minute % 10; i < stacks; i += 10 {
 			p.Exit(live[i]...)
 			live[i] = p.Go(places[i], goroutines/stacks)
 		}
@@ -37,7 +37,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 		s := p.Snapshot()
 		require.True(t, h.Add(s))
 		h.AddCloser(busyWindow(s))
-		if look%30 > 0 {
+		if minute%30 > 0 {
 			continue // judging takes longer than the rest
 		}
 		for _, d := range all {
@@ -51,7 +51,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	return used
 }
 
-// busyWindow is one in which everybody everywhere was woken.
+// busyWindow is one in which every goroutine was woken.
 func busyWindow(s *goroutine.Snapshot) *goroutine.Snapshot {
 	w := &goroutine.Snapshot{Time: s.Time, Source: goroutine.SourceWindow}
 	for i := range s.Groups {

@@ -18,7 +18,7 @@ func newPileup() *detectors.Detector {
 	return pileupWith(func(c *detectors.PileupConfig) { c.MinCount = 500 })
 }
 
-// manned is a service with somebody in it at every look: a process without any
+// manned is a service with a goroutine in every snapshot: a process without any
 // goroutine has no IDs.
 func manned(procs int, seed uint64) *service {
 	s := newService(procs, seed)
@@ -174,7 +174,7 @@ func TestPileupByDefault(t *testing.T) {
 	for n, want := range map[int]int{9_999: 0, 10_000: 1} {
 		p := detectortest.NewProcess(1)
 		p.Go(atCounter, n)
-		steps := detectortest.Run(t, detectors.NewPileup(detectors.DefaultPileupConfig()), detectortest.Series(p, 5, look15, nil)...)
+		steps := detectortest.Run(t, detectors.NewPileup(detectors.DefaultPileupConfig()), detectortest.Series(p, 5, interval, nil)...)
 		assert.Len(t, lastFindings(steps), want)
 	}
 }
@@ -198,7 +198,7 @@ func TestPileupEnds(t *testing.T) {
 	assert.Empty(t, steps[49].Findings)
 }
 
-// TestPileupAcrossSources has looks without IDs, which show locks alone.
+// TestPileupAcrossSources has snapshots without IDs, which show locks alone.
 func TestPileupAcrossSources(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	steps := detectortest.Run(t, newPileup(), detectortest.Series(p, 45, time.Minute, func(i int) {
@@ -220,7 +220,7 @@ func TestPileupAcrossSources(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(steps[44].Findings, func(f detectors.Finding) bool { return f.Confidence == detectors.Medium }))
 }
 
-func TestPileupWithRareLooks(t *testing.T) {
+func TestPileupWithRareSnapshots(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	steps := detectortest.Run(t, newPileup(), detectortest.Series(p, 10, 9*time.Minute, func(i int) {
 		if i == 3 {

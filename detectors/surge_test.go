@@ -15,7 +15,7 @@ import (
 
 func newSurge() *detectors.Detector { return detectors.NewSurge(detectors.DefaultSurgeConfig()) }
 
-// totals returns looks at a process that had so many goroutines in each.
+// totals returns snapshots of a process that had so many goroutines in each.
 func totals(interval time.Duration, counts ...int) []*goroutine.Snapshot {
 	series := make([]*goroutine.Snapshot, len(counts))
 	for i, n := range counts {
@@ -32,7 +32,7 @@ func totals(interval time.Duration, counts ...int) []*goroutine.Snapshot {
 	return series
 }
 
-// level returns n looks with so many goroutines.
+// level returns n snapshots with so many goroutines.
 func level(n, count int) []int {
 	counts := make([]int, n)
 	for i := range counts {
@@ -49,11 +49,11 @@ func join(parts ...[]int) []int {
 	return all
 }
 
-// TestSurge has looks every 30 s: half an hour is 60 of them, the warm-up 20.
+// TestSurge has snapshots every 30 s: half an hour is 60 of them, the warm-up 20.
 func TestSurge(t *testing.T) {
 	for name, tc := range map[string]struct {
 		counts []int
-		first  int // look with a finding; -1: none
+		first  int // snapshot with a finding; -1: none
 		text   string
 	}{
 		"doubled":                  {join(level(100, 1500), level(5, 3000)), 102, "2.0 times the median of the last 30 min (1500)"},
@@ -123,14 +123,14 @@ func TestSurgeWithoutPlaces(t *testing.T) {
 
 // TestSurgeEndsWhenItLasts: after half an hour it is what is usual.
 func TestSurgeEndsWhenItLasts(t *testing.T) {
-	steps := detectortest.Run(t, newSurge(), totals(look15, join(level(240, 1000), level(240, 5000))...)...)
+	steps := detectortest.Run(t, newSurge(), totals(interval, join(level(240, 1000), level(240, 5000))...)...)
 	var found int
 	for i, s := range steps {
 		if len(s.Findings) > 0 {
 			found = i
 		}
 	}
-	assert.InDelta(t, 240+60, found, 15, "by time and not by looks, of which the newer are more")
+	assert.InDelta(t, 240+60, found, 15, "by time and not by snapshots, of which the newer are more")
 }
 
 // TestSurgeIsSilentUnderHealthyLoad asks for a smaller rise than the default,
@@ -159,7 +159,7 @@ func TestSurgeIsSilentUnderHealthyLoad(t *testing.T) {
 	}
 }
 
-func TestSurgeWithRareLooks(t *testing.T) {
+func TestSurgeWithRareSnapshots(t *testing.T) {
 	steps := detectortest.Run(t, newSurge(), totals(20*time.Minute, join(level(8, 1000), level(3, 5000))...)...)
 	assert.NotEmpty(t, lastFindings(steps))
 	assert.Empty(t, steps[9].Findings)

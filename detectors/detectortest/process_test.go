@@ -25,9 +25,9 @@ func TestAt(t *testing.T) {
 	assert.Equal(t, "main.f", atF.Stack.User().Function)
 }
 
-// TestLookAgreesWithItself checks what detectors rely on, over a long run with
+// TestSnapshotAgreesWithItself checks what detectors rely on, over a long run with
 // thousands of births: that births, digests and epochs say the same.
-func TestLookAgreesWithItself(t *testing.T) {
+func TestSnapshotAgreesWithItself(t *testing.T) {
 	for _, procs := range []int{1, 8} {
 		t.Run(fmt.Sprint(procs, " procs"), func(t *testing.T) {
 			p := detectortest.NewProcess(procs)
@@ -51,8 +51,8 @@ func TestLookAgreesWithItself(t *testing.T) {
 	}
 }
 
-// boundariesAreExact checks that the epochs of the newest look are among those
-// of every look taken after they ended: they merge and never split.
+// boundariesAreExact checks that the epochs of the newest snapshot are among those
+// of every snapshot taken after they ended: they merge and never split.
 func boundariesAreExact(t *testing.T, past []*goroutine.Snapshot) {
 	t.Helper()
 	newest := past[len(past)-1]
@@ -176,7 +176,7 @@ func TestRunHoldsDetectorsToTheirContract(t *testing.T) {
 	}
 }
 
-func TestRunReturnsAStepForEveryLook(t *testing.T) {
+func TestRunReturnsAStepForEverySnapshot(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	p.Go(atF, 1)
 	d := reporting(func(*detectors.Finding) {})

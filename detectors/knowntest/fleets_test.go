@@ -130,7 +130,7 @@ func TestFleetsRaiseNoAlarm(t *testing.T) {
 		for _, k := range sdks {
 			k.use()
 		}
-		for _, f := range o.look() {
+		for _, f := range o.step() {
 			if f.Confidence > detectors.Info {
 				t.Errorf("minute %d: %s: %s %q\n%s", minute, f.Detector, f.Message, f.Evidence, f.Stack.Text(4096))
 			}

@@ -14,12 +14,12 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// interval is the time between two looks, as the detectors are told.
+// interval is the time between two snapshots, as the detectors are told.
 const interval = time.Minute
 
-// An observer looks at this process as the monitor does, and lets interval
-// pass from look to look however long that takes: what the detectors see are
-// the goroutines of real libraries over hours, within seconds.
+// An observer takes snapshots of this process as the monitor does, and lets
+// interval pass from one to the next however long that takes: what the detectors
+// see are the goroutines of real libraries over hours, within seconds.
 type observer struct {
 	t       *testing.T
 	decoder *parse.TraceDecoder
@@ -41,8 +41,8 @@ func newObserver(t *testing.T) *observer {
 	}
 }
 
-// look takes the next snapshot and returns what all detectors make of it.
-func (o *observer) look() (found []detectors.Finding) {
+// step takes the next snapshot and returns what all detectors make of it.
+func (o *observer) step() (found []detectors.Finding) {
 	o.now = o.now.Add(interval)
 	require.True(o.t, o.history.Add(o.snapshot()))
 	for _, d := range o.all {
