@@ -155,6 +155,7 @@ type Finding struct {
 	// sentences with the numbers behind it, at most [MaxEvidence].
 	Message  string
 	Evidence []string
+	Advice   string // what to do next, one sentence; empty when there is nothing to say
 }
 
 // MaxEvidence is how many sentences of evidence a finding carries at most.

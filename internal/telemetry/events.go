@@ -16,10 +16,11 @@ import (
 // Emit sends an event of an incident as a log record, and counts it when it
 // opens one. profile is the path of the profile that was saved, or empty.
 func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) {
+	f := &e.Incident.Finding
 	if e.Kind == incident.Detected {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
-			attribute.String(AttrDetectorName, e.Incident.Finding.Detector),
-			attribute.String(AttrConfidence, e.Incident.Finding.Confidence.String())))
+			attribute.String(AttrDetectorName, f.Detector),
+			attribute.String(AttrConfidence, f.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
@@ -34,7 +35,7 @@ func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) 
 	if e.Kind == incident.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
-		r.AddAttributes(attributesOf(e, profile)...)
+		r.AddAttributes(attributesOf(f, e.Incident.ID, profile)...)
 	}
 	t.logger.Emit(ctx, r)
 }
@@ -44,18 +45,26 @@ func nameOf(e incident.Event) string {
 	case incident.Suppressed:
 		return EventSuppressed
 	case incident.Resolved:
-		return eventPrefix + e.Incident.Finding.Detector + eventResolved
+		return eventsOf(e.Incident.Finding.Detector).resolved
 	}
-	return eventPrefix + e.Incident.Finding.Detector + eventDetected
+	return eventsOf(e.Incident.Finding.Detector).detected
 }
 
 func severityOf(e incident.Event) log.Severity {
 	switch {
 	case e.Kind == incident.Suppressed && e.Suppressed > 0:
 		return log.SeverityWarn
-	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved, e.Incident.Finding.Confidence == detectors.Info:
+	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved:
 		return log.SeverityInfo
-	case e.Incident.Finding.Confidence <= detectors.Suspected:
+	}
+	return severityOfConfidence(e.Incident.Finding.Confidence)
+}
+
+func severityOfConfidence(c detectors.Confidence) log.Severity {
+	switch {
+	case c == detectors.Info:
+		return log.SeverityInfo
+	case c <= detectors.Suspected:
 		return log.SeverityWarn
 	}
 	return log.SeverityError
@@ -66,17 +75,16 @@ func bodyOf(e incident.Event) string {
 	case e.Kind == incident.Suppressed && e.Suppressed == 0:
 		return "All open findings are reported one by one again."
 	case e.Kind == incident.Suppressed:
-		return fmt.Sprintf("%d more findings are open than are reported one by one; goroutine.finding.open counts them.", e.Suppressed)
+		return fmt.Sprintf("%d open findings are not reported one by one; %s counts all of them.", e.Suppressed, MetricFindingOpen)
 	case e.Kind == incident.Resolved:
 		return "Resolved: " + e.Incident.Finding.Message
 	}
 	return e.Incident.Finding.Message
 }
 
-func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
-	f := &e.Incident.Finding
+func attributesOf(f *detectors.Finding, id, profile string) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
-		attribute.String(AttrFindingID, e.Incident.ID),
+		attribute.String(AttrFindingID, id),
 		attribute.String(AttrDetectorName, f.Detector),
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),
@@ -86,8 +94,11 @@ func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
 		attribute.String(AttrStackID, string(f.Stack.ID)),
 		attribute.String(AttrCodeStacktrace, clip(f.Stack.Text(maxTrace), maxTrace)),
 	}
+	if f.Advice != "" {
+		attrs = append(attrs, attribute.String(AttrAdvice, clip(f.Advice, maxSentence)))
+	}
 	if f.State != "" {
-		attrs = append(attrs, attribute.String(AttrState, clip(string(f.State), maxName)))
+		attrs = append(attrs, stateAttr(f.State), detailedStateAttr(f.State))
 	}
 	attrs = appendFrame(attrs, f.Stack.User(), AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber)
 	if len(f.IDs) > 0 {

@@ -60,6 +60,7 @@ func finding() detectors.Finding {
 		Count: 37, GrowthPerMinute: 1.5, Age: 90 * time.Second, IDs: []uint64{3, 5},
 		CreatedBy: goroutine.Frame{Function: "main.serve", File: "/src/server.go", Line: 41},
 		Message:   "37 goroutines are stuck.", Evidence: []string{"It was 20.", "It is 37."},
+		Advice: "Make room for one value in the channel.",
 	}
 }
 
@@ -88,9 +89,11 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrGrowthPerMinute:  attribute.Float64Value(1.5),
 		AttrFindingAge:       attribute.Float64Value(90),
 		AttrEvidence:         attribute.StringSliceValue([]string{"It was 20.", "It is 37."}),
+		AttrAdvice:           attribute.StringValue("Make room for one value in the channel."),
 		AttrDetectorName:     attribute.StringValue("leak"),
 		AttrStackID:          attribute.StringValue(string(finding().Stack.ID)),
-		AttrState:            attribute.StringValue("chan send"),
+		AttrState:            attribute.StringValue("waiting"),
+		AttrDetailedState:    attribute.StringValue("chan send"),
 		AttrCodeFunctionName: attribute.StringValue("main.handle"),
 		AttrCodeFilePath:     attribute.StringValue("/src/main.go"),
 		AttrCodeLineNumber:   attribute.IntValue(42),
@@ -118,7 +121,7 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 		{incident.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
 		{incident.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
 		{incident.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
-		{incident.Suppressed, 0, EventSuppressed, log.SeverityWarn},
+		{incident.Suppressed, 0, "goroutine.finding.suppressed", log.SeverityWarn},
 	} {
 		tel, logs, _ := emitter(t)
 		f := finding()
@@ -130,11 +133,39 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 	}
 }
 
+// The names of events are fixed: a detector of the user's brings none.
+func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := finding()
+	f.Detector = "mine"
+	for kind, want := range map[incident.Kind]string{
+		incident.Detected: "goroutine.finding.detected",
+		incident.Repeated: "goroutine.finding.detected",
+		incident.Resolved: "goroutine.finding.resolved",
+	} {
+		logs.records = nil
+		tel.Emit(context.Background(), incident.Event{Kind: kind, Incident: incident.Incident{Finding: f}}, "")
+		require.Len(t, logs.records, 1)
+		assert.Equal(t, want, logs.records[0].EventName())
+		assert.Equal(t, attribute.StringValue("mine"), attributes(logs.records[0])[AttrDetectorName])
+	}
+}
+
+func TestWhatIsNotKnownIsAbsent(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
+	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: f}}, "")
+	got := attributes(logs.records[0])
+	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath} {
+		assert.NotContains(t, got, name)
+	}
+}
+
 func TestASummarySaysHowMany(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	tel.Emit(context.Background(), incident.Event{Kind: incident.Suppressed, Suppressed: 3}, "")
 	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
-	assert.Contains(t, logs.records[0].Body().AsString(), "3 more findings")
+	assert.Contains(t, logs.records[0].Body().AsString(), "3 open findings are not reported one by one")
 }
 
 func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
@@ -165,7 +196,7 @@ func TestAnEventIsBounded(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	long := strings.Repeat("x\xff\u4e16", 1<<18)
 	f := finding()
-	f.Message, f.State, f.CreatedBy = long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
+	f.Message, f.Advice, f.State, f.CreatedBy = long, long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
 	f.Evidence = []string{long, long, long, long, long, long, long, long}
 	var frames []goroutine.Frame
 	for range 10_000 {

@@ -26,7 +26,7 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	TopStacks      int                        // stacks with series of their own
-	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler nobody can ask
+	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler cannot be read
 }
 
 // Telemetry holds the instruments and the logger.
@@ -63,12 +63,12 @@ type observation[N int64 | float64] struct {
 // drops all instruments of one switches its callback off.
 func New(c Config) (*Telemetry, error) {
 	t := &Telemetry{
-		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version)),
+		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(SchemaURL)),
 		scheduler: c.Scheduler,
 		views:     newViews(c.TopStacks),
 		openSeen:  newSeries(maxOpenSeries),
 	}
-	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version))}
+	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(SchemaURL))}
 	t.detected = m.counter(MetricFindingDetected)
 	t.duration = m.histogram(MetricSnapshotDuration)
 	t.skipped = m.counter(MetricSnapshotSkipped)
@@ -85,9 +85,9 @@ func New(c Config) (*Telemetry, error) {
 func (t *Telemetry) registerScheduler(m *maker) {
 	count, created := m.upDown(MetricSchedulerCount), m.observableCounter(MetricCreated)
 	state := func(s string) metric.MeasurementOption {
-		return metric.WithAttributeSet(attribute.NewSet(attribute.String(AttrSchedulerState, s)))
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String(AttrState, s)))
 	}
-	running, runnable, waiting, notInGo := state("running"), state("runnable"), state("waiting"), state("not_in_go")
+	running, runnable, waiting, notInGo := state(stateRunning), state(stateRunnable), state(stateWaiting), state(stateNotInGo)
 	t.register(m, func(_ context.Context, o metric.Observer) error {
 		s := t.scheduler()
 		o.ObserveInt64(count, s.Running, running)
@@ -173,7 +173,7 @@ func (t *Telemetry) Took(ctx context.Context, s *goroutine.Snapshot) {
 func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason string) {
 	t.skipped.Add(ctx, 1, metric.WithAttributes(
 		attribute.String(AttrSnapshotSource, string(source)),
-		attribute.String(AttrReason, reason)))
+		attribute.String(AttrSkipReason, reason)))
 }
 
 // maxOpenStacks is how many open findings are observed with their stack: the
@@ -184,8 +184,8 @@ const (
 	maxOpenSeries = maxOpenStacks*(1+fadedPerStack) + 240
 )
 
-// SetOpen makes these the open findings that are observed from now on, those
-// first that have been open for longest.
+// SetOpen makes these the open findings that are observed from now on. Those
+// that have been open for longest come first.
 func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 	t.openSeen.begin(now)
 	for i := range findings {
@@ -196,8 +196,8 @@ func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 }
 
 // openSet returns the attributes that an open finding is counted under. With
-// the stack among them, an alert can say where to look, and replicas that
-// suffer from the same thing are found by comparing.
+// the stack among them, an alert can name the place, and replicas with the same
+// finding can be counted.
 func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 	attrs := []attribute.KeyValue{
 		attribute.String(AttrDetectorName, f.Detector),

@@ -35,7 +35,7 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 	shown := make(map[goroutine.StackID]bool)
 	for i := range counts.Groups {
 		g := &counts.Groups[i]
-		v.states.add(g.Count, attribute.NewSet(attribute.String(AttrState, string(g.State))))
+		v.states.add(g.Count, attribute.NewSet(stateAttr(g.State), detailedStateAttr(g.State)))
 		set, own := v.stackSet(g)
 		v.stacks.add(g.Count, set)
 		if own {
@@ -51,7 +51,8 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	set := attribute.NewSet(withLabels(g,
 		attribute.String(AttrStackID, string(g.Stack.ID)),
-		attribute.String(AttrState, string(g.State)),
+		stateAttr(g.State),
+		detailedStateAttr(g.State),
 		attribute.String(AttrCodeFunctionName, clip(g.Stack.User().Function, maxName)),
 		attribute.String(AttrEntryFunction, clip(g.Stack.Entry().Function, maxName)))...)
 	if g.Stack.ID != goroutine.OtherStacks {
@@ -65,7 +66,8 @@ func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	}
 	return attribute.NewSet(
 		attribute.String(AttrStackID, string(goroutine.OtherStacks)),
-		attribute.String(AttrState, string(g.State))), false
+		stateAttr(g.State),
+		detailedStateAttr(g.State)), false
 }
 
 func withLabels(g *goroutine.Group, attrs ...attribute.KeyValue) []attribute.KeyValue {
