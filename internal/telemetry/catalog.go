@@ -56,9 +56,9 @@ const (
 // one constant would add 37 kB to every user's program.
 const SchemaURL = "https://opentelemetry.io/schemas/1.43.0"
 
-// Names of the events that are not those of a built-in detector. The events of
-// users' detectors all have the same two names: event names are fixed, and
-// goroutine.detector.name tells them apart.
+// Names of events that do not belong to a built-in detector. The events of all
+// users' detectors have the same two names, because event names must not contain
+// dynamic values; goroutine.detector.name tells them apart.
 const (
 	EventDetected   = "goroutine.finding.detected"
 	EventResolved   = "goroutine.finding.resolved"
@@ -68,7 +68,8 @@ const (
 // eventNames are the names of the events of one detector.
 type eventNames struct{ detected, resolved string }
 
-// builtIn lists the built-in detectors, which have event names of their own.
+// builtIn lists the built-in detectors, which have event names of their own,
+// with the meaning of their detected events.
 var builtIn = []struct {
 	detector string
 	events   eventNames
@@ -107,8 +108,8 @@ type Metric struct {
 	Doc                    string
 }
 
-// Metrics returns the catalog of metrics, for what is calculated from it. The
-// caller may change the slice but not what is in it.
+// Metrics returns the catalog of metrics. The caller may change the slice but
+// not the attributes of its elements.
 func Metrics() []Metric { return slices.Clone(metricCatalog) }
 
 // metricCatalog is the one place where a metric is described: instruments are
@@ -198,7 +199,7 @@ type eventEntry struct {
 	Attributes          []string
 }
 
-// findingAttributes are those of every event about a finding.
+// findingAttributes are the attributes of every event about a finding.
 var findingAttributes = []string{
 	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,

@@ -16,8 +16,8 @@ type views struct {
 	states, stacks series
 }
 
-// maxStates bounds the series of goroutine.count: the runtime has some forty
-// words.
+// maxStates bounds the series of goroutine.count: the runtime has about forty
+// states.
 const maxStates = 100
 
 // fadedPerStack is how many series that left the top are kept at 0, for each
@@ -47,7 +47,7 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 
 // stackSet returns the attributes that g is counted under, and whether they
 // are its own. Groups come largest first, so the first v.top attribute sets
-// are those of the largest stacks; a stack in two groups counts once.
+// belong to the largest stacks; a stack in two groups counts once.
 func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	set := attribute.NewSet(withLabels(g,
 		attribute.String(AttrStackID, string(g.Stack.ID)),
@@ -83,7 +83,7 @@ type observedAge struct {
 	age      time.Duration
 }
 
-// agesOf returns the age of the oldest goroutine of each stack that is shown.
+// agesOf returns the age of the oldest goroutine of each stack in shown.
 func agesOf(s *goroutine.Snapshot, shown map[goroutine.StackID]bool) []observation[float64] {
 	oldest := make(map[goroutine.StackID]*observedAge)
 	for i := range s.Groups {
