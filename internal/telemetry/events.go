@@ -10,14 +10,13 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // Emit sends an event of an incident as a log record, and counts it when it
 // opens one. profile is the path of the profile that was saved, or empty.
-func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) {
-	f := &e.Incident.Finding
-	if e.Kind == incident.Detected {
+func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
+	f := &e.Finding
+	if e.Kind == detectors.Detected {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
 			attribute.String(AttrDetectorName, f.Detector),
 			attribute.String(AttrConfidence, f.Confidence.String())))
@@ -32,32 +31,32 @@ func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) 
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())
 	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxSentence)))
-	if e.Kind == incident.Suppressed {
+	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
-		r.AddAttributes(attributesOf(f, e.Incident.ID, profile)...)
+		r.AddAttributes(attributesOf(f, profile)...)
 	}
 	t.logger.Emit(ctx, r)
 }
 
-func nameOf(e incident.Event) string {
+func nameOf(e detectors.Event) string {
 	switch e.Kind {
-	case incident.Suppressed:
+	case detectors.Suppressed:
 		return EventSuppressed
-	case incident.Resolved:
-		return eventsOf(e.Incident.Finding.Detector).resolved
+	case detectors.Resolved:
+		return eventsOf(e.Finding.Detector).resolved
 	}
-	return eventsOf(e.Incident.Finding.Detector).detected
+	return eventsOf(e.Finding.Detector).detected
 }
 
-func severityOf(e incident.Event) log.Severity {
+func severityOf(e detectors.Event) log.Severity {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed > 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed > 0:
 		return log.SeverityWarn
-	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved:
+	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved:
 		return log.SeverityInfo
 	}
-	return severityOfConfidence(e.Incident.Finding.Confidence)
+	return severityOfConfidence(e.Finding.Confidence)
 }
 
 func severityOfConfidence(c detectors.Confidence) log.Severity {
@@ -70,21 +69,21 @@ func severityOfConfidence(c detectors.Confidence) log.Severity {
 	return log.SeverityError
 }
 
-func bodyOf(e incident.Event) string {
+func bodyOf(e detectors.Event) string {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed == 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed == 0:
 		return "All open findings are reported one by one again."
-	case e.Kind == incident.Suppressed:
+	case e.Kind == detectors.Suppressed:
 		return fmt.Sprintf("%d open findings are not reported one by one; %s counts all of them.", e.Suppressed, MetricFindingOpen)
-	case e.Kind == incident.Resolved:
-		return "Resolved: " + e.Incident.Finding.Message
+	case e.Kind == detectors.Resolved:
+		return "Resolved: " + e.Finding.Message
 	}
-	return e.Incident.Finding.Message
+	return e.Finding.Message
 }
 
-func attributesOf(f *detectors.Finding, id, profile string) []attribute.KeyValue {
+func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
-		attribute.String(AttrFindingID, id),
+		attribute.String(AttrFindingID, f.ID),
 		attribute.String(AttrDetectorName, f.Detector),
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),

@@ -16,7 +16,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -138,7 +137,7 @@ func TestTheSchedulersStateFollowsFromTheDetailedState(t *testing.T) {
 func TestTheScopeHasASchemaURL(t *testing.T) {
 	tel, logs, reader := emitter(t)
 	publish(tel, snapshot(epoch, goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 3}))
-	tel.Emit(t.Context(), incident.Event{Kind: incident.Suppressed, Suppressed: 3}, "")
+	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
 	want := instrumentation.Scope{Name: ScopeName, Version: Version, SchemaURL: SchemaURL}
 	var rm metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &rm))
