@@ -56,17 +56,14 @@ func severityOf(e detectors.Event) log.Severity {
 	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved:
 		return log.SeverityInfo
 	}
-	return severityOfConfidence(e.Finding.Confidence)
+	return severities[e.Finding.Confidence.Severity()]
 }
 
-func severityOfConfidence(c detectors.Confidence) log.Severity {
-	switch {
-	case c == detectors.Info:
-		return log.SeverityInfo
-	case c <= detectors.Suspected:
-		return log.SeverityWarn
-	}
-	return log.SeverityError
+// severities are the severities of findings as those of log records.
+var severities = map[detectors.Severity]log.Severity{
+	detectors.SeverityInfo:  log.SeverityInfo,
+	detectors.SeverityWarn:  log.SeverityWarn,
+	detectors.SeverityError: log.SeverityError,
 }
 
 func bodyOf(e detectors.Event) string {
