@@ -190,7 +190,7 @@ func confidenceDoc() string {
 	for _, c := range detectors.Confidences() {
 		words = append(words, c.String())
 	}
-	return "How sure the finding is, weakest first: " + codes(words) + "."
+	return "Confidence of the verdict, weakest first: " + codes(words) + "."
 }
 
 // An eventEntry is one row of the catalog of events.
@@ -226,7 +226,7 @@ const eventsIntro = `
 
 Log records with an event name, sent through the LoggerProvider. The body is one sentence for people.
 
-A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when it has become surer, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event carries the last numbers seen.
+A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event carries the last numbers seen.
 
 `
 
