@@ -133,7 +133,7 @@ func (c ContentionConfig) least(s goroutine.State) int {
 // window returns the newest window if it was opened since the queue is long. Else
 // it asks for one and returns nil.
 func window(p *Pass, since time.Time) *goroutine.Snapshot {
-	if w := p.Closer[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
+	if w := p.Inspections[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
 		return w
 	}
 	p.Ask(goroutine.SourceWindow)

@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // replay runs a shape for some simulated time and returns the findings of
@@ -274,7 +275,7 @@ func TestLeakAcrossSources(t *testing.T) {
 // each of which goroutines stand, come and go.
 func BenchmarkDetectors(b *testing.B) {
 	p := detectortest.NewProcess(4)
-	h := detectors.NewHistory(detectors.Default())
+	var series []*goroutine.Snapshot
 	for i := range 60 {
 		for n := range 2000 {
 			at := atPlace(n)
@@ -284,13 +285,11 @@ func BenchmarkDetectors(b *testing.B) {
 			p.GoFor(at, 3*time.Minute)
 		}
 		p.Advance(2 * time.Minute)
-		h.Add(p.Snapshot())
+		series = append(series, p.Snapshot())
 	}
 	for _, d := range detectors.Default() {
 		b.Run(d.Name, func(b *testing.B) {
-			pass, _ := h.Pass(d.Needs)
-			pass.Report = func(detectors.Finding) {}
-			pass.Ask = func(goroutine.Source) bool { return false }
+			pass, _ := detectors.NewPass(series).For(d.Needs)
 			b.ReportAllocs()
 			for b.Loop() {
 				own := detectors.Pass{ // which shares nothing with the one before
@@ -413,14 +412,13 @@ func TestLeakOfWhatAUserExcluded(t *testing.T) {
 		"not": nil,
 		"yes": {{Name: "tenants", Reason: "a pool for each, and more every day", Match: func(s *goroutine.Stack) bool { return s.Has("database/sql.(*DB).connectionOpener") }}},
 	} {
-		h := detectors.NewHistory([]*detectors.Detector{d})
+		e := engine.New(engine.Config{Detectors: []*detectors.Detector{d}, Known: own})
 		p := detectortest.NewProcess(1)
 		var found []detectors.Finding
 		for _, s := range detectortest.Series(p, 200, time.Minute, func(int) { p.Go(atOpener, 1) }) {
-			require.True(t, h.Add(s))
-			v, err := detectors.Judge(d, h, append(own, detectors.KnownGood()...))
-			require.NoError(t, err)
-			found = append(found, v.Findings...)
+			r := e.Step(s)
+			require.NoError(t, r.Verdicts[0].Err)
+			found = append(found, r.Findings...)
 		}
 		assert.Equal(t, own == nil, len(found) > 0, "excluded: %s", name)
 	}

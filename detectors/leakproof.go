@@ -16,7 +16,7 @@ import (
 // same, however long one watches. The runtime can tell them apart, unless
 // something that lives refers to what the goroutine waits for.
 func (c LeakConfig) withProof(p *Pass, all findings) findings {
-	proof := p.Closer[goroutine.SourceProof]
+	proof := p.Inspections[goroutine.SourceProof]
 	proven := provenAt(proof)
 	for i := range all {
 		all[i].confirm(proven[all[i].Stack.ID])

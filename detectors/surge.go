@@ -173,7 +173,7 @@ func (c SurgeConfig) finding(s *places.Series, since int, message string) Findin
 		Count:      population(s, s.Last()),
 		Age:        s.Ago(since),
 		Message:    message,
-		Advice:     "Compare goroutine.stack.count by code.function.name before and now, with the number of requests beside it.",
+		Advice:     "Compare goroutine.stack.goroutine.count by code.function.name before and now, with the number of requests beside it.",
 	}
 	if before >= 0 {
 		was, ago := population(s, before), s.Ago(before)
