@@ -33,8 +33,7 @@ func (c BlockedForeverConfig) checks() []check { return []check{atLeast("MinCoun
 // The source must tell a nil channel from a real one. Sources without the
 // runtime's own wait reasons do so by a line number in the runtime, which is
 // known for Go 1.26 and 1.27; with other versions they see an ordinary channel
-// and this detector nothing. An invalid configuration is reported by
-// [Validate].
+// and this detector nothing.
 func NewBlockedForever(c BlockedForeverConfig) *Detector {
 	return configured(c, &Detector{
 		Name: "blocked_forever",

@@ -79,8 +79,7 @@ func (c ContentionConfig) checks() []check {
 // for contention although it is none: one line of code that locks a hundred
 // different locks, unless snapshots tell addresses; a stuck lock at the same
 // place as one in use; and senders that a program holds back on purpose, in
-// their thousands, as with a semaphore. An invalid configuration is reported by
-// [Validate].
+// their thousands, as with a semaphore.
 func NewContention(c ContentionConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "contention",
@@ -104,15 +103,7 @@ func (c ContentionConfig) run(p *Pass) error {
 			continue
 		}
 		if left, joined := pl.Moves(begin); left > 0 && joined > 0 {
-			f := found(Info, s, pl, since)
-			f.Message = fmt.Sprintf("%s at %s %s been queueing %s for %s.",
-				goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), queueingFor(pl.State), span(f.Age))
-			low, high := pl.Between(begin)
-			f.note("In %d snapshots over %s there were %d to %d of them.", s.Last()-begin+1, span(s.Ago(begin)), low, high)
-			f.note("The queue moves: from snapshot to snapshot, goroutines left it in %d of %d steps and joined it in %d.", left, s.Last()-begin, joined)
-			noteWakers(&f, pl, window(p, s.Time(since)))
-			f.Advice = adviceToSpeedUp(pl.State)
-			all = append(all, f)
+			all = append(all, movingQueue(p, pl, since, begin))
 		}
 	}
 	all.report(p)
@@ -130,35 +121,34 @@ func (c ContentionConfig) least(s goroutine.State) int {
 	return c.MinSenders
 }
 
-// window returns the newest window if it was opened since the queue is long. Else
-// it asks for one and returns nil.
-func window(p *Pass, since time.Time) *goroutine.Snapshot {
-	if w := p.Inspections[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
-		return w
+// movingQueue returns the finding for a place where there has been a queue since
+// a snapshot, as seen since a later one.
+func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
+	s := p.places()
+	f := found(Info, s, pl, since)
+	what, served, advice := queueFor(pl.State)
+	f.Message = fmt.Sprintf("%s at %s %s been queueing %s for %s.",
+		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, span(f.Age))
+	low, high := pl.Between(begin)
+	f.note("In %d snapshots over %s there were %d to %d of them.", s.Last()-begin+1, span(s.Ago(begin)), low, high)
+	left, joined := pl.Moves(begin)
+	f.note("The queue moves: from snapshot to snapshot, goroutines left it in %d of %d steps and joined it in %d.", left, s.Last()-begin, joined)
+	if w := p.Inspections[goroutine.SourceWindow]; w == nil || w.Time.Before(s.Time(since)) {
+		p.Ask(goroutine.SourceWindow)
+	} else if woken, most := wakers(w, pl); most.Stack != nil && most.Stack.User().Function != "" {
+		f.note("In a trace window, of the %d times that one of them was woken, %d were at %s, which %s.",
+			woken, most.Count, where(most.Stack), served)
 	}
-	p.Ask(goroutine.SourceWindow)
-	return nil
+	f.Advice = advice
+	return f
 }
 
-// noteWakers names the code that serves a queue.
-func noteWakers(f *Finding, pl *places.Place, w *goroutine.Snapshot) {
-	woken, most := wakers(pl, w)
-	if most.Stack == nil || most.Stack.User().Function == "" {
-		return
-	}
-	f.note("In a trace window, of the %d times that one of them was woken, %d were at %s, which %s.",
-		woken, most.Count, where(most.Stack), serves(f.State))
-}
-
-// wakers returns how often a goroutine at a place was woken in a window, which
-// may be nil, and where most often.
-func wakers(pl *places.Place, w *goroutine.Snapshot) (woken int, most goroutine.Waker) {
-	if w == nil {
-		return 0, most
-	}
+// wakers returns how often a goroutine at a place was woken in a window, and
+// where most often.
+func wakers(w *goroutine.Snapshot, pl *places.Place) (woken int, most goroutine.Waker) {
 	for i := range w.Movements {
 		m := &w.Movements[i]
-		if m.Key() != pl.Key() {
+		if m.Key() != pl.Key {
 			continue
 		}
 		woken += m.Woken
@@ -171,24 +161,13 @@ func wakers(pl *places.Place, w *goroutine.Snapshot) (woken int, most goroutine.
 	return woken, most
 }
 
-// serves says what code does that wakes goroutines in a queue of this state.
-func serves(s goroutine.State) string {
+// queueFor says what goroutines in a queue of this state wait for, what the code
+// does that wakes them, and what to do about the queue.
+func queueFor(s goroutine.State) (what, served, advice string) {
 	if s.Lock() {
-		return "releases the lock"
+		return fmt.Sprintf("for a lock (%s)", s), "releases the lock",
+			"Find what is done while the lock is held; a mutex profile tells which code holds it for how long."
 	}
-	return "receives what they send"
-}
-
-func queueingFor(s goroutine.State) string {
-	if s.Lock() {
-		return fmt.Sprintf("for a lock (%s)", s)
-	}
-	return "to send on a channel"
-}
-
-func adviceToSpeedUp(s goroutine.State) string {
-	if s.Lock() {
-		return "Find what is done while the lock is held; a mutex profile tells which code holds it for how long."
-	}
-	return "Find the receivers, and check whether there are enough of them for what is sent."
+	return "to send on a channel", "receives what they send",
+		"Find the receivers, and check whether there are enough of them for what is sent."
 }

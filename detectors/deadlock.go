@@ -75,8 +75,7 @@ func (c DeadlockConfig) checks() []check {
 // addresses. What it may take for a deadlock although it is none: a single
 // goroutine that waits nearly always, in every one of 21 snapshots, for a lock
 // that another one holds nearly always; and a lock held for minutes on
-// purpose, while something loads. An invalid configuration is reported by
-// [Validate].
+// purpose, while something loads.
 func NewDeadlock(c DeadlockConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "deadlock",

@@ -3,6 +3,7 @@ package detectors
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 )
 
@@ -18,26 +19,14 @@ func Default() []*Detector { return Scaled(1) }
 // looks like standing still. Numbers of goroutines and of snapshots stay as they
 // are. [Validate] reports a k that cannot be.
 func Scaled(k float64) []*Detector {
-	leak, deadlock, pileup := DefaultLeakConfig(), DefaultDeadlockConfig(), DefaultPileupConfig()
-	surge, contention, stall := DefaultSurgeConfig(), DefaultContentionConfig(), DefaultStallConfig()
-	for _, d := range []*time.Duration{
-		&leak.MinAge, &leak.MaxAge, &leak.Window, &leak.Warmup, &leak.MinStand,
-		&deadlock.MinWait,
-		&pileup.MinWait, &pileup.MinStand, &pileup.Window, &pileup.Warmup,
-		&surge.Window, &surge.Warmup,
-		&contention.MinWait,
-		&stall.MinWait,
-	} {
-		*d = time.Duration(k * float64(*d))
-	}
 	all := []*Detector{
-		NewLeak(leak),
-		NewDeadlock(deadlock),
+		NewLeak(scaled(DefaultLeakConfig(), k)),
+		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
 		NewBlockedForever(DefaultBlockedForeverConfig()),
-		NewPileup(pileup),
-		NewSurge(surge),
-		NewContention(contention),
-		NewStall(stall),
+		NewPileup(scaled(DefaultPileupConfig(), k)),
+		NewSurge(scaled(DefaultSurgeConfig(), k)),
+		NewContention(scaled(DefaultContentionConfig(), k)),
+		NewStall(scaled(DefaultStallConfig(), k)),
 	}
 	if !(k > 0) || math.IsInf(k, 1) { // also NaN
 		for _, d := range all {
@@ -45,4 +34,15 @@ func Scaled(k float64) []*Detector {
 		}
 	}
 	return all
+}
+
+// scaled returns a configuration with its times multiplied by k.
+func scaled[C any](c C, k float64) C {
+	fields := reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		if d, ok := fields.Field(i).Addr().Interface().(*time.Duration); ok {
+			*d = time.Duration(k * float64(*d))
+		}
+	}
+	return c
 }

@@ -111,7 +111,7 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 		Started:  series[0].Time,
 		Ask:      func(goroutine.Source) bool { return false },
 		Report:   func(Finding) {},
-		shared:   newShared(),
+		shared:   new(shared),
 	}
 	p.Exclude(nil)
 	return p

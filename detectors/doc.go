@@ -11,7 +11,7 @@
 // [NewLeak], [NewDeadlock], [NewBlockedForever], [NewPileup], [NewSurge],
 // [NewContention] and [NewStall]. [Default] returns them all. To change one,
 // start from its defaults: from [DefaultLeakConfig], and so on. A value of 0
-// means 0.
+// means 0. [Validate] reports a configuration that cannot be.
 //
 // Package detectortest replays series of snapshots through a detector.
 package detectors

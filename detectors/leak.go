@@ -158,12 +158,11 @@ func (c LeakConfig) checks() []check {
 // batch make young goroutines look old, and leave at a seemingly high age. What
 // it takes for a leak although it is none: a population that keeps growing and
 // whose members have lived for hours without one of them leaving. Such a finding
-// goes away with the first exits, or with the end of the growth. An invalid
-// configuration is reported by [Validate].
+// goes away with the first exits, or with the end of the growth.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "leak",
-		Doc:   "Goroutines that never leave where they wait, while ever more join them.\n\nIt follows identities, not counts: load makes counts rise too.",
+		Doc:   "Goroutines that never leave where they wait, while more and more join them.\n\nIt follows identities, not counts: load makes counts rise too.",
 		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
 		Run:   c.run,
 	})
@@ -235,11 +234,9 @@ func (fs findings) atEnds(pl *places.Place) bool {
 // owned finds what the program makes and never closes, by the stacks that wait
 // by design. It is patient: a fleet of servers that comes up within an hour and
 // then stays rises in some steps of the longest window, and a leak in all.
-func (r search) owned(p *Pass) findings {
-	r.MinSteps = r.Steps
-	r.patient()
+func (r *search) owned(p *Pass) findings {
 	notOwned := func(s *goroutine.Stack) bool { return !p.Owned(s) }
-	all := r.judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
+	all := r.patient().judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
 	for i := range all {
 		all[i].unclosed()
 	}

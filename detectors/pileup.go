@@ -95,7 +95,7 @@ func (c PileupConfig) checks() []check {
 // takes for a pile although it is none: ten thousand goroutines that a program
 // starts within Window, after the warm-up and for good, and then leaves alone
 // for MinStand. A pile that no longer grows goes away when it has stood for
-// Window. An invalid configuration is reported by [Validate].
+// Window.
 func NewPileup(c PileupConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "pileup",

@@ -65,15 +65,17 @@ func (r *search) newTrials(started time.Time) (all []trial) {
 	return all
 }
 
-// patient leaves only the longest periods.
-func (r *search) patient() {
-	all := r.trials
-	r.trials = nil
-	for _, t := range all {
+// patient returns a search over the longest periods alone, in all of whose steps
+// the number must rise.
+func (r *search) patient() *search {
+	p := *r
+	p.MinSteps, p.trials = r.Steps, nil
+	for _, t := range r.trials {
 		if last := t.periods[len(t.periods)-1]; last.minRise == longest*r.MinRise {
-			r.trials = append(r.trials, trial{t.age, []period{last}})
+			p.trials = append(p.trials, trial{t.age, []period{last}})
 		}
 	}
+	return &p
 }
 
 // moments returns one point for every moment that snapshots can be compared
@@ -146,18 +148,13 @@ func (r *search) mayRise(pl *places.Place) bool {
 		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // that may have been under way
 		for _, pd := range t.periods {
 			from := r.Newest().EpochAt(pd.start())
-			if 2*pl.Born(from, until) >= pd.minRise || 2*r.started(pl, pd.points[0].snapshot) >= pd.minRise {
+			started := r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), pd.points[0].snapshot)
+			if 2*pl.Born(from, until) >= pd.minRise || 2*started >= pd.minRise {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// started returns how many more goroutines with the entry function of a place
-// there are than in a snapshot.
-func (r *search) started(pl *places.Place, since int) int {
-	return r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), since)
 }
 
 func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
@@ -194,6 +191,7 @@ type rise struct {
 	gone  int
 	born  int      // of those that stand, since the period began
 	woken []uint64 // those of the rise that other goroutines wake now and then
+	why   string   // the rise is of new goroutines
 }
 
 // leaks decides, and completes what is known about the rise.
@@ -206,16 +204,12 @@ func (r *rise) leaks() bool {
 	}
 	r.born = r.BornAfter(r.start())
 	r.woken = r.wokenAndBack()
-	return r.isNew()
+	r.why = r.whyNew()
+	return r.why != ""
 }
 
 // half reports whether n goroutines are half of the rise.
 func (r *rise) half(n int) bool { return 2*n >= r.total() }
-
-// isNew reports whether the goroutines of the rise are new in the process.
-func (r *rise) isNew() bool {
-	return r.half(r.born) || r.half(r.started(r.place, r.points[0].snapshot))
-}
 
 // wokenAndBack returns those that stand and were woken by another goroutine in
 // a trace window since the rise began, and are there again; where the rise is of
@@ -263,13 +257,17 @@ func (r *rise) finding() Finding {
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()
 	f.IDs = slices.DeleteFunc(f.IDs, func(id uint64) bool { return !r.Stands(id) })
+	gone := "none"
+	if r.gone > 0 {
+		gone = fmt.Sprintf("only %d", r.gone)
+	}
 	f.Message = fmt.Sprintf("%s at %s %s stuck in %s: %s exited or moved on in %s; %s more every minute.",
-		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, few(r.gone), span(r.Ago(r.first)), perMinute(f.GrowthPerMinute))
+		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, gone, span(r.Ago(r.first)), perMinute(f.GrowthPerMinute))
 	f.note("%s %s stood here for at least %s; %s ago there were %d.",
 		goroutines(f.Count), verb(f.Count, "has", "have"), span(r.age), span(r.Ago(r.points[0].snapshot)), r.at(r.points[0]))
 	f.note("The number rose in %d of %d steps of %s: %s.",
 		r.risen(), len(r.points)-1, span(r.length()/time.Duration(len(r.points)-1)), r.course())
-	f.note("%s", r.whyNew())
+	f.note("%s", r.why)
 	if others := r.place.Now() - f.Count; others > 0 {
 		f.note("%s more %s here and not counted: younger, or moving on.", goroutines(others), verb(others, "is", "are"))
 	}
@@ -281,14 +279,18 @@ func (r *rise) finding() Finding {
 	return f
 }
 
-// whyNew says why the goroutines of the rise are new in the process.
+// whyNew says why the goroutines of the rise are new in the process, or nothing
+// when they are not.
 func (r *rise) whyNew() string {
 	if r.half(r.born) {
 		return fmt.Sprintf("%d of them %s born within the last %s.", r.born, verb(r.born, "was", "were"), span(r.Newest().Time.Sub(r.start())))
 	}
 	entry := r.place.Entry()
-	return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.",
-		entry, r.StartedWith(entry, r.points[0].snapshot), r.StartedWith(entry, r.Last()))
+	was, are := r.StartedWith(entry, r.points[0].snapshot), r.StartedWith(entry, r.Last())
+	if r.half(are - was) {
+		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, was, are)
+	}
+	return ""
 }
 
 // noteWoken tells whether other goroutines still wake them. If so they may be
@@ -310,11 +312,4 @@ func (r *rise) course() string {
 		numbers = append(numbers, strconv.Itoa(r.at(p)))
 	}
 	return strings.Join(numbers, ", ")
-}
-
-func few(n int) string {
-	if n == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("only %d", n)
 }

@@ -9,39 +9,27 @@ import (
 // and that of those with goroutine IDs where some have none.
 type shared struct{ series []*places.Series }
 
-// newShared returns what passes over a new snapshot are to share.
-func newShared() *shared { return new(shared) }
+// places returns the model of the snapshots of p.
+func (p *Pass) places() *places.Series { return p.series(p.History) }
 
-// of returns the series of these snapshots, which is built once.
-func (sh *shared) of(history []*goroutine.Snapshot, newest *goroutine.Snapshot) *places.Series {
-	for _, s := range sh.series {
-		if s.Of(history, newest) {
+// placesWithIDs returns the model of those snapshots of p that have goroutine
+// IDs. Snapshot must be one of them.
+func (p *Pass) placesWithIDs() *places.Series { return p.series(places.WithIDs(p.History)) }
+
+// series returns the model of some snapshots before Snapshot, which is built
+// once. A pass that was built by hand shares it with no other.
+func (p *Pass) series(history []*goroutine.Snapshot) *places.Series {
+	if p.shared == nil {
+		p.shared = new(shared)
+	}
+	for _, s := range p.shared.series {
+		if s.Of(history, p.Snapshot) {
 			return s
 		}
 	}
-	s := places.New(history, newest)
-	sh.series = append(sh.series, s)
+	s := places.New(history, p.Snapshot)
+	p.shared.series = append(p.shared.series, s)
 	return s
-}
-
-// places returns the series of p. A pass that was built by hand has one of its
-// own.
-func (p *Pass) places() *places.Series {
-	if p.shared == nil {
-		p.shared = newShared()
-	}
-	return p.shared.of(p.History, p.Snapshot)
-}
-
-// placesWithIDs returns the series of those snapshots of p that have goroutine
-// IDs. The newest must be one of them.
-func (p *Pass) placesWithIDs() *places.Series {
-	all := p.places()
-	with := places.WithIDs(p.History)
-	if len(with) == len(p.History) {
-		return all
-	}
-	return p.shared.of(with, p.Snapshot)
 }
 
 // judged returns the places that a detector judges: in a state, with at least

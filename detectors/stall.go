@@ -85,7 +85,7 @@ func (c StallConfig) checks() []check {
 // those that have no timers do well to say so. What it may take for a stall
 // although it is none: a program whose work is done by C threads or by
 // callbacks of time.AfterFunc, minutes apart, while goroutines wait for a lock
-// or to send. An invalid configuration is reported by [Validate].
+// or to send.
 func NewStall(c StallConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "stall",
@@ -145,7 +145,7 @@ func placesOf(s *places.Series, groups []*goroutine.Group) []*places.Place {
 	for _, g := range groups {
 		keys[g.Key()] = true
 	}
-	return slices.DeleteFunc(slices.Clone(s.Places(places.ByStack)), func(pl *places.Place) bool { return !keys[pl.Key()] })
+	return slices.DeleteFunc(slices.Clone(s.Places(places.ByStack)), func(pl *places.Place) bool { return !keys[pl.Key] })
 }
 
 func total(groups []*goroutine.Group) (n int) {

@@ -94,7 +94,6 @@ func (c SurgeConfig) checks() []check {
 // built for more goroutines than Threshold, for as long as it has them; and
 // a batch job that starts thousands of goroutines for longer than MinSnapshots,
 // each time anew. A rise that lasts goes away when it has become the median.
-// An invalid configuration is reported by [Validate].
 func NewSurge(c SurgeConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "surge",

@@ -25,7 +25,10 @@ type Place struct {
 	State goroutine.State
 	Lock  uint64 // with ByLock: the address of the lock, 0 when unknown
 
-	key    goroutine.GroupKey
+	// Key is the key of the groups. With [ByEnds] its Stack stands for several
+	// stacks and is not the ID of one.
+	Key goroutine.GroupKey
+
 	series *Series
 	index  *index
 	now    []*goroutine.Group   // in the newest snapshot
@@ -33,10 +36,6 @@ type Place struct {
 	past   [][]*goroutine.Group // by snapshot; nil until the index is filled
 	steps  []step               // by snapshot, once known
 }
-
-// Key returns the key of the groups at p. With [ByEnds] its Stack stands for
-// several stacks and is not the ID of one.
-func (p *Place) Key() goroutine.GroupKey { return p.key }
 
 // An index holds the places of one grouping.
 type index struct {
@@ -46,9 +45,11 @@ type index struct {
 	filled bool
 }
 
+// A key tells the places of an index apart.
 type key struct {
 	goroutine.GroupKey
-	lock uint64
+	lock  uint64
+	entry string
 }
 
 // Places returns the places of the newest snapshot, the one with its largest
@@ -73,7 +74,7 @@ func (s *Series) newIndex(by Grouping) *index {
 		p := ix.find[k]
 		if p == nil {
 			p = &slab[len(ix.places)]
-			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, key: k.GroupKey, series: s, index: ix}
+			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, Key: k.GroupKey, series: s, index: ix}
 			ix.find[k] = p
 			ix.places = append(ix.places, p)
 		}
@@ -85,12 +86,13 @@ func (s *Series) newIndex(by Grouping) *index {
 
 // key is g.Key with the search for the user's line done once for each stack.
 func (s *Series) key(g *goroutine.Group, by Grouping) key {
-	k := key{GroupKey: goroutine.GroupKey{Stack: g.Stack.ID, Line: s.line(g.Stack), State: g.State}}
+	st := s.stack(g.Stack)
+	k := key{GroupKey: goroutine.GroupKey{Stack: g.Stack.ID, Line: st.line, State: g.State}}
 	switch by {
 	case ByLock:
 		k.lock = g.Lock
 	case ByEnds:
-		k.Stack = s.ends(g.Stack)
+		k.Stack, k.entry = goroutine.StackID(st.user), st.entry
 	}
 	return k
 }
@@ -194,12 +196,13 @@ func (p *Place) Stacks() int {
 }
 
 // Entry returns the entry function of the goroutines at p.
-func (p *Place) Entry() string { return p.series.entry(p.Stack) }
+func (p *Place) Entry() string { return p.series.stack(p.Stack).entry }
 
 // SameEnds reports whether goroutines in a state and at a stack are on one of
 // the ways that [ByEnds] takes together as p.
 func (p *Place) SameEnds(s *goroutine.Stack, state goroutine.State) bool {
-	return state == p.State && p.series.ends(s) == p.series.ends(p.Stack)
+	a, b := p.series.stack(s), p.series.stack(p.Stack)
+	return state == p.State && a.user == b.user && a.entry == b.entry
 }
 
 // CreatedBy returns the go statement, where the source tells it.

@@ -194,7 +194,7 @@ func TestTheOrderOfQuestions(t *testing.T) {
 			for _, i := range order(29) {
 				for _, k := range order(len(ps)) {
 					st := ps[k].StandingFor(2*time.Minute, i/2)
-					got[fmt.Sprint(ps[k].Key(), i)] = answers{
+					got[fmt.Sprint(ps[k].Key, i)] = answers{
 						ps[k].Left(i), ps[k].Joined(i), ps[k].StoodSince(), st.Gone(), st.Counts, ps[k].AnyStoodSince(i),
 					}
 				}
@@ -297,7 +297,7 @@ func TestWhatHappenedAtAPlace(t *testing.T) {
 	assert.True(t, ok)
 	assert.Equal(t, series[0].Time, born)
 	assert.True(t, at.AnyStoodSince(4))
-	assert.Equal(t, []uint64{ids[1]}, at.Woken(map[goroutine.GroupKey][]uint64{at.Key(): {ids[1]}, {State: goroutine.Select}: {ids[2]}}))
+	assert.Equal(t, []uint64{ids[1]}, at.Woken(map[goroutine.GroupKey][]uint64{at.Key: {ids[1]}, {State: goroutine.Select}: {ids[2]}}))
 	assert.Equal(t, []int{4, 9}, []int{s.StartedWith("main.serve", 0), s.StartedWith("main.serve", 7)})
 
 	st := at.StandingFor(2*time.Minute, 3)

@@ -27,9 +27,9 @@ type Series struct {
 // A stack is what is worked out once for each stack: snapshots share stacks,
 // and a series has many times more groups than stacks.
 type stack struct {
-	line  int               // of the innermost user frame
-	entry string            // function; empty until asked for
-	ends  goroutine.StackID // empty until asked for
+	user  string // innermost user function
+	line  int    // in it
+	entry string // function
 }
 
 // New returns the series of a history, oldest first, and a newer snapshot.
@@ -144,42 +144,21 @@ func (s *Series) StartedWith(entry string, i int) int {
 		counts := make(map[string]int)
 		groups := s.Snapshots[i].Groups
 		for k := range groups {
-			counts[s.entry(groups[k].Stack)] += groups[k].Count
+			counts[s.stack(groups[k].Stack).entry] += groups[k].Count
 		}
 		s.entries[i] = counts
 	}
 	return s.entries[i][entry]
 }
 
-// line returns the line of the innermost user frame.
-func (s *Series) line(of *goroutine.Stack) int {
+func (s *Series) stack(of *goroutine.Stack) stack {
 	known, ok := s.stacks[of]
 	if !ok {
-		known.line = of.User().Line
+		user := of.User()
+		known = stack{user.Function, user.Line, of.Entry().Function}
 		s.stacks[of] = known
 	}
-	return known.line
-}
-
-func (s *Series) entry(of *goroutine.Stack) string {
-	known := s.stacks[of]
-	if known.entry == "" {
-		known.line, known.entry = s.line(of), of.Entry().Function
-		s.stacks[of] = known
-	}
-	return known.entry
-}
-
-// ends stands for all stacks with the same innermost user function and the same
-// entry function: different ways from one to the other.
-func (s *Series) ends(of *goroutine.Stack) goroutine.StackID {
-	known := s.stacks[of]
-	if known.ends == "" {
-		known.line, known.entry = s.line(of), s.entry(of)
-		known.ends = goroutine.StackID(of.User().Function + " < " + known.entry)
-		s.stacks[of] = known
-	}
-	return known.ends
+	return known
 }
 
 // WokenByGoroutines reports whether a goroutine in state s waits for another

@@ -10,6 +10,7 @@ type Standing struct {
 	Away   int   // how many of those were not there in the next snapshot
 
 	place  *Place
+	first  int   // snapshot that the place was followed from
 	before []int // by snapshot: the newest that is at least the age older, or -1
 	now    []int // by epoch, in the newest snapshot
 }
@@ -23,8 +24,8 @@ func (p *Place) StandingFor(age time.Duration, first int) *Standing {
 	s := p.series
 	b := p.born()
 	st := &Standing{
-		Counts: make([]int, len(s.Snapshots)), place: p,
-		before: since(s.Before(age), first), now: make([]int, len(b.epochs)),
+		Counts: make([]int, len(s.Snapshots)), place: p, first: first,
+		before: s.Before(age), now: make([]int, len(b.epochs)),
 	}
 	noneLeft := !p.LeftSince(first)
 	for i := first; i <= s.Last(); i++ {
@@ -32,7 +33,7 @@ func (p *Place) StandingFor(age time.Duration, first int) *Standing {
 	}
 	for k, seen := range b.seen {
 		for i := first; seen && i <= s.Last(); i++ {
-			st.step(b, i, k, i > first, noneLeft)
+			st.step(b, i, k, noneLeft)
 		}
 	}
 	for _, n := range st.Counts {
@@ -41,26 +42,12 @@ func (p *Place) StandingFor(age time.Duration, first int) *Standing {
 	return st
 }
 
-// since returns before without what is older than the first snapshot.
-func since(before []int, first int) []int {
-	if first == 0 {
-		return before
-	}
-	cut := make([]int, len(before))
-	for i, b := range before {
-		if cut[i] = b; b < first {
-			cut[i] = -1
-		}
-	}
-	return cut
-}
-
 // step brings one epoch from the snapshot before i to snapshot i. Those that
 // stood there still do, as long as the number has not fallen and none was
 // replaced; and all do that were there the age before.
-func (st *Standing) step(b *births, i, k int, follows, noneLeft bool) {
+func (st *Standing) step(b *births, i, k int, noneLeft bool) {
 	here := b.at(i)[k]
-	if follows {
+	if i > st.first {
 		left := max(0, st.now[k]-here.count)
 		if was := b.at(i - 1)[k]; here.count == st.now[k] && was.count == here.count && was.digest != here.digest {
 			left = min(1, here.count) // one of them was replaced, at least
@@ -68,7 +55,7 @@ func (st *Standing) step(b *births, i, k int, follows, noneLeft bool) {
 		st.now[k] -= left
 		st.Away += left
 	}
-	if old := st.before[i]; old >= 0 {
+	if old := st.before[i]; old >= st.first {
 		if was := b.at(old)[k]; was == here || noneLeft {
 			st.now[k] = was.count
 		}
@@ -91,7 +78,7 @@ func (st *Standing) Gone() (n int) {
 	for k, seen := range b.seen {
 		most := 0
 		for i, old := range st.before {
-			if seen && old >= 0 && !s.Time(old).Before(b.epochs[k].End) {
+			if seen && old >= st.first && !s.Time(old).Before(b.epochs[k].End) {
 				most = max(most, min(b.at(i)[k].count, b.at(old)[k].count))
 			}
 		}
