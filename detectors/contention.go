@@ -102,7 +102,7 @@ func (c ContentionConfig) run(p *Pass) error {
 		if since > begin {
 			continue
 		}
-		if left, joined := pl.Moves(begin); left > 0 && joined > 0 {
+		if left, joined := pl.Moves(begin, s.Last()); left > 0 && joined > 0 {
 			all = append(all, movingQueue(p, pl, since, begin))
 		}
 	}
@@ -131,7 +131,7 @@ func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, span(f.Age))
 	low, high := pl.Between(begin)
 	f.note("In %d snapshots over %s there were %d to %d of them.", s.Last()-begin+1, span(s.Ago(begin)), low, high)
-	left, joined := pl.Moves(begin)
+	left, joined := pl.Moves(begin, s.Last())
 	f.note("The queue moves: from snapshot to snapshot, goroutines left it in %d of %d steps and joined it in %d.", left, s.Last()-begin, joined)
 	if w := p.Inspections[goroutine.SourceWindow]; w == nil || w.Time.Before(s.Time(since)) {
 		p.Ask(goroutine.SourceWindow)

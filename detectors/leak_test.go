@@ -272,7 +272,8 @@ func TestLeakAcrossSources(t *testing.T) {
 }
 
 // BenchmarkDetectors judges a service of 2,000 places with a full history, at
-// each of which goroutines stand, come and go.
+// each of which goroutines stand, come and go: by all detectors, which share
+// a pass, and by each alone.
 func BenchmarkDetectors(b *testing.B) {
 	p := detectortest.NewProcess(4)
 	var series []*goroutine.Snapshot
@@ -287,20 +288,22 @@ func BenchmarkDetectors(b *testing.B) {
 		p.Advance(2 * time.Minute)
 		series = append(series, p.Snapshot())
 	}
-	for _, d := range detectors.Default() {
-		b.Run(d.Name, func(b *testing.B) {
-			pass, _ := detectors.NewPass(series).For(d.Needs)
+	series = goroutine.Thin(series, 36, detectors.NewestKept, func(s *goroutine.Snapshot) time.Time { return s.Time })
+	run := func(name string, ds ...*detectors.Detector) {
+		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				own := detectors.Pass{ // which shares nothing with the one before
-					Snapshot: pass.Snapshot, History: pass.History, Started: pass.Started,
-					Known: pass.Known, Owned: pass.Owned, Ask: pass.Ask, Report: pass.Report,
-				}
-				if err := d.Run(&own); err != nil {
-					b.Fatal(err)
+				base := detectors.NewPass(series)
+				for _, d := range ds {
+					pass, _ := base.For(d.Needs)
+					require.NoError(b, d.Run(pass))
 				}
 			}
 		})
+	}
+	run("all", detectors.Default()...)
+	for _, d := range detectors.Default() {
+		run(d.Name, d)
 	}
 }
 

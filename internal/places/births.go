@@ -55,7 +55,7 @@ func (b *births) at(i int) []tally {
 func (b *births) add(row []tally, s *goroutine.Snapshot, g *goroutine.Group) {
 	k := 0
 	for _, c := range g.Births {
-		if c.Epoch < 0 || c.Epoch >= len(s.Epochs) {
+		if c.Epoch < 0 || c.Epoch >= len(s.Epochs) || len(row) == 0 {
 			continue // a saved snapshot may hold anything
 		}
 		for k < len(row)-1 && b.epochs[k].LastID < s.Epochs[c.Epoch].LastID {
@@ -153,10 +153,10 @@ func (p *Place) LeftSince(since int) bool {
 	return false
 }
 
-// Moves returns in how many of the steps from snapshot to snapshot since one of
-// them goroutines left p, and in how many goroutines joined it.
-func (p *Place) Moves(since int) (left, joined int) {
-	for i := since; i < p.series.Last(); i++ {
+// Moves returns in how many of the steps from snapshot to snapshot, between two
+// of them, goroutines left p, and in how many goroutines joined it.
+func (p *Place) Moves(from, until int) (left, joined int) {
+	for i := from; i < until; i++ {
 		if p.Left(i) {
 			left++
 		}

@@ -12,8 +12,7 @@
 // A Series is built once for a snapshot and shared by all detectors that judge
 // it. Whatever costs more than a pass over the newest snapshot is worked out
 // when it is first asked for, and kept. Detectors that look back for different
-// times use the same series and tell places apart by the index of a snapshot:
-// see [Series.Back].
+// times use one series from different snapshots on: see [Series.Back].
 //
 // A Series is not safe for concurrent use. It keeps the snapshots and never
 // changes them; what it returns is shared as well and read only.

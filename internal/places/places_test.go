@@ -132,7 +132,7 @@ func TestAgainstTheTruth(t *testing.T) {
 			since := p.StoodSince()
 			if since < s.Last() {
 				assert.False(t, p.LeftSince(since))
-				left, _ := p.Moves(since)
+				left, _ := p.Moves(since, s.Last())
 				assert.Zero(t, left)
 			}
 			if since > 0 && p.Count(since-1) > 0 {
@@ -284,8 +284,10 @@ func TestWhatHappenedAtAPlace(t *testing.T) {
 		}
 	})
 	s, at := of(t, series, places.ByStack, atSend)
-	left, joined := at.Moves(0)
+	left, joined := at.Moves(0, s.Last())
 	assert.Equal(t, []int{1, 2}, []int{left, joined})
+	left, joined = at.Moves(3, 5)
+	assert.Equal(t, []int{0, 1}, []int{left, joined})
 	assert.True(t, at.Left(2))
 	assert.Equal(t, 3, at.StoodSince())
 	assert.Equal(t, 5, at.HeldSince(8))
@@ -379,5 +381,7 @@ func TestStrangeSnapshots(t *testing.T) {
 	assert.Equal(t, 3, p.Count(1))
 	assert.False(t, p.AnyStoodSince(0))
 	p.StandingFor(0, 0)
+	s = places.New(history, &goroutine.Snapshot{Groups: snapshot().Groups})
+	assert.False(t, s.Places(places.ByStack)[0].LeftSince(0), "without epochs nothing is known")
 	assert.Empty(t, places.New(nil, &goroutine.Snapshot{}).Places(places.ByEnds))
 }

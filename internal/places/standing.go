@@ -18,7 +18,7 @@ type Standing struct {
 // StandingFor follows the goroutines of every epoch from snapshot to snapshot,
 // from the first on, and counts those that have stood at p for at least age.
 // Those of an epoch whose number and digest are what they were that long ago
-// have; nobody was replaced. Where none left since the first snapshot, all that
+// have; none was replaced. Where none left since the first snapshot, all that
 // were there that long ago have.
 func (p *Place) StandingFor(age time.Duration, first int) *Standing {
 	s := p.series
