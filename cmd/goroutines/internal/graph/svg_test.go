@@ -56,7 +56,7 @@ func (d drawing) find(t *testing.T, name string) box {
 // draw returns the graph of a process, as text and parsed.
 func draw(t *testing.T, p *detectortest.Process) ([]byte, drawing) {
 	t.Helper()
-	r := report.New([]*goroutine.Snapshot{p.Look()}, nil, report.Options{Target: `http://host:6060/?a=1&b="2"`})
+	r := report.New([]*goroutine.Snapshot{p.Snapshot()}, nil, report.Options{Target: `http://host:6060/?a=1&b="2"`})
 	var out bytes.Buffer
 	require.NoError(t, SVG(&out, r))
 	var d drawing
@@ -84,7 +84,7 @@ func TestGolden(t *testing.T) {
 	}
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
-	assert.Equal(t, string(want), string(got), "go test -update writes it anew; look at it in a browser")
+	assert.Equal(t, string(want), string(got), "go test -update writes it anew; check it in a browser")
 }
 
 // TestAreas: a call is as wide as its share, lies within its caller, and
@@ -207,5 +207,5 @@ type fullDisk struct{}
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestWriteError(t *testing.T) {
-	assert.EqualError(t, SVG(fullDisk{}, report.New([]*goroutine.Snapshot{service().Look()}, nil, report.Options{})), "no space left")
+	assert.EqualError(t, SVG(fullDisk{}, report.New([]*goroutine.Snapshot{service().Snapshot()}, nil, report.Options{})), "no space left")
 }

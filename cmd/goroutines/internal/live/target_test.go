@@ -57,7 +57,7 @@ func newFake(at detectortest.Place, n int) *fake {
 	return f
 }
 
-func (f *fake) snapshot() *goroutine.Snapshot { return f.Process.Look() }
+func (f *fake) snapshot() *goroutine.Snapshot { return f.Process.Snapshot() }
 
 func (f *fake) Take(context.Context) (*goroutine.Snapshot, error) {
 	f.taken++

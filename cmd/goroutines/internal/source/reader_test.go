@@ -250,7 +250,7 @@ func process(at detectortest.Place, n int) *detectortest.Process {
 
 func snapshot(p *detectortest.Process) *goroutine.Snapshot {
 	p.Advance(time.Minute)
-	return p.Look()
+	return p.Snapshot()
 }
 
 func TestContinues(t *testing.T) {
