@@ -41,7 +41,7 @@ const rootExamples = `  goroutines report http://host:6060                  # a 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "goroutines",
-		Short: "Shows what every goroutine of a Go process is doing",
+		Short: "Show what every goroutine of a Go process is doing",
 		Long: `Goroutines shows what every goroutine of a Go process is doing. It reads pprof
 profiles, goroutine dumps, execution traces, logs with a panic in them, and
 running processes that serve net/http/pprof. It detects formats by content.
@@ -134,16 +134,16 @@ func (f *inputFlags) add(flags *pflag.FlagSet) {
 func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
 	if !slices.Contains([]source.Endpoint{source.Auto, source.Trace, source.Profile, source.Dump}, endpoint) {
-		return nil, fmt.Errorf("--endpoint %q: must be auto, trace, profile or dump", f.endpoint)
+		return nil, fmt.Errorf("--endpoint %q is unknown; it must be auto, trace, profile or dump", f.endpoint)
 	}
 	if f.http.Timeout <= 0 {
-		return nil, fmt.Errorf("--timeout %v: must be over 0", f.http.Timeout)
+		return nil, fmt.Errorf("--timeout %v is too short; it must be greater than 0", f.http.Timeout)
 	}
 	if f.http.User == "" {
 		f.http.User = os.Getenv(userVariable)
 	}
 	if f.http.User != "" && !strings.Contains(f.http.User, ":") {
-		return nil, errors.New("--user: must be name:password")
+		return nil, errors.New("--user has no colon; it must be name:password")
 	}
 	var err error
 	if f.http.Header, err = headersOf(f.headers); err != nil {
@@ -169,7 +169,7 @@ func headersOf(given []string) (http.Header, error) {
 		for i, line := range lines {
 			name, value, ok := strings.Cut(line, ":")
 			if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t") {
-				return nil, fmt.Errorf("--header: entry %d must be \"Name: value\"", i+1) // the value may be a secret
+				return nil, fmt.Errorf("--header: entry %d is no header; it must be \"Name: value\"", i+1) // the value may be a secret
 			}
 			header.Add(name, strings.TrimSpace(value))
 		}
@@ -194,7 +194,7 @@ func parseFailOn(s string) (f failOn, err error) {
 		default:
 			i := slices.IndexFunc(detectors.Confidences(), func(c detectors.Confidence) bool { return c.String() == word })
 			if i < 0 {
-				return f, fmt.Errorf("--fail-on %q: must be any, health, or a confidence (%s)", word, confidenceWords())
+				return f, fmt.Errorf("--fail-on %q is unknown; it must be any, health, or a confidence (%s)", word, confidenceWords())
 			}
 			f.confidence = detectors.Confidences()[i]
 		}

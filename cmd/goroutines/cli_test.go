@@ -49,10 +49,10 @@ func TestHeaders(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(name, []byte("X-One: 1\nsecret\n"), 0o600))
 	for given, want := range map[string]string{
-		"secret":          `--header: entry 1 must be "Name: value"`,
-		": secret":        `--header: entry 1 must be "Name: value"`,
-		"X One: secret":   `--header: entry 1 must be "Name: value"`,
-		"@" + name:        `--header: entry 2 must be "Name: value"`,
+		"secret":          `--header: entry 1 is no header; it must be "Name: value"`,
+		": secret":        `--header: entry 1 is no header; it must be "Name: value"`,
+		"X One: secret":   `--header: entry 1 is no header; it must be "Name: value"`,
+		"@" + name:        `--header: entry 2 is no header; it must be "Name: value"`,
 		"@" + name + ".x": "--header: open " + name + ".x: no such file",
 	} {
 		_, err := headersOf([]string{given})
@@ -78,7 +78,7 @@ func TestFailOnValues(t *testing.T) {
 	}
 	for _, value := range []string{"warn", "High", "any;health", "certain,maybe"} {
 		_, err := parseFailOn(value)
-		assert.ErrorContains(t, err, "must be any, health, or a confidence (info, medium, suspected, confirmed, high, certain)", value)
+		assert.ErrorContains(t, err, "is unknown; it must be any, health, or a confidence (info, medium, suspected, confirmed, high, certain)", value)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestReaderOfFlags(t *testing.T) {
 	_, err := new(inputFlags).reader(stdin)
 	require.Error(t, err, "the zero value has no endpoint")
 	status, _, stderr := call(t, "", "report", "-")
-	requireOneLine(t, status, stderr, "--user: must be name:password")
+	requireOneLine(t, status, stderr, "--user has no colon; it must be name:password")
 }
 
 func TestOneDash(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 func newDetectors() *cobra.Command {
 	return &cobra.Command{
 		Use:   "detectors",
-		Short: "Lists the detectors and what each one finds",
+		Short: "List the detectors and what each one finds",
 		Long: `Detectors lists the detectors that report, diff and watch run: what each one
 finds and what it needs. Those that need goroutine IDs judge traces and debug=2
 dumps only; a profile has no IDs. Those that compare snapshots need several.`,

@@ -57,7 +57,7 @@ func CheckEndpoint(endpoint, protocol string) (string, error) {
 		}
 		return "grpc", nil
 	}
-	return "", fmt.Errorf("--otlp-protocol %q: must be grpc or http/protobuf", protocol)
+	return "", fmt.Errorf("--otlp-protocol %q is unknown; it must be grpc or http/protobuf", protocol)
 }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
@@ -67,7 +67,7 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("--otlp %q: must be host:port, http://host:port or https://host:port", endpoint)
+		return nil, fmt.Errorf("--otlp %q is no endpoint; it must be host:port, http://host:port or https://host:port", endpoint)
 	}
 	return u, nil
 }

@@ -40,13 +40,13 @@ func TestCheckEndpoint(t *testing.T) {
 		assert.Equal(t, c.want, got, c.endpoint)
 	}
 	for _, c := range []struct{ endpoint, protocol, want string }{
-		{"", "", `--otlp "": must be host:port, http://host:port or https://host:port`},
-		{"ftp://x", "", `--otlp "ftp://x": must be host:port`},
-		{"unix:///tmp/x", "", `--otlp "unix:///tmp/x": must be`},
-		{"http://", "", `--otlp "http://": must be`},
-		{"host:port", "", `--otlp "host:port": must be`},
-		{"x:1", "smoke", `--otlp-protocol "smoke": must be grpc or http/protobuf`},
-		{"x:1", "http/json", `--otlp-protocol "http/json": must be`},
+		{"", "", `--otlp "" is no endpoint; it must be host:port, http://host:port or https://host:port`},
+		{"ftp://x", "", `--otlp "ftp://x" is no endpoint; it must be host:port`},
+		{"unix:///tmp/x", "", `--otlp "unix:///tmp/x" is no endpoint; it must be`},
+		{"http://", "", `--otlp "http://" is no endpoint; it must be`},
+		{"host:port", "", `--otlp "host:port" is no endpoint; it must be`},
+		{"x:1", "smoke", `--otlp-protocol "smoke" is unknown; it must be grpc or http/protobuf`},
+		{"x:1", "http/json", `--otlp-protocol "http/json" is unknown; it must be`},
 	} {
 		_, err := CheckEndpoint(c.endpoint, c.protocol)
 		assert.ErrorContains(t, err, c.want)
@@ -193,5 +193,5 @@ func TestNothingListens(t *testing.T) {
 
 func TestNewErrors(t *testing.T) {
 	_, err := New(t.Context(), config("ftp://x", "grpc"))
-	require.ErrorContains(t, err, `--otlp "ftp://x": must be`)
+	require.ErrorContains(t, err, `--otlp "ftp://x" is no endpoint; it must be`)
 }

@@ -61,7 +61,7 @@ func (c HTTP) client() (*http.Client, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--ca %s: must hold PEM certificates", c.CA)
+			return nil, fmt.Errorf("--ca %s has no certificate; it must be a PEM file", c.CA)
 		}
 	}
 	if (c.Cert == "") != (c.Key == "") {

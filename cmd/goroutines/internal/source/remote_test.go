@@ -428,7 +428,7 @@ func TestTLS(t *testing.T) {
 		"keys the wrong way":     {HTTP{Cert: key, Key: ca}, "--cert: tls: failed to find"},
 		"no such certificate":    {HTTP{Cert: "/absent", Key: key}, "--cert: open /absent"},
 		"no such CA":             {HTTP{CA: "/absent"}, "--ca: open /absent"},
-		"a CA that is a key":     {HTTP{CA: key}, "--ca " + key + ": must hold PEM certificates"},
+		"a CA that is a key":     {HTTP{CA: key}, "--ca " + key + " has no certificate; it must be a PEM file"},
 	} {
 		var notes []string
 		r := newReader(&notes)
