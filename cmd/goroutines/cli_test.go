@@ -82,7 +82,7 @@ func TestFailOnValues(t *testing.T) {
 	}
 }
 
-// TestReaderOfFlags has what the flags of reading mean to the reader.
+// TestReaderOfFlags checks what each input flag changes in the reader.
 func TestReaderOfFlags(t *testing.T) {
 	t.Setenv(userVariable, "env:secret")
 	stdin := strings.NewReader("")

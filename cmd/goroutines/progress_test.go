@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowly tells of an input that grows by a MiB every tenth of a second.
+// slowly reports an input of which a MiB is read every tenth of a second.
 func slowly(p *progress, name string, tenths int) {
 	for i := range tenths {
 		p.tell(name, int64(i)<<20, false)
@@ -28,7 +28,7 @@ func TestProgressInALog(t *testing.T) {
 		var out strings.Builder
 		p := newProgress(&out)
 		slowly(p, "quick", 9)
-		assert.Empty(t, out.String(), "what takes less than a second is not told")
+		assert.Empty(t, out.String(), "what takes less than a second is not shown")
 		slowly(p, "slow", 115)
 		assert.Equal(t, "goroutines: reading slow: 10.0 MiB, 1s\ngoroutines: reading slow: 60.0 MiB, 6s\ngoroutines: reading slow: 110.0 MiB, 11s\n", out.String())
 		out.Reset()
@@ -49,18 +49,6 @@ func TestProgressOnATerminal(t *testing.T) {
 		assert.NotContains(t, out.String(), "\n")
 		p.clear()
 		assert.True(t, strings.HasSuffix(out.String(), "1.4s"+clearLine), "cleared once")
-	})
-}
-
-// TestProgressOfAWait: what is waited for has no bytes.
-func TestProgressOfAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out strings.Builder
-		p := newProgress(&out)
-		p.tell("http://host", 0, false)
-		time.Sleep(time.Hour)
-		p.tell("http://host", 0, true)
-		assert.Empty(t, out.String())
 	})
 }
 

@@ -53,7 +53,7 @@ func TestCheckEndpoint(t *testing.T) {
 	}
 }
 
-// config is for one process, to one endpoint.
+// config returns a configuration that exports to an endpoint.
 func config(endpoint, protocol string) Config {
 	return Config{
 		Endpoint: endpoint, Protocol: protocol, Service: "checkout", Instance: "10.0.0.1:6060",
@@ -111,7 +111,7 @@ func TestGRPC(t *testing.T) {
 	s, err := otlptest.Start(&received)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, s.Stop()) }()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ignored.invalid:1") // the flag is for watch alone
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ignored.invalid:1") // --otlp takes precedence
 	for i, endpoint := range []string{s.Addr(), "http://" + s.Addr()} {
 		require.NoError(t, send(t, config(endpoint, "grpc")))
 		if i == 0 {
@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 	requireSent(t, &received)
 }
 
-// TestInterval: metrics are sent over and over until Shutdown.
+// TestInterval: metrics are sent at every interval until Shutdown.
 func TestInterval(t *testing.T) {
 	var received otlptest.Recorder
 	s := httptest.NewServer(otlptest.Handler(&received))
@@ -175,8 +175,8 @@ func TestInterval(t *testing.T) {
 	assert.Len(t, after, len(before))
 }
 
-// TestNothingListens: shutting down ends with its context, and says why nothing
-// was sent.
+// TestNothingListens: Shutdown ends with its context, and its error says that
+// something could not be sent.
 func TestNothingListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

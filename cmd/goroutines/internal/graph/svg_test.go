@@ -64,8 +64,8 @@ func draw(t *testing.T, p *detectortest.Process) ([]byte, drawing) {
 	return out.Bytes(), d
 }
 
-// service is a process with what graphs have to show: shared entries, names
-// that need escaping, every colour, and a stack of one among many.
+// service is a process with shared entry functions, names that need escaping,
+// states of several categories, and a stack of one goroutine among many.
 func service() *detectortest.Process {
 	p := detectortest.NewProcess(1)
 	p.Go(detectortest.At(goroutine.ChanReceive, "main.(*pool).work:30", "main.start:12"), 60)

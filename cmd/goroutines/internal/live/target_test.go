@@ -28,7 +28,7 @@ var (
 	crowded = detectortest.At(goroutine.ChanSend, "main.send:9", "main.start:4")
 )
 
-// crowd finds places with ten goroutines and more.
+// crowd finds places with at least ten goroutines.
 var crowd = &detectors.Detector{
 	Name: "crowd",
 	Doc:  "Ten goroutines at one place.",
@@ -113,7 +113,7 @@ func observe(t *testing.T, target *Target, times int) {
 	}
 }
 
-// TestFindings: from the first snapshot that has it to its end.
+// TestFindings follows a finding from its first snapshot to its resolution.
 func TestFindings(t *testing.T) {
 	f := newFake(waiting, 3)
 	target, events := newTestTarget(f, nil, crowd)
@@ -140,7 +140,7 @@ func TestFindings(t *testing.T) {
 	assert.Empty(t, target.Status().Open)
 }
 
-// TestRestarts: another process is one of which nothing is known.
+// TestRestarts: nothing is carried over to another process.
 func TestRestarts(t *testing.T) {
 	refused := fmt.Errorf("http://host: %w: nothing listens on that port", syscall.ECONNREFUSED)
 	other := errors.New("no complete response")
@@ -198,7 +198,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// TestRestartWithoutASecondSnapshot: the first one is as good.
+// TestRestartWithoutASecondSnapshot uses the first one.
 func TestRestartWithoutASecondSnapshot(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, _ := newTestTarget(f, nil, crowd)
@@ -257,7 +257,7 @@ func TestAbsence(t *testing.T) {
 	})
 }
 
-// TestPartOfASnapshot is judged, and its error shown.
+// TestPartOfASnapshot: a partial snapshot is judged, and its error shown.
 func TestPartOfASnapshot(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, events := newTestTarget(f, nil, crowd)
@@ -272,7 +272,7 @@ func TestPartOfASnapshot(t *testing.T) {
 	assert.False(t, s.Points[0].Failed)
 }
 
-// TestFaultOfADetector is shown, and hides nothing of the others.
+// TestFaultOfADetector: a detector's error is shown, and the others still run.
 func TestFaultOfADetector(t *testing.T) {
 	broken := &detectors.Detector{Name: "broken", Doc: "Fails.", Run: func(*detectors.Pass) error { return errors.New("out of order") }}
 	panics := &detectors.Detector{Name: "panics", Doc: "Panics.", Run: func(*detectors.Pass) error { panic("unexpected") }}
@@ -283,7 +283,7 @@ func TestFaultOfADetector(t *testing.T) {
 	assert.Equal(t, told{"http://host: crowd detected"}, *events)
 }
 
-// TestInterrupted: what comes after the end of the context is not an error.
+// TestInterrupted: a snapshot that fails because the context ended is no error.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := newFake(waiting, 3)
@@ -316,7 +316,7 @@ func TestPoints(t *testing.T) {
 	assert.Equal(t, maxPoints+10, target.Status().Taken)
 }
 
-// TestStatusIsACopy: what is shown does not change while it is shown.
+// TestStatusIsACopy: a status does not change while it is shown.
 func TestStatusIsACopy(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, _ := newTestTarget(f, nil, crowd)
@@ -339,7 +339,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestConcurrentUse shows a target while it is observed.
+// TestConcurrentUse reads the status of a target while it is observed.
 func TestConcurrentUse(t *testing.T) {
 	f := newFake(crowded, 20)
 	var events Events

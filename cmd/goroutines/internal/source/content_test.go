@@ -132,8 +132,8 @@ func TestContentThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts every format at many lengths: there is an error or
-// everything, never a part without a word, and never more than there was.
+// TestTruncated cuts every format at many lengths. Either there is an error or
+// nothing is missing, and there are never more goroutines than in the whole.
 func TestTruncated(t *testing.T) {
 	for _, f := range formats() {
 		whole, err := readBytes(f.data)
@@ -212,13 +212,13 @@ func TestLimit(t *testing.T) {
 		require.ErrorContains(t, err, c.want, name)
 		var content *contentError
 		if errors.As(err, &content) {
-			assert.Contains(t, c.want, "decompressed", "%s: the input is at fault, not what is in it", name)
+			assert.Contains(t, c.want, "decompressed", "%s: the limit is at fault, not the content", name)
 		}
 	}
 }
 
-// TestReaderThatFails: the error of a reader is passed on, not what a parser
-// makes of the end that it sees.
+// TestReaderThatFails: the error of a reader is passed on, not the parser's error
+// about input that ends early.
 func TestReaderThatFails(t *testing.T) {
 	reset := errors.New("connection reset")
 	for _, f := range formats() {
@@ -289,7 +289,7 @@ func TestGoroutinesAreRecognized(t *testing.T) {
 	assert.True(t, Continues(first, second))
 }
 
-// TestDumpsOfDayToDay has what the runtime and older versions of it write.
+// TestDumpsOfDayToDay reads what the runtime and older versions of it write.
 func TestDumpsOfDayToDay(t *testing.T) {
 	lock := "internal/sync.(*Mutex).lockSlow(0xc0000a160)\n\t/go/src/internal/sync/mutex.go:149 +0x15d\nsync.(*Mutex).Lock(...)\n\t/go/src/sync/mutex.go:46\n"
 	for name, c := range map[string]struct {

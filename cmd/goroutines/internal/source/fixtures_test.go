@@ -20,16 +20,16 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// atRest is how many goroutines of this process wait in parked, for all tests.
+// atRest is how many goroutines of this process are blocked in parked.
 const atRest = 9
 
-// parked waits for good: what the tests find in every format.
+// parked blocks forever. The tests find it in every format.
 func parked(ready *sync.WaitGroup, c chan int) {
 	ready.Done()
 	<-c
 }
 
-// A format is a page of net/http/pprof, written by this very process.
+// A format is a page of net/http/pprof, as this process writes it.
 type format struct {
 	name   string
 	data   []byte
@@ -109,7 +109,7 @@ const (
 	oneCounted = "goroutine profile: total 1\n1 @ 0x1\n#\t0x1\tmain.main+0x1\t/app/main.go:1\n\n"
 )
 
-// taken is when every input of these tests was taken, as far as its file tells.
+// taken is the time that these tests pass in for every input.
 var taken = time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // allLabels keeps labels and their values.
@@ -129,7 +129,7 @@ func at(s *goroutine.Snapshot, function string) (n int) {
 	return n
 }
 
-// file writes a file with a time of its own, and returns its name.
+// file writes a file that was last modified at a time, and returns its path.
 func file(t *testing.T, dir, name, content string, modified time.Time) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

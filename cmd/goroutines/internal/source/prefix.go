@@ -29,7 +29,7 @@ type unprefixer struct {
 	inside bool // the line before was cut off by the buffer: its rest comes next
 }
 
-// maxPrefix is how many bytes of a line a header is searched in.
+// maxPrefix is how far into a line a header is searched for, in bytes.
 const maxPrefix = 512
 
 func (u *unprefixer) Read(p []byte) (int, error) {

@@ -34,7 +34,7 @@ func wrapped(text string, wrap func(i int, line string) string) string {
 
 const twoGoroutines = oneGoroutine + "\ngoroutine 8 gp=0xc000002 m=nil [chan receive]:\nmain.wait()\n\t/app/wait.go:3 +0x12\n"
 
-// TestWrappersOfLoggers: what a logger puts around lines goes, to the letter.
+// TestWrappersOfLoggers: what loggers wrap lines in is removed without a trace.
 func TestWrappersOfLoggers(t *testing.T) {
 	field := func(name string) func(int, string) string {
 		return func(_ int, line string) string {
@@ -60,8 +60,8 @@ func TestWrappersOfLoggers(t *testing.T) {
 	}
 }
 
-// TestPrefixOfAnyLength: up to the header's own length below maxPrefix a prefix
-// is found and goes.
+// TestPrefixOfAnyLength: a prefix is removed if it and the header's beginning are
+// at most maxPrefix long.
 func TestPrefixOfAnyLength(t *testing.T) {
 	head := len("goroutine 7 [s")
 	for n := range maxPrefix + 2 {
@@ -97,7 +97,7 @@ func TestUnwrapping(t *testing.T) {
 	}
 }
 
-// TestLongLines: of a line longer than the buffer the prefix goes once.
+// TestLongLines: the prefix of a line longer than the buffer is removed once.
 func TestLongLines(t *testing.T) {
 	long := "main.call(" + strings.Repeat("0x1, ", peekSize/2) + "0x2)\n"
 	text := "goroutine 1 [running]:\n" + long + "\t/a.go:1 +0x1\n"
@@ -105,8 +105,7 @@ func TestLongLines(t *testing.T) {
 	assert.Equal(t, text, unwrap(t, text))
 }
 
-// TestUnwrappingInSmallReads gives out what is asked for, however little, and
-// passes on the reader's error.
+// TestUnwrappingInSmallReads reads byte by byte, and from a reader that fails.
 func TestUnwrappingInSmallReads(t *testing.T) {
 	text := wrapped(twoGoroutines, func(_ int, l string) string { return "app: " + l })
 	in := bufio.NewReader(iotest.OneByteReader(strings.NewReader(text)))
@@ -122,8 +121,7 @@ func TestUnwrappingInSmallReads(t *testing.T) {
 	}
 }
 
-// FuzzUnwrapping: nothing is lost or made up of a text that has no wrapper, and
-// no text makes it fail.
+// FuzzUnwrapping: a text without a wrapper is unchanged, and no text is an error.
 func FuzzUnwrapping(f *testing.F) {
 	f.Add("goroutine 1 [running]:\nmain.main()\n")
 	f.Add("app: goroutine 1 [running]:\napp:\n")

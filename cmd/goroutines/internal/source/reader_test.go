@@ -116,7 +116,7 @@ func TestStandardInput(t *testing.T) {
 	assert.WithinDuration(t, time.Now(), series.Snapshots[0].Time, time.Hour)
 }
 
-// TestProgress: rising numbers of bytes, then the end once, for each input.
+// TestProgress: the number of bytes rises, and the end is reported once.
 func TestProgress(t *testing.T) {
 	name := file(t, t.TempDir(), "dump", strings.Repeat(oneGoroutine+"\n", 2000), taken)
 	var notes []string
@@ -175,11 +175,11 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	assert.True(t, series.Same)
-	assert.Contains(t, waits, url, "a wait is told as well")
+	assert.Contains(t, waits, url, "waits are reported too")
 	assert.Empty(t, notes)
 }
 
-// TestSamplesUntilItFails: what was taken before an error is not lost.
+// TestSamplesUntilItFails: snapshots that were taken before an error are kept.
 func TestSamplesUntilItFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		second func(http.ResponseWriter, *http.Request, context.CancelFunc)

@@ -93,7 +93,7 @@ func TestIsURL(t *testing.T) {
 	}
 }
 
-// A pprofServer serves what each page is set to, and records what it is asked.
+// A pprofServer serves the pages that a test sets, and records requests.
 type pprofServer struct {
 	mu    sync.Mutex
 	pages map[string]http.HandlerFunc // by the path's last element
@@ -192,7 +192,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestNoSecondRequest: where the next page would fail as well it is not asked.
+// TestNoSecondRequest: a page that would fail as well is not asked for.
 func TestNoSecondRequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		page http.HandlerFunc
@@ -214,7 +214,7 @@ func TestNoSecondRequest(t *testing.T) {
 	}
 }
 
-// TestPartOfASnapshot: what came before the end of a response is of use.
+// TestPartOfASnapshot: what came before a response broke off is used.
 func TestPartOfASnapshot(t *testing.T) {
 	whole := strings.Repeat(oneGoroutine+"\n", 3000)
 	remote, _ := remoteOf(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -228,8 +228,8 @@ func TestPartOfASnapshot(t *testing.T) {
 	assert.False(t, s.Time.IsZero())
 }
 
-// TestRefusals: of what a server says instead, the first line is shown if that
-// is one for people.
+// TestRefusals: the first line of an error response is shown if it is short and
+// plain text.
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
@@ -270,7 +270,7 @@ func TestWhatIsSent(t *testing.T) {
 	assert.Empty(t, got.Header.Get("Accept-Encoding"), "profiles are compressed already")
 }
 
-// TestPasswordInAnAddress is used, and never shown.
+// TestPasswordInAnAddress: a password is used and never shown.
 func TestPasswordInAnAddress(t *testing.T) {
 	var password string
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -318,7 +318,7 @@ func TestRedirects(t *testing.T) {
 	require.ErrorContains(t, err, "it redirects more than 5 times")
 }
 
-// TestSlowServers has servers that never end their response, in three ways.
+// TestSlowServers has servers that never complete a response.
 func TestSlowServers(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -340,7 +340,7 @@ func TestSlowServers(t *testing.T) {
 	}
 }
 
-// TestBrokenConnections has what a connection can do instead of delivering.
+// TestBrokenConnections has connections that end too early, in several ways.
 func TestBrokenConnections(t *testing.T) {
 	for name, c := range map[string]struct {
 		bytes string
@@ -387,7 +387,7 @@ func TestExplain(t *testing.T) {
 	} {
 		assert.EqualError(t, explain(c.err, 3*time.Second), c.want, name)
 	}
-	assert.ErrorIs(t, explain(asked(refused), 0), syscall.ECONNREFUSED, "watch tells a restart by it")
+	assert.ErrorIs(t, explain(asked(refused), 0), syscall.ECONNREFUSED, "watch recognizes a restart by it")
 	assert.ErrorIs(t, explain(asked(context.Canceled), 0), context.Canceled)
 }
 
@@ -401,8 +401,8 @@ func write(t *testing.T, blocks ...*pem.Block) string {
 	return file(t, t.TempDir(), "x.pem", content.String(), taken)
 }
 
-// TestTLS has a server that wants a client certificate, and gives its own as
-// that.
+// TestTLS has a server that requires a client certificate. The client presents
+// the server's own.
 func TestTLS(t *testing.T) {
 	s := httptest.NewUnstartedServer(body([]byte(oneCounted)))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
