@@ -6,8 +6,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// ReadScheduler reads the scheduler's counts. It takes about 10 µs whatever
-// the number of goroutines, stops nothing, and is safe for concurrent use. A
+// ReadScheduler reads the scheduler's counts. It takes about 10 µs with
+// any number of goroutines, stops nothing, and is safe for concurrent use. A
 // counter that the runtime does not have reads 0.
 func ReadScheduler() goroutine.Scheduler {
 	samples := [...]metrics.Sample{
