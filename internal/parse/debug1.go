@@ -233,24 +233,16 @@ func (d *listing) end() {
 
 func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 	stacks.next()
-	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceProfile}
 	park := d.park()
-	index := make(map[sampleKey]int)
+	var gs groups
 	total := 0
 	for _, r := range d.records {
 		if total += r.count; total > maxCount {
 			break
 		}
-		state := r.state(park)
-		key := sampleKey{stacks.Intern(r.frames), state, labelKey(r.labels)}
-		i, ok := index[key]
-		if !ok {
-			i = len(s.Groups)
-			index[key] = i
-			s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: state, Labels: r.labels})
-		}
-		s.Groups[i].Count += r.count
+		gs.of(stacks.Intern(r.frames), r.state(park), r.labels).Count += r.count
 	}
+	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceProfile, Groups: gs.list}
 	if d.labels.shownIn(s.Groups) {
 		s.Source = goroutine.SourceLabelled
 	}

@@ -151,19 +151,12 @@ type profileReader struct {
 
 	names    map[*profile.Function]functionNames
 	states   states
-	index    map[sampleKey]int
-	groups   []goroutine.Group
+	groups   groups
 	total    int
 	problems problems
 }
 
 type functionNames struct{ function, file string }
-
-type sampleKey struct {
-	stack  *goroutine.Stack
-	state  goroutine.State
-	labels string
-}
 
 func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labels) *profileReader {
 	return &profileReader{
@@ -172,7 +165,6 @@ func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labe
 		value:  value,
 		leaks:  p.SampleType[value].Type == leakType,
 		names:  make(map[*profile.Function]functionNames, len(p.Function)),
-		index:  make(map[sampleKey]int),
 	}
 }
 
@@ -181,8 +173,8 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 	for i, sample := range p.Sample {
 		r.sample(i, sample)
 	}
-	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups}
-	if r.labels.shownIn(r.groups) {
+	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups.list}
+	if r.labels.shownIn(s.Groups) {
 		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)
@@ -203,7 +195,7 @@ func (r *profileReader) sample(i int, sample *profile.Sample) {
 	r.total += int(count)
 	frames := r.frames(sample.Location)
 	state := r.state(sample, frames)
-	r.group(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
+	r.groups.of(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
 }
 
 // stack returns the stack of these frames, or what they stand for where
@@ -224,17 +216,6 @@ func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) 
 		return r.states.of(told[0])
 	}
 	return stateOf(frames)
-}
-
-func (r *profileReader) group(stack *goroutine.Stack, state goroutine.State, labels []goroutine.Label) *goroutine.Group {
-	key := sampleKey{stack, state, labelKey(labels)}
-	i, ok := r.index[key]
-	if !ok {
-		i = len(r.groups)
-		r.index[key] = i
-		r.groups = append(r.groups, goroutine.Group{Stack: stack, State: state, Labels: labels})
-	}
-	return &r.groups[i]
 }
 
 // frames returns the frames at some locations, leaf first: a location has the

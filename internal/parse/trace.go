@@ -248,7 +248,7 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
 	}
-	g := grouping{TraceDecoder: d, s: s, index: make(map[groupKey]int, min(len(d.crowds), 2*MaxGroups))}
+	g := grouping{TraceDecoder: d, s: s, index: make(map[stackState]int, min(len(d.crowds), 2*MaxGroups))}
 	for _, whole := range []bool{true, false} {
 		for n := range d.crowds {
 			if c := &d.crowds[n]; (c.reason == 0) == whole {
@@ -262,13 +262,13 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 type grouping struct {
 	*TraceDecoder
 	s     *goroutine.Snapshot
-	index map[groupKey]int // into the snapshot's groups
-	lost  int              // crowds that are blocked for ever, beyond the largest
+	index map[stackState]int // into the snapshot's groups
+	lost  int                // crowds that are blocked for ever, beyond the largest
 }
 
-// A groupKey is a place as people see it. Different stacks in the trace may
+// A stackState is a place as people see it. Different stacks in the trace may
 // be the same one, whole and cut.
-type groupKey struct {
+type stackState struct {
 	stack *goroutine.Stack
 	state goroutine.State
 }
@@ -281,7 +281,7 @@ func (g *grouping) add(c *crowd, large bool) {
 	if g.leavesOut(kind) {
 		return
 	}
-	key := groupKey{other, state}
+	key := stackState{other, state}
 	if c.stack != otherStack && (large || g.exempt(state)) {
 		key.stack = g.stacks.Intern(frames)
 	}

@@ -14,7 +14,7 @@ import (
 // opened: where a goroutine waits that is woken later, only that tells. Of
 // traces with several generations the last one counts.
 func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*goroutine.Snapshot, error) {
-	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]groupKey)}
+	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]stackState)}
 	defer func() { d.opening, d.movements.wakes = nil, nil }()
 	if _, err := d.Decode(before, at); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*gorouti
 // An opening is where goroutines were when a window opened.
 type opening struct {
 	at     map[uint64]place // by ID
-	places map[place]groupKey
+	places map[place]stackState
 	over   bool // nothing is noted any more
 }
 
@@ -45,7 +45,7 @@ func (o *opening) note(id uint64, p place) {
 	}
 }
 
-func (o *opening) describe(p place, key groupKey) {
+func (o *opening) describe(p place, key stackState) {
 	if o != nil && !o.over {
 		o.places[p] = key
 	}
@@ -102,8 +102,8 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 	if d.movements.wakes == nil {
 		return
 	}
-	places := make(map[parkedAt]groupKey)
-	index := make(map[groupKey]int)
+	places := make(map[parkedAt]stackState)
+	index := make(map[stackState]int)
 	by := make(map[wokenBy]int)
 	for ended, stack := range d.movements.wakes.by {
 		key := d.waitedAt(ended, places)
@@ -130,7 +130,7 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 // waitedAt returns where a wait was that ended; the stack is nil when that is
 // not known, or the goroutine is one that is left out. places has what was
 // described already.
-func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]groupKey) groupKey {
+func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]stackState) stackState {
 	from, ok := d.movements.wakes.from[t]
 	if !ok && t.seq == 0 {
 		return d.opening.places[d.opening.at[d.movements.movers[t.mover].id]]
@@ -143,13 +143,13 @@ func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]groupKey) groupKey {
 	return key
 }
 
-func (d *TraceDecoder) placeOf(p parkedAt) groupKey {
+func (d *TraceDecoder) placeOf(p parkedAt) stackState {
 	c := crowd{place: place{stack: p.stack, reason: p.reason, status: statusWaiting}}
 	frames, state, kind := d.describe(&c)
 	if d.leavesOut(kind) {
-		return groupKey{}
+		return stackState{}
 	}
-	return groupKey{d.stacks.Intern(frames), state}
+	return stackState{d.stacks.Intern(frames), state}
 }
 
 // wokenBy is a movement, given as an index, and where its goroutines were woken.
