@@ -233,9 +233,9 @@ func TestProfileAbsurdCounts(t *testing.T) {
 		sampleOf{f, []int64{-1}, nil}, sampleOf{f, []int64{1 << 62}, nil}, sampleOf{f, []int64{maxCount - 5}, nil}, sampleOf{f, []int64{6}, nil}, sampleOf{f, []int64{5}, nil})
 	s, err := Profile(data, profileTime, NewStacks(), nil)
 	assert.EqualError(t, err, strings.Join([]string{
-		"goroutine profile: sample 0 counts -1 goroutines after 0",
-		"goroutine profile: sample 1 counts 4611686018427387904 goroutines after 0",
-		"goroutine profile: sample 3 counts 6 goroutines after 1073741819",
+		"goroutine profile: sample 0 has -1 goroutines after 0",
+		"goroutine profile: sample 1 has 4611686018427387904 goroutines after 0",
+		"goroutine profile: sample 3 has 6 goroutines after 1073741819",
 	}, "\n"))
 	require.NotNil(t, s)
 	assert.Equal(t, maxCount, s.Total)
@@ -276,8 +276,8 @@ func TestProfileErrors(t *testing.T) {
 		"text":           {[]byte("404 page not found\n"), "not a profile"},
 		"cut off":        {whole[:len(whole)/2], "decompressing: unexpected EOF"},
 		"bad gzip":       {[]byte{0x1f, 0x8b, 1}, "decompressing"},
-		"heap":           {heap.Bytes(), "its samples are alloc_objects/count, alloc_space/bytes, inuse_objects/count, inuse_space/bytes, not goroutines"},
-		"threads":        {threads.Bytes(), "its samples are threadcreate/count, not goroutines"},
+		"heap":           {heap.Bytes(), "the samples must be goroutines, and are alloc_objects/count, alloc_space/bytes, inuse_objects/count, inuse_space/bytes"},
+		"threads":        {threads.Bytes(), "the samples must be goroutines, and are threadcreate/count"},
 		"no types":       {encode(t, &profile.Profile{TimeNanos: 1}), "no sample types"},
 	} {
 		s, err := Profile(c.data, profileTime, NewStacks(), nil)
@@ -314,7 +314,7 @@ func TestProfileBomb(t *testing.T) {
 	_, err := z.Write(make([]byte, 1<<20))
 	require.NoError(t, errors.Join(err, z.Close()))
 	_, err = Profile(bytes.Repeat(member.Bytes(), 257), profileTime, NewStacks(), nil)
-	assert.ErrorContains(t, err, "larger than 256 MiB decompressed")
+	assert.ErrorContains(t, err, "must be at most 256 MiB decompressed")
 }
 
 // TestProfileOfThisProcess reads what the runtime writes, with labels.
