@@ -192,7 +192,7 @@ func TestTraceVersions(t *testing.T) {
 	s, err := newTestDecoder().Decode([]byte("go 1.28 trace\x00\x00\x00rest"), traceTime)
 	assert.Nil(t, s)
 	assert.ErrorIs(t, err, ErrTraceVersion)
-	assert.ErrorContains(t, err, "go 1.28; known are go 1.23, go 1.25 and go 1.26")
+	assert.ErrorContains(t, err, "go 1.28; it must be go 1.23, go 1.25 or go 1.26")
 	for _, old := range []string{"11", "19", "21", "22", "24"} {
 		_, err := newTestDecoder().Decode([]byte("go 1."+old+" trace\x00\x00\x00"), traceTime)
 		assert.ErrorIs(t, err, ErrTraceVersion, old)
@@ -491,7 +491,7 @@ func TestTraceBounds(t *testing.T) {
 		bad  func(*wire)
 		text string
 	}{
-		"frames":       {func(w *wire) { w.raw(evStacks, evStack, 1, 0x81, 1) }, "a stack of 129 frames, allowed are 128"},
+		"frames":       {func(w *wire) { w.raw(evStacks, evStack, 1, 0x81, 1) }, "a stack of 129 frames, which must be at most 128"},
 		"frames short": {func(w *wire) { w.raw(evStacks, evStack, 1, 100, 1, 1, 1, 1) }, "unexpected EOF"},
 		"string":       {func(w *wire) { w.raw(evStrings, evString, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 'x') }, "unexpected EOF"},
 		"not a string": {func(w *wire) { w.raw(evStrings, evStack, 1, 1, 'x') }, "expected a string, found entry 3"},
@@ -499,7 +499,7 @@ func TestTraceBounds(t *testing.T) {
 		"event":        {func(w *wire) { w.raw(evGoBlock, 0, 1) }, "an event is cut off"},
 		"number":       {func(w *wire) { w.raw(evGoStart, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 1) }, "an event is cut off"},
 		"status":       {func(w *wire) { w.raw(evGoStatus, 0, 1, 1, 9) }, "goroutine 1 has status 9"},
-		"size":         {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 1) }, "batch of 536870911 bytes, allowed are 65536"},
+		"size":         {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 1) }, "a batch of 536870911 bytes, which must be at most 65536"},
 		"short batch":  {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 100, 1) }, "unexpected EOF"},
 	} {
 		w := newWire("go 1.26 trace\x00\x00\x00")
