@@ -26,8 +26,8 @@ import (
 // be meant to die.
 type host struct{ path string }
 
-// newHost builds the program with the runtime's leak proof: that of Go 1.26 is
-// an experiment. Without the race detector, whatever this test has.
+// newHost builds the program with the runtime's leak proof, which is an experiment
+// in Go 1.26, and always without the race detector.
 func newHost(t *testing.T) host {
 	t.Helper()
 	if testing.Short() {
@@ -46,7 +46,7 @@ func newHost(t *testing.T) host {
 
 func hasProof() bool { return pprof.Lookup("goroutineleak") != nil }
 
-// An outcome is what became of a host.
+// An outcome is the report of a host, and how it ended.
 type outcome struct {
 	Base    goroutine.Source
 	Taken   bool
@@ -128,10 +128,10 @@ func TestLeakProof(t *testing.T) {
 		})
 	}
 
-	// What no snapshot can show, and the documentation of WithLeakProof
-	// therefore warns of: with the guard or without it, a goroutine that is
-	// reached through a weak pointer after the proof ends the process. When
-	// this fails because the process lives, the warning can go.
+	// No snapshot shows this, so the documentation of WithLeakProof warns of
+	// it: with the guard or without, a goroutine that is reached through a weak
+	// pointer after the proof ends the process. When this test fails because
+	// the process lives, the warning can go.
 	t.Run("reached through a weak pointer", func(t *testing.T) {
 		assert.True(t, h.requireDeath(t, "weak", "guarded").Taken)
 		h.requireDeath(t, "weak", "bare")
@@ -163,9 +163,9 @@ func TestLeakProof(t *testing.T) {
 	}
 }
 
-// requireDeath runs a host that must end as a woken leaked goroutine ends it.
-// Once in hundreds of times a runtime that finds its state broken hangs instead,
-// deaf even to SIGQUIT; then again.
+// requireDeath runs a host that must be ended by waking a leaked goroutine. Once in
+// hundreds of runs a runtime that finds its state broken hangs instead, and ignores
+// even SIGQUIT; then it runs again.
 func (h host) requireDeath(t *testing.T, args ...string) outcome {
 	t.Helper()
 	const tries = 3

@@ -98,8 +98,8 @@ func lockHere(mu *sync.Mutex) {
 	defer mu.Unlock()
 }
 
-// worldStops returns how often the world was stopped for others than the
-// garbage collector.
+// worldStops returns how often the world was stopped, but for garbage
+// collections.
 func worldStops(t *testing.T) (n uint64) {
 	t.Helper()
 	sample := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}

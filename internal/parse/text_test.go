@@ -226,7 +226,7 @@ func TestTextFrames(t *testing.T) {
 	assert.Equal(t, textTime, s.Time)
 }
 
-// TestTextForms reads the same goroutine in other clothes.
+// TestTextForms reads one goroutine in several forms.
 func TestTextForms(t *testing.T) {
 	want := parseText(t, one).Groups
 	for name, text := range map[string]string{
