@@ -52,7 +52,7 @@ func New(c Config) *Capturer {
 	}
 	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
 	if len(c.LabelKeys) > 0 {
-		capturer.labelled = &labelledSource{stacks: parse.NewStacks(), keys: c.LabelKeys}
+		capturer.labelled = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: c.LabelKeys}}
 	}
 	if c.LeakProof {
 		capturer.proof = newProofSource()

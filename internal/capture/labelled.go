@@ -13,7 +13,7 @@ import (
 // about twice as much as profileSource.
 type labelledSource struct {
 	stacks *parse.Stacks
-	keys   []string
+	labels parse.Labels
 	buf    cappedBuffer
 }
 
@@ -24,6 +24,6 @@ func (l *labelledSource) take() (result, error) {
 	if err := pprof.Lookup("goroutine").WriteTo(&l.buf, 0); err != nil {
 		return result{}, err
 	}
-	s, err := parse.Profile(l.buf.data, time.Now(), l.stacks, l.keys)
+	s, err := parse.Profile(l.buf.data, time.Now(), l.stacks, l.labels)
 	return result{Snapshot: s}, err
 }

@@ -74,7 +74,7 @@ func (p *proofSource) take() (result, error) {
 		return result{}, err
 	}
 	p.links = max(proofLinks, collectorStops()-before)
-	s, err := parse.Profile(buf.Bytes(), time.Now(), p.stacks, nil)
+	s, err := parse.Profile(buf.Bytes(), time.Now(), p.stacks, parse.Labels{})
 	if err != nil {
 		return result{}, err
 	}
@@ -131,10 +131,7 @@ func pairs(s *goroutine.Snapshot) (pairs time.Duration) {
 func liveHeap() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
-	}
-	return sample[0].Value.Uint64()
+	return uint64Of(sample[0])
 }
 
 // collectorStops returns how often the garbage collector stopped the world.

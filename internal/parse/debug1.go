@@ -11,8 +11,8 @@ import (
 )
 
 // Debug1 reads a goroutine profile as text: what pprof writes with debug=1. at
-// is when it was taken. labels selects those that tell groups apart. The snapshot
-// has no IDs.
+// is when it was taken. labels selects the pprof labels that tell groups apart. The
+// snapshot has no IDs.
 //
 // The format hides the runtime's frames at the leaf, and with them whether a
 // goroutine sends, receives or selects. The states that the frames of the
@@ -23,7 +23,7 @@ import (
 // because it is cut off or damaged, are counted in [goroutine.Snapshot.Missing],
 // and the error says which line is wrong. Without a header the snapshot is nil.
 func Debug1(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
-	d := &listing{labels: labels, strings: make(map[string]string)}
+	d := &listing{labels: labels, names: make(names)}
 	for n := 1; len(data) > 0; n++ {
 		line, rest, _ := bytes.Cut(data, []byte("\n"))
 		d.take(n, bytes.TrimRight(line, "\r"))
@@ -47,7 +47,7 @@ type listing struct {
 	told     int  // goroutines in the header
 	current  *record
 	records  []record
-	strings  map[string]string // every name and path once
+	names    names
 	problems problems
 }
 
@@ -177,7 +177,7 @@ func (d *listing) takeFrame(n int, line []byte) {
 		d.drop("goroutine profile: line %d must be a frame, and is %.40q", n, line)
 		return
 	}
-	f := goroutine.Frame{Function: d.string(fields[0])}
+	f := goroutine.Frame{Function: d.names.of(fields[0])}
 	if len(fields) > 1 {
 		if f, ok = d.frame(fields[1:]); !ok {
 			d.drop("goroutine profile: line %d is cut off or not a frame: %.40q", n, line)
@@ -198,23 +198,14 @@ func (d *listing) frame(fields [][]byte) (f goroutine.Frame, ok bool) {
 	if i := bytes.LastIndex(name, []byte("+0x")); i > 0 {
 		name = name[:i]
 	}
-	f.Function = d.string(tail(name))
+	f.Function = d.names.of(tail(name))
 	file, number, ok := cutPlace(fields[len(fields)-1])
 	if len(fields) != 2 || !ok {
 		return f, false
 	}
-	f.File = d.string(tail(file))
+	f.File = d.names.of(tail(file))
 	f.Line, _ = strconv.Atoi(string(number))
 	return f, true
-}
-
-func (d *listing) string(b []byte) string {
-	s, ok := d.strings[string(b)]
-	if !ok {
-		s = valid(string(b))
-		d.strings[string(b)] = s
-	}
-	return s
 }
 
 // drop gives the current record up.

@@ -41,17 +41,12 @@ const (
 // what the runtime writes with debug=0, and what [WriteProfile] writes. at is when
 // it was taken; when it is zero, the profile's own time is used.
 //
-// labelKeys selects the pprof labels that tell groups apart. The state is that of
+// labels selects the pprof labels that tell groups apart. The state is that of
 // [StateLabel], or follows from the frames. The snapshot has no IDs.
 //
 // Invalid samples are left out, and the error names them; the others are in the
 // snapshot. It is nil when nothing could be read.
-func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*goroutine.Snapshot, error) {
-	return ProfileWith(data, at, stacks, Labels{Keys: labelKeys})
-}
-
-// ProfileWith is [Profile] with any selection of labels.
-func ProfileWith(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
+func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
 	raw, err := decompress(data, MaxProfileBytes)
 	if err != nil {
 		return nil, err
@@ -250,8 +245,6 @@ func (r *profileReader) namesOf(f *profile.Function) functionNames {
 	return names
 }
 
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
 // hideTypeArguments replaces each list of type arguments in a function name with
 // three dots.
 func hideTypeArguments(name string) string {
@@ -315,93 +308,3 @@ func pseudoName(function string) bool { return strings.HasPrefix(function, "[") 
 
 // stateFunction is the function that stands for an unknown stack.
 func stateFunction(state goroutine.State) string { return "[" + string(state) + "]" }
-
-// WriteProfile writes a snapshot as a compressed profile that pprof opens: one
-// sample a group, with its labels and, as [StateLabel], its state. [Profile] reads
-// the same counts, stacks and states from it; IDs, births, locks and creation
-// sites are lost.
-func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
-	goroutines := &profile.ValueType{Type: "goroutine", Unit: "count"}
-	b := &profileBuilder{
-		locations: make(map[goroutine.Frame]*profile.Location),
-		functions: make(map[functionNames]*profile.Function),
-		p: &profile.Profile{
-			SampleType:    []*profile.ValueType{goroutines},
-			PeriodType:    goroutines,
-			Period:        1,
-			DurationNanos: int64(s.Duration),
-			// A mapping that has them keeps pprof from reading the program for
-			// the names.
-			Mapping: []*profile.Mapping{{ID: 1, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
-		},
-	}
-	if !s.Time.IsZero() {
-		b.p.TimeNanos = s.Time.UnixNano()
-	}
-	for i := range s.Groups {
-		b.group(&s.Groups[i])
-	}
-	return b.p.Write(w)
-}
-
-// A profileBuilder has every function and location of a profile once.
-type profileBuilder struct {
-	p         *profile.Profile
-	locations map[goroutine.Frame]*profile.Location
-	functions map[functionNames]*profile.Function
-}
-
-func (b *profileBuilder) group(g *goroutine.Group) {
-	sample := &profile.Sample{
-		Value: []int64{int64(g.Count)},
-		Label: make(map[string][]string, len(g.Labels)+1),
-	}
-	for _, l := range g.Labels {
-		sample.Label[l.Key] = []string{l.Value}
-	}
-	sample.Label[StateLabel] = []string{string(g.State)}
-	for _, f := range framesOf(g) {
-		sample.Location = append(sample.Location, b.location(f))
-	}
-	b.p.Sample = append(b.p.Sample, sample)
-}
-
-// framesOf returns the frames of a group, or one that stands for its stack.
-func framesOf(g *goroutine.Group) []goroutine.Frame {
-	switch {
-	case len(g.Stack.Frames) > 0:
-		return g.Stack.Frames
-	case g.Stack.ID == goroutine.OtherStacks:
-		return []goroutine.Frame{{Function: otherFunction}}
-	}
-	return []goroutine.Frame{{Function: stateFunction(g.State)}}
-}
-
-func (b *profileBuilder) location(f goroutine.Frame) *profile.Location {
-	l, ok := b.locations[f]
-	if !ok {
-		l = &profile.Location{
-			ID:      uint64(len(b.p.Location) + 1),
-			Mapping: b.p.Mapping[0],
-			Line:    []profile.Line{{Function: b.function(functionNames{f.Function, f.File}), Line: int64(f.Line)}},
-		}
-		b.locations[f] = l
-		b.p.Location = append(b.p.Location, l)
-	}
-	return l
-}
-
-func (b *profileBuilder) function(names functionNames) *profile.Function {
-	f, ok := b.functions[names]
-	if !ok {
-		f = &profile.Function{
-			ID:         uint64(len(b.p.Function) + 1),
-			Name:       names.function,
-			SystemName: names.function,
-			Filename:   names.file,
-		}
-		b.functions[names] = f
-		b.p.Function = append(b.p.Function, f)
-	}
-	return f
-}

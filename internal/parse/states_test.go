@@ -113,7 +113,7 @@ func readProfile(t *testing.T, file string) *goroutine.Snapshot {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	s, err := Profile(data, time.Unix(1, 0), NewStacks(), nil)
+	s, err := Profile(data, time.Unix(1, 0), NewStacks(), Labels{})
 	require.NoError(t, err)
 	return s
 }

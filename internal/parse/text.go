@@ -18,9 +18,6 @@ const (
 	// maxLine is how much of a line is read; the rest is skipped. Only labels
 	// and foreign lines get that long.
 	maxLine = 64 << 10
-	// maxName is how much of a function name or a path is kept: its end, as in
-	// the runtime's own traces.
-	maxName = 1 << 10
 	// maxFrames is how many frames of a stack are kept. A dump shows 100 at
 	// most, a profile and a trace 128.
 	maxFrames = 128
@@ -62,7 +59,7 @@ func newDump(r io.Reader) *dump {
 		in:       bufio.NewReaderSize(r, maxLine),
 		snapshot: &goroutine.Snapshot{Source: goroutine.SourceText},
 		index:    make(map[string]int),
-		strings:  make(map[string]string),
+		names:    make(names),
 		others:   make(map[goroutine.State]int),
 		room:     maxDistinct,
 	}
@@ -96,8 +93,8 @@ type dump struct {
 	each  func()  // is called when g was read
 
 	snapshot *goroutine.Snapshot
-	index    map[string]int          // of groups, by key
-	strings  map[string]string       // every name and path once
+	index    map[string]int // of groups, by key
+	names    names
 	others   map[goroutine.State]int // of groups that are summed up, by state
 	room     int                     // for distinct stacks, in bytes
 	states   states
@@ -266,11 +263,6 @@ func appendName(key, name []byte) []byte {
 		name = []byte("runtime.gopanic") // the one name that a dump beautifies
 	}
 	return append(append(key, tail(name)...), '\n')
-}
-
-// tail returns the end of a name that is too long.
-func tail[T string | []byte](name T) T {
-	return name[max(len(name)-maxName, 0):]
 }
 
 // lockFunctions are the functions whose first argument is the address of the
@@ -455,7 +447,7 @@ func (t *dump) frames(key []byte) []goroutine.Frame {
 }
 
 func (t *dump) frame(f frame) goroutine.Frame {
-	return goroutine.Frame{Function: t.string(f.name), File: t.string(f.file), Line: f.line}
+	return goroutine.Frame{Function: t.names.of(f.name), File: t.names.of(f.file), Line: f.line}
 }
 
 // A frame is a frame in a key.
@@ -474,16 +466,6 @@ func cutFrame(key []byte) (f frame, rest []byte, ok bool) {
 	colon := bytes.LastIndexByte(place, ':')
 	line, _ := strconv.Atoi(string(place[colon+1:]))
 	return frame{name, place[:colon], line}, rest, true
-}
-
-// string returns b as a string, and always the same for equal bytes.
-func (t *dump) string(b []byte) string {
-	s, ok := t.strings[string(b)]
-	if !ok {
-		s = strings.ToValidUTF8(string(b), "\uFFFD")
-		t.strings[string(b)] = s
-	}
-	return s
 }
 
 func (t *dump) finish() (*goroutine.Snapshot, error) {
@@ -627,7 +609,7 @@ type states struct{ foreign map[string]bool }
 // of returns the state with these words. It is [goroutine.Waiting] without words
 // and when there are too many of them, or too many states.
 func (s *states) of(words string) goroutine.State {
-	state := goroutine.State(strings.ToValidUTF8(words, "\uFFFD"))
+	state := goroutine.State(valid(words))
 	if state.Category() != goroutine.CategoryOther || s.foreign[words] {
 		return state
 	}
