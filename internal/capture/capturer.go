@@ -152,7 +152,7 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 // Prove asks the runtime which goroutines are leaked for certain. base is a
 // snapshot of this moment from [Capturer.Take], from which the danger and the
 // cost are predicted. It returns nil and no skip when the proof was not opted
-// into, or was refused for ever.
+// into, or was refused forever.
 func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) {
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
@@ -206,8 +206,8 @@ func (c *Capturer) run(s source) (result, *Skip) {
 	return r, nil
 }
 
-// skip returns the refusal of a source, and retires one that is refused for
-// ever.
+// skip returns the refusal of a source, and retires one that is refused
+// forever.
 func (c *Capturer) skip(s source, r *Refusal) *Skip {
 	if r.Forever {
 		c.retired[s.name()] = true
