@@ -92,7 +92,7 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 		if err != nil {
 			return nil, false, err
 		}
-		s, err := parse.ProfileWith(data, time.Time{}, p.stacks, labels)
+		s, err := parse.Profile(data, time.Time{}, p.stacks, labels)
 		told := s != nil && !s.Time.IsZero()
 		if s != nil && !told {
 			s.Time = at
