@@ -28,7 +28,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 			http.Error(w, "debugpage: there is no monitor: Handler was called with nil", http.StatusServiceUnavailable)
 		})
 	}
-	p := &page{monitor: monitor, recorder: live.Of(monitor), program: programOf(c.name)}
+	p := &page{monitor: monitor, recorder: recorderOf(monitor), program: programOf(c.name)}
 	p.streams = newStreams(c.streams)
 	p.resources = map[string]http.HandlerFunc{
 		"":               asset("text/html; charset=utf-8", webui.Index()),
@@ -42,6 +42,25 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 		"report.txt":     p.report,
 	}
 	return p
+}
+
+// recorderOf returns a recorder that remembers what the monitor takes, until
+// that is shut down.
+func recorderOf(m *otelgoroutine.Monitor) *live.Recorder {
+	r := live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU, Pause: m.Budget().Pause})
+	m.Subscribe(func(u otelgoroutine.Update) {
+		for _, s := range u.Skips {
+			r.Skipped(s.Source, s.Reason)
+		}
+		if u.Snapshot != nil {
+			r.Look(u.Snapshot, u.Open, u.Events)
+		}
+	})
+	go func() {
+		<-m.Done()
+		r.Close()
+	}()
+	return r
 }
 
 // A page is the handler.

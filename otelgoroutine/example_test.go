@@ -52,13 +52,13 @@ func ExampleStart() {
 	}
 	defer monitor.Shutdown(context.Background())
 
-	for _, name := range []string{"goroutine.count", "goroutine.stack.count"} {
+	for _, name := range []string{"goroutine.count", "goroutine.stack.goroutine.count"} {
 		m := awaitMetric(reader, name) // the first snapshot is taken right after Start
 		fmt.Println(m.Name, m.Unit)
 	}
 	// Output:
 	// goroutine.count {goroutine}
-	// goroutine.stack.count {goroutine}
+	// goroutine.stack.goroutine.count {goroutine}
 }
 
 // Bad values are errors that name the option, the value and what is accepted,

@@ -13,7 +13,6 @@ import (
 	"github.com/otelgoroutine/go/debugpage"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 	"github.com/otelgoroutine/go/internal/live"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/otelgoroutine"
@@ -70,8 +69,9 @@ func assertUnhurt(t *testing.T, p *tab, what string) {
 func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 	url, told := serve(t, debugpage.WithName(script+image))
 	s := hostile()
-	finding := incident.Incident{ID: "1", Opened: s.Time, Finding: hostileFinding(s)}
-	told.Look(s, []incident.Incident{finding}, []incident.Event{{Kind: incident.Detected, Time: s.Time, Incident: finding}})
+	finding := hostileFinding(s)
+	finding.ID, finding.Opened = "1", s.Time
+	told.Look(s, []detectors.Finding{finding}, []detectors.Event{{Kind: detectors.Detected, Time: s.Time, Finding: finding}})
 
 	p := open(t, looks[0], url)
 	p.until("document.querySelector('.finding')")
@@ -82,7 +82,7 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 
 	again := *s
 	again.Time = s.Time.Add(time.Second)
-	told.Look(&again, []incident.Incident{finding}, nil)
+	told.Look(&again, []detectors.Finding{finding}, nil)
 	p.until("page.history.time.length > 2")
 	assertUnhurt(t, p, "a change")
 }

@@ -64,7 +64,7 @@ func (c collection) states() []string {
 	points := largestFirst(c["goroutine.count"])
 	for _, p := range points {
 		length := max(1, int(maxBar*p.Value/points[0].Value))
-		lines = append(lines, fmt.Sprintf("  %-24s%6.0f  %s", p.Attribute("goroutine.state"), p.Value, bar.Render(strings.Repeat("█", length))))
+		lines = append(lines, fmt.Sprintf("  %-24s%6.0f  %s", p.Attribute("goroutine.detailed_state"), p.Value, bar.Render(strings.Repeat("█", length))))
 	}
 	return lines
 }
@@ -77,13 +77,13 @@ func (c collection) stacks() []string {
 	}
 	lines := []string{faint.Render(fmt.Sprintf(format, "count", "oldest", "state", "where"))}
 	rest := 0.0
-	for _, p := range largestFirst(c["goroutine.stack.count"]) {
+	for _, p := range largestFirst(c["goroutine.stack.goroutine.count"]) {
 		id := p.Attribute("goroutine.stack.id")
 		if len(lines) > maxStacks || id == otherStacks {
 			rest += p.Value
 			continue
 		}
-		lines = append(lines, fmt.Sprintf(format, p.Value, ages[id], p.Attribute("goroutine.state"), where(p)))
+		lines = append(lines, fmt.Sprintf(format, p.Value, ages[id], p.Attribute("goroutine.detailed_state"), where(p)))
 	}
 	if rest > 0 {
 		lines = append(lines, fmt.Sprintf(format, rest, "", "", "everywhere else"))
@@ -99,7 +99,7 @@ func largestFirst(points []otlptest.Point) []otlptest.Point {
 		return cmp.Or(
 			cmp.Compare(b.Value, a.Value),
 			cmp.Compare(a.Attribute("code.function.name"), b.Attribute("code.function.name")),
-			cmp.Compare(a.Attribute("goroutine.state"), b.Attribute("goroutine.state")),
+			cmp.Compare(a.Attribute("goroutine.detailed_state"), b.Attribute("goroutine.detailed_state")),
 		)
 	})
 	return points
@@ -131,6 +131,9 @@ func eventText(e plog.LogRecord, since time.Time, width int) string {
 		for _, sentence := range evidence.Slice().All() {
 			lines = append(lines, wrap(faint.Render("       · "), faint.Render(sentence.AsString()), width))
 		}
+	}
+	if advice := otlptest.Attribute(e.Attributes(), "goroutine.finding.advice"); advice != "" {
+		lines = append(lines, wrap("       → ", advice, width))
 	}
 	if !strings.HasSuffix(e.EventName(), ".resolved") {
 		for _, frame := range frames(otlptest.Attribute(e.Attributes(), "code.stacktrace"), otlptest.Attribute(e.Attributes(), "code.function.name")) {

@@ -26,8 +26,8 @@ type point struct {
 }
 
 func stack(count float64, id, state, function, entry string) point {
-	return point{"goroutine.stack.count", count, []string{
-		"goroutine.stack.id", id, "goroutine.state", state, "code.function.name", function, "goroutine.entry.function.name", entry,
+	return point{"goroutine.stack.goroutine.count", count, []string{
+		"goroutine.stack.id", id, "goroutine.detailed_state", state, "code.function.name", function, "goroutine.entry.function.name", entry,
 	}}
 }
 
@@ -59,10 +59,10 @@ func put(attributes pcommon.Map, pairs ...string) {
 // sample is a collection with all that is shown.
 func sample() pmetric.Metrics {
 	return collected(
-		point{"goroutine.count", 3, []string{"goroutine.state", "select"}},
-		point{"goroutine.count", 12, []string{"goroutine.state", "IO wait"}},
-		point{"goroutine.count", 0, []string{"goroutine.state", "sleep"}},
-		point{"goroutine.stack.count", 9, []string{"goroutine.stack.id", "_OTHER", "goroutine.state", "IO wait"}},
+		point{"goroutine.count", 3, []string{"goroutine.detailed_state", "select"}},
+		point{"goroutine.count", 12, []string{"goroutine.detailed_state", "IO wait"}},
+		point{"goroutine.count", 0, []string{"goroutine.detailed_state", "sleep"}},
+		point{"goroutine.stack.goroutine.count", 9, []string{"goroutine.stack.id", "_OTHER", "goroutine.detailed_state", "IO wait"}},
 		stack(2, "b2", "select", "example.com/shop.(*pool).work", "example.com/shop.(*pool).work"),
 		stack(4, "a1", "IO wait", "net/http.(*conn).serve", "example.com/shop.run"),
 		stack(0, "gone", "sleep", "example.com/shop.gone", ""),
@@ -80,7 +80,7 @@ func leak(at time.Time, event, severity string) plog.Logs {
 	record.SetEventName(event)
 	record.SetSeverityText(severity)
 	record.Body().SetStr("35 goroutines leak.")
-	put(record.Attributes(), "code.function.name", "main.report.func1", "code.stacktrace",
+	put(record.Attributes(), "goroutine.finding.advice", "See what receives.", "code.function.name", "main.report.func1", "code.stacktrace",
 		"sync.(*Mutex).Lock(...)\n\t/go/mutex.go:46\nmain.report.func1(...)\n\t/src/example/faults.go:41\nmain.two(...)\nmain.three(...)\nmain.four(...)\nmain.five(...)\n")
 	evidence := record.Attributes().PutEmptySlice("goroutine.finding.evidence")
 	evidence.AppendEmpty().SetStr("35 goroutines are older than 4s.")
@@ -104,7 +104,7 @@ func TestBlockOfTheLatestCollection(t *testing.T) {
 	_, lines := screenOf(t)
 	assert.Equal(t, []string{"title · 0 goroutines, 0 created so far · 0 findings open", "  no metrics yet"}, lines)
 
-	before := collected(point{"goroutine.count", 99, []string{"goroutine.state", "from before"}})
+	before := collected(point{"goroutine.count", 99, []string{"goroutine.detailed_state", "from before"}})
 	afterShutdown := collected(point{"another.count", 5, nil})
 	s, lines := screenOf(t, before, sample(), afterShutdown)
 	bars := strings.Repeat("█", maxBar)
@@ -122,7 +122,7 @@ func TestBlockOfTheLatestCollection(t *testing.T) {
 }
 
 func TestBlockFoldsManyStacks(t *testing.T) {
-	points := []point{{"goroutine.count", 565, []string{"goroutine.state", "select"}}, {"goroutine.stack.count", 100, []string{"goroutine.stack.id", "_OTHER"}}}
+	points := []point{{"goroutine.count", 565, []string{"goroutine.detailed_state", "select"}}, {"goroutine.stack.goroutine.count", 100, []string{"goroutine.stack.id", "_OTHER"}}}
 	for i := range 30 {
 		points = append(points, stack(float64(i+1), fmt.Sprint(i), "select", fmt.Sprint("shop.f", i), ""))
 	}
@@ -145,6 +145,7 @@ func TestEvent(t *testing.T) {
        35 goroutines leak.
        · 35 goroutines are older than 4s.
        · None exited.
+       → See what receives.
          main.report.func1  faults.go:41
          main.two
          main.three

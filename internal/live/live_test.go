@@ -13,7 +13,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 var began = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -234,7 +233,7 @@ func TestEverythingIsBounded(t *testing.T) {
 		for n := range 1500 { // others at every look
 			s.Groups = append(s.Groups, goroutine.Group{Stack: stackOf(fmt.Sprint(i, "/", n)), State: goroutine.State(fmt.Sprint("state ", n%100)), Count: 1500 - n})
 		}
-		r.Look(s, nil, []incident.Event{{Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}})
+		r.Look(s, nil, []detectors.Event{{Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}})
 		r.Skipped(goroutine.SourceTrace, fmt.Sprint("reason ", 2*i))
 		r.Skipped(goroutine.SourceTrace, fmt.Sprint("reason ", 2*i+1))
 		assert.LessOrEqual(t, len(r.groups), maxGroups)
@@ -268,14 +267,14 @@ func TestEverythingIsBounded(t *testing.T) {
 func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	r := New(Config{})
 	s := look(0, crowd{"a": {1}})
-	var open []incident.Incident
+	var open []detectors.Finding
 	for i := range maxFindings + 20 {
-		open = append(open, incident.Incident{ID: fmt.Sprint(i), Finding: detectors.Finding{
+		open = append(open, detectors.Finding{ID: fmt.Sprint(i),
 			Detector: "d", Confidence: detectors.High, Stack: s.Groups[0].Stack, GrowthPerMinute: math.NaN(),
 			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."},
-		}})
+		})
 	}
-	r.Look(s, open, []incident.Event{{Kind: incident.Detected, Incident: open[0]}})
+	r.Look(s, open, []detectors.Event{{Kind: detectors.Detected, Finding: open[0]}})
 	v := r.View()
 	assert.Len(t, v.Findings, maxFindings)
 	assert.Equal(t, maxFindings+20, v.Open)
@@ -346,7 +345,7 @@ func TestConcurrentSafe(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 50 {
-			r.Look(look(i, crowd{"a": {i}, "b": {1}}), nil, []incident.Event{{Time: began}})
+			r.Look(look(i, crowd{"a": {i}, "b": {1}}), nil, []detectors.Event{{Time: began}})
 			r.Skipped(goroutine.SourceTrace, "load")
 		}
 		r.Close()

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // Bounds of what is kept.
@@ -26,11 +26,6 @@ const (
 	// recentLooks is the time over which births and exits are added up.
 	recentLooks = 20
 )
-
-// Of returns the recorder of a monitor, an *otelgoroutine.Monitor, which
-// begins to record when it is first called. Package otelgoroutine sets it, so
-// that Monitor needs no exported method for it.
-var Of func(monitor any) *Recorder
 
 // Config is what a recorder tells about the monitor.
 type Config struct {
@@ -58,7 +53,7 @@ type Recorder struct {
 	gone   departures
 
 	points *ring[point]
-	open   []incident.Incident
+	open   []detectors.Finding
 	judged uint64 // seq of the last look at which something was open, or ceased to be
 	events *ring[Event]
 	skips  map[Skip]int
@@ -78,7 +73,7 @@ func New(c Config) *Recorder {
 
 // Look records a snapshot, the incidents that are open after it and the events
 // that it led to. The snapshot is kept until the next.
-func (r *Recorder) Look(s *goroutine.Snapshot, open []incident.Incident, events []incident.Event) {
+func (r *Recorder) Look(s *goroutine.Snapshot, open []detectors.Finding, events []detectors.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // A View is what a page shows: everything, or what has changed. Times are Unix
@@ -355,10 +355,9 @@ func (r *Recorder) findings() []Finding {
 	return findings
 }
 
-func findingOf(i *incident.Incident) Finding {
-	from := &i.Finding
+func findingOf(from *detectors.Finding) Finding {
 	f := Finding{
-		ID: i.ID, Opened: seconds(i.Opened),
+		ID: from.ID, Opened: seconds(from.Opened),
 		Detector: from.Detector, Confidence: from.Confidence.String(), State: from.State,
 		CreatedBy: from.CreatedBy.Function, Count: from.Count, Growth: finite(from.GrowthPerMinute), Age: from.Age.Seconds(),
 		Message: sentence(from.Message), Groups: []int{}, Evidence: []string{}, IDs: append([]uint64{}, from.IDs...),
@@ -396,13 +395,13 @@ func sentence(s string) string {
 	return Scrub(s)
 }
 
-func eventOf(seq uint64, e incident.Event) Event {
-	f := &e.Incident.Finding
+func eventOf(seq uint64, e detectors.Event) Event {
+	f := &e.Finding
 	event := Event{
-		seq: seq, Time: seconds(e.Time), Kind: e.Kind.String(), Finding: e.Incident.ID,
+		seq: seq, Time: seconds(e.Time), Kind: e.Kind.String(), Finding: f.ID,
 		Detector: f.Detector, Count: f.Count, Message: sentence(f.Message),
 	}
-	if e.Kind == incident.Suppressed {
+	if e.Kind == detectors.Suppressed {
 		event.Count = e.Suppressed
 	} else {
 		event.Confidence = f.Confidence.String()

@@ -39,7 +39,7 @@ func metricsRequest() pmetricotlp.ExportRequest {
 	sum := metrics.AppendEmpty()
 	sum.SetName("sum")
 	sum.SetEmptySum().DataPoints().AppendEmpty().SetIntValue(7)
-	sum.Sum().DataPoints().At(0).Attributes().PutStr("goroutine.state", "select")
+	sum.Sum().DataPoints().At(0).Attributes().PutStr("goroutine.detailed_state", "select")
 	gauge := metrics.AppendEmpty()
 	gauge.SetName("gauge")
 	gauge.SetEmptyGauge().DataPoints().AppendEmpty().SetDoubleValue(1.5)
@@ -232,7 +232,7 @@ func TestPoints(t *testing.T) {
 	}
 	require.Len(t, got["sum"], 1)
 	assert.Equal(t, 7.0, got["sum"][0].Value)
-	assert.Equal(t, "select", got["sum"][0].Attribute("goroutine.state"))
+	assert.Equal(t, "select", got["sum"][0].Attribute("goroutine.detailed_state"))
 	assert.Empty(t, got["sum"][0].Attribute("goroutine.stack.id"))
 	require.Len(t, got["gauge"], 1)
 	assert.Equal(t, 1.5, got["gauge"][0].Value)

@@ -10,16 +10,16 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // Emit sends an event of an incident as a log record, and counts it when it
 // opens one. profile is the path of the profile that was saved, or empty.
-func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) {
-	if e.Kind == incident.Detected {
+func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
+	f := &e.Finding
+	if e.Kind == detectors.Detected {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
-			attribute.String(AttrDetectorName, e.Incident.Finding.Detector),
-			attribute.String(AttrConfidence, e.Incident.Finding.Confidence.String())))
+			attribute.String(AttrDetectorName, f.Detector),
+			attribute.String(AttrConfidence, f.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
@@ -31,52 +31,56 @@ func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) 
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())
 	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxSentence)))
-	if e.Kind == incident.Suppressed {
+	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
-		r.AddAttributes(attributesOf(e, profile)...)
+		r.AddAttributes(attributesOf(f, profile)...)
 	}
 	t.logger.Emit(ctx, r)
 }
 
-func nameOf(e incident.Event) string {
+func nameOf(e detectors.Event) string {
 	switch e.Kind {
-	case incident.Suppressed:
+	case detectors.Suppressed:
 		return EventSuppressed
-	case incident.Resolved:
-		return eventPrefix + e.Incident.Finding.Detector + eventResolved
+	case detectors.Resolved:
+		return eventsOf(e.Finding.Detector).resolved
 	}
-	return eventPrefix + e.Incident.Finding.Detector + eventDetected
+	return eventsOf(e.Finding.Detector).detected
 }
 
-func severityOf(e incident.Event) log.Severity {
+func severityOf(e detectors.Event) log.Severity {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed > 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed > 0:
 		return log.SeverityWarn
-	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved, e.Incident.Finding.Confidence == detectors.Info:
+	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved:
 		return log.SeverityInfo
-	case e.Incident.Finding.Confidence <= detectors.Suspected:
-		return log.SeverityWarn
 	}
-	return log.SeverityError
+	return severities[e.Finding.Confidence.Severity()]
 }
 
-func bodyOf(e incident.Event) string {
+// severities are the severities of findings as those of log records.
+var severities = map[detectors.Severity]log.Severity{
+	detectors.SeverityInfo:  log.SeverityInfo,
+	detectors.SeverityWarn:  log.SeverityWarn,
+	detectors.SeverityError: log.SeverityError,
+}
+
+func bodyOf(e detectors.Event) string {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed == 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed == 0:
 		return "All open findings are reported one by one again."
-	case e.Kind == incident.Suppressed:
-		return fmt.Sprintf("%d more findings are open than are reported one by one; goroutine.finding.open counts them.", e.Suppressed)
-	case e.Kind == incident.Resolved:
-		return "Resolved: " + e.Incident.Finding.Message
+	case e.Kind == detectors.Suppressed:
+		return fmt.Sprintf("%d open findings are not reported one by one; %s counts all of them.", e.Suppressed, MetricFindingOpen)
+	case e.Kind == detectors.Resolved:
+		return "Resolved: " + e.Finding.Message
 	}
-	return e.Incident.Finding.Message
+	return e.Finding.Message
 }
 
-func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
-	f := &e.Incident.Finding
+func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
-		attribute.String(AttrFindingID, e.Incident.ID),
+		attribute.String(AttrFindingID, f.ID),
 		attribute.String(AttrDetectorName, f.Detector),
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),
@@ -86,8 +90,11 @@ func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
 		attribute.String(AttrStackID, string(f.Stack.ID)),
 		attribute.String(AttrCodeStacktrace, clip(f.Stack.Text(maxTrace), maxTrace)),
 	}
+	if f.Advice != "" {
+		attrs = append(attrs, attribute.String(AttrAdvice, clip(f.Advice, maxSentence)))
+	}
 	if f.State != "" {
-		attrs = append(attrs, attribute.String(AttrState, clip(string(f.State), maxName)))
+		attrs = append(attrs, stateAttr(f.State), detailedStateAttr(f.State))
 	}
 	attrs = appendFrame(attrs, f.Stack.User(), AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber)
 	if len(f.IDs) > 0 {

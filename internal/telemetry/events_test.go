@@ -17,7 +17,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // memory is a log processor that keeps what it gets.
@@ -53,13 +52,14 @@ func emitter(t *testing.T) (*Telemetry, *memory, *sdkmetric.ManualReader) {
 
 func finding() detectors.Finding {
 	return detectors.Finding{
-		Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
+		ID: "0123456789abcdef", Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
 		Stack: goroutine.NewStack([]goroutine.Frame{
 			{Function: "runtime.gopark", File: "/go/proc.go", Line: 1},
 			{Function: "main.handle", File: "/src/main.go", Line: 42}}),
 		Count: 37, GrowthPerMinute: 1.5, Age: 90 * time.Second, IDs: []uint64{3, 5},
 		CreatedBy: goroutine.Frame{Function: "main.serve", File: "/src/server.go", Line: 41},
 		Message:   "37 goroutines are stuck.", Evidence: []string{"It was 20.", "It is 37."},
+		Advice: "Make room for one value in the channel.",
 	}
 }
 
@@ -74,7 +74,7 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Time: epoch, Incident: incident.Incident{ID: "0123456789abcdef", Finding: finding()}}, "/tmp/p.pb.gz")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: finding()}, "/tmp/p.pb.gz")
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
@@ -88,9 +88,11 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrGrowthPerMinute:  attribute.Float64Value(1.5),
 		AttrFindingAge:       attribute.Float64Value(90),
 		AttrEvidence:         attribute.StringSliceValue([]string{"It was 20.", "It is 37."}),
+		AttrAdvice:           attribute.StringValue("Make room for one value in the channel."),
 		AttrDetectorName:     attribute.StringValue("leak"),
 		AttrStackID:          attribute.StringValue(string(finding().Stack.ID)),
-		AttrState:            attribute.StringValue("chan send"),
+		AttrState:            attribute.StringValue("waiting"),
+		AttrDetailedState:    attribute.StringValue("chan send"),
 		AttrCodeFunctionName: attribute.StringValue("main.handle"),
 		AttrCodeFilePath:     attribute.StringValue("/src/main.go"),
 		AttrCodeLineNumber:   attribute.IntValue(42),
@@ -106,53 +108,81 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 
 func TestSeverityFollowsConfidence(t *testing.T) {
 	for _, tt := range []struct {
-		kind       incident.Kind
+		kind       detectors.Kind
 		confidence detectors.Confidence
 		name       string
 		severity   log.Severity
 	}{
-		{incident.Detected, detectors.Info, "goroutine.leak.detected", log.SeverityInfo},
-		{incident.Detected, detectors.Medium, "goroutine.leak.detected", log.SeverityWarn},
-		{incident.Repeated, detectors.Suspected, "goroutine.leak.detected", log.SeverityWarn},
-		{incident.Repeated, detectors.Confirmed, "goroutine.leak.detected", log.SeverityError},
-		{incident.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
-		{incident.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
-		{incident.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
-		{incident.Suppressed, 0, EventSuppressed, log.SeverityWarn},
+		{detectors.Detected, detectors.Info, "goroutine.leak.detected", log.SeverityInfo},
+		{detectors.Detected, detectors.Medium, "goroutine.leak.detected", log.SeverityWarn},
+		{detectors.Repeated, detectors.Suspected, "goroutine.leak.detected", log.SeverityWarn},
+		{detectors.Repeated, detectors.Confirmed, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
+		{detectors.Suppressed, 0, "goroutine.finding.suppressed", log.SeverityWarn},
 	} {
 		tel, logs, _ := emitter(t)
 		f := finding()
 		f.Confidence = tt.confidence
-		tel.Emit(context.Background(), incident.Event{Kind: tt.kind, Incident: incident.Incident{Finding: f}, Suppressed: 3}, "")
+		tel.Emit(context.Background(), detectors.Event{Kind: tt.kind, Finding: f, Suppressed: 3}, "")
 		require.Len(t, logs.records, 1)
 		assert.Equal(t, tt.name, logs.records[0].EventName())
 		assert.Equal(t, tt.severity, logs.records[0].Severity(), "%v %v", tt.kind, tt.confidence)
 	}
 }
 
+// The names of events are fixed: a detector of the user's brings none.
+func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := finding()
+	f.Detector = "mine"
+	for kind, want := range map[detectors.Kind]string{
+		detectors.Detected: "goroutine.finding.detected",
+		detectors.Repeated: "goroutine.finding.detected",
+		detectors.Resolved: "goroutine.finding.resolved",
+	} {
+		logs.records = nil
+		tel.Emit(context.Background(), detectors.Event{Kind: kind, Finding: f}, "")
+		require.Len(t, logs.records, 1)
+		assert.Equal(t, want, logs.records[0].EventName())
+		assert.Equal(t, attribute.StringValue("mine"), attributes(logs.records[0])[AttrDetectorName])
+	}
+}
+
+func TestWhatIsNotKnownIsAbsent(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, "")
+	got := attributes(logs.records[0])
+	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath} {
+		assert.NotContains(t, got, name)
+	}
+}
+
 func TestASummarySaysHowMany(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Suppressed, Suppressed: 3}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
 	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
-	assert.Contains(t, logs.records[0].Body().AsString(), "3 more findings")
+	assert.Contains(t, logs.records[0].Body().AsString(), "3 open findings are not reported one by one")
 }
 
 func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	logs.refuse = "goroutine.leak.detected"
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
 	assert.Empty(t, logs.records)
 	require.Len(t, logs.asked, 1)
 	assert.Equal(t, log.SeverityWarn, logs.asked[0].Severity)
 	logs.refuse = ""
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
 	assert.Len(t, logs.records, 1, "the answer is not kept")
 }
 
 func TestOnlyOpeningCounts(t *testing.T) {
 	tel, _, reader := emitter(t)
-	for _, k := range []incident.Kind{incident.Detected, incident.Repeated, incident.Resolved, incident.Detected} {
-		tel.Emit(context.Background(), incident.Event{Kind: k, Incident: incident.Incident{Finding: finding()}}, "")
+	for _, k := range []detectors.Kind{detectors.Detected, detectors.Repeated, detectors.Resolved, detectors.Detected} {
+		tel.Emit(context.Background(), detectors.Event{Kind: k, Finding: finding()}, "")
 	}
 	data := collect(t, reader)[MetricFindingDetected].Data.(metricdata.Sum[int64])
 	require.Len(t, data.DataPoints, 1)
@@ -165,14 +195,14 @@ func TestAnEventIsBounded(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	long := strings.Repeat("x\xff\u4e16", 1<<18)
 	f := finding()
-	f.Message, f.State, f.CreatedBy = long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
+	f.Message, f.Advice, f.State, f.CreatedBy = long, long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
 	f.Evidence = []string{long, long, long, long, long, long, long, long}
 	var frames []goroutine.Frame
 	for range 10_000 {
 		frames = append(frames, goroutine.Frame{Function: "main." + long[:1000], File: long[:1000], Line: 1})
 	}
 	f.Stack = goroutine.NewStack(frames)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: f}}, long)
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, long)
 	require.Len(t, logs.records, 1)
 	size := 0
 	for name, v := range attributes(logs.records[0]) {
