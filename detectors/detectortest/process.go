@@ -153,8 +153,8 @@ func (p *Process) Advance(d time.Duration) {
 // Len returns how many goroutines are alive.
 func (p *Process) Len() int { return len(p.live) }
 
-// Look takes a snapshot.
-func (p *Process) Look() *goroutine.Snapshot {
+// Snapshot takes a snapshot.
+func (p *Process) Snapshot() *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: p.now, Source: p.Source, Duration: time.Millisecond, Total: len(p.live)}
 	ids := make([]uint64, 0, len(p.live))
 	for id := range p.live {

@@ -183,7 +183,7 @@ func looks(n int) []*goroutine.Snapshot {
 			p.GoFor(at, time.Minute)
 		}
 		p.Advance(15 * time.Second)
-		series[i] = p.Look()
+		series[i] = p.Snapshot()
 	}
 	return series
 }
