@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -67,12 +66,10 @@ func ExampleStart_badOptions() {
 	_, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
 		otelgoroutine.WithInterval(time.Millisecond),
 		otelgoroutine.WithTopStacks(-1))
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Println(line[:strings.LastIndex(line, ":")])
-	}
+	fmt.Println(err)
 	// Output:
-	// otelgoroutine: WithInterval(1ms)
-	// otelgoroutine: WithTopStacks(-1)
+	// otelgoroutine: WithInterval(1ms): the interval must be 100ms to 1h0m0s
+	// otelgoroutine: WithTopStacks(-1): the number must be 1 to 400
 }
 
 // A second monitor on the same meter provider would double every sum.
