@@ -31,9 +31,8 @@ type service struct {
 	stopAll  context.CancelFunc
 }
 
-// startService starts the healthy parts and the load on them, with tides or
-// without.
-func startService(ctx context.Context, tides bool) (*service, error) {
+// startService starts the healthy parts and the load on them.
+func startService(ctx context.Context) (*service, error) {
 	ctx, stopAll := context.WithCancel(ctx)
 	s := &service{mux: http.NewServeMux(), jobs: make(chan job), client: newClient(0), pool: newClient(4), stopAll: stopAll}
 	s.mux.HandleFunc("POST /order", s.order)
@@ -49,7 +48,7 @@ func startService(ctx context.Context, tides bool) (*service, error) {
 	for range 4 {
 		s.running.Go(func() { s.work(ctx) })
 	}
-	s.startLoad(ctx, tides)
+	s.startLoad(ctx)
 	return s, nil
 }
 
@@ -58,7 +57,7 @@ func startService(ctx context.Context, tides bool) (*service, error) {
 func newClient(most int) *http.Client {
 	return &http.Client{
 		Timeout:   time.Second,
-		Transport: &http.Transport{MaxConnsPerHost: most, MaxIdleConnsPerHost: steadyCallers + burstCallers + mostOnTide},
+		Transport: &http.Transport{MaxConnsPerHost: most, MaxIdleConnsPerHost: steadyCallers + burstCallers},
 	}
 }
 
