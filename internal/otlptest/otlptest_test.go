@@ -189,7 +189,7 @@ func TestHandlerRefusesWhatIsNotOTLP(t *testing.T) {
 	}{
 		"no protobuf":       {"/v1/metrics", []byte("no"), false, http.StatusBadRequest},
 		"no protobuf in it": {"/v1/logs", []byte("no"), true, http.StatusBadRequest},
-		"a bomb":            {"/v1/logs", make([]byte, 64<<20+1), true, http.StatusBadRequest},
+		"a bomb":            {"/v1/logs", make([]byte, 20<<20+1), true, http.StatusBadRequest},
 		"traces":            {"/v1/traces", nil, false, http.StatusNotFound},
 	} {
 		code, _ := post(t, handler, test.path, test.body, test.zip)
