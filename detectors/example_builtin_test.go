@@ -55,8 +55,7 @@ func ExampleNewLeak() {
 
 // Validate says what Start would say about detectors and their configuration.
 func ExampleValidate() {
-	var all []*detectors.Detector
-	all = append(detectors.Default(), newSleepers(100))
+	all := append(detectors.Default(), newSleepers(100))
 	fmt.Println(detectors.Validate(all))
 
 	config := detectors.DefaultLeakConfig()
