@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -12,19 +13,21 @@ import (
 const (
 	steadyCallers = 8
 	burstCallers  = 16
+	mostOnTide    = 48
 )
 
 // startLoad starts callers that never pause for long, and every other second
-// a burst of more of them.
-func (s *service) startLoad(ctx context.Context) {
+// a burst of more of them. With tides, there are more callers for some of the
+// time, and bursts four times as large.
+func (s *service) startLoad(ctx context.Context, tides bool) {
 	for range steadyCallers {
 		s.running.Go(func() { s.keepCalling(ctx) })
 	}
-	s.running.Go(func() {
-		for wait(ctx, 2*time.Second) {
-			s.burst(ctx)
-		}
-	})
+	s.running.Go(func() { s.keepBursting(ctx, 2*time.Second, burstCallers) })
+	if tides {
+		s.running.Go(func() { s.followTheTide(ctx) })
+		s.running.Go(func() { s.keepBursting(ctx, 40*time.Second, 4*burstCallers) })
+	}
 }
 
 func (s *service) keepCalling(ctx context.Context) {
@@ -33,12 +36,38 @@ func (s *service) keepCalling(ctx context.Context) {
 	}
 }
 
-func (s *service) burst(ctx context.Context) {
-	var callers sync.WaitGroup
-	for range burstCallers {
-		callers.Go(func() { s.callAll(ctx) })
+func (s *service) keepBursting(ctx context.Context, every time.Duration, callers int) {
+	for wait(ctx, every) {
+		var burst sync.WaitGroup
+		for range callers {
+			burst.Go(func() { s.callAll(ctx) })
+		}
+		burst.Wait()
 	}
-	callers.Wait()
+}
+
+// followTheTide keeps as many more callers as onTide says.
+func (s *service) followTheTide(ctx context.Context) {
+	var leave []context.CancelFunc
+	for began := time.Now(); wait(ctx, 250*time.Millisecond); {
+		want := onTide(time.Since(began))
+		for len(leave) < want {
+			tide, cancel := context.WithCancel(ctx)
+			leave = append(leave, cancel)
+			s.running.Go(func() { s.keepCalling(tide) })
+		}
+		for ; len(leave) > want; leave = leave[:len(leave)-1] {
+			leave[len(leave)-1]()
+		}
+	}
+}
+
+// onTide returns how many more callers there are so long after the start:
+// a day that lasts 24 minutes, with a wave every minute on top.
+func onTide(since time.Duration) int {
+	day := (1 - math.Cos(2*math.Pi*since.Minutes()/24)) / 2
+	wave := (1 + math.Sin(2*math.Pi*since.Minutes())) / 2
+	return int(mostOnTide * day * (0.7 + 0.3*wave))
 }
 
 func (s *service) callAll(ctx context.Context) {

@@ -76,7 +76,7 @@ func serve(ctx context.Context, o options, out *output) (err error) {
 	}
 	defer func() { err = errors.Join(err, inTime(otel.shutdown)) }()
 
-	shop, err := startService(context.Background())
+	shop, err := startService(context.Background(), o.tides)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,8 @@ Flags:
 	                 nilchan   a receive from a nil channel
 	-faults-for D  switch the faults off after D, at least 1s; without it, they
 	               go on. What leaked or is deadlocked by then stays
+	-load L        steady (the default), or tides: callers come and go as in
+	               a day that lasts 24 minutes, with waves and bursts on top
 	-http ADDR     serve the live page and net/http/pprof on ADDR; unless given,
 	               on 127.0.0.1:6060, or any free port where that is taken;
 	               off: not at all
@@ -69,6 +71,7 @@ type options struct {
 	http      string // address of the live page; empty: the usual one or a free one
 	faults    []string
 	faultsFor time.Duration // 0: to the end
+	tides     bool
 	out       string
 	profiles  string
 	endpoint  string // from the environment; empty: the embedded receiver
@@ -82,7 +85,7 @@ var faultNames = []string{"leak", "deadlock", "nilchan"}
 // for; it is then written already.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{endpoint: os.Getenv(endpointVariable)}
-	var faults string
+	var faults, load string
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.DurationVar(&o.duration, "duration", 0, "")
@@ -90,6 +93,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	flags.StringVar(&o.http, "http", "", "")
 	flags.StringVar(&faults, "faults", "all", "")
 	flags.DurationVar(&o.faultsFor, "faults-for", 0, "")
+	flags.StringVar(&load, "load", "steady", "")
 	flags.StringVar(&o.out, "out", "", "")
 	flags.StringVar(&o.profiles, "profiles", "", "")
 	if err := flags.Parse(args); err != nil {
@@ -101,7 +105,12 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
 	}
-	return o, errors.Join(o.setFaults(faults), o.check())
+	o.tides = load == "tides"
+	var err error
+	if !o.tides && load != "steady" {
+		err = fmt.Errorf("-load %q: must be steady or tides", load)
+	}
+	return o, errors.Join(o.setFaults(faults), err, o.check())
 }
 
 // setFaults reads the value of -faults.

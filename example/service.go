@@ -31,8 +31,9 @@ type service struct {
 	stopAll  context.CancelFunc
 }
 
-// startService starts the healthy parts and the load on them.
-func startService(ctx context.Context) (*service, error) {
+// startService starts the healthy parts and the load on them, with tides or
+// without.
+func startService(ctx context.Context, tides bool) (*service, error) {
 	ctx, stopAll := context.WithCancel(ctx)
 	s := &service{mux: http.NewServeMux(), jobs: make(chan job), client: newClient(0), pool: newClient(4), stopAll: stopAll}
 	s.mux.HandleFunc("POST /order", s.order)
@@ -48,7 +49,7 @@ func startService(ctx context.Context) (*service, error) {
 	for range 4 {
 		s.running.Go(func() { s.work(ctx) })
 	}
-	s.startLoad(ctx)
+	s.startLoad(ctx, tides)
 	return s, nil
 }
 
@@ -57,7 +58,7 @@ func startService(ctx context.Context) (*service, error) {
 func newClient(most int) *http.Client {
 	return &http.Client{
 		Timeout:   time.Second,
-		Transport: &http.Transport{MaxConnsPerHost: most, MaxIdleConnsPerHost: steadyCallers + burstCallers},
+		Transport: &http.Transport{MaxConnsPerHost: most, MaxIdleConnsPerHost: steadyCallers + burstCallers + mostOnTide},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func TestServiceAnswersUnderLoad(t *testing.T) {
-	s, err := startService(t.Context())
+	s, err := startService(t.Context(), false)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, s.stop()) }()
 	for _, test := range []struct {
@@ -31,4 +31,19 @@ func TestServiceAnswersUnderLoad(t *testing.T) {
 		assert.Regexp(t, test.body, w.Body.String())
 	}
 	require.Eventually(t, func() bool { return s.requests.Load() >= 100 }, 30*time.Second, time.Millisecond)
+}
+
+func TestTidesComeAndGo(t *testing.T) {
+	assert.Zero(t, onTide(0))
+	highest, falls := 0, 0
+	for m := time.Duration(0); m <= 24*time.Minute; m += 15 * time.Second {
+		now, next := onTide(m), onTide(m+15*time.Second)
+		highest = max(highest, now)
+		if next < now {
+			falls++
+		}
+	}
+	assert.InDelta(t, mostOnTide, highest, 2)
+	assert.Greater(t, falls, 30, "waves go down as well as up")
+	assert.Zero(t, onTide(24*time.Minute))
 }
