@@ -58,7 +58,7 @@ func parsed(b *testing.B, data []byte) *goroutine.Snapshot {
 	case bytes.HasPrefix(data, []byte("go 1.")):
 		s, err = parse.NewTraceDecoder(nil, nil).Decode(data, time.Now())
 	default:
-		s, err = parse.Profile(data, time.Now(), parse.NewStacks(), nil)
+		s, err = parse.Profile(data, time.Now(), parse.NewStacks(), parse.Labels{})
 	}
 	require.NoError(b, err)
 	return s

@@ -13,10 +13,11 @@ import (
 
 // maxBody bounds what is read of one HTTP request, in bytes after
 // decompression.
-const maxBody = 64 << 20
+const maxBody = 20 << 20
 
 // Handler serves OTLP/HTTP in its protobuf encoding at /v1/metrics and
-// /v1/logs, with gzip or without. Requests may be up to 64 MiB.
+// /v1/logs, with gzip or without. Requests may be up to 20 MiB, as for the
+// Collector.
 func Handler(sinks ...Sink) http.Handler {
 	mux := http.NewServeMux()
 	metrics, logs := metricsService{sinks: sinks}, logsService{sinks: sinks}

@@ -45,6 +45,9 @@ type Point struct {
 	Count      uint64  // of a histogram, the number of observations; 1 otherwise
 }
 
+// Attribute returns an attribute of the point, as the function Attribute does.
+func (p Point) Attribute(name string) string { return Attribute(p.Attributes, name) }
+
 // Points returns the data points of a metric: none for kinds of metrics other
 // than sums, gauges and histograms.
 func Points(m pmetric.Metric) []Point {

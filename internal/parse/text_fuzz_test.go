@@ -50,7 +50,7 @@ func requireRoundTrip(t *testing.T, s *goroutine.Snapshot, labelKeys []string) {
 	t.Helper()
 	var b bytes.Buffer
 	require.NoError(t, WriteProfile(&b, s))
-	back, err := Profile(b.Bytes(), s.Time, NewStacks(), labelKeys)
+	back, err := Profile(b.Bytes(), s.Time, NewStacks(), Labels{Keys: labelKeys})
 	if s.Total > maxCount {
 		return
 	}

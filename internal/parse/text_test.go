@@ -226,7 +226,7 @@ func TestTextFrames(t *testing.T) {
 	assert.Equal(t, textTime, s.Time)
 }
 
-// TestTextForms reads the same goroutine in other clothes.
+// TestTextForms reads one goroutine in several forms.
 func TestTextForms(t *testing.T) {
 	want := parseText(t, one).Groups
 	for name, text := range map[string]string{
@@ -369,7 +369,7 @@ func TestTextNothing(t *testing.T) {
 
 func TestTextErrors(t *testing.T) {
 	for name, c := range map[string]struct{ text, message string }{
-		"place without call": {"\ngoroutine 5 [select]:\n\t/f.go:1\nmain.f()\n\t/f.go:1\n", "line 2: goroutine 5 [select]: line 3 is the place of a call that is not there"},
+		"place without call": {"\ngoroutine 5 [select]:\n\t/f.go:1\nmain.f()\n\t/f.go:1\n", "line 2: goroutine 5 [select]: line 3 is the place of a missing call"},
 		"call without place": {"goroutine 5 [select]:\nmain.f()\ncreated by main.g\n\t/f.go:1\n", "line 1: goroutine 5 [select]: line 3 comes before the place of the last call"},
 		"end after a call":   {"goroutine 5 [select]:\nmain.f()\n\n", "line 1: goroutine 5 [select]: its text ends within a call"},
 		"end in creation":    {"goroutine 5 [select]:\nmain.f()\n\t/f.go:1\ncreated by main.g in goroutine 1\n", "its text ends within a call"},

@@ -129,7 +129,7 @@ func parseProfile() (func() error, error) {
 	}
 	known := parse.NewStacks()
 	return func() error {
-		_, err := parse.Profile(data.Bytes(), time.Now(), known, nil)
+		_, err := parse.Profile(data.Bytes(), time.Now(), known, parse.Labels{})
 		return err
 	}, nil
 }

@@ -92,7 +92,7 @@ func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) 
 	case kindDebug1:
 		return parse.Debug1(data, at, p.stacks, labels)
 	}
-	s, err := parse.ProfileWith(data, time.Time{}, p.stacks, labels)
+	s, err := parse.Profile(data, time.Time{}, p.stacks, labels)
 	if s != nil && s.Time.IsZero() {
 		s.Time = at
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-func startMonitor(t *testing.T) *otelgoroutine.Monitor {
+func newMonitor(t *testing.T) *otelgoroutine.Monitor {
 	t.Helper()
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider())
 	require.NoError(t, err)
@@ -22,14 +22,13 @@ func startMonitor(t *testing.T) *otelgoroutine.Monitor {
 }
 
 func TestThePageIsServedBesidePprof(t *testing.T) {
-	a, err := startAdmin("127.0.0.1:0", startMonitor(t))
+	a, err := startAdmin("127.0.0.1:0", newMonitor(t))
 	require.NoError(t, err)
-	base := "http://" + a.listener.Addr().String()
 	for path, want := range map[string]string{
 		pagePath: "<title>Goroutines</title>", "/": "<title>Goroutines</title>", "/debug/goroutines": "<title>Goroutines</title>",
 		pagePath + "data.json": `"name":"example"`, "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile: total",
 	} {
-		response, err := http.Get(base + path)
+		response, err := http.Get(a.url(path))
 		require.NoError(t, err)
 		body, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
@@ -47,11 +46,11 @@ func TestABusyPort(t *testing.T) {
 	usual, err := net.Listen("tcp", usualHTTP)
 	if err == nil {
 		defer usual.Close()
-	} // else somebody else has it, which is as good
-	m := startMonitor(t)
+	} // else another process has it, which is as good
+	m := newMonitor(t)
 	a, err := startAdmin("", m)
 	require.NoError(t, err)
-	assert.NotContains(t, a.url(), usualHTTP)
+	assert.NotContains(t, a.url(""), usualHTTP)
 	_, err = startAdmin(usualHTTP, m)
 	assert.ErrorContains(t, err, "-http "+usualHTTP)
 	require.NoError(t, inTime(a.stop))
@@ -60,6 +59,6 @@ func TestABusyPort(t *testing.T) {
 func TestWithoutAPage(t *testing.T) {
 	a, err := startAdmin(noHTTP, nil)
 	require.NoError(t, err)
-	assert.Empty(t, a.url())
+	assert.Empty(t, a.url(pagePath))
 	require.NoError(t, inTime(a.stop))
 }
