@@ -364,6 +364,33 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// TestTalksFirst has a server that greets its clients, as those of SSH and SMTP
+// do. Whether net/http sees that before it has sent the request is chance.
+func TestTalksFirst(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "220 mail.example.com ESMTP\r\n")
+			io.Copy(io.Discard, c) // until the client gives up
+			c.Close()
+		}
+	}()
+	var notes []string
+	for range 20 {
+		remote, err := newReader(&notes).Remote(l.Addr().String())
+		require.NoError(t, err)
+		_, err = remote.Take(t.Context())
+		require.ErrorContains(t, err, "the server does not speak HTTP; is the port right?")
+	}
+	assert.Empty(t, notes, "the profile is not asked for")
+}
+
 func TestExplain(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
