@@ -7,6 +7,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/incident"
 	"github.com/otelgoroutine/go/internal/live"
+	"github.com/otelgoroutine/go/internal/report"
 )
 
 func init() {
@@ -19,9 +20,9 @@ func (m *Monitor) recorder() *live.Recorder {
 	if r := m.live.Load(); r != nil {
 		return r
 	}
-	r := live.New(live.Config{Interval: m.interval, CPU: m.budget.CPU, Pause: m.budget.Pause})
+	r := live.New(live.Config{Interval: m.interval, CPU: m.budget.CPU})
 	if s := m.latest.Load(); s != nil {
-		r.Look(s, m.open(), nil)
+		r.Record(live.Update{Snapshot: s, Open: report.Open(m.open())})
 	}
 	if !m.live.CompareAndSwap(nil, r) {
 		return m.live.Load()
@@ -54,7 +55,11 @@ func findingsOf(open []incident.Incident) []detectors.Finding {
 func (m *Monitor) record(s *goroutine.Snapshot, open []incident.Incident, events []incident.Event) {
 	if r := m.live.Load(); r != nil {
 		began := time.Now()
-		r.Look(s, open, events)
+		u := live.Update{Snapshot: s, Open: report.Open(open)}
+		for _, e := range events {
+			u.Events = append(u.Events, report.EventOf(e))
+		}
+		r.Record(u)
 		m.watch.capturer.Charge(time.Since(began))
 	}
 }

@@ -233,7 +233,7 @@ func (m *Monitor) skipped(ctx context.Context, skips ...capture.Skip) {
 	for _, s := range skips {
 		m.telemetry.Skipped(ctx, s.Source, string(s.Reason))
 		if r := m.live.Load(); r != nil {
-			r.Skipped(s.Source, string(s.Reason))
+			r.Record(live.Update{Skips: []report.Skip{{Source: string(s.Source), Reason: string(s.Reason)}}})
 		}
 		m.watch.skipped(s)
 	}

@@ -27,10 +27,10 @@ var allowed = map[string][]string{
 	"detectors/detectortest": {"goroutine", "detectors"},
 	"internal/incident":      {"goroutine", "detectors"},
 	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
-	"internal/report":        {"goroutine", "detectors"},
-	"internal/live":          {"goroutine", "internal/incident"},
+	"internal/report":        {"goroutine", "detectors", "internal/incident"},
+	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},
-	"internal/htmlreport":    {"goroutine", "internal/report", "internal/webui"},
+	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",

@@ -9,28 +9,28 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A group is all goroutines with one key, look after look.
+// A group is all goroutines with one key, snapshot after snapshot.
 type group struct {
 	serial int // its name on the page
 	key    goroutine.GroupKey
 	stack  *goroutine.Stack
 
 	sample
-	before  sample    // of the look before
+	before  sample    // of the snapshot before
 	oldest  time.Time // born at or before; zero when unknown
-	recent  sample    // sums of births and exits over recentLooks; no count
-	created uint64    // seq of its first look, or of its return: pages need its stack
-	changed uint64    // seq of the last look at which a number changed
-	seen    uint64    // number of the last look with goroutines
+	recent  sample    // sums of births and exits over recentLength; no count
+	created uint64    // seq of its first snapshot, or of its return: pages need its stack
+	changed uint64    // seq of the last snapshot at which a number changed
+	seen    uint64    // number of the last snapshot with goroutines
 
 	series *ring[sample] // nil: not one of the largest
 }
 
-// A sample is what one look says about a group.
+// A sample is what one snapshot says about a group.
 type sample struct {
 	count int32
-	born  int32 // of them since the look before
-	left  int32 // how many fewer there are of those who were born before
+	born  int32 // of them since the snapshot before
+	left  int32 // of the snapshot before, exited or moved on
 }
 
 // count brings the groups to what s says.
@@ -40,7 +40,7 @@ func (r *Recorder) count(s *goroutine.Snapshot) {
 	}
 	ids := s.HasIDs() && r.newborn > 0
 	r.addUp(s, ids)
-	if r.looks > 1 {
+	if r.taken > 1 {
 		for _, g := range r.groups {
 			g.settle(ids)
 		}
@@ -63,8 +63,8 @@ func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 		if g == nil {
 			continue
 		}
-		if g.seen != r.looks {
-			g.seen, g.oldest = r.looks, time.Time{}
+		if g.seen != r.taken {
+			g.seen, g.oldest = r.taken, time.Time{}
 			if g.before.count == 0 {
 				g.created = r.seq
 			}
@@ -93,7 +93,8 @@ func (r *Recorder) group(from *goroutine.Group) *group {
 	return g
 }
 
-// settle finds out who left. Without IDs only the difference is known.
+// settle counts the goroutines that left. Without IDs only the difference is
+// known.
 func (g *group) settle(ids bool) {
 	if !ids {
 		g.born = max(0, g.count-g.before.count)
@@ -116,7 +117,7 @@ func (r *Recorder) follow() {
 			r.drop(largest[smallest])
 			smallest--
 		}
-		g.series = newRing[sample](seriesLooks)
+		g.series = newRing[sample](seriesLength)
 		r.series++
 	}
 }
@@ -128,14 +129,14 @@ func (r *Recorder) drop(g *group) {
 	}
 }
 
-// record ends a look: it keeps the sample where samples are kept, and marks
+// record ends a snapshot: it keeps the sample where samples are kept, and marks
 // what has changed.
 func (g *group) record(seq uint64) {
 	recent := sample{born: g.born, left: g.left}
 	if g.series != nil {
 		g.series.push(g.sample)
 		recent = sample{}
-		for _, s := range g.series.newest(recentLooks) {
+		for _, s := range g.series.newest(recentLength) {
 			recent.born += s.born
 			recent.left += s.left
 		}
@@ -151,7 +152,7 @@ func (g *group) record(seq uint64) {
 func (r *Recorder) clear() {
 	crowded := len(r.groups) > maxGroups/2
 	for key, g := range r.groups {
-		if g.count > 0 || !crowded && r.looks-g.seen < lingering {
+		if g.count > 0 || !crowded && r.taken-g.seen < lingering {
 			continue
 		}
 		r.drop(g)

@@ -150,7 +150,7 @@ func TestDiff(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []row{
 		{"main.grows", Grew, 2, 3, 1}, {"main.comes", Appeared, 1, 1, 0},
-		{"main.goes", Went, -1, 0, 1}, {"main.replaced", Replaced, 0, 1, 1},
+		{"main.goes", Gone, -1, 0, 1}, {"main.replaced", Replaced, 0, 1, 1},
 	}, rows)
 	assert.Equal(t, "main.grows", rows[0].function, "the largest change first")
 	assert.Equal(t, Change{"chan send", 2, 4}, d.States[0])
@@ -159,20 +159,20 @@ func TestDiff(t *testing.T) {
 	require.NoError(t, d.Text(&b, 0))
 	text := b.String()
 	assert.Contains(t, text, "8 to 10 goroutines (+2) in 1m0s\n")
-	assert.Contains(t, text, "5 were born since and are here, 3 have ended.\n")
+	assert.Contains(t, text, "5 created since and still there, 3 exited.\n")
 	assert.Contains(t, text, "\nGrew (1 of 1 stacks)\n\n       +2  2 to 4  chan send  ")
-	assert.Contains(t, text, "3 born since, 1 gone since\n           main.grows(...)\n")
+	assert.Contains(t, text, "3 created since, 1 exited or moved on\n           main.grows(...)\n")
 
 	unknown := NewDiff(before, after, Options{})
 	assert.False(t, unknown.Identity, "two processes")
-	assert.Len(t, unknown.Stacks, 3, "nobody knows whether as many are the same")
+	assert.Len(t, unknown.Stacks, 3, "a stack with the same number of goroutines counts as unchanged")
 	assert.Zero(t, unknown.Born)
 }
 
 func TestDiffOfTheSame(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, NewDiff(sample(), sample(), Options{Same: true}).Text(&b, 0))
-	assert.Contains(t, b.String(), "No stack has changed.")
+	assert.Contains(t, b.String(), "No stack changed.")
 }
 
 func TestJSON(t *testing.T) {
@@ -190,8 +190,10 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(b.String()), &back))
 	back.stacks = r.stacks
 	assert.Equal(t, r, &back)
+	assert.Equal(t, SchemaVersion, back.SchemaVersion)
 	assert.Equal(t, "warn", back.Findings[0].Severity)
-	assert.Equal(t, &Frame{"main.main", "/src/main.go", 7}, back.Stacks[0].CreatedBy)
+	assert.Equal(t, "main.worker", back.Findings[0].At.Function)
+	assert.Equal(t, &Frame{"main.main", "/src/main.go", 7, false}, back.Stacks[0].CreatedBy)
 	assert.Equal(t, []Birth{{90, 3}}, back.Stacks[0].Births)
 }
 
