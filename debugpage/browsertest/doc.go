@@ -3,6 +3,6 @@
 //
 // They need Chromium, and are skipped without it. With the environment variable
 // OTELGOROUTINE_REAL_PROGRAMS set to required they fail instead, and with skip
-// they are left out. With SCREENSHOTS set to a folder they leave pictures of
-// what they saw in it.
+// they are left out. With SCREENSHOTS set to a folder they save pictures
+// of the pages there.
 package browsertest

@@ -19,9 +19,9 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// serve serves the page of a monitor that looks once and then never again
-// while the test runs, so that the test can tell the page what it wants.
-func serve(t *testing.T, opts ...debugpage.Option) (url string, told *live.Recorder) {
+// serve serves the page of a monitor that takes one snapshot and then no more
+// while the test runs, so that the test can feed the page.
+func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.Recorder) {
 	t.Helper()
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
 	require.NoError(t, err)
@@ -68,12 +68,13 @@ func assertUnhurt(t *testing.T, p *tab, what string) {
 }
 
 func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
-	url, told := serve(t, debugpage.WithName(script+image))
+	url, recorder := serve(t, debugpage.WithName(script+image))
 	s := hostile()
 	finding := incident.Incident{ID: "1", Opened: s.Time, Finding: hostileFinding(s)}
-	told.Look(s, []incident.Incident{finding}, []incident.Event{{Kind: incident.Detected, Time: s.Time, Incident: finding}})
+	found := report.Open([]incident.Incident{finding})
+	recorder.Record(live.Update{Snapshot: s, Open: found, Events: []report.Event{report.EventOf(incident.Event{Kind: incident.Detected, Time: s.Time, Incident: finding})}})
 
-	p := open(t, looks[0], url)
+	p := open(t, screens[0], url)
 	p.until("document.querySelector('.finding')")
 	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
 	p.click("#stacks tr button")
@@ -82,7 +83,7 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 
 	again := *s
 	again.Time = s.Time.Add(time.Second)
-	told.Look(&again, []incident.Incident{finding}, nil)
+	recorder.Record(live.Update{Snapshot: &again, Open: found})
 	p.until("page.history.time.length > 2")
 	assertUnhurt(t, p, "a change")
 }
@@ -90,8 +91,8 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 func TestMarkupInTheReportIsText(t *testing.T) {
 	s := hostile()
 	r := report.New([]*goroutine.Snapshot{hostile(), s}, []detectors.Finding{hostileFinding(s)}, report.Options{Target: script + image, Notes: []string{script}})
-	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // addresses are the reader's business there
-	p := open(t, looks[0], saveReport(t, r))
+	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // the report keeps addresses in evidence
+	p := open(t, screens[0], saveReport(t, r))
 	p.until("document.querySelector('.finding')")
 	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
 	p.click("#stacks tr button")
