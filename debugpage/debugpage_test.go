@@ -49,6 +49,15 @@ func again(m *otelgoroutine.Monitor, more int) *goroutine.Snapshot {
 	return &s
 }
 
+// serve serves the page of a monitor until the streams of the test are closed.
+func serve(t *testing.T, m *otelgoroutine.Monitor) (*live.Recorder, *httptest.Server) {
+	t.Helper()
+	p := Handler(m).(*page)
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	return p.Recorder(), server
+}
+
 func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -236,9 +245,7 @@ func (s *stream) change(t *testing.T) live.View {
 
 func TestStreamOfChanges(t *testing.T) {
 	m := watched(t)
-	server := httptest.NewServer(Handler(m))
-	t.Cleanup(server.Close) // after the streams
-	recorder := live.Of(m)
+	recorder, server := serve(t, m)
 	since := recorder.View().Seq
 	s := openStream(t, server.URL+"/stream?since="+strconv.FormatUint(since, 10))
 	assert.Equal(t, "text/event-stream", s.response.Header.Get("Content-Type"))
@@ -266,10 +273,9 @@ func TestStreamOfChanges(t *testing.T) {
 
 func TestAStreamOfAnotherProcessReloads(t *testing.T) {
 	m := watched(t)
-	server := httptest.NewServer(Handler(m))
-	t.Cleanup(server.Close) // after the streams
+	recorder, server := serve(t, m)
 	for range 300 {
-		live.Of(m).Record(live.Update{Snapshot: again(m, 1)})
+		recorder.Record(live.Update{Snapshot: again(m, 1)})
 	}
 	s := openStream(t, server.URL+"/stream?since=1")
 	name, _ := s.next()
@@ -309,13 +315,14 @@ func TestAnOpenPageDoesNotHoldUpTheServersShutdown(t *testing.T) {
 
 func TestAServersWriteTimeoutDoesNotEndAStream(t *testing.T) {
 	m := watched(t)
-	server := httptest.NewUnstartedServer(Handler(m))
+	p := Handler(m).(*page)
+	server := httptest.NewUnstartedServer(p)
 	server.Config.WriteTimeout = 50 * time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close) // after the streams
-	s := openStream(t, server.URL+"/stream?since="+strconv.FormatUint(live.Of(m).View().Seq, 10))
+	s := openStream(t, server.URL+"/stream?since="+strconv.FormatUint(p.recorder.View().Seq, 10))
 	time.Sleep(100 * time.Millisecond) // longer than the timeout
-	live.Of(m).Record(live.Update{Snapshot: again(m, 3)})
+	p.recorder.Record(live.Update{Snapshot: again(m, 3)})
 	assert.Equal(t, m.Snapshot().Total+3, s.change(t).Total)
 	s.response.Body.Close()
 }
@@ -324,7 +331,8 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}))
 	require.NoError(t, err)
-	server := httptest.NewServer(Handler(m))
+	p := Handler(m)
+	server := httptest.NewServer(p)
 	t.Cleanup(server.Close) // after the streams
 	s := openStream(t, server.URL+"/stream?since=0")
 	snapshots := uint64(0)
@@ -335,9 +343,8 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	for v := s.change(t); !v.Stopped; {
 		v = s.change(t)
 	}
-	assert.Same(t, live.Of(m), live.Of(m), "pages share a recorder")
 	var v everything
-	require.NoError(t, json.Unmarshal(get(t, Handler(m), "/data.json").Body.Bytes(), &v))
+	require.NoError(t, json.Unmarshal(get(t, p, "/data.json").Body.Bytes(), &v))
 	assert.True(t, v.Stopped, "the page of a monitor that was shut down shows its last state")
 	assert.GreaterOrEqual(t, v.Cost.Snapshots, snapshots)
 }
@@ -352,15 +359,15 @@ func TestOptionsStayWithinTheirBounds(t *testing.T) {
 
 func TestConcurrentSafe(t *testing.T) {
 	m := watched(t)
-	page := Handler(m)
+	p := Handler(m).(*page)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for i := range 20 {
-				live.Of(m).Record(live.Update{Snapshot: again(m, i)})
+				p.recorder.Record(live.Update{Snapshot: again(m, i)})
 				for _, name := range []string{"/", "/data.json", "/stack.json?n=1", "/snapshot.pb.gz", "/report.txt"} {
 					r := httptest.NewRequest(http.MethodGet, name, nil)
-					page.ServeHTTP(httptest.NewRecorder(), r)
+					p.ServeHTTP(httptest.NewRecorder(), r)
 				}
 			}
 		})

@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/live"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/webui"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
@@ -28,7 +30,9 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 			http.Error(w, "debugpage: no monitor: Handler was called with nil", http.StatusServiceUnavailable)
 		})
 	}
-	p := &page{monitor: monitor, recorder: live.Of(monitor), program: programOf(c.name)}
+	recorder, stop := record(monitor)
+	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name)}
+	runtime.AddCleanup(p, func(stop func()) { stop() }, stop) // a handler that is dropped costs nothing
 	p.streams = newStreams(c.streams)
 	p.resources = map[string]http.HandlerFunc{
 		"":               asset("text/html; charset=utf-8", webui.Index()),
@@ -44,6 +48,23 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	return p
 }
 
+// record returns a recorder of a monitor's updates, and how to stop it. The
+// monitor calls it until it is shut down.
+func record(m *otelgoroutine.Monitor) (r *live.Recorder, stop func()) {
+	r = live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU})
+	stop = m.Subscribe(func(from otelgoroutine.Update) {
+		u := live.Update{Snapshot: from.Snapshot, Open: report.Briefly(from.Open)}
+		for _, e := range from.Events {
+			u.Events = append(u.Events, report.EventOf(e))
+		}
+		for _, s := range from.Skips {
+			u.Skips = append(u.Skips, report.Skip{Source: string(s.Source), Reason: s.Reason})
+		}
+		r.Record(u)
+	})
+	return r, stop
+}
+
 // A page is the handler.
 type page struct {
 	monitor   *otelgoroutine.Monitor
@@ -52,6 +73,10 @@ type page struct {
 	streams   *streams
 	resources map[string]http.HandlerFunc // by the last element of the path
 }
+
+// Recorder returns what the page shows, for debugpage/browsertest: only this
+// module can name its type.
+func (p *page) Recorder() *live.Recorder { return p.recorder }
 
 // ServeHTTP decides by the last element of the path alone, so that it works
 // wherever it is mounted.
@@ -157,6 +182,11 @@ type everything struct {
 }
 
 func (p *page) data(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-p.monitor.Done():
+		p.recorder.Close()
+	default:
+	}
 	p.json(w, r, everything{p.recorder.View(), p.program})
 }
 

@@ -56,6 +56,7 @@ func sinceOf(r *http.Request) string {
 func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan struct{}) {
 	heart := time.NewTicker(beat)
 	defer heart.Stop()
+	stopped := p.monitor.Done()
 	for {
 		sent := true
 		select {
@@ -64,6 +65,9 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 		case <-ending:
 			s.send("event: end\ndata: {}\n\n")
 			return
+		case <-stopped:
+			p.recorder.Close() // the last change
+			stopped = nil
 		case <-heart.C:
 			sent = s.send(": beat\n\n")
 		case <-p.recorder.Changed(since):

@@ -12,6 +12,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // TestClockJumps has the times of snapshots leap by hours, both ways. Those of
@@ -22,7 +23,7 @@ func TestClockJumps(t *testing.T) {
 	p.Go(detectortest.At(goroutine.ChanReceiveNil, "main.lost", "main.run"), 1)
 	p.Go(detectortest.At(goroutine.MutexLock, "main.stuck", "main.run"), 20)
 	all := detectors.Default()
-	h := detectors.NewHistory(all)
+	e := engine.New(engine.Config{Detectors: all})
 	var jumped time.Duration
 	found := make(map[string]int)
 	refused := 0
@@ -37,21 +38,20 @@ func TestClockJumps(t *testing.T) {
 		}
 		s := p.Look()
 		s.Time = s.Time.Add(jumped).Round(0)
-		if !h.Add(s) {
+		r := e.Step(s)
+		if r.Verdicts == nil {
 			refused++
-			continue
 		}
-		for _, d := range all {
-			v, err := detectors.Judge(d, h, nil)
-			require.NoError(t, err)
-			for _, f := range v.Findings {
-				found[d.Name]++
-				assert.GreaterOrEqual(t, f.Age, time.Duration(0), f.Message)
-				assert.False(t, math.IsNaN(f.GrowthPerMinute) || math.IsInf(f.GrowthPerMinute, 0), f.Message)
-			}
+		for _, v := range r.Verdicts {
+			require.NoError(t, v.Err)
+		}
+		for _, f := range r.Findings {
+			found[f.Detector]++
+			assert.GreaterOrEqual(t, f.Age, time.Duration(0), f.Message)
+			assert.False(t, math.IsNaN(f.GrowthPerMinute) || math.IsInf(f.GrowthPerMinute, 0), f.Message)
 		}
 	}
-	assert.Positive(t, refused, "looks while the clock catches up")
+	assert.Positive(t, refused, "snapshots while the clock catches up")
 	for _, name := range []string{"blocked_forever", "deadlock"} {
 		assert.Positive(t, found[name], name)
 	}

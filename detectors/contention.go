@@ -147,7 +147,7 @@ type moving struct {
 
 // watch finds a window that shows who serves the queue, or asks for one.
 func (q *moving) watch(p *Pass, since time.Time) {
-	if w := p.Closer[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
+	if w := p.Inspections[goroutine.SourceWindow]; w != nil && !w.Time.Before(since) {
 		q.window = w
 	} else {
 		p.Ask(goroutine.SourceWindow)

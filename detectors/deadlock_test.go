@@ -136,7 +136,7 @@ func TestDeadlockNoticesOneWhoLeaves(t *testing.T) {
 			p.Move(atDebit, idle[:50]...)
 		}
 	}) {
-		found = append(found, len(r.Look(s).Findings) > 0)
+		found = append(found, len(r.Step(s).Findings) > 0)
 		_ = i
 	}
 	assert.Equal(t, []bool{false, false, false, false, true, true, false, false, false, false, true, true}, found)

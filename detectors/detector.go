@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Detector looks for one kind of trouble. Its fields must not change once it
+// A Detector finds one kind of fault. Its fields must not change once it
 // is in use; one value may serve any number of monitors at the same time.
 type Detector struct {
 	// Name identifies the detector in telemetry: the events
@@ -18,21 +19,23 @@ type Detector struct {
 	// starting with a letter, at most 40 bytes.
 	Name string
 
-	// Doc says what the detector finds. The first sentence is shown alone.
+	// Doc says what the detector finds. The first sentence is shown alone
+	// where detectors are listed.
 	Doc string
 
 	// Needs is what Run relies on. Where it is not given, Run is not called.
 	Needs Needs
 
-	// Run looks at a pass and reports what it finds through Pass.Report. It
-	// runs on one goroutine at a time, must not keep the pass, and takes time
-	// in the order of the snapshot's groups, not of its goroutines. What was
-	// reported before an error counts.
+	// Run judges a pass and reports what it finds through Pass.Report. It is
+	// called from one goroutine at a time, must not keep the pass, and should
+	// take time in proportion to the snapshot's groups, not its goroutines.
+	// What was reported before an error counts. A panic is survived and
+	// counts as an error.
 	Run func(*Pass) error
 
-	// config is what is wrong with the configuration that a constructor was
-	// given. Constructors return no error, so that a list of detectors reads
-	// like one; Validate tells.
+	// config is what is wrong with the configuration given to a constructor.
+	// Constructors return no error, so that a list of detectors reads like
+	// one; Validate reports it.
 	config error
 }
 
@@ -42,13 +45,13 @@ type Needs struct {
 	// only such snapshots; with a source that has none it does not run.
 	IDs bool
 
-	// History is how far back Pass.History should reach. It is kept at
-	// reduced density the further back it goes (see [History]). At most 24 h.
+	// History is how far back Pass.History should reach. The further back,
+	// the further apart its snapshots are. At most [MaxHistory].
 	History time.Duration
 }
 
-// A Pass is one look of one detector at one snapshot. More fields may be
-// added.
+// A Pass is what one detector is given to judge one snapshot. More fields may
+// be added.
 type Pass struct {
 	// Snapshot is what is to be judged.
 	Snapshot *goroutine.Snapshot
@@ -57,37 +60,77 @@ type Pass struct {
 	// including Snapshot. It is shared: read only.
 	History []*goroutine.Snapshot
 
-	// Started is when the observation began: the time of the first snapshot,
-	// whether or not History still reaches that far.
+	// Started is the time of the first snapshot of the process, whether or
+	// not History still reaches that far.
 	Started time.Time
 
-	// Known reports whether a stack belongs to the named list of stacks that
-	// wait by design (see [KnownGood]) or to those that the user excluded.
-	// Never nil.
+	// Known reports whether a stack is on the list of stacks that wait by
+	// design (see [KnownGood]) or was excluded by the user. Never nil.
 	Known func(*goroutine.Stack) bool
 
 	// Owned reports whether a stack for which Known is true belongs to what
 	// the program itself makes and has to close (see [KnownStack]). Never nil.
 	Owned func(*goroutine.Stack) bool
 
-	// Closer holds the newest closer look of each kind that was ever taken, by
-	// its source. It may be long ago: its time tells. Shared: read only.
-	Closer map[goroutine.Source]*goroutine.Snapshot
+	// Inspections holds the newest closer inspection of each kind, by its
+	// source. It may have been taken long ago: see its time. Shared: read only.
+	Inspections map[goroutine.Source]*goroutine.Snapshot
 
-	// Windows tells which goroutines were woken in the latest windows, oldest
-	// first, at most [MaxWindows]. Shared: read only.
+	// Windows tells which goroutines were woken in the latest trace windows,
+	// oldest first. Shared: read only.
 	Windows []Window
 
-	// Ask asks for a closer look at a suspicion: a [goroutine.SourceProof], or
-	// a [goroutine.SourceWindow]. If the user's options, its cost and the time
-	// since the last one allow, it is taken at once, and Run is called again
-	// with it in Closer; only what that call reports counts. Else nothing
-	// happens. Ask returns false when such a look cannot be had, now or soon:
-	// then there is no point in waiting for it. Never nil while Run runs.
+	// Ask asks for a closer inspection of a suspicion: a leak proof
+	// ([goroutine.SourceProof]) or a trace window ([goroutine.SourceWindow]).
+	// If the user's options, its cost and the time since the last one allow,
+	// it is taken at once, and Run is called again with it in Inspections;
+	// only what that call reports counts. Otherwise nothing happens. Ask
+	// returns false when such an inspection cannot be had, now or soon: then
+	// there is no point in waiting for it. Never nil while Run runs.
 	Ask func(goroutine.Source) bool
 
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)
+}
+
+// NewestKept is how many of the newest snapshots a pass always has, [Pass.Snapshot]
+// included, provided that so many were taken: [Pass.History] is thinned only
+// beyond those.
+const NewestKept = 8
+
+// NewPass returns a pass over a series of snapshots of one process, oldest
+// first, of which the last is to be judged. It excludes nothing, its Ask
+// promises nothing, and its Report drops what it is given: set what differs.
+// series must not be empty and must not change while the pass is in use.
+func NewPass(series []*goroutine.Snapshot) *Pass {
+	last := len(series) - 1
+	p := &Pass{
+		Snapshot: series[last],
+		History:  series[:last:last],
+		Started:  series[0].Time,
+		Ask:      func(goroutine.Source) bool { return false },
+		Report:   func(Finding) {},
+	}
+	p.Exclude(nil)
+	return p
+}
+
+// For returns a copy of p for a detector with these needs, and false when
+// there is nothing that it could judge.
+func (p *Pass) For(needs Needs) (*Pass, bool) {
+	own := *p
+	if !needs.IDs {
+		return &own, true
+	}
+	if !p.Snapshot.HasIDs() {
+		return nil, false
+	}
+	own.History = withIDs(p.History)
+	return &own, true
+}
+
+func withIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {
+	return slices.DeleteFunc(slices.Clone(all), func(s *goroutine.Snapshot) bool { return !s.HasIDs() })
 }
 
 // Exclude sets Known and Owned to what list says. Where several entries match,
@@ -131,13 +174,19 @@ func Confidences() []Confidence {
 	return []Confidence{Info, Medium, Suspected, Confirmed, High, Certain}
 }
 
-// A Finding is one trouble as one pass sees it. Findings of later passes with
-// the same detector, stack ID, state and subject are the same trouble.
+// A Finding is one fault as one pass sees it. Findings of later passes with
+// the same detector, stack ID, state and subject are the same fault.
 type Finding struct {
-	Detector   string // set by the engine
+	// Set by the engine that runs the detectors. ID is 16 hexadecimal digits
+	// and stays the same from the first pass with the finding to its end;
+	// Opened is the time of that first pass.
+	ID       string
+	Opened   time.Time
+	Detector string
+
 	Confidence Confidence
 
-	// Stack is where the trouble is; never nil in what Report takes. State
+	// Stack is where the fault is; never nil in what Report takes. State
 	// may be empty when the finding spans several.
 	Stack *goroutine.Stack
 	State goroutine.State
@@ -147,7 +196,7 @@ type Finding struct {
 
 	Count           int           // goroutines concerned
 	GrowthPerMinute float64       // goroutines a minute; 0 when it does not grow
-	Age             time.Duration // how long it has been so, at least
+	Age             time.Duration // minimum duration of the condition
 	IDs             []uint64      // some of the goroutines, oldest first, at most goroutine.MaxIDs
 	CreatedBy       goroutine.Frame
 
@@ -155,12 +204,13 @@ type Finding struct {
 	// sentences with the numbers behind it, at most [MaxEvidence].
 	Message  string
 	Evidence []string
+	Advice   string // what to do next, one sentence; empty when there is nothing to say
 }
 
 // MaxEvidence is how many sentences of evidence a finding carries at most.
 const MaxEvidence = 8
 
-// Identity is what stays the same while a trouble lasts.
+// Identity is what stays the same while a fault lasts.
 type Identity struct {
 	Detector string
 	Stack    goroutine.StackID
@@ -216,7 +266,7 @@ func (d *Detector) validate() error {
 		errs = append(errs, d.config)
 	}
 	if d.Needs.History < 0 || d.Needs.History > MaxHistory {
-		errs = append(errs, fmt.Errorf("Needs.History is %v; allowed are 0 to %v", d.Needs.History, MaxHistory))
+		errs = append(errs, fmt.Errorf("Needs.History is %v; it must be 0 to %v", d.Needs.History, MaxHistory))
 	}
 	return errors.Join(errs...)
 }

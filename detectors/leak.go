@@ -286,7 +286,6 @@ func (f *Finding) unclosed() {
 	f.Confidence = Medium
 	f.Message = fmt.Sprintf("%s of clients, pools or subscriptions that are never closed wait at %s in %s; %s more every minute.",
 		goroutines(f.Count), where(f.Stack), f.State, perMin(f.GrowthPerMinute))
-	f.Evidence = slices.Delete(f.Evidence, len(f.Evidence)-1, len(f.Evidence)) // who wakes them is known
 	f.note("They wait there by design until what they belong to is closed; the fault is that ever more of it is made.")
 	f.advise("see what makes them, once per request perhaps, and either closes none or should share one.")
 }

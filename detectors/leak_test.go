@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // replay runs a shape for some simulated time and returns the findings of
@@ -26,7 +27,7 @@ func replay(t *testing.T, d *detectors.Detector, s *service, sh shape, length ti
 		s.tick++
 		s.Advance(tick)
 		sh(s)
-		step := r.Look(s.Look())
+		step := r.Step(s.Look())
 		if len(step.Findings) > 0 && len(found) == 0 {
 			first = s.elapsed()
 		}
@@ -167,7 +168,7 @@ func TestLeakGoesAwayWhenTheRiseEnds(t *testing.T) {
 		if s.elapsed() < time.Hour {
 			sh(s)
 		}
-		is = len(r.Look(s.Look()).Findings) > 0
+		is = len(r.Step(s.Look()).Findings) > 0
 		was = was || is
 	}
 	assert.True(t, was, "found while it rose")
@@ -292,7 +293,7 @@ func TestLeakConfigIsChecked(t *testing.T) {
 // each of which goroutines stand, come and go.
 func BenchmarkDetectors(b *testing.B) {
 	p := detectortest.NewProcess(4)
-	h := detectors.NewHistory(detectors.Default())
+	var series []*goroutine.Snapshot
 	for i := range 60 {
 		for n := range 2000 {
 			at := atPlace(n)
@@ -302,12 +303,11 @@ func BenchmarkDetectors(b *testing.B) {
 			p.GoFor(at, 3*time.Minute)
 		}
 		p.Advance(2 * time.Minute)
-		h.Add(p.Look())
+		series = append(series, p.Look())
 	}
 	for _, d := range detectors.Default() {
 		b.Run(d.Name, func(b *testing.B) {
-			pass, _ := h.Pass(d.Needs)
-			pass.Report = func(detectors.Finding) {}
+			pass, _ := detectors.NewPass(series).For(d.Needs)
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := d.Run(pass); err != nil {
@@ -405,7 +405,7 @@ func TestLeakOfWhatIsNeverClosed(t *testing.T) {
 				detectortest.Compare(t, []detectors.Finding{last}, detectortest.Want{
 					State: goroutine.Select, Confidence: detectors.Medium, Contains: "that are never closed wait at database/sql.(*DB).connectionOpener (sql.go:9)",
 				})
-				assert.Contains(t, last.Evidence[len(last.Evidence)-1], "Next: see what makes them")
+				assert.Contains(t, last.Advice, "See what makes them")
 			}
 		})
 	}
@@ -426,14 +426,13 @@ func TestLeakOfWhatAUserExcluded(t *testing.T) {
 		"not": nil,
 		"yes": {{Name: "tenants", Reason: "a pool for each, and more every day", Match: func(s *goroutine.Stack) bool { return s.Has("database/sql.(*DB).connectionOpener") }}},
 	} {
-		h := detectors.NewHistory([]*detectors.Detector{d})
+		e := engine.New(engine.Config{Detectors: []*detectors.Detector{d}, Known: own})
 		p := detectortest.NewProcess(1)
 		var found []detectors.Finding
 		for _, s := range detectortest.Series(p, 200, time.Minute, func(int) { p.Go(atOpener, 1) }) {
-			require.True(t, h.Add(s))
-			v, err := detectors.Judge(d, h, append(own, detectors.KnownGood()...))
-			require.NoError(t, err)
-			found = append(found, v.Findings...)
+			r := e.Step(s)
+			require.NoError(t, r.Verdicts[0].Err)
+			found = append(found, r.Findings...)
 		}
 		assert.Equal(t, own == nil, len(found) > 0, "excluded: %s", name)
 	}

@@ -15,7 +15,7 @@ import (
 // same, however long one watches. The runtime can tell them apart, unless
 // something that lives refers to what the goroutine waits for.
 func (c LeakConfig) withProof(p *Pass, found findings) findings {
-	proof := p.Closer[goroutine.SourceProof]
+	proof := p.Inspections[goroutine.SourceProof]
 	proven := provenAt(proof)
 	for i := range found {
 		found[i].confirm(proven[found[i].Stack.ID])

@@ -1,6 +1,7 @@
 package detectors_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // forgotten and worker look the same to whoever only watches.
@@ -34,17 +36,26 @@ func proofOf(s *goroutine.Snapshot, state goroutine.State) *goroutine.Snapshot {
 // asks returns whether the leak detector asks for a proof after a series.
 func asks(t *testing.T, d *detectors.Detector, series []*goroutine.Snapshot, closer ...*goroutine.Snapshot) bool {
 	t.Helper()
-	h := detectors.NewHistory([]*detectors.Detector{d})
-	for _, s := range series {
-		require.True(t, h.Add(s))
-	}
+	var i askedFor
+	e := engine.New(engine.Config{Detectors: []*detectors.Detector{d}, Inspector: &i})
+	last := len(series) - 1
+	e.Remember(series[:last]...)
 	for _, s := range closer {
-		h.AddCloser(s)
+		e.Inspected(s)
 	}
-	v, err := detectors.Judge(d, h, nil)
-	require.NoError(t, err)
+	v := e.Step(series[last]).Verdicts[0]
+	require.NoError(t, v.Err)
 	require.True(t, v.Ran)
-	return len(v.Asked) > 0
+	return slices.Contains(i, goroutine.SourceProof)
+}
+
+// askedFor is an inspector that only notes what it is asked for.
+type askedFor []goroutine.Source
+
+func (a *askedFor) Expect(goroutine.Source) bool { return false }
+func (a *askedFor) Inspect(kind goroutine.Source, _ *goroutine.Snapshot) *engine.Inspection {
+	*a = append(*a, kind)
+	return nil
 }
 
 func TestAProvenLeakNeedsNotGrow(t *testing.T) {
@@ -59,18 +70,18 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 	assert.Empty(t, silent, "without a proof nobody can know")
 
 	r := detectortest.NewReplay(t, d)
-	r.Look(series[0])
-	r.LookCloser(proofOf(series[0], goroutine.ChanSend))
-	found := r.Look(series[1]).Findings
+	r.Step(series[0])
+	r.Inspect(proofOf(series[0], goroutine.ChanSend))
+	found := r.Step(series[1]).Findings
 	detectortest.Compare(t, found, detectortest.Want{
 		Function: "main.(*Server).query", State: goroutine.ChanSend, Confidence: detectors.Confirmed, Count: 1, Contains: "nothing in the program can ever wake it",
 	})
 
 	r = detectortest.NewReplay(t, d)
-	r.Look(series[0])
+	r.Step(series[0])
 	both := proofOf(series[0], goroutine.ChanReceive) // the workers' pool was dropped, and main waits for good
-	r.LookCloser(both)
-	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
+	r.Inspect(both)
+	detectortest.Compare(t, r.Step(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
 }
 
 func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
@@ -106,7 +117,7 @@ func TestAProofOfWhatWaitsByDesign(t *testing.T) {
 	p.Go(atServed, 1)
 	series := detectortest.Series(p, 2, 15*time.Second, nil)
 	r := detectortest.NewReplay(t, newLeak())
-	r.Look(series[0])
-	r.LookCloser(proofOf(series[0], goroutine.Select))
-	detectortest.Compare(t, r.Look(series[1]).Findings, detectortest.Want{Confidence: detectors.Confirmed, Count: 1, Contains: "connectionOpener"})
+	r.Step(series[0])
+	r.Inspect(proofOf(series[0], goroutine.Select))
+	detectortest.Compare(t, r.Step(series[1]).Findings, detectortest.Want{Confidence: detectors.Confirmed, Count: 1, Contains: "connectionOpener"})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // kept returns how many bytes a history of all detectors holds after three
@@ -27,7 +28,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	}
 	before := heap()
 	all := detectors.Default()
-	h := detectors.NewHistory(all)
+	e := engine.New(engine.Config{Detectors: all})
 	for look := range 3 * 60 {
 		for i := look % 10; i < stacks; i += 10 {
 			p.Exit(live[i]...)
@@ -35,18 +36,17 @@ func kept(t *testing.T, goroutines, stacks int) int {
 		}
 		p.Advance(time.Minute)
 		s := p.Look()
-		require.True(t, h.Add(s))
-		h.AddCloser(busyWindow(s))
+		e.Inspected(busyWindow(s))
 		if look%30 > 0 {
-			continue // judging takes longer than the rest
+			e.Remember(s) // judging takes longer than the rest
+			continue
 		}
-		for _, d := range all {
-			_, err := detectors.Judge(d, h, nil)
-			require.NoError(t, err)
+		for _, v := range e.Step(s).Verdicts {
+			require.NoError(t, v.Err)
 		}
 	}
 	used := heap() - before
-	runtime.KeepAlive(h)
+	runtime.KeepAlive(e)
 	runtime.KeepAlive(p)
 	return used
 }

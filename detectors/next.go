@@ -1,10 +1,13 @@
 package detectors
 
-import "github.com/otelgoroutine/go/goroutine"
+import (
+	"strings"
 
-// advise ends the evidence with what to look at next, and makes room for it.
+	"github.com/otelgoroutine/go/goroutine"
+)
+
 func (f *Finding) advise(next string) {
-	f.Evidence = append(f.Evidence[:min(len(f.Evidence), MaxEvidence-1)], "Next: "+next)
+	f.Advice = strings.ToUpper(next[:1]) + next[1:]
 }
 
 // whoWakes says what to look at where goroutines in state s are never woken.

@@ -10,6 +10,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
+const keptWhole = NewestKept
+
 // A place is somewhere goroutines stand, seen over a series of looks: the
 // groups of each look that share a key.
 type place struct {

@@ -184,7 +184,7 @@ func TestStallLasts(t *testing.T) {
 	var last detectortest.Step
 	for i, s := range detectortest.Series(stuck(), 4*60, look15, nil) {
 		s.Scheduler.Created = int64(5 * i)
-		if last = r.Look(s); i > 8 {
+		if last = r.Step(s); i > 8 {
 			require.Len(t, last.Findings, 1, "look %d", i)
 		}
 	}
@@ -210,7 +210,7 @@ func TestStallIsSilentForHours(t *testing.T) {
 		if s.rand.IntN(3) == 0 {
 			s.Move(place(goroutine.Runnable, "main.work:9"), workers[s.rand.IntN(12)])
 		}
-		require.Empty(t, r.Look(s.Look()).Findings, "look %d", i)
+		require.Empty(t, r.Step(s.Look()).Findings, "look %d", i)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // windowOf makes a window that ends now, in which waker woke goroutines at a
@@ -61,16 +62,16 @@ func watch(t *testing.T, d detectors.Detector, window func() *goroutine.Snapshot
 	}
 	w.detector = &d
 	w.Replay = detectortest.NewReplay(t, w.detector)
-	w.Can(goroutine.SourceWindow)
+	w.Expect(goroutine.SourceWindow)
 	return w
 }
 
 // look looks, and once more when a window was asked for.
 func (w *watched) look(p *detectortest.Process) detectortest.Step {
 	before := w.asked
-	step := w.Look(p.Look())
+	step := w.Step(p.Look())
 	if w.asked > before {
-		w.LookCloser(w.window())
+		w.Inspect(w.window())
 	}
 	return step
 }
@@ -105,7 +106,7 @@ func TestALeakIsWatchedBeforeItIsTold(t *testing.T) {
 func TestALeakIsNotHeldBackForeverWithoutWindows(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	w := watch(t, *newLeak(), nil)
-	w.Can() // none can be had
+	w.Expect() // none can be had
 	w.window = func() *goroutine.Snapshot { return windowOf(p, atKeepAlive, feeder) }
 	var members []uint64
 	first, _ := grow(w, p, time.Hour, &members)
@@ -222,21 +223,24 @@ func TestContentionNamesWhoReleasesTheLock(t *testing.T) {
 func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	ids := p.Go(atInbox, 50)
-	h := detectors.NewHistory(nil)
+	var windows []detectors.Window
+	d := &detectors.Detector{Name: "keeps", Run: func(p *detectors.Pass) error {
+		windows = p.Windows
+		return nil
+	}}
+	e := engine.New(engine.Config{Detectors: []*detectors.Detector{d}})
 	for range 100 {
 		p.Advance(time.Second)
-		require.True(t, h.Add(p.Look()))
 		w := windowOf(p, atInbox, feeder, ids...)
 		for range 2000 {
 			at := place(goroutine.Select, "main.f"+string(rune('a'+len(w.Movements))))
 			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids})
 		}
-		h.AddCloser(w)
+		e.Inspected(w)
+		require.Len(t, e.Step(p.Look()).Verdicts, 1)
 	}
-	pass, ok := h.Pass(detectors.Needs{})
-	require.True(t, ok)
-	require.Len(t, pass.Windows, detectors.MaxWindows)
-	for _, w := range pass.Windows {
+	require.Len(t, windows, 20)
+	for _, w := range windows {
 		assert.LessOrEqual(t, len(w.Fed), 128)
 		for _, fed := range w.Fed {
 			assert.LessOrEqual(t, len(fed), goroutine.MaxSample)

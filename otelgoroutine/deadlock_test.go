@@ -33,8 +33,8 @@ func (a *account) send(b *account, met *sync.WaitGroup) {
 	a.mu.Unlock()
 }
 
-// TestADeadlockSaysWhoWaitsForWhom deadlocks for good, in a process of its own.
-func TestADeadlockSaysWhoWaitsForWhom(t *testing.T) {
+// TestADeadlockTellsItsCycle deadlocks for good, in a process of its own.
+func TestADeadlockTellsItsCycle(t *testing.T) {
 	const inside = "OTELGOROUTINE_TEST_HOLDER"
 	if os.Getenv(inside) == "" {
 		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
@@ -53,14 +53,14 @@ func TestADeadlockSaysWhoWaitsForWhom(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, 50*time.Millisecond)
 	said := strings.Join(m.Findings()[0].Evidence, "\n")
-	assert.Contains(t, said, "They were created by github.com/otelgoroutine/go/otelgoroutine_test.TestADeadlockSaysWhoWaitsForWhom (deadlock_test.go:")
+	assert.Contains(t, said, "They were created by github.com/otelgoroutine/go/otelgoroutine_test.TestADeadlockTellsItsCycle (deadlock_test.go:")
 	assert.Equal(t, 1, strings.Count(said, "They seem to wait for each other: goroutine "))
 	addresses := make(map[string]bool)
 	for _, address := range regexp.MustCompile("0x[0-9a-f]+").FindAllString(said, -1) {
 		addresses[address] = true
 	}
 	assert.Len(t, addresses, 2, "those of the locks")
-	assert.Regexp(t, "^Next: ", m.Findings()[0].Evidence[len(m.Findings()[0].Evidence)-1])
+	assert.NotEmpty(t, m.Findings()[0].Advice)
 	assert.NoError(t, m.Shutdown(t.Context()))
 	if !t.Failed() {
 		os.Exit(0) // past the check for goroutines that were left behind

@@ -20,7 +20,7 @@
 //
 // After Start has returned, nothing in this package panics, blocks the
 // program, prints, or ends it. What goes wrong goes to otel.Handle, once for
-// each kind of trouble, and is counted in goroutine.snapshot.skipped.
+// each kind of failure, and is counted in goroutine.snapshot.skipped.
 //
 // The package changes no setting of the runtime and registers nothing global.
 // It uses the process's flight recorder slot for a fraction of a second at a

@@ -16,7 +16,7 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// forget starts a goroutine whose result nobody will ever take.
+// forget starts a goroutine whose result is never received.
 func forget() {
 	result := make(chan int)
 	go func() { result <- 42 }()
@@ -39,7 +39,7 @@ func TestASingleLeakIsProven(t *testing.T) {
 	forget()
 	idle := make(chan int)
 	defer close(idle)
-	go func() { <-idle }() // looks the same, and is alive
+	go func() { <-idle }() // waits in the same way, and is alive
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval),
 		otelgoroutine.WithLeakProof(), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}),
 		otelgoroutine.WithDetectors(detectors.NewLeak(detectors.LeakConfig{MinStand: time.Second})))

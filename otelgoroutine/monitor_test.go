@@ -32,8 +32,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // script is a capturer that returns what a test says.
 type script struct {
-	take  func(look int) (*goroutine.Snapshot, []capture.Skip)
-	looks atomic.Int32
+	take  func(n int) (*goroutine.Snapshot, []capture.Skip)
+	taken atomic.Int32
 	proof *goroutine.Snapshot
 	text  func() *capture.Dump // nil: no budget for one
 	texts int
@@ -43,7 +43,7 @@ type script struct {
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
-	return s.take(int(s.looks.Add(1)))
+	return s.take(int(s.taken.Add(1)))
 }
 
 func withCapturer(c capturer) Option { return optionFunc(func(cfg *config) { cfg.capturer = c }) }
@@ -61,7 +61,7 @@ func parked(n int) *script {
 	}}
 }
 
-// always reports one finding at every look.
+// always reports one finding in every snapshot.
 func always() *detectors.Detector {
 	return &detectors.Detector{Name: "always", Doc: "Always finds.", Run: func(p *detectors.Pass) error {
 		g := p.Snapshot.Groups[0]
@@ -103,19 +103,19 @@ func logsTo(m *memory) log.LoggerProvider {
 	return sdklog.NewLoggerProvider(sdklog.WithProcessor(m))
 }
 
-func TestLooksAtOnceAndThenEveryInterval(t *testing.T) {
+func TestSnapshotsAreTakenAtOnceAndThenEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c))
 		require.NoError(t, err)
 		synctest.Wait()
 		require.NotNil(t, m.Snapshot())
-		assert.EqualValues(t, 1, c.looks.Load())
+		assert.EqualValues(t, 1, c.taken.Load())
 		time.Sleep(time.Minute + time.Second)
-		assert.EqualValues(t, 5, c.looks.Load(), "15 s is the default")
+		assert.EqualValues(t, 5, c.taken.Load(), "15 s is the default")
 		require.NoError(t, m.Shutdown(t.Context()))
 		time.Sleep(time.Hour)
-		assert.EqualValues(t, 5, c.looks.Load())
+		assert.EqualValues(t, 5, c.taken.Load())
 	})
 }
 
@@ -125,7 +125,7 @@ func TestEventsAreSentAndFindingsListed(t *testing.T) {
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, []string{"goroutine.always.detected"}, logs.names(), "once, not at every look")
+		assert.Equal(t, []string{"goroutine.always.detected"}, logs.names(), "once, not with every snapshot")
 		require.Len(t, m.Findings(), 1)
 		assert.Equal(t, 3, m.Findings()[0].Count)
 		var report bytes.Buffer
@@ -242,7 +242,7 @@ func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
 			})
 			require.NotEmpty(t, errs)
 			assert.ErrorContains(t, errs[0], tt.says)
-			assert.LessOrEqual(t, len(errs), 2, "each kind of trouble is told once, not at every look")
+			assert.LessOrEqual(t, len(errs), 2, "each kind of failure is told once, not with every snapshot")
 		})
 	}
 }
@@ -266,7 +266,7 @@ func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
 			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
 			require.NoError(t, err)
 			synctest.Wait()
-			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one look")
+			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one snapshot")
 			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	})
@@ -313,7 +313,7 @@ func TestShutdownUnregistersAndIsIdempotent(t *testing.T) {
 }
 
 // TestShutdownDoesNotWaitForOthersCallbacks holds a collection up in a callback
-// of somebody else, while which the SDK lets nobody unregister anything.
+// of the user, during which the SDK unregisters nothing.
 func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
@@ -345,11 +345,11 @@ func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
 func TestShutdownGivesTheHistoryBack(t *testing.T) {
 	m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)))
 	require.NoError(t, err)
-	history := weak.Make(m.watch.history)
+	engine := weak.Make(m.observer.engine)
 	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, time.Millisecond)
 	require.NoError(t, m.Shutdown(t.Context()))
 	runtime.GC()
-	assert.Nil(t, history.Value())
+	assert.Nil(t, engine.Value())
 	assert.NotNil(t, m.Snapshot(), "what was last seen can still be asked for")
 	assert.Len(t, m.Findings(), 1)
 }
@@ -425,7 +425,7 @@ func (s *script) Prove(*goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	return s.proof, nil
 }
 
-func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
+func TestAnInspectionIsTakenWhenADetectorAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		first, _ := c.take(1)
@@ -437,7 +437,7 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 			p.Ask(goroutine.SourceProof)
 			g := p.Snapshot.Groups[0]
 			f := detectors.Finding{Confidence: detectors.Suspected, Stack: g.Stack, State: g.State, Count: g.Count}
-			if p.Closer[goroutine.SourceProof] != nil {
+			if p.Inspections[goroutine.SourceProof] != nil {
 				f.Confidence = detectors.Confirmed
 			}
 			p.Report(f)
@@ -447,10 +447,10 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Len(t, m.Findings(), 1)
-		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence, "in the same look")
+		assert.Equal(t, detectors.Confirmed, m.Findings()[0].Confidence, "with the same snapshot")
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		assert.EqualValues(t, 21+1, runs.Load(), "one more for the closer look")
+		assert.EqualValues(t, 21+1, runs.Load(), "one more for the inspection")
 		assert.EqualValues(t, 1, c.proofs.Load())
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -459,7 +459,7 @@ func TestACloserLookIsTakenWhenADetectorAsks(t *testing.T) {
 	})
 }
 
-// waits asks for a window at every look and notes whether it may hope for one.
+// waits asks for a window with every snapshot and notes whether it may hope for one.
 func waits(hopes *[]bool) *detectors.Detector {
 	return &detectors.Detector{Name: "waits", Run: func(p *detectors.Pass) error {
 		if len(p.Windows) == 0 {
@@ -483,12 +483,12 @@ func TestAWindowIsOpenedWhenADetectorAsks(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		require.NoError(t, m.Shutdown(t.Context()))
-		assert.Equal(t, []time.Duration{250 * time.Millisecond}, spans, "there is one in the same look, and no other is asked for")
+		assert.Equal(t, []time.Duration{250 * time.Millisecond}, spans, "there is one with the same snapshot, and no other is asked for")
 		assert.Equal(t, []bool{true}, hopes)
 	})
 }
 
-func TestNobodyWaitsForWindowsThatDoNotCome(t *testing.T) {
+func TestDetectorsDoNotWaitForWindowsThatDoNotCome(t *testing.T) {
 	refused := &capture.Skip{Source: goroutine.SourceWindow, Refusal: &capture.Refusal{Reason: capture.ReasonBudget, Err: errors.New("too dear")}}
 	for name, tc := range map[string]struct {
 		skip  *capture.Skip

@@ -20,8 +20,8 @@ const (
 	maxLabelKey  = 64 // bytes
 )
 
-// A Budget is what looking at goroutines may cost the service. Captures that
-// would exceed it wait or do not happen, and are counted.
+// A Budget is what snapshots may cost the service. Captures that would exceed
+// it wait or do not happen, and are counted.
 type Budget struct {
 	// CPU is the share of one core that snapshots may use, averaged over
 	// minutes: 0.005 is half a percent. Over 0, at most 1.
@@ -42,18 +42,18 @@ const (
 	// states and full stacks, and the goroutine profile where those cannot
 	// be had.
 	SourceAuto Source = iota
-	// SourceProfile takes goroutine profiles only and never uses the tracer.
+	// SourceProfileOnly takes goroutine profiles only and never uses the tracer.
 	// Without goroutine IDs there are no ages, and the detectors that need
 	// IDs (leak and deadlock) do not run.
-	SourceProfile
+	SourceProfileOnly
 )
 
 func (s Source) String() string {
 	switch s {
 	case SourceAuto:
 		return "SourceAuto"
-	case SourceProfile:
-		return "SourceProfile"
+	case SourceProfileOnly:
+		return "SourceProfileOnly"
 	}
 	return fmt.Sprintf("Source(%d)", int(s))
 }
@@ -124,7 +124,7 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 func WithInterval(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < MinInterval || d > MaxInterval {
-			c.refuse("WithInterval(%v): allowed are %v to %v", d, MinInterval, MaxInterval)
+			c.refuse("WithInterval(%v): the interval must be %v to %v", d, MinInterval, MaxInterval)
 		}
 		c.interval = d
 	})
@@ -135,7 +135,7 @@ func WithInterval(d time.Duration) Option {
 func WithTopStacks(n int) Option {
 	return optionFunc(func(c *config) {
 		if n < 1 || n > MaxTopStacks {
-			c.refuse("WithTopStacks(%d): allowed are 1 to %d", n, MaxTopStacks)
+			c.refuse("WithTopStacks(%d): the number must be 1 to %d", n, MaxTopStacks)
 		}
 		c.topStacks = n
 	})
@@ -152,15 +152,15 @@ func WithDetectors(ds ...*detectors.Detector) Option {
 	})
 }
 
-// WithBudget sets what looking may cost. The default is half a percent of one
+// WithBudget sets what snapshots may cost. The default is half a percent of one
 // core and a predicted stop of 10 ms.
 func WithBudget(b Budget) Option {
 	return optionFunc(func(c *config) {
 		if !(b.CPU > 0 && b.CPU <= 1) {
-			c.refuse("WithBudget: CPU is %v; allowed is a share of one core over 0, at most 1", b.CPU)
+			c.refuse("WithBudget: CPU is %v; it must be a share of one core, above 0 and at most 1", b.CPU)
 		}
 		if b.Pause <= 0 || b.Pause > time.Second {
-			c.refuse("WithBudget: Pause is %v; allowed are over 0, at most 1s", b.Pause)
+			c.refuse("WithBudget: Pause is %v; it must be above 0 and at most 1s", b.Pause)
 		}
 		c.budget = b
 	})
@@ -170,8 +170,8 @@ func WithBudget(b Budget) Option {
 // [SourceAuto].
 func WithSource(s Source) Option {
 	return optionFunc(func(c *config) {
-		if s != SourceAuto && s != SourceProfile {
-			c.refuse("WithSource(%v): allowed are SourceAuto and SourceProfile", s)
+		if s != SourceAuto && s != SourceProfileOnly {
+			c.refuse("WithSource(%v): the source must be SourceAuto or SourceProfileOnly", s)
 		}
 		c.source = s
 	})
@@ -188,7 +188,7 @@ func WithProfileDir(dir string, keep int) Option {
 			c.refuse("WithProfileDir(%q, %d): %w", dir, keep, err)
 		}
 		if keep < 1 || keep > MaxProfiles {
-			c.refuse("WithProfileDir(%q, %d): keep is %d; allowed are 1 to %d", dir, keep, keep, MaxProfiles)
+			c.refuse("WithProfileDir(%q, %d): keep must be 1 to %d", dir, keep, MaxProfiles)
 		}
 		c.profileDir, c.profileKeep = dir, keep
 	})
@@ -217,11 +217,11 @@ func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 func WithLabelKeys(keys ...string) Option {
 	return optionFunc(func(c *config) {
 		if len(keys) == 0 || len(keys) > MaxLabelKeys {
-			c.refuse("WithLabelKeys: %d keys; allowed are 1 to %d", len(keys), MaxLabelKeys)
+			c.refuse("WithLabelKeys: there are %d keys; there must be 1 to %d", len(keys), MaxLabelKeys)
 		}
 		for _, k := range keys {
 			if k == "" || len(k) > maxLabelKey {
-				c.refuse("WithLabelKeys: key %q has %d bytes; allowed are 1 to %d", k, len(k), maxLabelKey)
+				c.refuse("WithLabelKeys: key %q has %d bytes; it must have 1 to %d", k, len(k), maxLabelKey)
 			}
 		}
 		c.labelKeys = append([]string(nil), keys...)

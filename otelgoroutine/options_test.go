@@ -16,7 +16,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-func TestBadOptionsAreRefusedWithWhatIsAllowed(t *testing.T) {
+func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	run := func(*detectors.Pass) error { return nil }
@@ -40,12 +40,12 @@ func TestBadOptionsAreRefusedWithWhatIsAllowed(t *testing.T) {
 		{"too much CPU", WithBudget(Budget{CPU: 2, Pause: time.Millisecond}), []string{"CPU is 2"}},
 		{"no pause", WithBudget(Budget{CPU: 0.1}), []string{"Pause is 0s", "at most 1s"}},
 		{"too much pause", WithBudget(Budget{CPU: 0.1, Pause: time.Minute}), []string{"Pause is 1m0s"}},
-		{"source", WithSource(Source(7)), []string{"WithSource(Source(7))", "SourceAuto and SourceProfile"}},
+		{"source", WithSource(Source(7)), []string{"WithSource(Source(7))", "SourceAuto or SourceProfileOnly"}},
 		{"nil logger provider", WithLoggerProvider(nil), []string{"WithLoggerProvider(nil)"}},
 		{"nil pointer logger provider", WithLoggerProvider((*sdklog.LoggerProvider)(nil)), []string{"WithLoggerProvider(nil)"}},
 		{"no directory", WithProfileDir(filepath.Join(t.TempDir(), "missing"), 1), []string{"does not exist", "missing"}},
 		{"not a directory", WithProfileDir(file, 1), []string{"not a directory"}},
-		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{"keep is 0", "1 to 10000"}},
+		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{", 0): keep must be 1 to 10000"}},
 		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

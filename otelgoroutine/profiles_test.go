@@ -15,7 +15,7 @@ import (
 
 func TestProfilesKeepTheNewestAndTouchNothingElse(t *testing.T) {
 	dir := t.TempDir()
-	bystander := filepath.Join(dir, "somebody-elses.pb.gz")
+	bystander := filepath.Join(dir, "of-another-program.pb.gz")
 	require.NoError(t, os.WriteFile(bystander, []byte("x"), 0o600))
 	p := &profiles{dir: dir, keep: 3}
 	var last string

@@ -23,9 +23,9 @@ const Version = telemetry.Version
 var ErrStarted = errors.New("otelgoroutine: already started on this meter provider; call Shutdown on the first monitor before starting another")
 
 // Start begins to observe the goroutines of this process and returns before the
-// first look. A nil provider means the global one, otel.GetMeterProvider. The
-// SDK lets nobody register an instrument while a metric callback runs: one of
-// somebody else's that hangs holds up Start, as it does any other.
+// first snapshot. A nil provider means the global one, otel.GetMeterProvider.
+// The SDK registers no instrument while a metric callback runs: a callback of
+// the service that hangs holds up Start, as it does any other registration.
 //
 // It registers the metrics
 //
@@ -36,13 +36,13 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //	goroutine.stack.age         age of the oldest goroutine there
 //	goroutine.finding.open      findings that are open
 //	goroutine.finding.detected  findings that were opened
-//	goroutine.snapshot.duration time that looking took
-//	goroutine.snapshot.skipped  looks that did not happen
+//	goroutine.snapshot.duration time that snapshots took
+//	goroutine.snapshot.skipped  snapshots that were not taken
 //
 // and sends the events goroutine.<detector>.detected and
 // goroutine.<detector>.resolved through the logger provider.
 //
-// The error names every option with a bad value and what is allowed; it is
+// The error names every option with a bad value and what is accepted; it is
 // [ErrStarted] for a provider that is in use. On an error nothing is left
 // running or registered.
 func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {

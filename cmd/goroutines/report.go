@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
@@ -178,32 +179,33 @@ const pprofCut = 64 << 20
 
 // judge runs the detectors over a series, and says which could not judge it.
 func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
-	all := detectors.Default()
-	h := detectors.NewHistory(all)
-	for _, s := range series {
-		h.Add(s)
+	last := len(series) - 1
+	e := engine.New(engine.Config{Detectors: detectors.Default()})
+	for _, s := range series[:last] {
+		if s.Time.Before(series[last].Time) { // diff takes them in any order
+			e.Remember(s)
+		}
 	}
+	result := e.Step(series[last])
 	var idle []string
-	for _, d := range all {
-		v, err := detectors.Judge(d, h, detectors.KnownGood())
-		if err != nil {
-			notes = append(notes, err.Error())
+	for _, v := range result.Verdicts {
+		if v.Err != nil {
+			notes = append(notes, v.Err.Error())
 		}
 		if !v.Ran {
-			idle = append(idle, d.Name)
+			idle = append(idle, v.Detector)
 		}
-		findings = append(findings, v.Findings...)
 	}
 	if len(idle) > 0 {
 		notes = append(notes, fmt.Sprintf("%s cannot judge this: it takes goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
 	}
-	if last := series[len(series)-1]; last.Source == goroutine.SourceText && last.Bytes == pprofCut {
+	if s := series[last]; s.Source == goroutine.SourceText && s.Bytes == pprofCut {
 		notes = append(notes, "this dump is as large as pprof writes them at most, 64 MiB: goroutines are missing from it")
 	}
 	if len(series) == 1 {
 		notes = append(notes, "leaks show over time: give several snapshots, --samples, or use watch")
 	}
-	return findings, notes
+	return result.Findings, notes
 }
 
 func (f failOn) verdict(findings []detectors.Finding, r *report.Report) error {

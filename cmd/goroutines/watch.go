@@ -47,17 +47,17 @@ func newWatch() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch URL...",
 		Short: "Watches processes live, and exports what it sees by OTLP",
-		Long: `Watch looks at one or many processes over and over, with the detectors that the
-library has. On a terminal it shows states and stacks over time and findings as
-they open; elsewhere it prints a line for each look and each event. A process
-that restarts or cannot be reached is waited for.
+		Long: `Watch observes one or many processes with the detectors of the library. On
+a terminal it shows states and stacks over time, and findings as they open;
+elsewhere it prints a line for each snapshot and each event. A process that
+restarts or cannot be reached is waited for.
 
 With --otlp it sends the metrics and events that the library would send, with
-service.name and service.instance.id as the resource: so a service that cannot
-be rebuilt is observed all the same.
+service.name and service.instance.id as the resource, so that a service that
+cannot be rebuilt is observed all the same.
 
-Each look is a trace of a few milliseconds, for which the process's slot for
-traces is taken, or a goroutine profile.`,
+Each snapshot is an execution trace of a few milliseconds, during which no other
+trace of the process can be taken, or a goroutine profile.`,
 		Example: `  goroutines watch http://host:6060
   goroutines watch --interval 5s http://a:6060 http://b:6060
   goroutines watch --otlp localhost:4317 --service-name checkout http://host:6060
@@ -67,7 +67,7 @@ traces is taken, or a goroutine profile.`,
 	}
 	f.inputFlags.add(c.Flags())
 	flags := c.Flags()
-	flags.DurationVarP(&f.interval, "interval", "i", 15*time.Second, "time between looks, from 100ms to 1h")
+	flags.DurationVarP(&f.interval, "interval", "i", 15*time.Second, "time between snapshots, from 100ms to 1h")
 	flags.DurationVar(&f.duration, "duration", 0, "end after this time; 0: on Ctrl-C")
 	flags.Float64Var(&f.scale, "time-scale", 1, "multiply every time of the detectors, for demonstrations")
 	flags.StringVar(&f.otlp, "otlp", "", "endpoint to export to: host:port, http://host:port or https://host:port")
@@ -82,13 +82,13 @@ traces is taken, or a goroutine profile.`,
 func (f *watchFlags) check(args []string) (failOn, error) {
 	switch {
 	case f.interval < 100*time.Millisecond || f.interval > time.Hour:
-		return failOn{}, fmt.Errorf("--interval %v: allowed are 100ms to 1h", f.interval)
+		return failOn{}, fmt.Errorf("--interval %v: the interval must be 100ms to 1h", f.interval)
 	case f.duration < 0:
-		return failOn{}, fmt.Errorf("--duration %v: allowed is over 0", f.duration)
+		return failOn{}, fmt.Errorf("--duration %v: the duration must be above 0", f.duration)
 	case !(f.scale > 0 && f.scale <= 100):
-		return failOn{}, fmt.Errorf("--time-scale %v: allowed is over 0, at most 100", f.scale)
+		return failOn{}, fmt.Errorf("--time-scale %v: the scale must be above 0 and at most 100", f.scale)
 	case f.top < 1 || f.top > 400:
-		return failOn{}, fmt.Errorf("--top %d: allowed are 1 to 400", f.top)
+		return failOn{}, fmt.Errorf("--top %d: the number must be 1 to 400", f.top)
 	case len(args) > maxTargets:
 		return failOn{}, fmt.Errorf("%d processes; at most %d can be watched at once", len(args), maxTargets)
 	case f.instance != "" && len(args) > 1:
@@ -209,12 +209,15 @@ func (w *watching) event(e live.Event) {
 	w.events.Add(e)
 	f := w.flags
 	f.worstLock.Lock()
-	f.worst = max(f.worst, e.Incident.Finding.Confidence)
+	f.worst = max(f.worst, e.Finding.Confidence)
 	f.worstLock.Unlock()
 	if !isTerminal(w.out) {
 		w.line(view.EventLine(e, true))
-		for _, evidence := range e.Incident.Finding.Evidence {
+		for _, evidence := range e.Finding.Evidence {
 			w.line("    " + evidence)
+		}
+		if e.Finding.Advice != "" {
+			w.line("    Next: " + e.Finding.Advice)
 		}
 	}
 }
@@ -249,7 +252,7 @@ func (w *watching) show(ctx context.Context) error {
 	return err
 }
 
-// log prints a line for each look.
+// log prints a line for each snapshot.
 func (w *watching) log(ctx context.Context) {
 	ticker := time.NewTicker(min(w.flags.interval, time.Second) / 4)
 	defer ticker.Stop()
@@ -259,7 +262,7 @@ func (w *watching) log(ctx context.Context) {
 			s := t.Status()
 			if n := len(s.Points); n > 0 && s.Points[n-1].Time.After(seen[i]) {
 				seen[i] = s.Points[n-1].Time
-				w.line(lookLine(s))
+				w.line(statusLine(s))
 			}
 		}
 		select {
@@ -270,7 +273,7 @@ func (w *watching) log(ctx context.Context) {
 	}
 }
 
-func lookLine(s live.Status) string {
+func statusLine(s live.Status) string {
 	last := s.Points[len(s.Points)-1]
 	text := last.Time.Format("15:04:05") + "  " + s.Name + "  "
 	if last.Failed {
@@ -279,6 +282,9 @@ func lookLine(s live.Status) string {
 	text += fmt.Sprintf("%d goroutines, %d findings", last.Total, len(s.Open))
 	if s.Restarts > 0 {
 		text += fmt.Sprintf(", restarted %d times", s.Restarts)
+	}
+	for _, fault := range s.Faults {
+		text += "; " + fault
 	}
 	return text
 }

@@ -128,7 +128,7 @@ func zoomTheGraph(t *testing.T, p *tab) {
 func search(t *testing.T, p *tab) {
 	p.clickUntil("#search", "document.activeElement === byID('search')")
 	p.do(chromedp.KeyEvent("main.transfer"))
-	p.until("byID('filter-count').textContent.includes('stacks')")
+	p.until("byID('filter-count').textContent.includes(' stack')")
 	p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('main.transfer') || page.groups.get(Number(row.dataset.group)).text.includes('main.transfer'))")
 	assert.Contains(t, p.text(".icicle-line"), "match")
 	eval[chromedp.Void](p, "byID('search').value = ''; byID('search').dispatchEvent(new Event('input'))")

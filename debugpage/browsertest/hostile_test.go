@@ -13,7 +13,6 @@ import (
 	"github.com/otelgoroutine/go/debugpage"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 	"github.com/otelgoroutine/go/internal/live"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/otelgoroutine"
@@ -27,9 +26,10 @@ func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.R
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
 	require.Eventually(t, func() bool { return m.Snapshot() != nil }, patience, time.Millisecond)
-	server := httptest.NewServer(debugpage.Handler(m, opts...))
+	page := debugpage.Handler(m, opts...)
+	server := httptest.NewServer(page)
 	t.Cleanup(server.Close)
-	return server.URL + "/", live.Of(m)
+	return server.URL + "/", page.(interface{ Recorder() *live.Recorder }).Recorder()
 }
 
 // Each of these would run in a page that makes markup out of text.
@@ -54,7 +54,7 @@ func hostile() *goroutine.Snapshot {
 
 func hostileFinding(s *goroutine.Snapshot) detectors.Finding {
 	return detectors.Finding{
-		Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
+		ID: "1", Opened: s.Time, Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
 		Message: script + image, Evidence: []string{image, script, "at 0xc000123456"}, CreatedBy: s.Groups[0].CreatedBy,
 	}
 }
@@ -70,9 +70,9 @@ func assertUnhurt(t *testing.T, p *tab, what string) {
 func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 	url, recorder := serve(t, debugpage.WithName(script+image))
 	s := hostile()
-	finding := incident.Incident{ID: "1", Opened: s.Time, Finding: hostileFinding(s)}
-	found := report.Open([]incident.Incident{finding})
-	recorder.Record(live.Update{Snapshot: s, Open: found, Events: []report.Event{report.EventOf(incident.Event{Kind: incident.Detected, Time: s.Time, Incident: finding})}})
+	finding := hostileFinding(s)
+	found := report.Briefly([]detectors.Finding{finding})
+	recorder.Record(live.Update{Snapshot: s, Open: found, Events: []report.Event{report.EventOf(detectors.Event{Kind: detectors.Detected, Time: s.Time, Finding: finding})}})
 
 	p := open(t, screens[0], url)
 	p.until("document.querySelector('.finding')")

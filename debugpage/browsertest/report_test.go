@@ -82,7 +82,7 @@ func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 
 			p.click("#search")
 			p.do(chromedp.KeyEvent("faults.go"))
-			p.until("byID('filter-count').textContent.includes('stacks')")
+			p.until("byID('filter-count').textContent.includes(' stack')")
 			p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('main.'))")
 			assert.LessOrEqual(t, eval[int64](p, "document.documentElement.scrollWidth"), l.width, "nothing is wider than the window")
 		})

@@ -10,9 +10,10 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/engine"
 )
 
-// A Step is what a detector found in one look.
+// A Step is what a detector found in one snapshot.
 type Step struct {
 	Snapshot *goroutine.Snapshot
 	Findings []detectors.Finding
@@ -31,7 +32,7 @@ func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []S
 	r := NewReplay(t, d)
 	steps := make([]Step, len(series))
 	for i, s := range series {
-		steps[i] = r.Look(s)
+		steps[i] = r.Step(s)
 	}
 	return steps
 }
@@ -41,67 +42,77 @@ func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []S
 type Replay struct {
 	t        testing.TB
 	detector *detectors.Detector
-	history  *detectors.History
-	can      []goroutine.Source
-	looks    int
+	engine   *engine.Engine
+	expected expected
+	runs     int
 }
+
+// expected is the closer inspections that may be waited for. None is ever
+// taken.
+type expected []goroutine.Source
+
+func (e *expected) Inspect(goroutine.Source, *goroutine.Snapshot) *engine.Inspection { return nil }
+func (e *expected) Expect(kind goroutine.Source) bool                                { return slices.Contains(*e, kind) }
 
 // NewReplay returns a replay without a snapshot.
 func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 	t.Helper()
-	all := []*detectors.Detector{d}
-	if err := detectors.Validate(all); err != nil {
+	if err := detectors.Validate([]*detectors.Detector{d}); err != nil {
 		t.Fatalf("the detector is not valid: %v", err)
 	}
-	return &Replay{t: t, detector: d, history: detectors.NewHistory(all)}
+	r := &Replay{t: t, detector: d}
+	checked := *d
+	checked.Run = r.run
+	r.engine = engine.New(engine.Config{Detectors: []*detectors.Detector{&checked}, Inspector: &r.expected})
+	return r
 }
 
-// LookCloser adds a closer look, such as a leak proof, for the looks that follow:
-// what a monitor takes when the detector asks for it.
-func (r *Replay) LookCloser(s *goroutine.Snapshot) { r.history.AddCloser(s) }
+// Inspect adds a closer inspection, such as a leak proof, for the steps that
+// follow: what a monitor takes when the detector asks for it.
+func (r *Replay) Inspect(s *goroutine.Snapshot) { r.engine.Inspected(s) }
 
-// Can says which closer looks the detector may hope for when it asks: none
-// unless this is called.
-func (r *Replay) Can(sources ...goroutine.Source) { r.can = sources }
+// Expect says which closer inspections the detector may hope for when it asks:
+// none unless this is called.
+func (r *Replay) Expect(sources ...goroutine.Source) { r.expected = sources }
 
-// Look adds a snapshot and runs the detector on it.
-func (r *Replay) Look(s *goroutine.Snapshot) Step {
+// Step adds a snapshot and runs the detector on it.
+func (r *Replay) Step(s *goroutine.Snapshot) Step {
 	r.t.Helper()
-	if !r.history.Add(s) {
+	result := r.engine.Step(s)
+	if result.Verdicts == nil {
 		r.t.Fatalf("snapshot of %v: not younger than the one before", s.Time)
 	}
-	pass, ok := r.history.Pass(r.detector.Needs)
-	if !ok {
-		return Step{Snapshot: s}
+	verdict := result.Verdicts[0]
+	if verdict.Err != nil {
+		r.t.Errorf("snapshot of %v: %v", s.Time, verdict.Err)
 	}
-	found := r.run(pass)
-	if r.looks++; len(found) == 0 && r.looks%16 != 0 {
-		return Step{Snapshot: s, Ran: true} // a second run of each would double the time of long tests
-	}
-	if again := r.run(pass); !reflect.DeepEqual(found, again) {
-		r.t.Errorf("snapshot of %v: a second run gave other findings:\n%v\n%v", s.Time, found, again)
-	}
-	return Step{Snapshot: s, Findings: found, Ran: true}
+	return Step{Snapshot: s, Findings: result.Findings, Ran: verdict.Ran}
 }
 
-func (r *Replay) run(pass *detectors.Pass) []detectors.Finding {
-	r.t.Helper()
-	var found []detectors.Finding
-	pass.Exclude(detectors.KnownGood())
-	pass.Ask = func(s goroutine.Source) bool { return slices.Contains(r.can, s) }
-	pass.Report = func(f detectors.Finding) {
-		f.Detector = r.detector.Name
-		found = append(found, f)
-	}
-	if err := r.detector.Run(pass); err != nil {
-		r.t.Errorf("snapshot of %v: %v", pass.Snapshot.Time, err)
-	}
+// run is the detector's Run, held to its contract.
+func (r *Replay) run(pass *detectors.Pass) error {
+	found, err := r.once(pass)
 	for i := range found {
 		if err := check(&found[i]); err != nil {
 			r.t.Errorf("snapshot of %v: %v: %+v", pass.Snapshot.Time, err, found[i])
 		}
 	}
-	return found
+	if r.runs++; len(found) > 0 || r.runs%16 == 0 { // a second run of each would double the time of long tests
+		if again, _ := r.once(pass); !reflect.DeepEqual(found, again) {
+			r.t.Errorf("snapshot of %v: a second run gave other findings:\n%v\n%v", pass.Snapshot.Time, found, again)
+		}
+	}
+	for _, f := range found {
+		pass.Report(f)
+	}
+	return err
+}
+
+func (r *Replay) once(pass *detectors.Pass) (found []detectors.Finding, err error) {
+	own := *pass
+	own.Report = func(f detectors.Finding) { found = append(found, f) }
+	err = r.detector.Run(&own)
+	return found, err
 }
 
 // check holds a finding to what the contract promises to its readers.

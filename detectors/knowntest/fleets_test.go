@@ -2,7 +2,6 @@ package knowntest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -130,7 +129,7 @@ func TestFleetsRaiseNoAlarm(t *testing.T) {
 		for _, k := range sdks {
 			k.use()
 		}
-		for _, f := range o.look() {
+		for _, f := range o.step() {
 			if f.Confidence > detectors.Info {
 				t.Errorf("minute %d: %s: %s %q\n%s", minute, f.Detector, f.Message, f.Evidence, f.Stack.Text(4096))
 			}
@@ -151,8 +150,7 @@ func TestFleetsRaiseNoAlarm(t *testing.T) {
 
 // mark notes the fleets that the detector "leak" would find without the list.
 func (o *observer) mark(naked map[string]bool, fleets []fleet) {
-	leak := o.all[slices.IndexFunc(o.all, func(d *detectors.Detector) bool { return d.Name == "leak" })]
-	for _, f := range o.judge(leak, nil) {
+	for _, f := range o.naked {
 		for _, fl := range fleets {
 			if fl.waits != "" && onStack(f.Stack, fl.waits) {
 				naked[fl.name] = true

@@ -132,7 +132,7 @@ func findAll(t *testing.T, faults []fault) {
 		for i := range faults {
 			once[i](minute)
 		}
-		for _, finding := range o.look() {
+		for _, finding := range o.step() {
 			for _, f := range faults {
 				if found[f.name] == 0 && finding.Detector == "leak" && onStack(finding.Stack, f.found) {
 					found[f.name] = minute

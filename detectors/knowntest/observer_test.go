@@ -11,50 +11,61 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// interval is the time between two looks, as the detectors are told.
+// interval is the time between two snapshots, as the detectors are told.
 const interval = time.Minute
 
-// An observer looks at this process as the monitor does, and lets interval
-// pass from look to look however long that takes: what the detectors see are
-// the goroutines of real libraries over hours, within seconds.
+// An observer takes snapshots of this process as the monitor does, and lets
+// interval pass from one to the next however long that takes: what the detectors
+// see are the goroutines of real libraries over hours, within seconds.
 type observer struct {
 	t       *testing.T
 	decoder *parse.TraceDecoder
 	now     time.Time
-	history *detectors.History
-	all     []*detectors.Detector
+	engine  *engine.Engine
+	naked   []detectors.Finding // what the detector "leak" would find without a list of known stacks, in the last step
 }
 
 func newObserver(t *testing.T) *observer {
 	decoder := parse.NewTraceDecoder(nil, nil)
 	decoder.ExcludeReader = true
-	all := detectors.Default()
 	return &observer{
 		t:       t,
 		decoder: decoder,
 		now:     time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		history: detectors.NewHistory(all),
-		all:     all,
+		engine:  engine.New(engine.Config{Detectors: append(detectors.Default(), naked()), Known: []detectors.KnownStack{peers}}),
 	}
 }
 
-// look takes the next snapshot and returns what all detectors make of it.
-func (o *observer) look() (found []detectors.Finding) {
+// naked is the detector "leak" without a list of known stacks.
+func naked() *detectors.Detector {
+	leak := detectors.NewLeak(detectors.LeakConfig{})
+	return &detectors.Detector{Name: "naked", Needs: leak.Needs, Run: func(p *detectors.Pass) error {
+		own := *p
+		own.Exclude(nil)
+		return leak.Run(&own)
+	}}
+}
+
+// step takes the next snapshot and returns what all detectors make of it.
+func (o *observer) step() (found []detectors.Finding) {
 	o.now = o.now.Add(interval)
-	require.True(o.t, o.history.Add(o.snapshot()))
-	for _, d := range o.all {
-		found = append(found, o.judge(d, append(detectors.KnownGood(), peers))...)
+	r := o.engine.Step(o.snapshot())
+	for _, v := range r.Verdicts {
+		require.NoError(o.t, v.Err)
+	}
+	o.naked = nil
+	for _, f := range r.Findings {
+		if f.Detector == "naked" {
+			o.naked = append(o.naked, f)
+		} else {
+			found = append(found, f)
+		}
 	}
 	return found
-}
-
-func (o *observer) judge(d *detectors.Detector, known []detectors.KnownStack) []detectors.Finding {
-	v, err := detectors.Judge(d, o.history, known)
-	require.NoError(o.t, err)
-	return v.Findings
 }
 
 // snapshot is the whole of this process, from an execution trace.

@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"detectors/detectortest": {"goroutine", "detectors"},
 	"internal/incident":      {"goroutine", "detectors"},
 	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
-	"internal/report":        {"goroutine", "detectors", "internal/incident"},
+	"internal/report":        {"goroutine", "detectors"},
 	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",
 		"internal/telemetry", "internal/report", "internal/live",
 	},
-	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/webui"},
+	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/webui"},
 }
 
 // forbidden is what users of otelgoroutine must not get, and why. A rule

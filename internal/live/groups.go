@@ -18,6 +18,7 @@ type group struct {
 	sample
 	before  sample    // of the snapshot before
 	oldest  time.Time // born at or before; zero when unknown
+	aged    bool      // oldest was known at the last change
 	recent  sample    // sums of births and exits over recentLength; no count
 	created uint64    // seq of its first snapshot, or of its return: pages need its stack
 	changed uint64    // seq of the last snapshot at which a number changed
@@ -141,8 +142,8 @@ func (g *group) record(seq uint64) {
 			recent.left += s.left
 		}
 	}
-	if g.sample != g.before || recent != g.recent || g.created == seq {
-		g.changed = seq
+	if aged := !g.oldest.IsZero(); g.sample != g.before || recent != g.recent || g.created == seq || aged != g.aged {
+		g.changed, g.aged = seq, aged
 	}
 	g.recent = recent
 }

@@ -109,6 +109,20 @@ func TestWithoutIDsOnlyTheDifferenceIsKnown(t *testing.T) {
 	assert.False(t, v.IDs)
 }
 
+func TestAGroupIsSentAgainOnceItsAgeIsKnown(t *testing.T) {
+	r := New(Config{})
+	first := taken(0, crowd{"a": {1}})
+	first.Epochs, first.Groups[0].Births = nil, nil // as the first snapshot of a process
+	record(r, first)
+	record(r, taken(1, crowd{"a": {1}}))
+	v, ok := r.Since(1)
+	require.True(t, ok)
+	assert.Equal(t, 1.0, groupOf(t, v, 1).Oldest)
+	record(r, taken(2, crowd{"a": {1}}))
+	v, _ = r.Since(2)
+	assert.Empty(t, v.Stacks)
+}
+
 // page is what a browser knows: everything, and then what changed.
 type page struct {
 	seq       uint64

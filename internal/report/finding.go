@@ -4,16 +4,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // A Finding is what a detector found.
 type Finding struct {
-	ID         string    `json:"id,omitempty"` // of the incident; empty where there was one pass only
+	ID         string    `json:"id,omitempty"` // the same from its first snapshot to its end
 	Detector   string    `json:"detector"`
 	Confidence string    `json:"confidence"`
 	Severity   string    `json:"severity"` // info, warn or error, as in the event
@@ -36,9 +34,8 @@ type Finding struct {
 
 // Findings describes findings, in their order.
 func Findings(findings []detectors.Finding) []Finding {
-	list := make([]Finding, len(findings))
-	for i := range findings {
-		list[i] = findingOf(&findings[i])
+	list := Briefly(findings)
+	for i := range list {
 		if s := findings[i].Stack; s != nil {
 			list[i].Frames, _ = framesOf(s, false)
 		}
@@ -46,34 +43,25 @@ func Findings(findings []detectors.Finding) []Finding {
 	return list
 }
 
-// findingOf leaves out the frames.
+// Briefly describes findings without their frames.
+func Briefly(findings []detectors.Finding) []Finding {
+	list := make([]Finding, len(findings))
+	for i := range findings {
+		list[i] = findingOf(&findings[i])
+	}
+	return list
+}
+
 func findingOf(f *detectors.Finding) Finding {
 	r := Finding{
-		Detector: f.Detector, Confidence: f.Confidence.String(), Severity: string(f.Confidence.Severity()),
-		Message: f.Message, State: string(f.State), Count: f.Count, GrowthPerMinute: finite(f.GrowthPerMinute),
+		ID: f.ID, Detector: f.Detector, Confidence: f.Confidence.String(), Severity: string(f.Confidence.Severity()),
+		Opened: f.Opened, Message: f.Message, Evidence: slices.Clone(f.Evidence), Advice: f.Advice, State: string(f.State), Count: f.Count, GrowthPerMinute: finite(f.GrowthPerMinute),
 		Age: seconds(f.Age), IDs: slices.Clone(f.IDs), CreatedBy: frameOf(f.CreatedBy),
-	}
-	for _, e := range f.Evidence {
-		if advice, ok := strings.CutPrefix(e, "Next: "); ok {
-			r.Advice = advice
-			continue
-		}
-		r.Evidence = append(r.Evidence, e)
 	}
 	if f.Stack != nil {
 		r.StackID, r.At = string(f.Stack.ID), frameOf(f.Stack.User())
 	}
 	return r
-}
-
-// Open describes the incidents that are open, without their frames.
-func Open(open []incident.Incident) []Finding {
-	list := make([]Finding, len(open))
-	for i := range open {
-		list[i] = findingOf(&open[i].Finding)
-		list[i].ID, list[i].Opened = open[i].ID, open[i].Opened
-	}
-	return list
 }
 
 // finite replaces what JSON has no word for.
@@ -98,19 +86,19 @@ type Event struct {
 }
 
 // EventOf describes an event.
-func EventOf(e incident.Event) Event {
-	f := &e.Incident.Finding
+func EventOf(e detectors.Event) Event {
+	f := &e.Finding
 	r := Event{
-		Time: e.Time, Kind: e.Kind.String(), FindingID: e.Incident.ID, Detector: f.Detector,
+		Time: e.Time, Kind: e.Kind.String(), FindingID: f.ID, Detector: f.Detector,
 		Severity: string(detectors.SeverityInfo), Count: f.Count, Message: f.Message,
 	}
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed == 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed == 0:
 		return Event{Time: e.Time, Kind: r.Kind, Severity: r.Severity, Message: "All open findings are reported one by one again."}
-	case e.Kind == incident.Suppressed:
+	case e.Kind == detectors.Suppressed:
 		return Event{Time: e.Time, Kind: r.Kind, Severity: string(detectors.SeverityWarn), Count: e.Suppressed,
 			Message: fmt.Sprintf("%d open findings are not reported one by one.", e.Suppressed)}
-	case e.Kind != incident.Resolved:
+	case e.Kind != detectors.Resolved:
 		r.Severity = string(f.Confidence.Severity())
 	}
 	r.Confidence = f.Confidence.String()

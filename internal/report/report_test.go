@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,31 @@ func TestJSON(t *testing.T) {
 	assert.Equal(t, "main.worker", back.Findings[0].At.Function)
 	assert.Equal(t, &Frame{"main.main", "/src/main.go", 7, false}, back.Stacks[0].CreatedBy)
 	assert.Equal(t, []Birth{{90, 3}}, back.Stacks[0].Births)
+}
+
+func TestEventsAreWordedOnce(t *testing.T) {
+	f := detectors.Finding{ID: "1", Detector: "leak", Confidence: detectors.Confirmed, Count: 3, GrowthPerMinute: math.NaN(), Message: "Three are stuck."}
+	told := Event{Time: at, Kind: "detected", FindingID: "1", Detector: "leak", Confidence: "confirmed", Severity: "error", Count: 3, Message: "Three are stuck."}
+	assert.Equal(t, told, EventOf(detectors.Event{Kind: detectors.Detected, Time: at, Finding: f}))
+	told.Kind, told.Severity = "resolved", "info"
+	assert.Equal(t, told, EventOf(detectors.Event{Kind: detectors.Resolved, Time: at, Finding: f}))
+	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "warn", Count: 4, Message: "4 open findings are not reported one by one."},
+		EventOf(detectors.Event{Kind: detectors.Suppressed, Time: at, Finding: f, Suppressed: 4}))
+	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "info", Message: "All open findings are reported one by one again."},
+		EventOf(detectors.Event{Kind: detectors.Suppressed, Time: at}))
+	assert.Zero(t, Briefly([]detectors.Finding{f})[0].GrowthPerMinute, "JSON has no NaN")
+}
+
+func TestTopAndTracesHaveEverything(t *testing.T) {
+	r := one(snapshot(at, group(4, goroutine.ChanSend, "main.leaf", "main.main"), group(3, goroutine.Select, "main.walk", "main.main")), Options{Stacks: 1, Functions: 1})
+	var top, traces strings.Builder
+	require.NoError(t, r.Top(&top))
+	require.NoError(t, r.Traces(&traces))
+	for _, f := range []string{"main.leaf", "main.walk", "main.main"} {
+		assert.Contains(t, top.String(), f+"\n")
+		assert.Contains(t, traces.String(), f+"(...)\n")
+	}
+	assert.Contains(t, top.String(), "Functions, cumulative (3 of 3)")
 }
 
 func TestKnownStacksAreNamed(t *testing.T) {

@@ -42,7 +42,7 @@ func one(s *goroutine.Snapshot, o Options, findings ...detectors.Finding) *Repor
 
 func TestText(t *testing.T) {
 	text := textOf(t, one(sample(), Options{}, detectors.Finding{
-		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two.", "Next: see the receiver."}}))
+		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two."}, Advice: "See the receiver."}))
 	id := string(sample().Groups[0].Stack.ID)
 	empty := string(sample().Groups[1].Stack.ID)
 	assert.Equal(t, `4 goroutines at 2026-01-02T03:04:05Z (trace, took 1.235ms)
@@ -62,7 +62,7 @@ Categories
 Findings
   leak (suspected): Three are stuck.
     - They were two.
-    Next: see the receiver.
+    Next: See the receiver.
 
 Functions, flat (1 of 1)
      flat   flat%       cum    cum%

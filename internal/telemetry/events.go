@@ -10,16 +10,15 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // Emit sends an event of an incident as a log record, and counts it when it
 // opens one. profile is the path of the profile that was saved, or empty.
-func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) {
-	if e.Kind == incident.Detected {
+func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
+	if e.Kind == detectors.Detected {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
-			attribute.String(AttrDetectorName, e.Incident.Finding.Detector),
-			attribute.String(AttrConfidence, e.Incident.Finding.Confidence.String())))
+			attribute.String(AttrDetectorName, e.Finding.Detector),
+			attribute.String(AttrConfidence, e.Finding.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
@@ -31,7 +30,7 @@ func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) 
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())
 	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxSentence)))
-	if e.Kind == incident.Suppressed {
+	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
 		r.AddAttributes(attributesOf(e, profile)...)
@@ -39,44 +38,44 @@ func (t *Telemetry) Emit(ctx context.Context, e incident.Event, profile string) 
 	t.logger.Emit(ctx, r)
 }
 
-func nameOf(e incident.Event) string {
+func nameOf(e detectors.Event) string {
 	switch e.Kind {
-	case incident.Suppressed:
+	case detectors.Suppressed:
 		return EventSuppressed
-	case incident.Resolved:
-		return eventPrefix + e.Incident.Finding.Detector + eventResolved
+	case detectors.Resolved:
+		return eventPrefix + e.Finding.Detector + eventResolved
 	}
-	return eventPrefix + e.Incident.Finding.Detector + eventDetected
+	return eventPrefix + e.Finding.Detector + eventDetected
 }
 
-func severityOf(e incident.Event) log.Severity {
+func severityOf(e detectors.Event) log.Severity {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed > 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed > 0:
 		return log.SeverityWarn
-	case e.Kind == incident.Suppressed, e.Kind == incident.Resolved, e.Incident.Finding.Confidence == detectors.Info:
+	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved, e.Finding.Confidence == detectors.Info:
 		return log.SeverityInfo
-	case e.Incident.Finding.Confidence <= detectors.Suspected:
+	case e.Finding.Confidence <= detectors.Suspected:
 		return log.SeverityWarn
 	}
 	return log.SeverityError
 }
 
-func bodyOf(e incident.Event) string {
+func bodyOf(e detectors.Event) string {
 	switch {
-	case e.Kind == incident.Suppressed && e.Suppressed == 0:
+	case e.Kind == detectors.Suppressed && e.Suppressed == 0:
 		return "All open findings are reported one by one again."
-	case e.Kind == incident.Suppressed:
+	case e.Kind == detectors.Suppressed:
 		return fmt.Sprintf("%d more findings are open than are reported one by one; goroutine.finding.open counts them.", e.Suppressed)
-	case e.Kind == incident.Resolved:
-		return "Resolved: " + e.Incident.Finding.Message
+	case e.Kind == detectors.Resolved:
+		return "Resolved: " + e.Finding.Message
 	}
-	return e.Incident.Finding.Message
+	return e.Finding.Message
 }
 
-func attributesOf(e incident.Event, profile string) []attribute.KeyValue {
-	f := &e.Incident.Finding
+func attributesOf(e detectors.Event, profile string) []attribute.KeyValue {
+	f := &e.Finding
 	attrs := []attribute.KeyValue{
-		attribute.String(AttrFindingID, e.Incident.ID),
+		attribute.String(AttrFindingID, e.Finding.ID),
 		attribute.String(AttrDetectorName, f.Detector),
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),

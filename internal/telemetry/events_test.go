@@ -17,7 +17,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 // memory is a log processor that keeps what it gets.
@@ -51,6 +50,11 @@ func emitter(t *testing.T) (*Telemetry, *memory, *sdkmetric.ManualReader) {
 	return tel, logs, reader
 }
 
+func named(id string, f detectors.Finding) detectors.Finding {
+	f.ID = id
+	return f
+}
+
 func finding() detectors.Finding {
 	return detectors.Finding{
 		Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
@@ -74,7 +78,7 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Time: epoch, Incident: incident.Incident{ID: "0123456789abcdef", Finding: finding()}}, "/tmp/p.pb.gz")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: named("0123456789abcdef", finding())}, "/tmp/p.pb.gz")
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
@@ -106,24 +110,24 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 
 func TestSeverityFollowsConfidence(t *testing.T) {
 	for _, tt := range []struct {
-		kind       incident.Kind
+		kind       detectors.Kind
 		confidence detectors.Confidence
 		name       string
 		severity   log.Severity
 	}{
-		{incident.Detected, detectors.Info, "goroutine.leak.detected", log.SeverityInfo},
-		{incident.Detected, detectors.Medium, "goroutine.leak.detected", log.SeverityWarn},
-		{incident.Repeated, detectors.Suspected, "goroutine.leak.detected", log.SeverityWarn},
-		{incident.Repeated, detectors.Confirmed, "goroutine.leak.detected", log.SeverityError},
-		{incident.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
-		{incident.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
-		{incident.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
-		{incident.Suppressed, 0, EventSuppressed, log.SeverityWarn},
+		{detectors.Detected, detectors.Info, "goroutine.leak.detected", log.SeverityInfo},
+		{detectors.Detected, detectors.Medium, "goroutine.leak.detected", log.SeverityWarn},
+		{detectors.Repeated, detectors.Suspected, "goroutine.leak.detected", log.SeverityWarn},
+		{detectors.Repeated, detectors.Confirmed, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
+		{detectors.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
+		{detectors.Suppressed, 0, EventSuppressed, log.SeverityWarn},
 	} {
 		tel, logs, _ := emitter(t)
 		f := finding()
 		f.Confidence = tt.confidence
-		tel.Emit(context.Background(), incident.Event{Kind: tt.kind, Incident: incident.Incident{Finding: f}, Suppressed: 3}, "")
+		tel.Emit(context.Background(), detectors.Event{Kind: tt.kind, Finding: f, Suppressed: 3}, "")
 		require.Len(t, logs.records, 1)
 		assert.Equal(t, tt.name, logs.records[0].EventName())
 		assert.Equal(t, tt.severity, logs.records[0].Severity(), "%v %v", tt.kind, tt.confidence)
@@ -132,7 +136,7 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 
 func TestASummarySaysHowMany(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Suppressed, Suppressed: 3}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
 	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
 	assert.Contains(t, logs.records[0].Body().AsString(), "3 more findings")
 }
@@ -140,19 +144,19 @@ func TestASummarySaysHowMany(t *testing.T) {
 func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	logs.refuse = "goroutine.leak.detected"
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
 	assert.Empty(t, logs.records)
 	require.Len(t, logs.asked, 1)
 	assert.Equal(t, log.SeverityWarn, logs.asked[0].Severity)
 	logs.refuse = ""
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: finding()}}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
 	assert.Len(t, logs.records, 1, "the answer is not kept")
 }
 
 func TestOnlyOpeningCounts(t *testing.T) {
 	tel, _, reader := emitter(t)
-	for _, k := range []incident.Kind{incident.Detected, incident.Repeated, incident.Resolved, incident.Detected} {
-		tel.Emit(context.Background(), incident.Event{Kind: k, Incident: incident.Incident{Finding: finding()}}, "")
+	for _, k := range []detectors.Kind{detectors.Detected, detectors.Repeated, detectors.Resolved, detectors.Detected} {
+		tel.Emit(context.Background(), detectors.Event{Kind: k, Finding: finding()}, "")
 	}
 	data := collect(t, reader)[MetricFindingDetected].Data.(metricdata.Sum[int64])
 	require.Len(t, data.DataPoints, 1)
@@ -172,7 +176,7 @@ func TestAnEventIsBounded(t *testing.T) {
 		frames = append(frames, goroutine.Frame{Function: "main." + long[:1000], File: long[:1000], Line: 1})
 	}
 	f.Stack = goroutine.NewStack(frames)
-	tel.Emit(context.Background(), incident.Event{Kind: incident.Detected, Incident: incident.Incident{Finding: f}}, long)
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, long)
 	require.Len(t, logs.records, 1)
 	size := 0
 	for name, v := range attributes(logs.records[0]) {

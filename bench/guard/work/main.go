@@ -25,6 +25,7 @@ import (
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
@@ -146,20 +147,20 @@ func parseDump() (func() error, error) {
 // judge runs the default detectors over looks at a process in which some
 // goroutines stand and some come and go.
 func judge() (func() error, error) {
-	ds := detectors.Default()
-	h := detectors.NewHistory(ds)
-	series := looks(2*detectors.MaxKept + 1 + judgements) // the history is full before the first that counts
+	e := engine.New(engine.Config{Detectors: detectors.Default()})
+	const full = 72 // the history is full before the first that counts
+	series := looks(full + 1 + judgements)
 	next := func() error {
-		h.Add(series[0])
+		r := e.Step(series[0])
 		series = series[1:]
-		for _, d := range ds {
-			if _, err := detectors.Judge(d, h, nil); err != nil {
-				return err
+		for _, v := range r.Verdicts {
+			if v.Err != nil {
+				return v.Err
 			}
 		}
 		return nil
 	}
-	for range 2 * detectors.MaxKept {
+	for range full {
 		if err := next(); err != nil {
 			return nil, err
 		}

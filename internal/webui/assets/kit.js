@@ -28,6 +28,7 @@ const byID = (id) => document.getElementById(id);
 const wholeNumber = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const formatCount = (n) => wholeNumber.format(n);
 const formatGoroutines = (n) => formatCount(n) + (n === 1 ? " goroutine" : " goroutines");
+const formatStacks = (n) => formatCount(n) + (n === 1 ? " stack" : " stacks");
 const formatSigned = (n) => (n > 0 ? "+" : n < 0 ? "−" : "±") + wholeNumber.format(Math.abs(n));
 
 function formatPercent(part, whole) {

@@ -62,7 +62,7 @@ function applyGroup(change, frames) {
 	const known = page.groups.get(change.number);
 	if (!known && !change.calls) return; // its stack did not fit in
 	const group = Object.assign(known || { counts: [] }, change);
-	group.created = change.oldest_seconds ? page.snapshot.time - change.oldest_seconds : 0; // of the oldest
+	group.created = page.snapshot.has_ids ? page.snapshot.time - (change.oldest_seconds || 0) : 0; // of the oldest
 	if (change.calls) {
 		group.user = change.user || 0;
 		readStack(group, frames);
@@ -341,7 +341,7 @@ function renderStacks() {
 	const sum = (groups) => groups.reduce((total, g) => total + g.count, 0);
 	const total = page.snapshot ? page.snapshot.total : 0;
 	const rest = total - sum([...page.groups.values()]);
-	byID("filter-count").textContent = query || state ? formatCount(sum(found)) + " goroutines at " + formatCount(found.length) + " stacks" : "";
+	byID("filter-count").textContent = query || state ? formatGoroutines(sum(found)) + " at " + formatStacks(found.length) : "";
 	byID("stacks-count").textContent = formatCount(Math.min(page.rows, found.length)) + " of " + formatCount(found.length) + (rest > 0 ? "; " + formatCount(rest) + " goroutines at smaller stacks are not shown" : "");
 	const rows = found.slice(0, page.rows).map(stackRow);
 	keepFocus(() => byID("stacks").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "7", class: "soft", text: "None." }))])));

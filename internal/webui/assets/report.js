@@ -41,7 +41,7 @@ function renderHead() {
 	const largest = report.states[0];
 	const over = report.health.checks.filter((c) => c.level !== "ok");
 	const tiles = [
-		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : "at " + formatCount(report.stacks.length) + " stacks"),
+		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : "at " + formatStacks(report.stacks.length)),
 		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : "none", report.findings.length > 0),
 		tile("Health checks", formatCount(over.length) + " of " + formatCount(report.health.checks.length), "over the threshold"),
 		largest ? tile("Most frequent state", largest.name, formatCount(largest.count) + ", " + largest.percent.toFixed(1) + " %") : null,
@@ -108,7 +108,7 @@ const renderStacks = soon(() => {
 	const weight = (s) => (comparing() ? Math.max(s.count, s.before) : s.count);
 	const found = inState.filter((s) => !query || s.text.includes(query)).sort((a, b) => (comparing() ? Math.abs(b.count - b.before) - Math.abs(a.count - a.before) : 0) || weight(b) - weight(a));
 	const total = found.reduce((sum, s) => sum + s.count, 0);
-	byID("filter-count").textContent = query || state ? formatGoroutines(total) + " at " + formatCount(found.length) + " stacks" : "";
+	byID("filter-count").textContent = query || state ? formatGoroutines(total) + " at " + formatStacks(found.length) : "";
 	byID("stacks-count").textContent = formatCount(Math.min(rows, found.length)) + " of " + formatCount(found.length) + (comparing() ? ", the largest change first" : "");
 	byID("stacks").replaceChildren(...found.slice(0, rows).map(stackRow));
 	byID("more").hidden = found.length <= rows;

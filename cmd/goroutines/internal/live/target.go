@@ -1,7 +1,6 @@
-// Package live looks at processes over and over: each look goes through the
-// history, the detectors and the incidents that otelgoroutine's monitor has in
-// a process of its own. A process that restarts, or cannot be reached, is waited
-// for.
+// Package live observes processes from outside: each snapshot goes through the
+// engine that otelgoroutine's monitor has in a process of its own. A process
+// that restarts, or cannot be reached, is waited for.
 package live
 
 import (
@@ -15,12 +14,12 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
+	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
 const (
-	// maxPoints is how many looks the sparklines go back.
+	// maxPoints is how many snapshots the sparklines go back.
 	maxPoints = 120
 	// maxEvents is how many events are kept to be shown.
 	maxEvents = 100
@@ -34,7 +33,7 @@ type Process interface {
 	Forget()
 }
 
-// A Point is what a look leaves behind for the sparklines.
+// A Point is what a snapshot leaves behind for the sparklines.
 type Point struct {
 	Time   time.Time
 	Failed bool
@@ -43,41 +42,41 @@ type Point struct {
 	Stacks map[goroutine.GroupKey]int // the largest
 }
 
-// An Event is an incident's event, with the process that it is about.
+// An Event is an event with the process that it is about.
 type Event struct {
 	Target string
-	incident.Event
+	detectors.Event
 }
 
 // A Status is everything there is to show of a target.
 type Status struct {
 	Name     string
 	Snapshot *goroutine.Snapshot // the last; nil before the first
-	Err      error               // of the last look; nil when it went well
+	Err      error               // why the last could not be had; nil when it could
 	Since    time.Time           // when it began to fail
+	Faults   []string            // what went wrong in detectors, by their order; nil when all is well
 	Restarts int
-	Looks    int
-	Open     []incident.Incident
+	Taken    int // snapshots
+	Open     []detectors.Finding
 	Points   []Point // oldest first
 }
 
 // A Target is a process under observation. Its methods are safe for concurrent
-// use; Look and Run must not run twice at a time.
+// use; Observe and Run must not run twice at a time.
 type Target struct {
 	process   Process
 	detectors []*detectors.Detector
 	telemetry *telemetry.Telemetry // nil: nothing is exported
 	onEvent   func(Event)
 
-	history   *detectors.History
-	incidents *incident.Tracker
+	engine *engine.Engine
 
 	mu     sync.Mutex
 	status Status
 }
 
 // NewTarget returns a target. telemetry may be nil; onEvent is called for each
-// event, on the goroutine that looks.
+// event, on the goroutine that observes.
 func NewTarget(name string, p Process, ds []*detectors.Detector, t *telemetry.Telemetry, onEvent func(Event)) *Target {
 	target := &Target{process: p, detectors: ds, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
 	target.begin()
@@ -86,7 +85,7 @@ func NewTarget(name string, p Process, ds []*detectors.Detector, t *telemetry.Te
 
 // begin starts with a process of which nothing is known.
 func (t *Target) begin() {
-	t.history, t.incidents = detectors.NewHistory(t.detectors), incident.New(incident.Config{})
+	t.engine = engine.New(engine.Config{Detectors: t.detectors})
 }
 
 // Status returns what there is to show.
@@ -94,16 +93,16 @@ func (t *Target) Status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.status
-	s.Points, s.Open = slices.Clone(s.Points), slices.Clone(s.Open)
+	s.Points = slices.Clone(s.Points)
 	return s
 }
 
-// Run looks at once and then every interval, until ctx ends.
+// Run takes a snapshot at once and then every interval, until ctx ends.
 func (t *Target) Run(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		t.Look(ctx)
+		t.Observe(ctx)
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
@@ -111,8 +110,8 @@ func (t *Target) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// Look takes a snapshot and does everything that follows from it.
-func (t *Target) Look(ctx context.Context) {
+// Observe takes a snapshot and does everything that follows from it.
+func (t *Target) Observe(ctx context.Context) {
 	s, err := t.process.Take(ctx)
 	if ctx.Err() != nil {
 		return
@@ -124,25 +123,26 @@ func (t *Target) Look(ctx context.Context) {
 	restarted := t.restarted(s)
 	if restarted {
 		t.process.Forget()
-		t.resolveAll(ctx, s.Time)
+		t.send(ctx, t.engine.End(s.Time))
 		t.begin()
 		if again, e := t.process.Take(ctx); again != nil && again.Total > 0 {
 			s, err = again, e // its births are counted anew
 		}
 	}
-	t.judge(ctx, s)
+	result := t.judge(ctx, s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if restarted {
 		t.status.Restarts++
 	}
-	t.status.Looks++
-	t.status.Snapshot, t.status.Err, t.status.Open = s, err, t.incidents.Open()
+	t.status.Taken++
+	t.status.Snapshot, t.status.Err, t.status.Open = s, err, result.Open
+	t.status.Faults = faults(result.Verdicts)
 	t.add(pointOf(s))
 }
 
-// restarted reports whether s is of another process than the look before. When
-// nobody listened in between it is taken for another one, whatever its IDs are:
+// restarted reports whether s is of another process than the snapshot before.
+// When nothing listened in between it is taken for another one, whatever its IDs are:
 // those of a small process are soon where the last one's were.
 func (t *Target) restarted(s *goroutine.Snapshot) bool {
 	last, failed := t.status.Snapshot, t.status.Err != nil
@@ -158,47 +158,27 @@ func (t *Target) restarted(s *goroutine.Snapshot) bool {
 }
 
 // judge runs the detectors, and tells and exports what follows.
-func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) {
-	if !t.history.Add(s) {
-		return
-	}
-	var findings []detectors.Finding
-	ran := make(map[string]bool)
-	for _, d := range t.detectors {
-		v, err := detectors.Judge(d, t.history, detectors.KnownGood())
-		findings = append(findings, v.Findings...)
-		ran[d.Name] = v.Ran && err == nil
-	}
-	t.send(ctx, t.incidents.Step(ran, findings, s.Time))
+func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
+	result := t.engine.Step(s)
+	t.send(ctx, result.Events)
 	if t.telemetry != nil {
 		t.telemetry.Publish(ctx, s, s)
-		t.publishOpen(s.Time)
+		t.telemetry.SetOpen(result.Open, s.Time)
 	}
+	return result
 }
 
-func (t *Target) publishOpen(now time.Time) {
-	if t.telemetry == nil {
-		return
+// faults returns what went wrong in detectors.
+func faults(verdicts []engine.Verdict) (all []string) {
+	for _, v := range verdicts {
+		if v.Err != nil {
+			all = append(all, v.Err.Error())
+		}
 	}
-	var open []detectors.Finding
-	for _, i := range t.incidents.Open() {
-		open = append(open, i.Finding)
-	}
-	t.telemetry.SetOpen(open, now)
+	return all
 }
 
-// resolveAll ends all incidents: their process is gone.
-func (t *Target) resolveAll(ctx context.Context, now time.Time) {
-	ran := make(map[string]bool)
-	for _, d := range t.detectors {
-		ran[d.Name] = true
-	}
-	for range 3 { // incident.Config.Absences
-		t.send(ctx, t.incidents.Step(ran, nil, now))
-	}
-}
-
-func (t *Target) send(ctx context.Context, events []incident.Event) {
+func (t *Target) send(ctx context.Context, events []detectors.Event) {
 	for _, e := range events {
 		if t.telemetry != nil {
 			t.telemetry.Emit(ctx, e, "")
@@ -207,7 +187,7 @@ func (t *Target) send(ctx context.Context, events []incident.Event) {
 	}
 }
 
-// failed notes a look that did not happen. Metrics go to 0: the last values of
+// failed notes a snapshot that could not be had. Metrics go to 0: the last values of
 // a process that is away would be taken for its present ones.
 func (t *Target) failed(ctx context.Context, err error) {
 	if t.telemetry != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/incident"
 )
 
 var (
@@ -176,7 +175,7 @@ func stateLines(t live.Status) []string {
 	return lines
 }
 
-func findingLines(open []incident.Incident) []string {
+func findingLines(open []detectors.Finding) []string {
 	if len(open) == 0 {
 		return nil
 	}
@@ -185,9 +184,9 @@ func findingLines(open []incident.Incident) []string {
 		if i == 4 {
 			return append(lines, faint.Render(fmt.Sprintf("  and %d more findings", len(open)-i)))
 		}
-		lines = append(lines, "  "+severity(o.Finding.Confidence).Render(o.Finding.Detector)+"  "+o.Finding.Message)
-		if len(o.Finding.Evidence) > 0 && i < 2 {
-			lines = append(lines, faint.Render("    "+o.Finding.Evidence[len(o.Finding.Evidence)-1]))
+		lines = append(lines, "  "+severity(o.Confidence).Render(o.Detector)+"  "+o.Message)
+		if len(o.Evidence) > 0 && i < 2 {
+			lines = append(lines, faint.Render("    "+o.Evidence[len(o.Evidence)-1]))
 		}
 	}
 	return lines
@@ -254,13 +253,13 @@ func (s Screen) events() []string {
 
 // EventLine is an event on one line.
 func EventLine(e live.Event, named bool) string {
-	what := e.Incident.Finding.Detector + " " + e.Kind.String()
-	message := e.Incident.Finding.Message
-	style := severity(e.Incident.Finding.Confidence)
+	what := e.Finding.Detector + " " + e.Kind.String()
+	message := e.Finding.Message
+	style := severity(e.Finding.Confidence)
 	switch e.Kind {
-	case incident.Resolved:
+	case detectors.Resolved:
 		style = green
-	case incident.Suppressed:
+	case detectors.Suppressed:
 		what, message, style = "suppressed", fmt.Sprintf("%d findings are not told one by one", e.Suppressed), faint
 	}
 	line := e.Time.Format("15:04:05") + "  " + style.Render(what) + "  "

@@ -1,24 +1,16 @@
-package otelgoroutine
+package engine
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/parse"
 )
-
-// textSpacing is the least time between two attempts at a goroutine dump. A
-// dump stops the world; the budget bounds one stop, this bounds how many there
-// are.
-const textSpacing = time.Minute
 
 const (
 	// maxLocks is how many locks the evidence names.
@@ -34,40 +26,42 @@ type enrichment struct {
 	evidence  []string
 }
 
-// enrich adds to findings that are a fault, most likely at least, what only
-// a goroutine dump knows: who made the goroutines and, of locks, the addresses,
-// since when the runtime has seen the wait, and who perhaps holds them. One dump serves all findings of
-// a look; what it told is kept for as long as the finding is there. Without
-// a dump, for want of budget, findings stay as they are. Nothing that it adds is
-// a verdict: confidence and identity stay what the detector said.
-func (m *Monitor) enrich(ctx context.Context, s *goroutine.Snapshot, findings []detectors.Finding) {
-	w := m.watch
+// enrich adds to findings that are most likely a fault what only a goroutine
+// dump knows: the go statement that created the goroutines and, of locks, the
+// addresses, since when the runtime has seen the wait, and what perhaps holds
+// them. One dump serves all findings of a snapshot; what it told is kept for as
+// long as the finding is there. Without a dump findings stay as they are.
+// Nothing that it adds is a verdict: confidence and identity stay what the
+// detector said.
+func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	kept := make(map[detectors.Identity]enrichment)
-	var news []*detectors.Finding
+	var fresh []*detectors.Finding
 	for i := range findings {
 		f := &findings[i]
 		if !worthADump(f) {
 			continue
 		}
-		if e, ok := w.enriched[f.Identity()]; ok {
-			kept[f.Identity()] = e
+		if told, ok := e.dumped[f.Identity()]; ok {
+			kept[f.Identity()] = told
 		} else {
-			news = append(news, f)
+			fresh = append(fresh, f)
 		}
 	}
-	if dump := m.dump(ctx, s.Time, len(news)); dump != nil {
-		for _, f := range news {
-			kept[f.Identity()] = enrichmentOf(dump, f)
+	if len(fresh) > 0 && e.inspector != nil {
+		if dump := e.inspector.Inspect(goroutine.SourceText, s); dump != nil {
+			for _, f := range fresh {
+				kept[f.Identity()] = enrichmentOf(dump, f)
+			}
 		}
 	}
-	w.enriched = kept
+	e.dumped = kept
 	for i := range findings {
 		kept[findings[i].Identity()].addTo(&findings[i])
 	}
 }
 
 // worthADump reports whether a dump tells more about f. A finding about the
-// process as a whole has no goroutines to look for.
+// process as a whole has no goroutines of its own.
 func worthADump(f *detectors.Finding) bool {
 	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
 		return false
@@ -75,26 +69,8 @@ func worthADump(f *detectors.Finding) bool {
 	return f.CreatedBy.Function == "" || f.State.Lock()
 }
 
-// dump takes a goroutine dump when there is something to learn from it and the
-// last attempt was long enough ago.
-func (m *Monitor) dump(ctx context.Context, now time.Time, news int) *capture.Dump {
-	w := m.watch
-	if news == 0 || !w.dumped.IsZero() && now.Sub(w.dumped) < textSpacing {
-		return nil
-	}
-	w.dumped = now
-	dump, skip := w.capturer.Text()
-	if skip != nil {
-		m.skipped(ctx, *skip)
-	}
-	if dump != nil {
-		m.telemetry.Took(ctx, dump.Snapshot)
-	}
-	return dump
-}
-
 // enrichmentOf reads what a dump tells about the goroutines of a finding.
-func enrichmentOf(dump *capture.Dump, f *detectors.Finding) enrichment {
+func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
 	var e enrichment
 	here := groupsAt(dump.Snapshot, f)
 	if f.CreatedBy.Function == "" {
@@ -113,7 +89,7 @@ func enrichmentOf(dump *capture.Dump, f *detectors.Finding) enrichment {
 	}
 	e.evidence = append(e.evidence, lockSentences(waiters, dump.Locks)...)
 	if longest > 0 {
-		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, one has waited for %v.", longest))
+		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, the longest wait is %v.", longest))
 	}
 	return e
 }
@@ -173,9 +149,9 @@ func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 			e.createdBy = site
 		}
 	}
-	who := "They were"
+	subject := "They were"
 	if count == 1 {
-		who = "It was"
+		subject = "It was"
 	}
 	by := place(e.createdBy)
 	switch others := len(made) - 1; {
@@ -184,7 +160,7 @@ func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 	case others > 1:
 		by += fmt.Sprintf(" and at %d other places", others)
 	}
-	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", who, by))
+	e.evidence = append(e.evidence, fmt.Sprintf("%s created by %s.", subject, by))
 }
 
 // place names a line of code.
@@ -195,8 +171,8 @@ func place(f goroutine.Frame) string {
 	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
-// lockSentences says how many wait for each lock, and who perhaps holds it; of
-// a circle, once.
+// lockSentences says how many goroutines wait for each lock, and what perhaps
+// holds it; of a circle, once.
 func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []string) {
 	locks := make([]uint64, 0, len(waiters))
 	for lock := range waiters {
@@ -219,22 +195,14 @@ func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []stri
 	return sentences
 }
 
-// addTo adds what the dump told before the advice that ends the evidence.
-// Where there is no room for it, up to maxAdded sentences take the place of what
-// the detector had to say last.
+// addTo adds what the dump told. Where there is no room for it, up to maxAdded
+// sentences take the place of what the detector had to say last.
 func (e enrichment) addTo(f *detectors.Finding) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy
 	}
-	if len(e.evidence) == 0 {
-		return
-	}
-	said, advice := f.Evidence, []string(nil)
-	if n := len(said); n > 0 && strings.HasPrefix(said[n-1], "Next: ") {
-		said, advice = said[:n-1], said[n-1:]
-	}
-	room := detectors.MaxEvidence - len(advice)
-	added := e.evidence[:min(len(e.evidence), max(maxAdded, room-len(said)))]
-	said = said[:min(len(said), room-len(added))]
-	f.Evidence = slices.Concat(said, added, advice)
+	said := f.Evidence
+	added := e.evidence[:min(len(e.evidence), max(maxAdded, detectors.MaxEvidence-len(said)))]
+	said = said[:min(len(said), detectors.MaxEvidence-len(added))]
+	f.Evidence = slices.Concat(said, added)
 }

@@ -1,4 +1,4 @@
-package otelgoroutine
+package engine
 
 import (
 	"testing"

@@ -1,4 +1,4 @@
-package otelgoroutine
+package engine
 
 import (
 	"fmt"
@@ -7,10 +7,9 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// holderSentence says what a dump suggests about who holds a lock, with a space
-// before it; nothing where the dump does not show the lock's object. It is a hint
-// for whoever looks next, and words it as one. The only addresses in it are
-// those of locks.
+// holderSentence says what a dump suggests about the holder of a lock, with
+// a space before it; nothing where the dump does not show the lock's object. It
+// is a hint, and is worded as one. The only addresses in it are those of locks.
 func holderSentence(l *parse.Lock) string {
 	switch {
 	case l.Circle != nil:

@@ -1,7 +1,6 @@
 package otelgoroutine
 
 import (
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +24,7 @@ func stuck() *script {
 	}}
 }
 
-// locked reports a deadlock at every look.
+// locked reports a deadlock in every snapshot.
 func locked() *detectors.Detector {
 	return &detectors.Detector{Name: "locked", Run: func(p *detectors.Pass) error {
 		g := p.Snapshot.Groups[0]
@@ -40,7 +39,7 @@ func dumpOf(groups ...goroutine.Group) func() *capture.Dump {
 	}
 }
 
-func TestADumpTellsWhichLockAndWhoMadeThem(t *testing.T) {
+func TestADumpTellsWhichLockAndWhatCreatedThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := stuck()
 		creator := goroutine.Frame{Function: "main.serve", File: "/src/main.go", Line: 3}
@@ -59,7 +58,7 @@ func TestADumpTellsWhichLockAndWhoMadeThem(t *testing.T) {
 			"They were created by main.serve (main.go:3).",
 			"The lock at 0xc000012340 has 4 waiting here.",
 			"The lock at 0xc000056780 has 1 waiting here.",
-			"By the runtime's own clock, one has waited for 3m0s.",
+			"By the runtime's own clock, the longest wait is 3m0s.",
 		}, m.Findings()[0].Evidence)
 		assert.Equal(t, "main.serve", attribute(t, &logs, "goroutine.creator.function.name"), "the first event has it")
 		require.NoError(t, m.Shutdown(t.Context()))
@@ -80,7 +79,7 @@ func TestWithoutADumpAFindingStaysAsItIs(t *testing.T) {
 	})
 }
 
-// reports is a detector that finds f at the first group of every look.
+// reports is a detector that finds f at the first group of every snapshot.
 func reports(f detectors.Finding) *detectors.Detector {
 	return &detectors.Detector{Name: "reports", Run: func(p *detectors.Pass) error {
 		g := p.Snapshot.Groups[0]
@@ -121,7 +120,7 @@ func TestWhatIsWorthADump(t *testing.T) {
 	}
 }
 
-func TestADumpThatIsRefusedIsNotAskedForAtEveryLook(t *testing.T) {
+func TestADumpThatIsRefusedIsNotAskedForWithEverySnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always()))
@@ -132,82 +131,11 @@ func TestADumpThatIsRefusedIsNotAskedForAtEveryLook(t *testing.T) {
 	})
 }
 
-// TestWhoMadeThem goes by the goroutines that a finding lists, and by where
-// they wait when the dump lists none of these.
-func TestWhoMadeThem(t *testing.T) {
-	serve := goroutine.Frame{Function: "main.serve", File: "/src/server.go", Line: 41}
-	retry := goroutine.Frame{Function: "main.retry", File: "/src/retry.go", Line: 7}
-	here := goroutine.NewStack([]goroutine.Frame{{Function: "main.send"}})
-	elsewhere := goroutine.NewStack([]goroutine.Frame{{Function: "main.send"}, {Function: "main.other"}})
-	group := func(at *goroutine.Stack, state goroutine.State, by goroutine.Frame, count int, ids ...uint64) goroutine.Group {
-		return goroutine.Group{Stack: at, State: state, CreatedBy: by, Count: count, IDs: ids}
-	}
-	for name, tt := range map[string]struct {
-		count  int
-		ids    []uint64
-		groups []goroutine.Group
-		by     goroutine.Frame
-		says   []string
-	}{
-		"where they wait": {5, nil, []goroutine.Group{group(here, goroutine.ChanSend, serve, 5, 1, 2)}, serve,
-			[]string{"They were created by main.serve (server.go:41)."}},
-		"one": {1, nil, []goroutine.Group{group(here, goroutine.ChanSend, serve, 1, 1)}, serve,
-			[]string{"It was created by main.serve (server.go:41)."}},
-		"another state": {5, nil, []goroutine.Group{group(here, goroutine.Select, serve, 5, 1, 2)}, goroutine.Frame{}, nil},
-		"another stack": {5, []uint64{7}, []goroutine.Group{group(elsewhere, goroutine.ChanSend, serve, 5, 1, 2)}, goroutine.Frame{}, nil},
-		"its own among others at its stack": {2, []uint64{3, 4}, []goroutine.Group{
-			group(here, goroutine.ChanSend, serve, 9, 1, 2), group(here, goroutine.ChanSend, retry, 2, 3, 4)}, retry,
-			[]string{"They were created by main.retry (retry.go:7)."}},
-		"at another of its stacks": {9, []uint64{3, 4}, []goroutine.Group{group(elsewhere, goroutine.ChanSend, retry, 2, 3, 4)}, retry,
-			[]string{"They were created by main.retry (retry.go:7)."}},
-		"woken since": {2, []uint64{3, 4}, []goroutine.Group{group(elsewhere, goroutine.Running, retry, 2, 3, 4)}, retry,
-			[]string{"They were created by main.retry (retry.go:7)."}},
-		"several": {9, nil, []goroutine.Group{
-			group(here, goroutine.ChanSend, serve, 3, 1), group(here, goroutine.ChanSend, retry, 6, 3)}, retry,
-			[]string{"They were created by main.retry (retry.go:7) and at one other place."}},
-		"the main goroutine": {1, []uint64{1}, []goroutine.Group{group(here, goroutine.ChanSend, goroutine.Frame{}, 1, 1)}, goroutine.Frame{}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := detectors.Finding{Stack: here, State: goroutine.ChanSend, Count: tt.count, IDs: tt.ids}
-			enrichmentOf(dumpOf(tt.groups...)(), &f).addTo(&f)
-			assert.Equal(t, tt.by, f.CreatedBy)
-			assert.Equal(t, tt.says, f.Evidence)
-		})
-	}
-}
-
-// TestTheAdviceStays fills the evidence: what a dump tells comes before the
-// advice, and takes the place of what was said last.
-func TestTheAdviceStays(t *testing.T) {
-	said := func(n int, advice ...string) (s []string) {
-		for i := range n {
-			s = append(s, fmt.Sprintf("%d.", i+1))
-		}
-		return append(s, advice...)
-	}
-	const next = "Next: look."
-	for _, tt := range []struct {
-		before, added, after []string
-	}{
-		{nil, []string{"A."}, []string{"A."}},
-		{said(1, next), nil, said(1, next)},
-		{said(1, next), []string{"A.", "B."}, []string{"1.", "A.", "B.", next}},
-		{said(2, next), []string{"A.", "B.", "C.", "D.", "E."}, []string{"1.", "2.", "A.", "B.", "C.", "D.", "E.", next}},
-		{said(7, next), []string{"A.", "B."}, []string{"1.", "2.", "3.", "4.", "5.", "A.", "B.", next}},
-		{said(7, next), []string{"A.", "B.", "C.", "D.", "E."}, []string{"1.", "2.", "3.", "A.", "B.", "C.", "D.", next}},
-		{said(8), []string{"A.", "B.", "C.", "D.", "E."}, []string{"1.", "2.", "3.", "4.", "A.", "B.", "C.", "D."}},
-	} {
-		f := detectors.Finding{Evidence: tt.before}
-		enrichment{evidence: tt.added}.addTo(&f)
-		assert.Equal(t, tt.after, f.Evidence)
-	}
-}
-
 func TestDumpsAreFarApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := stuck()
 		c.text = dumpOf()
-		// A finding with another subject at every look is a new one each time.
+		// A finding with another subject in every snapshot is a new one each time.
 		changing := &detectors.Detector{Name: "changing", Run: func(p *detectors.Pass) error {
 			g := p.Snapshot.Groups[0]
 			p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Subject: p.Snapshot.Time.String()})
@@ -218,7 +146,6 @@ func TestDumpsAreFarApart(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		assert.Equal(t, 61, c.texts, "at 0, 1, … 60 minutes")
-		assert.LessOrEqual(t, len(m.watch.enriched), 1, "what is gone is forgotten")
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

@@ -1,4 +1,4 @@
-package incident
+package engine
 
 import (
 	"fmt"
@@ -34,15 +34,15 @@ func finding(name string, count int) detectors.Finding {
 
 // run steps a tracker through counts of one finding, 0 meaning absent, and
 // returns the events as "step:kind(count)".
-func run(tr *Tracker, counts ...int) []string {
+func run(tr *tracker, counts ...int) []string {
 	var got []string
 	for i, n := range counts {
 		var fs []detectors.Finding
 		if n > 0 {
 			fs = append(fs, finding("main.f", n))
 		}
-		for _, e := range tr.Step(leakRan, fs, start.Add(time.Duration(i)*every)) {
-			got = append(got, fmt.Sprintf("%d:%v(%d)", i, e.Kind, e.Incident.Finding.Count))
+		for _, e := range tr.step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%v(%d)", i, e.Kind, e.Finding.Count))
 		}
 	}
 	return got
@@ -98,93 +98,97 @@ func TestLifecycle(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.want, run(New(Config{}), tc.counts...))
+			assert.Equal(t, tc.want, run(newTracker(), tc.counts...))
 		})
 	}
 }
 
 func TestIncidentKeepsItsIDWithinTheCooldown(t *testing.T) {
-	tr := New(Config{})
+	tr := newTracker()
 	ids := make(map[string]bool)
 	for i := range 240 {
 		var fs []detectors.Finding
 		if i%10 < 5 { // absent for five steps, in turns
 			fs = append(fs, finding("main.f", 3))
 		}
-		for _, e := range tr.Step(leakRan, fs, start.Add(time.Duration(i)*every)) {
-			ids[e.Incident.ID] = true
-			assert.Equal(t, start, e.Incident.Opened)
-			assert.Regexp(t, "^[0-9a-f]{16}$", e.Incident.ID)
+		for _, e := range tr.step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+			ids[e.Finding.ID] = true
+			assert.Equal(t, start, e.Finding.Opened)
+			assert.Regexp(t, "^[0-9a-f]{16}$", e.Finding.ID)
 		}
 	}
 	assert.Len(t, ids, 1)
 }
 
 func TestFlappingIsToldOncePerCooldown(t *testing.T) {
-	tr := New(Config{})
-	var events []Event
+	tr := newTracker()
+	var events []detectors.Event
 	for i := range 4 * 240 { // four hours
 		var fs []detectors.Finding
 		if i%4 == 0 { // gone for exactly as long as it takes to be resolved
 			fs = append(fs, finding("main.f", 3))
 		}
-		events = append(events, tr.Step(leakRan, fs, start.Add(time.Duration(i)*every))...)
+		events = append(events, tr.step(leakRan, fs, start.Add(time.Duration(i)*every))...)
 	}
 	assert.InDelta(t, 2*4*6, len(events), 2, "opened and resolved six times an hour")
 	for i := 1; i < len(events); i++ {
-		assert.Equal(t, events[i].Kind == Resolved, events[i-1].Kind != Resolved, "event %d: each end follows an opening", i)
+		assert.Equal(t, events[i].Kind == detectors.Resolved, events[i-1].Kind != detectors.Resolved, "event %d: each end follows an opening", i)
 	}
 }
 
 func TestConfidenceThatRisesIsRepeated(t *testing.T) {
-	tr := New(Config{})
+	tr := newTracker()
 	var got []string
 	for i, c := range []detectors.Confidence{detectors.Suspected, detectors.Suspected, detectors.Confirmed, detectors.Suspected, detectors.Confirmed, detectors.Certain} {
 		f := finding("main.f", 1)
 		f.Confidence = c
-		for _, e := range tr.Step(leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
-			got = append(got, fmt.Sprintf("%d:%v(%v)", i, e.Kind, e.Incident.Finding.Confidence))
+		for _, e := range tr.step(leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%v(%v)", i, e.Kind, e.Finding.Confidence))
 		}
 	}
 	assert.Equal(t, []string{"0:detected(suspected)", "2:repeated(confirmed)", "5:repeated(certain)"}, got)
-	assert.Equal(t, 3, tr.Open()[0].Reported)
 }
 
 func TestWhoDidNotRunResolvesNothing(t *testing.T) {
-	tr := New(Config{})
+	tr := newTracker()
 	other := finding("main.f", 1)
 	other.Detector = "deadlock"
-	tr.Step(nil, []detectors.Finding{finding("main.f", 1), other}, start)
+	tr.step(nil, []detectors.Finding{finding("main.f", 1), other}, start)
 	var got []string
 	for i := 1; i <= 20; i++ {
 		ran := map[string]bool{"deadlock": true}
 		if i > 10 {
 			ran["leak"] = true
 		}
-		for _, e := range tr.Step(ran, nil, start.Add(time.Duration(i)*every)) {
-			got = append(got, fmt.Sprintf("%d:%s %v", i, e.Incident.Finding.Detector, e.Kind))
+		for _, e := range tr.step(ran, nil, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%s %v", i, e.Finding.Detector, e.Kind))
 		}
 	}
 	assert.Equal(t, []string{"3:deadlock resolved", "13:leak resolved"}, got)
 }
 
 func TestTheLargestOfOneIdentityCounts(t *testing.T) {
-	tr := New(Config{})
-	events := tr.Step(leakRan, []detectors.Finding{finding("main.f", 3), finding("main.f", 9), finding("main.f", 5)}, start)
+	tr := newTracker()
+	events := tr.step(leakRan, []detectors.Finding{finding("main.f", 3), finding("main.f", 9), finding("main.f", 5)}, start)
 	require.Len(t, events, 1)
-	assert.Equal(t, 9, events[0].Incident.Finding.Count)
+	assert.Equal(t, 9, events[0].Finding.Count)
 }
 
 func TestOnlySomeAreReportedOneByOne(t *testing.T) {
-	tr := New(Config{MaxReported: 2})
+	tr := newTracker()
+	others := make([]detectors.Finding, maxReported-2) // that take all turns but two
+	for i := range others {
+		others[i] = finding(fmt.Sprint("main.other", i), 100)
+	}
+	tr.step(leakRan, others, start)
 	at := func(minute int) time.Time { return start.Add(time.Duration(minute) * time.Minute) }
 	a, b, c, d := finding("main.a", 1), finding("main.b", 2), finding("main.c", 3), finding("main.d", 4)
 	d.Confidence = detectors.Info
 	step := func(minute int, fs ...detectors.Finding) (got []string) {
-		for _, e := range tr.Step(leakRan, fs, at(minute)) {
+		for _, e := range tr.step(leakRan, append(fs, others...), at(minute)) {
 			name := ""
-			if e.Incident.Finding.Stack != nil {
-				name = e.Incident.Finding.Stack.User().Function
+			if e.Finding.Stack != nil {
+				name = e.Finding.Stack.User().Function
 			}
 			got = append(got, fmt.Sprintf("%v %s %d", e.Kind, name, e.Suppressed))
 		}
@@ -192,7 +196,7 @@ func TestOnlySomeAreReportedOneByOne(t *testing.T) {
 	}
 
 	assert.Equal(t, []string{"detected main.c 0", "detected main.b 0", "suppressed main.a 2"}, step(0, a, b, c, d), "the worst first")
-	assert.Len(t, tr.Open(), 4, "metrics count all of them")
+	assert.Len(t, tr.findings(), 4+len(others), "metrics count all of them")
 	assert.Nil(t, step(1, a, b, c, d))
 	assert.Nil(t, step(2, a, b, d))
 	assert.Nil(t, step(3, a, b, d))
@@ -201,41 +205,59 @@ func TestOnlySomeAreReportedOneByOne(t *testing.T) {
 	assert.Equal(t, []string{"detected main.a 0", "suppressed main.d 1"}, step(14, a, b, d))
 	assert.Nil(t, step(15, a, b))
 	assert.Nil(t, step(16, a, b))
-	assert.Nil(t, step(17, a, b), "nobody was told of d, nobody is told of its end")
-	assert.Len(t, tr.Open(), 2)
+	assert.Nil(t, step(17, a, b), "d was never reported, nor is its end")
+	assert.Len(t, tr.findings(), 2+len(others))
 	assert.Equal(t, []string{"suppressed  0"}, step(24, a, b), "summaries are far apart")
-	assert.Nil(t, step(60, a))
+	assert.Nil(t, step(59, a))
 }
 
 func TestOpenIsInOrderAndComplete(t *testing.T) {
-	tr := New(Config{})
-	tr.Step(leakRan, []detectors.Finding{finding("main.z", 1)}, start)
-	tr.Step(leakRan, []detectors.Finding{finding("main.z", 5), finding("main.a", 2)}, start.Add(every))
-	open := tr.Open()
+	tr := newTracker()
+	tr.step(leakRan, []detectors.Finding{finding("main.z", 1)}, start)
+	tr.step(leakRan, []detectors.Finding{finding("main.z", 5), finding("main.a", 2)}, start.Add(every))
+	open := tr.findings()
 	require.Len(t, open, 2)
-	assert.Equal(t, "main.z", open[0].Finding.Stack.User().Function)
-	assert.Equal(t, 5, open[0].Finding.Count)
+	assert.Equal(t, "main.z", open[0].Stack.User().Function)
+	assert.Equal(t, 5, open[0].Count)
 	assert.Equal(t, start.Add(every), open[1].Opened)
 	assert.NotEqual(t, open[0].ID, open[1].ID)
+}
+
+// maxEvents returns how many events a tracker emits at most within a time,
+// whatever it is given, when no count exceeds maxCount.
+//
+// An incident that is reported holds one of maxReported turns from then until
+// the cooldown after its end. Within any cooldown a turn therefore sees at most
+// one opening or reopening, and at most one end for each:
+// 2·(elapsed/cooldown+1). It is repeated for the time that has passed at most
+// elapsed/repeatEvery times. It is repeated for growth at most
+// log_growth(maxCount) times, and for confidence once per level above the
+// first, because both only count above what was reported before; a turn that
+// a new incident takes begins anew. Summaries add elapsed/summaryEvery+1.
+func maxEvents(elapsed time.Duration, maxCount int) int {
+	openings := int(elapsed/cooldown) + 1
+	worse := int(math.Log(float64(max(1, maxCount)))/math.Log(growth)) + len(detectors.Confidences()) - 1
+	perTurn := openings*(2+worse) + int(elapsed/repeatEvery)
+	return maxReported*perTurn + int(elapsed/summaryEvery) + 1
 }
 
 // storm replays a script for 1,000 steps and holds the bounds.
 func storm(t *testing.T, maxCount int, script func(step int) []detectors.Finding) (events int) {
 	t.Helper()
 	const steps = 1000
-	tr := New(Config{})
-	last := make(map[string]Kind)
+	tr := newTracker()
+	last := make(map[string]detectors.Kind)
 	for i := range steps {
-		for _, e := range tr.Step(leakRan, script(i), start.Add(time.Duration(i)*every)) {
+		for _, e := range tr.step(leakRan, script(i), start.Add(time.Duration(i)*every)) {
 			events++
-			if e.Kind == Suppressed {
+			if e.Kind == detectors.Suppressed {
 				continue
 			}
-			require.Equal(t, e.Kind == Detected, last[e.Incident.ID] == 0, "each incident is detected once, and first")
-			if e.Kind == Resolved {
-				require.NotEqual(t, Resolved, last[e.Incident.ID])
+			require.Equal(t, e.Kind == detectors.Detected, last[e.Finding.ID] == 0, "each incident is detected once, and first")
+			if e.Kind == detectors.Resolved {
+				require.NotEqual(t, detectors.Resolved, last[e.Finding.ID])
 			}
-			last[e.Incident.ID] = e.Kind
+			last[e.Finding.ID] = e.Kind
 		}
 		require.LessOrEqual(t, len(tr.tracked), 1000)
 		told := 0
@@ -246,7 +268,7 @@ func storm(t *testing.T, maxCount int, script func(step int) []detectors.Finding
 		}
 		require.LessOrEqual(t, told, 10)
 	}
-	bound := Config{}.Bound(steps*every, maxCount)
+	bound := maxEvents(steps*every, maxCount)
 	t.Logf("%d events, bound %d", events, bound)
 	assert.LessOrEqual(t, events, bound)
 	return events
@@ -295,7 +317,7 @@ func TestStorms(t *testing.T) {
 
 // TestClockSetBack has the clock jump by a day, both ways.
 func TestClockSetBack(t *testing.T) {
-	tr := New(Config{})
+	tr := newTracker()
 	now := start
 	step := func(d time.Duration, counts ...int) (got []string) {
 		now = now.Add(d)
@@ -303,7 +325,7 @@ func TestClockSetBack(t *testing.T) {
 		for _, n := range counts {
 			fs = append(fs, finding("main.f", n))
 		}
-		for _, e := range tr.Step(leakRan, fs, now) {
+		for _, e := range tr.step(leakRan, fs, now) {
 			assert.Equal(t, now, e.Time)
 			got = append(got, e.Kind.String())
 		}
@@ -321,23 +343,6 @@ func TestClockSetBack(t *testing.T) {
 	step(-24 * time.Hour)
 	step(11 * time.Minute)
 	assert.Empty(t, tr.tracked, "it is forgotten after its cooldown, not after a day")
-}
-
-func TestConfigDefaults(t *testing.T) {
-	want := Config{Absences: 3, RepeatEvery: time.Hour, Growth: 2, Cooldown: 10 * time.Minute, MaxReported: 10, SummaryEvery: 10 * time.Minute, MaxTracked: 1000}
-	assert.Equal(t, want, Config{}.withDefaults())
-	assert.Equal(t, want, Config{Absences: -1, RepeatEvery: -1, Growth: 1, Cooldown: -1, MaxReported: -1, SummaryEvery: -1, MaxTracked: -1}.withDefaults())
-	mine := Config{1, 2, 3, 4, 5, 6, 7}
-	assert.Equal(t, mine, mine.withDefaults())
-}
-
-func TestLevels(t *testing.T) {
-	assert.Len(t, detectors.Confidences(), levels)
-}
-
-func TestKindString(t *testing.T) {
-	assert.Equal(t, "detected repeated resolved suppressed", fmt.Sprintf("%v %v %v %v", Detected, Repeated, Resolved, Suppressed))
-	assert.Equal(t, "kind(0)", Kind(0).String())
 }
 
 // TestAnIncidentOutlivesSmallChangesOfItsStack has the same function wait on
@@ -364,17 +369,17 @@ func TestAnIncidentOutlivesSmallChangesOfItsStack(t *testing.T) {
 		{"waits elsewhere", []detectors.Finding{at(goroutine.ChanSend, "main.receive", "main.query", "main.serve")}, []string{"detected", "resolved"}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tr := New(Config{})
-			events := tr.Step(leakRan, []detectors.Finding{first}, start)
+			tr := newTracker()
+			events := tr.step(leakRan, []detectors.Finding{first}, start)
 			require.Len(t, events, 1)
-			ids := map[string]bool{events[0].Incident.ID: true}
+			ids := map[string]bool{events[0].Finding.ID: true}
 			var got []string
 			for i := range 3 {
-				for _, e := range tr.Step(leakRan, tc.now, start.Add(time.Duration(i+1)*every)) {
+				for _, e := range tr.step(leakRan, tc.now, start.Add(time.Duration(i+1)*every)) {
 					got = append(got, e.Kind.String())
 				}
 			}
-			for _, i := range tr.Open() {
+			for _, i := range tr.findings() {
 				ids[i.ID] = true
 			}
 			assert.Equal(t, tc.want, got)

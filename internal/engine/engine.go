@@ -1,0 +1,159 @@
+// Package engine is the one pipeline from snapshots to events: it keeps the
+// history, runs the detectors, takes the closer inspections they ask for, adds
+// what a goroutine dump tells, and follows findings from their opening to their
+// end.
+//
+// The monitor, the command's watch and report, and detectortest all use it. They
+// differ in where snapshots come from and in what their [Inspector] can do.
+//
+// An Engine is not safe for concurrent use. It has no goroutines and knows the
+// time only from the snapshots.
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// An Inspector takes closer inspections of the process on a suspicion: a trace
+// window (goroutine.SourceWindow), a leak proof (goroutine.SourceProof) or
+// a goroutine dump (goroutine.SourceText).
+type Inspector interface {
+	// Inspect takes an inspection of a kind, or returns nil when it cannot be
+	// had or is not due. base is the newest snapshot of the process.
+	Inspect(kind goroutine.Source, base *goroutine.Snapshot) *Inspection
+
+	// Expect reports whether it makes sense to wait for an inspection of
+	// a kind that could not be had just now.
+	Expect(kind goroutine.Source) bool
+}
+
+// An Inspection is what an [Inspector] found.
+type Inspection struct {
+	*goroutine.Snapshot
+	Locks []parse.Lock // from a goroutine dump: locks that are waited for, and what may hold them
+}
+
+// A Config says what an [Engine] judges with. All fields may be zero.
+type Config struct {
+	Detectors []*detectors.Detector
+	Known     []detectors.KnownStack // the user's exclusions; they come before detectors.KnownGood
+	Inspector Inspector              // nil: no inspections
+	Charge    func(time.Duration)    // told how long each detector took; may be nil
+}
+
+// An Engine judges the snapshots of one process.
+type Engine struct {
+	detectors []*detectors.Detector
+	known     []detectors.KnownStack
+	inspector Inspector
+	charge    func(time.Duration)
+
+	history *history
+	tracker *tracker
+	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
+}
+
+// New returns an engine without history.
+func New(c Config) *Engine {
+	e := &Engine{
+		detectors: c.Detectors,
+		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
+		inspector: c.Inspector,
+		charge:    c.Charge,
+		history:   newHistory(c.Detectors),
+		tracker:   newTracker(),
+	}
+	if e.charge == nil {
+		e.charge = func(time.Duration) {}
+	}
+	return e
+}
+
+// A Result is what a step led to.
+type Result struct {
+	Findings []detectors.Finding // of this snapshot
+	Open     []detectors.Finding // those of earlier snapshots that are not resolved included, longest open first
+	Events   []detectors.Event   // ends first, then what was open before, then what is new
+	Verdicts []Verdict           // by detector; nil when the snapshot was not younger than the last
+}
+
+// Step judges a snapshot. One that is not younger than the one before, as after
+// a clock was set back, is not judged.
+func (e *Engine) Step(s *goroutine.Snapshot) Result {
+	var r Result
+	if e.history.add(s) {
+		r.Verdicts = e.verdicts(s)
+	}
+	ran := make(map[string]bool)
+	for _, v := range r.Verdicts {
+		r.Findings = append(r.Findings, v.findings...)
+		if v.Ran && v.Err == nil { // what a detector that failed did not find may be there all the same
+			ran[v.Detector] = true
+		}
+	}
+	e.enrich(s, r.Findings)
+	r.Events = e.tracker.step(ran, r.Findings, s.Time)
+	r.Open = e.tracker.findings()
+	return r
+}
+
+// Remember adds snapshots to the history without judging them: those that come
+// before the one to be judged in a saved series.
+func (e *Engine) Remember(series ...*goroutine.Snapshot) {
+	for _, s := range series {
+		e.history.add(s)
+	}
+}
+
+// Inspected adds an inspection that was taken unasked, for the steps that
+// follow.
+func (e *Engine) Inspected(s *goroutine.Snapshot) { e.history.inspected(s) }
+
+// End resolves everything that is open: the process is gone.
+func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolveAll(now) }
+
+// verdicts runs all detectors, and those again that asked for an inspection
+// that could be had.
+func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
+	all := make([]Verdict, len(e.detectors))
+	e.run(all, func(Verdict) bool { return true })
+	if e.inspect(s, all) {
+		e.run(all, func(v Verdict) bool { return len(v.asked) > 0 })
+	}
+	return all
+}
+
+func (e *Engine) run(all []Verdict, wanted func(Verdict) bool) {
+	base := e.history.pass()
+	base.Exclude(e.known)
+	for i, d := range e.detectors {
+		if wanted(all[i]) {
+			began := time.Now()
+			all[i] = e.judge(d, base)
+			e.charge(time.Since(began))
+		}
+	}
+}
+
+// inspect takes the inspections that detectors asked for, and reports whether
+// there were any.
+func (e *Engine) inspect(s *goroutine.Snapshot, all []Verdict) (inspected bool) {
+	if e.inspector == nil {
+		return false
+	}
+	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof} {
+		if !slices.ContainsFunc(all, func(v Verdict) bool { return slices.Contains(v.asked, kind) }) {
+			continue
+		}
+		if i := e.inspector.Inspect(kind, s); i != nil {
+			e.history.inspected(i.Snapshot)
+			inspected = true
+		}
+	}
+	return inspected
+}

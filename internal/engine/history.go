@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// maxKept is how many snapshots a history keeps at most.
+	maxKept = 36
+	// maxWindows is how many trace windows a history remembers: a few more
+	// than a detector waits for.
+	maxWindows = 20
+	// maxPlaces bounds the places that are remembered of a window, the busiest
+	// first. Together with maxWindows it is half a megabyte at most.
+	maxPlaces = 128
+)
+
+// A history is the bounded series of snapshots that detectors go back to.
+//
+// It keeps at most maxKept snapshots: the newest detectors.NewestKept at full
+// density, and older ones thinned so that the gaps between them grow in
+// proportion to their age. So a detector that goes back a minute and one that
+// goes back a day share a history, and each finds snapshots at its own scale.
+// Memory follows the number of distinct stacks, not of goroutines.
+type history struct {
+	span        time.Duration
+	started     time.Time
+	kept        []*goroutine.Snapshot // oldest first
+	inspections map[goroutine.Source]*goroutine.Snapshot
+	windows     []detectors.Window // oldest first
+}
+
+// newHistory returns a history that reaches back far enough for all of ds.
+func newHistory(ds []*detectors.Detector) *history {
+	h := &history{}
+	for _, d := range ds {
+		h.span = max(h.span, d.Needs.History)
+	}
+	return h
+}
+
+// add appends a snapshot. One that is not younger than the newest is dropped
+// and false returned.
+func (h *history) add(s *goroutine.Snapshot) bool {
+	if n := len(h.kept); n > 0 && !s.Time.After(h.kept[n-1].Time) {
+		return false
+	}
+	if h.started.IsZero() {
+		h.started = s.Time
+	}
+	h.kept = append(h.kept, s)
+	h.expire(s.Time)
+	h.thin()
+	return true
+}
+
+// inspected keeps a closer inspection, in place of the last one of its source.
+// Of a trace window it also keeps, beside those before it, which goroutines
+// were woken.
+func (h *history) inspected(s *goroutine.Snapshot) {
+	if s.Source == goroutine.SourceWindow {
+		h.windows = append(slices.Clone(h.windows[max(0, len(h.windows)+1-maxWindows):]), windowOf(s))
+	}
+	inspections := maps.Clone(h.inspections) // passes that were handed out keep theirs
+	if inspections == nil {
+		inspections = make(map[goroutine.Source]*goroutine.Snapshot)
+	}
+	inspections[s.Source] = s
+	h.inspections = inspections
+}
+
+func windowOf(s *goroutine.Snapshot) detectors.Window {
+	w := detectors.Window{Time: s.Time, Fed: make(map[goroutine.GroupKey][]uint64)}
+	for i := range s.Movements {
+		m := &s.Movements[i]
+		if len(m.Fed) == 0 {
+			continue
+		}
+		key := m.Key()
+		if fed, ok := w.Fed[key]; ok || len(w.Fed) < maxPlaces {
+			w.Fed[key] = goroutine.SampleIDs(fed, m.Fed...)
+		}
+	}
+	return w
+}
+
+// pass returns what all detectors share of the newest snapshot, and nil before
+// the first.
+func (h *history) pass() *detectors.Pass {
+	if len(h.kept) == 0 {
+		return nil
+	}
+	p := detectors.NewPass(h.kept)
+	p.Started = h.started
+	p.Inspections = h.inspections
+	p.Windows = h.windows
+	return p
+}
+
+// expire drops what is older than the span, except for the newest of those:
+// it is where the span begins.
+func (h *history) expire(now time.Time) {
+	begin := 0
+	for begin+1 < len(h.kept) && now.Sub(h.kept[begin+1].Time) >= h.span {
+		begin++
+	}
+	if whole := len(h.kept) - detectors.NewestKept; begin > whole {
+		begin = max(whole, 0)
+	}
+	h.kept = slices.Clone(h.kept[begin:])
+}
+
+// thin drops the snapshot whose loss leaves the smallest gap in proportion to
+// its age, among those that are neither the oldest nor of the newest.
+func (h *history) thin() {
+	for len(h.kept) > maxKept {
+		newest := h.kept[len(h.kept)-1].Time
+		victim, least := 1, math.MaxFloat64
+		for i := 1; i < len(h.kept)-detectors.NewestKept; i++ {
+			gap := h.kept[i+1].Time.Sub(h.kept[i-1].Time)
+			age := newest.Sub(h.kept[i].Time)
+			if blur := float64(gap) / float64(age); blur < least {
+				victim, least = i, blur
+			}
+		}
+		h.kept = slices.Delete(h.kept, victim, victim+1)
+	}
+}

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// maxFindings is how many findings one detector may report in one pass.
+	// What comes after is dropped and told in the error.
+	maxFindings = 100
+	// maxAsked bounds what a detector asks for; there are fewer sources.
+	maxAsked = 10
+)
+
+// A Verdict is what one detector made of one snapshot.
+type Verdict struct {
+	Detector string
+	Ran      bool  // false when the snapshot lacks what the detector needs
+	Err      error // what went wrong; nil when all is well
+	findings []detectors.Finding
+	asked    []goroutine.Source // the closer inspections asked for, each once
+}
+
+// judge runs d over the snapshot of base. A panic of the detector comes back as
+// an error; what was reported before an error or a panic counts.
+func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
+	v := Verdict{Detector: d.Name}
+	p, ok := base.For(d.Needs)
+	if !ok {
+		return v
+	}
+	v.Ran = true
+	p.Ask = func(s goroutine.Source) bool {
+		if !slices.Contains(v.asked, s) && len(v.asked) < maxAsked {
+			v.asked = append(v.asked, s)
+		}
+		return e.inspector != nil && e.inspector.Expect(s)
+	}
+	var errs []error
+	dropped := 0
+	p.Report = func(f detectors.Finding) {
+		switch {
+		case f.Stack == nil:
+			errs = append(errs, errors.New("a finding without a stack was reported"))
+		case len(v.findings) >= maxFindings:
+			dropped++
+		default:
+			v.findings = append(v.findings, bounded(d, f))
+		}
+	}
+	errs = append(errs, guarded(d, p))
+	if dropped > 0 {
+		errs = append(errs, fmt.Errorf("%d findings over the limit of %d were dropped", dropped, maxFindings))
+	}
+	if err := errors.Join(errs...); err != nil {
+		v.Err = fmt.Errorf("detector %q: %w", d.Name, err)
+	}
+	return v
+}
+
+func guarded(d *detectors.Detector, p *detectors.Pass) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return d.Run(p)
+}
+
+// bounded makes f what the contract promises whatever a detector reported.
+func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
+	f.Detector = d.Name
+	if f.Confidence < detectors.Info || f.Confidence > detectors.Certain {
+		f.Confidence = detectors.Info
+	}
+	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
+	f.Evidence = f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence)]
+	return f
+}

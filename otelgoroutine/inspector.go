@@ -1,0 +1,116 @@
+package otelgoroutine
+
+import (
+	"context"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/engine"
+)
+
+const (
+	// dumpSpacing is the least time between two attempts at a goroutine dump.
+	// A dump stops the world; the budget bounds one stop, this bounds how many
+	// there are.
+	dumpSpacing = time.Minute
+
+	// windowPatience is how many times in a row a window may be refused before
+	// detectors are told not to wait for one.
+	windowPatience = 8
+)
+
+// windowSpan is how long a window is open: a sixtieth of the interval,
+// a quarter of a second at most. In it everything that the program does is
+// traced, and a flight recorder that it starts fails to start.
+func windowSpan(interval time.Duration) time.Duration {
+	return min(max(interval/60, 25*time.Millisecond), 250*time.Millisecond)
+}
+
+// An inspector takes closer inspections of this process, each kind as often as
+// is good for the host.
+type inspector struct {
+	observer *observer
+	window   time.Duration // how long a window is open
+	stop     <-chan struct{}
+
+	refused int       // windows in a row that could not be had
+	proved  time.Time // when the last leak proof was taken
+	dumped  time.Time // when a goroutine dump was last attempted
+}
+
+// Inspect implements [engine.Inspector].
+func (i *inspector) Inspect(kind goroutine.Source, base *goroutine.Snapshot) *engine.Inspection {
+	ctx := context.Background()
+	inspection, skip := i.inspect(kind, base)
+	if skip != nil {
+		i.observer.skipped(ctx, *skip)
+	}
+	if inspection != nil {
+		i.observer.telemetry.Took(ctx, inspection.Snapshot)
+	}
+	return inspection
+}
+
+func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*engine.Inspection, *capture.Skip) {
+	switch kind {
+	case goroutine.SourceWindow:
+		return i.openWindow()
+	case goroutine.SourceProof:
+		return i.prove(base)
+	case goroutine.SourceText:
+		return i.dump(base.Time)
+	}
+	return nil, nil
+}
+
+// Expect implements [engine.Inspector].
+func (i *inspector) Expect(kind goroutine.Source) bool {
+	return kind == goroutine.SourceWindow && i.refused < windowPatience
+}
+
+// openWindow takes a trace window and counts those that could not be had. One
+// that is refused for the budget may come later; where none are taken none ever
+// will.
+func (i *inspector) openWindow() (*engine.Inspection, *capture.Skip) {
+	s, skip := i.observer.capturer.Window(i.window, i.stop)
+	switch {
+	case s != nil:
+		i.refused = 0
+	case skip != nil:
+		i.refused++
+	default:
+		i.refused = windowPatience
+	}
+	return inspectionOf(s), skip
+}
+
+func (i *inspector) prove(base *goroutine.Snapshot) (*engine.Inspection, *capture.Skip) {
+	if !i.proved.IsZero() && base.Time.Sub(i.proved) < capture.ProofSpacing {
+		return nil, nil
+	}
+	s, skip := i.observer.capturer.Prove(base)
+	if s != nil {
+		i.proved = base.Time
+	}
+	return inspectionOf(s), skip
+}
+
+func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
+	if !i.dumped.IsZero() && now.Sub(i.dumped) < dumpSpacing {
+		return nil, nil
+	}
+	i.dumped = now
+	dump, skip := i.observer.capturer.Text()
+	if dump == nil {
+		return nil, skip
+	}
+	return &engine.Inspection{Snapshot: dump.Snapshot, Locks: dump.Locks}, skip
+}
+
+func inspectionOf(s *goroutine.Snapshot) *engine.Inspection {
+	if s == nil {
+		return nil
+	}
+	return &engine.Inspection{Snapshot: s}
+}

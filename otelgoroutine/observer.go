@@ -1,0 +1,147 @@
+package otelgoroutine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/engine"
+	"github.com/otelgoroutine/go/internal/telemetry"
+)
+
+// A capturer takes snapshots. *capture.Capturer is the real one.
+type capturer interface {
+	Take() (*goroutine.Snapshot, []capture.Skip)
+	Labelled() (*goroutine.Snapshot, *capture.Skip)
+	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
+	Text() (*capture.Dump, *capture.Skip)
+	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
+	Charge(work time.Duration)
+}
+
+// An observer is what the monitor's goroutine works with. Only that goroutine
+// touches it.
+type observer struct {
+	capturer  capturer
+	engine    *engine.Engine
+	telemetry *telemetry.Telemetry
+	inspector *inspector
+	profiles  *profiles // nil: none are saved
+
+	steps      int    // snapshots judged
+	skips      []Skip // since the last snapshot
+	complained map[string]bool
+}
+
+func newObserver(c config, t *telemetry.Telemetry, stop <-chan struct{}) *observer {
+	o := &observer{capturer: c.newCapturer(), telemetry: t, complained: make(map[string]bool)}
+	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), stop: stop}
+	o.engine = engine.New(engine.Config{
+		Detectors: c.detectors,
+		Known:     slices.Clone(c.known),
+		Inspector: o.inspector,
+		Charge:    o.capturer.Charge,
+	})
+	if c.profileDir != "" {
+		o.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
+	}
+	return o
+}
+
+func (o *observer) take(ctx context.Context) *goroutine.Snapshot {
+	s, skips := o.capturer.Take()
+	o.skipped(ctx, skips...)
+	return s
+}
+
+// publish makes s what the metrics show. With labels, the counts come from a
+// labelled snapshot, and only the ages from s.
+func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
+	counts, skip := o.capturer.Labelled()
+	if skip != nil {
+		o.skipped(ctx, *skip)
+		return // the last labelled counts stay; unlabelled ones would double them
+	}
+	if counts == nil {
+		counts = s
+	}
+	o.telemetry.Publish(ctx, counts, s)
+}
+
+// check tells what went wrong in the detectors.
+func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
+	if verdicts != nil {
+		o.steps++
+	}
+	for _, v := range verdicts {
+		switch {
+		case v.Err != nil:
+			o.complain("detector "+v.Detector, fmt.Errorf("otelgoroutine: %w", v.Err))
+		case !v.Ran && o.steps > 1: // the first snapshot never has IDs
+			o.complain("no IDs", fmt.Errorf("otelgoroutine: snapshots from source %q have no goroutine IDs; detector %q and all others that need them pause", s.Source, v.Detector))
+		}
+	}
+}
+
+// send sends the events of a snapshot.
+func (o *observer) send(ctx context.Context, s *goroutine.Snapshot, events []detectors.Event) {
+	var profile string // one for all events of this snapshot
+	for _, e := range events {
+		if profile == "" && o.profiles != nil && opens(e.Kind) {
+			var err error
+			if profile, err = o.profiles.save(s, e.Finding.Detector, e.Finding.ID); err != nil {
+				o.complain("profile", err)
+			}
+		}
+		o.emit(ctx, e, profile)
+	}
+}
+
+// emit sends one event. A log processor that panics keeps no other from being
+// sent.
+func (o *observer) emit(ctx context.Context, e detectors.Event, profile string) {
+	defer o.survive()
+	o.telemetry.Emit(ctx, e, profile)
+}
+
+// opens reports whether an event tells of a fault rather than of its end.
+func opens(k detectors.Kind) bool { return k == detectors.Detected || k == detectors.Repeated }
+
+// skipped counts captures that did not happen, and tells those that should have.
+func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
+	for _, s := range skips {
+		o.telemetry.Skipped(ctx, s.Source, string(s.Reason))
+		o.skips = append(o.skips, Skip{s.Source, string(s.Reason)})
+		switch s.Reason {
+		case capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
+			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
+		}
+	}
+}
+
+// survive is deferred where code of the user's runs, and tells of its panic.
+func (o *observer) survive() {
+	if p := recover(); p != nil {
+		o.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
+	}
+}
+
+// maxComplaints bounds the kinds of failure that are told.
+const maxComplaints = 100
+
+// complain tells the OpenTelemetry error handler about each kind of failure
+// once. The handler is the user's and may panic.
+func (o *observer) complain(kind string, err error) {
+	defer func() { _ = recover() }()
+	if o.complained[kind] || len(o.complained) >= maxComplaints {
+		return
+	}
+	o.complained[kind] = true
+	otel.Handle(err)
+}
