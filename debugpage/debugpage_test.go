@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -347,6 +349,15 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	require.NoError(t, json.Unmarshal(get(t, p, "/data.json").Body.Bytes(), &v))
 	assert.True(t, v.Stopped, "the page of a monitor that was shut down shows its last state")
 	assert.GreaterOrEqual(t, v.Cost.Snapshots, snapshots)
+}
+
+// A service that makes a handler for each request must not collect recorders.
+func TestADroppedHandlerIsCollected(t *testing.T) {
+	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
+	recorder := weak.Make(Handler(m).(*page).Recorder())
+	require.Eventually(t, func() bool { runtime.GC(); return recorder.Value() == nil }, time.Minute, 10*time.Millisecond)
 }
 
 func TestOptionsStayWithinTheirBounds(t *testing.T) {
