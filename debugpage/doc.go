@@ -12,7 +12,7 @@
 // addresses in memory are not shown. Nothing can be changed through the page;
 // everything is a GET.
 //
-// # What is served
+// # Resources
 //
 // The handler works under any prefix, with or without [net/http.StripPrefix];
 // the pattern must end in a slash. Below it are

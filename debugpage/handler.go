@@ -93,7 +93,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case foreign(r.Header):
 		http.Error(w, "debugpage: requests from pages of other sites are refused", http.StatusForbidden)
 	case name == "" && !endsInSlash(r):
-		// The redirect is relative: what is before the prefix is not known.
+		// The redirect is relative: the path in front of the prefix is not known.
 		w.Header().Set("Location", path.Base(askedPath(r))+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
@@ -119,7 +119,7 @@ func foreign(h http.Header) bool {
 	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "navigate"
 }
 
-// askedPath is the path that the client asked for, before any StripPrefix.
+// askedPath is the path of the request before any StripPrefix.
 func askedPath(r *http.Request) string {
 	asked, _, _ := strings.Cut(r.RequestURI, "?")
 	if asked == "" {

@@ -104,7 +104,7 @@ func zoomTheGraph(t *testing.T, p *tab) {
 	const block = "main.report.func1"
 	eval[chromedp.Void](p, "document.querySelector('.icicle-line').scrollIntoView({ block: 'center' })")
 	p.until("icicle.blockAt('" + block + "')")
-	for range 20 { // the block moves meanwhile
+	for range 20 { // the block moves
 		at := eval[point](p, "icicle.blockAt('"+block+"')")
 		p.do(chromedp.MouseClickXY(at.X, at.Y))
 		if eval[string](p, "new Promise((done) => setTimeout(() => done(icicle.zoomedTo()), 100))") == block {

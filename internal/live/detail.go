@@ -26,8 +26,8 @@ type GroupHistory struct {
 	Left  []int32     `json:"left"` // exited or moved on since the snapshot before
 }
 
-// Detail returns what is known about the group with this number, and false
-// when there is none.
+// Detail returns the details of the group with this number, and false when
+// there is none.
 func (r *Recorder) Detail(number int) (*Detail, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -34,7 +34,7 @@ type sample struct {
 	left  int32 // of the snapshot before, exited or moved on
 }
 
-// count brings the groups to what s says.
+// count updates the groups with a snapshot.
 func (r *Recorder) count(s *goroutine.Snapshot) {
 	for _, g := range r.groups {
 		g.before, g.sample = g.sample, sample{}
@@ -56,7 +56,7 @@ func (r *Recorder) count(s *goroutine.Snapshot) {
 	r.clear()
 }
 
-// addUp adds the groups of s to those that are known.
+// addUp adds the groups of s to those of the recorder.
 func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 	for i := range s.Groups {
 		from := &s.Groups[i]
@@ -148,8 +148,8 @@ func (g *group) record(seq uint64) {
 	g.recent = recent
 }
 
-// clear forgets groups that have had no goroutines for a while, and at once
-// when there is hardly room for others.
+// clear drops groups that have had no goroutines for a while, and at once when
+// there is little room for others.
 func (r *Recorder) clear() {
 	crowded := len(r.groups) > maxGroups/2
 	for key, g := range r.groups {
@@ -164,7 +164,7 @@ func (r *Recorder) clear() {
 
 func clamp(n int) int32 { return int32(min(max(n, 0), 1<<30)) }
 
-// departures remembers which groups were forgotten, so that pages can be told.
+// departures remembers which groups were dropped, so that pages can drop them.
 type departures struct {
 	list  []departure // in the order of seq
 	floor uint64      // before this nothing is known
@@ -184,8 +184,8 @@ func (d *departures) add(serial int, seq uint64) {
 	}
 }
 
-// since returns the groups that were forgotten after seq, and false when that
-// is too long ago to be known.
+// since returns the groups that were dropped after seq, and false when that is
+// too long ago to be known.
 func (d *departures) since(seq uint64) (serials []int, ok bool) {
 	if seq < d.floor {
 		return nil, false

@@ -164,7 +164,7 @@ func (p *page) total() (n int) {
 	return n
 }
 
-func TestChangesLeadToWhatIs(t *testing.T) {
+func TestChangesAddUpToTheView(t *testing.T) {
 	r := New(Config{})
 	record(r, taken(0, crowd{"a": {1}, "b": {2}}))
 	p, lazy := newPage(r.View()), newPage(r.View())
@@ -197,7 +197,7 @@ func TestChangesLeadToWhatIs(t *testing.T) {
 	}
 }
 
-func TestAChangeHasOnlyWhatChanged(t *testing.T) {
+func TestAChangeHasOnlyDifferences(t *testing.T) {
 	r := New(Config{})
 	for i := range 30 {
 		record(r, taken(i, crowd{"still": {3}, "moving": {10 + i}}))
@@ -215,7 +215,7 @@ func TestAChangeHasOnlyWhatChanged(t *testing.T) {
 	assert.Empty(t, v.Stacks)
 }
 
-func TestWhatIsTooLongAgoIsNotKnown(t *testing.T) {
+func TestSinceGoesBackOnlySoFar(t *testing.T) {
 	r := New(Config{})
 	for i := range seriesLength + 2 {
 		record(r, taken(i%3, crowd{"a": {1}}))
@@ -279,7 +279,7 @@ func TestEverythingIsBounded(t *testing.T) {
 	assert.Len(t, v.States, maxStates)
 	assert.Len(t, v.Cost.Skipped, maxSkips)
 	_, ok := r.Since(1)
-	assert.False(t, ok, "departures are forgotten")
+	assert.False(t, ok, "old departures are dropped")
 	for i := range historyLength + 10 {
 		s := taken(0, crowd{"a": {1}})
 		s.Time = began.Add(time.Duration(100+i) * time.Second)
@@ -311,7 +311,7 @@ func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	record(r, taken(1, crowd{"a": {1}}))
 	change, ok := r.Since(v.Seq)
 	require.True(t, ok)
-	assert.Equal(t, []report.Finding{}, change.Findings, "they are over, and the page is told")
+	assert.Equal(t, []report.Finding{}, change.Findings, "the page must learn that none is open")
 	record(r, taken(2, crowd{"a": {1}}))
 	change, _ = r.Since(change.Seq)
 	assert.Nil(t, change.Findings)
@@ -355,7 +355,7 @@ func TestLabelValuesStayBehind(t *testing.T) {
 	assert.NotContains(t, string(content), "SECRET")
 }
 
-func TestOfAGroupThatIsGone(t *testing.T) {
+func TestDetailOfAGroupThatIsGone(t *testing.T) {
 	r := New(Config{})
 	_, ok := r.Detail(1)
 	assert.False(t, ok, "before the first snapshot")

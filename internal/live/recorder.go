@@ -8,7 +8,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// Bounds of what is kept, in snapshots where nothing else is said.
+// Bounds of a recorder, in snapshots where nothing else is said.
 const (
 	historyLength = 720 // of the states: three hours at 15 s
 	seriesLength  = 240 // of the counts of a group: one hour at 15 s
@@ -27,13 +27,13 @@ const (
 	recentLength = 20
 )
 
-// Config is what a recorder tells about the monitor.
+// Config is the part of the monitor's configuration that pages show.
 type Config struct {
 	Interval time.Duration // between snapshots
 	CPU      float64       // budget, as a share of one core
 }
 
-// An Update is what is new.
+// An Update is one interval of the monitor.
 type Update struct {
 	Snapshot *goroutine.Snapshot // kept until the next; nil when there is no new one
 	Open     []report.Finding    // after the snapshot, the longest open first
@@ -79,7 +79,7 @@ func New(c Config) *Recorder {
 	}
 }
 
-// Record records what is new.
+// Record adds an update.
 func (r *Recorder) Record(u Update) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,7 +120,7 @@ func (r *Recorder) found(open []report.Finding) {
 	}
 }
 
-// Close says that there will be no more snapshots. What was recorded can still
+// Close says that there will be no more snapshots. The record can still
 // be viewed. It may be called again.
 func (r *Recorder) Close() {
 	r.mu.Lock()
@@ -164,5 +164,5 @@ type event struct {
 	report.Event
 }
 
-// millis shortens a time that is told often.
+// millis shortens a time that is sent often.
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

@@ -233,7 +233,7 @@ var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 // Scrub leaves addresses out of a text.
 func Scrub(text string) string { return address.ReplaceAllString(text, "0x…") }
 
-// sentence scrubs what is meant to be one, and bounds it.
+// sentence scrubs and bounds a text that should be one sentence.
 func sentence(s string) string {
 	const most = 1 << 10
 	if len(s) > most {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -168,29 +169,16 @@ func (d *Diff) changeOf(s *site) (c StackChange, ok bool) {
 
 // changes pairs shares by name, largest change first.
 func changes(before, after []Share) []Change {
-	by := make(map[string]*Change)
-	var list []*Change
-	at := func(name string) *Change {
-		if by[name] == nil {
-			by[name] = &Change{Name: name}
-			list = append(list, by[name])
-		}
-		return by[name]
-	}
+	by := make(map[string]Change)
 	for _, s := range after {
-		at(s.Name).After = s.Count
+		by[s.Name] = Change{Name: s.Name, After: s.Count}
 	}
 	for _, s := range before {
-		at(s.Name).Before = s.Count
+		by[s.Name] = Change{Name: s.Name, Before: s.Count, After: by[s.Name].After}
 	}
-	slices.SortStableFunc(list, func(a, b *Change) int {
-		return cmp.Or(cmp.Compare(abs(b.After-b.Before), abs(a.After-a.Before)), cmp.Compare(b.After, a.After))
+	return slices.SortedFunc(maps.Values(by), func(a, b Change) int {
+		return cmp.Or(cmp.Compare(abs(b.After-b.Before), abs(a.After-a.Before)), cmp.Compare(b.After, a.After), cmp.Compare(a.Name, b.Name))
 	})
-	out := make([]Change, len(list))
-	for i, c := range list {
-		out[i] = *c
-	}
-	return out
 }
 
 func abs(n int) int { return max(n, -n) }

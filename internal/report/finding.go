@@ -54,9 +54,11 @@ func Briefly(findings []detectors.Finding) []Finding {
 
 func findingOf(f *detectors.Finding) Finding {
 	r := Finding{
-		ID: f.ID, Detector: f.Detector, Confidence: f.Confidence.String(), Severity: string(f.Confidence.Severity()),
-		Opened: f.Opened, Message: f.Message, Evidence: slices.Clone(f.Evidence), Advice: f.Advice, State: string(f.State), Count: f.Count, GrowthPerMinute: finite(f.GrowthPerMinute),
-		Age: seconds(f.Age), IDs: slices.Clone(f.IDs), CreatedBy: frameOf(f.CreatedBy),
+		ID: f.ID, Opened: f.Opened, Detector: f.Detector,
+		Confidence: f.Confidence.String(), Severity: string(f.Confidence.Severity()),
+		Message: f.Message, Evidence: slices.Clone(f.Evidence), Advice: f.Advice,
+		State: string(f.State), Count: f.Count, GrowthPerMinute: finite(f.GrowthPerMinute), Age: seconds(f.Age),
+		IDs: slices.Clone(f.IDs), CreatedBy: frameOf(f.CreatedBy),
 	}
 	if f.Stack != nil {
 		r.StackID, r.At = string(f.Stack.ID), frameOf(f.Stack.User())

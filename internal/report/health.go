@@ -81,7 +81,7 @@ func number(total int) Check {
 	meaning := ""
 	switch {
 	case total > tooManyGoroutines:
-		c.Level, c.Threshold, meaning = LevelWarn, tooManyGoroutines, "usual for many connections only"
+		c.Level, c.Threshold, meaning = LevelWarn, tooManyGoroutines, "usual for servers with many connections"
 	case total > manyGoroutines:
 		c.Level, meaning = LevelNote, "usual under load"
 	}

@@ -3,7 +3,7 @@
 // page (internal/live) and the terminal use the same [Head], [Share], [Stack],
 // [Finding] and [Event].
 //
-// Nothing that could hold personal data is shown unless asked for: stacks carry
+// Nothing that could hold personal data is shown unless [Options.Values] is set: stacks carry
 // no arguments, label values and addresses are left out.
 //
 // docs/json.md documents the JSON. A test holds it and the structs together.
@@ -168,7 +168,7 @@ func percent(part, whole int) float64 {
 	return 100 * float64(part) / float64(max(whole, 1))
 }
 
-// seconds is how durations are told: to the microsecond.
+// seconds rounds a duration to the microsecond.
 func seconds(d time.Duration) float64 { return d.Round(time.Microsecond).Seconds() }
 
 // Age returns how many seconds before now a time was, to the millisecond: at

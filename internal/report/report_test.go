@@ -200,10 +200,10 @@ func TestJSON(t *testing.T) {
 
 func TestEventsAreWordedOnce(t *testing.T) {
 	f := detectors.Finding{ID: "1", Detector: "leak", Confidence: detectors.Confirmed, Count: 3, GrowthPerMinute: math.NaN(), Message: "Three are stuck."}
-	told := Event{Time: at, Kind: "detected", FindingID: "1", Detector: "leak", Confidence: "confirmed", Severity: "error", Count: 3, Message: "Three are stuck."}
-	assert.Equal(t, told, EventOf(detectors.Event{Kind: detectors.Detected, Time: at, Finding: f}))
-	told.Kind, told.Severity = "resolved", "info"
-	assert.Equal(t, told, EventOf(detectors.Event{Kind: detectors.Resolved, Time: at, Finding: f}))
+	want := Event{Time: at, Kind: "detected", FindingID: "1", Detector: "leak", Confidence: "confirmed", Severity: "error", Count: 3, Message: "Three are stuck."}
+	assert.Equal(t, want, EventOf(detectors.Event{Kind: detectors.Detected, Time: at, Finding: f}))
+	want.Kind, want.Severity = "resolved", "info"
+	assert.Equal(t, want, EventOf(detectors.Event{Kind: detectors.Resolved, Time: at, Finding: f}))
 	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "warn", Count: 4, Message: "4 open findings are not reported one by one."},
 		EventOf(detectors.Event{Kind: detectors.Suppressed, Time: at, Finding: f, Suppressed: 4}))
 	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "info", Message: "All open findings are reported one by one again."},

@@ -31,7 +31,7 @@ func frameOf(f goroutine.Frame) *Frame {
 
 // framesOf returns the visible frames of a stack, leaf first, and the index of
 // the one that names the place, which is [goroutine.Stack.User]. With terse it
-// does not tell which frames are of the standard library.
+// does not mark the frames of the standard library.
 func framesOf(s *goroutine.Stack, terse bool) (frames []Frame, user int) {
 	visible := s.Visible()
 	frames = make([]Frame, len(visible))
@@ -86,7 +86,8 @@ type Place struct {
 	User   int     `json:"user,omitempty"`           // index of the frame that names the place
 }
 
-// A Stack is the goroutines with one stack, state and, where asked for, labels.
+// A Stack is the goroutines with one stack, state and, if the snapshot has
+// them, labels.
 type Stack struct {
 	Place
 	Category string  `json:"category"`
@@ -96,8 +97,8 @@ type Stack struct {
 	Births  []Birth  `json:"births,omitempty"`          // oldest first; nil when there are no IDs
 	IDs     []uint64 `json:"goroutine_ids,omitempty"`   // the oldest, at most goroutine.MaxIDs
 
-	Labels    []Label `json:"labels,omitempty"`     // by key; the values are empty unless asked for
-	Lock      string  `json:"lock,omitempty"`       // address, where asked for and known
+	Labels    []Label `json:"labels,omitempty"`     // by key; the values are empty without Options.Values
+	Lock      string  `json:"lock,omitempty"`       // address, with Options.Values where known
 	CreatedBy *Frame  `json:"created_by,omitempty"` // the go statement, where known
 	Known     string  `json:"known,omitempty"`      // why it waits by design; empty where that is not known
 	Frames    []Frame `json:"frames"`               // leaf first, without the runtime's own at either end

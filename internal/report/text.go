@@ -61,11 +61,11 @@ func (r *Report) writeHead(w io.Writer) {
 	}
 }
 
-// write writes what is over its threshold only.
+// write writes the checks over their thresholds only.
 func (h Health) write(w io.Writer) {
 	over := h.Over()
 	if len(over) == 0 {
-		fmt.Fprintf(w, "\nHealth: all %d checks within their thresholds\n", len(h.Checks))
+		fmt.Fprintf(w, "\nHealth: all %d checks within their thresholds; faults are under Findings\n", len(h.Checks))
 		return
 	}
 	fmt.Fprintf(w, "\nHealth: %d of %d checks over the threshold; faults are under Findings\n", len(over), len(h.Checks))
@@ -130,7 +130,7 @@ func writeStacks(w io.Writer, stacks []Stack, top int) {
 	}
 }
 
-// describe returns what is known of a stack besides its frames, on one line.
+// describe returns a stack without its frames, on one line.
 func (s *Stack) describe() string {
 	var b strings.Builder
 	b.WriteString(s.State + "  " + s.ID)

@@ -211,7 +211,7 @@ function showStack(s, where, trace, facts, sections) {
 			el("li", { class: f.standard ? "" : "own" }, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null)))));
 }
 
-// closable lets the dialog be closed by its button and by a click beside it.
+// closable lets the dialog be closed by its button and by a click outside.
 function closable() {
 	const dialog = byID("detail");
 	byID("detail-close").addEventListener("click", () => dialog.close());

@@ -23,7 +23,7 @@ const page = {
 	shown: null, // number of the group in the dialog
 };
 
-// --- What the server sends ---------------------------------------------------
+// --- Data --------------------------------------------------------------------
 
 async function fetchAll() {
 	const response = await fetch("data.json", { cache: "no-store" });
@@ -127,7 +127,7 @@ function problem(text) {
 	renderStatus();
 }
 
-// --- What is shown -----------------------------------------------------------
+// --- Header, findings and events ---------------------------------------------
 
 const renderAll = soon(() => {
 	renderStatus();
@@ -196,7 +196,7 @@ function renderFindings() {
 }
 
 function openFinding(f) {
-	const told = page.events.filter((e) => e.finding_id === f.id && e.kind !== "detected");
+	const later = page.events.filter((e) => e.finding_id === f.id && e.kind !== "detected");
 	const group = groupsOf(f).map((n) => page.groups.get(n)).find((g) => g);
 	return findingCard(f, {
 		fresh: !seen.has(f.id),
@@ -205,7 +205,7 @@ function openFinding(f) {
 		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id),
 		more: el("ol", { class: "timeline small soft", "aria-label": "Timeline" },
 			el("li", { text: "Opened " + formatSeconds(now() - unix(f.opened)) + " ago (" + formatTime(unix(f.opened)) + ")" }),
-			...told.map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatGoroutines(e.count) }))),
+			...later.map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatGoroutines(e.count) }))),
 	});
 }
 const groupsOf = (finding) => finding.stack_numbers || [];

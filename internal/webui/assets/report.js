@@ -19,7 +19,7 @@ function prepare() {
 			stacks.push({ ...c.stack, count: 0, before: c.before, change: c });
 			continue;
 		}
-		// Stacks that a change does not tell apart share its count before.
+		// Several stacks with the same change share its count before.
 		let left = c.before;
 		for (const s of here) {
 			s.before = Math.min(left, s === here[here.length - 1] ? left : s.count);

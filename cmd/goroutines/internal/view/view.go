@@ -39,7 +39,7 @@ const (
 	maxAdvice   = 2
 )
 
-// A Screen is what is shown.
+// A Screen is the state of a watch at one moment.
 type Screen struct {
 	Targets  []live.Status
 	Selected int          // index of the target shown in full

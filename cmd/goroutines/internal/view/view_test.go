@@ -133,7 +133,7 @@ func TestCondition(t *testing.T) {
 	}
 }
 
-// What went wrong is shown above what is known from before.
+// Errors are shown above the last snapshot.
 func TestDetailOfATargetInTrouble(t *testing.T) {
 	s := leaking()
 	s.Err, s.Since, s.Restarts, s.Faults = errors.New("connection refused"), now.Add(-90*time.Second), 2, []string{`detector "leak": boom`}
