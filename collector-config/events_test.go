@@ -110,9 +110,9 @@ func has(events []event, name, instance string) error {
 func assertComplete(t *testing.T, e event) {
 	t.Helper()
 	for _, name := range []string{
-		"goroutine.finding.id", "goroutine.finding.confidence", "goroutine.finding.goroutine_count",
+		"goroutine.finding.id", "goroutine.finding.confidence", "goroutine.finding.goroutine.count",
 		"goroutine.finding.growth_per_minute", "goroutine.finding.age", "goroutine.finding.evidence",
-		"goroutine.detector.name", "goroutine.stack.id", "goroutine.state", "goroutine.ids",
+		"goroutine.detector.name", "goroutine.stack.id", "goroutine.state", "goroutine.detailed_state", "goroutine.ids",
 		"code.function.name", "code.file.path", "code.line.number", "code.stacktrace",
 	} {
 		assert.NotNil(t, e.attribute(name), "%s of %s", name, e.name)

@@ -242,11 +242,11 @@ func fnName(name string) string {
 // counted together, large ones are not, and everything adds up.
 func assertGuarded(t *testing.T, p *rig.Prometheus) {
 	t.Helper()
-	small, err := p.Query(t.Context(), `goroutine_stack_count{instance="f1", goroutine_stack_id!="_OTHER"} < 10`)
+	small, err := p.Query(t.Context(), `goroutine_stack_goroutine_count{instance="f1", goroutine_stack_id!="_OTHER"} < 10`)
 	require.NoError(t, err)
 	assert.Empty(t, small)
-	series(t, p, `goroutine_stack_count{instance="f1", goroutine_stack_id!="_OTHER"} >= 10`)
-	series(t, p, `sum(goroutine_stack_count{instance="f1"}) == sum(goroutine_count{instance="f1"})`)
+	series(t, p, `goroutine_stack_goroutine_count{instance="f1", goroutine_stack_id!="_OTHER"} >= 10`)
+	series(t, p, `sum(goroutine_stack_goroutine_count{instance="f1"}) == sum(goroutine_count{instance="f1"})`)
 	young, err := p.Query(t.Context(), `goroutine_stack_age_seconds{instance="f1"} < 2`)
 	require.NoError(t, err)
 	assert.Empty(t, young)

@@ -13,8 +13,7 @@ import (
 // A Detector finds one kind of fault. Its fields must not change once it
 // is in use; one value may serve any number of monitors at the same time.
 type Detector struct {
-	// Name identifies the detector in telemetry: the events
-	// goroutine.<Name>.detected and .resolved, and the attribute
+	// Name identifies the detector: it is the value of the attribute
 	// goroutine.detector.name. Lower case letters, digits and underscores,
 	// starting with a letter, at most 40 bytes.
 	Name string

@@ -208,7 +208,7 @@ func (s *surge) finding(first int, message string) Finding {
 	for _, r := range rises[:min(len(rises), shownRises)] {
 		f.note(r.String())
 	}
-	f.advise("compare goroutine.stack.count by code.function.name before and now, with the number of requests beside it.")
+	f.advise("compare goroutine.stack.goroutine.count by code.function.name before and now, with the number of requests beside it.")
 	return f
 }
 

@@ -105,10 +105,10 @@ func assertCountsAddUp(t *testing.T, a arrived) {
 	collections := watched(t, a)
 	others, apart := 0, []float64(nil)
 	for i, c := range collections {
-		byState, byStack := total(c["goroutine.count"]), total(c["goroutine.stack.count"])
+		byState, byStack := total(c["goroutine.count"]), total(c["goroutine.stack.goroutine.count"])
 		assert.Equal(t, byState, byStack, "collection %d", i)
-		apart = append(apart, math.Abs(total(c["goroutine.scheduler.count"])-byState)/byState)
-		for _, s := range c["goroutine.stack.count"] {
+		apart = append(apart, math.Abs(total(c["goroutine.scheduler.goroutine.count"])-byState)/byState)
+		for _, s := range c["goroutine.stack.goroutine.count"] {
 			if s.attributes["goroutine.stack.id"] == "_OTHER" {
 				others++
 			}
@@ -178,7 +178,7 @@ func assertEvents(t *testing.T, a arrived) map[string]plog.LogRecord {
 		assertEventComplete(t, e)
 		raw := e.Attributes().AsRaw()
 		assert.Equal(t, want.detector, raw["goroutine.detector.name"])
-		assert.Equal(t, want.state, raw["goroutine.state"])
+		assert.Equal(t, want.state, raw["goroutine.detailed_state"])
 		assert.Contains(t, raw["code.function.name"], want.function)
 		assert.Contains(t, e.SeverityNumber().String(), map[string]string{"WARN": "Warn", "ERROR": "Error"}[want.severity])
 	}
@@ -191,13 +191,14 @@ func assertEventComplete(t *testing.T, e plog.LogRecord) {
 	types := map[string]pcommon.ValueType{
 		"goroutine.finding.id":                pcommon.ValueTypeStr,
 		"goroutine.finding.confidence":        pcommon.ValueTypeStr,
-		"goroutine.finding.goroutine_count":   pcommon.ValueTypeInt,
+		"goroutine.finding.goroutine.count":   pcommon.ValueTypeInt,
 		"goroutine.finding.growth_per_minute": pcommon.ValueTypeDouble,
 		"goroutine.finding.age":               pcommon.ValueTypeDouble,
 		"goroutine.finding.evidence":          pcommon.ValueTypeSlice,
 		"goroutine.detector.name":             pcommon.ValueTypeStr,
 		"goroutine.stack.id":                  pcommon.ValueTypeStr,
 		"goroutine.state":                     pcommon.ValueTypeStr,
+		"goroutine.detailed_state":            pcommon.ValueTypeStr,
 		"code.function.name":                  pcommon.ValueTypeStr,
 		"code.file.path":                      pcommon.ValueTypeStr,
 		"code.line.number":                    pcommon.ValueTypeInt,
@@ -215,7 +216,7 @@ func assertEventComplete(t *testing.T, e plog.LogRecord) {
 	raw := e.Attributes().AsRaw()
 	assert.NotEmpty(t, e.Body().Str())
 	assert.NotZero(t, e.Timestamp())
-	assert.Positive(t, raw["goroutine.finding.goroutine_count"])
+	assert.Positive(t, raw["goroutine.finding.goroutine.count"])
 	assert.NotEmpty(t, raw["goroutine.finding.evidence"])
 	assert.True(t, slices.ContainsFunc(raw["goroutine.finding.evidence"].([]any), func(s any) bool {
 		return strings.HasPrefix(s.(string), "Next: ")
@@ -235,8 +236,8 @@ func assertLeakGrows(t *testing.T, a arrived, leak plog.LogRecord) {
 	assert.Positive(t, raw["goroutine.finding.growth_per_minute"])
 	var counts []float64
 	for _, c := range a.collections {
-		for _, s := range c["goroutine.stack.count"] {
-			if s.attributes["goroutine.stack.id"] == raw["goroutine.stack.id"] && s.attributes["goroutine.state"] == "chan send" {
+		for _, s := range c["goroutine.stack.goroutine.count"] {
+			if s.attributes["goroutine.stack.id"] == raw["goroutine.stack.id"] && s.attributes["goroutine.detailed_state"] == "chan send" {
 				counts = append(counts, s.value)
 			}
 		}

@@ -147,7 +147,7 @@ func assertArrives(t *testing.T, arrived *arrivals, event, detector, dir string)
 	assert.NotZero(t, r.SeverityNumber)
 	assert.Zero(t, r.DroppedAttributesCount, event)
 	for key, want := range map[string]string{
-		"goroutine.detector.name": detector, "goroutine.finding.confidence": "high", "goroutine.state": "select",
+		"goroutine.detector.name": detector, "goroutine.finding.confidence": "high", "goroutine.state": "waiting", "goroutine.detailed_state": "select",
 		"goroutine.creator.function.name": "main.made", "code.file.path": "/src/f.go",
 	} {
 		assert.Equal(t, want, got[key].GetStringValue(), "%s of %s", key, event)
@@ -155,7 +155,7 @@ func assertArrives(t *testing.T, arrived *arrivals, event, detector, dir string)
 	assert.Len(t, got["goroutine.finding.id"].GetStringValue(), 16)
 	assert.NotEmpty(t, got["goroutine.stack.id"].GetStringValue())
 	assert.NotEmpty(t, got["code.function.name"].GetStringValue())
-	assert.EqualValues(t, 1000, got["goroutine.finding.goroutine_count"].GetIntValue())
+	assert.EqualValues(t, 1000, got["goroutine.finding.goroutine.count"].GetIntValue())
 	assert.EqualValues(t, 1, got["code.line.number"].GetIntValue())
 	assert.EqualValues(t, 3600, got["goroutine.finding.age"].GetDoubleValue())
 	assert.EqualValues(t, 1.5, got["goroutine.finding.growth_per_minute"].GetDoubleValue())
@@ -194,9 +194,9 @@ func TestAStormIsBounded(t *testing.T) {
 	}
 	arrived := overOTLP(t, otelgoroutine.WithDetectors(storm...), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}))
 	require.Eventually(t, func() bool {
-		return steps.Load() >= 20*detectorsOf && len(arrived.named("goroutine.findings.suppressed")) > 0
+		return steps.Load() >= 20*detectorsOf && len(arrived.named("goroutine.finding.suppressed")) > 0
 	}, time.Minute, 10*time.Millisecond)
-	told := attributes(arrived.named("goroutine.findings.suppressed")[0])
+	told := attributes(arrived.named("goroutine.finding.suppressed")[0])
 	assert.EqualValues(t, detectorsOf*findingsOf-10, told["goroutine.finding.suppressed_count"].GetIntValue(), "ten are told one by one")
 	assert.Less(t, arrived.len(), 60, "however many looks there were")
 }

@@ -125,7 +125,7 @@ func TestEventsAreSentAndFindingsListed(t *testing.T) {
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, []string{"goroutine.always.detected"}, logs.names(), "once, not with every snapshot")
+		assert.Equal(t, []string{"goroutine.finding.detected"}, logs.names(), "once, not with every snapshot")
 		require.Len(t, m.Findings(), 1)
 		assert.Equal(t, 3, m.Findings()[0].Count)
 		var report bytes.Buffer
@@ -266,7 +266,7 @@ func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
 			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
 			require.NoError(t, err)
 			synctest.Wait()
-			assert.Equal(t, []string{"goroutine.twice.detected"}, logs.names(), "the second of one snapshot")
+			assert.Equal(t, []string{"goroutine.finding.detected"}, logs.names(), "the second of one snapshot")
 			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	})

@@ -209,9 +209,8 @@ func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 }
 
 // WithLabelKeys adds pprof labels with these keys, at most [MaxLabelKeys], to
-// goroutine.stack.count as attributes goroutine.label.<key>, with values cut at
-// 128 bytes. Goroutines are then counted in a
-// goroutine profile, taken beside the regular snapshot at about twice its
+// goroutine.stack.goroutine.count as attributes goroutine.label.<key>, with
+// values cut at 128 bytes. Goroutines are then counted in a goroutine profile, taken beside the regular snapshot at about twice its
 // cost, because traces have no labels. Choose labels with few values: each
 // combination is a stack of its own.
 func WithLabelKeys(keys ...string) Option {

@@ -29,18 +29,20 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //
 // It registers the metrics
 //
-//	goroutine.count             goroutines by state
-//	goroutine.scheduler.count   goroutines by the scheduler's own count
-//	goroutine.created           goroutines created since the start
-//	goroutine.stack.count       goroutines of the largest stacks
-//	goroutine.stack.age         age of the oldest goroutine there
-//	goroutine.finding.open      findings that are open
-//	goroutine.finding.detected  findings that were opened
-//	goroutine.snapshot.duration time that snapshots took
-//	goroutine.snapshot.skipped  snapshots that were not taken
+//	goroutine.count                      goroutines by state
+//	goroutine.scheduler.goroutine.count  goroutines by state, as the scheduler counts them
+//	goroutine.created                    goroutines created since the process started
+//	goroutine.stack.goroutine.count      goroutines of the largest stacks
+//	goroutine.stack.age                  age of the oldest goroutine of each of these
+//	goroutine.finding.open               open findings
+//	goroutine.finding.detected           findings that were opened
+//	goroutine.snapshot.duration          time it took to take and parse a snapshot
+//	goroutine.snapshot.skipped           snapshots that were not taken
 //
-// and sends the events goroutine.<detector>.detected and
-// goroutine.<detector>.resolved through the logger provider.
+// and sends events through the logger provider: goroutine.leak.detected,
+// goroutine.leak.resolved and so on for each built-in detector,
+// goroutine.finding.detected and goroutine.finding.resolved for the others.
+// TELEMETRY.md lists all names.
 //
 // The error names every option with a bad value and what is accepted; it is
 // [ErrStarted] for a provider that is in use. On an error nothing is left

@@ -85,7 +85,7 @@ func checkArrived(t *testing.T, m *measurement) {
 		assert.Empty(t, a.Points, m.Variant)
 	case on:
 		assert.Positive(t, a.Points[ourCount])
-		assert.Positive(t, a.Points["goroutine.stack.count"])
+		assert.Positive(t, a.Points["goroutine.stack.goroutine.count"])
 		assert.Equal(t, map[string]int{"profile": 1}, a.Looks, "the first look is there")
 	case contribOnly:
 		assert.GreaterOrEqual(t, m.Seen, int64(100))

@@ -40,7 +40,7 @@ const (
 	snapshotDuration = "goroutine.snapshot.duration"
 	snapshotSkipped  = "goroutine.snapshot.skipped"
 	snapshotSource   = "goroutine.snapshot.source"
-	skippedReason    = "reason"
+	skippedReason    = "goroutine.snapshot.skip_reason"
 	contribCount     = "go.goroutine.count"
 	ourCount         = "goroutine.count"
 )

@@ -296,7 +296,7 @@ func readingOf(rm *metricdata.ResourceMetrics) reading {
 			for _, p := range sum.DataPoints {
 				r.sums[m.Name] += p.Value
 				r.series[m.Name]++
-				if reason, ok := p.Attributes.Value("reason"); ok {
+				if reason, ok := p.Attributes.Value("goroutine.snapshot.skip_reason"); ok {
 					r.skipped[reason.AsString()] += p.Value
 				}
 			}
@@ -311,8 +311,8 @@ func (c *child) addUp() reading {
 	c.until("metrics that are of the latest snapshot", func() bool {
 		s := c.monitor.Snapshot()
 		r = c.collect()
-		if states, stacks := r.sums["goroutine.count"], r.sums["goroutine.stack.count"]; states != stacks {
-			c.wrong("goroutine.count adds up to %d, goroutine.stack.count to %d", states, stacks)
+		if states, stacks := r.sums["goroutine.count"], r.sums["goroutine.stack.goroutine.count"]; states != stacks {
+			c.wrong("goroutine.count adds up to %d, goroutine.stack.goroutine.count to %d", states, stacks)
 			return true
 		}
 		return s != nil && r.sums["goroutine.count"] == int64(s.Total)

@@ -127,7 +127,7 @@ func distinct(c *child) {
 		}
 		c.number("heap", heap)
 		r := c.addUp()
-		c.number("series", int64(r.series["goroutine.stack.count"]))
+		c.number("series", int64(r.series["goroutine.stack.goroutine.count"]))
 		crowd.leave()
 	}
 	c.stop()

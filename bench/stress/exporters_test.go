@@ -65,7 +65,7 @@ func TestEndpointThatAnswers(t *testing.T) {
 	metrics, events := b.all()
 	assert.Equal(t, []string{lostEvent}, events)
 	assert.Subset(t, metrics, []string{
-		"goroutine.count", "goroutine.scheduler.count", "goroutine.created", "goroutine.stack.count", "goroutine.stack.age",
+		"goroutine.count", "goroutine.scheduler.goroutine.count", "goroutine.created", "goroutine.stack.goroutine.count", "goroutine.stack.age",
 		"goroutine.finding.open", "goroutine.finding.detected", "goroutine.snapshot.duration", "requests",
 	})
 }

@@ -160,7 +160,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *sink) complete() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.metrics["goroutine.count"] && s.metrics["goroutine.stack.count"] && s.metrics["goroutine.finding.open"] &&
+	return s.metrics["goroutine.count"] && s.metrics["goroutine.stack.goroutine.count"] && s.metrics["goroutine.finding.open"] &&
 		s.events["goroutine.blocked_forever.detected"]
 }
 
@@ -186,7 +186,7 @@ func TestWatchExports(t *testing.T) {
 			"-interval", "200ms", "-otlp", endpoint, "-otlp-protocol", protocol, "-service-name", "checkout", addr)
 		assert.Equal(t, "checkout", s.resources["service.name"], protocol)
 		assert.Equal(t, addr, s.resources["service.instance.id"])
-		assert.False(t, s.metrics["goroutine.scheduler.count"], "nobody can ask another process's scheduler")
+		assert.False(t, s.metrics["goroutine.scheduler.goroutine.count"], "another process's scheduler cannot be read")
 	}
 }
 

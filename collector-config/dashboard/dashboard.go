@@ -1,5 +1,5 @@
-// Package dashboard makes grafana-dashboard.json. Its test holds the file to
-// what the code says; write the file anew with
+// Package dashboard generates grafana-dashboard.json. Its test compares the file
+// with the code; write the file anew with
 //
 //	go test ./dashboard -update
 package dashboard
@@ -32,7 +32,7 @@ func JSON() ([]byte, error) {
 }
 
 // Queries returns every PromQL expression of the dashboard, by the title of
-// its panel. They hold Grafana's variables.
+// its panel. The expressions contain Grafana's variables.
 func Queries() map[string][]string {
 	queries := make(map[string][]string)
 	for _, r := range rows {
@@ -45,21 +45,21 @@ func Queries() map[string][]string {
 	return queries
 }
 
-// Variables returns the metric that the values of each variable are taken
-// from. The variable is called as the label is.
+// Variables returns, by the name of each variable, the metric that its values
+// are taken from. The variable has the name of the label.
 func Variables() map[string]string {
 	return map[string]string{"job": `goroutine_count`, "instance": `goroutine_count{job=~"$job"}`}
 }
 
-// build makes a dashboard of the first schema. What every Grafana imports from
-// a file is that one; the second is an API of Grafana 12 and newer.
+// build makes a dashboard of the first schema, which every Grafana imports from
+// a file; the second is an API of Grafana 12 and newer.
 //
 //lint:ignore SA1019 see above
 func build(rows []row) (dashboard.Dashboard, error) {
 	//lint:ignore SA1019 see above
 	b := dashboard.NewDashboardBuilder("Goroutines").
 		Uid(UID).
-		Description("What every goroutine does, which leak and which are deadlocked. From otelgoroutine.").
+		Description("Goroutines by state and stack, leaks and deadlocks. From otelgoroutine.").
 		Tags([]string{"go", "goroutines", "opentelemetry"}).
 		Time("now-3h", "now").
 		Refresh("30s").
@@ -110,7 +110,7 @@ func (p panel) number() cog.Builder[dashboard.Panel] {
 		Targets(p.targets())
 }
 
-// list shows the newest values as a table. Several queries become one table,
+// list shows the latest values as a table. Several queries become one table,
 // joined by the labels that they share.
 func (p panel) list() cog.Builder[dashboard.Panel] {
 	b := table.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).

@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write grafana-dashboard.json anew")
 
 const file = "../grafana-dashboard.json"
 
-func TestTheFileIsWhatTheCodeSays(t *testing.T) {
+func TestTheFileIsGeneratedFromTheCode(t *testing.T) {
 	text, err := JSON()
 	require.NoError(t, err)
 	if *update {
@@ -25,8 +25,8 @@ func TestTheFileIsWhatTheCodeSays(t *testing.T) {
 	assert.Equal(t, string(want), string(text), "run: go test ./dashboard -update")
 }
 
-// A person reads titles, and the queries are tested by title: each is there
-// once, in the file and in what Queries returns.
+// The queries are tested by the title of their panel, so that each title exists
+// once, in the file and in the result of Queries.
 func TestEveryPanelOfTheFileIsTested(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -110,7 +110,7 @@ func tell(out io.Writer, dir string, col *rig.Collector, prom *rig.Prometheus) {
 		row("no Prometheus", rig.ErrNoPrometheus.Error())
 	} else {
 		row("alerts", "http://"+prom.Addr+"/alerts (the first in half a minute; times divided by 60)")
-		row("metrics", "http://"+prom.Addr+"/graph?g0.expr=sum+by+(goroutine_state)+(goroutine_count)&g0.tab=0&g0.range_input=5m")
+		row("metrics", "http://"+prom.Addr+"/graph?g0.expr=sum+by+(goroutine_detailed_state)+(goroutine_count)&g0.tab=0&g0.range_input=5m")
 		row("dashboard", "import collector-config/grafana-dashboard.json into Grafana, data source http://"+prom.Addr)
 	}
 	row("what is scraped", "http://"+col.Scrape+"/metrics")

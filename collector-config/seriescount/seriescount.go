@@ -12,54 +12,57 @@ import (
 // DefaultTop is the default of otelgoroutine.WithTopStacks.
 const DefaultTop = 20
 
-// A Row is what one metric comes to for one replica.
+// A Row has the number of series that one metric has for one replica.
 type Row struct {
 	Metric     string // in OpenTelemetry
-	Prometheus string // in Prometheus; a histogram has _bucket, _sum and _count behind it
-	Usual      int    // series of a service of some size and no trouble
-	Most       int    // series that it can have at most
+	Prometheus string // in Prometheus; a histogram appends _bucket, _sum and _count
+	Usual      int    // series of a service of medium size without findings
+	Most       int    // upper bound
 	Why        string
 }
 
-// A span is how many values there are usually, and at most.
+// A span is the usual and the largest number of values.
 type span struct{ usual, most int }
 
-// sources is how many kinds of snapshots a replica takes: the first profile and
-// the traces; and all of them.
-var sources = span{2, 5}
+// sources is how many sources of snapshots a replica uses: usually the first
+// profile and then traces; at most all of goroutine.snapshot.source.
+var sources = span{2, 6}
 
-// of tells how many attribute sets a metric has. Where attributes depend on one
-// another, as a function on its stack, they are counted together.
+// reasons is how many values goroutine.snapshot.skip_reason has.
+const reasons = 8
+
+// of returns how many attribute sets a metric has, and why. Attributes that
+// depend on each other, like a stack and its function, are counted together.
 func of(m telemetry.Metric, top int) (span, string) {
 	switch m.Name {
 	case telemetry.MetricCount:
-		return span{12, 100}, "states that occur; the runtime has some forty"
+		return span{12, 100}, "detailed states that occur; the runtime has about forty"
 	case telemetry.MetricSchedulerCount:
 		return span{4, 4}, "four states"
 	case telemetry.MetricCreated:
 		return span{1, 1}, ""
 	case telemetry.MetricStackCount:
-		return span{2*top + 10, 4*top + 100}, "the top stacks, about as many that left the top and are 0 for five minutes, and a state each of _OTHER"
+		return span{2*top + 10, 4*top + 100}, "the top stacks, about as many that left the top and are 0 for five minutes, and the states of _OTHER"
 	case telemetry.MetricStackAge:
-		return span{2 * top, 13 * top}, "the top stacks; those that left the top stay until metric_expiration, 12 looks later"
+		return span{2 * top, 13 * top}, "the top stacks; stacks that left the top keep their last value until metric_expiration, 12 snapshots later"
 	case telemetry.MetricFindingOpen:
-		return span{0, 320}, "none without trouble; one for each open finding"
+		return span{0, 320}, "none without findings; one for each open finding"
 	case telemetry.MetricFindingDetected:
-		return span{0, 7 * 6}, "none without trouble; detectors and levels of confidence"
+		return span{0, 7 * 6}, "none without findings; detectors and levels of confidence"
 	case telemetry.MetricSnapshotDuration:
-		return sources, "kinds of snapshots"
+		return sources, "sources of snapshots"
 	case telemetry.MetricSnapshotSkipped:
-		return span{1, 5 * 8}, "kinds of snapshots and reasons"
+		return span{1, sources.most * reasons}, "sources of snapshots and reasons"
 	}
 	return span{}, ""
 }
 
-// buckets is how many series a set of attributes of the histogram has: eleven
+// buckets is how many series the histogram has for each attribute set: eleven
 // bounds, +Inf, the sum and the count.
 const buckets = 11 + 3
 
-// Rows returns a row for each metric of the catalog, and none for a metric that
-// nothing is known about, which the test does not let pass.
+// Rows returns a row for each metric of the catalog that has a case in of; a
+// test makes sure that every metric has one.
 func Rows(top int) []Row {
 	var rows []Row
 	for _, m := range telemetry.Metrics() {
@@ -76,8 +79,8 @@ func Rows(top int) []Row {
 	return rows
 }
 
-// inPrometheus is the name after the translation: dots become underscores, a
-// unit that is no annotation and _total are added.
+// inPrometheus returns the name after the translation: dots become underscores,
+// and the unit, unless it is an annotation, and _total are appended.
 func inPrometheus(m telemetry.Metric) string {
 	name := strings.ReplaceAll(m.Name, ".", "_")
 	if m.Unit == "s" {
@@ -89,7 +92,7 @@ func inPrometheus(m telemetry.Metric) string {
 	return name
 }
 
-// Total adds rows up. Beside them every replica has target_info.
+// Total adds rows up, and target_info, which every replica has.
 func Total(rows []Row) (usual, most int) {
 	usual, most = 1, 1
 	for _, r := range rows {
@@ -98,9 +101,9 @@ func Total(rows []Row) (usual, most int) {
 	return usual, most
 }
 
-// Guarded is what the guard of gateway.yaml leaves of rows: the stacks with ten
-// goroutines and more, which are one in four of the top in the example, with
-// _OTHER by state, and the ages of those that are old.
+// Guarded returns what the guard of gateway.yaml leaves of rows: stacks with at
+// least ten goroutines, which are a quarter of the top stacks in the example,
+// _OTHER by state, and the ages of old goroutines.
 func Guarded(rows []Row, top int) []Row {
 	guarded := append([]Row(nil), rows...)
 	for i, r := range guarded {
@@ -123,8 +126,8 @@ func Markdown() string {
 		fmt.Fprintf(&b, "| `%s` | `%s` | %d | %d | %s |\n", r.Metric, r.Prometheus, r.Usual, r.Most, r.Why)
 	}
 	usual, most := Total(rows)
-	fmt.Fprintf(&b, "| with `target_info` | | **%d** | **%d** | |\n\n", usual, most)
-	b.WriteString("| replicas | `WithTopStacks(20)` | `WithTopStacks(10)` | 20, behind the guard | at most, 20 |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| total with `target_info` | | **%d** | **%d** | |\n\n", usual, most)
+	b.WriteString("| replicas | `WithTopStacks(20)` | `WithTopStacks(10)` | 20, behind the guard | 20, at most |\n|---|---|---|---|---|\n")
 	half, _ := Total(Rows(DefaultTop / 2))
 	guarded, _ := Total(Guarded(rows, DefaultTop))
 	for _, n := range []int{1, 10, 1000} {

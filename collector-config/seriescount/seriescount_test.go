@@ -54,6 +54,8 @@ func TestNamesInPrometheus(t *testing.T) {
 	}
 	for metric, want := range map[string]string{
 		telemetry.MetricCount:            "goroutine_count",
+		telemetry.MetricStackCount:       "goroutine_stack_goroutine_count",
+		telemetry.MetricSchedulerCount:   "goroutine_scheduler_goroutine_count",
 		telemetry.MetricCreated:          "goroutine_created_total",
 		telemetry.MetricStackAge:         "goroutine_stack_age_seconds",
 		telemetry.MetricSnapshotDuration: "goroutine_snapshot_duration_seconds",

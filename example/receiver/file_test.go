@@ -48,7 +48,7 @@ func metricsRequest() *colmetrics.ExportMetricsServiceRequest {
 		DataPoints: []*metrics.NumberDataPoint{{
 			TimeUnixNano: 1800000000123456789,
 			Value:        &metrics.NumberDataPoint_AsInt{AsInt: 1 << 60},
-			Attributes:   []*common.KeyValue{{Key: "goroutine.state", Value: textValue("select <&> \u2028")}},
+			Attributes:   []*common.KeyValue{{Key: "goroutine.detailed_state", Value: textValue("select <&> \u2028")}},
 			Exemplars:    []*metrics.Exemplar{{TraceId: traceID, SpanId: spanID}},
 		}},
 	}

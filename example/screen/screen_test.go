@@ -43,14 +43,14 @@ func collection(all ...*metrics.Metric) *colmetrics.ExportMetricsServiceRequest 
 }
 
 func stack(count int64, id, state, function, entry string) *metrics.NumberDataPoint {
-	return whole(count, "goroutine.stack.id", id, "goroutine.state", state, "code.function.name", function, "goroutine.entry.function.name", entry)
+	return whole(count, "goroutine.stack.id", id, "goroutine.detailed_state", state, "code.function.name", function, "goroutine.entry.function.name", entry)
 }
 
 func sample() *colmetrics.ExportMetricsServiceRequest {
 	return collection(
-		sumOf("goroutine.count", whole(3, "goroutine.state", "select"), whole(12, "goroutine.state", "IO wait"), whole(0, "goroutine.state", "sleep")),
-		sumOf("goroutine.stack.count",
-			whole(9, "goroutine.stack.id", "_OTHER", "goroutine.state", "IO wait"),
+		sumOf("goroutine.count", whole(3, "goroutine.detailed_state", "select"), whole(12, "goroutine.detailed_state", "IO wait"), whole(0, "goroutine.detailed_state", "sleep")),
+		sumOf("goroutine.stack.goroutine.count",
+			whole(9, "goroutine.stack.id", "_OTHER", "goroutine.detailed_state", "IO wait"),
 			stack(2, "b2", "select", "example.com/shop.(*pool).work", "example.com/shop.(*pool).work"),
 			stack(4, "a1", "IO wait", "net/http.(*conn).serve", "example.com/shop.run"),
 			stack(0, "gone", "sleep", "example.com/shop.gone", "")),
@@ -83,7 +83,7 @@ func leakRecord(at time.Time) *collogs.ExportLogsServiceRequest {
 
 func TestViewOfTheLatestCollection(t *testing.T) {
 	m := NewModel()
-	m.Metrics(collection(sumOf("goroutine.count", whole(99, "goroutine.state", "from before"))))
+	m.Metrics(collection(sumOf("goroutine.count", whole(99, "goroutine.detailed_state", "from before"))))
 	m.Metrics(sample())
 
 	v := m.view()
@@ -125,7 +125,7 @@ func TestBlockFoldsManyStacks(t *testing.T) {
 		points = append(points, stack(i+1, fmt.Sprint(i), "select", fmt.Sprint("shop.f", i), ""))
 	}
 	points = append(points, whole(100, "goroutine.stack.id", "_OTHER"))
-	m.Metrics(collection(sumOf("goroutine.count", whole(565, "goroutine.state", "select")), sumOf("goroutine.stack.count", points...)))
+	m.Metrics(collection(sumOf("goroutine.count", whole(565, "goroutine.detailed_state", "select")), sumOf("goroutine.stack.goroutine.count", points...)))
 	lines := m.view().block("title")
 	assert.Len(t, lines, 1+1+1+maxStacks+1)
 	rest := 100 + (30-maxStacks)*(31-maxStacks)/2

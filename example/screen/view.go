@@ -35,7 +35,7 @@ func (m *Model) view() view {
 	defer m.mu.Unlock()
 	v := view{
 		states:  states(m.latest["goroutine.count"]),
-		stacks:  stacks(m.latest["goroutine.stack.count"], m.latest["goroutine.stack.age"]),
+		stacks:  stacks(m.latest["goroutine.stack.goroutine.count"], m.latest["goroutine.stack.age"]),
 		open:    sum(m.latest["goroutine.finding.open"]),
 		created: sum(m.latest["goroutine.created"]),
 	}
@@ -58,7 +58,7 @@ func states(points []point) []stateRow {
 	var rows []stateRow
 	for _, p := range points {
 		if p.value != 0 {
-			rows = append(rows, stateRow{p.attributes["goroutine.state"], int(p.value)})
+			rows = append(rows, stateRow{p.attributes["goroutine.detailed_state"], int(p.value)})
 		}
 	}
 	slices.SortFunc(rows, func(a, b stateRow) int {
@@ -81,7 +81,7 @@ func stacks(counts, ages []point) []stackRow {
 		id := p.attributes["goroutine.stack.id"]
 		rows = append(rows, stackRow{
 			id:       id,
-			state:    p.attributes["goroutine.state"],
+			state:    p.attributes["goroutine.detailed_state"],
 			function: p.attributes["code.function.name"],
 			entry:    p.attributes["goroutine.entry.function.name"],
 			count:    int(p.value),

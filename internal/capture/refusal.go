@@ -3,7 +3,7 @@ package capture
 import "fmt"
 
 // A Reason says why a capture did not happen. The values are those of the
-// telemetry attribute reason.
+// telemetry attribute goroutine.snapshot.skip_reason.
 type Reason string
 
 // The reasons.

@@ -12,9 +12,9 @@ import (
 // Names of the metrics.
 const (
 	MetricCount            = "goroutine.count"
-	MetricSchedulerCount   = "goroutine.scheduler.count"
+	MetricSchedulerCount   = "goroutine.scheduler.goroutine.count"
 	MetricCreated          = "goroutine.created"
-	MetricStackCount       = "goroutine.stack.count"
+	MetricStackCount       = "goroutine.stack.goroutine.count"
 	MetricStackAge         = "goroutine.stack.age"
 	MetricFindingOpen      = "goroutine.finding.open"
 	MetricFindingDetected  = "goroutine.finding.detected"
@@ -25,18 +25,19 @@ const (
 // Names of the attributes of metrics and events.
 const (
 	AttrState            = "goroutine.state"
-	AttrSchedulerState   = "goroutine.scheduler.state"
+	AttrDetailedState    = "goroutine.detailed_state"
 	AttrStackID          = "goroutine.stack.id"
 	AttrEntryFunction    = "goroutine.entry.function.name"
 	AttrDetectorName     = "goroutine.detector.name"
 	AttrConfidence       = "goroutine.finding.confidence"
 	AttrSnapshotSource   = "goroutine.snapshot.source"
-	AttrReason           = "reason"
+	AttrSkipReason       = "goroutine.snapshot.skip_reason"
 	AttrFindingID        = "goroutine.finding.id"
-	AttrFindingCount     = "goroutine.finding.goroutine_count"
+	AttrFindingCount     = "goroutine.finding.goroutine.count"
 	AttrGrowthPerMinute  = "goroutine.finding.growth_per_minute"
 	AttrFindingAge       = "goroutine.finding.age"
 	AttrEvidence         = "goroutine.finding.evidence"
+	AttrAdvice           = "goroutine.finding.advice"
 	AttrIDs              = "goroutine.ids"
 	AttrProfilePath      = "goroutine.profile.path"
 	AttrCreatorFunction  = "goroutine.creator.function.name"
@@ -50,13 +51,55 @@ const (
 	AttrCodeStacktrace   = "code.stacktrace"
 )
 
-// Names of the events. Those of a finding are made of its detector's name.
+// SchemaURL names the version of the semantic conventions that the code.*
+// attributes come from. It is a literal because importing package semconv for
+// one constant would add 37 kB to every user's program.
+const SchemaURL = "https://opentelemetry.io/schemas/1.43.0"
+
+// Names of events that do not belong to a built-in detector. The events of all
+// users' detectors have the same two names, because event names must not contain
+// dynamic values; goroutine.detector.name tells them apart.
 const (
-	eventPrefix     = "goroutine."
-	eventDetected   = ".detected"
-	eventResolved   = ".resolved"
-	EventSuppressed = "goroutine.findings.suppressed"
+	EventDetected   = "goroutine.finding.detected"
+	EventResolved   = "goroutine.finding.resolved"
+	EventSuppressed = "goroutine.finding.suppressed"
 )
+
+// eventNames are the names of the events of one detector.
+type eventNames struct{ detected, resolved string }
+
+// builtIn lists the built-in detectors, which have event names of their own,
+// with the meaning of their detected events.
+var builtIn = []struct {
+	detector string
+	events   eventNames
+	doc      string
+}{
+	{"leak", eventNames{"goroutine.leak.detected", "goroutine.leak.resolved"},
+		"Goroutines block at one place, practically none of them leaves, and more keep joining them."},
+	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
+		"Goroutines wait for a lock whose queue does not move."},
+	{"blocked_forever", eventNames{"goroutine.blocked_forever.detected", "goroutine.blocked_forever.resolved"},
+		"Goroutines block on a nil channel or in a select without cases. Nothing can wake them."},
+	{"pileup", eventNames{"goroutine.pileup.detected", "goroutine.pileup.resolved"},
+		"Thousands of goroutines are blocked at one place."},
+	{"surge", eventNames{"goroutine.surge.detected", "goroutine.surge.resolved"},
+		"The process has far more goroutines than it had before, or more than a threshold."},
+	{"contention", eventNames{"goroutine.contention.detected", "goroutine.contention.resolved"},
+		"Many goroutines keep waiting for one lock or to send on one channel, in a queue that moves."},
+	{"stall", eventNames{"goroutine.stall.detected", "goroutine.stall.resolved"},
+		"No goroutine of the process makes progress, and none waits for anything outside it."},
+}
+
+// eventsOf returns the names of the events of a detector.
+func eventsOf(detector string) eventNames {
+	for _, d := range builtIn {
+		if d.detector == detector {
+			return d.events
+		}
+	}
+	return eventNames{EventDetected, EventResolved}
+}
 
 // A Metric is one row of the catalog of metrics.
 type Metric struct {
@@ -65,30 +108,30 @@ type Metric struct {
 	Doc                    string
 }
 
-// Metrics returns the catalog of metrics, for what is calculated from it. The
-// caller may change the slice but not what is in it.
+// Metrics returns the catalog of metrics. The caller may change the slice but
+// not the attributes of its elements.
 func Metrics() []Metric { return slices.Clone(metricCatalog) }
 
 // metricCatalog is the one place where a metric is described: instruments are
 // made from it and TELEMETRY.md is rendered from it.
 var metricCatalog = []Metric{
-	{MetricCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState},
-		"Goroutines by what they are doing. The values add up to the snapshot's total."},
-	{MetricSchedulerCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrSchedulerState},
-		"Goroutines by the scheduler's own count, read at every collection. Approximate: the values need not add up, and the runtime's own goroutines, some ten, are among them."},
+	{MetricCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState, AttrDetailedState},
+		"Goroutines by state, in the latest snapshot. The values add up to the snapshot's total."},
+	{MetricSchedulerCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState},
+		"Goroutines by state, as counted by the scheduler at every collection. Approximate: the values need not add up, and they include about ten goroutines of the runtime itself."},
 	{MetricCreated, "ObservableCounter", "{goroutine}", nil,
-		"Goroutines created since the start of the process."},
-	{MetricStackCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrStackID, AttrState, AttrCodeFunctionName, AttrEntryFunction, labelPrefix + "<key>"},
-		"Goroutines of the largest stacks. What is not among them is counted under the stack ID _OTHER, which has no function names: the values add up to the snapshot's total."},
+		"Goroutines created since the process started."},
+	{MetricStackCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrEntryFunction, labelPrefix + "<key>"},
+		"Goroutines of the largest stacks. All others are counted under the stack ID _OTHER, which has no function names, so that the values add up to the snapshot's total."},
 	{MetricStackAge, "ObservableGauge", "s", []string{AttrStackID, AttrCodeFunctionName},
-		"Age, at least, of the oldest goroutine of each of the largest stacks. Absent where the source of the snapshot has no goroutine IDs."},
+		"Minimum age of the oldest goroutine of each of the largest stacks. Absent when the source of the snapshot has no goroutine IDs."},
 	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence, AttrStackID, AttrCodeFunctionName},
-		"Findings that are open now. Those that have been open for longest have their stack with them, 20 at most; the others are counted under the stack ID _OTHER, so that the values add up."},
+		"Open findings. The 20 that have been open for longest carry their stack; all others are counted under the stack ID _OTHER, so that the values add up."},
 	{MetricFindingDetected, "Counter", "{finding}", []string{AttrDetectorName, AttrConfidence},
 		"Findings that were opened."},
 	{MetricSnapshotDuration, "Histogram", "s", []string{AttrSnapshotSource},
-		"Time that taking and reading a snapshot took."},
-	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrReason},
+		"Time it took to take and parse a snapshot."},
+	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrSkipReason},
 		"Snapshots that were not taken."},
 }
 
@@ -107,38 +150,47 @@ type attributeEntry struct {
 }
 
 var attributeCatalog = []attributeEntry{
-	{AttrState, "string", "What the goroutine is doing, in the Go runtime's own words: `running`, `runnable`, `syscall`, `chan receive`, `select`, `sync.Mutex.Lock`, `IO wait`, `sleep`, … `waiting` where the reason is not known."},
-	{AttrSchedulerState, "string", "`running`, `runnable`, `waiting` or `not_in_go`."},
+	{AttrState, "string", "The scheduler's state of the goroutine: `running`, `runnable`, `waiting` or `not_in_go` (in a system call or in C code)."},
+	{AttrDetailedState, "string", "The state in the Go runtime's own words, as a goroutine dump prints it: `running`, `runnable`, `syscall`, or what a waiting goroutine waits for: `chan receive`, `select`, `sync.Mutex.Lock`, `IO wait`, `sleep`, …; `waiting` when the reason is not known. The words change with the Go version. It determines `goroutine.state`."},
 	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own, and in events about the process as a whole (surge, stall)."},
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
-	{AttrDetectorName, "string", "The detector: `leak`, `deadlock`, `blocked_forever`, `pileup`, `surge`, `contention`, `stall`, or the name of one of yours."},
+	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of a detector of yours."},
 	{AttrConfidence, "string", confidenceDoc()},
 	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
-	{AttrReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
-	{AttrFindingID, "string", "The same on all events of one finding, unique to it: 16 hexadecimal digits."},
-	{AttrFindingCount, "int", "Goroutines concerned."},
-	{AttrGrowthPerMinute, "double", "Goroutines that join it each minute; 0 when it does not grow."},
-	{AttrFindingAge, "double", "Seconds that it has been so, at least."},
+	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
+	{AttrFindingID, "string", "Identifies a finding: the same on all its events, and on no other finding's. 16 hexadecimal digits."},
+	{AttrFindingCount, "int", "Number of goroutines that the finding is about."},
+	{AttrGrowthPerMinute, "double", "Goroutines that join the finding each minute; 0 when their number does not grow."},
+	{AttrFindingAge, "double", "Minimum duration of the condition, in seconds."},
 	{AttrEvidence, "string[]", "Short sentences with the numbers behind the verdict, at most 8."},
-	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent where the source has none."},
-	{AttrProfilePath, "string", "Where a pprof profile of the moment was saved. Only with WithProfileDir."},
-	{AttrCreatorFunction, "string", "The function whose go statement made the goroutines: of the largest part where there are several. From a goroutine dump; absent where none could be taken."},
+	{AttrAdvice, "string", "What to do next, in one sentence. Absent when there is nothing to say."},
+	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent when the source has none."},
+	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event. Only with WithProfileDir."},
+	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
-	{AttrSuppressedCount, "int", "Findings that are open and not reported one by one."},
+	{AttrSuppressedCount, "int", "Number of open findings that are not reported one by one."},
 	{AttrCodeFunctionName, "string", "The innermost function outside the standard library."},
 	{AttrCodeFilePath, "string", "The file of that function."},
 	{AttrCodeLineNumber, "int", "The line in that file."},
 	{AttrCodeStacktrace, "string", "The stack, leaf first, as a goroutine dump prints it, without arguments; at most 16 KiB."},
 }
 
+func builtInNames() string {
+	names := make([]string, len(builtIn))
+	for i, d := range builtIn {
+		names[i] = d.detector
+	}
+	return codes(names)
+}
+
 func confidenceDoc() string {
 	var words []string
 	for _, c := range detectors.Confidences() {
-		words = append(words, "`"+c.String()+"`")
+		words = append(words, c.String())
 	}
-	return "How sure the finding is, weakest first: " + strings.Join(words, ", ") + "."
+	return "Confidence of the verdict, weakest first: " + codes(words) + "."
 }
 
 // An eventEntry is one row of the catalog of events.
@@ -147,32 +199,52 @@ type eventEntry struct {
 	Attributes          []string
 }
 
+// findingAttributes are the attributes of every event about a finding.
 var findingAttributes = []string{
-	AttrFindingID, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge, AttrEvidence,
-	AttrDetectorName, AttrStackID, AttrState, AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber,
-	AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
+	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
+	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
+	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
 }
 
-var eventCatalog = []eventEntry{
-	{"goroutine.<detector>.detected", "INFO (info), WARN (medium, suspected), ERROR (confirmed, high, certain)",
-		"A finding was opened; or it grew to twice what was last reported, became surer, or has been open for another hour. The body is one sentence.", findingAttributes},
-	{"goroutine.<detector>.resolved", "INFO", "A finding is gone. The numbers are the last that were seen.", findingAttributes},
-	{EventSuppressed, "WARN; INFO when it is over", "The number of open findings that are not reported one by one has changed.", []string{AttrSuppressedCount}},
+// eventCatalog returns the catalog of events.
+func eventCatalog() []eventEntry {
+	const byConfidence = "by confidence"
+	var events []eventEntry
+	for _, d := range builtIn {
+		events = append(events,
+			eventEntry{d.events.detected, byConfidence, d.doc, findingAttributes},
+			eventEntry{d.events.resolved, "INFO", "The condition has ended.", findingAttributes})
+	}
+	return append(events,
+		eventEntry{EventDetected, byConfidence, "A detector of yours reported a finding; `" + AttrDetectorName + "` has its name.", findingAttributes},
+		eventEntry{EventResolved, "INFO", "The condition has ended.", findingAttributes},
+		eventEntry{EventSuppressed, "WARN; INFO at 0", "The number of open findings that are not reported one by one has changed.", []string{AttrSuppressedCount}})
 }
+
+const eventsIntro = `
+## Events
+
+Log records with an event name, sent through the LoggerProvider. The body is one sentence for people.
+
+A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event carries the last numbers seen.
+
+`
 
 // Markdown renders the catalog as TELEMETRY.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("# Telemetry\n\nRendered from `internal/telemetry/catalog.go`; `go test ./internal/telemetry -update` renders it anew.\n\n")
-	b.WriteString("Instrumentation scope: `" + ScopeName + "`. Units are UCUM.\n\n## Metrics\n\n")
+	b.WriteString("Instrumentation scope: `" + ScopeName + "`. Schema URL: `" + SchemaURL + "`. Units are UCUM.\n\n## Metrics\n\n")
 	b.WriteString("| metric | instrument | unit | attributes | meaning |\n|---|---|---|---|---|\n")
 	for _, m := range metricCatalog {
 		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s | %s |\n", m.Name, m.Instrument, m.Unit, codes(m.Attributes), m.Doc)
 	}
-	b.WriteString("\n## Events\n\nLog records with an event name, sent through the LoggerProvider.\n\n| event | severity | meaning | attributes |\n|---|---|---|---|\n")
-	for _, e := range eventCatalog {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", e.Name, e.Severity, e.Doc, codes(e.Attributes))
+	b.WriteString(eventsIntro + "| event | severity | meaning |\n|---|---|---|\n")
+	for _, e := range eventCatalog() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", e.Name, e.Severity, e.Doc)
 	}
+	b.WriteString("\nAttributes of events about a finding, as far as they are known: " + codes(findingAttributes) +
+		". `" + EventSuppressed + "` has only " + codes([]string{AttrSuppressedCount}) + ".\n")
 	b.WriteString("\n## Attributes\n\n| attribute | type | meaning |\n|---|---|---|\n")
 	for _, a := range attributeCatalog {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", a.Name, a.Type, a.Doc)

@@ -3,12 +3,16 @@ package telemetry
 import (
 	"flag"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	semconv "go.opentelemetry.io/otel/semconv/v1.40.0"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelgoroutine/go/detectors"
 )
 
 var update = flag.Bool("update", false, "write TELEMETRY.md anew")
@@ -35,7 +39,7 @@ func TestEveryAttributeIsDescribedOnce(t *testing.T) {
 			used[a] = true
 		}
 	}
-	for _, e := range eventCatalog {
+	for _, e := range eventCatalog() {
 		for _, a := range e.Attributes {
 			used[a] = true
 		}
@@ -46,16 +50,57 @@ func TestEveryAttributeIsDescribedOnce(t *testing.T) {
 	assert.Len(t, described, len(used), "an attribute is described that nothing has")
 }
 
-func TestNamesStayInTheirNamespace(t *testing.T) {
+// names returns every name of the catalog, in the form in which it is sent.
+func names() (metrics, attributes, events []string) {
 	for _, m := range metricCatalog {
-		assert.True(t, strings.HasPrefix(m.Name, "goroutine."), "%s: go.* belongs to the runtime instrumentation of OpenTelemetry", m.Name)
+		metrics = append(metrics, m.Name)
 	}
-	for _, e := range eventCatalog {
-		assert.True(t, strings.HasPrefix(e.Name, eventPrefix), e.Name)
+	for _, a := range attributeCatalog {
+		attributes = append(attributes, strings.Replace(a.Name, "<key>", "key", 1))
+	}
+	for _, e := range eventCatalog() {
+		events = append(events, e.Name)
+	}
+	return metrics, attributes, events
+}
+
+// wellFormed is what the tooling of the semantic conventions accepts: lower
+// case, dots between namespaces, underscores between words.
+var wellFormed = regexp.MustCompile(`^[a-z][a-z0-9]*([._][a-z0-9]+)*$`)
+
+func TestNamesFollowTheRulesOfOpenTelemetry(t *testing.T) {
+	metrics, attributes, events := names()
+	all := slices.Concat(metrics, attributes, events)
+	for _, name := range all {
+		assert.Regexp(t, wellFormed, name)
+		if !strings.HasPrefix(name, "code.") {
+			assert.True(t, strings.HasPrefix(name, "goroutine."), "%s: go.* belongs to the runtime instrumentation of OpenTelemetry", name)
+		}
+		for _, other := range all {
+			assert.False(t, strings.HasPrefix(other, name+"."), "%s is a name and the namespace of %s", name, other)
+		}
+	}
+	for _, kind := range [][]string{metrics, attributes, events} {
+		assert.Len(t, slices.Compact(slices.Sorted(slices.Values(kind))), len(kind), "two of a kind share a name")
 	}
 }
 
+// A built-in detector without events of its own would be sent under the names
+// of users' detectors.
+func TestEveryBuiltInDetectorHasItsEvents(t *testing.T) {
+	var have, want []string
+	for _, d := range builtIn {
+		have = append(have, d.detector)
+		assert.Equal(t, eventNames{"goroutine." + d.detector + ".detected", "goroutine." + d.detector + ".resolved"}, d.events)
+	}
+	for _, d := range detectors.Default() {
+		want = append(want, d.Name)
+	}
+	assert.Equal(t, want, have)
+}
+
 func TestCodeAttributesAreTheSemanticConventions(t *testing.T) {
+	assert.Equal(t, semconv.SchemaURL, SchemaURL)
 	assert.EqualValues(t, semconv.CodeFunctionNameKey, AttrCodeFunctionName)
 	assert.EqualValues(t, semconv.CodeFilePathKey, AttrCodeFilePath)
 	assert.EqualValues(t, semconv.CodeLineNumberKey, AttrCodeLineNumber)

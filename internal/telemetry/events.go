@@ -15,10 +15,11 @@ import (
 // Emit sends an event of an incident as a log record, and counts it when it
 // opens one. profile is the path of the profile that was saved, or empty.
 func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
+	f := &e.Finding
 	if e.Kind == detectors.Detected {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
-			attribute.String(AttrDetectorName, e.Finding.Detector),
-			attribute.String(AttrConfidence, e.Finding.Confidence.String())))
+			attribute.String(AttrDetectorName, f.Detector),
+			attribute.String(AttrConfidence, f.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
@@ -33,7 +34,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string)
 	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
-		r.AddAttributes(attributesOf(e, profile)...)
+		r.AddAttributes(attributesOf(f, profile)...)
 	}
 	t.logger.Emit(ctx, r)
 }
@@ -43,21 +44,26 @@ func nameOf(e detectors.Event) string {
 	case detectors.Suppressed:
 		return EventSuppressed
 	case detectors.Resolved:
-		return eventPrefix + e.Finding.Detector + eventResolved
+		return eventsOf(e.Finding.Detector).resolved
 	}
-	return eventPrefix + e.Finding.Detector + eventDetected
+	return eventsOf(e.Finding.Detector).detected
 }
 
 func severityOf(e detectors.Event) log.Severity {
 	switch {
 	case e.Kind == detectors.Suppressed && e.Suppressed > 0:
 		return log.SeverityWarn
-	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved, e.Finding.Confidence == detectors.Info:
+	case e.Kind == detectors.Suppressed, e.Kind == detectors.Resolved:
 		return log.SeverityInfo
-	case e.Finding.Confidence <= detectors.Suspected:
-		return log.SeverityWarn
 	}
-	return log.SeverityError
+	return severities[e.Finding.Confidence.Severity()]
+}
+
+// severities are the severities of findings as those of log records.
+var severities = map[detectors.Severity]log.Severity{
+	detectors.SeverityInfo:  log.SeverityInfo,
+	detectors.SeverityWarn:  log.SeverityWarn,
+	detectors.SeverityError: log.SeverityError,
 }
 
 func bodyOf(e detectors.Event) string {
@@ -65,17 +71,16 @@ func bodyOf(e detectors.Event) string {
 	case e.Kind == detectors.Suppressed && e.Suppressed == 0:
 		return "All open findings are reported one by one again."
 	case e.Kind == detectors.Suppressed:
-		return fmt.Sprintf("%d more findings are open than are reported one by one; goroutine.finding.open counts them.", e.Suppressed)
+		return fmt.Sprintf("%d open findings are not reported one by one; %s counts all of them.", e.Suppressed, MetricFindingOpen)
 	case e.Kind == detectors.Resolved:
 		return "Resolved: " + e.Finding.Message
 	}
 	return e.Finding.Message
 }
 
-func attributesOf(e detectors.Event, profile string) []attribute.KeyValue {
-	f := &e.Finding
+func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
-		attribute.String(AttrFindingID, e.Finding.ID),
+		attribute.String(AttrFindingID, f.ID),
 		attribute.String(AttrDetectorName, f.Detector),
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),
@@ -85,8 +90,11 @@ func attributesOf(e detectors.Event, profile string) []attribute.KeyValue {
 		attribute.String(AttrStackID, string(f.Stack.ID)),
 		attribute.String(AttrCodeStacktrace, clip(f.Stack.Text(maxTrace), maxTrace)),
 	}
+	if f.Advice != "" {
+		attrs = append(attrs, attribute.String(AttrAdvice, clip(f.Advice, maxSentence)))
+	}
 	if f.State != "" {
-		attrs = append(attrs, attribute.String(AttrState, clip(string(f.State), maxName)))
+		attrs = append(attrs, stateAttr(f.State), detailedStateAttr(f.State))
 	}
 	attrs = appendFrame(attrs, f.Stack.User(), AttrCodeFunctionName, AttrCodeFilePath, AttrCodeLineNumber)
 	if len(f.IDs) > 0 {

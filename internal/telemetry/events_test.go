@@ -50,20 +50,16 @@ func emitter(t *testing.T) (*Telemetry, *memory, *sdkmetric.ManualReader) {
 	return tel, logs, reader
 }
 
-func named(id string, f detectors.Finding) detectors.Finding {
-	f.ID = id
-	return f
-}
-
 func finding() detectors.Finding {
 	return detectors.Finding{
-		Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
+		ID: "0123456789abcdef", Detector: "leak", Confidence: detectors.Suspected, State: goroutine.ChanSend,
 		Stack: goroutine.NewStack([]goroutine.Frame{
 			{Function: "runtime.gopark", File: "/go/proc.go", Line: 1},
 			{Function: "main.handle", File: "/src/main.go", Line: 42}}),
 		Count: 37, GrowthPerMinute: 1.5, Age: 90 * time.Second, IDs: []uint64{3, 5},
 		CreatedBy: goroutine.Frame{Function: "main.serve", File: "/src/server.go", Line: 41},
 		Message:   "37 goroutines are stuck.", Evidence: []string{"It was 20.", "It is 37."},
+		Advice: "Make room for one value in the channel.",
 	}
 }
 
@@ -78,7 +74,7 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: named("0123456789abcdef", finding())}, "/tmp/p.pb.gz")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: finding()}, "/tmp/p.pb.gz")
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
@@ -92,9 +88,11 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrGrowthPerMinute:  attribute.Float64Value(1.5),
 		AttrFindingAge:       attribute.Float64Value(90),
 		AttrEvidence:         attribute.StringSliceValue([]string{"It was 20.", "It is 37."}),
+		AttrAdvice:           attribute.StringValue("Make room for one value in the channel."),
 		AttrDetectorName:     attribute.StringValue("leak"),
 		AttrStackID:          attribute.StringValue(string(finding().Stack.ID)),
-		AttrState:            attribute.StringValue("chan send"),
+		AttrState:            attribute.StringValue("waiting"),
+		AttrDetailedState:    attribute.StringValue("chan send"),
 		AttrCodeFunctionName: attribute.StringValue("main.handle"),
 		AttrCodeFilePath:     attribute.StringValue("/src/main.go"),
 		AttrCodeLineNumber:   attribute.IntValue(42),
@@ -122,7 +120,7 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 		{detectors.Detected, detectors.High, "goroutine.leak.detected", log.SeverityError},
 		{detectors.Detected, detectors.Certain, "goroutine.leak.detected", log.SeverityError},
 		{detectors.Resolved, detectors.Certain, "goroutine.leak.resolved", log.SeverityInfo},
-		{detectors.Suppressed, 0, EventSuppressed, log.SeverityWarn},
+		{detectors.Suppressed, 0, "goroutine.finding.suppressed", log.SeverityWarn},
 	} {
 		tel, logs, _ := emitter(t)
 		f := finding()
@@ -134,11 +132,39 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 	}
 }
 
+// The names of events are fixed: a detector of the user's brings none.
+func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := finding()
+	f.Detector = "mine"
+	for kind, want := range map[detectors.Kind]string{
+		detectors.Detected: "goroutine.finding.detected",
+		detectors.Repeated: "goroutine.finding.detected",
+		detectors.Resolved: "goroutine.finding.resolved",
+	} {
+		logs.records = nil
+		tel.Emit(context.Background(), detectors.Event{Kind: kind, Finding: f}, "")
+		require.Len(t, logs.records, 1)
+		assert.Equal(t, want, logs.records[0].EventName())
+		assert.Equal(t, attribute.StringValue("mine"), attributes(logs.records[0])[AttrDetectorName])
+	}
+}
+
+func TestWhatIsNotKnownIsAbsent(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, "")
+	got := attributes(logs.records[0])
+	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath} {
+		assert.NotContains(t, got, name)
+	}
+}
+
 func TestASummarySaysHowMany(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
 	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
-	assert.Contains(t, logs.records[0].Body().AsString(), "3 more findings")
+	assert.Contains(t, logs.records[0].Body().AsString(), "3 open findings are not reported one by one")
 }
 
 func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
@@ -169,7 +195,7 @@ func TestAnEventIsBounded(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	long := strings.Repeat("x\xff\u4e16", 1<<18)
 	f := finding()
-	f.Message, f.State, f.CreatedBy = long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
+	f.Message, f.Advice, f.State, f.CreatedBy = long, long, goroutine.State(long), goroutine.Frame{Function: long, File: long}
 	f.Evidence = []string{long, long, long, long, long, long, long, long}
 	var frames []goroutine.Frame
 	for range 10_000 {

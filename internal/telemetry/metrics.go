@@ -26,7 +26,7 @@ type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	TopStacks      int                        // stacks with series of their own
-	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler nobody can ask
+	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler cannot be read
 }
 
 // Telemetry holds the instruments and the logger.
@@ -58,17 +58,17 @@ type observation[N int64 | float64] struct {
 	attrs metric.MeasurementOption
 }
 
-// New makes the instruments and registers the callbacks: one for what is read
-// at every collection and one for what a snapshot says, so that a View which
-// drops all instruments of one switches its callback off.
+// New creates the instruments and registers two callbacks: one for the
+// scheduler, which is read at every collection, and one for the latest snapshot.
+// A View that drops all instruments of one switches its callback off.
 func New(c Config) (*Telemetry, error) {
 	t := &Telemetry{
-		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version)),
+		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(SchemaURL)),
 		scheduler: c.Scheduler,
 		views:     newViews(c.TopStacks),
 		openSeen:  newSeries(maxOpenSeries),
 	}
-	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version))}
+	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(SchemaURL))}
 	t.detected = m.counter(MetricFindingDetected)
 	t.duration = m.histogram(MetricSnapshotDuration)
 	t.skipped = m.counter(MetricSnapshotSkipped)
@@ -85,9 +85,9 @@ func New(c Config) (*Telemetry, error) {
 func (t *Telemetry) registerScheduler(m *maker) {
 	count, created := m.upDown(MetricSchedulerCount), m.observableCounter(MetricCreated)
 	state := func(s string) metric.MeasurementOption {
-		return metric.WithAttributeSet(attribute.NewSet(attribute.String(AttrSchedulerState, s)))
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String(AttrState, s)))
 	}
-	running, runnable, waiting, notInGo := state("running"), state("runnable"), state("waiting"), state("not_in_go")
+	running, runnable, waiting, notInGo := state(stateRunning), state(stateRunnable), state(stateWaiting), state(stateNotInGo)
 	t.register(m, func(_ context.Context, o metric.Observer) error {
 		s := t.scheduler()
 		o.ObserveInt64(count, s.Running, running)
@@ -135,7 +135,8 @@ func (t *Telemetry) register(m *maker, f metric.Callback, instruments ...metric.
 	t.registrations = append(t.registrations, r)
 }
 
-// recovered keeps a panic in f from ending the process: the SDK does not.
+// recovered keeps a panic in f from ending the process: the SDK does not recover
+// it.
 func recovered(f metric.Callback) metric.Callback {
 	return func(ctx context.Context, o metric.Observer) error {
 		defer func() { _ = recover() }()
@@ -153,8 +154,8 @@ func (t *Telemetry) Close() error {
 	return errors.Join(errs...)
 }
 
-// Publish makes these what is observed from now on: the counts of one snapshot
-// and the ages of another, which may be the same. It records what they cost.
+// Publish sets what is observed from now on: the counts of one snapshot and the
+// ages of another, which may be the same. It records how long they took.
 func (t *Telemetry) Publish(ctx context.Context, counts, ages *goroutine.Snapshot) {
 	t.current.Store(t.views.of(counts, ages))
 	t.Took(ctx, counts)
@@ -173,7 +174,7 @@ func (t *Telemetry) Took(ctx context.Context, s *goroutine.Snapshot) {
 func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason string) {
 	t.skipped.Add(ctx, 1, metric.WithAttributes(
 		attribute.String(AttrSnapshotSource, string(source)),
-		attribute.String(AttrReason, reason)))
+		attribute.String(AttrSkipReason, reason)))
 }
 
 // maxOpenStacks is how many open findings are observed with their stack: the
@@ -184,8 +185,8 @@ const (
 	maxOpenSeries = maxOpenStacks*(1+fadedPerStack) + 240
 )
 
-// SetOpen makes these the open findings that are observed from now on, those
-// first that have been open for longest.
+// SetOpen sets the open findings that are observed from now on. Findings that
+// have been open for longest come first.
 func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 	t.openSeen.begin(now)
 	for i := range findings {
@@ -196,8 +197,8 @@ func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 }
 
 // openSet returns the attributes that an open finding is counted under. With
-// the stack among them, an alert can say where to look, and replicas that
-// suffer from the same thing are found by comparing.
+// the stack among them, an alert can name the place, and replicas with the same
+// finding can be counted.
 func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 	attrs := []attribute.KeyValue{
 		attribute.String(AttrDetectorName, f.Detector),
@@ -211,8 +212,8 @@ func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 		attribute.String(AttrCodeFunctionName, clip(f.Stack.User().Function, maxName)))...)
 }
 
-// A maker makes instruments as the catalog describes them and collects what
-// goes wrong.
+// A maker creates instruments as the catalog describes them and collects the
+// errors.
 type maker struct {
 	meter metric.Meter
 	errs  []error
@@ -242,8 +243,8 @@ func (m *maker) gauge(name string) metric.Float64ObservableGauge {
 	return keep(m, i, err)
 }
 
-// histogram has bounds from the 0.1 ms that 100 goroutines take to the 10 s of
-// several millions.
+// histogram has bounds from 0.1 ms, for 100 goroutines, to 10 s, for several
+// million.
 func (m *maker) histogram(name string) metric.Float64Histogram {
 	e := entry(name)
 	i, err := m.meter.Float64Histogram(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc),

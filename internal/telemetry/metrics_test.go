@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 	lognoop "go.opentelemetry.io/otel/log/noop"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -88,14 +89,62 @@ func TestCountsAddUpToTheTotal(t *testing.T) {
 	))
 	got := collect(t, reader)
 
+	detailed, total := sum(t, got[MetricCount], AttrDetailedState)
+	assert.EqualValues(t, 96, total)
+	assert.Equal(t, map[string]int64{"chan send": 50, "select": 43, "IO wait": 2, "running": 1}, detailed)
 	states, total := sum(t, got[MetricCount], AttrState)
 	assert.EqualValues(t, 96, total)
-	assert.Equal(t, map[string]int64{"chan send": 50, "select": 43, "IO wait": 2, "running": 1}, states)
+	assert.Equal(t, map[string]int64{"waiting": 95, "running": 1}, states)
 
 	ids, total := sum(t, got[MetricStackCount], AttrStackID)
 	assert.EqualValues(t, 96, total)
 	assert.Len(t, ids, 3, "two stacks of their own, and the others")
 	assert.EqualValues(t, 6, ids[string(goroutine.OtherStacks)])
+	states, _ = sum(t, got[MetricStackCount], AttrState)
+	assert.Equal(t, map[string]int64{"waiting": 95, "running": 1}, states)
+}
+
+// The states are those of the scheduler's own metrics, so that both counts can
+// be compared.
+func TestTheSchedulersStateFollowsFromTheDetailedState(t *testing.T) {
+	for state, want := range map[goroutine.State]string{
+		goroutine.Running:   "running",
+		goroutine.Runnable:  "runnable",
+		goroutine.Syscall:   "not_in_go",
+		goroutine.Waiting:   "waiting",
+		goroutine.IOWait:    "waiting",
+		goroutine.Coroutine: "waiting",
+		"GC worker (idle)":  "waiting",
+	} {
+		assert.Equal(t, want, schedulerState(state), state)
+	}
+	tel, reader := harness(t, 5)
+	publish(tel, snapshot(epoch,
+		goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 3},
+		goroutine.Group{Stack: stack("main.a"), State: goroutine.ChanSend, Count: 4},
+		goroutine.Group{Stack: stack("main.b"), State: goroutine.Syscall, Count: 5}))
+	got := collect(t, reader)
+	for _, name := range []string{MetricCount, MetricStackCount} {
+		assert.Len(t, got[name].Data.(metricdata.Sum[int64]).DataPoints, 3, "%s: a series for each detailed state, and no more", name)
+	}
+	scheduler, _ := sum(t, got[MetricSchedulerCount], AttrState)
+	for _, p := range got[MetricCount].Data.(metricdata.Sum[int64]).DataPoints {
+		state, _ := p.Attributes.Value(AttrState)
+		assert.Contains(t, scheduler, state.AsString())
+	}
+}
+
+func TestTheScopeHasASchemaURL(t *testing.T) {
+	tel, logs, reader := emitter(t)
+	publish(tel, snapshot(epoch, goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 3}))
+	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
+	want := instrumentation.Scope{Name: ScopeName, Version: Version, SchemaURL: SchemaURL}
+	var rm metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &rm))
+	require.Len(t, rm.ScopeMetrics, 1)
+	assert.Equal(t, want, rm.ScopeMetrics[0].Scope)
+	require.Len(t, logs.records, 1)
+	assert.Equal(t, want, logs.records[0].InstrumentationScope())
 }
 
 func TestOneStackInTwoGroupsIsOneSeries(t *testing.T) {
@@ -197,12 +246,12 @@ func TestOpenFindingsNameTheirStack(t *testing.T) {
 	tel.SetOpen(nil, epoch.Add(time.Minute))
 	ids, total = sum(t, collect(t, reader)[MetricFindingOpen], AttrStackID)
 	assert.Zero(t, total)
-	assert.Contains(t, ids, string(open[0].Stack.ID), "0 for a while, for those who keep the last value")
+	assert.Contains(t, ids, string(open[0].Stack.ID), "0 for a while, for backends that keep the last value")
 }
 
 func TestSchedulerIsReadAtEveryCollection(t *testing.T) {
 	tel, reader := harness(t, 5)
-	values, _ := sum(t, collect(t, reader)[MetricSchedulerCount], AttrSchedulerState)
+	values, _ := sum(t, collect(t, reader)[MetricSchedulerCount], AttrState)
 	assert.Equal(t, map[string]int64{"running": 1, "runnable": 0, "waiting": 9, "not_in_go": 0}, values)
 	created := collect(t, reader)[MetricCreated].Data.(metricdata.Sum[int64])
 	assert.True(t, created.IsMonotonic)
@@ -302,7 +351,7 @@ func TestEveryReaderSeesTheSame(t *testing.T) {
 	for _, r := range []sdkmetric.Reader{a, b, a} {
 		_, total := sum(t, collect(t, r)[MetricCount], AttrState)
 		assert.EqualValues(t, 7, total)
-		_, total = sum(t, collect(t, r)[MetricSchedulerCount], AttrSchedulerState)
+		_, total = sum(t, collect(t, r)[MetricSchedulerCount], AttrState)
 		assert.EqualValues(t, 7, total)
 	}
 }

@@ -7,13 +7,12 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// fade is how long a series that has no value any more is observed as 0. A
-// series that is no longer observed stays at its last value in many backends
-// for about as long.
+// fade is how long a series without a value is observed as 0. In many backends
+// a series that is no longer observed stays at its last value for about as long.
 const fade = 5 * time.Minute
 
-// A series is a set of attribute sets with a value each. Values with the same
-// attributes add up; attribute sets without a value are kept at 0 for a while.
+// A series holds attribute sets with a value each. Values with the same
+// attributes add up; attribute sets without a value stay at 0 for a while.
 type series struct {
 	max    int // attribute sets, those at 0 included
 	values map[attribute.Distinct]*value
@@ -58,9 +57,9 @@ func (s *series) add(n int, set attribute.Set) {
 	v.last = s.now
 }
 
-// end forgets what has been at 0 for long enough, or is too much, and returns
-// the observations. Those with a value come first: where an SDK limits the
-// number of series, the first observed have theirs.
+// end removes attribute sets that have been at 0 for longer than fade or are
+// more than max, and returns the observations. Those with a value come first,
+// because an SDK that limits the number of series keeps the first observed.
 func (s *series) end() []observation[int64] {
 	live := make([]observation[int64], 0, len(s.values))
 	var zero []observation[int64]

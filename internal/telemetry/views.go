@@ -16,8 +16,8 @@ type views struct {
 	states, stacks series
 }
 
-// maxStates bounds the series of goroutine.count: the runtime has some forty
-// words.
+// maxStates bounds the series of goroutine.count: the runtime has about forty
+// states.
 const maxStates = 100
 
 // fadedPerStack is how many series that left the top are kept at 0, for each
@@ -35,7 +35,7 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 	shown := make(map[goroutine.StackID]bool)
 	for i := range counts.Groups {
 		g := &counts.Groups[i]
-		v.states.add(g.Count, attribute.NewSet(attribute.String(AttrState, string(g.State))))
+		v.states.add(g.Count, attribute.NewSet(stateAttr(g.State), detailedStateAttr(g.State)))
 		set, own := v.stackSet(g)
 		v.stacks.add(g.Count, set)
 		if own {
@@ -47,11 +47,12 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 
 // stackSet returns the attributes that g is counted under, and whether they
 // are its own. Groups come largest first, so the first v.top attribute sets
-// are those of the largest stacks; a stack in two groups counts once.
+// belong to the largest stacks; a stack in two groups counts once.
 func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	set := attribute.NewSet(withLabels(g,
 		attribute.String(AttrStackID, string(g.Stack.ID)),
-		attribute.String(AttrState, string(g.State)),
+		stateAttr(g.State),
+		detailedStateAttr(g.State),
 		attribute.String(AttrCodeFunctionName, clip(g.Stack.User().Function, maxName)),
 		attribute.String(AttrEntryFunction, clip(g.Stack.Entry().Function, maxName)))...)
 	if g.Stack.ID != goroutine.OtherStacks {
@@ -65,7 +66,8 @@ func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	}
 	return attribute.NewSet(
 		attribute.String(AttrStackID, string(goroutine.OtherStacks)),
-		attribute.String(AttrState, string(g.State))), false
+		stateAttr(g.State),
+		detailedStateAttr(g.State)), false
 }
 
 func withLabels(g *goroutine.Group, attrs ...attribute.KeyValue) []attribute.KeyValue {
@@ -81,7 +83,7 @@ type observedAge struct {
 	age      time.Duration
 }
 
-// agesOf returns the age of the oldest goroutine of each stack that is shown.
+// agesOf returns the age of the oldest goroutine of each stack in shown.
 func agesOf(s *goroutine.Snapshot, shown map[goroutine.StackID]bool) []observation[float64] {
 	oldest := make(map[goroutine.StackID]*observedAge)
 	for i := range s.Groups {

@@ -92,9 +92,9 @@ func fromRecord(r *sdklog.Record, began time.Time) Finding {
 			f.Confidence = kv.Value.AsString()
 		case "code.function.name":
 			f.Function = kv.Value.AsString()
-		case "goroutine.state":
+		case "goroutine.detailed_state":
 			f.State = kv.Value.AsString()
-		case "goroutine.finding.goroutine_count":
+		case "goroutine.finding.goroutine.count":
 			f.Count = int(kv.Value.AsInt64())
 		case "goroutine.finding.evidence":
 			f.Evidence = kv.Value.AsStringSlice()
