@@ -3,8 +3,7 @@
 // called are below it, and the states are at the bottom.
 
 // buildTree merges stacks into a tree. A stack has a path of frames, outermost
-// first, a state, a count, the count before if there is one, and a tag that the
-// graph hands back.
+// first, a state, a count, the count before if there is one, and a number.
 function buildTree(stacks) {
 	const root = { name: "all goroutines", count: 0, before: 0, children: new Map(), parent: null, depth: 0 };
 	const below = (node, name, kind) => {
@@ -29,7 +28,7 @@ function buildTree(stacks) {
 		}
 		node = below(node, s.state || "(any state)", "state");
 		add();
-		node.tag = s.tag;
+		node.number = s.number;
 	}
 	return root;
 }
@@ -47,7 +46,7 @@ function packageHue(name) {
 }
 
 // makeIcicle puts the graph into a host. Options: compare colours blocks by
-// their change; open is called with the tag of the chosen stack.
+// their change; open is called with the number of the chosen stack.
 function makeIcicle(host, options) {
 	const rowHeight = 21;
 	const line = el("p", { class: "icicle-line small", "aria-live": "polite" });
@@ -200,13 +199,13 @@ function makeIcicle(host, options) {
 	}
 	// choose zooms into a block; a state at the bottom opens its stack.
 	function choose(node) {
-		if (node.kind === "state" && node.tag !== undefined && options.open) options.open(node.tag);
+		if (node.kind === "state" && node.number !== undefined && options.open) options.open(node.number);
 		else zoom(node === zoomed() ? node.parent : node);
 	}
-	function firstTag(node) {
-		if (node.tag !== undefined) return node.tag;
+	function firstNumber(node) {
+		if (node.number !== undefined) return node.number;
 		const largest = bySize(node)[0];
-		return largest && firstTag(largest);
+		return largest && firstNumber(largest);
 	}
 
 	canvas.addEventListener("click", (event) => {
@@ -244,7 +243,7 @@ function makeIcicle(host, options) {
 			}
 		} else if (event.key === "Enter") choose(node);
 		else if (event.key === "Escape") zoom(zoomed().parent);
-		else if (event.key === "o" && options.open && firstTag(node) !== undefined) options.open(firstTag(node));
+		else if (event.key === "o" && options.open && firstNumber(node) !== undefined) options.open(firstNumber(node));
 		else return;
 		event.preventDefault();
 		paint();

@@ -188,6 +188,38 @@ function placeCell(s, key, open, badge) {
 		s.entry && s.entry !== name ? el("div", { class: "soft small wide" }, "started as ", functionLabel(s.entry)) : null);
 }
 
+// keepFocus replaces elements and gives the focus back by its key.
+function keepFocus(replace) {
+	const key = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : undefined;
+	replace();
+	if (!key || document.activeElement !== document.body) return;
+	for (const node of document.querySelectorAll("[data-key]")) {
+		if (node.dataset.key === key) return node.focus({ preventScroll: true });
+	}
+}
+
+let icicle = null;
+let rows = 50; // at most, in the table of stacks
+const sumOf = (stacks) => stacks.reduce((total, s) => total + s.count, 0);
+
+// showStacks shows the stacks that match the filter, as a table and as a graph.
+// Options: sort orders them in place, row makes a row of the table, note follows
+// their number, rest is a number of goroutines at other stacks.
+function showStacks(stacks, options) {
+	const query = byID("search").value.trim().toLowerCase();
+	const state = byID("state").value;
+	const inState = stacks.filter((s) => !state || s.state === state);
+	const found = options.sort(inState.filter((s) => !query || s.text.includes(query)));
+	byID("filter-count").textContent = query || state ? formatGoroutines(sumOf(found)) + " at " + formatStacks(found.length) : "";
+	byID("stacks-count").textContent = formatCount(Math.min(rows, found.length)) + " of " + formatCount(found.length) + options.note;
+	const shown = found.slice(0, rows).map(options.row);
+	keepFocus(() => byID("stacks").replaceChildren(...(shown.length ? shown : [el("tr", {}, el("td", { colspan: "7", class: "soft", text: "None." }))])));
+	byID("more").hidden = found.length <= rows;
+	if (options.rest > 0 && !state) inState.push({ path: [{ function: "(smaller stacks)", standard: true }], state: "", count: options.rest });
+	icicle.show(inState);
+	icicle.search(query);
+}
+
 // showStack fills the dialog with a stack. facts and sections are shown next to
 // those that every stack has.
 function showStack(s, where, trace, facts, sections) {
@@ -211,8 +243,14 @@ function showStack(s, where, trace, facts, sections) {
 			el("li", { class: f.standard ? "" : "own" }, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null)))));
 }
 
-// closable lets the dialog be closed by its button and by a click outside.
-function closable() {
+// listen connects the filter, the table and the dialog; redraw shows the stacks.
+function listen(redraw) {
+	byID("search").addEventListener("input", redraw);
+	byID("state").addEventListener("change", redraw);
+	byID("more").addEventListener("click", () => {
+		rows *= 4;
+		redraw();
+	});
 	const dialog = byID("detail");
 	byID("detail-close").addEventListener("click", () => dialog.close());
 	dialog.addEventListener("click", (event) => {

@@ -1,7 +1,6 @@
 // The live page: gets everything once, and then changes.
 
 const sparkLength = 60;
-const rowsAtFirst = 50;
 
 const page = {
 	seq: 0,
@@ -18,7 +17,6 @@ const page = {
 	paused: false,
 	source: null, // the EventSource
 	problem: "", // why there is none
-	rows: rowsAtFirst,
 	order: new Map(), // of the rows, by number of the group
 	shown: null, // number of the group in the dialog
 };
@@ -326,30 +324,27 @@ function choose(state) {
 
 // --- Stacks ------------------------------------------------------------------
 
-let icicle = null;
-
 function renderStacks() {
-	const query = byID("search").value.trim().toLowerCase();
-	const state = byID("state").value;
-	const inState = [...page.groups.values()].filter((g) => g.count > 0 && (!state || g.state === state));
-	const found = inState.filter((g) => !query || g.text.includes(query)).sort((a, b) => b.count - a.count || a.number - b.number);
-	if (byID("stacks").matches(":hover")) { // rows keep their places under the pointer
+	const groups = [...page.groups.values()];
+	const rest = (page.snapshot ? page.snapshot.total : 0) - sumOf(groups);
+	showStacks(groups.filter((g) => g.count > 0), {
+		sort: sortGroups,
+		row: stackRow,
+		note: rest > 0 ? "; " + formatGoroutines(rest) + " at smaller stacks are not shown" : "",
+		rest,
+	});
+}
+
+// sortGroups puts the largest first, but keeps rows in their places under the
+// pointer.
+function sortGroups(groups) {
+	groups.sort((a, b) => b.count - a.count || a.number - b.number);
+	if (byID("stacks").matches(":hover")) {
 		const at = (g) => page.order.get(g.number) ?? page.order.size;
-		found.sort((a, b) => at(a) - at(b));
+		groups.sort((a, b) => at(a) - at(b));
 	}
-	page.order = new Map(found.map((g, i) => [g.number, i]));
-	const sum = (groups) => groups.reduce((total, g) => total + g.count, 0);
-	const total = page.snapshot ? page.snapshot.total : 0;
-	const rest = total - sum([...page.groups.values()]);
-	byID("filter-count").textContent = query || state ? formatGoroutines(sum(found)) + " at " + formatStacks(found.length) : "";
-	byID("stacks-count").textContent = formatCount(Math.min(page.rows, found.length)) + " of " + formatCount(found.length) + (rest > 0 ? "; " + formatCount(rest) + " goroutines at smaller stacks are not shown" : "");
-	const rows = found.slice(0, page.rows).map(stackRow);
-	keepFocus(() => byID("stacks").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "7", class: "soft", text: "None." }))])));
-	byID("more").hidden = found.length <= page.rows;
-	const stacks = inState.map((g) => ({ path: g.path, state: g.state, count: g.count, tag: g.number }));
-	if (rest > 0 && !state) stacks.push({ path: [{ function: "(smaller stacks)", standard: true }], state: "", count: rest });
-	icicle.show(stacks);
-	icicle.search(query);
+	page.order = new Map(groups.map((g, i) => [g.number, i]));
+	return groups;
 }
 
 function stackRow(g) {
@@ -361,16 +356,6 @@ function stackRow(g) {
 		el("td", { class: "num", text: g.created ? formatSeconds(now() - g.created) : "–" }),
 		el("td", { class: "num wide", text: g.born ? "+" + formatCount(g.born) : "" }),
 		el("td", { class: "num wide", text: g.left ? "−" + formatCount(g.left) : "" }));
-}
-
-// keepFocus replaces elements and gives the focus back by its key.
-function keepFocus(replace) {
-	const key = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : undefined;
-	replace();
-	if (!key || document.activeElement !== document.body) return;
-	for (const node of document.querySelectorAll("[data-key]")) {
-		if (node.dataset.key === key) return node.focus({ preventScroll: true });
-	}
 }
 
 // --- One stack ---------------------------------------------------------------
@@ -432,12 +417,7 @@ function ages(births) {
 
 function start() {
 	icicle = makeIcicle(byID("icicle"), { open: openDetail });
-	byID("search").addEventListener("input", renderAll);
-	byID("state").addEventListener("change", renderAll);
-	byID("more").addEventListener("click", () => {
-		page.rows *= 4;
-		renderAll();
-	});
+	listen(renderAll);
 	byID("pause").addEventListener("click", () => {
 		page.paused = !page.paused;
 		byID("pause").textContent = page.paused ? "Resume" : "Pause";
@@ -445,7 +425,6 @@ function start() {
 		page.paused ? disconnect() : connect();
 		renderStatus();
 	});
-	closable();
 	byID("detail").addEventListener("close", () => (page.shown = null));
 	document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 	new ResizeObserver(() => {

@@ -1,9 +1,6 @@
 // The HTML report: all data is in the page, and nothing changes.
 
 const report = JSON.parse(byID("report").textContent);
-const rowsAtFirst = 100;
-let rows = rowsAtFirst;
-let icicle = null;
 let stacks = [];
 
 // prepare makes one list of the present stacks and, in a comparison, of those
@@ -27,7 +24,7 @@ function prepare() {
 			s.change = c;
 		}
 	}
-	for (const s of stacks) readStack(s, report.frames);
+	stacks.forEach((s, i) => readStack(Object.assign(s, { number: i }), report.frames));
 }
 
 const comparing = () => Boolean(report.diff);
@@ -101,20 +98,11 @@ function renderFunctions() {
 	byID("functions-count").textContent = "The largest of " + formatCount(report.functions.distinct);
 }
 
-const renderStacks = soon(() => {
-	const query = byID("search").value.trim().toLowerCase();
-	const state = byID("state").value;
-	const inState = stacks.filter((s) => !state || s.state === state);
-	const weight = (s) => (comparing() ? Math.max(s.count, s.before) : s.count);
-	const found = inState.filter((s) => !query || s.text.includes(query)).sort((a, b) => (comparing() ? Math.abs(b.count - b.before) - Math.abs(a.count - a.before) : 0) || weight(b) - weight(a));
-	const total = found.reduce((sum, s) => sum + s.count, 0);
-	byID("filter-count").textContent = query || state ? formatGoroutines(total) + " at " + formatStacks(found.length) : "";
-	byID("stacks-count").textContent = formatCount(Math.min(rows, found.length)) + " of " + formatCount(found.length) + (comparing() ? ", the largest change first" : "");
-	byID("stacks").replaceChildren(...found.slice(0, rows).map(stackRow));
-	byID("more").hidden = found.length <= rows;
-	icicle.show(inState.map((s) => ({ path: s.path, state: s.state, count: s.count, before: s.before, tag: stacks.indexOf(s) })));
-	icicle.search(query);
-});
+const renderStacks = soon(() => showStacks(stacks, {
+	sort: (found) => found.sort((a, b) => Math.abs(b.count - b.before) - Math.abs(a.count - a.before) || Math.max(b.count, b.before) - Math.max(a.count, a.before)),
+	row: stackRow,
+	note: comparing() ? ", the largest change first" : "",
+}));
 
 function stackRow(s) {
 	return el("tr", {},
@@ -162,13 +150,7 @@ function start() {
 	byID("stacks-head").replaceChildren(el("tr", {}, ...[["Goroutines", "num"], [comparing() ? "Change" : "Share", "num"], ["State", "wide"], ["Where", ""], ["Oldest", "num"]].map(([text, kind]) => el("th", { scope: "col", class: kind, text }))));
 	byID("compare-label").hidden = !comparing();
 	byID("compare").addEventListener("change", makeGraph);
-	byID("search").addEventListener("input", renderStacks);
-	byID("state").addEventListener("change", renderStacks);
-	byID("more").addEventListener("click", () => {
-		rows *= 4;
-		renderStacks();
-	});
-	closable();
+	listen(renderStacks);
 	onTheme(() => {
 		renderStates();
 		renderStacks();
