@@ -10,18 +10,18 @@ import (
 // telemetry attribute goroutine.snapshot.source.
 type Source string
 
-// The sources. docs/DESIGN.md says what each one gives and costs.
+// The sources. docs/DESIGN.md says what each of them gives and costs.
 const (
 	SourceTrace    Source = "trace"
 	SourceProfile  Source = "profile"
 	SourceLabelled Source = "labelled_profile"
 	SourceText     Source = "text"
 	SourceProof    Source = "leak_proof"
-	SourceWindow   Source = "trace_window" // a trace of a span of time: who woke whom in it
+	SourceWindow   Source = "trace_window" // a trace of a span of time, with the wakeups in it
 )
 
-// Scheduler is what the scheduler itself counts. The states are approximate and
-// need not add up, neither to each other nor to a snapshot's total.
+// A Scheduler holds the scheduler's own counts of goroutines. They are
+// approximate and need not add up to the total of a snapshot.
 type Scheduler struct {
 	Running  int64
 	Runnable int64
@@ -41,80 +41,81 @@ type Snapshot struct {
 	Time     time.Time     // when the source had seen the last goroutine
 	Source   Source        // how it was taken
 	Duration time.Duration // how long taking and reading it took
-	Bytes    int64         // how much the source wrote; 0 where it writes nothing
+	Bytes    int64         // how much the source wrote; 0 for one that writes nothing
 
 	// Total is the number of goroutines in Groups: the sum of their counts.
 	Total int
 	// Groups holds every goroutine of the snapshot exactly once, largest
 	// group first.
 	Groups []Group
-	// Missing counts goroutines that are known to exist and could not be
-	// described: those a truncated or capped input did not show.
+	// Missing is the number of goroutines that are known to exist and could
+	// not be described, because the input was cut off or damaged.
 	Missing int
 
-	// Movements tells who was woken while a window was open, and by whom, the
-	// most woken first; at most [MaxMovements]. Only [SourceWindow] has it.
+	// Movements holds the wakeups while a window was open, by the place where
+	// goroutines waited, most wakeups first; at most [MaxMovements]. Only
+	// snapshots of [SourceWindow] have them.
 	Movements []Movement
 
-	// Scheduler is what the scheduler counted when the snapshot was taken;
-	// zero where the process is not our own.
+	// Scheduler is what the scheduler counted when the snapshot was taken; zero
+	// for a snapshot of another process.
 	Scheduler Scheduler
 
-	// Epochs divides goroutine IDs by their time of birth, oldest first. It
-	// is nil when the source has no IDs.
+	// Epochs divides goroutine IDs by time of birth, oldest first; at most
+	// [MaxEpochs]. It is nil when the source has no IDs.
 	Epochs []Epoch
 }
 
-// An Epoch is a time span in which goroutines were born. IDs come from one
-// rising counter, so the highest ID known at some time divides the goroutines
-// born before from those born after. The runtime hands IDs to each P in
-// batches of 16: a goroutine may carry an ID up to that many older than its
-// epoch tells.
+// An Epoch is a span of time in which goroutines were born. IDs come from one
+// rising counter, so the highest ID at some time divides the goroutines that were
+// born before from those born after. The division is not exact: the runtime hands
+// IDs to each P in batches of 16, and a P may use up a batch in a later epoch.
 type Epoch struct {
 	LastID uint64    // the highest ID of the epoch
-	End    time.Time // when LastID was the highest ID known: no goroutine of the epoch is younger
+	End    time.Time // when LastID was the highest ID: no goroutine of the epoch is younger
 }
 
-// A Cohort is the part of a group that was born in one epoch.
+// A Cohort is the goroutines of a group that were born in one epoch.
 type Cohort struct {
 	Epoch  int    // index into [Snapshot.Epochs]
-	Count  int    // goroutines
-	Digest uint64 // sum of [DigestID] over their IDs: equal counts and digests mean the same goroutines
+	Count  int    // of goroutines
+	Digest uint64 // sum of [DigestID] over their IDs: with an equal count, an equal digest means the same goroutines
 }
 
 // A Label is a pprof label of a goroutine.
 type Label struct{ Key, Value string }
 
 // A Group is all goroutines of a snapshot that have the same stack, state and
-// chosen labels.
+// selected labels.
 type Group struct {
 	Stack *Stack // never nil
 	State State
 	Count int
 
 	Births []Cohort // by epoch, oldest first; nil when the source has no IDs
-	IDs    []uint64 // the lowest IDs, rising, at most [MaxIDs]; the lowest are the oldest
+	IDs    []uint64 // the lowest IDs, rising, at most [MaxIDs]: those of the oldest goroutines
 
-	Labels []Label // by key; nil unless asked for
+	Labels []Label // selected ones, by key
 
-	// What only the text source knows. Goroutines that differ in one of
-	// these are in different groups.
-	Lock      uint64 // address of the lock waited for; 0 when unknown
+	// Only a goroutine dump ([SourceText]) has these. Goroutines that differ in
+	// one of them are in different groups.
+	Lock      uint64 // address of the lock that they wait for; 0 when unknown
 	CreatedBy Frame  // the go statement; zero when unknown
 
-	// Wait is the longest wait of the group that the source tells, in whole
-	// minutes and counted from the first garbage collection after blocking;
-	// 0 when unknown.
+	// Wait is the longest wait in the group, of those that a goroutine dump
+	// shows, in whole minutes; 0 when unknown. The runtime counts from the
+	// first garbage collection after a goroutine has blocked.
 	Wait time.Duration
 }
 
-// A Movement is what ended waits at one place during a window.
+// A Movement is the wakeups of goroutines that waited at one place, during a
+// window.
 type Movement struct {
-	Stack  *Stack // where goroutines waited; never nil
+	Stack  *Stack // where they waited; never nil
 	State  State
-	Woken  int      // how often one was woken
-	Wakers []Waker  // by whom, most often first, at most [MaxWakers]
-	Fed    []uint64 // IDs of some of those whom another goroutine woke; see [SampleIDs]
+	Woken  int      // number of wakeups
+	Wakers []Waker  // by number of wakeups, highest first, at most [MaxWakers]
+	Fed    []uint64 // IDs of some that another goroutine woke, and not the runtime; see [SampleIDs]
 }
 
 // MaxMovements is how many movements a [Snapshot] lists at most.
@@ -123,9 +124,9 @@ const MaxMovements = 1024
 // MaxSample is how many IDs [SampleIDs] keeps.
 const MaxSample = 16
 
-// SampleIDs adds IDs to a sample without duplicates: of all that were ever added
-// it keeps [MaxSample], those with the lowest digests, which is as good as
-// at random. Their order has no meaning. It may reuse sample.
+// SampleIDs adds IDs to a sample without duplicates. Of all IDs that were ever
+// added it keeps [MaxSample], those with the lowest [DigestID], which is as good
+// as a random choice. Their order has no meaning. It may reuse sample.
 func SampleIDs(sample []uint64, ids ...uint64) []uint64 {
 	for _, id := range ids {
 		i, found := slices.BinarySearchFunc(sample, DigestID(id), func(id, digest uint64) int { return cmp.Compare(DigestID(id), digest) })
@@ -140,16 +141,16 @@ func SampleIDs(sample []uint64, ids ...uint64) []uint64 {
 // MaxWakers is how many wakers a [Movement] lists at most.
 const MaxWakers = 4
 
-// A Waker is where goroutines were woken: the stack of those who unlocked, sent,
-// received or closed. It has no frames when the runtime woke them itself, for
-// a timer or the network.
+// A Waker is a place that wakes goroutines: a stack that unlocks, sends, receives
+// or closes. It has no frames when the runtime itself woke them, for a timer or
+// the network.
 type Waker struct {
 	Stack *Stack // never nil
-	Count int    // how often
+	Count int    // number of wakeups
 }
 
-// DigestID mixes a goroutine ID so that sums of the results tell sets of IDs
-// apart (the finalizer of SplitMix64).
+// DigestID hashes a goroutine ID, so that sums of the results tell sets of IDs
+// apart. It is the finalizer of SplitMix64.
 func DigestID(id uint64) uint64 {
 	id += 0x9e3779b97f4a7c15
 	id = (id ^ id>>30) * 0xbf58476d1ce4e5b9
@@ -157,16 +158,16 @@ func DigestID(id uint64) uint64 {
 	return id ^ id>>31
 }
 
-// Key returns the key of the groups at whose place m was.
+// Key returns the key of the groups of goroutines that wait at the place of m.
 func (m *Movement) Key() GroupKey { return GroupKey{m.Stack.ID, m.Stack.User().Line, m.State} }
 
-// Key returns what identifies g within its snapshot and across snapshots of
-// one process, as a comparable value.
+// Key returns what identifies the place of g, in its snapshot and in others of
+// the same process.
 func (g *Group) Key() GroupKey { return GroupKey{g.Stack.ID, g.Stack.User().Line, g.State} }
 
-// A GroupKey identifies groups that do the same at the same place: the same
-// functions on the stack, the same line in the innermost user frame and the
-// same state. Groups that differ elsewhere share a key.
+// A GroupKey identifies a place: the functions on a stack, the line in its
+// [Stack.User] frame, and a state. Groups that differ only in other lines, labels
+// or locks share a key.
 type GroupKey struct {
 	Stack StackID
 	Line  int
@@ -176,7 +177,7 @@ type GroupKey struct {
 // HasIDs reports whether the snapshot knows goroutine IDs.
 func (s *Snapshot) HasIDs() bool { return len(s.Epochs) > 0 }
 
-// States returns the number of goroutines by state. The values add up to
+// States returns the number of goroutines in each state. The numbers add up to
 // [Snapshot.Total].
 func (s *Snapshot) States() map[State]int {
 	m := make(map[State]int)
@@ -186,8 +187,8 @@ func (s *Snapshot) States() map[State]int {
 	return m
 }
 
-// Oldest returns a time before which the oldest goroutine of g was born: its
-// age is at least s.Time minus that. ok is false when the snapshot has no IDs.
+// Oldest returns a time by which the oldest goroutine of g was born: its age is
+// at least s.Time minus that. ok is false when the snapshot has no IDs.
 func (s *Snapshot) Oldest(g *Group) (born time.Time, ok bool) {
 	if len(g.Births) == 0 || g.Births[0].Epoch >= len(s.Epochs) {
 		return time.Time{}, false
@@ -195,8 +196,8 @@ func (s *Snapshot) Oldest(g *Group) (born time.Time, ok bool) {
 	return s.Epochs[g.Births[0].Epoch].End, true
 }
 
-// EpochAt returns the index of the last epoch that ended at or before t, and
-// -1 when every epoch ended later.
+// EpochAt returns the index of the last epoch that ended at or before t, or -1
+// when every epoch ended later.
 func (s *Snapshot) EpochAt(t time.Time) int {
 	i, _ := slices.BinarySearchFunc(s.Epochs, t, func(e Epoch, t time.Time) int {
 		if e.End.After(t) {
@@ -208,11 +209,11 @@ func (s *Snapshot) EpochAt(t time.Time) int {
 }
 
 // BornBy returns how many goroutines of g have an ID of at most last, and the
-// digest of those. It is exact when last is the LastID of an epoch of s; else
-// it counts whole epochs up to the one before.
+// sum of their digests. It is exact when last is the LastID of an epoch of s;
+// otherwise it counts the epochs before.
 //
-// Epochs are merged as they age and never split, so the LastID of an epoch of
-// a later snapshot is exact for every earlier one that was taken after it.
+// Epochs are merged as they age and never split. So the LastID of an epoch of a
+// snapshot is exact for all earlier ones that were taken after the epoch ended.
 func (s *Snapshot) BornBy(g *Group, last uint64) (count int, digest uint64) {
 	for _, c := range g.Births {
 		if c.Epoch >= len(s.Epochs) || s.Epochs[c.Epoch].LastID > last {
@@ -224,8 +225,8 @@ func (s *Snapshot) BornBy(g *Group, last uint64) (count int, digest uint64) {
 	return count, digest
 }
 
-// Sort brings the groups into their order: largest first, then by stack and
-// state, so that equal snapshots look equal.
+// Sort brings the groups into their order: largest first, then by stack, state
+// and all else that tells them apart, so the order does not depend on the source.
 func (s *Snapshot) Sort() {
 	slices.SortFunc(s.Groups, func(a, b Group) int {
 		// Counts mostly differ, and whole stacks are slow to compare.

@@ -17,16 +17,16 @@ type Frame struct {
 }
 
 // Standard reports whether the frame belongs to the standard library: whether
-// its import path begins with an element that the standard library uses.
-// Looking for a dot in the first element would not do: "module myservice" is a
-// valid and common first line of a go.mod.
+// its import path begins with an element that the standard library uses. Whether
+// the first element has a dot does not tell: "module myservice" is a valid and
+// common first line of a go.mod.
 func (f Frame) Standard() bool {
 	root, _, _ := strings.Cut(packageOf(f.Function), "/")
 	return standardRoots[root]
 }
 
 // standardRoots holds the first elements of the standard library's import
-// paths, as "go list std" prints them in Go 1.27. A test compares.
+// paths, as "go list std" prints them with Go 1.27. A test compares them.
 var standardRoots = func() map[string]bool {
 	m := make(map[string]bool)
 	for root := range strings.FieldsSeq(`
@@ -48,8 +48,8 @@ func (f Frame) String() string {
 	return f.Function + " (" + f.File + ":" + strconv.Itoa(f.Line) + ")"
 }
 
-// packageOf returns the import path in a full function name. Type arguments
-// hold import paths of their own and do not count.
+// packageOf returns the import path in a full function name, leaving out type
+// arguments, which have import paths of their own.
 func packageOf(function string) string {
 	path, _, _ := strings.Cut(function, "[")
 	base := strings.LastIndexByte(path, '/') + 1
@@ -62,36 +62,38 @@ func packageOf(function string) string {
 // Package returns the import path of the package the frame's function is in.
 func (f Frame) Package() string { return packageOf(f.Function) }
 
-// A StackID names a stack: a hash over function names without line numbers,
-// 16 hexadecimal digits. The same stack has the same ID on every replica and,
-// until a function on it is renamed, in every build.
+// A StackID names a stack: a hash of its function names without line numbers,
+// as 16 hexadecimal digits. A stack has the same ID in every replica of a service
+// and, until a function on it is renamed, in every build.
 type StackID string
 
-// OtherStacks is the ID under which whatever has no ID of its own is summed up.
+// OtherStacks is the ID under which stacks are summed up that have none of their
+// own, because there are too many.
 const OtherStacks StackID = "_OTHER"
 
-// idDepth is how many frames a [StackID] covers, counted from the leaf without
-// the runtime's own frames. A goroutine profile keeps 32 frames at most, of
-// which up to seven are the runtime's: within this depth every source sees the
-// same frames and therefore computes the same ID.
+// idDepth is how many frames a [StackID] covers, from the leaf on and without
+// those of the runtime. A goroutine profile keeps at most 32 frames, of which up
+// to seven are the runtime's: within this depth every source sees the same frames
+// and so has the same ID.
 const idDepth = 24
 
 // A Stack is a call stack, leaf first, with the runtime's own frames where the
-// source shows them. Make one with [NewStack]; treat it as read-only.
+// source has them. Make one with [NewStack] and treat it as read-only.
 type Stack struct {
 	ID     StackID
 	Frames []Frame
 }
 
-// NewStack returns the stack of these frames, leaf first. It keeps frames.
-// The stack of no frames is valid: that of a goroutine caught on a CPU.
+// NewStack returns the stack of these frames, leaf first. It keeps frames. A
+// stack without frames is valid: a source may not have that of a goroutine that
+// is running.
 func NewStack(frames []Frame) *Stack {
 	return &Stack{ID: stackID(frames), Frames: frames}
 }
 
-// stackID leaves out what sources and Go versions see differently: the frames
-// of package runtime, some of which a dump hides in the middle of a stack too,
-// and how many type argument lists a name shows.
+// stackID leaves out what differs between sources and Go versions: the frames
+// of package runtime, some of which a dump hides even in the middle of a stack,
+// and the type arguments.
 func stackID(frames []Frame) StackID {
 	h := fnv.New64a()
 	covered := 0
@@ -120,8 +122,8 @@ func aroundTypeArguments(function string) (before, after string) {
 	return function[:first+1], function[last:]
 }
 
-// trimRuntime cuts the runtime's frames at both ends, which a goroutine dump
-// does not show and other sources do.
+// trimRuntime cuts the runtime's frames at both ends, which other sources than
+// a goroutine dump show.
 func trimRuntime(frames []Frame) []Frame {
 	for len(frames) > 0 && packageOf(frames[0].Function) == "runtime" {
 		frames = frames[1:]
@@ -132,10 +134,10 @@ func trimRuntime(frames []Frame) []Frame {
 	return frames
 }
 
-// User returns the innermost frame outside the standard library: the line of
-// the service's own code, or of a library it uses, where the goroutine is. A
-// stack that has none is best known by what it was started for, as
-// net/http.(*conn).serve is: there it is [Stack.Entry].
+// User returns the innermost frame outside the standard library: where the
+// goroutine is in the code of the service, or of a library that it uses. For a
+// stack without one, as that of net/http.(*conn).serve, it returns [Stack.Entry],
+// which tells what the goroutine was started for.
 func (s *Stack) User() Frame {
 	for _, f := range s.Frames {
 		if !f.Standard() {
@@ -145,9 +147,9 @@ func (s *Stack) User() Frame {
 	return s.Entry()
 }
 
-// Entry returns the outermost frame: the function the go statement called, or
-// main.main. It is the zero Frame for an empty stack. A goroutine profile cuts
-// stacks at 32 frames; there the entry is the outermost frame that was kept.
+// Entry returns the outermost frame: the function that the go statement called,
+// or main.main. It is the zero Frame for a stack without frames. A goroutine
+// profile cuts stacks at 32 frames: then it is the outermost of those.
 func (s *Stack) Entry() Frame {
 	if visible := trimRuntime(s.Frames); len(visible) > 0 {
 		return visible[len(visible)-1]
@@ -160,8 +162,8 @@ func (s *Stack) Entry() Frame {
 	return Frame{}
 }
 
-// Visible returns the frames that a goroutine dump would show: without the
-// runtime's own at either end. When nothing else is left it returns all.
+// Visible returns the frames that a goroutine dump shows: all but the runtime's
+// own at both ends. It returns those too when there are no others.
 func (s *Stack) Visible() []Frame {
 	if v := trimRuntime(s.Frames); len(v) > 0 {
 		return v
@@ -179,9 +181,9 @@ func (s *Stack) Has(function string) bool {
 	return false
 }
 
-// Text formats the visible frames as a goroutine dump does, two lines a
-// frame, in at most max bytes; a cut is marked by a last line. It carries no
-// arguments.
+// Text formats the visible frames as a goroutine dump does, in two lines a frame
+// and without arguments. It returns at most max bytes of whole frames; where it
+// had to cut, the last line is "...".
 func (s *Stack) Text(max int) string {
 	const cut = "...\n"
 	var b strings.Builder

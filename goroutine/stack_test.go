@@ -174,7 +174,7 @@ func TestText(t *testing.T) {
 	assert.Empty(t, NewStack(nil).Text(1000))
 }
 
-// TestTextIsBounded asks for every length: it is never exceeded, never cuts a
+// TestTextIsBounded tries every length: it is never exceeded, never cuts a
 // frame, and a cut shows where there is room for the mark.
 func TestTextIsBounded(t *testing.T) {
 	s := NewStack(frames("main.f", "main.g", "main.h", "main.i"))

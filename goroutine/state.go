@@ -1,17 +1,17 @@
 package goroutine
 
 // A State is what a goroutine is doing, in the Go runtime's own words: those
-// that a goroutine dump prints between the brackets. Values that this package
-// does not list are kept as they came.
+// that a goroutine dump shows in brackets. Other values than those of this
+// package are valid.
 type State string
 
-// The states that have a meaning of their own in this module. The words are
-// the runtime's (waitReasonStrings in runtime/runtime2.go).
+// The states that mean something to this module. The words are the runtime's, from
+// waitReasonStrings in runtime/runtime2.go.
 const (
 	Running  State = "running"
 	Runnable State = "runnable"
 	Syscall  State = "syscall"
-	Waiting  State = "waiting" // parked, for a reason that could not be told
+	Waiting  State = "waiting" // parked, for an unknown reason
 
 	ChanReceive    State = "chan receive"
 	ChanReceiveNil State = "chan receive (nil chan)"
@@ -32,7 +32,7 @@ const (
 	Coroutine State = "coroutine"
 )
 
-// A Category groups states for people who want eight words instead of thirty.
+// A Category groups states: eight words instead of thirty.
 type Category string
 
 // The categories. Every state belongs to exactly one; an unknown state belongs
@@ -44,15 +44,15 @@ const (
 	CategoryTimer   Category = "timer"
 	CategorySyscall Category = "syscall"
 	CategoryRunning Category = "running" // on a CPU, or ready for one
-	CategoryParked  Category = "parked"  // for a reason that could not be told
+	CategoryParked  Category = "parked"  // for an unknown reason
 	CategoryOther   Category = "other"
 )
 
 // facts is the one table of what is known about each state.
 var facts = map[State]struct {
 	category Category
-	lock     bool // waits in the queue of a lock
-	never    bool // cannot be woken by anything
+	lock     bool // in the queue of a lock
+	never    bool // nothing can end it
 }{
 	Running:        {category: CategoryRunning},
 	Runnable:       {category: CategoryRunning},
@@ -82,16 +82,16 @@ func (s State) Category() Category {
 	return CategoryOther
 }
 
-// Lock reports whether a goroutine in state s stands in the queue of a
-// sync.Mutex or sync.RWMutex.
+// Lock reports whether a goroutine in state s is in the queue of a sync.Mutex or
+// sync.RWMutex.
 func (s State) Lock() bool { return facts[s].lock }
 
-// Never reports whether nothing at all can end state s: an operation on a nil
-// channel, or a select without cases.
+// Never reports whether nothing can end state s, as an operation on a nil
+// channel or a select without cases.
 func (s State) Never() bool { return facts[s].never }
 
-// Blocked reports whether a goroutine in state s is parked: neither on a CPU,
-// nor ready for one, nor in a system call.
+// Blocked reports whether a goroutine in state s is parked: not running, not
+// runnable and not in a system call.
 func (s State) Blocked() bool {
 	switch s {
 	case Running, Runnable, Syscall:

@@ -48,7 +48,7 @@ func TestCategories(t *testing.T) {
 	}
 }
 
-// TestStatesAreTheRuntimes looks the words up in the runtime's own source.
+// TestStatesAreTheRuntimes compares the words with the source of the runtime.
 func TestStatesAreTheRuntimes(t *testing.T) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	require.NoError(t, err)

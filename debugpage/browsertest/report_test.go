@@ -30,7 +30,7 @@ func snapshotOf(t *testing.T, url string) *goroutine.Snapshot {
 	content, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode, "%s", content)
-	s, err := parse.Profile(content, time.Time{}, parse.NewStacks(), nil)
+	s, err := parse.Profile(content, time.Time{}, parse.NewStacks(), parse.Labels{})
 	require.NoError(t, err)
 	return s
 }

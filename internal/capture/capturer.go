@@ -1,8 +1,6 @@
 package capture
 
 import (
-	"errors"
-	"fmt"
 	"runtime"
 	"time"
 
@@ -16,12 +14,6 @@ type Skip struct {
 	*Refusal
 }
 
-// A source takes snapshots. Its errors are of type *Refusal.
-type source interface {
-	name() goroutine.Source
-	take() (*goroutine.Snapshot, error)
-}
-
 // Config says which sources a [Capturer] has.
 type Config struct {
 	Budget    Budget
@@ -30,17 +22,19 @@ type Config struct {
 	LeakProof bool
 }
 
-// A Capturer takes snapshots. Not safe for concurrent use.
+// A Capturer takes snapshots. It is not safe for concurrent use.
 type Capturer struct {
+	safety   safety
 	governor *Governor
-	sources  []source // for the regular snapshots, best first
-	retired  map[goroutine.Source]bool
-	looked   bool
+	retired  map[goroutine.Source]bool // will not run again in this process
 
-	labelled *labelledSource // nil: no labels are wanted
+	regular []source // best first; the last one is the profile
+	started bool     // a snapshot was taken
+	// For closer inspection, each nil where it is not wanted.
+	labelled *labelledSource
 	text     *textSource
-	proof    *proofSource  // nil: not opted in
-	window   *windowSource // nil: no traces
+	window   *windowSource
+	proof    *proofSource
 }
 
 // New returns a capturer.
@@ -53,12 +47,12 @@ func New(c Config) *Capturer {
 	}
 	if c.Tracing {
 		t := newTraceSource(stacks)
-		capturer.sources = append(capturer.sources, t)
+		capturer.regular = append(capturer.regular, t)
 		capturer.window = &windowSource{trace: t}
 	}
-	capturer.sources = append(capturer.sources, newProfileSource(stacks))
+	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
 	if len(c.LabelKeys) > 0 {
-		capturer.labelled = newLabelledSource(parse.NewStacks(), c.LabelKeys)
+		capturer.labelled = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: c.LabelKeys}}
 	}
 	if c.LeakProof {
 		capturer.proof = newProofSource()
@@ -67,9 +61,9 @@ func New(c Config) *Capturer {
 }
 
 // Take takes a snapshot from the best source that can run. The snapshot is nil
-// when none may or can; skips tell what was passed over and why. A source that
-// only has to wait, for its budget or for the load to pass, is waited for: the
-// next one would spend what it is waiting for.
+// when none may or can; skips tell which were passed over and why. When a
+// source only has to wait, for its budget or for the load to pass, no other is
+// tried: that would spend what the better one is waiting for.
 //
 // The first snapshot is a profile: it is taken while the program starts, which
 // is when it would start a flight recorder of its own, and that one must find
@@ -77,27 +71,38 @@ func New(c Config) *Capturer {
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
-		return nil, []Skip{{order[0].name(), refuse(ReasonLoad, "over %d goroutines are ready for each P", loadFactor)}}
+		return nil, []Skip{{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)}}
 	}
 	var skips []Skip
 	for _, s := range order {
-		snapshot, refusal := c.try(s)
-		if refusal == nil {
-			c.looked = true
+		r, skip := c.try(s)
+		if skip == nil {
+			c.started = true
 			if c.proof != nil {
-				c.proof.watch(snapshot)
+				c.safety.watch(r.Snapshot)
 			}
-			return snapshot, skips
+			return r.Snapshot, skips
 		}
-		skips = append(skips, Skip{s.name(), refusal})
-		if refusal.Forever {
-			c.retired[s.name()] = true
-		}
-		if refusal.waits() {
+		skips = append(skips, *skip)
+		if skip.waits() {
 			break
 		}
 	}
 	return nil, skips
+}
+
+// order returns the regular sources to try now.
+func (c *Capturer) order() []source {
+	if !c.started {
+		return c.regular[len(c.regular)-1:]
+	}
+	var order []source
+	for _, s := range c.regular {
+		if !c.retired[s.name()] {
+			order = append(order, s)
+		}
+	}
+	return order
 }
 
 // Labelled takes a snapshot with labels. It returns nil and no skip when no
@@ -106,124 +111,106 @@ func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
 	if c.labelled == nil {
 		return nil, nil
 	}
-	s, refusal := c.try(c.labelled)
-	return s, skipped(c.labelled, refusal)
+	r, skip := c.try(c.labelled)
+	return r.Snapshot, skip
 }
 
 // A Dump is a goroutine dump.
 type Dump struct {
 	*goroutine.Snapshot
-	Locks []parse.Lock // that goroutines wait for, and who may hold them
+	Locks []parse.Lock // that goroutines wait for, and what may hold them
 }
 
-// Text takes a goroutine dump, which alone has the addresses of locks, the
-// arguments of calls and the go statements. It stops the world while it is written: it is for a suspicion,
-// and refused when the stop predicted from the number of goroutines is over the
-// budget.
+// Text takes a goroutine dump. Only a dump has the addresses of locks, the
+// arguments of calls and the go statements. The world is stopped while it is
+// written, so it is for a suspicion, and refused when the stop that is
+// predicted from the number of goroutines is over the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
-	s, refusal := c.try(c.text)
-	if stop, goroutines := c.text.lastStop(); stop > 0 {
-		c.governor.Stopped(goroutine.SourceText, goroutines, stop)
+	r, skip := c.try(c.text)
+	if skip != nil {
+		return nil, skip
 	}
-	if refusal != nil {
-		return nil, skipped(c.text, refusal)
+	return &Dump{r.Snapshot, r.locks}, nil
+}
+
+// Window takes a trace of a span of time, or less when stop is closed, if its
+// predicted cost is covered. It returns nil and no skip where no traces are
+// taken.
+func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
+	if c.window == nil || c.retired[goroutine.SourceTrace] {
+		return nil, nil
 	}
-	return &Dump{s, c.text.locks}, nil
+	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
+	if refusal := c.governor.AllowCost(2*work+c.window.predict(span), 0, time.Now()); refusal != nil {
+		return nil, c.skip(c.window, refusal)
+	}
+	c.window.span, c.window.stop = span, stop
+	r, skip := c.run(c.window)
+	return r.Snapshot, skip
 }
 
 // Prove asks the runtime which goroutines are leaked for certain. base is a
 // snapshot of this moment from [Capturer.Take], from which the danger and the
-// cost are predicted.
-// It returns nil and no skip when the proof was not opted into.
+// cost are predicted. It returns nil and no skip when the proof was not opted
+// into, or was refused forever.
 func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) {
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
 	}
-	refusal := c.proof.preflight(base, time.Now())
-	if refusal == nil {
-		refusal = c.allowProof(base)
+	if refusal := c.allowProof(base); refusal != nil {
+		return nil, c.skip(c.proof, refusal)
 	}
-	if refusal != nil {
-		c.retired[goroutine.SourceProof] = refusal.Forever
-		return nil, skipped(c.proof, refusal)
+	r, skip := c.run(c.proof)
+	return r.Snapshot, skip
+}
+
+func (c *Capturer) allowProof(base *goroutine.Snapshot) *Refusal {
+	now := time.Now()
+	if refusal := c.proof.due(now); refusal != nil {
+		return refusal
 	}
-	s, refusal := c.run(c.proof)
-	return s, skipped(c.proof, refusal)
+	if refusal := c.safety.proof(base); refusal != nil {
+		return refusal
+	}
+	work, pause := c.proof.predict(base)
+	return c.governor.AllowCost(work, pause, now)
 }
 
 // Charge takes CPU time that was spent on a snapshot after it was taken from
 // the budget.
 func (c *Capturer) Charge(work time.Duration) { c.governor.Charge(work, time.Now()) }
 
-func (c *Capturer) allowProof(base *goroutine.Snapshot) *Refusal {
-	work, pause := c.proof.predict(base)
-	return c.governor.AllowCost(work, pause, time.Now())
-}
-
-func skipped(s source, r *Refusal) *Skip {
-	if r == nil {
-		return nil
-	}
-	return &Skip{s.name(), r}
-}
-
-// order returns the sources to try now.
-func (c *Capturer) order() []source {
-	if !c.looked {
-		return c.sources[len(c.sources)-1:]
-	}
-	var order []source
-	for _, s := range c.sources {
-		if !c.retired[s.name()] {
-			order = append(order, s)
-		}
-	}
-	return order
-}
-
-func (c *Capturer) try(s source) (*goroutine.Snapshot, *Refusal) {
+// try takes a snapshot from a source, if its predicted cost is covered.
+func (c *Capturer) try(s source) (result, *Skip) {
 	if refusal := c.governor.Allow(s.name(), runtime.NumGoroutine(), time.Now()); refusal != nil {
-		return nil, refusal
+		return result{}, c.skip(s, refusal)
 	}
 	return c.run(s)
 }
 
-// run takes a snapshot that was allowed and records what it cost.
-func (c *Capturer) run(s source) (*goroutine.Snapshot, *Refusal) {
+// run takes a snapshot that was allowed and tells the governor what it cost,
+// whether or not it succeeded.
+func (c *Capturer) run(s source) (result, *Skip) {
 	n := runtime.NumGoroutine()
 	began := time.Now()
-	snapshot, err := guarded(s)
+	r, refusal := guarded(s)
 	took := time.Since(began)
-	c.governor.Spent(s.name(), n, took, time.Now())
-	if err != nil {
-		return nil, err
+	c.governor.Spent(s.name(), n, max(took-r.idle, 0)+r.traced, time.Now())
+	if r.stop > 0 {
+		c.governor.Stopped(s.name(), n, r.stop)
 	}
-	complete(snapshot, took)
-	return snapshot, nil
+	if refusal != nil {
+		return result{}, c.skip(s, refusal)
+	}
+	r.Duration, r.Scheduler = took, ReadScheduler()
+	return r, nil
 }
 
-// complete adds what every snapshot of this process has, if there is one.
-func complete(s *goroutine.Snapshot, took time.Duration) {
-	if s != nil {
-		s.Duration = took
-		s.Scheduler = ReadScheduler()
+// skip returns the refusal of a source, and retires one that is refused
+// forever.
+func (c *Capturer) skip(s source, r *Refusal) *Skip {
+	if r.Forever {
+		c.retired[s.name()] = true
 	}
-}
-
-// guarded runs a source and turns whatever goes wrong, panics included, into a
-// refusal.
-func guarded(s source) (snapshot *goroutine.Snapshot, refusal *Refusal) {
-	defer func() {
-		if p := recover(); p != nil {
-			snapshot, refusal = nil, &Refusal{Reason: ReasonError, Err: fmt.Errorf("%s: panic: %v", s.name(), p)}
-		}
-	}()
-	snapshot, err := s.take()
-	if err == nil {
-		return snapshot, nil
-	}
-	if errors.As(err, &refusal) {
-		return nil, refusal
-	}
-	return nil, &Refusal{Reason: ReasonError, Err: err}
+	return &Skip{s.name(), r}
 }

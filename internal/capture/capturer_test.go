@@ -11,17 +11,21 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// fake is a source that does what a test tells it.
+// A fake is a source that does what a test tells it.
 type fake struct {
 	as   goroutine.Source
 	does func() (*goroutine.Snapshot, error)
+	cost result // beside the snapshot
 	took int
 }
 
 func (f *fake) name() goroutine.Source { return f.as }
-func (f *fake) take() (*goroutine.Snapshot, error) {
+func (f *fake) take() (result, error) {
 	f.took++
-	return f.does()
+	r := f.cost
+	var err error
+	r.Snapshot, err = f.does()
+	return r, err
 }
 
 func works(as goroutine.Source) *fake {
@@ -37,12 +41,12 @@ func fails(as goroutine.Source, err error) *fake {
 func capturerOf(sources ...source) *Capturer {
 	return &Capturer{
 		governor: NewGovernor(Budget{CPU: 1, Pause: time.Second}, time.Now().Add(-time.Hour)),
-		sources:  sources,
+		regular:  sources,
 		retired:  make(map[goroutine.Source]bool),
 	}
 }
 
-func TestTheFirstLookLeavesTheFlightRecorderAlone(t *testing.T) {
+func TestTheFirstSnapshotLeavesTheFlightRecorderAlone(t *testing.T) {
 	traced, profiled := works(goroutine.SourceTrace), works(goroutine.SourceProfile)
 	c := capturerOf(traced, profiled)
 	s, skips := c.Take()
@@ -68,7 +72,7 @@ func TestTheNextSourceTakesOver(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			broken, good := fails(goroutine.SourceTrace, tt.err), works(goroutine.SourceProfile)
 			c := capturerOf(broken, good)
-			c.looked = true
+			c.started = true
 			s, skips := c.Take()
 			require.NotNil(t, s)
 			assert.Equal(t, goroutine.SourceProfile, s.Source)
@@ -86,7 +90,7 @@ func TestTheNextSourceTakesOver(t *testing.T) {
 
 func TestAPanicOfASourceIsARefusal(t *testing.T) {
 	c := capturerOf(&fake{as: goroutine.SourceTrace, does: func() (*goroutine.Snapshot, error) { panic("boom") }}, works(goroutine.SourceProfile))
-	c.looked = true
+	c.started = true
 	s, skips := c.Take()
 	require.NotNil(t, s)
 	assert.ErrorContains(t, skips[0].Refusal, "boom")
@@ -96,7 +100,7 @@ func TestAPanicOfASourceIsARefusal(t *testing.T) {
 func TestWaitingForTheBudgetIsNotAReasonToFallBack(t *testing.T) {
 	traced, profiled := works(goroutine.SourceTrace), works(goroutine.SourceProfile)
 	c := capturerOf(traced, profiled)
-	c.looked = true
+	c.started = true
 	c.governor = NewGovernor(Budget{CPU: 0.000001, Pause: time.Second}, time.Now())
 	c.governor.Spent(goroutine.SourceTrace, 1, time.Minute, time.Now())
 	s, skips := c.Take()
@@ -113,9 +117,27 @@ func TestAFailureIsPaidFor(t *testing.T) {
 		return nil, errors.New("x")
 	}}
 	c := capturerOf(slow)
-	c.looked = true
+	c.started = true
 	before, _ := c.governor.Predict(goroutine.SourceTrace, 1)
 	c.Take()
 	after, _ := c.governor.Predict(goroutine.SourceTrace, 1)
 	assert.Greater(t, after, before)
+}
+
+// Waiting costs nothing, and the cost of being traced is charged although no
+// clock of ours measures it, whether or not a snapshot came of it.
+func TestWhatASourceTellsOfItsCostIsCharged(t *testing.T) {
+	for name, err := range map[string]error{"success": nil, "failure": errors.New("x")} {
+		t.Run(name, func(t *testing.T) {
+			c := capturerOf(&fake{as: goroutine.SourceTrace, cost: result{idle: time.Hour, traced: time.Minute, stop: time.Second}, does: func() (*goroutine.Snapshot, error) {
+				return new(goroutine.Snapshot), err
+			}})
+			c.started = true
+			c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
+			s, _ := c.Take()
+			assert.Equal(t, err == nil, s != nil, "no snapshot beside an error")
+			assert.Equal(t, -3*time.Minute/2, c.governor.credit)
+			assert.Positive(t, c.governor.rates[goroutine.SourceTrace].pause)
+		})
+	}
 }

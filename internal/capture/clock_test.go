@@ -10,9 +10,9 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// TestSnapshotsKeepTheMonotonicClock holds what makes a monitor immune to
-// a system clock that is set: ages, intervals and the order of snapshots are
-// differences of times that have a monotonic reading.
+// TestSnapshotsKeepTheMonotonicClock checks that all times have a monotonic
+// reading. So ages, intervals and the order of snapshots do not change when the
+// system clock is set.
 func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true, LabelKeys: []string{"key"}})
 	c.governor.credit = time.Hour

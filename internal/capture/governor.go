@@ -6,24 +6,24 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Budget is what looking at goroutines may cost the host.
+// A Budget is what taking snapshots may cost the host.
 type Budget struct {
 	CPU   float64       // share of one core, over time
-	Pause time.Duration // longest stop of the world that may be predicted
+	Pause time.Duration // of the world, as predicted for one snapshot; 0 allows none
 }
 
 // A Governor decides from predictions which capture may run. It measures each
-// source, predicts the next capture from the number of goroutines, and grants
-// it when the CPU time earned so far covers the prediction: however many
-// goroutines there are, the share of one core stays under the budget and the
-// time between captures stretches instead.
+// source, predicts the cost of the next capture from the number of goroutines,
+// and allows it when the CPU time earned so far covers the prediction. So with
+// any number of goroutines the share of one core stays within the budget, and
+// the time between captures grows instead.
 //
-// It knows the time only from its callers and is not safe for concurrent use.
+// It learns the time from its callers and is not safe for concurrent use.
 type Governor struct {
 	budget   Budget
 	rates    map[goroutine.Source]rate
 	credit   time.Duration // CPU time earned and not spent; negative: debt
-	wanted   time.Duration // what was last refused for lack of credit
+	wanted   time.Duration // CPU time that was last refused for lack of credit
 	earnedAt time.Time
 	loaded   int // snapshots skipped in a row because of load
 }
@@ -52,26 +52,26 @@ var firstRates = map[goroutine.Source]rate{
 
 const (
 	// loan is how much CPU time a capture may run ahead of what was earned,
-	// so that a process with up to some 15,000 goroutines is looked at as
-	// soon as it is asked for.
+	// so that a process with up to some 15,000 goroutines does not wait for
+	// its first snapshot.
 	loan = 50 * time.Millisecond
 	// creditSpan bounds what an idle governor saves up: what it earns in
 	// this time, or the one capture that it is saving for.
 	creditSpan = 10 * time.Minute
-	// loadFactor is how many goroutines must be ready for each P before the
+	// loadFactor is how many goroutines must be runnable for each P before the
 	// process counts as overloaded, and loadPatience how many snapshots in a
-	// row are given up for it. Then one is taken all the same: an overload
-	// that lasts is what people want to look at.
+	// row are skipped for it. Then one is taken all the same: an overload that
+	// lasts is what people want to see.
 	loadFactor   = 64
 	loadPatience = 4
-	// fewest is how many goroutines a measured cost is divided among at least:
-	// what does not grow with them, about a millisecond, would else be taken
-	// for the cost of each.
+	// fewest is how many goroutines a measured cost is divided by at least.
+	// Otherwise the part that does not grow with them, about a millisecond,
+	// would be taken for the cost of each.
 	fewest = 256
-	// forgetting is how slowly a refused source is forgiven: its pause goes
-	// back to the first assumption by one part in so many at each refusal,
-	// because nobody measures a source that is never allowed. At 15 s between
-	// them that is half the way in eleven minutes.
+	// forgetting is how slowly a refused source is forgiven: at each refusal
+	// its pause goes back to the first assumption by this part of the way,
+	// because a source that is never allowed is never measured. With 15 s
+	// between refusals that is half the way in eleven minutes.
 	forgetting = 64
 )
 
@@ -84,7 +84,8 @@ func NewGovernor(b Budget, now time.Time) *Governor {
 	return g
 }
 
-// Allow returns nil when source may look at this many goroutines now.
+// Allow returns nil when source may take a snapshot of this many goroutines
+// now.
 func (g *Governor) Allow(source goroutine.Source, goroutines int, now time.Time) *Refusal {
 	work, pause := g.Predict(source, goroutines)
 	refusal := g.AllowCost(work, pause, now)
@@ -101,16 +102,16 @@ func (g *Governor) AllowCost(work, pause time.Duration, now time.Time) *Refusal 
 	g.earn(now)
 	switch {
 	case pause > g.budget.Pause:
-		return refuse(ReasonPause, "a stop of %v is predicted and %v is allowed", pause, g.budget.Pause)
+		return refuse(ReasonPause, "the predicted stop of the world is %v; it must be at most %v", pause, g.budget.Pause)
 	case g.credit+loan < work:
 		g.wanted = work
-		return refuse(ReasonBudget, "%v of CPU time is predicted and %v is there", work, (g.credit + loan).Round(time.Microsecond))
+		return refuse(ReasonBudget, "the predicted CPU time is %v; %v is available", work, (g.credit + loan).Round(time.Microsecond))
 	}
 	return nil
 }
 
-// Overloaded reports whether a snapshot should be given up because runnable
-// goroutines queue for procs Ps. It gives in after a few in a row.
+// Overloaded reports whether to skip a snapshot because runnable goroutines
+// queue for procs Ps. It gives in after a few in a row.
 func (g *Governor) Overloaded(runnable, procs int) bool {
 	if runnable < loadFactor*procs || g.loaded >= loadPatience {
 		g.loaded = 0
@@ -126,7 +127,7 @@ func (g *Governor) Predict(source goroutine.Source, goroutines int) (work, pause
 	return r.work * time.Duration(goroutines), r.pause * time.Duration(goroutines)
 }
 
-// Spent records how long a capture took, failed ones included.
+// Spent records how long a capture took, whether or not it succeeded.
 func (g *Governor) Spent(source goroutine.Source, goroutines int, took time.Duration, now time.Time) {
 	g.earn(now)
 	work := took
@@ -139,17 +140,17 @@ func (g *Governor) Spent(source goroutine.Source, goroutines int, took time.Dura
 	g.rates[source] = r
 }
 
-// Stopped records for how long a capture stopped the world, for a source whose
-// stop grows with the goroutines.
+// Stopped records how long a capture stopped the world, for a source whose stop
+// grows with the number of goroutines.
 func (g *Governor) Stopped(source goroutine.Source, goroutines int, stop time.Duration) {
 	r := g.rates[source]
 	r.pause = follow(r.pause, stop, goroutines)
 	g.rates[source] = r
 }
 
-// follow returns the new cost of one goroutine after all of them cost total:
-// up at once, down by a quarter of the way, because a capture that was slow on
-// a busy machine is likely to be slow again.
+// follow returns the new cost of one goroutine after all of them cost total. It
+// goes up at once and down by a quarter of the way, because a capture that was
+// slow on a busy machine is likely to be slow again.
 func follow(rate, total time.Duration, goroutines int) time.Duration {
 	measured := total / time.Duration(max(goroutines, fewest))
 	if measured > rate {

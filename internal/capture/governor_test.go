@@ -72,7 +72,7 @@ func TestASurpriseIsPaidBack(t *testing.T) {
 func TestIdleCreditIsBounded(t *testing.T) {
 	g := NewGovernor(budget, epoch)
 	later := epoch.Add(24 * time.Hour)
-	require.NotNil(t, g.Allow(goroutine.SourceTrace, 2_000_000, later), "a day's saving must not be spent at once")
+	require.NotNil(t, g.Allow(goroutine.SourceTrace, 2_000_000, later), "what was earned in a day must not be spent at once")
 	assert.LessOrEqual(t, g.credit, 3*time.Second)
 }
 
@@ -125,8 +125,8 @@ func TestWhatDoesNotGrowIsNotExtrapolated(t *testing.T) {
 	assert.LessOrEqual(t, pause, 10*time.Millisecond)
 }
 
-// One stop that was long by accident must not end the source: nothing would
-// ever measure it again.
+// One stop that was long by accident must not end the source: it would never be
+// measured again.
 func TestALongStopIsForgivenInTime(t *testing.T) {
 	g := NewGovernor(Budget{CPU: 1, Pause: budget.Pause}, epoch)
 	g.Stopped(goroutine.SourceText, 500, 50*time.Millisecond)
@@ -158,8 +158,8 @@ func TestOverloadIsGivenInToAfterAWhile(t *testing.T) {
 	for range loadPatience {
 		assert.True(t, g.Overloaded(loadFactor*4, 4))
 	}
-	assert.False(t, g.Overloaded(loadFactor*4, 4), "an overload that lasts is looked at")
-	assert.True(t, g.Overloaded(loadFactor*4, 4), "and then left alone again")
+	assert.False(t, g.Overloaded(loadFactor*4, 4), "a snapshot is taken of an overload that lasts")
+	assert.True(t, g.Overloaded(loadFactor*4, 4), "and then none again")
 }
 
 func TestWhatFollowsACaptureIsPaidForToo(t *testing.T) {

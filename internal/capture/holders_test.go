@@ -16,11 +16,10 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// A truth is what the program in testdata/holders knows about itself, and what
+// A truth is which locks the program in testdata/holders knows to be held, and what
 // its goroutine dump suggests.
 type truth struct {
 	Held  map[uint64]uint64
-	Left  []uint64
 	Locks []parse.Lock
 }
 
@@ -51,8 +50,8 @@ func buildHolders(t *testing.T, args ...string) string {
 // What a dump may say about one lock.
 const (
 	silent = "silent" // nothing
-	none   = "none"   // nobody works on the object
-	lead   = "lead"   // one goroutine works on it, and that is all that is known
+	none   = "none"   // no other goroutine works on the object
+	lead   = "lead"   // one goroutine works on it
 	many   = "many"   // several do
 	named  = "named"
 	twice  = "named as having locked it twice"
@@ -88,7 +87,8 @@ func said(l *parse.Lock, v *truth) (what string, right bool) {
 }
 
 // scenes has what is said about each lock, those with most waiters first, when
-// the compiler optimizes and arguments are passed in registers. A ✗ marks what is not so.
+// the compiler optimizes and arguments are passed in registers. A ✗ marks what is
+// not true.
 var scenes = map[string]string{
 	"circle of functions":      "circle, circle",
 	"circle of methods":        "circle, circle",
@@ -124,7 +124,7 @@ var scenes = map[string]string{
 	"left beside one worker":     "lead ✗",
 	"left beside a condition":    "none",
 	"left behind an inner lock":  "silent",
-	"left in a shard":            "named ✗", // see DESIGN: locks in an array look like one
+	"left in a shard":            "named ✗", // see docs/DESIGN.md: locks in an array are taken for one
 	"left in two shards":         "silent, silent",
 	"left with a shared context": "lead ✗",
 	"left beside a late request": "lead ✗",
@@ -146,11 +146,11 @@ var scenes = map[string]string{
 	"once recursive":  "none",
 }
 
-// inRegisters reports whether calls pass arguments in registers. On the stack,
-// a dump shows other ones.
+// inRegisters reports whether calls pass arguments in registers. With arguments on
+// the stack, a dump shows others.
 const inRegisters = runtime.GOARCH != "386"
 
-// TestLockHolders asks programs that really are stuck.
+// TestLockHolders runs programs that are really stuck.
 func TestLockHolders(t *testing.T) {
 	for name, args := range map[string][]string{"optimized": nil, "not optimized": {"-gcflags=all=-N -l"}} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestLockHolders(t *testing.T) {
 	}
 }
 
-// requireLocksOnly checks that no pointer but the address of a lock gets out.
+// requireLocksOnly checks that no address but those of locks is returned.
 func requireLocksOnly(t *testing.T, l *parse.Lock, v *truth) {
 	t.Helper()
 	known := make(map[uint64]bool)

@@ -16,8 +16,7 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// labelledCapturer returns a capturer for these labels that may do what it
-// likes.
+// labelledCapturer returns a capturer for these labels with plenty of credit.
 func labelledCapturer(keys ...string) *Capturer {
 	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, LabelKeys: keys})
 	c.governor.credit = time.Hour
@@ -67,8 +66,8 @@ func TestLabelsThatWereChosen(t *testing.T) {
 		want map[string]int
 	}{
 		{"one key", []string{"tenant"}, map[string]int{"tenant=a": 7, "tenant=b": 5, "": 6}},
-		{"two keys, told in their order", []string{"tenant", "shard"}, map[string]int{"shard=1 tenant=a": 3, "shard=2 tenant=a": 4, "tenant=b": 5, "": 6}},
-		{"a key that nobody has", []string{"region"}, map[string]int{"": 18}},
+		{"two keys, in their order", []string{"tenant", "shard"}, map[string]int{"shard=1 tenant=a": 3, "shard=2 tenant=a": 4, "tenant=b": 5, "": 6}},
+		{"a key that no goroutine has", []string{"region"}, map[string]int{"": 18}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := runtime.NumGoroutine()

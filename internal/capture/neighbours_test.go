@@ -31,7 +31,7 @@ func rounds() int {
 	return 1000
 }
 
-// live returns a capturer that may do what it likes and has had its first look.
+// live returns a capturer with plenty of credit that has taken its first snapshot.
 func live(t *testing.T) *Capturer {
 	t.Helper()
 	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})

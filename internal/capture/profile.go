@@ -9,32 +9,30 @@ import (
 )
 
 const (
-	// profileTries is how often a profile is taken anew because goroutines
-	// were born faster than the buffer foresaw.
+	// profileTries is how often a profile is tried, when more goroutines are
+	// born meanwhile than the buffer has room for.
 	profileTries = 3
-	// keepRecords is how many records of the buffer are kept from one
-	// snapshot to the next: 16 MiB of them.
+	// keepRecords is how many records of the buffer are kept for the next
+	// snapshot: 16 MiB of them.
 	keepRecords = 16 << 20 / recordSize
 	recordSize  = 32 * 8
 )
 
-// A profileSource takes the runtime's goroutine profile: every stack, to 32
-// frames, without IDs. It stops the world for a moment that does not depend on
-// the number of goroutines.
+// A profileSource takes the runtime's goroutine profile: every stack, up to 32
+// frames, without IDs. It stops the world for a time that does not depend on the
+// number of goroutines.
 type profileSource struct {
 	stacks  *parse.Stacks
 	records []runtime.StackRecord
 }
 
-func newProfileSource(stacks *parse.Stacks) *profileSource { return &profileSource{stacks: stacks} }
-
 func (p *profileSource) name() goroutine.Source { return goroutine.SourceProfile }
 
-func (p *profileSource) take() (*goroutine.Snapshot, error) {
+func (p *profileSource) take() (result, error) {
 	defer p.release()
 	n, refusal := p.fill(runtime.GoroutineProfile)
 	if refusal != nil {
-		return nil, refusal
+		return result{}, refusal
 	}
 	counts := make(map[[32]uintptr]int)
 	for i := range p.records[:n] {
@@ -44,12 +42,12 @@ func (p *profileSource) take() (*goroutine.Snapshot, error) {
 	for pcs, count := range counts {
 		counted = append(counted, parse.Counted{Frames: symbolize(pcs[:]), Count: count})
 	}
-	return parse.FromCounted(counted, goroutine.SourceProfile, time.Now(), p.stacks), nil
+	return result{Snapshot: parse.FromCounted(counted, goroutine.SourceProfile, time.Now(), p.stacks)}, nil
 }
 
-// fill takes the profile into the buffer, with room for a tenth more than
-// there are. A count that keeps growing faster ends it instead of looping: a
-// service that starts does that, and is looked at later.
+// fill takes the profile into the buffer, with room for a tenth more goroutines
+// than there are. It gives up where their number keeps growing faster, as it does
+// while a service starts: a later snapshot will do.
 func (p *profileSource) fill(profile func([]runtime.StackRecord) (int, bool)) (int, *Refusal) {
 	n := runtime.NumGoroutine()
 	for try := range profileTries {

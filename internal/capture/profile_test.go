@@ -10,10 +10,10 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// TestAProcessThatGrowsIsLookedAtLater has goroutines be born faster than the
-// buffer grows, as when a service starts its workers. That is no error.
-func TestAProcessThatGrowsIsLookedAtLater(t *testing.T) {
-	p := newProfileSource(parse.NewStacks())
+// TestAProcessThatGrowsIsRefused has more goroutines be born than the buffer has
+// room for, as while a service starts its workers. That is no error.
+func TestAProcessThatGrowsIsRefused(t *testing.T) {
+	p := &profileSource{stacks: parse.NewStacks()}
 	tries := 0
 	_, refusal := p.fill(func(records []runtime.StackRecord) (int, bool) {
 		tries++

@@ -22,12 +22,12 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A host is the program in testdata/proof/host: a process of its own, because
-// some of them are meant to die.
+// A host is the program in testdata/proof/host, in a process of its own that may
+// be meant to die.
 type host struct{ path string }
 
-// newHost builds the program with the runtime's leak proof: that of Go 1.26 is
-// an experiment. Without the race detector, whatever this test has.
+// newHost builds the program with the runtime's leak proof, which is an experiment
+// in Go 1.26, and always without the race detector.
 func newHost(t *testing.T) host {
 	t.Helper()
 	if testing.Short() {
@@ -46,7 +46,7 @@ func newHost(t *testing.T) host {
 
 func hasProof() bool { return pprof.Lookup("goroutineleak") != nil }
 
-// An outcome is what became of a host.
+// An outcome is the report of a host, and how it ended.
 type outcome struct {
 	Base    goroutine.Source
 	Taken   bool
@@ -61,7 +61,7 @@ type outcome struct {
 	Stderr  string `json:"-"`
 }
 
-// hostTime is how long a host may take. The dearest convoy takes seconds.
+// hostTime is how long a host may take. The most expensive convoy takes seconds.
 const hostTime = 2 * time.Minute
 
 func (h host) run(t *testing.T, args ...string) outcome {
@@ -110,28 +110,28 @@ func TestLeakProof(t *testing.T) {
 		assert.NotContains(t, o.Groups, "")
 	})
 
-	// What gVisor does. Without the guard it ends the process: so the tests
-	// of the guard can fail.
+	// What gVisor does. Without the guard it ends the process, so the tests of
+	// the guard can fail.
 	t.Run("parked past the runtime, unguarded", func(t *testing.T) {
 		h.requireDeath(t, "parked", "bare")
 	})
-	for _, tt := range []struct{ scenario, look string }{
+	for _, tt := range []struct{ scenario, how string }{
 		{"parked", "guarded"},
 		{"parked", "profiled"},
 		{"parking", "guarded"},
 	} {
-		t.Run(tt.scenario+" past the runtime, "+tt.look, func(t *testing.T) {
-			o := h.run(t, tt.scenario, tt.look)
+		t.Run(tt.scenario+" past the runtime, "+tt.how, func(t *testing.T) {
+			o := h.run(t, tt.scenario, tt.how)
 			assert.Equal(t, ReasonUnsafe, o.Reason)
 			assert.Contains(t, o.Error, "main.sleep parks goroutines itself")
 			assert.True(t, o.Survive, o.Stderr)
 		})
 	}
 
-	// What no snapshot can show, and the documentation of WithLeakProof
-	// therefore warns of: with the guard or without it, a goroutine that is
-	// reached through a weak pointer after the proof ends the process. When
-	// this fails because the process lives, the warning can go.
+	// No snapshot shows this, so the documentation of WithLeakProof warns of
+	// it: with the guard or without, a goroutine that is reached through a weak
+	// pointer after the proof ends the process. When this test fails because
+	// the process lives, the warning can go.
 	t.Run("reached through a weak pointer", func(t *testing.T) {
 		assert.True(t, h.requireDeath(t, "weak", "guarded").Taken)
 		h.requireDeath(t, "weak", "bare")
@@ -157,15 +157,15 @@ func TestLeakProof(t *testing.T) {
 			t.Logf("%d waiters: %v CPU time, %v predicted; %v stopped, %v predicted", waiters, o.CPU, work, o.Stop, pause)
 			assert.Less(t, o.CPU, work)
 			if waiters > 1_000 {
-				assert.Greater(t, o.Stop, 10*time.Millisecond, "or there would be nothing to guard against")
+				assert.Greater(t, o.Stop, 10*time.Millisecond, "otherwise there is nothing to guard against")
 			}
 		})
 	}
 }
 
-// requireDeath runs a host that must end as a woken leaked goroutine ends it.
-// Once in hundreds of times a runtime that finds its state broken hangs instead,
-// deaf even to SIGQUIT; then again.
+// requireDeath runs a host that must be ended by waking a leaked goroutine. Once in
+// hundreds of runs a runtime that finds its state broken hangs instead, and ignores
+// even SIGQUIT; then it runs again.
 func (h host) requireDeath(t *testing.T, args ...string) outcome {
 	t.Helper()
 	const tries = 3
@@ -197,8 +197,8 @@ func waiting(state goroutine.State, counts ...int) *goroutine.Snapshot {
 	return s
 }
 
-// The CPU time and the longest stop that were measured, with Go 1.26.8 and
-// 1.27.4, the dearer one. The tests above run what does not take minutes.
+// The CPU time and the longest stop that were measured with Go 1.26.8 and 1.27.4,
+// the higher of both. The tests above run what does not take minutes.
 func TestThePredictionCoversWhatWasMeasured(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -230,8 +230,8 @@ func TestThePredictionCoversWhatWasMeasured(t *testing.T) {
 	}
 }
 
-// A guard that refuses everything would be none: what services are made of
-// must pass with the default budget of 10 ms, and within the governor's loan.
+// A guard that refuses everything would be useless: an ordinary service must pass
+// with the default budget of 10 ms and within the governor's loan.
 func TestAnOrdinaryServiceMayBeProven(t *testing.T) {
 	s := waiting(goroutine.ChanReceive, 4_000, 500)
 	for i, n := range []int{3, 20, 400} {
@@ -268,12 +268,12 @@ func TestForeignPark(t *testing.T) {
 		{"a channel", goroutine.ChanReceive, "runtime.gopark runtime.chanrecv runtime.chanrecv1 main.f", ""},
 		{"a mutex", goroutine.MutexLock, "runtime.gopark runtime.goparkunlock runtime.semacquire1 internal/sync.runtime_SemacquireMutex main.f", ""},
 		{"the standard library", goroutine.Sleep, "runtime.gopark time.Sleep main.f", ""},
-		{"somebody", goroutine.Select, "runtime.gopark gvisor.dev/gvisor/pkg/sleep.(*Sleeper).nextWaker main.f", "gvisor.dev/gvisor/pkg/sleep.(*Sleeper).nextWaker"},
-		{"somebody who holds a lock", goroutine.Waiting, "runtime.gopark runtime.goparkunlock example.com/park.f main.f", "example.com/park.f"},
+		{"a module", goroutine.Select, "runtime.gopark gvisor.dev/gvisor/pkg/sleep.(*Sleeper).nextWaker main.f", "gvisor.dev/gvisor/pkg/sleep.(*Sleeper).nextWaker"},
+		{"a module that holds a lock", goroutine.Waiting, "runtime.gopark runtime.goparkunlock example.com/park.f main.f", "example.com/park.f"},
 		{"a module without a dot", goroutine.Waiting, "runtime.gopark service/park.f main.f", "service/park.f"},
 		{"woken, and not run yet", goroutine.Runnable, "runtime.gopark example.com/park.f main.f", "example.com/park.f"},
-		{"parked before the tracer's eyes", goroutine.Select, "example.com/park.f main.f", "example.com/park.f"},
-		{"the runtime, before the tracer's eyes", goroutine.Select, "runtime.selectgo main.f", ""},
+		{"parked while it was traced", goroutine.Select, "example.com/park.f main.f", "example.com/park.f"},
+		{"the runtime, while it was traced", goroutine.Select, "runtime.selectgo main.f", ""},
 		{"running", goroutine.Running, "main.f", ""},
 		{"preempted", goroutine.Runnable, "main.f", ""},
 		{"in C", goroutine.Syscall, "main._Cfunc_f main.f", ""},
@@ -317,9 +317,9 @@ func TestWhatASnapshotDoesNotShowIsUnsafe(t *testing.T) {
 	}}))
 }
 
-// Somebody who parks goroutines is remembered: they may all be running in the
-// snapshot of the moment.
-func TestWhoParksIsRemembered(t *testing.T) {
+// A function that parks goroutines is remembered: all of them may be running in
+// the snapshot of the moment.
+func TestAFunctionThatParksIsRemembered(t *testing.T) {
 	shown := waiting(goroutine.Select, 1)
 	shown.Groups[0].Stack = goroutine.NewStack([]goroutine.Frame{{Function: "runtime.gopark"}, {Function: "example.com/park.f"}})
 	c := capturerOf(&fake{as: goroutine.SourceTrace, does: func() (*goroutine.Snapshot, error) { return shown, nil }})
@@ -331,9 +331,9 @@ func TestWhoParksIsRemembered(t *testing.T) {
 	if hasProof() {
 		assert.Equal(t, ReasonUnsafe, skip.Reason)
 	}
-	assert.Equal(t, "example.com/park.f", c.proof.parks.Function)
+	assert.Equal(t, "example.com/park.f", c.safety.parks.Function)
 	_, skip = c.Prove(waiting(goroutine.Running, 1))
-	assert.Nil(t, skip, "it is told once: the proof is retired")
+	assert.Nil(t, skip, "it is skipped once: the proof is retired")
 }
 
 func TestProofWithoutTheRuntimesIsRetired(t *testing.T) {
@@ -347,10 +347,10 @@ func TestProofWithoutTheRuntimesIsRetired(t *testing.T) {
 	assert.Equal(t, ReasonVersion, skip.Reason)
 	s, skip = c.Prove(queued(1))
 	assert.Nil(t, s)
-	assert.Nil(t, skip, "it is told once")
+	assert.Nil(t, skip, "it is skipped once")
 }
 
-func TestProofNotAskedFor(t *testing.T) {
+func TestProofNotOptedInto(t *testing.T) {
 	s, skip := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}}).Prove(queued(1))
 	assert.Nil(t, s)
 	assert.Nil(t, skip)
@@ -378,12 +378,12 @@ func TestProofsAreSpacedAndCountTheirStops(t *testing.T) {
 	s, skip := c.Prove(waiting(goroutine.ChanReceive, links))
 	require.NotNil(t, s, "%v", skip)
 	assert.Equal(t, goroutine.SourceProof, s.Source)
-	assert.GreaterOrEqual(t, c.proof.links, links, "the world was stopped for each")
+	assert.GreaterOrEqual(t, c.proof.links, links, "one stop for each link")
 	_, skip = c.Prove(waiting(goroutine.ChanReceive, links))
 	require.NotNil(t, skip)
 	assert.Equal(t, ReasonBudget, skip.Reason)
 	assert.ErrorContains(t, skip, "at least 10m0s apart")
-	require.Nil(t, c.proof.preflight(waiting(goroutine.ChanReceive, links), time.Now().Add(ProofSpacing)))
+	require.Nil(t, c.proof.due(time.Now().Add(ProofSpacing)))
 	close(first)
 	<-last
 }

@@ -8,11 +8,11 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonBudget  Reason = "cpu_budget"          // CPU budget not earned yet
-	ReasonPause   Reason = "pause_budget"        // predicted stop over the budget
-	ReasonLoad    Reason = "overload"            // too many goroutines ready to run, or born meanwhile
-	ReasonBusy    Reason = "slot_taken"          // the user's own flight recorder runs
-	ReasonVersion Reason = "unsupported_version" // trace format of a Go release that is not known
+	ReasonBudget  Reason = "cpu_budget"          // its predicted CPU time is not earned yet
+	ReasonPause   Reason = "pause_budget"        // its predicted stop of the world is over the budget
+	ReasonLoad    Reason = "overload"            // too many goroutines are ready to run, or were born meanwhile
+	ReasonBusy    Reason = "slot_taken"          // the program runs a flight recorder of its own
+	ReasonVersion Reason = "unsupported_version" // this Go release lacks it, or writes a trace format that is not known
 	ReasonUnsafe  Reason = "unsafe"              // it could end the process
 	ReasonSize    Reason = "too_large"           // more was written than is kept
 	ReasonError   Reason = "error"               // anything else; the error was reported
@@ -21,7 +21,7 @@ const (
 // A Refusal is the error of a source that could not or must not run.
 type Refusal struct {
 	Reason  Reason
-	Forever bool // it will not change in this process
+	Forever bool // as long as the process lives
 	Err     error
 }
 
@@ -29,11 +29,16 @@ func refuse(reason Reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
 
+func refuseForever(reason Reason, format string, args ...any) *Refusal {
+	r := refuse(reason, format, args...)
+	r.Forever = true
+	return r
+}
+
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %v", r.Reason, r.Err) }
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// waits reports whether the same source may run later without anything being
-// different but the time.
+// waits reports whether the same source may run later, if only time passes.
 func (r *Refusal) waits() bool {
 	return r.Reason == ReasonBudget || r.Reason == ReasonPause || r.Reason == ReasonLoad
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// ReadScheduler reads the scheduler's counts. It takes about 10 µs whatever
-// the number of goroutines, stops nothing, and is safe for concurrent use. A
-// counter that the runtime does not have reads 0.
+// ReadScheduler reads the scheduler's counts. It takes about 10 µs with any
+// number of goroutines, stops nothing, and is safe for concurrent use. A count
+// that the runtime does not have reads 0.
 func ReadScheduler() goroutine.Scheduler {
 	samples := [...]metrics.Sample{
 		{Name: "/sched/goroutines/running:goroutines"},
@@ -18,11 +18,14 @@ func ReadScheduler() goroutine.Scheduler {
 		{Name: "/sched/goroutines-created:goroutines"},
 	}
 	metrics.Read(samples[:])
-	value := func(i int) int64 {
-		if samples[i].Value.Kind() != metrics.KindUint64 {
-			return 0
-		}
-		return int64(samples[i].Value.Uint64())
-	}
+	value := func(i int) int64 { return int64(uint64Of(samples[i])) }
 	return goroutine.Scheduler{Running: value(0), Runnable: value(1), Waiting: value(2), NotInGo: value(3), Created: value(4)}
+}
+
+// uint64Of returns the value of a sample, 0 where the runtime does not have it.
+func uint64Of(sample metrics.Sample) uint64 {
+	if sample.Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return sample.Value.Uint64()
 }

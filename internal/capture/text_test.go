@@ -68,7 +68,7 @@ func TestTextHasWhatNoOtherSourceHas(t *testing.T) {
 		}
 	}()
 	text := newTextSource()
-	var s *goroutine.Snapshot
+	var s result
 	for began, all := time.Now(), false; !all || s.States()[goroutine.MutexLock] < 7; {
 		require.Less(t, time.Since(began), 30*time.Second)
 		before := runtime.NumGoroutine()
@@ -78,7 +78,7 @@ func TestTextHasWhatNoOtherSourceHas(t *testing.T) {
 		require.LessOrEqual(t, s.Total, before)
 		all = s.Total >= runtime.NumGoroutine() // but for one that the runtime starts, to run a finalizer
 	}
-	groups := at(s, "lockHere")
+	groups := at(s.Snapshot, "lockHere")
 	require.Len(t, groups, 2)
 	for i, g := range []goroutine.Group{groups[1], groups[0]} { // the largest comes first
 		assert.Equal(t, 3+i, g.Count)
@@ -98,8 +98,8 @@ func lockHere(mu *sync.Mutex) {
 	defer mu.Unlock()
 }
 
-// worldStops returns how often the world was stopped for others than the
-// garbage collector.
+// worldStops returns how often the world was stopped, but for garbage
+// collections.
 func worldStops(t *testing.T) (n uint64) {
 	t.Helper()
 	sample := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
@@ -116,14 +116,10 @@ func TestTextStopsTheWorldOnce(t *testing.T) {
 	text := newTextSource()
 	for range 3 {
 		before := worldStops(t)
-		_, err := text.take()
+		r, err := text.take()
 		require.NoError(t, err)
 		assert.EqualValues(t, 1, worldStops(t)-before)
-		stop, goroutines := text.lastStop()
-		assert.Positive(t, stop)
-		assert.GreaterOrEqual(t, goroutines, 500)
-		stop, _ = text.lastStop()
-		assert.Zero(t, stop, "it is told once")
+		assert.Positive(t, r.stop)
 	}
 }
 
@@ -131,26 +127,23 @@ func TestADumpThatDoesNotFit(t *testing.T) {
 	parkDeep(t, 100, 98) // as deep as a dump shows
 	text := newTextSource()
 	refusals := 0
-	var s *goroutine.Snapshot
-	for s == nil {
-		var err error
-		if s, err = text.take(); err == nil {
-			break
-		}
+	r, err := text.take()
+	for ; err != nil; r, err = text.take() {
 		var refusal *Refusal
 		require.ErrorAs(t, err, &refusal)
 		assert.Equal(t, ReasonSize, refusal.Reason)
 		assert.False(t, refusal.Forever)
+		assert.Positive(t, r.stop, "it was paid for all the same")
 		refusals++
 		require.LessOrEqual(t, refusals, 2)
 	}
 	assert.Positive(t, refusals)
 	found := 0
-	for _, g := range at(s, "descend") {
+	for _, g := range at(r.Snapshot, "descend") {
 		found += g.Count
 	}
 	assert.Equal(t, 100, found)
-	_, err := text.take()
+	_, err = text.take()
 	assert.NoError(t, err, "and the size is remembered")
 }
 
@@ -185,16 +178,14 @@ func TestADumpReadInPart(t *testing.T) {
 	const good = "goroutine 7 [chan receive]:\nmain.f()\n\t/f.go:1\n\n"
 	const bad = "goroutine 8 [chan receive]:\nmain.f()\n"
 	text := newTextSource()
-	s, err := text.read([]byte(good+good+bad), time.Now())
+	s, locks, err := text.read([]byte(good+good+bad), time.Now())
 	require.NoError(t, err, "most of it is there")
 	assert.Equal(t, 2, s.Total)
 	assert.Equal(t, 1, s.Missing)
+	assert.Empty(t, locks)
 	for _, dump := range []string{"", "something else", bad, good + bad} {
-		_, err := text.read([]byte(dump), time.Now())
-		var refusal *Refusal
-		if assert.ErrorAs(t, err, &refusal, "%q", dump) {
-			assert.Equal(t, ReasonError, refusal.Reason)
-		}
+		_, _, err := text.read([]byte(dump), time.Now())
+		assert.Error(t, err, "%q", dump)
 	}
 }
 
@@ -219,7 +210,7 @@ func TestTextIsGoverned(t *testing.T) {
 	assert.Equal(t, 20_000, parkedIn(s.Snapshot))
 }
 
-func TestTextTeachesTheGovernorItsStops(t *testing.T) {
+func TestTheGovernorLearnsTheStopsOfText(t *testing.T) {
 	parkDeep(t, 1000, 40) // for which the world stands still for 15 ms
 	c := New(Config{Budget: Budget{CPU: 1, Pause: 10 * time.Millisecond}})
 	c.governor.credit = time.Hour
@@ -228,6 +219,13 @@ func TestTextTeachesTheGovernorItsStops(t *testing.T) {
 	_, skip := c.Text()
 	require.Nil(t, skip)
 	assert.Greater(t, c.governor.rates[goroutine.SourceText].pause, time.Microsecond)
+
+	c.governor.rates[goroutine.SourceText] = rate{pause: time.Nanosecond}
+	c.text.size = 1
+	_, skip = c.Text()
+	require.NotNil(t, skip)
+	assert.Equal(t, ReasonSize, skip.Reason)
+	assert.Greater(t, c.governor.rates[goroutine.SourceText].pause, 100*time.Nanosecond, "also of a dump that did not fit")
 }
 
 // The stop and the work for each goroutine, which firstRates assumes.
@@ -240,11 +238,11 @@ func BenchmarkText(b *testing.B) {
 			text.size = 16 << 10
 			var stopped time.Duration
 			for b.Loop() {
-				if _, err := text.take(); err != nil {
+				r, err := text.take()
+				if err != nil {
 					b.Fatal(err)
 				}
-				stop, _ := text.lastStop()
-				stopped += stop
+				stopped += r.stop
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/goroutine")
 			b.ReportMetric(float64(stopped.Nanoseconds())/float64(b.N*n), "ns-stopped/goroutine")

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"runtime/trace"
 	"strings"
@@ -12,41 +11,35 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// maxTrace bounds one trace. An idle process writes about 20 bytes a
-// goroutine; what comes on top is what the program did in the window.
-const maxTrace = 256 << 20
-
-// largeTraceRest is how long the trace is left alone after one that was too
-// large. The recorder holds in memory what the process did in the window before
-// it is written; a process that is so busy is not asked again at every look.
+// largeTraceRest is for how long no trace is taken after one that was too
+// large. The recorder holds all that the process does in memory before it is
+// written, so a process that is so busy is not traced at every snapshot.
 const largeTraceRest = 10 * time.Minute
 
-// keepTrace is how much of the buffer is kept from one snapshot to the next.
-const keepTrace = 4 << 20
-
 // A traceSource takes the execution trace of a moment and reads it as a
-// goroutine dump: at the end of a trace's generation the runtime writes down
-// the ID, the status and the full stack of every goroutine that had no event
-// in it, suspending one goroutine at a time and never the world.
+// goroutine dump: at the end of each generation of a trace the runtime writes
+// the ID, the status and the full stack of every goroutine that had no event in
+// it, suspending one goroutine at a time and never the world.
 //
-// It uses the process's one FlightRecorder slot and not the one that
-// trace.Start takes: the latter belongs to /debug/pprof/trace and to the
-// profilers of vendors, which come and go while the process runs and fail when
-// the slot is taken. docs/DESIGN.md has the measurement.
+// It uses the one slot for a FlightRecorder that a process has, and not the one
+// of trace.Start. The latter belongs to /debug/pprof/trace and the profilers of
+// vendors, which come and go while the process runs and fail when it is taken.
+// docs/DESIGN.md has the measurement.
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
-	rest    time.Time // until when no trace is taken
+	rest    time.Time // no trace is taken before
 }
 
 func newTraceSource(stacks *parse.Stacks) *traceSource {
-	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &parse.Births{})}
+	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &goroutine.Births{})}
 }
 
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
 
-func (t *traceSource) take() (*goroutine.Snapshot, error) {
-	return t.read(record, t.decoder.Decode)
+func (t *traceSource) take() (result, error) {
+	s, err := t.read(record, t.decoder.Decode)
+	return result{Snapshot: s}, err
 }
 
 // read takes a trace as record does and decodes it.
@@ -62,10 +55,10 @@ func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, tim
 	}
 	s, err := decode(t.buf.data, time.Now())
 	if errors.Is(err, parse.ErrTraceVersion) {
-		return nil, &Refusal{Reason: ReasonVersion, Forever: true, Err: err}
+		return nil, refuseForever(ReasonVersion, "%w", err)
 	}
 	if err != nil {
-		return nil, &Refusal{Reason: ReasonError, Err: err}
+		return nil, err // what could be read beside an error is not trusted
 	}
 	return s, nil
 }
@@ -101,7 +94,7 @@ func startRecorder() (*trace.FlightRecorder, error) {
 // writeTo ends a generation and writes it.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
 	if _, err := recorder.WriteTo(w); err != nil {
-		return &Refusal{Reason: ReasonSize, Err: fmt.Errorf("trace: %w", err)}
+		return refuse(ReasonSize, "trace: %w", err)
 	}
 	return nil
 }
@@ -112,31 +105,5 @@ func startError(err error) error {
 	if strings.Contains(err.Error(), "already enabled") {
 		return &Refusal{Reason: ReasonBusy, Err: err}
 	}
-	return &Refusal{Reason: ReasonError, Err: err}
-}
-
-// A cappedBuffer keeps what is written to it, up to maxTrace.
-type cappedBuffer struct {
-	data   []byte
-	expect int // how much was written last
-}
-
-func (b *cappedBuffer) Write(p []byte) (int, error) {
-	if len(b.data)+len(p) > maxTrace {
-		return 0, fmt.Errorf("over %d MiB were written in one look; the process is too busy for this source", maxTrace>>20)
-	}
-	if cap(b.data) == 0 { // at once, instead of growing through every size below
-		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), maxTrace))
-	}
-	b.data = append(b.data, p...)
-	return len(p), nil
-}
-
-// release empties the buffer and gives its memory back when it is over keep.
-func (b *cappedBuffer) release(keep int) {
-	b.expect = len(b.data)
-	if cap(b.data) > keep {
-		b.data = nil
-	}
-	b.data = b.data[:0]
+	return err
 }

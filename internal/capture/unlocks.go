@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// maxCode is how many bytes of a function are looked through.
+// maxCode is how many bytes of a function are read.
 const maxCode = 64 << 10
 
-// unlockers is where functions of this process unlock a sync.Mutex, as far as
-// the compiler has made the unlock part of the function, which is what it does
-// unless it is told not to. One value serves one dump.
+// unlockers tells where functions of this process unlock a sync.Mutex, as far as
+// the compiler has inlined the call, which it does unless it is told not to. One
+// value serves one dump.
 type unlockers struct {
-	entries map[string]uintptr // of the functions on any stack; nil: not asked for yet
+	entries map[string]uintptr // of the functions on any stack; nil until they are needed
 	lines   map[[2]string][]int
 }
 
 // between reports whether a function may unlock on a line after first and
-// before last. frame is the function that it is inlined in, or it itself. What
-// cannot be told may be.
+// before last. frame is the function that it is inlined in, or function itself.
+// Where that cannot be told it may.
 func (u *unlockers) between(frame, function string, first, last int) bool {
 	key := [2]string{frame, function}
 	lines, ok := u.lines[key]
@@ -50,8 +50,8 @@ func entries() map[string]uintptr {
 	return found
 }
 
-// unlockLines returns the lines on which a function unlocks, 0 first, so that
-// there is one; nil when it cannot be told.
+// unlockLines returns the lines on which a function unlocks, after a 0 that
+// tells "none" from nil, which means that it cannot be told.
 //
 // Where a call is inlined, the compiler leaves an instruction that bears the
 // line of the call right before it, and one for each call within.

@@ -14,11 +14,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// windowed is how long the windows of these tests are open: a hundred turns of
-// the lock, and longer where the machine is busy.
+// windowed is how long the windows of these tests are open: for a hundred turns
+// of the lock.
 const windowed = 200 * time.Millisecond
 
-// A store has one lock that all its users want.
+// A store has one lock that all its users need.
 type store struct {
 	mu   sync.Mutex
 	puts int
@@ -40,8 +40,8 @@ func newWindowCapturer() *Capturer {
 	return New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
 }
 
-// standing returns the group in state whose stack has a function with this name.
-func standing(s *goroutine.Snapshot, function string, state goroutine.State) *goroutine.Group {
+// groupIn returns the group in a state whose stack has a function with this name.
+func groupIn(s *goroutine.Snapshot, function string, state goroutine.State) *goroutine.Group {
 	for i := range s.Groups {
 		for _, f := range s.Groups[i].Stack.Frames {
 			if s.Groups[i].State == state && strings.HasSuffix(f.Function, function) {
@@ -63,7 +63,7 @@ func movement(s *goroutine.Snapshot, function string, state goroutine.State) *go
 	return nil
 }
 
-func TestWindowTellsWhoWakesWhom(t *testing.T) {
+func TestWindowTellsWhatWakesGoroutines(t *testing.T) {
 	var all sync.WaitGroup
 	end := make(chan struct{})
 	hot, stuck := new(store), new(store)
@@ -90,7 +90,7 @@ func TestWindowTellsWhoWakesWhom(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { // all five have blocked, before the window opens
 		s, _ := newWindowCapturer().Window(time.Millisecond, nil)
-		g := standing(s, "(*store).wait", goroutine.MutexLock)
+		g := groupIn(s, "(*store).wait", goroutine.MutexLock)
 		return g != nil && g.Count == 5
 	}, 10*time.Second, time.Millisecond)
 
@@ -104,15 +104,15 @@ func TestWindowTellsWhoWakesWhom(t *testing.T) {
 	assert.Positive(t, queue.Woken)
 	assert.NotEmpty(t, queue.Fed)
 	require.NotEmpty(t, queue.Wakers)
-	assert.Contains(t, queue.Wakers[0].Stack.User().Function, "(*store).put", "who unlocks")
-	g := standing(s, "(*store).put", goroutine.MutexLock)
+	assert.Contains(t, queue.Wakers[0].Stack.User().Function, "(*store).put", "the one that unlocks")
+	g := groupIn(s, "(*store).put", goroutine.MutexLock)
 	require.NotNil(t, g)
-	assert.Equal(t, g.Key(), queue.Key(), "it is where they stand, whole stack or not")
+	assert.Equal(t, g.Key(), queue.Key(), "one place, whole stack or not")
 
-	still := standing(s, "(*store).wait", goroutine.MutexLock)
+	still := groupIn(s, "(*store).wait", goroutine.MutexLock)
 	require.NotNil(t, still)
 	assert.Equal(t, 5, still.Count)
-	assert.Nil(t, movement(s, "(*store).wait", goroutine.MutexLock), "nobody got the lock")
+	assert.Nil(t, movement(s, "(*store).wait", goroutine.MutexLock), "no goroutine acquired the lock")
 }
 
 func TestWindowTellsTimers(t *testing.T) {
@@ -141,12 +141,12 @@ func TestWindowTellsTimers(t *testing.T) {
 	assert.Empty(t, m.Wakers[0].Stack.User().Function, "the runtime woke it: %s", m.Wakers[0].Stack.Text(1000))
 }
 
-func TestWindowEndsWithTheMonitor(t *testing.T) {
+func TestWindowEndsEarly(t *testing.T) {
 	stop := make(chan struct{})
 	close(stop)
 	c := New(Config{Budget: Budget{CPU: 1e6}, Tracing: true})
 	var s *goroutine.Snapshot
-	require.Eventually(t, func() bool { // or the test takes an hour
+	require.Eventually(t, func() bool { // otherwise the test takes an hour
 		var skip *Skip
 		s, skip = c.Window(time.Hour, stop)
 		return skip == nil
@@ -180,8 +180,8 @@ func worker(jobs <-chan time.Duration) {
 	}
 }
 
-// TestWindowTellsWhereAWaitThatItEndedBegan has workers who wait when the window
-// opens, and are still at work when it closes.
+// TestWindowTellsWhereAWaitThatItEndedBegan has a worker that waits when the
+// window opens, and is still at work when it closes.
 func TestWindowTellsWhereAWaitThatItEndedBegan(t *testing.T) {
 	jobs := make(chan time.Duration)
 	var all sync.WaitGroup
@@ -192,7 +192,7 @@ func TestWindowTellsWhereAWaitThatItEndedBegan(t *testing.T) {
 	defer func() { sent.Wait(); close(jobs); all.Wait() }()
 	require.Eventually(t, func() bool {
 		s, _ := newWindowCapturer().Window(time.Millisecond, nil)
-		g := standing(s, ".worker", goroutine.ChanReceive)
+		g := groupIn(s, ".worker", goroutine.ChanReceive)
 		return g != nil && g.Count == 10
 	}, 10*time.Second, time.Millisecond)
 	sent.Go(func() {
@@ -201,7 +201,7 @@ func TestWindowTellsWhereAWaitThatItEndedBegan(t *testing.T) {
 	})
 	s, skip := newWindowCapturer().Window(windowed, nil)
 	require.Nil(t, skip)
-	assert.Equal(t, 9, standing(s, ".worker", goroutine.ChanReceive).Count)
+	assert.Equal(t, 9, groupIn(s, ".worker", goroutine.ChanReceive).Count)
 	m := movement(s, ".worker", goroutine.ChanReceive)
 	require.NotNil(t, m)
 	assert.Equal(t, 1, m.Woken)

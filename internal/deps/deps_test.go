@@ -1,4 +1,4 @@
-// Package deps holds the rules on who imports whom, as tests.
+// Package deps tests which packages import which.
 package deps
 
 import (
@@ -16,35 +16,36 @@ import (
 
 const module = "github.com/otelgoroutine/go"
 
-// allowed says which packages of this module each of its packages may import.
-// Imports go one way: a package that is not listed here fails the test, so
-// that its place is decided when it is made.
+// allowed lists which packages of this module each of its packages may import.
+// Imports go one way. A package without an entry fails the test, so that its
+// place is decided when it is made.
 var allowed = map[string][]string{
 	"goroutine":              {},
 	"internal/parse":         {"goroutine"},
 	"internal/capture":       {"goroutine", "internal/parse"},
-	"detectors":              {"goroutine"},
-	"detectors/detectortest": {"goroutine", "detectors"},
-	"internal/incident":      {"goroutine", "detectors"},
-	"internal/telemetry":     {"goroutine", "detectors", "internal/incident"},
+	"internal/places":        {"goroutine"},
+	"detectors":              {"goroutine", "internal/places"},
+	"internal/engine":        {"goroutine", "detectors", "internal/parse"},
+	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
+	"internal/telemetry":     {"goroutine", "detectors"},
 	"internal/report":        {"goroutine", "detectors"},
 	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"otelgoroutine": {
-		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",
-		"internal/telemetry", "internal/report", "internal/live",
+		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
+		"internal/telemetry", "internal/report",
 	},
 	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/webui"},
 }
 
-// forbidden is what users of otelgoroutine must not get, and why. A rule
-// matches a package and everything below it.
+// forbidden lists the packages that must not come with otelgoroutine, each with
+// all below it, and why.
 var forbidden = map[string]string{
-	"go.opentelemetry.io/otel/sdk":       "the service brings its own SDK; libraries depend on the API",
+	"go.opentelemetry.io/otel/sdk":       "the service brings its own SDK; a library depends on the API",
 	"go.opentelemetry.io/otel/exporters": "the service chooses its exporters",
-	"google.golang.org/grpc":             "megabytes of code for those who export over HTTP",
+	"google.golang.org/grpc":             "megabytes of code for a service that exports over HTTP",
 	"google.golang.org/protobuf":         "comes with exporters only",
 	"net/http/pprof":                     "registers handlers; net/http itself comes with the OTel API's propagators",
 	"html/template":                      "reflection over method names keeps the linker from removing dead code",
@@ -58,7 +59,7 @@ var forbidden = map[string]string{
 	"plugin":                             "turns off dead code elimination",
 }
 
-// modules is the budget of modules in what users get.
+// modules lists the modules that may come with otelgoroutine.
 var modules = []string{
 	module,
 	"github.com/cespare/xxhash/v2", // of attribute.Set in the OTel API
@@ -110,7 +111,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		name := strings.TrimPrefix(p.ImportPath, module+"/")
 		may, known := allowed[name]
 		if !known {
-			t.Errorf("%s has no entry in the table of allowed imports", name)
+			t.Errorf("%s must have an entry in the table of allowed imports", name)
 			continue
 		}
 		for _, i := range p.Imports {

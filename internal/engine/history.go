@@ -2,7 +2,6 @@ package engine
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -56,7 +55,7 @@ func (h *history) add(s *goroutine.Snapshot) bool {
 	}
 	h.kept = append(h.kept, s)
 	h.expire(s.Time)
-	h.thin()
+	h.kept = goroutine.Thin(h.kept, maxKept, detectors.NewestKept, func(s *goroutine.Snapshot) time.Time { return s.Time })
 	return true
 }
 
@@ -114,21 +113,4 @@ func (h *history) expire(now time.Time) {
 		begin = max(whole, 0)
 	}
 	h.kept = slices.Clone(h.kept[begin:])
-}
-
-// thin drops the snapshot whose loss leaves the smallest gap in proportion to
-// its age, among those that are neither the oldest nor of the newest.
-func (h *history) thin() {
-	for len(h.kept) > maxKept {
-		newest := h.kept[len(h.kept)-1].Time
-		victim, least := 1, math.MaxFloat64
-		for i := 1; i < len(h.kept)-detectors.NewestKept; i++ {
-			gap := h.kept[i+1].Time.Sub(h.kept[i-1].Time)
-			age := newest.Sub(h.kept[i].Time)
-			if blur := float64(gap) / float64(age); blur < least {
-				victim, least = i, blur
-			}
-		}
-		h.kept = slices.Delete(h.kept, victim, victim+1)
-	}
 }

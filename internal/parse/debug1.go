@@ -11,32 +11,31 @@ import (
 )
 
 // Debug1 reads a goroutine profile as text: what pprof writes with debug=1. at
-// is when it was taken. Goroutines are told apart by those labels that are
-// asked for. There are no IDs.
+// is when it was taken. labels selects the pprof labels that tell groups apart. The
+// snapshot has no IDs.
 //
 // The format hides the runtime's frames at the leaf, and with them whether a
-// goroutine sends, receives or selects. What remains of the states is what the
-// standard library's frames tell (locks, I/O, sleep, and the like); a goroutine
-// that is parked for another reason is in state [goroutine.Waiting].
+// goroutine sends, receives or selects. The states that the frames of the
+// standard library tell remain (locks, I/O, sleep and others); a goroutine that
+// is parked for another reason is in state [goroutine.Waiting].
 //
-// The header tells how many goroutines there are; those that the text does not
-// describe, because it is cut off or not understood, are
-// [goroutine.Snapshot.Missing], and the error says which line is wrong. The
-// snapshot is nil when there is no header.
+// The header has the number of goroutines. Those that the text does not describe,
+// because it is cut off or damaged, are counted in [goroutine.Snapshot.Missing],
+// and the error says which line is wrong. Without a header the snapshot is nil.
 func Debug1(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
-	d := &listing{labels: labels, strings: make(map[string]string)}
+	d := &listing{labels: labels, names: make(names)}
 	for n := 1; len(data) > 0; n++ {
 		line, rest, _ := bytes.Cut(data, []byte("\n"))
 		d.take(n, bytes.TrimRight(line, "\r"))
 		data = rest
 	}
 	if !d.header {
-		return nil, errors.New("goroutine profile: no line \"goroutine profile: total N\": this is not the text that pprof writes with debug=1")
+		return nil, errors.New("goroutine profile: not the text that pprof writes with debug=1: it must have a line \"goroutine profile: total N\"")
 	}
 	d.end()
 	s := d.snapshot(at, stacks)
 	if s.Missing > 0 {
-		d.problems.add("goroutine profile: %d goroutines by its header, of which %d are described: it is cut off or damaged", d.told, s.Total)
+		d.problems.add("goroutine profile: cut off or damaged: it describes %[2]d goroutines, and its header says %[1]d", d.told, s.Total)
 	}
 	return s, d.problems.err()
 }
@@ -44,19 +43,19 @@ func Debug1(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutin
 // A listing is the state of reading one.
 type listing struct {
 	labels   Labels
-	header   bool
-	told     int // goroutines, by the header
+	header   bool // there was one
+	told     int  // goroutines in the header
 	current  *record
 	records  []record
-	strings  map[string]string // every name and path once
+	names    names
 	problems problems
 }
 
 // A record is the goroutines with one stack and the same labels.
 type record struct {
 	count  int
-	leaf   uint64 // the innermost return address
-	first  uint64 // the innermost address that is shown
+	leaf   uint64 // innermost return address
+	first  uint64 // innermost address that is shown
 	frames []goroutine.Frame
 	labels []goroutine.Label
 }
@@ -103,7 +102,7 @@ func (d *listing) begin(n int, line []byte) {
 	number, addresses, ok := bytes.Cut(line, []byte(" @"))
 	count, err := strconv.Atoi(string(number))
 	if !ok || err != nil || count <= 0 || count > maxCount {
-		d.problems.add("goroutine profile: line %d is not a count and a stack: %.40q", n, line)
+		d.problems.add("goroutine profile: line %d must be a count and a stack, and is %.40q", n, line)
 		return
 	}
 	d.current = &record{count: count}
@@ -129,7 +128,7 @@ func (d *listing) takeLabels(n int, line []byte) {
 	}
 	labels, ok := quotedPairs(string(line))
 	if !ok {
-		d.problems.add("goroutine profile: line %d has labels that are not {\"key\":\"value\", …}", n)
+		d.problems.add("goroutine profile: the labels in line %d must be {\"key\":\"value\", …}", n)
 	}
 	d.current.labels = d.labels.choose(labels)
 }
@@ -163,8 +162,8 @@ func cutQuoted(s string) (value, rest string, ok bool) {
 	return value, s[len(quoted):], err == nil
 }
 
-// takeFrame takes "address name+offset file:line", with tabs between. A frame
-// without a name has its address alone.
+// takeFrame takes "address name+offset file:line", separated by tabs. A frame
+// without a name has only its address.
 func (d *listing) takeFrame(n int, line []byte) {
 	if d.current == nil {
 		return
@@ -175,10 +174,10 @@ func (d *listing) takeFrame(n int, line []byte) {
 		address, ok = parseAddress(fields[0])
 	}
 	if !ok {
-		d.drop("goroutine profile: line %d is not a frame: %.40q", n, line)
+		d.drop("goroutine profile: line %d must be a frame, and is %.40q", n, line)
 		return
 	}
-	f := goroutine.Frame{Function: d.string(fields[0])}
+	f := goroutine.Frame{Function: d.names.of(fields[0])}
 	if len(fields) > 1 {
 		if f, ok = d.frame(fields[1:]); !ok {
 			d.drop("goroutine profile: line %d is cut off or not a frame: %.40q", n, line)
@@ -199,26 +198,17 @@ func (d *listing) frame(fields [][]byte) (f goroutine.Frame, ok bool) {
 	if i := bytes.LastIndex(name, []byte("+0x")); i > 0 {
 		name = name[:i]
 	}
-	f.Function = d.string(tail(name))
+	f.Function = d.names.of(tail(name))
 	file, number, ok := cutPlace(fields[len(fields)-1])
 	if len(fields) != 2 || !ok {
 		return f, false
 	}
-	f.File = d.string(tail(file))
+	f.File = d.names.of(tail(file))
 	f.Line, _ = strconv.Atoi(string(number))
 	return f, true
 }
 
-func (d *listing) string(b []byte) string {
-	s, ok := d.strings[string(b)]
-	if !ok {
-		s = valid(string(b))
-		d.strings[string(b)] = s
-	}
-	return s
-}
-
-// drop gives up on the current record.
+// drop gives the current record up.
 func (d *listing) drop(format string, args ...any) {
 	d.current = nil
 	d.problems.add(format, args...)
@@ -233,24 +223,16 @@ func (d *listing) end() {
 
 func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 	stacks.next()
-	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceProfile}
 	park := d.park()
-	index := make(map[sampleKey]int)
+	var gs groups
 	total := 0
 	for _, r := range d.records {
 		if total += r.count; total > maxCount {
 			break
 		}
-		state := r.state(park)
-		key := sampleKey{stacks.Intern(r.frames), state, labelKey(r.labels)}
-		i, ok := index[key]
-		if !ok {
-			i = len(s.Groups)
-			index[key] = i
-			s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: state, Labels: r.labels})
-		}
-		s.Groups[i].Count += r.count
+		gs.of(stacks.Intern(r.frames), r.state(park), r.labels).Count += r.count
 	}
+	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceProfile, Groups: gs.list}
 	if d.labels.shownIn(s.Groups) {
 		s.Source = goroutine.SourceLabelled
 	}
@@ -259,9 +241,8 @@ func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 	return s
 }
 
-// park returns the address at which the goroutines of this program are parked,
-// or 0: runtime.gopark has one such place, and some of the records tell what
-// they wait for.
+// park returns the return address of parked goroutines, in runtime.gopark, or 0
+// when it is unknown: all have the same, and of some the frames tell the state.
 func (d *listing) park() uint64 {
 	for i := range d.records {
 		r := &d.records[i]
@@ -272,9 +253,9 @@ func (d *listing) park() uint64 {
 	return 0
 }
 
-// hides reports whether frames of the runtime are left out at the leaf. What is
-// shown is the call, one before the return address, or the address itself where
-// a signal came.
+// hides reports whether frames of the runtime are left out at the leaf. Of the
+// leaf, the address of the call is shown, one before the return address, or after
+// a signal the address itself.
 func (r *record) hides() bool {
 	return len(r.frames) > 0 && r.first != r.leaf && r.first+1 != r.leaf
 }
@@ -292,7 +273,7 @@ func (r *record) state(park uint64) goroutine.State {
 	case strings.HasPrefix(innermost, "iter.Pull"): // called runtime.coroswitch
 		return goroutine.Coroutine
 	case park != 0 && r.leaf != park:
-		return goroutine.Running // or ready to: in the runtime, and not parked
+		return goroutine.Running // or runnable: in the runtime, and not parked
 	}
 	return goroutine.Waiting
 }

@@ -109,15 +109,15 @@ func TestDebug1Faults(t *testing.T) {
 		total, missing int
 		want           string
 	}{
-		"nothing":             {"", 0, 0, "no line"},
-		"another profile":     {"heap profile: 1: 2 [3: 4] @ heap/1\n", 0, 0, "no line"},
-		"cut at a record":     {listed[:strings.Index(listed, "1 @")], 2, 1, "3 goroutines by its header, of which 2 are described"},
+		"nothing":             {"", 0, 0, "it must have a line"},
+		"another profile":     {"heap profile: 1: 2 [3: 4] @ heap/1\n", 0, 0, "it must have a line"},
+		"cut at a record":     {listed[:strings.Index(listed, "1 @")], 2, 1, "it describes 2 goroutines, and its header says 3"},
 		"cut in a frame":      {strings.TrimSuffix(listed, "go:9\n\n"), 2, 1, "line 7 is cut off"},
-		"not a count":         {strings.Replace(listed, "1 @", "one @", 1), 2, 1, `line 6 is not a count and a stack: "one @`},
+		"not a count":         {strings.Replace(listed, "1 @", "one @", 1), 2, 1, `line 6 must be a count and a stack, and is "one @`},
 		"a negative count":    {strings.Replace(listed, "1 @", "-1 @", 1), 2, 1, "line 6"},
-		"a frame of nonsense": {strings.Replace(listed, "0x4443", "here", 1), 2, 1, "line 7 is not a frame"},
-		"bad labels":          {strings.Replace(listed, "0x4444\n", "0x4444\n# labels: {\"a\":b}\n", 1), 3, 0, "line 7 has labels"},
-		"an absurd total":     {strings.Replace(listed, "total 3", "total 99999999999999999999", 1), 0, 0, "no line"},
+		"a frame of nonsense": {strings.Replace(listed, "0x4443", "here", 1), 2, 1, "line 7 must be a frame"},
+		"bad labels":          {strings.Replace(listed, "0x4444\n", "0x4444\n# labels: {\"a\":b}\n", 1), 3, 0, "the labels in line 7 must be"},
+		"an absurd total":     {strings.Replace(listed, "total 3", "total 99999999999999999999", 1), 0, 0, "it must have a line"},
 		"no frames":           {"goroutine profile: total 1\n1 @\n\n", 1, 0, ""},
 		"a frame alone":       {"goroutine profile: total 1\n#\t0x1\tmain.f+0x1\t/f.go:1\n1 @ 0x7\n#\t0x7\n\n", 1, 0, ""},
 	} {

@@ -2,16 +2,16 @@ package parse
 
 import "github.com/otelgoroutine/go/goroutine"
 
-// MaxGroups is how many groups a snapshot has at most. What comes after the
-// largest is summed up by state, under the stack [goroutine.OtherStacks]. Groups
-// that are blocked for ever come before larger ones that are not: each is a fault
-// for certain, and would be taken for resolved when it is not seen.
+// MaxGroups is how many groups a snapshot has at most, beside one for each state
+// with the goroutines of all others, under the stack [goroutine.OtherStacks]. The
+// largest groups are kept, and before them those that are blocked forever: each
+// may be a fault, which would be taken for resolved when it is not seen.
 const MaxGroups = 4096
 
 // other is the stack of what was summed up.
 var other = &goroutine.Stack{ID: goroutine.OtherStacks}
 
-// finish orders the groups of a snapshot, bounds their number and counts the
+// finish orders the groups of a snapshot, bounds their number and sums up the
 // total. Groups that have [goroutine.OtherStacks] already are summed up with
 // the rest.
 func finish(s *goroutine.Snapshot) {
@@ -43,7 +43,7 @@ func finish(s *goroutine.Snapshot) {
 	}
 }
 
-// blockedForever returns how many groups have a stack and no end.
+// blockedForever returns how many groups with a stack are blocked forever.
 func blockedForever(groups []goroutine.Group) (n int) {
 	for i := range groups {
 		if groups[i].Stack != other && groups[i].State.Never() {
@@ -53,19 +53,47 @@ func blockedForever(groups []goroutine.Group) (n int) {
 	return n
 }
 
-// sumByState sums groups up by state. What they knew of births and IDs is
-// kept, since the birth of a goroutine does not depend on its stack.
+// sumByState sums groups up by state, with their births and IDs.
 func sumByState(rest []goroutine.Group) []goroutine.Group {
-	index := make(map[goroutine.State]int)
-	var sums []goroutine.Group
+	var sums groups
 	for _, g := range rest {
-		i, ok := index[g.State]
-		if !ok {
-			i = len(sums)
-			index[g.State] = i
-			sums = append(sums, goroutine.Group{Stack: other, State: g.State})
-		}
-		addTo(&sums[i], g.Count, g.IDs, g.Births)
+		sums.of(other, g.State, nil).Add(g.Count, g.IDs, g.Births)
 	}
-	return sums
+	return sums.list
+}
+
+// groups collects the groups of a snapshot. The zero value is empty.
+type groups struct {
+	index map[groupKey]int
+	list  []goroutine.Group
+}
+
+type groupKey struct {
+	stack  *goroutine.Stack
+	state  goroutine.State
+	labels string
+}
+
+// of returns the group with this stack, state and labels, which it makes when
+// there is none. It is valid until the next call.
+func (gs *groups) of(stack *goroutine.Stack, state goroutine.State, labels []goroutine.Label) *goroutine.Group {
+	key := groupKey{stack, state, labelKey(labels)}
+	i, ok := gs.index[key]
+	if !ok {
+		if gs.index == nil {
+			gs.index = make(map[groupKey]int)
+		}
+		i = len(gs.list)
+		gs.index[key] = i
+		gs.list = append(gs.list, goroutine.Group{Stack: stack, State: state, Labels: labels})
+	}
+	return &gs.list[i]
+}
+
+func labelKey(labels []goroutine.Label) string {
+	var k []byte
+	for _, l := range labels {
+		k = append(append(append(append(k, l.Key...), 0), l.Value...), 0)
+	}
+	return string(k)
 }

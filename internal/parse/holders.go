@@ -11,50 +11,50 @@ import (
 )
 
 const (
-	// maxContested is how many locks are looked at, the first of a dump.
+	// maxContested is how many locks are examined, the first in a dump.
 	maxContested = 64
-	// maxObject is how far into an object its lock may be. Few objects are
-	// larger; the further away, the more often the argument is another object
-	// that happens to lie before this one.
+	// maxObject is how many bytes into an object its lock may be. Few objects
+	// are larger, and a farther argument is more often another object that
+	// happens to be before this one in memory.
 	maxObject = 512
-	// maxSites is how many calls that lock one lock are told apart.
+	// maxSites is how many calls that lock the same lock are told apart.
 	maxSites = 16
-	// maxSuspects is how many goroutines that work on one lock's object are
-	// told apart.
+	// maxSuspects is how many goroutines that work on the object of a lock
+	// are told apart.
 	maxSuspects = 64
 	// maxCircle is how many goroutines a circle has at most.
 	maxCircle = 5
-	// movedAfter is by how much a goroutine must have waited less than those
-	// that wait for a lock to have moved since they began: waits are counted
-	// in minutes.
+	// movedAfter is how much shorter the wait of a goroutine must be than that
+	// of the waiters for a lock, to tell that it moved after they began to
+	// wait: waits are counted in minutes.
 	movedAfter = time.Minute
 )
 
-// A Lock is what a dump shows about a lock that goroutines wait for. Who holds
-// it is not in a dump; this is what the arguments of calls suggest.
+// A Lock is what a dump shows about a lock that goroutines wait for. The holder is
+// not in a dump; this is what the arguments of calls suggest.
 type Lock struct {
 	Address uint64
 	Waiters int
 
-	// Object: the dump shows the object that the lock is part of. Without it
-	// nothing below is known.
+	// Object reports whether the dump shows the object that the lock is part
+	// of. Without it all below is unknown.
 	Object bool
-	// Holder perhaps holds the lock: it alone is past a line where others lock
-	// it, on the same object, and there is no unlock in between. It may wait
-	// for the lock itself: then it has perhaps locked it twice. Nil when none
-	// is, or several are.
+	// Holder may hold the lock: it is the only goroutine that is past a line
+	// where others lock it, on the same object and with no unlock in between.
+	// When it waits for the lock itself, it may have locked it twice. It is nil
+	// when there is no such goroutine, or more than one.
 	Holder *Suspect
-	// Others counts the goroutines without Holder that work on the object and
-	// do not wait for the lock. Most of them, or as many as anywhere, are
-	// where Example is.
+	// Others is the number of goroutines beside Holder that work on the object
+	// and do not wait for the lock. Most is how many of them are where Example
+	// is; no more are at any other place.
 	Others  int
 	Most    int
 	Example Suspect
 
-	// Circle, where there is one, is of goroutines each of which waits for
-	// a lock that the next one, and the last for one that the first, has.
-	// Sure: the lines tell, as of Holder, or the goroutines do the very same
-	// crosswise. Else each works on the object of what it is said to have.
+	// Circle, if there is one, is goroutines each of which wants the lock that
+	// another one has. Sure reports whether the lines tell that they have
+	// them, as with Holder, or all do exactly the same in other order.
+	// Otherwise each only works on the object of the lock that it may have.
 	Circle []Link
 	Sure   bool
 }
@@ -64,8 +64,8 @@ type Suspect struct {
 	ID    uint64
 	State goroutine.State
 	At    goroutine.Frame // the innermost frame outside the standard library
-	Under goroutine.Frame // the frame that works on the object; At or further out
-	Waits bool            // for that lock
+	Under goroutine.Frame // the frame that works on the object: At or one further out
+	Waits bool            // for the lock
 }
 
 // A Link is a goroutine of a circle.
@@ -75,19 +75,19 @@ type Link struct {
 	Wants     uint64 // address of the lock
 }
 
-// Unlocks reports whether a function may unlock a sync.Mutex on a line after
-// the first and before the last. Where it cannot be told it may. frame is the
-// function whose frame it is inlined in, or the function itself.
+// Unlocks reports whether a function may unlock a sync.Mutex on a line after first
+// and before last, which is true where it is unknown. frame is the function that
+// it is inlined in, or function itself.
 type Unlocks func(frame, function string, first, last int) bool
 
-// Locks reads from a goroutine dump what it suggests about who holds the locks
-// that are waited for, those with most waiters first. unlocks may be nil: then
-// no holder is named. Only addresses of locks leave, no other argument.
+// Locks reads from a goroutine dump which locks goroutines wait for, and what may
+// hold them, those with most waiters first. unlocks may be nil; then no lock has a
+// Holder. Of the arguments of calls, only addresses of locks are returned.
 //
 // The object of a lock is the nearest pointer at or below its address among the
 // arguments of a function that locks it. Arguments that the dump marks as
-// uncertain do not count. Memory is bounded, beside the names that are in the
-// dump; time is that of reading it twice.
+// uncertain are ignored. Memory is bounded, except for the names in the dump, which
+// is read twice.
 func Locks(dump []byte, unlocks Unlocks) []Lock {
 	h := &holders{
 		unlocks:  unlocks,
@@ -102,7 +102,7 @@ func Locks(dump []byte, unlocks Unlocks) []Lock {
 	return h.finish()
 }
 
-// holders is the state of reading a dump for the holders of locks.
+// holders is the state of reading a dump for locks and their holders.
 type holders struct {
 	unlocks  Unlocks
 	dump     *dump
@@ -112,7 +112,7 @@ type holders struct {
 	byObject map[uint64][]*contested
 }
 
-// contested is a lock that is waited for.
+// contested is a lock that goroutines wait for.
 type contested struct {
 	Lock
 	longest  time.Duration // wait
@@ -123,28 +123,26 @@ type contested struct {
 
 // A site is a call that locks a lock, of an object that is an argument.
 type site struct {
-	frame, function string // whose arguments these are, and what calls Lock: the same, or inlined in it
+	frame, function string // with the arguments, and with the call: the same, or inlined in it
 	line            int    // in function
-	position        int    // of the object among the arguments
+	position        int    // of the object in the arguments
 	object          uint64
 	inlined         bool // Lock is part of function, and so is Unlock
 }
 
-// A suspect is a goroutine as one lock sees it.
+// A suspect is a goroutine in its relation to one lock.
 type suspect struct {
 	Suspect
 	part  part
 	wants uint64 // address of the lock it waits for
-	// How it waits, where part is beside: what goroutines that do the very
-	// same have in common.
-	way way
+	way   way    // how it waits, if part is beside: the same for goroutines that do the same
 }
 
 // A part is how a goroutine works on the object of a lock.
 type part int
 
 const (
-	beside part = iota // in the very frame in which it waits for another lock
+	beside part = iota // in the frame in which it waits for another lock
 	within             // in another frame
 	past               // past a line where others lock it
 )
@@ -157,7 +155,7 @@ type way struct {
 	offset          uint64 // of the lock that it wants in its object
 }
 
-// pass gives every goroutine of a dump to each.
+// pass calls each for every goroutine of a dump.
 func (h *holders) pass(dump []byte, each func()) {
 	h.dump = newDump(bytes.NewReader(dump))
 	h.dump.words = make([]words, maxFrames)
@@ -176,8 +174,8 @@ func (h *holders) read() {
 	}
 }
 
-// owner returns the index of the frame that call i has its arguments in, which
-// is i unless it is inlined; -1 when there is none.
+// owner returns the index of the frame with the arguments of call i, which is i
+// unless it is inlined, or -1 when there is none.
 func (h *holders) owner(i int) int {
 	for ; i < len(h.calls); i++ {
 		if !h.dump.words[i].inlined {
@@ -187,8 +185,8 @@ func (h *holders) owner(i int) int {
 	return -1
 }
 
-// lockCall returns the index of the call that locks the lock that the current
-// goroutine waits for, and of its frame; -1 when there is none.
+// lockCall returns the indexes of the call in which the current goroutine waits
+// for a lock, and of its owner, or -1 when there is none.
 func (h *holders) lockCall() (call, owner int) {
 	for i, f := range h.calls {
 		if !bytes.HasPrefix(f.name, []byte("sync.")) && !bytes.HasPrefix(f.name, []byte("internal/sync.")) {
@@ -242,9 +240,8 @@ func (h *holders) site(lock uint64) (s site, ok bool) {
 	}, true
 }
 
-// objects finds the locks by the objects that they are part of. An argument
-// that one and the same call has for different locks is not the object of
-// either: what is locked depends on something else.
+// objects fills byObject. An argument that the same call has for different locks
+// is not the object of any of them: something else tells which is locked.
 func (h *holders) objects() {
 	seen := make(map[site]*contested)
 	shared := make(map[uint64]bool)
@@ -267,8 +264,8 @@ func (h *holders) objects() {
 	}
 }
 
-// work takes a goroutine that works on the objects of locks. One that waits on
-// a condition has given up the lock that belongs to it.
+// work takes a goroutine that may work on the objects of locks. One that waits on
+// a condition variable has released its lock.
 func (h *holders) work() {
 	d := h.dump
 	if d.g.state == goroutine.CondWait {
@@ -294,9 +291,9 @@ func (h *holders) work() {
 	}
 }
 
-// suspect returns the current goroutine as c sees it, for an argument of frame
-// i that is its object. A goroutine that waits for c is suspect only of having
-// locked it before.
+// suspect returns the current goroutine in its relation to c, for an argument of
+// frame i that is the object of c. One that waits for c is a suspect only when it
+// may have locked it before.
 func (h *holders) suspect(c *contested, i, position int) (s suspect, ok bool) {
 	g := &h.dump.g
 	s = suspect{part: within, wants: g.lock}
@@ -322,8 +319,8 @@ func (h *holders) suspect(c *contested, i, position int) (s suspect, ok bool) {
 }
 
 // passed reports whether frame i of the current goroutine is past a line where
-// others lock c, with no unlock in between, and did not begin to wait after
-// they did.
+// others lock c, with no unlock in between, and it did not begin to wait after
+// them.
 func (h *holders) passed(c *contested, i, position int) bool {
 	if h.unlocks == nil || h.dump.g.header.wait+movedAfter < c.longest {
 		return false
@@ -342,14 +339,14 @@ func (h *holders) passed(c *contested, i, position int) bool {
 }
 
 // receives reports whether the object is the receiver of the function, or the
-// lock itself. Other arguments lie before a lock in memory by chance too often.
+// lock itself. Other arguments are before a lock in memory by chance too often.
 func (s *site) receives(c *contested) bool {
 	return s.object == c.Address || s.position == 0 && strings.Contains(s.frame, ".(*")
 }
 
-// ahead reports whether the current goroutine is the writer of a sync.RWMutex
-// that waits for the readers to leave, at a call where others wait for it: it
-// has what they wait for.
+// ahead reports whether the current goroutine is the writer of a sync.RWMutex that
+// waits for its readers, at a call where others wait for c: it holds c, the lock
+// of the writers.
 func (h *holders) ahead(c *contested, i, position, call, owner int) bool {
 	if h.dump.g.state != goroutine.RWMutexLock || h.dump.g.lock == c.Address || i != owner {
 		return false
@@ -379,7 +376,8 @@ func (h *holders) user() goroutine.Frame {
 	return goroutine.Frame{}
 }
 
-// add counts a suspect. Those that are past a lock find room before the others.
+// add counts a suspect. When there is no more room, one that is past a lock takes
+// that of another.
 func (c *contested) add(s suspect) {
 	if s.part == past {
 		c.passed++
@@ -397,7 +395,7 @@ func (c *contested) add(s suspect) {
 	}
 }
 
-// finish concludes.
+// finish returns the locks in their order.
 func (h *holders) finish() []Lock {
 	locks := make([]Lock, 0, len(h.order))
 	for _, c := range h.order {
@@ -411,7 +409,7 @@ func (h *holders) finish() []Lock {
 	return locks
 }
 
-// conclude names the holder and says where the others are.
+// conclude finds the holder, and where most of the others are.
 func (c *contested) conclude() {
 	type place struct {
 		state    goroutine.State
@@ -438,7 +436,7 @@ func (c *contested) conclude() {
 	}
 }
 
-// circle looks for a circle that c is part of: one that is sure first.
+// circle finds a circle that c is part of, if possible one that is sure.
 func (h *holders) circle(c *contested) {
 	allows := []func(*contested, *suspect) bool{
 		func(_ *contested, s *suspect) bool { return s.part == past },
@@ -459,8 +457,8 @@ func (h *holders) circle(c *contested) {
 	})
 }
 
-// works returns how many goroutines work on the object of c and do not wait
-// for it.
+// works returns how many goroutines work on the object of c and do not wait for
+// c.
 func (c *contested) works() int {
 	if c.Holder != nil && !c.Holder.Waits {
 		return c.Others + 1
@@ -468,7 +466,7 @@ func (c *contested) works() int {
 	return c.Others
 }
 
-// links returns a circle from c back to c over suspects that are allowed.
+// links returns a circle over allowed suspects, back to the lock that it is from.
 func (h *holders) links(from *contested, allow func(*contested, *suspect) bool) []Link {
 	tried := make(map[*contested]bool)
 	var path []Link

@@ -28,8 +28,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// waiting is a goroutine in (*T).f, or whatever function is given, that waits
-// for a lock there.
+// waiting is a goroutine that waits for a lock in (*T).f, or in the function that
+// is given.
 func waiting(id int, lock, call string, line int) string {
 	return fmt.Sprintf("goroutine %d [sync.Mutex.Lock]:\ninternal/sync.(*Mutex).lockSlow(%s)\n\t/m.go:1 +0x1\nsync.(*Mutex).Lock(...)\n\t/m.go:2\n%s\n\t/f.go:%d +0x1\ncreated by main.a in goroutine 1\n\t/g.go:3 +0x9\n\n", id, lock, call, line)
 }
@@ -44,8 +44,8 @@ func at(id int, state string, lines ...string) string {
 
 func never(string, string, int, int) bool { return false }
 
-// TestLocks has dumps in a few lines. internal/capture holds Locks against
-// programs that are stuck.
+// TestLocks has short dumps. The tests of internal/capture have programs that are
+// stuck.
 func TestLocks(t *testing.T) {
 	const f, lock = "main.(*T).f(0xc000, 0x1)", "0xc008"
 	stuck := waiting(10, lock, f, 5)
@@ -56,11 +56,11 @@ func TestLocks(t *testing.T) {
 		object  bool
 		others  int
 	}{
-		"nobody else":           {stuck, never, 0, true, 0},
+		"no other goroutine":    {stuck, never, 0, true, 0},
 		"past the line":         {stuck + at(7, "chan send", f, "6"), never, 7, true, 0},
 		"before the line":       {stuck + at(7, "chan send", f, "4"), never, 0, true, 1},
 		"past an unlock":        {stuck + at(7, "chan send", f, "6"), func(string, string, int, int) bool { return true }, 0, true, 1},
-		"nobody to ask":         {stuck + at(7, "chan send", f, "6"), nil, 0, true, 1},
+		"unlocks unknown":       {stuck + at(7, "chan send", f, "6"), nil, 0, true, 1},
 		"two past it":           {stuck + at(7, "chan send", f, "6") + at(8, "chan send", f, "6"), never, 0, true, 2},
 		"further out":           {stuck + at(7, "IO wait", "net.read(0x5)", "1", f, "6"), never, 7, true, 0},
 		"another function":      {stuck + at(7, "chan send", "main.(*T).g(0xc000)", "6"), never, 0, true, 1},

@@ -7,26 +7,26 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Labels says by which pprof labels goroutines are told apart. The zero value
-// drops all.
+// Labels selects the pprof labels that are kept of goroutines. The zero value
+// selects none.
 type Labels struct {
 	Keys []string // these
-	All  bool     // or any
-	Hide bool     // by the keys alone: every value is left empty
+	All  bool     // all of them
+	Hide bool     // keys only: every value is left empty
 }
 
-// maxLabels is how many labels of a goroutine are kept: the first by key.
+// maxLabels is how many labels of a goroutine are kept, the first by key.
 const maxLabels = 16
 
-// none reports whether no label is wanted.
+// none reports whether no label is selected.
 func (l Labels) none() bool { return !l.All && len(l.Keys) == 0 }
 
-// shownIn reports whether groups are told apart by labels.
+// shownIn reports whether labels tell groups apart.
 func (l Labels) shownIn(groups []goroutine.Group) bool {
 	return len(l.Keys) > 0 || slices.ContainsFunc(groups, func(g goroutine.Group) bool { return len(g.Labels) > 0 })
 }
 
-// choose returns the wanted ones of a goroutine's labels, by key.
+// choose returns the labels of a goroutine that are selected, by key.
 func (l Labels) choose(labels []goroutine.Label) []goroutine.Label {
 	var chosen []goroutine.Label
 	for _, label := range labels {

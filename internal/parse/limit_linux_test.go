@@ -8,11 +8,10 @@ import (
 	"testing"
 )
 
-// maxAddressSpace is what this package's tests and the programs they run may
-// each map, about four times what they do. They decode hostile data and trace
-// busy programs: whatever gets out of hand must end in a stack trace that tells
-// which test it was, and not with the machine. The race detector maps more than
-// any limit.
+// maxAddressSpace is how much the tests of this package, and each program that they
+// run, may map: about four times as much as they need. They decode hostile data and
+// trace busy programs. A test that gets out of hand must end with a stack trace and
+// not with the machine. The race detector maps more than any limit.
 const maxAddressSpace = 6 << 30
 
 func TestMain(m *testing.M) {

@@ -16,43 +16,37 @@ import (
 )
 
 const (
-	// MaxProfileBytes is the largest profile that is read, decompressed: a
-	// compressed one may expand to a thousand times its size.
+	// MaxProfileBytes is the largest profile that is read, decompressed. A
+	// compressed one can expand to a thousand times its size.
 	MaxProfileBytes = 256 << 20
 	// MaxLabelBytes is how much of a label's value is kept.
 	MaxLabelBytes = 128
-	// maxCount is the most goroutines that a profile is believed to have:
-	// their stacks alone take 2 TiB.
+	// maxCount is the most goroutines that a profile is believed to have. Their
+	// stacks alone would take 2 TiB.
 	maxCount = 1 << 30
 )
 
-// StateLabel is the label that [WriteProfile] puts the state of a goroutine
-// in, and that [Profile] takes it from.
+// StateLabel is the label in which [WriteProfile] writes the state of a goroutine
+// and from which [Profile] reads it.
 const StateLabel = "goroutine_state"
 
 const (
-	// otherFunction is the one function on the stack of what was summed up:
-	// a sample needs a location.
+	// otherFunction is the only function on the stack of a group that was
+	// summed up: a sample must have a location.
 	otherFunction = "[" + string(goroutine.OtherStacks) + "]"
 	leakType      = "goroutineleak"
 )
 
 // Profile reads a goroutine profile in the format of pprof, compressed or not:
-// what the runtime writes with debug=0, and what [WriteProfile] does. at is
-// when it was taken; the zero time stands for the time it tells itself.
+// what the runtime writes with debug=0, and what [WriteProfile] writes. at is when
+// it was taken; when it is zero, the profile's own time is used.
 //
-// Goroutines are told apart by those pprof labels that labelKeys names; nil
-// drops all. The state follows from the frames, unless the profile tells it.
-// There are no IDs.
+// labels selects the pprof labels that tell groups apart. The state is that of
+// [StateLabel], or follows from the frames. The snapshot has no IDs.
 //
-// Samples that make no sense are left out, and an error tells which; the
-// others are in the snapshot. Where nothing could be read the snapshot is nil.
-func Profile(data []byte, at time.Time, stacks *Stacks, labelKeys []string) (*goroutine.Snapshot, error) {
-	return ProfileWith(data, at, stacks, Labels{Keys: labelKeys})
-}
-
-// ProfileWith is [Profile] with more to say about labels.
-func ProfileWith(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
+// Invalid samples are left out, and the error names them; the others are in the
+// snapshot. It is nil when nothing could be read.
+func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
 	raw, err := decompress(data, MaxProfileBytes)
 	if err != nil {
 		return nil, err
@@ -75,8 +69,8 @@ func ProfileWith(data []byte, at time.Time, stacks *Stacks, labels Labels) (*gor
 	return s, r.problems.err()
 }
 
-// decompress returns the bytes of a profile, of which it reads no more than a
-// limit.
+// decompress returns the bytes of a profile, and an error when there are more
+// than limit.
 func decompress(data []byte, limit int) ([]byte, error) {
 	raw := data
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
@@ -89,7 +83,7 @@ func decompress(data []byte, limit int) ([]byte, error) {
 		}
 	}
 	if len(raw) > limit {
-		return nil, fmt.Errorf("goroutine profile: larger than %d MiB decompressed, which is the most that is read", limit>>20)
+		return nil, fmt.Errorf("goroutine profile: too large: it must be at most %d MiB decompressed", limit>>20)
 	}
 	return raw, nil
 }
@@ -137,33 +131,26 @@ func goroutineValue(p *profile.Profile) (int, error) {
 		return 0, nil
 	}
 	if len(types) == 0 {
-		return 0, errors.New("goroutine profile: it has no sample types")
+		return 0, errors.New("goroutine profile: no sample types")
 	}
-	return 0, fmt.Errorf("goroutine profile: its samples are %s, not goroutines", strings.Join(types, ", "))
+	return 0, fmt.Errorf("goroutine profile: the samples must be goroutines, and are %s", strings.Join(types, ", "))
 }
 
 // A profileReader groups the samples of a profile.
 type profileReader struct {
 	stacks *Stacks
 	labels Labels
-	value  int  // index of the one that counts goroutines
-	leaks  bool // the samples are goroutines that leaked
+	value  int  // index of the value that counts goroutines
+	leaks  bool // it is a profile of leaked goroutines
 
 	names    map[*profile.Function]functionNames
 	states   states
-	index    map[sampleKey]int
-	groups   []goroutine.Group
+	groups   groups
 	total    int
 	problems problems
 }
 
 type functionNames struct{ function, file string }
-
-type sampleKey struct {
-	stack  *goroutine.Stack
-	state  goroutine.State
-	labels string
-}
 
 func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labels) *profileReader {
 	return &profileReader{
@@ -172,7 +159,6 @@ func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labe
 		value:  value,
 		leaks:  p.SampleType[value].Type == leakType,
 		names:  make(map[*profile.Function]functionNames, len(p.Function)),
-		index:  make(map[sampleKey]int),
 	}
 }
 
@@ -181,33 +167,33 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 	for i, sample := range p.Sample {
 		r.sample(i, sample)
 	}
-	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups}
-	if r.labels.shownIn(r.groups) {
+	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups.list}
+	if r.labels.shownIn(s.Groups) {
 		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)
 	return s
 }
 
-// sample counts the goroutines of one sample. The runtime's profile of leaks
-// has a sample without a stack in Go 1.27: main, in a select without cases.
+// sample counts the goroutines of one sample. In Go 1.27 the runtime's profile of
+// leaks has a sample without a stack, for main in a select without cases.
 func (r *profileReader) sample(i int, sample *profile.Sample) {
 	count := sample.Value[r.value]
 	switch {
 	case count == 0, r.leaks && len(sample.Location) == 0:
 		return
 	case count < 0 || count > int64(maxCount-r.total):
-		r.problems.add("goroutine profile: sample %d counts %d goroutines after %d", i, count, r.total)
+		r.problems.add("goroutine profile: sample %d has %d goroutines after %d", i, count, r.total)
 		return
 	}
 	r.total += int(count)
 	frames := r.frames(sample.Location)
 	state := r.state(sample, frames)
-	r.group(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
+	r.groups.of(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
 }
 
-// stack returns the stack of these frames, or what they stand for where
-// [WriteProfile] made them up.
+// stack returns the stack of these frames, or the one that they stand for when
+// they are those of framesOf.
 func (r *profileReader) stack(frames []goroutine.Frame, state goroutine.State) *goroutine.Stack {
 	switch pseudo(frames) {
 	case otherFunction:
@@ -218,7 +204,7 @@ func (r *profileReader) stack(frames []goroutine.Frame, state goroutine.State) *
 	return r.stacks.Intern(frames)
 }
 
-// state returns what the profile tells, or else what follows from the frames.
+// state returns the state of [StateLabel], or what follows from the frames.
 func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) goroutine.State {
 	if told := sample.Label[StateLabel]; len(told) > 0 {
 		return r.states.of(told[0])
@@ -226,18 +212,7 @@ func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) 
 	return stateOf(frames)
 }
 
-func (r *profileReader) group(stack *goroutine.Stack, state goroutine.State, labels []goroutine.Label) *goroutine.Group {
-	key := sampleKey{stack, state, labelKey(labels)}
-	i, ok := r.index[key]
-	if !ok {
-		i = len(r.groups)
-		r.index[key] = i
-		r.groups = append(r.groups, goroutine.Group{Stack: stack, State: state, Labels: labels})
-	}
-	return &r.groups[i]
-}
-
-// frames returns the frames at some locations, leaf first: a location has the
+// frames returns the frames at these locations, leaf first. A location has all
 // calls that were inlined there, innermost first.
 func (r *profileReader) frames(locations []*profile.Location) []goroutine.Frame {
 	frames := make([]goroutine.Frame, 0, min(len(locations), maxFrames))
@@ -259,8 +234,8 @@ func (r *profileReader) frames(locations []*profile.Location) []goroutine.Frame 
 // clamp32 makes a line number fit into an int of every platform.
 func clamp32(line int64) int64 { return min(max(line, 0), 1<<31-1) }
 
-// namesOf returns the names of a function as a dump shows them: the runtime
-// writes type arguments in full into a profile, and nowhere else.
+// namesOf returns the names of a function as a dump shows them. Only in profiles
+// does the runtime write type arguments in full.
 func (r *profileReader) namesOf(f *profile.Function) functionNames {
 	names, ok := r.names[f]
 	if !ok {
@@ -270,10 +245,8 @@ func (r *profileReader) namesOf(f *profile.Function) functionNames {
 	return names
 }
 
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-// hideTypeArguments replaces every list of type arguments in a function name
-// by three dots.
+// hideTypeArguments replaces each list of type arguments in a function name with
+// three dots.
 func hideTypeArguments(name string) string {
 	if !strings.Contains(name, "[") || pseudoName(name) {
 		return name
@@ -296,7 +269,7 @@ func hideTypeArguments(name string) string {
 	return b.String()
 }
 
-// labelsOf returns the labels of a sample that were asked for, by key.
+// labelsOf returns the labels of a sample that are selected, by key.
 func (r *profileReader) labelsOf(sample *profile.Sample) []goroutine.Label {
 	if r.labels.none() {
 		return nil
@@ -323,7 +296,7 @@ func boundLabel(value string) string {
 	return value[:end]
 }
 
-// pseudo returns the function of a stack that [WriteProfile] made up, or "".
+// pseudo returns the function of a frame made by framesOf, or "".
 func pseudo(frames []goroutine.Frame) string {
 	if len(frames) == 1 && frames[0].File == "" && pseudoName(frames[0].Function) {
 		return frames[0].Function
@@ -333,95 +306,5 @@ func pseudo(frames []goroutine.Frame) string {
 
 func pseudoName(function string) bool { return strings.HasPrefix(function, "[") }
 
-// stateFunction names the function that stands for a stack that is unknown.
+// stateFunction is the function that stands for an unknown stack.
 func stateFunction(state goroutine.State) string { return "[" + string(state) + "]" }
-
-// WriteProfile writes a snapshot as a compressed profile that pprof opens:
-// one sample a group, with its labels and, as StateLabel, its state. [Profile]
-// reads it back to the same counts, stacks and states; IDs, births, locks and
-// creation sites have no place in it.
-func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
-	goroutines := &profile.ValueType{Type: "goroutine", Unit: "count"}
-	b := &profileBuilder{
-		locations: make(map[goroutine.Frame]*profile.Location),
-		functions: make(map[functionNames]*profile.Function),
-		p: &profile.Profile{
-			SampleType:    []*profile.ValueType{goroutines},
-			PeriodType:    goroutines,
-			Period:        1,
-			DurationNanos: int64(s.Duration),
-			// Without a mapping that says so, pprof looks for the program
-			// to find the names that are all here.
-			Mapping: []*profile.Mapping{{ID: 1, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
-		},
-	}
-	if !s.Time.IsZero() {
-		b.p.TimeNanos = s.Time.UnixNano()
-	}
-	for i := range s.Groups {
-		b.group(&s.Groups[i])
-	}
-	return b.p.Write(w)
-}
-
-// A profileBuilder has every function and location of a profile once.
-type profileBuilder struct {
-	p         *profile.Profile
-	locations map[goroutine.Frame]*profile.Location
-	functions map[functionNames]*profile.Function
-}
-
-func (b *profileBuilder) group(g *goroutine.Group) {
-	sample := &profile.Sample{
-		Value: []int64{int64(g.Count)},
-		Label: make(map[string][]string, len(g.Labels)+1),
-	}
-	for _, l := range g.Labels {
-		sample.Label[l.Key] = []string{l.Value}
-	}
-	sample.Label[StateLabel] = []string{string(g.State)}
-	for _, f := range framesOf(g) {
-		sample.Location = append(sample.Location, b.location(f))
-	}
-	b.p.Sample = append(b.p.Sample, sample)
-}
-
-// framesOf returns the frames of a group, or one that was made up.
-func framesOf(g *goroutine.Group) []goroutine.Frame {
-	switch {
-	case len(g.Stack.Frames) > 0:
-		return g.Stack.Frames
-	case g.Stack.ID == goroutine.OtherStacks:
-		return []goroutine.Frame{{Function: otherFunction}}
-	}
-	return []goroutine.Frame{{Function: stateFunction(g.State)}}
-}
-
-func (b *profileBuilder) location(f goroutine.Frame) *profile.Location {
-	l, ok := b.locations[f]
-	if !ok {
-		l = &profile.Location{
-			ID:      uint64(len(b.p.Location) + 1),
-			Mapping: b.p.Mapping[0],
-			Line:    []profile.Line{{Function: b.function(functionNames{f.Function, f.File}), Line: int64(f.Line)}},
-		}
-		b.locations[f] = l
-		b.p.Location = append(b.p.Location, l)
-	}
-	return l
-}
-
-func (b *profileBuilder) function(names functionNames) *profile.Function {
-	f, ok := b.functions[names]
-	if !ok {
-		f = &profile.Function{
-			ID:         uint64(len(b.p.Function) + 1),
-			Name:       names.function,
-			SystemName: names.function,
-			Filename:   names.file,
-		}
-		b.functions[names] = f
-		b.p.Function = append(b.p.Function, f)
-	}
-	return f
-}

@@ -30,7 +30,7 @@ func FuzzProfile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys := []string{"k", "request"}
-		s, err := Profile(data, profileTime, NewStacks(), keys)
+		s, err := Profile(data, profileTime, NewStacks(), Labels{Keys: keys})
 		if s == nil {
 			require.Error(t, err)
 			return

@@ -80,7 +80,7 @@ func TestProfileGroups(t *testing.T) {
 		sampleOf{framesNamed("main.h"), []int64{0}, nil},
 	)
 
-	s, err := Profile(data, profileTime, NewStacks(), nil)
+	s, err := Profile(data, profileTime, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.Equal(t, goroutine.SourceProfile, s.Source)
 	assert.Equal(t, profileTime, s.Time)
@@ -91,7 +91,7 @@ func TestProfileGroups(t *testing.T) {
 	assert.Equal(t, goroutine.Group{Stack: goroutine.NewStack(parked), State: goroutine.ChanReceive, Count: 12}, s.Groups[0])
 	assert.Equal(t, goroutine.Running, s.Groups[1].State)
 
-	s, err = Profile(data, profileTime, NewStacks(), []string{"tenant", "absent", "tenant"})
+	s, err = Profile(data, profileTime, NewStacks(), Labels{Keys: []string{"tenant", "absent", "tenant"}})
 	require.NoError(t, err)
 	assert.Equal(t, goroutine.SourceLabelled, s.Source)
 	assert.Equal(t, 13, s.Total)
@@ -101,14 +101,14 @@ func TestProfileGroups(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{"[{tenant b}]": 3, "[{tenant a}]": 4, "[]": 6}, byLabel)
 
-	s, err = Profile(data, profileTime, NewStacks(), []string{"user", "tenant"})
+	s, err = Profile(data, profileTime, NewStacks(), Labels{Keys: []string{"user", "tenant"}})
 	require.NoError(t, err)
 	assert.Equal(t, []goroutine.Label{{Key: "tenant", Value: "a"}, {Key: "user", Value: "secret"}}, s.Groups[slices.IndexFunc(s.Groups, func(g goroutine.Group) bool { return len(g.Labels) == 2 })].Labels)
 }
 
 func TestProfileTime(t *testing.T) {
 	data := profileOf(t, goroutineType, sampleOf{framesNamed("main.f"), []int64{1}, nil})
-	s, err := Profile(data, time.Time{}, NewStacks(), nil)
+	s, err := Profile(data, time.Time{}, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.True(t, s.Time.Equal(time.Unix(7, 0)), s.Time)
 }
@@ -120,7 +120,7 @@ func TestProfileCompressedOrNot(t *testing.T) {
 	var raw bytes.Buffer
 	_, err = raw.ReadFrom(z)
 	require.NoError(t, err)
-	s, err := Profile(raw.Bytes(), profileTime, NewStacks(), nil)
+	s, err := Profile(raw.Bytes(), profileTime, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.Equal(t, 2, s.Total)
 }
@@ -140,7 +140,7 @@ func TestProfileInlined(t *testing.T) {
 		Location:   []*profile.Location{inlined, bare},
 		Function:   functions,
 	})
-	s, err := Profile(data, profileTime, NewStacks(), nil)
+	s, err := Profile(data, profileTime, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.Equal(t, []goroutine.Frame{
 		{Function: "main.leaf", File: "/f.go", Line: 3},
@@ -177,7 +177,7 @@ func TestProfileLabelValues(t *testing.T) {
 		strings.Repeat("\xff", 1e3):     "\uFFFD",
 	} {
 		data := profileOf(t, goroutineType, sampleOf{framesNamed("main.f"), []int64{1}, map[string][]string{"k": {value}}})
-		s, err := Profile(data, profileTime, NewStacks(), []string{"k"})
+		s, err := Profile(data, profileTime, NewStacks(), Labels{Keys: []string{"k"}})
 		require.NoError(t, err)
 		require.Equal(t, []goroutine.Label{{Key: "k", Value: want}}, s.Groups[0].Labels)
 		require.True(t, utf8.ValidString(s.Groups[0].Labels[0].Value))
@@ -189,7 +189,7 @@ func TestProfileManyLabels(t *testing.T) {
 	for i := range 3 * MaxGroups {
 		samples = append(samples, sampleOf{framesNamed("main.f"), []int64{2}, map[string][]string{"request": {fmt.Sprint(i)}}})
 	}
-	s, err := Profile(profileOf(t, goroutineType, samples...), profileTime, NewStacks(), []string{"request"})
+	s, err := Profile(profileOf(t, goroutineType, samples...), profileTime, NewStacks(), Labels{Keys: []string{"request"}})
 	require.NoError(t, err)
 	assert.Len(t, s.Groups, MaxGroups+1)
 	assert.Equal(t, 6*MaxGroups, s.Total)
@@ -209,7 +209,7 @@ func TestProfileSampleTypes(t *testing.T) {
 		{[]string{"cpu/nanoseconds", "goroutine/count"}, []int64{100, 3}, 3},
 		{[]string{"something/count"}, []int64{3}, 3},
 	} {
-		s, err := Profile(profileOf(t, c.types, sampleOf{framesNamed("main.f"), c.value, nil}), profileTime, NewStacks(), nil)
+		s, err := Profile(profileOf(t, c.types, sampleOf{framesNamed("main.f"), c.value, nil}), profileTime, NewStacks(), Labels{})
 		require.NoError(t, err, c.types)
 		assert.Equal(t, c.want, s.Total, c.types)
 	}
@@ -219,10 +219,10 @@ func TestProfileSampleTypes(t *testing.T) {
 // main is in a select without cases.
 func TestProfileLeakOfMain(t *testing.T) {
 	samples := []sampleOf{{nil, []int64{1}, nil}, {framesNamed("main.f"), []int64{2}, nil}}
-	s, err := Profile(profileOf(t, []string{"goroutineleak/count"}, samples...), profileTime, NewStacks(), nil)
+	s, err := Profile(profileOf(t, []string{"goroutineleak/count"}, samples...), profileTime, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.Equal(t, 2, s.Total)
-	s, err = Profile(profileOf(t, goroutineType, samples...), profileTime, NewStacks(), nil)
+	s, err = Profile(profileOf(t, goroutineType, samples...), profileTime, NewStacks(), Labels{})
 	require.NoError(t, err)
 	assert.Equal(t, 3, s.Total, "a sample of another profile counts")
 }
@@ -231,11 +231,11 @@ func TestProfileAbsurdCounts(t *testing.T) {
 	f := framesNamed("main.f")
 	data := profileOf(t, goroutineType,
 		sampleOf{f, []int64{-1}, nil}, sampleOf{f, []int64{1 << 62}, nil}, sampleOf{f, []int64{maxCount - 5}, nil}, sampleOf{f, []int64{6}, nil}, sampleOf{f, []int64{5}, nil})
-	s, err := Profile(data, profileTime, NewStacks(), nil)
+	s, err := Profile(data, profileTime, NewStacks(), Labels{})
 	assert.EqualError(t, err, strings.Join([]string{
-		"goroutine profile: sample 0 counts -1 goroutines after 0",
-		"goroutine profile: sample 1 counts 4611686018427387904 goroutines after 0",
-		"goroutine profile: sample 3 counts 6 goroutines after 1073741819",
+		"goroutine profile: sample 0 has -1 goroutines after 0",
+		"goroutine profile: sample 1 has 4611686018427387904 goroutines after 0",
+		"goroutine profile: sample 3 has 6 goroutines after 1073741819",
 	}, "\n"))
 	require.NotNil(t, s)
 	assert.Equal(t, maxCount, s.Total)
@@ -244,7 +244,7 @@ func TestProfileAbsurdCounts(t *testing.T) {
 	for range 50 {
 		bad = append(bad, sampleOf{f, []int64{-7}, nil})
 	}
-	_, err = Profile(profileOf(t, goroutineType, bad...), profileTime, NewStacks(), nil)
+	_, err = Profile(profileOf(t, goroutineType, bad...), profileTime, NewStacks(), Labels{})
 	assert.ErrorContains(t, err, "and 30 more")
 }
 
@@ -276,11 +276,11 @@ func TestProfileErrors(t *testing.T) {
 		"text":           {[]byte("404 page not found\n"), "not a profile"},
 		"cut off":        {whole[:len(whole)/2], "decompressing: unexpected EOF"},
 		"bad gzip":       {[]byte{0x1f, 0x8b, 1}, "decompressing"},
-		"heap":           {heap.Bytes(), "its samples are alloc_objects/count, alloc_space/bytes, inuse_objects/count, inuse_space/bytes, not goroutines"},
-		"threads":        {threads.Bytes(), "its samples are threadcreate/count, not goroutines"},
+		"heap":           {heap.Bytes(), "the samples must be goroutines, and are alloc_objects/count, alloc_space/bytes, inuse_objects/count, inuse_space/bytes"},
+		"threads":        {threads.Bytes(), "the samples must be goroutines, and are threadcreate/count"},
 		"no types":       {encode(t, &profile.Profile{TimeNanos: 1}), "no sample types"},
 	} {
-		s, err := Profile(c.data, profileTime, NewStacks(), nil)
+		s, err := Profile(c.data, profileTime, NewStacks(), Labels{})
 		assert.ErrorContains(t, err, c.message, name)
 		assert.ErrorContains(t, err, "goroutine profile: ", name)
 		assert.Nil(t, s, name)
@@ -313,8 +313,8 @@ func TestProfileBomb(t *testing.T) {
 	z := gzip.NewWriter(&member)
 	_, err := z.Write(make([]byte, 1<<20))
 	require.NoError(t, errors.Join(err, z.Close()))
-	_, err = Profile(bytes.Repeat(member.Bytes(), 257), profileTime, NewStacks(), nil)
-	assert.ErrorContains(t, err, "larger than 256 MiB decompressed")
+	_, err = Profile(bytes.Repeat(member.Bytes(), 257), profileTime, NewStacks(), Labels{})
+	assert.ErrorContains(t, err, "must be at most 256 MiB decompressed")
 }
 
 // TestProfileOfThisProcess reads what the runtime writes, with labels.
@@ -337,7 +337,7 @@ func TestProfileOfThisProcess(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var b bytes.Buffer
 		require.NoError(t, pprof.Lookup("goroutine").WriteTo(&b, 0))
-		s, err := Profile(b.Bytes(), profileTime, NewStacks(), []string{"shard"})
+		s, err := Profile(b.Bytes(), profileTime, NewStacks(), Labels{Keys: []string{"shard"}})
 		require.NoError(t, err)
 		clear(shards)
 		for _, g := range s.Groups {
@@ -395,7 +395,7 @@ func TestWriteProfileRoundTrip(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
 			require.NoError(t, WriteProfile(&b, s))
-			back, err := Profile(b.Bytes(), time.Time{}, NewStacks(), []string{"k"})
+			back, err := Profile(b.Bytes(), time.Time{}, NewStacks(), Labels{Keys: []string{"k"}})
 			require.NoError(t, err)
 			assert.Equal(t, countGroups(s), countGroups(back))
 			assert.Equal(t, s.Total, back.Total)
@@ -493,7 +493,7 @@ func BenchmarkProfile(b *testing.B) {
 	stacks := NewStacks()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Profile(data, profileTime, stacks, nil); err != nil {
+		if _, err := Profile(data, profileTime, stacks, Labels{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,11 +8,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Stacks shares stacks between the snapshots of one process: the same frames
-// give the same *goroutine.Stack, so that a history of snapshots holds each
-// stack once. It forgets a stack that two snapshots in a row did not have.
+// Stacks shares stacks between the snapshots of one process: equal frames give
+// the same *goroutine.Stack, so that a history of snapshots has each stack once.
+// It forgets a stack that two snapshots in a row did not have.
 //
-// The zero value is not ready: use [NewStacks]. Not safe for concurrent use.
+// Make one with [NewStacks]. It is not safe for concurrent use.
 type Stacks struct {
 	seed          maphash.Seed
 	current, past map[uint64]*goroutine.Stack
@@ -42,7 +42,7 @@ func (t *Stacks) Intern(frames []goroutine.Frame) *goroutine.Stack {
 func (t *Stacks) next() {
 	t.past, t.current = t.current, t.past
 	if t.current == nil || len(t.current) > 2*len(t.past) {
-		t.current = make(map[uint64]*goroutine.Stack) // give back the room of a crowded time
+		t.current = make(map[uint64]*goroutine.Stack) // give back the memory of a large snapshot
 	}
 	clear(t.current)
 }

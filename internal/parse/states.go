@@ -6,11 +6,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A rule says what a goroutine is doing whose stack has a function near its
-// leaf.
+// A rule tells what a goroutine is doing from a function near the leaf of its
+// stack.
 type rule struct {
 	function string
-	line     int // only at this line of the function; 0: at any
+	line     int // of the frame; 0 for any
 	state    goroutine.State
 }
 
@@ -18,11 +18,11 @@ type rule struct {
 // leaf. The states are what a goroutine dump of the same goroutine prints;
 // TestStatesAgreeWithDump holds this for the running Go version.
 //
-// The runtime keeps the wait reason out of profiles and traces. What a nil
-// channel makes of a channel operation shows in the line of the call alone:
-// chan.go has one gopark for a nil channel and one for a real one. The lines
-// are those of Go 1.26 and 1.27, and a version with others gets the plain
-// state, never a wrong "forever".
+// Profiles and traces do not have the runtime's wait reason. Only the line of the
+// call tells an operation on a nil channel: chan.go has one gopark for a nil
+// channel and another for the rest. The lines are those of Go 1.26 and 1.27. With
+// another version the state is that of an ordinary channel, never a wrong "nil
+// chan".
 var parkedRules = []rule{
 	{"runtime.chansend", 181, goroutine.ChanSendNil},
 	{"runtime.chansend", 0, goroutine.ChanSend},
@@ -47,14 +47,14 @@ var parkedRules = []rule{
 	{"internal/synctest.Wait", 0, "synctest.Wait"},
 }
 
-// unparkedRules hold for goroutines that are not parked, where the source does
-// not tell their status itself.
+// unparkedRules hold for goroutines that are not parked, for sources that do not
+// tell their status.
 var unparkedRules = []rule{
 	{"runtime.asyncPreempt2", 0, goroutine.Runnable},
 	{"runtime.Gosched", 0, goroutine.Runnable},
 	{"runtime.goschedIfBusy", 0, goroutine.Runnable},
 	{"runtime.coroswitch", 0, goroutine.Coroutine},
-	{"runtime.corostart", 0, goroutine.Coroutine}, // not started: no frame above it
+	{"runtime.corostart", 0, goroutine.Coroutine}, // not started yet: no frame above it
 	{"runtime.cgocall", 0, goroutine.Syscall},
 	{"runtime.notetsleepg", 0, goroutine.Syscall},
 	{"internal/runtime/syscall/linux.Syscall6", 0, goroutine.Syscall},
@@ -68,8 +68,9 @@ var unparkedRules = []rule{
 	{"syscall.SyscallN", 0, goroutine.Syscall}, // windows
 }
 
-// leafDepth is how many frames from the leaf the rules look at: the deepest
-// (gopark, goparkunlock, semacquire1 and the linknamed function) needs four.
+// leafDepth is how many frames from the leaf on the rules are matched with: the
+// deepest (gopark, goparkunlock, semacquire1 and the linknamed function) needs
+// four.
 const leafDepth = 6
 
 // stateOf derives the state of a goroutine from its stack alone.
@@ -83,7 +84,7 @@ func stateOf(frames []goroutine.Frame) goroutine.State {
 	return goroutine.Running
 }
 
-// parkedState derives what a goroutine waits for that is known to be parked.
+// parkedState derives the state of a goroutine that is known to be parked.
 func parkedState(frames []goroutine.Frame) goroutine.State {
 	if s, ok := match(parkedRules, frames); ok {
 		return s
@@ -100,9 +101,9 @@ func parked(frames []goroutine.Frame) bool {
 	return false
 }
 
-// match returns the state of the rule for the innermost function that has one.
-// It looks no further than the first frame that belongs to neither the
-// runtime nor a package that the runtime links functions into.
+// match returns the state of the rule for the innermost function that has one. It
+// stops after the first frame outside the runtime, which may be a function that
+// the runtime links into another package.
 func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
 	for _, f := range frames[:min(len(frames), leafDepth)] {
 		for _, r := range rules {
@@ -117,11 +118,11 @@ func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
 	return "", false
 }
 
-// system reports whether a stack belongs to a goroutine of the runtime itself,
-// which runtime.NumGoroutine and every dump leave out: it was started with a
-// function of package runtime. Those that main, iter.Pull and a callback of
-// Windows start with are the user's, and so are the runtime's workers while
-// they run a finalizer or a cleanup (isSystemGoroutine in runtime/traceback.go).
+// system reports whether a stack is that of a goroutine of the runtime itself,
+// which runtime.NumGoroutine and dumps leave out: its entry function is one of
+// package runtime. Those of main, iter.Pull and callbacks on Windows are the
+// user's, and so are the runtime's workers while they run a finalizer or a
+// cleanup (isSystemGoroutine in runtime/traceback.go).
 func system(frames []goroutine.Frame) bool {
 	for i := len(frames) - 1; i >= 0; i-- {
 		switch f := frames[i].Function; f {

@@ -58,10 +58,10 @@ var stateOfFunction = map[string]goroutine.State{
 	"github.com/otelgoroutine/go/internal/parse/testdata/text/gen/dotted%2ev3.Wait": goroutine.ChanReceive,
 }
 
-// TestStatesAgreeWithDump starts a process whose goroutines wait in every way
-// there is, and compares what follows from its profile with what the runtime
-// itself says in the dump of the same process. Goroutines that wait for ever,
-// and locks that are never released, make it a process of its own.
+// TestStatesAgreeWithDump starts a process whose goroutines wait in every possible
+// way, and compares the states that follow from its profile with those in its dump.
+// It is another process because some goroutines never end, and some locks are never
+// released.
 func TestStatesAgreeWithDump(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -73,7 +73,7 @@ func TestStatesAgreeWithDump(t *testing.T) {
 	requireSourcesAgree(t, filepath.Join(dir, "states.txt"), filepath.Join(dir, "states.pb.gz"))
 }
 
-// TestStatesAgreeInFixtures does the same for all versions.
+// TestStatesAgreeInFixtures does the same for all versions of Go.
 func TestStatesAgreeInFixtures(t *testing.T) {
 	for _, version := range fixtureVersions {
 		t.Run(version, func(t *testing.T) {
@@ -103,7 +103,7 @@ func readText(t *testing.T, file string) *goroutine.Snapshot {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
-	s, err := Text(f, time.Unix(1, 0), NewStacks(), new(Births))
+	s, err := Text(f, time.Unix(1, 0), NewStacks(), new(goroutine.Births))
 	require.NoError(t, err)
 	requireSane(t, s)
 	return s
@@ -113,7 +113,7 @@ func readProfile(t *testing.T, file string) *goroutine.Snapshot {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	s, err := Profile(data, time.Unix(1, 0), NewStacks(), nil)
+	s, err := Profile(data, time.Unix(1, 0), NewStacks(), Labels{})
 	require.NoError(t, err)
 	return s
 }
@@ -143,8 +143,8 @@ func statesAt(s *goroutine.Snapshot, function string) []goroutine.State {
 	return found
 }
 
-// TestParkedState covers what the processes above cannot show: other Go
-// versions, and stacks that no rule knows.
+// TestParkedState covers what those processes do not have: stacks of other Go
+// versions, and stacks without a rule.
 func TestParkedState(t *testing.T) {
 	leaf := func(functions ...any) []goroutine.Frame {
 		var frames []goroutine.Frame

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,40 +15,38 @@ import (
 )
 
 const (
-	// maxLine is how much of a line is read; the rest of it is skipped. Only
-	// labels and foreign lines get that long.
+	// maxLine is how much of a line is read; the rest is skipped. Only labels
+	// and foreign lines get that long.
 	maxLine = 64 << 10
-	// maxName is how much of a function name or a path is kept: its end, as
-	// the runtime's own tracer does.
-	maxName = 1 << 10
 	// maxFrames is how many frames of a stack are kept. A dump shows 100 at
 	// most, a profile and a trace 128.
 	maxFrames = 128
-	// maxState and maxStates bound the words of a state and how many that this
-	// module does not know are told apart.
+	// maxState bounds the words of a state, maxStates how many unknown states
+	// are told apart.
 	maxState, maxStates = 64, 64
 	// maxDistinct is how many bytes of distinct stacks are kept while a dump
-	// is read: those of over 20,000 groups. A group and a frame take about
-	// this much beside their text.
-	maxDistinct          = 64 << 20
+	// is read: those of over 20,000 groups.
+	maxDistinct = 64 << 20
+	// groupCost and frameCost are about how many bytes a group and a frame
+	// take beside their text.
 	groupCost, frameCost = 512, 80
-	// maxWait is the longest wait that is believed: that of two centuries.
+	// maxWait is the longest wait that is believed, in minutes: two centuries.
 	maxWait = 100_000_000
 )
 
-// Text reads goroutine dumps: what pprof's debug=2, runtime.Stack, a panic and
-// SIGQUIT write. Lines around them are skipped. at is when the dump was taken.
-// births counts the goroutines by age; with nil there are IDs but no epochs.
-// One births serves the dumps of one process.
+// Text reads a goroutine dump: what pprof's debug=2, runtime.Stack, a panic and
+// SIGQUIT write. Lines around it are skipped. at is when the dump was taken.
+// births, which serves all dumps of one process, may be nil: then the snapshot has
+// IDs but no epochs.
 //
-// It always returns a snapshot, with whatever could be read. The error names
-// up to 20 goroutines that could not, each with its line; those are
-// [goroutine.Snapshot.Missing]. Labels are not read: a dump has them without
-// anybody having asked. Several dumps in one input are counted together.
+// It always returns a snapshot, with what could be read. The error names up to 20
+// goroutines that could not, each with its line; they are counted in
+// [goroutine.Snapshot.Missing]. Labels are not read, because the runtime writes
+// them without being asked. Several dumps in one input are counted together.
 //
-// Memory follows the number of distinct stacks and is bounded. What comes
-// after the first 64 MiB of them is summed up by state.
-func Text(r io.Reader, at time.Time, stacks *Stacks, births *Births) (*goroutine.Snapshot, error) {
+// Memory depends on the number of distinct stacks and is bounded: after the first
+// 64 MiB of them, goroutines are summed up by state.
+func Text(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (*goroutine.Snapshot, error) {
 	stacks.next()
 	t := newDump(r)
 	t.stacks, t.births, t.snapshot.Time = stacks, births, at
@@ -62,7 +59,7 @@ func newDump(r io.Reader) *dump {
 		in:       bufio.NewReaderSize(r, maxLine),
 		snapshot: &goroutine.Snapshot{Source: goroutine.SourceText},
 		index:    make(map[string]int),
-		strings:  make(map[string]string),
+		names:    make(names),
 		others:   make(map[goroutine.State]int),
 		room:     maxDistinct,
 	}
@@ -70,7 +67,7 @@ func newDump(r io.Reader) *dump {
 	return t
 }
 
-// readAll reads the input to its end and gives each goroutine to t.each.
+// readAll reads the input to its end and calls t.each for each goroutine.
 func (t *dump) readAll() {
 	for t.read() {
 		t.take()
@@ -82,29 +79,29 @@ func (t *dump) readAll() {
 type dump struct {
 	in     *bufio.Reader
 	stacks *Stacks
-	births *Births
+	births *goroutine.Births
 
 	line    []byte // the current one, without its end; valid until the next read
 	number  int    // of the line, from 1
-	cut     bool   // line is the beginning of a longer one
-	long    []byte // holds such a beginning
+	cut     bool   // line is only the beginning
+	long    []byte // the buffer for such a beginning
 	partial bool   // line has no end: the input ends within it
 
 	g     current
-	key   []byte  // what g's group is known by: state, frames, creation site, lock
-	words []words // the arguments of each frame of g; of length 0 where nobody wants them
-	each  func()  // takes g when it was read
+	key   []byte  // of the group of g: state, frames, creation site, lock
+	words []words // the arguments of each frame of g; empty when they are not needed
+	each  func()  // is called when g was read
 
 	snapshot *goroutine.Snapshot
-	index    map[string]int          // of groups, by key
-	strings  map[string]string       // every name and path once
-	others   map[goroutine.State]int // of groups, of what is summed up
-	room     int                     // bytes of distinct stacks that may still come
+	index    map[string]int // of groups, by key
+	names    names
+	others   map[goroutine.State]int // of groups that are summed up, by state
+	room     int                     // for distinct stacks, in bytes
 	states   states
 	highest  uint64 // ID
-	seen     bool   // a goroutine
+	seen     bool   // a goroutine was seen
 	problems problems
-	broken   error // of the reader
+	broken   error // from the reader
 }
 
 // A phase is a part of a goroutine's text.
@@ -114,7 +111,7 @@ const (
 	outside    phase = iota // not in a goroutine
 	inStack                 // calls and their places, in turn
 	inCreation              // the place of the go statement comes next
-	inTail                  // nothing more of interest, up to the next blank line
+	inTail                  // the rest, up to the next blank line
 )
 
 // current is the goroutine being read.
@@ -125,19 +122,21 @@ type current struct {
 	state  goroutine.State
 	lock   uint64
 
-	framesAt, callAt, createdAt int // offsets in key: of the frames, of a call without its place yet, of the creation site
+	// Offsets in key: of the frames, of a call that has no place yet, of the
+	// creation site.
+	framesAt, callAt, createdAt int
 
 	calls int // frames kept
 	open  openCall
-	fault string // why it cannot be described; empty when it can
+	fault string // why it cannot be described, if so
 }
 
-// openCall is what a place that comes next would complete.
+// openCall is a call whose place comes next.
 type openCall int
 
 const (
 	noCall      openCall = iota
-	goCall               // a line of the runtime's form: a name and arguments
+	goCall               // as the runtime writes it: a name and arguments
 	foreignCall          // another line: the name of a C function, or noise
 )
 
@@ -160,7 +159,7 @@ func (t *dump) read() bool {
 	return err == nil || len(line) > 0 && !t.cut
 }
 
-// skipLine skips the rest of a line. The end of the input ends it too.
+// skipLine skips the rest of a line, which may end with the input.
 func (t *dump) skipLine() error {
 	for {
 		rest, err := t.in.ReadSlice('\n')
@@ -217,12 +216,11 @@ func (t *dump) begin() bool {
 	return true
 }
 
-// fault gives up on the goroutine and skips the rest of it.
+// fault gives the goroutine up and skips the rest of it.
 func (t *dump) fault(why string) { t.g.fault, t.g.phase = why, inTail }
 
-// call takes a line that may be a call. A name of the runtime's has no spaces:
-// it escapes them. Other lines may be names of C functions, or what another
-// thread wrote in between.
+// call takes a line that may be a call. The runtime escapes spaces in names. Other
+// lines may be names of C functions, or the output of another thread.
 func (t *dump) call(line []byte) {
 	name, arguments, ok := cutArguments(line, t.cut)
 	switch noise := len(name) == 0 || bytes.IndexByte(name, ' ') >= 0; {
@@ -248,8 +246,8 @@ func (t *dump) call(line []byte) {
 }
 
 // cutArguments splits a call into the function's name and its arguments. ok is
-// false when the line is no call; its name is then what is before the first
-// parenthesis, as of a call that is cut off.
+// false when the line is not a complete call; name is then all before the first
+// parenthesis.
 func cutArguments(line []byte, cut bool) (name, arguments []byte, ok bool) {
 	i := bytes.LastIndexByte(line, '(')
 	if i > 0 && (cut || line[len(line)-1] == ')') {
@@ -267,14 +265,9 @@ func appendName(key, name []byte) []byte {
 	return append(append(key, tail(name)...), '\n')
 }
 
-// tail returns the end of a name that is too long.
-func tail[T string | []byte](name T) T {
-	return name[max(len(name)-maxName, 0):]
-}
-
 // lockFunctions are the functions whose first argument is the address of the
-// lock that they wait for. The compiler keeps it alive in some builds only; in
-// the others a dump marks it with a question mark.
+// lock that they wait for. Where the compiler does not keep it alive, a dump marks
+// it with a question mark.
 var lockFunctions = map[string]bool{
 	"internal/sync.(*Mutex).lockSlow": true,
 	"sync.(*Mutex).lockSlow":          true, // before Go 1.24
@@ -298,7 +291,7 @@ func (t *dump) lock(name, arguments []byte) {
 func (t *dump) place(line []byte) {
 	file, number, ok := cutPlace(line)
 	if !ok {
-		return // as of a goroutine on another thread, whose stack is unavailable
+		return // the note that the stack of a running goroutine is unavailable
 	}
 	if t.g.phase == inCreation {
 		t.key = appendPlace(t.key, file, number)
@@ -306,7 +299,7 @@ func (t *dump) place(line []byte) {
 		return
 	}
 	if t.g.open == noCall {
-		t.fault(fmt.Sprintf("line %d is the place of a call that is not there", t.number))
+		t.fault(fmt.Sprintf("line %d is the place of a missing call", t.number))
 		return
 	}
 	t.g.open = noCall
@@ -394,9 +387,9 @@ func (t *dump) count() {
 	group, id := &t.snapshot.Groups[i], t.g.header.id
 	group.Count++
 	group.Wait = max(group.Wait, t.g.header.wait)
-	group.IDs = addID(group.IDs, id)
+	group.IDs = goroutine.LowestIDs(group.IDs, id)
 	if t.births != nil {
-		group.Births = addCohort(group.Births, goroutine.Cohort{Epoch: t.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
+		group.Births = goroutine.AddCohort(group.Births, t.births.Cohort(id))
 	}
 }
 
@@ -408,11 +401,11 @@ func (t *dump) stackEnd() int {
 	return t.g.createdAt
 }
 
-// systemGroup stands for the index of the group of goroutines that belong to
-// the runtime itself, which some crashes show.
+// systemGroup is the index for goroutines of the runtime itself, which have no
+// group. Some crashes show them.
 const systemGroup = -1
 
-// newGroup makes the group of the goroutine, from the parts of its key, and
+// newGroup makes the group of the goroutine from the parts of its key, and
 // returns its index.
 func (t *dump) newGroup(stack, creation []byte) int {
 	cost := groupCost + len(t.key) + frameCost*t.g.calls
@@ -433,7 +426,7 @@ func (t *dump) newGroup(stack, creation []byte) int {
 	return i
 }
 
-// otherGroup returns the index of the group of what is summed up by state.
+// otherGroup returns the index of the group of those that are summed up by state.
 func (t *dump) otherGroup() int {
 	i, ok := t.others[t.g.state]
 	if !ok {
@@ -444,7 +437,7 @@ func (t *dump) otherGroup() int {
 	return i
 }
 
-// frames reads frames from the form that they have in a key.
+// frames reads the frames in a part of a key.
 func (t *dump) frames(key []byte) []goroutine.Frame {
 	var list []goroutine.Frame
 	for f, rest, ok := cutFrame(key); ok; f, rest, ok = cutFrame(rest) {
@@ -454,10 +447,10 @@ func (t *dump) frames(key []byte) []goroutine.Frame {
 }
 
 func (t *dump) frame(f frame) goroutine.Frame {
-	return goroutine.Frame{Function: t.string(f.name), File: t.string(f.file), Line: f.line}
+	return goroutine.Frame{Function: t.names.of(f.name), File: t.names.of(f.file), Line: f.line}
 }
 
-// A frame is a frame as a key holds it.
+// A frame is a frame in a key.
 type frame struct {
 	name, file []byte
 	line       int
@@ -475,29 +468,10 @@ func cutFrame(key []byte) (f frame, rest []byte, ok bool) {
 	return frame{name, place[:colon], line}, rest, true
 }
 
-// string returns b as a string, the same one each time.
-func (t *dump) string(b []byte) string {
-	s, ok := t.strings[string(b)]
-	if !ok {
-		s = strings.ToValidUTF8(string(b), "\uFFFD")
-		t.strings[string(b)] = s
-	}
-	return s
-}
-
-// addID keeps the lowest IDs, rising.
-func addID(ids []uint64, id uint64) []uint64 {
-	i, found := slices.BinarySearch(ids, id)
-	if found || i == goroutine.MaxIDs {
-		return ids
-	}
-	return slices.Insert(ids[:min(len(ids), goroutine.MaxIDs-1)], i, id)
-}
-
 func (t *dump) finish() (*goroutine.Snapshot, error) {
 	s := t.snapshot
 	if t.births != nil && t.highest > 0 {
-		s.Epochs = t.births.close(t.highest, s.Time)
+		s.Epochs = t.births.Close(t.highest, s.Time)
 	}
 	finish(s)
 	if !t.seen && t.broken == nil {
@@ -525,9 +499,9 @@ func (h header) String() string {
 //
 //	goroutine N [gp=… m=… mp=…] [state, attribute, …] {label: value, …}:
 //
-// ok is false when the line is something else. An attribute that is not known
-// is skipped. Go 1.26 has the labels within the brackets, quoted; Go 1.27 after
-// them, with quotes where needed. A line that is cut may lack its end.
+// ok is false when the line is something else. Unknown attributes are skipped.
+// Go 1.26 has the labels within the brackets, quoted; Go 1.27 has them after the
+// brackets, with quotes where needed. A line that is cut may lack its end.
 func parseHeader(line []byte, cut bool) (h header, ok bool, err error) {
 	rest := line[len(headerStart):]
 	digits := 0
@@ -548,8 +522,8 @@ func parseHeader(line []byte, cut bool) (h header, ok bool, err error) {
 	return h, true, nil
 }
 
-// attributes reads a header from its bracket on, and reports whether it is
-// complete as far as the state goes.
+// attributes reads a header from its bracket on, and reports whether all up to
+// the closing bracket is there.
 func (h *header) attributes(rest []byte) bool {
 	for first := true; ; first = false {
 		end := skipTo(rest, ",]")
@@ -564,8 +538,8 @@ func (h *header) attributes(rest []byte) bool {
 	}
 }
 
-// onlyFields reports whether what stands between ID and state is what the
-// runtime puts there: fields such as "gp=0xc000006380".
+// onlyFields reports whether there is nothing between ID and state but what the
+// runtime writes there: fields such as "gp=0xc000006380".
 func onlyFields(b []byte) bool {
 	if len(b) == 0 || b[0] != ' ' {
 		return false
@@ -578,8 +552,8 @@ func onlyFields(b []byte) bool {
 	return true
 }
 
-// skipTo returns the index of the first of some bytes outside quotes and
-// braces, or -1.
+// skipTo returns the index of the first byte of stop outside quotes and braces,
+// or -1.
 func skipTo(b []byte, stop string) int {
 	quoted, depth := false, 0
 	for i := 0; i < len(b); i++ {
@@ -600,7 +574,7 @@ func skipTo(b []byte, stop string) int {
 	return -1
 }
 
-// attribute takes what stands between two commas of the brackets.
+// attribute takes the text between two commas within the brackets.
 func (h *header) attribute(b []byte, first bool) {
 	if i := bytes.Index(b, []byte(" labels:{")); i >= 0 {
 		b = b[:i]
@@ -629,13 +603,13 @@ func stateWords(s string) string {
 	}
 }
 
-// states bounds the states that foreign input can bring about.
+// states bounds the number of unknown states in an input.
 type states struct{ foreign map[string]bool }
 
-// of returns the state of these words: [goroutine.Waiting] when there are none
-// or too many.
+// of returns the state with these words. It is [goroutine.Waiting] without words
+// and when there are too many of them, or too many states.
 func (s *states) of(words string) goroutine.State {
-	state := goroutine.State(strings.ToValidUTF8(words, "\uFFFD"))
+	state := goroutine.State(valid(words))
 	if state.Category() != goroutine.CategoryOther || s.foreign[words] {
 		return state
 	}
@@ -649,10 +623,10 @@ func (s *states) of(words string) goroutine.State {
 	return state
 }
 
-// maxProblems is how many problems an error tells one by one.
+// maxProblems is how many problems an error names one by one.
 const maxProblems = 20
 
-// problems collects what was wrong with parts of an input.
+// problems collects what is wrong with parts of an input.
 type problems struct {
 	told []error
 	more int
@@ -666,7 +640,7 @@ func (p *problems) add(format string, args ...any) {
 	p.told = append(p.told, fmt.Errorf(format, args...))
 }
 
-// err returns everything collected as one error, or nil.
+// err returns all of them as one error, or nil.
 func (p *problems) err() error {
 	if p.more > 0 {
 		return errors.Join(append(p.told, fmt.Errorf("and %d more", p.more))...)

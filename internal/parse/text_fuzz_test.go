@@ -50,7 +50,7 @@ func requireRoundTrip(t *testing.T, s *goroutine.Snapshot, labelKeys []string) {
 	t.Helper()
 	var b bytes.Buffer
 	require.NoError(t, WriteProfile(&b, s))
-	back, err := Profile(b.Bytes(), s.Time, NewStacks(), labelKeys)
+	back, err := Profile(b.Bytes(), s.Time, NewStacks(), Labels{Keys: labelKeys})
 	if s.Total > maxCount {
 		return
 	}
@@ -71,14 +71,14 @@ func FuzzText(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), new(Births))
+		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), new(goroutine.Births))
 		require.NotNil(t, s)
 		requireSane(t, s)
 		requireBounded(t, s)
 		require.Equal(t, int64(len(data)), s.Bytes)
 		requireRoundTrip(t, s, nil)
 
-		slow, _ := Text(iotest.HalfReader(bytes.NewReader(data)), textTime, NewStacks(), new(Births))
+		slow, _ := Text(iotest.HalfReader(bytes.NewReader(data)), textTime, NewStacks(), new(goroutine.Births))
 		require.Equal(t, s.States(), slow.States())
 		require.Equal(t, s.Missing, slow.Missing)
 	})

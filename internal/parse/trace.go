@@ -14,23 +14,23 @@ import (
 
 // A TraceDecoder reads execution traces of one process as snapshots.
 //
-// At the end of each generation of a trace the runtime writes down every
-// goroutine that had no event in it, with its status and its whole stack. What
-// the others were doing at that moment follows from their events. So the last
-// complete generation of a trace is a snapshot of its end.
+// At the end of each generation of a trace the runtime writes every goroutine
+// that had no event in it, with its status and its whole stack. What the others
+// were doing at that moment follows from their events. So the last complete
+// generation of a trace is a snapshot of the moment when it ends.
 //
-// A decoder keeps its buffers: from the second trace on, memory is allocated
-// in proportion to the number of distinct stacks and not of goroutines. It is
-// not safe for concurrent use.
+// A decoder keeps its buffers: from the second trace on, the memory that it
+// allocates depends on the number of distinct stacks and not on the number of
+// goroutines. It is not safe for concurrent use.
 type TraceDecoder struct {
-	// ExcludeReader leaves out the goroutine that carries the trace from the
-	// runtime to its writer, for a process that traces only for our sake.
+	// ExcludeReader leaves out the goroutine that takes the trace from the
+	// runtime to its writer, for a trace that the program did not start.
 	ExcludeReader bool
 
 	stacks *Stacks
-	births *Births
+	births *goroutine.Births
 
-	// What one trace is read into.
+	// Of the trace that is read.
 	movements movements
 	tables    traceTables
 	crowds    []crowd
@@ -38,40 +38,39 @@ type TraceDecoder struct {
 	recent    int32           // the crowd found last
 	opening   *opening        // nil unless a window is read
 
-	// What is remembered of earlier traces.
+	// Of earlier traces.
 	skipped skipped
 	kinds   kinds
 }
 
 // NewTraceDecoder returns a decoder that shares stacks and births with other
-// parsers of the same process. With nil it has its own.
-func NewTraceDecoder(stacks *Stacks, births *Births) *TraceDecoder {
+// parsers of the same process. Those that are nil are its own.
+func NewTraceDecoder(stacks *Stacks, births *goroutine.Births) *TraceDecoder {
 	if stacks == nil {
 		stacks = NewStacks()
 	}
 	if births == nil {
-		births = new(Births)
+		births = new(goroutine.Births)
 	}
 	d := &TraceDecoder{stacks: stacks, births: births}
 	d.movements.still = d.add
 	return d
 }
 
-// Decode returns the goroutines of the last complete generation of a trace
-// that ended at a time. It reads data once, in linear time, and keeps none of
-// it.
+// Decode returns the goroutines of the last complete generation of a trace that
+// ended at a time. It takes linear time and keeps nothing of data.
 //
-// The error is [ErrNotTrace] or [ErrTraceVersion], without a snapshot, or says
-// which byte of the trace is wrong. In that case the snapshot holds what could
-// be read: everything, when only the bytes after the last complete generation
-// are wrong; nil, when there is nothing. What was read next to an error is not
-// used as a boundary between epochs of births.
+// The error is [ErrNotTrace] or [ErrTraceVersion], without a snapshot, or names
+// the byte of the trace that is wrong. Then the snapshot holds what could be read:
+// all goroutines when only bytes after the last complete generation are wrong; it
+// is nil when nothing could be read. An epoch ends only at a generation without
+// an error.
 //
-// The runtime's own goroutines are left out. One that is on a CPU, or ready for
-// one, has no stack at the end of a generation. It is known by any stack that
-// it had earlier in the generation, by a label (the garbage collector's
-// workers), or by its ID, when one of the two traces before had it with a
-// stack. What none of these tells is counted as the program's.
+// The runtime's own goroutines are left out. One that is running or runnable has
+// no stack at the end of a generation. It is recognized by a stack that it had
+// earlier in the generation, by a label (the garbage collector's workers), or by
+// its ID, when one of the two traces before had it with a stack. Any other is
+// counted as the program's.
 func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, error) {
 	generation, outside, err := d.read(data)
 	if err != nil {
@@ -88,8 +87,8 @@ func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, e
 	return s, err
 }
 
-// read finds the generation to read. outside is what is wrong with the trace
-// elsewhere; with err there is nothing to read.
+// read finds the generation to read. outside is what is wrong elsewhere in the
+// trace; beside err there is nothing to read.
 func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
 	version, err := traceVersion(data)
 	if err != nil {
@@ -99,8 +98,8 @@ func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
 	return generation, outside, nil
 }
 
-// readGeneration reads the events, then of the tables, which come last, what
-// the events referred to.
+// readGeneration reads the events, then those entries of the tables, which come
+// last, that the events refer to.
 func (d *TraceDecoder) readGeneration(data []byte, generation span) error {
 	d.movements.reset()
 	d.reset()
@@ -110,12 +109,12 @@ func (d *TraceDecoder) readGeneration(data []byte, generation span) error {
 	return cmp.Or(err, d.tables.read(generation))
 }
 
-// A place is where a goroutine was and what it did there.
+// A place is where a goroutine was, and its status.
 type place struct {
 	stack  uint32
-	reason uint32 // the string ID of why it blocked, or reasonSyscall; 0 when the stack is whole
+	reason uint32 // why it blocked, as a string ID, or reasonSyscall; 0 when the stack is whole
 	status traceStatus
-	main   bool // the main goroutine, whose stack lacks the frame by which it is known
+	main   bool // the main goroutine, whose stack lacks the frame that tells
 }
 
 // A crowd is the goroutines at one place.
@@ -127,10 +126,10 @@ type crowd struct {
 }
 
 const (
-	// maxCrowds bounds the places that are told apart. What comes after is
-	// counted by status.
+	// maxCrowds bounds the places that are told apart. After them goroutines
+	// are counted by status.
 	maxCrowds = 1 << 16
-	// keepCrowds is how many are kept room for from one trace to the next.
+	// keepCrowds is how many crowds room is kept for between traces.
 	keepCrowds = 1 << 12
 	// otherStack stands for the stacks that are not told apart.
 	otherStack = math.MaxUint32
@@ -154,13 +153,13 @@ func (d *TraceDecoder) add(id uint64, p place) {
 	d.opening.note(id, c.place)
 	c.count++
 	if n := len(c.ids); n < goroutine.MaxIDs || id < c.ids[n-1] {
-		c.ids = addID(c.ids, id)
+		c.ids = goroutine.LowestIDs(c.ids, id)
 	}
-	c.births = addCohort(c.births, goroutine.Cohort{Epoch: d.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
+	c.births = goroutine.AddCohort(c.births, d.births.Cohort(id))
 }
 
-// crowd returns the crowd at a place. Neighbours in a trace are often at the
-// same one.
+// crowd returns the crowd at a place. Goroutines in succession in a trace are
+// often at the same one.
 func (d *TraceDecoder) crowd(p place) *crowd {
 	if d.recent >= 0 && d.crowds[d.recent].place == p {
 		return &d.crowds[d.recent]
@@ -180,7 +179,7 @@ func (d *TraceDecoder) crowd(p place) *crowd {
 	return &d.crowds[i]
 }
 
-// spare returns an empty crowd with the buffers of one that was in use.
+// spare returns an empty crowd, with the buffers of one that was in use.
 func (d *TraceDecoder) spare() crowd {
 	if len(d.crowds) == cap(d.crowds) {
 		return crowd{}
@@ -189,7 +188,7 @@ func (d *TraceDecoder) spare() crowd {
 	return crowd{ids: c.ids[:0], births: c.births[:0]}
 }
 
-// want asks the tables for what the snapshot will need.
+// want marks the entries of the tables that the snapshot needs.
 func (d *TraceDecoder) want() {
 	for i := range d.crowds {
 		d.tables.wantStack(d.crowds[i].stack)
@@ -206,8 +205,8 @@ func (d *TraceDecoder) want() {
 	d.movements.wakes.want(&d.tables)
 }
 
-// snapshot makes a snapshot of what was read. sound says whether its highest
-// ID can be trusted to divide the goroutines born before from those after.
+// snapshot makes a snapshot of what was read. sound says whether an epoch can end
+// at its highest ID.
 func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.stacks.next()
 	d.kinds.next()
@@ -215,10 +214,10 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.addMovers()
 	d.group(s)
 	d.addMovements(s)
-	if sound && d.opening == nil { // windows come between the regular looks, which the epochs are for
-		s.Epochs = d.births.close(d.movements.lastID, at)
+	if sound && d.opening == nil { // epochs are for the regular snapshots, and windows come in between
+		s.Epochs = d.births.Close(d.movements.lastID, at)
 	} else {
-		s.Epochs = d.births.peek(d.movements.lastID, at)
+		s.Epochs = d.births.Peek(d.movements.lastID, at)
 	}
 	finish(s)
 	return s
@@ -240,15 +239,14 @@ func (d *TraceDecoder) addMovers() {
 }
 
 // group makes the groups of a snapshot: first of the crowds whose stacks are
-// whole, from which is learnt what the stacks of the others lack. Only the
-// largest crowds get a stack of their own, twice as many as there will be
-// groups, and those that are blocked for ever: most of the others would be
-// summed up in the end.
+// whole, which tell what the stacks of the others lack. Twice as many crowds as a
+// snapshot has groups get a stack, the largest ones, and those that are blocked
+// forever; most of the others would be summed up in the end.
 func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
 	}
-	g := grouping{TraceDecoder: d, s: s, index: make(map[groupKey]int, min(len(d.crowds), 2*MaxGroups))}
+	g := grouping{TraceDecoder: d, s: s, index: make(map[stackState]int, min(len(d.crowds), 2*MaxGroups))}
 	for _, whole := range []bool{true, false} {
 		for n := range d.crowds {
 			if c := &d.crowds[n]; (c.reason == 0) == whole {
@@ -258,30 +256,30 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	}
 }
 
-// A grouping is the groups of a snapshot in the making.
+// A grouping makes the groups of a snapshot.
 type grouping struct {
 	*TraceDecoder
 	s     *goroutine.Snapshot
-	index map[groupKey]int // into the snapshot's groups
-	lost  int              // crowds that are blocked for ever, beyond the largest
+	index map[stackState]int // into the snapshot's groups
+	lost  int                // crowds beyond the largest that are blocked forever
 }
 
-// A groupKey is a place as people see it. Different stacks in the trace may
-// be the same one, whole and cut.
-type groupKey struct {
+// A stackState is the place of a group. Several stacks in a trace may be one, in
+// whole and in part.
+type stackState struct {
 	stack *goroutine.Stack
 	state goroutine.State
 }
 
-// add adds a crowd to its group: with a stack of its own, when it is among the
-// largest, or with the others.
+// add adds a crowd to its group: that of its stack when it is large, or that of
+// all others in its state.
 func (g *grouping) add(c *crowd, large bool) {
 	frames, state, kind := g.describe(c)
 	g.kinds.remember(kind, c.ids)
 	if g.leavesOut(kind) {
 		return
 	}
-	key := groupKey{other, state}
+	key := stackState{other, state}
 	if c.stack != otherStack && (large || g.exempt(state)) {
 		key.stack = g.stacks.Intern(frames)
 	}
@@ -291,12 +289,11 @@ func (g *grouping) add(c *crowd, large bool) {
 		g.index[key] = i
 		g.s.Groups = append(g.s.Groups, goroutine.Group{Stack: key.stack, State: state})
 	}
-	addTo(&g.s.Groups[i], c.count, c.ids, c.births)
+	g.s.Groups[i].Add(c.count, c.ids, c.births)
 	g.opening.describe(c.place, key)
 }
 
-// exempt reports whether a crowd beyond the largest gets a stack of its own all
-// the same.
+// exempt reports whether a crowd beyond the largest gets a stack all the same.
 func (g *grouping) exempt(state goroutine.State) bool {
 	if !state.Never() || g.lost == MaxGroups {
 		return false
@@ -306,15 +303,15 @@ func (g *grouping) exempt(state goroutine.State) bool {
 }
 
 // describe returns the whole stack of a crowd, which is valid until the next
-// call, its state, and whose goroutines they are.
+// call, its state and its kind.
 func (d *TraceDecoder) describe(c *crowd) ([]goroutine.Frame, goroutine.State, kind) {
 	frames, ok := d.tables.frames(c.stack)
 	if c.reason == 0 {
 		d.skipped.learn(frames, c.status)
 	}
 	if ok && len(frames) == 0 && c.status == statusWaiting {
-		// The stack was taken and is empty: nothing has run there. Only
-		// coroutines are born waiting, and they begin with this function.
+		// The stack is known to be empty: it has not run. Only coroutines
+		// are born waiting, and they begin with this function.
 		frames = named("runtime.corostart")
 	}
 	kind := kindOf(frames)
@@ -350,34 +347,34 @@ func traceState(status traceStatus, frames []goroutine.Frame, reason string) gor
 		return s
 	}
 	if !parked(frames) && stateOf(frames) == goroutine.Runnable {
-		return goroutine.Runnable // preempted, and held for a moment
+		return goroutine.Runnable // preempted for a moment
 	}
 	return goroutine.Waiting
 }
 
-// A kind tells whose a goroutine is.
+// A kind says what a goroutine belongs to.
 type kind uint8
 
 const (
-	kindUser   kind = iota
-	kindSystem      // the runtime's
-	kindReader      // the one that carries the trace to its writer
+	kindUser   kind = iota // the program
+	kindSystem             // the runtime
+	kindReader             // the trace, which it takes to its writer
 )
 
-// The entry functions of the reader, since Go 1.25 and before.
+// The entry functions of the reader, from Go 1.25 on and before.
 const (
 	readerFunction    = "runtime/trace.(*traceMultiplexer).startLocked.func1"
 	readerFunction123 = "runtime/trace.Start.func1"
 )
 
-// maxSystemDepth is more frames than a goroutine of the runtime ever has. The
-// outermost frame of a deeper stack may be one that the tracer cut off at.
+// maxSystemDepth is more frames than a goroutine of the runtime has. The outermost
+// frame of a deeper stack may be where the tracer cut it off.
 const maxSystemDepth = 32
 
-// kindOf tells whose a goroutine is from the entry function of its stack. The
-// tracer cuts a frame off there, runtime.goexit in general. So a callback from
-// C ends in the runtime; and where an async preemption hit an entry function
-// without a frame of its own, the preemption is all that is left.
+// kindOf returns the kind that follows from the entry function of a stack. The
+// tracer cuts the outermost frame off, in general runtime.goexit. So the stack of
+// a callback from C ends in the runtime, and that of an entry function without a
+// frame that was preempted has nothing but the preemption.
 func kindOf(frames []goroutine.Frame) kind {
 	n := len(frames)
 	if n == 0 {
@@ -398,7 +395,7 @@ func (d *TraceDecoder) leavesOut(k kind) bool {
 	return k == kindSystem || k == kindReader && d.ExcludeReader
 }
 
-// kindOf tells whose a goroutine is that has no stack at the end.
+// kindOf returns the kind of a goroutine that has no stack at the end.
 func (d *TraceDecoder) kindOf(g *mover) kind {
 	k := kindUser
 	if frames, _ := d.tables.frames(g.seen); g.id == mainID {
@@ -414,13 +411,12 @@ func (d *TraceDecoder) kindOf(g *mover) kind {
 	return k
 }
 
-// kinds remembers the IDs of goroutines that are not the program's, for the
-// time when they have no stack. IDs are never used again. It forgets one that
-// two traces in a row did not have.
+// kinds remembers the IDs of goroutines that are not the program's, for traces
+// in which they have no stack. IDs are never reused. It forgets one that two
+// traces in a row did not have.
 type kinds struct{ current, past map[uint64]kind }
 
-// maxKinds bounds the IDs. The runtime has a handful of goroutines and one for
-// each P.
+// maxKinds bounds the IDs. The runtime has a few goroutines and one for each P.
 const maxKinds = 4096
 
 func (k *kinds) next() {
@@ -449,20 +445,19 @@ func (k *kinds) remember(kind kind, ids []uint64) {
 	}
 }
 
-// traceTables are the stacks and the strings of a generation, as far as they
-// were asked for.
+// traceTables are those stacks and strings of a generation that are needed.
 type traceTables struct {
 	data    []byte
-	stacks  map[uint32]int    // where in data the frames begin; 0 until found
+	stacks  map[uint32]int    // offset of the frames in data; 0 until found
 	strings map[uint32]string // "" until found
 	buf     []goroutine.Frame
 }
 
 const (
-	// maxStrings bounds the names. A program with more functions than this
-	// has some without a name.
+	// maxStrings bounds the names. In a program with more functions some have
+	// none.
 	maxStrings = 1 << 20
-	// keepTables is how many entries are kept room for.
+	// keepTables is how many entries room is kept for between traces.
 	keepTables = 1 << 14
 )
 
@@ -489,8 +484,7 @@ func (t *traceTables) wantString(id uint32) {
 	}
 }
 
-// read finds the stacks that were asked for, then the strings that these
-// consist of.
+// read finds the stacks that are needed, then the strings in them.
 func (t *traceTables) read(generation span) error {
 	err := generation.batches(t.data, is(evStacks), t.readStacks)
 	return cmp.Or(err, generation.batches(t.data, is(evStrings), t.readStrings))
@@ -498,8 +492,7 @@ func (t *traceTables) read(generation span) error {
 
 func is(kind byte) func(byte) bool { return func(k byte) bool { return k == kind } }
 
-// isEvents reports whether a batch holds events: whether it is of none of the
-// other kinds.
+// isEvents reports whether a batch of this kind holds events.
 func isEvents(kind byte) bool {
 	switch kind {
 	case 0, evStacks, evStrings, evCPUSamples, evFrequency, evSync, evEndOfGeneration:
@@ -519,7 +512,7 @@ func (t *traceTables) readStacks(b batch) error {
 		frames := b.body + c.pos
 		n := c.uvarint()
 		if n > maxDepth {
-			return atByte(at, fmt.Errorf("a stack of %d frames, allowed are %d", n, maxDepth))
+			return atByte(at, fmt.Errorf("a stack of %d frames, which must be at most %d", n, maxDepth))
 		}
 		found, wanted := t.stacks[id]
 		wanted = wanted && found == 0
@@ -561,9 +554,9 @@ func (t *traceTables) readStrings(b batch) error {
 	return nil
 }
 
-// frames returns the frames of a stack, leaf first, and whether the trace has
-// it. They are valid until the next call. Frames without a function, of which
-// the runtime makes one for an empty stack, are left out.
+// frames returns the frames of a stack, leaf first, and whether the trace has it.
+// They are valid until the next call. It leaves out frames without a function: the
+// runtime writes one for an empty stack.
 func (t *traceTables) frames(id uint32) ([]goroutine.Frame, bool) {
 	at := t.stacks[id]
 	if at == 0 {

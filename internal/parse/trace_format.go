@@ -9,17 +9,17 @@ import (
 	"strconv"
 )
 
-// ErrNotTrace is returned for bytes that do not begin as an execution trace
+// ErrNotTrace is returned for data that does not begin as an execution trace
 // does.
 var ErrNotTrace = errors.New("not a Go execution trace")
 
-// ErrTraceVersion is returned for an execution trace in a format that this
-// package does not know. The text of the error names the version.
+// ErrTraceVersion is returned for an execution trace in an unknown format. The
+// text of the error names the version.
 var ErrTraceVersion = errors.New("unknown version of the execution trace format")
 
-// Versions of the trace format, named after the Go release that introduced
-// them. Go 1.24 writes that of 1.23, and Go 1.27 that of 1.26. In older ones
-// the status of a goroutine has no stack, which is what we come for.
+// Versions of the trace format, by the Go release that introduced them. Go 1.24
+// writes that of 1.23, and Go 1.27 that of 1.26. Older ones lack the stacks of
+// goroutines without events.
 const (
 	trace123 = 23
 	trace125 = 25 // a sync batch where there was a lone frequency
@@ -43,7 +43,7 @@ func traceVersion(data []byte) (int, error) {
 	case trace123, trace125, trace126:
 		return version, nil
 	}
-	return 0, fmt.Errorf("%w: go 1.%d; known are go 1.%d, go 1.%d and go 1.%d",
+	return 0, fmt.Errorf("%w: go 1.%d; it must be go 1.%d, go 1.%d or go 1.%d",
 		ErrTraceVersion, version, trace123, trace125, trace126)
 }
 
@@ -54,8 +54,8 @@ const (
 	maxArgs  = 5        // arguments of an event, the time included
 )
 
-// noThread is the M of batches that no M wrote. The runtime puts the status of
-// goroutines that had no event in a generation there, and nothing else does.
+// noThread is the M of batches that no M wrote: those with the status of
+// goroutines that had no event in a generation.
 const noThread = ^uint64(0)
 
 // The events, in the order of internal/trace/tracev2.
@@ -128,9 +128,9 @@ const (
 	evGoroutineStackFree
 )
 
-// eventSpecs tells of each event that an M writes how many arguments it has,
-// the time included, and which of them is the stack of the goroutine that the
-// M runs (0: none). No arguments: not an event of that kind.
+// eventSpecs has, for each event that an M writes, the number of its arguments
+// with the time, and which of them is the stack of the goroutine that the M runs,
+// or 0. Without arguments it is not such an event.
 var eventSpecs = [256]struct{ args, stack uint8 }{
 	evProcsChange:         {3, 2},
 	evProcStart:           {3, 0},
@@ -183,8 +183,8 @@ var eventSpecs = [256]struct{ args, stack uint8 }{
 	evGoroutineStackFree:  {2, 0},
 }
 
-// A cursor reads numbers. Reading past the end, or a number of more than 64
-// bits, makes it bad and yields zeros from then on.
+// A cursor reads numbers. After the end, or a number of more than 64 bits, it is
+// bad and reads zeros.
 type cursor struct {
 	data []byte
 	pos  int
@@ -228,8 +228,8 @@ type batch struct {
 	data       []byte
 }
 
-// batch reads a batch. It fails at the end of the trace or where something
-// else is, and then leaves the cursor anywhere.
+// batch reads a batch. It fails where there is none; the cursor may then be
+// anywhere.
 func (c *cursor) batch() (batch, error) {
 	b := batch{at: c.pos}
 	kind := c.byte()
@@ -248,7 +248,7 @@ func (c *cursor) batch() (batch, error) {
 	c.uvarint() // time
 	size := c.uvarint()
 	if size > maxBatch {
-		return b, fmt.Errorf("batch of %d bytes, allowed are %d", size, maxBatch)
+		return b, fmt.Errorf("a batch of %d bytes, which must be at most %d", size, maxBatch)
 	}
 	if c.bad || int(size) > len(c.data)-c.pos {
 		return b, io.ErrUnexpectedEOF
@@ -268,9 +268,8 @@ type span struct {
 	complete   bool
 }
 
-// lastGeneration finds the last complete generation of a trace, or when there
-// is none the beginning of the first. The error says what is wrong with the
-// trace outside the complete generation.
+// lastGeneration finds the last complete generation of a trace, or else the
+// beginning of the first. The error is what is wrong with the rest of the trace.
 func lastGeneration(data []byte, version int) (span, error) {
 	var last span
 	current, number := span{begin: headerSize}, uint64(0)
@@ -321,12 +320,12 @@ func either(last, current span) span {
 // traceOutside is what is wrong with a trace outside the generation that is read.
 func traceOutside(at int, err error) error { return fmt.Errorf("trace: %w", atByte(at, err)) }
 
-// atByte says where in the trace something is wrong.
+// atByte adds the place of an error in the trace.
 func atByte(at int, err error) error { return fmt.Errorf("byte %d: %w", at, err) }
 
-// batches calls f for the batches of a generation whose kind is wanted. It goes
-// on after an error, since batches can be read one without the other, and
-// returns the first.
+// batches calls f for those batches of a generation whose kind is wanted. It goes
+// on after an error, because one batch can be read without another, and returns
+// the first.
 func (s span) batches(data []byte, wanted func(kind byte) bool, f func(batch) error) error {
 	var first error
 	c := cursor{data: data[:s.end], pos: s.begin}

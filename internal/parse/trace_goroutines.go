@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// A traceStatus is the status of a goroutine in a trace: the five of the
-// format, and what we tell apart beyond.
+// A traceStatus is the status of a goroutine in a trace: one of the five of the
+// format, or of two of our own.
 type traceStatus uint8
 
 const (
@@ -20,41 +20,39 @@ const (
 	statusGone
 )
 
-// reasonSyscall stands where the reason of a block would stand, for a stack
-// that was taken at the entrance of a system call.
+// reasonSyscall takes the place of the reason for a stack that was taken at the
+// beginning of a system call.
 const reasonSyscall = math.MaxUint32
 
-// A mover is a goroutine that had events in the generation: one of the few.
+// A mover is a goroutine that had events in the generation. Most have none.
 //
-// The events of a goroutine stand in the batches of every M that it ran on or
-// that woke it, and those are in no order. But every event that can come from
-// another M carries the goroutine's sequence number, and the others happen on
-// the M that runs it, after a start with a number. So what has the highest
-// number came last, and of several with the same number, the last in the
-// stream of their M.
+// The events of a goroutine are in the batches of all Ms that it ran on or that
+// woke it, in no particular order. But each event that can come from another M
+// has the goroutine's sequence number, and the others come from the M that runs
+// it, after a start with a number. So the event with the highest number came last,
+// and of several with one number, the last in the stream of their M.
 type mover struct {
 	id     uint64
 	seq    uint32 // of the event that status follows from
 	parked uint32 // the sequence number when stack was taken
 	stack  uint32 // where it was then; 0 when unknown
 	reason uint32 // why, as a string ID; 0 when stack is whole
-	seen   uint32 // any stack that it had in the generation: it tells the entry function
+	seen   uint32 // any stack that it had in the generation, for its entry function
 	status traceStatus
 	worker bool // a worker of the garbage collector
-	c      bool // a callback from C: the ID may come back, with numbers from 0
+	c      bool // a callback from C: the ID may be reused, with numbers from 0
 }
 
-// follow notes a new status of the goroutine, unless a later one is known.
+// follow notes a status of the goroutine, unless a later one is known.
 func (g *mover) follow(seq uint32, status traceStatus) {
 	if seq >= g.seq {
 		g.seq, g.status = seq, status
 	}
 }
 
-// change notes a new status of the goroutine, if there is one, from an event
-// that tells where it was and why; no stack means that it went on from there.
-// When a later status is known already, the place may still be news: what
-// wakes a goroutine does not tell where it is.
+// change notes a status of the goroutine, if any, from an event that has its stack
+// and the reason; without a stack it went on. The stack may be new even when a
+// later status is known: the event of a wakeup does not have it.
 func (g *mover) change(seq uint32, status traceStatus, stack, reason uint32) {
 	if g == nil {
 		return
@@ -65,9 +63,9 @@ func (g *mover) change(seq uint32, status traceStatus, stack, reason uint32) {
 	}
 }
 
-// place returns where the goroutine was at the end of the generation. A
-// goroutine that was woken is still where it stopped, one number ago; a stack
-// from before that is of the past.
+// place returns where the goroutine was at the end of the generation. One that was
+// woken is still where it stopped, one number before; an earlier stack is out of
+// date.
 func (g *mover) place() place {
 	p := place{status: g.status, main: g.id == mainID}
 	if g.parked == g.seq || g.status == statusRunnable && g.parked+1 == g.seq {
@@ -88,13 +86,13 @@ const (
 	runsOther   = -2 // a goroutine beyond maxMovers
 )
 
-// Bounds on what one generation may make us remember. The runtime allows
-// 10,000 Ms by default.
+// Bounds on the memory for one generation. The runtime allows 10,000 Ms by
+// default.
 const (
 	maxMovers  = 1 << 20
 	maxThreads = 1 << 16
 
-	// keepMovers is how many are kept room for from one trace to the next.
+	// keepMovers is how many movers room is kept for between traces.
 	keepMovers = 1 << 14
 )
 
@@ -107,11 +105,11 @@ type movements struct {
 	index   map[uint64]int32 // by ID
 	threads map[uint64]thread
 	missing int    // goroutines beyond maxMovers
-	lastID  uint64 // the highest ID that was seen
+	lastID  uint64 // the highest ID
 
-	// still takes a goroutine that had no event but its status.
+	// still is called for each goroutine that had no event but its status.
 	still func(id uint64, p place)
-	// wakes notes who woke whom, for a window; else nil.
+	// wakes notes the wakeups, for a window; otherwise nil.
 	wakes *wakes
 }
 
@@ -125,8 +123,8 @@ func (ms *movements) reset() {
 	ms.missing, ms.lastID = 0, 0
 }
 
-// find returns the index of a goroutine in movers, or runsOther when there is
-// no room.
+// find returns the index of a goroutine in movers, or runsOther when there is no
+// room for it.
 func (ms *movements) find(id uint64) int32 {
 	ms.lastID = max(ms.lastID, id)
 	i, ok := ms.index[id]
@@ -142,7 +140,7 @@ func (ms *movements) find(id uint64) int32 {
 	return i
 }
 
-// begin is find for the one event of a generation that introduces a goroutine.
+// begin is find for the event that introduces a goroutine in a generation.
 func (ms *movements) begin(id uint64) int32 {
 	i := ms.find(id)
 	if i == runsOther {
@@ -194,8 +192,8 @@ func (ms *movements) event(c *cursor, t *thread) error {
 	return nil
 }
 
-// id32 narrows a string or stack ID. The runtime counts them from 1 in every
-// generation; one that does not fit is none of its.
+// id32 narrows a string or stack ID. The runtime counts them from 1 in each
+// generation, so one that does not fit is not from the runtime.
 func id32(id uint64) uint32 {
 	if id > math.MaxUint32 {
 		return 0
@@ -203,8 +201,8 @@ func id32(id uint64) uint32 {
 	return uint32(id)
 }
 
-// status is the first word about a goroutine in a generation: what it was
-// doing when the generation began or, for one that had no event, all along.
+// status takes the status of a goroutine at the beginning of a generation, which
+// lasted for one that had no event.
 func (ms *movements) status(t *thread, id, m, status uint64, stack uint32) error {
 	if status < uint64(statusRunnable) || status > uint64(statusWaiting) {
 		return fmt.Errorf("goroutine %d has status %d", id, status)
@@ -225,7 +223,7 @@ func (ms *movements) status(t *thread, id, m, status uint64, stack uint32) error
 	return nil
 }
 
-// move is the state machine: what an event does to the goroutine that it names
+// move is the state machine: it applies an event to the goroutine that it names
 // and to the one that the M runs. stack is that of the latter.
 func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack uint32) {
 	var g *mover // the one that the M runs
@@ -273,15 +271,15 @@ func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack ui
 			g.follow(t.seq, statusRunnable)
 		}
 		t.cur = runsNothing
-	case evGoLabel: // the runtime labels the workers of its collector and nothing else
+	case evGoLabel: // only the workers of the garbage collector have labels
 		if g != nil {
 			g.worker = true
 		}
 	}
 }
 
-// create notes a new goroutine. Its first frame is what it will run: what is
-// known of its stack until it stops for the first time.
+// create notes a new goroutine. Until it stops for the first time, only the frame
+// that it begins with is known of its stack.
 func (ms *movements) create(id uint64, status traceStatus, stack uint32) {
 	i := ms.begin(id)
 	if i < 0 {
@@ -301,7 +299,7 @@ func (ms *movements) start(t *thread, id uint64, seq uint32) {
 	}
 }
 
-// unblock wakes a goroutine; stack is where the one was that did it.
+// unblock notes a wakeup, by a goroutine with this stack.
 func (ms *movements) unblock(id uint64, seq, stack uint32) {
 	i := ms.find(id)
 	if i < 0 {
@@ -310,7 +308,7 @@ func (ms *movements) unblock(id uint64, seq, stack uint32) {
 	ms.wakes.woke(i, seq, stack)
 	g := &ms.movers[i]
 	if g.c && (g.status != statusWaiting || seq != g.seq+1) {
-		return // of an earlier life; one that looks right may be too, and then it is runnable too early
+		return // from an earlier use of the ID; one with the right number may be too, and then it is runnable too early
 	}
 	g.follow(seq, statusRunnable)
 }

@@ -79,8 +79,8 @@ var (
 	heap        = []uint64{evHeapAlloc, 0, 4096}
 )
 
-// Whatever the order in which the batches of different Ms come, the end is the
-// same. Batches of one M stay in order.
+// The result does not depend on the order of the batches of different Ms. Batches
+// of one M stay in order.
 func TestTraceOrder(t *testing.T) {
 	for name, c := range map[string]struct {
 		batches []orderBatch
@@ -180,7 +180,7 @@ func TestTraceOrder(t *testing.T) {
 			[]orderBatch{{1, [][]uint64{{evGoCreateSyscall, 0, 50}, callEnd, call, {evGoDestroySyscall, 0}}}},
 			nil,
 		},
-		"events of nobody": {
+		"events of no goroutine": {
 			[]orderBatch{{1, [][]uint64{block, yield, call, callEnd, destroy, label, heap}}, {noThread, [][]uint64{status(9, 1, statusRunnable)}}},
 			[]string{"9 runnable "},
 		},
@@ -244,8 +244,8 @@ func permutations(batches []orderBatch) func(func([]orderBatch) bool) {
 	}
 }
 
-// What one trace tells of an ID serves the next, and is forgotten after two
-// that did not have it.
+// The kind of an ID is remembered from one trace to the next, and forgotten after
+// two that did not have it.
 func TestTraceRemembersSystemGoroutines(t *testing.T) {
 	trace := func(g uint64, asleep bool) []byte {
 		w := newWire("go 1.26 trace\x00\x00\x00")

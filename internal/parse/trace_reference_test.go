@@ -124,8 +124,8 @@ var statusNames = map[traceStatus]string{
 	statusRunnable: "Runnable", statusRunning: "Running", statusSyscall: "Syscall", statusWaiting: "Waiting", statusSwitched: "Waiting",
 }
 
-// maxReference is more than the loads can put into a trace. The reference takes
-// memory and time in proportion to all that happened.
+// maxReference is more than the loads can write into a trace. The reference takes
+// memory and time in proportion to the number of events.
 const maxReference = 32 << 20
 
 func requireAgreement(t testing.TB, d *TraceDecoder, data []byte) {
@@ -147,7 +147,7 @@ func TestTraceFixturesAgreeWithReference(t *testing.T) {
 	}
 }
 
-// A load keeps goroutines busy in one way for as long as it may.
+// A load keeps goroutines busy in one way, for as long as it may.
 type load func(*busy)
 
 // A busy is loads at work. What they may do is bounded by events and not by
@@ -394,9 +394,9 @@ func TestTraceOfSeveralGenerationsAgreesWithReference(t *testing.T) {
 	}
 }
 
-// The collector's goroutines come and go on the CPUs, often without a stack.
-// None of them may be taken for one of the program's, nor the other way round,
-// once they were seen at rest.
+// The garbage collector's goroutines often run, and then have no stack. Once they
+// were seen with a stack, none of them may be taken for one of the program's, nor
+// the other way round.
 func TestTraceOfBusyProcessHasNoSystemGoroutines(t *testing.T) {
 	d := newAcquaintedDecoder(t)
 	const started = 2 + 2 + 1 + 9

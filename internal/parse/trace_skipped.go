@@ -6,24 +6,22 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// When a goroutine blocks under the tracer's eyes, the runtime leaves the
-// innermost frames of its own plumbing out of the stack (the traceskip argument
-// of gopark): a goroutine that waits for a mutex seems to be in
-// sync.(*Mutex).Lock. When a goroutine had no event, its stack is whole, down
-// to runtime.gopark. Without the missing frames the same wait would have two
-// stack IDs, and some waits no state. So we put them back: as a whole stack
-// with the same next frame had them, and before one was seen, by name from the
-// list below.
+// When a goroutine blocks while it is traced, the runtime leaves innermost frames
+// of its own out of the stack (the traceskip argument of gopark): one that waits
+// for a mutex seems to be in sync.(*Mutex).Lock. When it had no event, its stack is
+// whole, down to runtime.gopark. So one wait would have two stack IDs, and some no
+// state. Therefore we put the missing frames back: those that a whole stack with
+// the same next frame had and, until there is one, those of the list below.
 
-// A skip is what the runtime leaves out of the stack of a goroutine that
-// blocks for a reason below a function.
+// A skip is the frames that the runtime leaves out above a function, the head,
+// where a goroutine blocks for a reason.
 type skip struct {
 	reason, head string
 	frames       []goroutine.Frame // leaf first
 }
 
-// skips hold for Go 1.23 to 1.27. A row that no longer applies costs the
-// accuracy of the state or of the stack ID until a whole stack was seen.
+// skips hold for Go 1.23 to 1.27. Where a row no longer applies, the state or the
+// stack ID may be wrong until there was a whole stack.
 var skips = []skip{
 	{"chan receive", "runtime.chanrecv1", named("runtime.gopark", "runtime.chanrecv")},
 	{"chan receive", "runtime.chanrecv2", named("runtime.gopark", "runtime.chanrecv")},
@@ -44,8 +42,8 @@ var skips = []skip{
 	{"sync.(*Cond).Wait", "sync.(*Cond).Wait", named("runtime.gopark", "runtime.goparkunlock", "sync.runtime_notifyListWait")},
 }
 
-// pollSkips are what is left out below the functions of internal/poll that
-// wait for the network: too many to list.
+// pollSkips are the frames left out above the functions of internal/poll, which
+// are too many to list, by whether they write.
 var pollSkips = map[bool][]goroutine.Frame{
 	false: named("runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait", "internal/poll.(*pollDesc).wait", "internal/poll.(*pollDesc).waitRead"),
 	true:  named("runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait", "internal/poll.(*pollDesc).wait", "internal/poll.(*pollDesc).waitWrite"),
@@ -63,8 +61,8 @@ func semacquire(function string) []goroutine.Frame {
 	return named("runtime.gopark", "runtime.goparkunlock", "runtime.semacquire1", function)
 }
 
-// onNil returns the frames of an operation on a nil channel, with the line by
-// which parkedRules knows it.
+// onNil returns the frames of an operation on a nil channel, with the line that
+// parkedRules has for it.
 func onNil(function string) []goroutine.Frame {
 	frames := named("runtime.gopark", function)
 	for _, r := range parkedRules {
@@ -75,31 +73,30 @@ func onNil(function string) []goroutine.Frame {
 	return frames
 }
 
-// A head is the frame below those that were left out. An operation on a nil
-// channel has the same one as any other.
+// A head is the frame below those that are left out. An operation on a nil channel
+// has the same frame as any other.
 type head struct {
 	frame   goroutine.Frame
 	forever bool
 }
 
-// A skipped puts back what the runtime leaves out of stacks. It learns from
-// whole ones.
+// skipped puts back what the runtime leaves out of stacks, as it learns from whole
+// ones.
 type skipped struct {
 	known map[head][]goroutine.Frame
 }
 
-// maxHeads bounds what is learned. There are as many heads as there are calls
-// to runtime plumbing in the standard library, and of system calls in all of
-// the program.
+// maxHeads bounds what is learned. There is a head for each call of plumbing in the
+// standard library, and for each system call in the whole program.
 const maxHeads = 4096
 
-// plumbing holds the packages whose functions the runtime leaves out.
+// plumbing has the packages whose functions the runtime leaves out.
 var plumbing = map[string]bool{"runtime": true, "sync": true, "internal/sync": true, "internal/poll": true, "time": true}
 
 // maxSkip is how many frames are left out at most.
 const maxSkip = 7
 
-// learn looks at a whole stack.
+// learn learns from a whole stack.
 func (k *skipped) learn(frames []goroutine.Frame, status traceStatus) {
 	switch {
 	case len(frames) < 2 || len(k.known) >= maxHeads:
@@ -113,7 +110,7 @@ func (k *skipped) learn(frames []goroutine.Frame, status traceStatus) {
 	}
 }
 
-// note remembers that above frames[n] there are the first n.
+// note remembers that the first n frames are above frames[n].
 func (k *skipped) note(frames []goroutine.Frame, n int, forever bool) {
 	h := head{frames[n], forever}
 	if _, ok := k.known[h]; ok {
@@ -126,8 +123,8 @@ func (k *skipped) note(frames []goroutine.Frame, n int, forever bool) {
 }
 
 // above returns the frames that were left out above the leaf of a stack, whose
-// goroutine blocked for this reason or, where syscall says so, entered a system
-// call; nil when it is not known that there are any.
+// goroutine blocked for this reason or, with syscall, entered a system call. It is
+// nil when none are known.
 func (k *skipped) above(leaf goroutine.Frame, reason string, syscall bool) []goroutine.Frame {
 	if !syscall && reason == "" {
 		return nil
@@ -150,8 +147,8 @@ func (k *skipped) above(leaf goroutine.Frame, reason string, syscall bool) []gor
 	return nil
 }
 
-// syscallSkip names the frame above a system call where its name tells. Which
-// function of package syscall was in between it does not.
+// syscallSkip returns the frame above a system call where the leaf tells it. It
+// does not tell functions of package syscall.
 func syscallSkip(leaf goroutine.Frame) []goroutine.Frame {
 	switch {
 	case leaf.Function == "os/signal.signal_recv":
@@ -162,8 +159,8 @@ func syscallSkip(leaf goroutine.Frame) []goroutine.Frame {
 	return nil
 }
 
-// reasonStates are the states that follow from the reason of a block alone,
-// for stacks that do not tell.
+// reasonStates are the states that follow from the reason, for stacks from which
+// none follows.
 var reasonStates = map[string]goroutine.State{
 	"network":           goroutine.IOWait,
 	"select":            goroutine.Select,
@@ -171,5 +168,5 @@ var reasonStates = map[string]goroutine.State{
 	"chan receive":      goroutine.ChanReceive,
 	"sleep":             goroutine.Sleep,
 	"sync.(*Cond).Wait": goroutine.CondWait,
-	"preempted":         goroutine.Runnable, // stopped by the collector, to look at its stack
+	"preempted":         goroutine.Runnable, // stopped by the garbage collector, to scan its stack
 }

@@ -130,9 +130,9 @@ func TestTraceFixtures(t *testing.T) {
 	}
 }
 
-// Every way to wait occurs twice in the fixtures: with a whole stack, and with
-// one that the runtime cut. They must make one group, or, where nothing could
-// be learned, at least have one ID.
+// Each way to wait is in the fixtures twice: with a whole stack, and with one that
+// the runtime cut. They must be one group or, where nothing could be learned, have
+// one stack ID.
 func TestTraceCompletesCutStacks(t *testing.T) {
 	for _, version := range traceFixtures[1:] {
 		t.Run(version, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestTraceVersions(t *testing.T) {
 	s, err := newTestDecoder().Decode([]byte("go 1.28 trace\x00\x00\x00rest"), traceTime)
 	assert.Nil(t, s)
 	assert.ErrorIs(t, err, ErrTraceVersion)
-	assert.ErrorContains(t, err, "go 1.28; known are go 1.23, go 1.25 and go 1.26")
+	assert.ErrorContains(t, err, "go 1.28; it must be go 1.23, go 1.25 or go 1.26")
 	for _, old := range []string{"11", "19", "21", "22", "24"} {
 		_, err := newTestDecoder().Decode([]byte("go 1."+old+" trace\x00\x00\x00"), traceTime)
 		assert.ErrorIs(t, err, ErrTraceVersion, old)
@@ -268,12 +268,11 @@ func untilStarted(t testing.TB, n int) {
 	}
 }
 
-// newAcquaintedDecoder returns a decoder that has seen each of the runtime's
-// own goroutines with a stack. Before, it must take one for the program's that
-// has none at the end of the trace: when sysmon wakes the scavenger, the trace
-// has its number and that it is runnable, and nothing that tells whose it is.
-// TestTraceRemembersSystemGoroutines is about this moment; the tests that
-// compare totals are about all later ones.
+// newAcquaintedDecoder returns a decoder that has seen each of the runtime's own
+// goroutines with a stack. A new one takes a goroutine without a stack for the
+// program's: when sysmon wakes the scavenger, the trace has its ID and that it is
+// runnable, and nothing else. TestTraceRemembersSystemGoroutines covers this; the
+// tests that compare totals begin afterwards.
 func newAcquaintedDecoder(t testing.TB) *TraceDecoder {
 	t.Helper()
 	d := newTestDecoder()
@@ -289,7 +288,7 @@ func newAcquaintedDecoder(t testing.TB) *TraceDecoder {
 	return nil
 }
 
-// isStranger reports whether nothing told whose goroutine it is.
+// isStranger reports whether the kind of a goroutine is unknown.
 func (d *TraceDecoder) isStranger(g mover) bool {
 	return g.status != statusGone && g.id != mainID && g.seen == 0 && g.place().stack == 0 && !g.worker && d.kinds.of(g.id) == kindUser
 }
@@ -345,13 +344,13 @@ func TestTraceReader(t *testing.T) {
 	data := traceOf(t, func() {})
 	without, err := newTestDecoder().Decode(data, traceTime)
 	require.NoError(t, err)
-	with, err := NewTraceDecoder(NewStacks(), new(Births)).Decode(data, traceTime)
+	with, err := NewTraceDecoder(NewStacks(), new(goroutine.Births)).Decode(data, traceTime)
 	require.NoError(t, err)
 	assert.Equal(t, without.Total+1, with.Total)
 }
 
-// What started to wait while the trace ran has another kind of entry in it
-// than what waited all along. The states and the stacks must be the same.
+// A goroutine that began to wait while the trace ran has another kind of entry in it
+// than one that waited all the time. States and stacks must be the same.
 func TestTraceStatesAgreeWithDump(t *testing.T) {
 	w := newWaits(t)
 	w.start()
@@ -436,11 +435,10 @@ func TestTraceErrorInTheMiddle(t *testing.T) {
 	require.NotNil(t, s)
 	assert.Equal(t, map[goroutine.State]int{goroutine.Running: 1, goroutine.Select: 2}, s.States())
 	assert.NotEmpty(t, s.Epochs)
-	assert.Empty(t, d.births.epochs)
+	assert.Equal(t, []goroutine.Epoch{{LastID: 1, End: traceTime}}, d.births.Peek(1, traceTime), "no epoch was closed")
 }
 
-// Of several generations the last complete one counts, and what is wrong after
-// it is told.
+// The last complete generation counts, and the error says what is wrong after it.
 func TestTraceGenerations(t *testing.T) {
 	add := func(w *wire, goroutines int) {
 		w.batch(noThread, func(e *entries) {
@@ -491,7 +489,7 @@ func TestTraceBounds(t *testing.T) {
 		bad  func(*wire)
 		text string
 	}{
-		"frames":       {func(w *wire) { w.raw(evStacks, evStack, 1, 0x81, 1) }, "a stack of 129 frames, allowed are 128"},
+		"frames":       {func(w *wire) { w.raw(evStacks, evStack, 1, 0x81, 1) }, "a stack of 129 frames, which must be at most 128"},
 		"frames short": {func(w *wire) { w.raw(evStacks, evStack, 1, 100, 1, 1, 1, 1) }, "unexpected EOF"},
 		"string":       {func(w *wire) { w.raw(evStrings, evString, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 'x') }, "unexpected EOF"},
 		"not a string": {func(w *wire) { w.raw(evStrings, evStack, 1, 1, 'x') }, "expected a string, found entry 3"},
@@ -499,7 +497,7 @@ func TestTraceBounds(t *testing.T) {
 		"event":        {func(w *wire) { w.raw(evGoBlock, 0, 1) }, "an event is cut off"},
 		"number":       {func(w *wire) { w.raw(evGoStart, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1, 1) }, "an event is cut off"},
 		"status":       {func(w *wire) { w.raw(evGoStatus, 0, 1, 1, 9) }, "goroutine 1 has status 9"},
-		"size":         {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 1) }, "batch of 536870911 bytes, allowed are 65536"},
+		"size":         {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 0xff, 0xff, 0xff, 0xff, 1) }, "a batch of 536870911 bytes, which must be at most 65536"},
 		"short batch":  {func(w *wire) { w.data = append(w.data, evEventBatch, 1, 1, 1, 100, 1) }, "unexpected EOF"},
 	} {
 		w := newWire("go 1.26 trace\x00\x00\x00")

@@ -8,13 +8,13 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// DecodeWindow is Decode for a trace of a span of time: its snapshot is of the
-// end, and also tells who was woken meanwhile and by whom
-// ([goroutine.Movement]). before is a trace of the moment when the window
-// opened: where a goroutine waits that is woken later, only that tells. Of
-// traces with several generations the last one counts.
+// DecodeWindow is [TraceDecoder.Decode] for a trace of a span of time: the
+// snapshot is of its end, and has the wakeups in it as [goroutine.Movement].
+// before is a trace of the moment when the window opened, which alone tells where
+// the goroutines waited that were woken first. Only the last generation of each
+// trace counts.
 func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*goroutine.Snapshot, error) {
-	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]groupKey)}
+	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]stackState)}
 	defer func() { d.opening, d.movements.wakes = nil, nil }()
 	if _, err := d.Decode(before, at); err != nil {
 		return nil, err
@@ -31,12 +31,11 @@ func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*gorouti
 // An opening is where goroutines were when a window opened.
 type opening struct {
 	at     map[uint64]place // by ID
-	places map[place]groupKey
-	over   bool // nothing is noted any more
+	places map[place]stackState
+	over   bool // the window is open: nothing is noted any more
 }
 
-// maxOpening bounds the goroutines that are remembered, for as long as a window
-// is read.
+// maxOpening bounds the goroutines that are remembered while a window is read.
 const maxOpening = 1 << 18
 
 func (o *opening) note(id uint64, p place) {
@@ -45,30 +44,30 @@ func (o *opening) note(id uint64, p place) {
 	}
 }
 
-func (o *opening) describe(p place, key groupKey) {
+func (o *opening) describe(p place, key stackState) {
 	if o != nil && !o.over {
 		o.places[p] = key
 	}
 }
 
-// A turn is one of the waits of a goroutine: an index into movers, and the
-// sequence number with which it began.
+// A turn is a wait of a goroutine: an index into movers, and the sequence number
+// with which it began.
 type turn struct {
 	mover int32
 	seq   uint32
 }
 
-// parkedAt is where a goroutine waited and why, as IDs of a stack and a string.
+// parkedAt is where a goroutine waited, as a stack ID, and why, as a string ID.
 type parkedAt struct{ stack, reason uint32 }
 
-// wakes notes what began and ended waits. What wakes a goroutine has the
-// sequence number after that of its wait; the two may come in any order.
+// wakes notes what began and ended waits. A wakeup has the sequence number after
+// that of the wait. They may come in any order.
 type wakes struct {
-	by   map[turn]uint32 // the stack of who ended it; 0 for the runtime itself
+	by   map[turn]uint32 // the stack that ended it; 0 for the runtime itself
 	from map[turn]parkedAt
 }
 
-// maxTurns bounds each of the maps. Of a window with more, the first are told.
+// maxTurns bounds each of the maps. A window with more keeps the first.
 const maxTurns = 1 << 18
 
 func (w *wakes) woke(mover int32, seq, stack uint32) {
@@ -83,7 +82,7 @@ func (w *wakes) parked(mover int32, seq, stack, reason uint32) {
 	}
 }
 
-// want asks the tables for both ends of every wait that ended.
+// want marks the entries of the tables for both ends of each wait that ended.
 func (w *wakes) want(t *traceTables) {
 	if w == nil {
 		return
@@ -97,13 +96,13 @@ func (w *wakes) want(t *traceTables) {
 	}
 }
 
-// addMovements tells who was woken.
+// addMovements counts the wakeups.
 func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 	if d.movements.wakes == nil {
 		return
 	}
-	places := make(map[parkedAt]groupKey)
-	index := make(map[groupKey]int)
+	places := make(map[parkedAt]stackState)
+	index := make(map[stackState]int)
 	by := make(map[wokenBy]int)
 	for ended, stack := range d.movements.wakes.by {
 		key := d.waitedAt(ended, places)
@@ -127,10 +126,9 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 	sortMovements(s)
 }
 
-// waitedAt returns where a wait was that ended; the stack is nil when that is
-// not known, or the goroutine is one that is left out. places has what was
-// described already.
-func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]groupKey) groupKey {
+// waitedAt returns the place of a wait that ended. Its stack is nil when it is
+// unknown, or the goroutine is left out. places has those described before.
+func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]stackState) stackState {
 	from, ok := d.movements.wakes.from[t]
 	if !ok && t.seq == 0 {
 		return d.opening.places[d.opening.at[d.movements.movers[t.mover].id]]
@@ -143,16 +141,16 @@ func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]groupKey) groupKey {
 	return key
 }
 
-func (d *TraceDecoder) placeOf(p parkedAt) groupKey {
+func (d *TraceDecoder) placeOf(p parkedAt) stackState {
 	c := crowd{place: place{stack: p.stack, reason: p.reason, status: statusWaiting}}
 	frames, state, kind := d.describe(&c)
 	if d.leavesOut(kind) {
-		return groupKey{}
+		return stackState{}
 	}
-	return groupKey{d.stacks.Intern(frames), state}
+	return stackState{d.stacks.Intern(frames), state}
 }
 
-// wokenBy is a movement, given as an index, and where its goroutines were woken.
+// wokenBy is the index of a movement, and a stack that woke goroutines of it.
 type wokenBy struct {
 	movement int
 	stack    uint32
@@ -175,8 +173,8 @@ func (d *TraceDecoder) addWakers(s *goroutine.Snapshot, counts map[wokenBy]int) 
 	}
 }
 
-// sortMovements brings the movements into an order that depends on nothing but
-// what they are, and bounds their number.
+// sortMovements brings the movements into their order, most wakeups first, and
+// bounds their number.
 func sortMovements(s *goroutine.Snapshot) {
 	slices.SortFunc(s.Movements, func(a, b goroutine.Movement) int {
 		return cmp.Or(cmp.Compare(b.Woken, a.Woken), cmp.Compare(a.Stack.ID, b.Stack.ID), cmp.Compare(a.State, b.State))

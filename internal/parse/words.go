@@ -9,7 +9,7 @@ import (
 const maxWords = 10
 
 // words are the arguments of a call, word by word as a dump shows them: a string
-// is two, and braces do not count.
+// is two, and braces are ignored.
 type words struct {
 	n     int
 	value [maxWords]uint64 // 0 where the dump is not certain: "0xc000010020?", "_"
@@ -47,7 +47,7 @@ func certain(word []byte) uint64 {
 	return value
 }
 
-// index returns the index of the first word with a value, or -1.
+// index returns the index of the first word with this value, or -1.
 func (w *words) index(value uint64) int {
 	for i, v := range w.value[:w.n] {
 		if v == value {
@@ -57,8 +57,8 @@ func (w *words) index(value uint64) int {
 	return -1
 }
 
-// nearest returns the highest word that is no higher than an address and at
-// most so far below it, or 0.
+// nearest returns the highest word that is at or below an address, by at most
+// this distance, or 0.
 func (w *words) nearest(address, distance uint64) (value uint64) {
 	for _, v := range w.value[:w.n] {
 		if v != 0 && v <= address && address-v <= distance {

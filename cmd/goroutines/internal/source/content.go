@@ -22,12 +22,12 @@ const peekSize = 64 << 10
 // known again from one to the next.
 type parsers struct {
 	stacks *parse.Stacks
-	births *parse.Births
+	births *goroutine.Births
 	traces *parse.TraceDecoder
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &parse.Births{}}
+	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // it runs for whoever takes the trace
 	return p
@@ -92,7 +92,7 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 		if err != nil {
 			return nil, false, err
 		}
-		s, err := parse.ProfileWith(data, time.Time{}, p.stacks, labels)
+		s, err := parse.Profile(data, time.Time{}, p.stacks, labels)
 		told := s != nil && !s.Time.IsZero()
 		if s != nil && !told {
 			s.Time = at

@@ -70,7 +70,7 @@ type account struct {
 	mu      sync.Mutex
 }
 
-// transfer locks both in the order that it gets them: the fault.
+// transfer locks both in the order of its arguments, which is the fault.
 func transfer(from, to *account, n int, m *meeting) {
 	takes(unsafe.Pointer(&from.mu))
 	from.mu.Lock()
@@ -259,11 +259,10 @@ func circleOfClosures() int {
 
 // forget locks an account and returns on an error: the lock is left locked.
 func forget(a *account) {
-	leaves(unsafe.Pointer(&a.mu))
 	a.mu.Lock()
 }
 
-// move locks the lower name first: no circle, whatever it gets.
+// move locks the lower name first, so there is never a circle.
 //
 //go:noinline
 func move(from, to *account, n int, noted bool) {
@@ -282,8 +281,8 @@ func move(from, to *account, n int, noted bool) {
 	to.balance += n
 }
 
-// orderByName looks like a circle: each of two goroutines waits for what the
-// other works on. One of them has nothing locked.
+// orderByName seems to be a circle: each of two goroutines waits for the lock of
+// the object that the other works on. One of them has nothing locked.
 func orderByName() int {
 	a, b := &account{name: "a"}, &account{name: "b"}
 	forget(b)
@@ -331,9 +330,9 @@ func orderKept() int {
 	return 4
 }
 
-// A hub and its clients. A writer waits for a client that is being closed,
-// which waits for the hub, which somebody left locked: the writer works on the
-// hub and has not locked it.
+// A hub and its clients. A writer waits for a client that is being closed, which
+// waits for the hub, which was left locked: the writer works on the hub and has
+// not locked it.
 type hub struct {
 	name    string
 	mu      sync.Mutex
@@ -376,7 +375,6 @@ func (h *hub) remove(c *client) {
 func noCircleOfTwoTypes() int {
 	h := &hub{clients: make(map[*client]bool)}
 	c := &client{hub: h}
-	leaves(unsafe.Pointer(&h.mu))
 	h.mu.Lock()
 	go c.close()
 	until(1, "main.(*hub).remove", "sync.Mutex.Lock")

@@ -192,7 +192,7 @@ func handle(f func()) { f(); after() }
 //go:noinline
 func after() {}
 
-// overReply has a holder that no waiter is in the function of.
+// overReply has a holder in another function than all waiters.
 func overReply() int {
 	a := &actor{replies: make(chan int)}
 	go serve(func() { a.ask(true) })
@@ -238,7 +238,7 @@ type gate struct {
 	mu   sync.Mutex
 }
 
-// pass needs its receiver for nothing but the unlock that it deferred.
+// pass needs its receiver only for the unlock that it deferred.
 func (g *gate) pass(noted bool) {
 	if noted {
 		takes(unsafe.Pointer(&g.mu))
@@ -256,7 +256,7 @@ func overDeferred() int {
 	return 3
 }
 
-// quotes asks somebody else, several calls down, with the lock held.
+// quotes calls another service, several calls down, with the lock held.
 type quotes struct {
 	prices map[string]int
 	mu     sync.Mutex
@@ -296,8 +296,8 @@ func overCall() int {
 	return 5
 }
 
-// A pair has two locks in one object. The second is left locked; whoever has
-// the first waits for it.
+// A pair has two locks in one object. The second is left locked; the holder of the
+// first waits for it.
 type pair struct {
 	mu     sync.Mutex
 	state  int
@@ -318,7 +318,6 @@ func (p *pair) change(noted bool) {
 
 func overAnotherLock() int {
 	p := &pair{}
-	leaves(unsafe.Pointer(&p.inner))
 	p.inner.Lock()
 	go p.change(true)
 	until(1, "main.(*pair).change", "sync.Mutex.Lock")
@@ -461,7 +460,7 @@ func globalObject() int {
 	return 3
 }
 
-// withLock gets the lock alone.
+// withLock has the lock as its argument, without the object.
 func withLock(mu *sync.Mutex, noted bool, f func()) {
 	if noted {
 		takes(unsafe.Pointer(mu))
@@ -529,7 +528,7 @@ func work(s *small, times int) {
 	}
 }
 
-// inlinedMethods has waiters whose locking method is inlined in what has the
+// inlinedMethods has waiters whose locking method is inlined in a function with the
 // object as an argument.
 func inlinedMethods() int {
 	s := &small{}

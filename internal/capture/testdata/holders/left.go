@@ -13,7 +13,7 @@ func left() int {
 	return 7
 }
 
-// A server has a loop that works on it all day and locks it now and then, and
+// A server has a loop that works on it all the time and locks it now and then, and
 // methods that requests call.
 type server struct {
 	jobs  chan int
@@ -50,7 +50,6 @@ func leftBesideLoop() int {
 	s := &server{jobs: make(chan int)}
 	go s.run()
 	until(1, "main.(*server).run", "select")
-	leaves(unsafe.Pointer(&s.mu))
 	s.reserve(-1)
 	crowd(4, func() { s.reserve(1) })
 	return 4
@@ -70,7 +69,6 @@ func leftBesideLoopAlone() int {
 	s := &server{jobs: make(chan int)}
 	go s.loop()
 	until(1, "main.(*server).loop", "chan receive")
-	leaves(unsafe.Pointer(&s.mu))
 	s.reserve(-1)
 	crowd(4, func() { s.reserve(1) })
 	return 4
@@ -89,7 +87,6 @@ func workers(stuck, idle int) int {
 		go s.loop()
 	}
 	until(idle, "main.(*server).loop", "chan receive")
-	leaves(unsafe.Pointer(&s.mu))
 	s.reserve(-1)
 	for range stuck {
 		go func() { s.loop() }()
@@ -117,7 +114,6 @@ func leftBesideCond() int {
 	b.cond = sync.NewCond(&b.mu)
 	go serve(func() { b.get() })
 	until(1, "main.(*mailbox).get", "sync.Cond.Wait")
-	leaves(unsafe.Pointer(&b.mu))
 	b.mu.Lock()
 	crowd(4, func() { serve(func() { b.get() }) })
 	return 4
@@ -149,7 +145,6 @@ func leftInner() int {
 	w := &wallet{inner: &vault{}}
 	go serve(func() { w.withdraw(1, never) })
 	until(1, "main.(*wallet).withdraw", "chan send")
-	leaves(unsafe.Pointer(&w.inner.mu))
 	w.inner.mu.Lock()
 	crowd(3, func() { serve(func() { w.withdraw(1, nil) }) })
 	return 3
@@ -183,7 +178,6 @@ func leftInShard() int {
 	s := &sharded{}
 	go serve(func() { s.load(1, never) })
 	until(1, "main.(*sharded).load", "chan send")
-	leaves(unsafe.Pointer(&s.shards[0].mu))
 	s.shards[0].mu.Lock()
 	crowd(3, func() { serve(func() { s.load(0, nil) }) })
 	return 3
@@ -195,14 +189,13 @@ func leftInTwoShards() int {
 	go serve(func() { s.load(1, never) })
 	until(1, "main.(*sharded).load", "chan send")
 	for i := range 2 {
-		leaves(unsafe.Pointer(&s.shards[2+i].mu))
 		s.shards[2+i].mu.Lock()
 		crowd(3, func() { serve(func() { s.load(2+i, nil) }) })
 	}
 	return 6
 }
 
-// An environment is what every call gets, whatever it works on.
+// An environment is an argument of every call.
 type environment struct {
 	name  string
 	count int
@@ -230,25 +223,23 @@ func spend(env *environment, items []*item, i int, to chan int) {
 	env.name = "x"
 }
 
-// leftWithContext has an argument beside the lock's object in memory that is
-// none of it. One goroutine works with it, on another object.
+// leftWithContext has an argument that is beside the lock's object in memory and not
+// a part of it. One goroutine works with it, on another object.
 func leftWithContext() int {
 	env := &environment{}
 	items := []*item{{env: env}, {env: env}, {env: env}}
 	go serve(func() { spend(env, items, 1, never) })
 	until(1, "main.spend", "chan send")
-	leaves(unsafe.Pointer(&items[0].mu))
 	items[0].mu.Lock()
 	crowd(3, func() { serve(func() { spend(env, items, 0, nil) }) })
 	return 3
 }
 
-// leftBesideRequest has a request that released the lock and has not finished.
+// leftBesideRequest has a request that released the lock and did not finish.
 func leftBesideRequest() int {
 	s := &server{jobs: make(chan int)}
 	go serve(func() { s.stream(never) })
 	until(1, "main.(*server).stream", "chan send")
-	leaves(unsafe.Pointer(&s.mu))
 	s.reserve(-1)
 	crowd(3, func() { serve(func() { s.stream(nil) }) })
 	return 3

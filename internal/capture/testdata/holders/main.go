@@ -1,15 +1,14 @@
-// Holders gets stuck in the way that its argument names, and writes as JSON who
-// holds which lock, as it knows from within, and what a goroutine dump suggests.
-// The tests compare.
+// Holders gets stuck in the way that its argument names. It writes as JSON which
+// goroutine holds which lock, as the program itself knows, and what a goroutine
+// dump suggests. The tests compare the two.
 //
 // The code locks as services do: nothing in it keeps an argument alive for the
-// sake of the dump. What the truth needs is noted before a lock is taken.
+// dump. What the program must know is noted before a lock is acquired.
 package main
 
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"log"
 	"os"
 	"runtime"
@@ -23,10 +22,9 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// A Truth is what is the case, and what the dump suggests.
+// A Truth is which locks are held, and what the dump suggests.
 type Truth struct {
-	Held  map[uint64]uint64 // the goroutine that holds each lock, by the lock's address
-	Left  []uint64          // locks that nobody holds any more
+	Held  map[uint64]uint64 // the goroutine that holds a lock, by the lock's address
 	Locks []parse.Lock
 }
 
@@ -35,18 +33,11 @@ var (
 	truth     = Truth{Held: make(map[uint64]uint64)}
 )
 
-// takes notes that the caller is about to take a lock for good.
+// takes notes that the caller is about to acquire a lock and keep it.
 func takes(lock unsafe.Pointer) {
 	truthLock.Lock()
 	defer truthLock.Unlock()
 	truth.Held[uint64(uintptr(lock))] = self()
-}
-
-// leaves notes that a lock is going to be locked with nobody to unlock it.
-func leaves(lock unsafe.Pointer) {
-	truthLock.Lock()
-	defer truthLock.Unlock()
-	truth.Left = append(truth.Left, uint64(uintptr(lock)))
 }
 
 // self returns the ID of the calling goroutine.
@@ -65,11 +56,7 @@ func main() {
 	if run == nil {
 		log.Fatalf("there is no scene %q", os.Args[1])
 	}
-	dump := settled(run())
-	if len(os.Args) > 2 {
-		os.Stdout.Write(dump)
-		return
-	}
+	settle(run())
 	text, skip := capture.New(capture.Config{Budget: capture.Budget{CPU: 1, Pause: time.Minute}}).Text()
 	if skip != nil {
 		log.Fatal(skip)
@@ -80,22 +67,19 @@ func main() {
 	}
 }
 
-// settled returns a dump in which so many goroutines wait for locks, and no
-// goroutine but this one does anything, twice in a row.
-func settled(waiters int) []byte {
+// settle returns when this many goroutines wait for locks and no goroutine but
+// this one does anything, in two dumps in a row.
+func settle(waiters int) {
 	var last string
 	for range 2000 {
-		dump := stacks()
-		headers, waiting, busy := headersOf(dump)
+		headers, waiting, busy := headersOf(stacks())
 		if waiting == waiters && busy == 1 && headers == last {
-			return dump
+			return
 		}
 		last = headers
 		time.Sleep(5 * time.Millisecond)
 	}
-	fmt.Fprintf(os.Stderr, "never got %d waiters:\n%s", waiters, stacks())
-	os.Exit(1)
-	return nil
+	log.Fatalf("there must be %d waiters:\n%s", waiters, stacks())
 }
 
 func headersOf(dump []byte) (all string, waiting, busy int) {
@@ -133,10 +117,10 @@ func (m *meeting) arrive() {
 	m.all.Wait()
 }
 
-// never is sent to and closed by nobody.
+// never is neither sent to nor closed.
 var never = make(chan int)
 
-// crowd starts n goroutines at f, one after the other has started.
+// crowd starts n goroutines at f.
 func crowd(n int, f func()) {
 	for range n {
 		go f()
@@ -158,5 +142,5 @@ func until(n int, function, state string) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	log.Fatalf("%d of %s never get to %q:\n%s", n, function, state, stacks())
+	log.Fatalf("%d of %s must be in state %q:\n%s", n, function, state, stacks())
 }

@@ -1,10 +1,10 @@
-// Command host is a process that is asked for its leaked goroutines, with the
-// guard of package capture or without, and then wakes them.
+// Command host is a process that takes a leak proof of itself, with the guard of
+// package capture or without, and then wakes its goroutines.
 //
-//	host scenario guarded|poor|bare [goroutines]
+//	host scenario guarded|profiled|poor|bare [goroutines]
 //
-// It prints what came of it as one line of JSON and, where it lived to see the
-// goroutines awake, the line "survived".
+// It prints the outcome as one line of JSON and then, if the process is still
+// alive when the goroutines have run, the line "survived".
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
-// A report is what came of one look.
+// A report is the outcome of a proof.
 type report struct {
 	Base   goroutine.Source // of the snapshot that the prediction used
 	Taken  bool
@@ -34,8 +34,8 @@ type report struct {
 	Error  string
 	Groups map[string]int // proven goroutines by innermost user function
 	Bare   int            // samples without a stack in the runtime's own profile
-	CPU    time.Duration  // of the runtime's own profile, at best
-	Stop   time.Duration  // that it makes, at least
+	CPU    time.Duration  // of the runtime's own profile, the least of several
+	Stop   time.Duration  // of the world, the shortest of several
 }
 
 func main() {
@@ -44,14 +44,14 @@ func main() {
 		n, _ = strconv.Atoi(os.Args[3])
 	}
 	wake := scenarios[os.Args[1]](n)
-	look := looks[os.Args[2]]
+	proof := proofs[os.Args[2]]
 	go func() {
-		look()
+		proof()
 		wake()
 		fmt.Println("survived")
 		os.Exit(0)
 	}()
-	select {} // main as many services have it
+	select {} // as main of many services does
 }
 
 func print(r report) {
@@ -62,7 +62,7 @@ func print(r report) {
 	fmt.Println(string(line))
 }
 
-var looks = map[string]func(){
+var proofs = map[string]func(){
 	"guarded": func() {
 		c := newCapturer(capture.Budget{CPU: 1, Pause: 10 * time.Millisecond})
 		for range 5 {
@@ -111,7 +111,7 @@ func prove(c *capture.Capturer, base *goroutine.Snapshot) {
 	print(r)
 }
 
-// bare asks the runtime itself, five times: others may be at work too.
+// bare takes the runtime's own profile, five times, because the machine may be busy.
 func bare() {
 	r := report{CPU: time.Hour, Stop: time.Hour}
 	for range 5 {

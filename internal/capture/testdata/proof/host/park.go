@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// What gVisor's package sleep does: park with the runtime's own function, for
-// the reason of a select, without the runtime being told who will wake the
-// goroutine. The garbage collector takes a select without channels for leaked.
+// What gVisor's package sleep does: park with the runtime's own function, for the
+// reason of a select, without telling the runtime what will wake the goroutine.
+// The garbage collector takes a select without channels for leaked.
 
 //go:linkname gopark runtime.gopark
 func gopark(unlock func(g, lock unsafe.Pointer) bool, lock unsafe.Pointer, reason, traceReason uint8, traceSkip int)
@@ -48,7 +48,7 @@ func wake() {
 	<-woken
 }
 
-// parkedItself parks a goroutine before anybody looks.
+// parkedItself parks a goroutine before the first snapshot.
 func parkedItself(int) func() {
 	go func() {
 		sleep(0)
@@ -60,8 +60,8 @@ func parkedItself(int) func() {
 	return wake
 }
 
-// parkingItself parks a goroutine that sleeps and wakes all the time, so that it
-// parks while it is looked at, with that left out of the trace.
+// parkingItself parks a goroutine again and again, so that it parks while it is
+// traced, which leaves the parking out of its stack.
 func parkingItself(int) func() {
 	go func() {
 		for {

@@ -21,8 +21,8 @@ var scenarios = map[string]scenario{
 	"parking": parkingItself,
 }
 
-// leak abandons goroutines at an unbuffered channel, and leaves as many at one
-// that somebody can still close.
+// leak abandons goroutines at an unbuffered channel, and leaves as many at one that
+// can still be closed.
 func leak(n int) func() {
 	for range n {
 		go leaked(make(chan int))
@@ -47,8 +47,8 @@ func healthy() {
 	opened <- 1
 }
 
-// weakly leaves a goroutine at a channel to which only a weak pointer leads:
-// safe code, and nothing that a snapshot could show.
+// weakly leaves a goroutine at a channel that only a weak pointer leads to. The code
+// is safe, and no snapshot shows it.
 func weakly(int) func() {
 	b := &box{c: make(chan int), done: make(chan int)}
 	go b.wait()

@@ -1,8 +1,8 @@
 //go:build ignore
 
 // Gen makes the goroutine dumps that the tests read. It starts goroutines that
-// wait in every way there is, and writes what the runtime says about them as
-// text and, where both can be compared, as a profile.
+// wait in every possible way, and writes what the runtime says about them as text
+// and, for comparison, as a profile.
 //
 // To make the fixtures anew, in internal/parse:
 //
@@ -50,7 +50,7 @@ var (
 	scene  = flag.String("scene", "", "be the process of this scene (used by the program itself)")
 )
 
-var hold = make(chan int) // nobody ever sends
+var hold = make(chan int) // is never sent to
 
 // A scene is one process that writes one dump: to the writer, or to standard
 // error as it dies.
@@ -271,7 +271,7 @@ func channels() {
 	until("main.selectNone", "select (no cases)")
 }
 
-var hold2 = make(chan int) // nobody ever receives
+var hold2 = make(chan int) // is never received from
 
 func chanSend(c chan int)    { c <- 1 }
 func chanReceive(c chan int) { <-c }
@@ -337,7 +337,7 @@ func fdLock(c net.Conn)              { _, _ = c.Read(make([]byte, 1)) }
 func syscallRead(fd int)             { _, _ = syscall.Read(fd, make([]byte, 1)) }
 func coroutine(yield func(int) bool) { yield(1); yield(2) }
 
-var listeners []net.Listener // a listener that nobody holds closes itself
+var listeners []net.Listener // an unreachable listener closes itself
 
 func listener() net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,9 +1,9 @@
 //go:build ignore
 
-// This program makes the fixtures in the directory above: the trace of a
-// process in which a goroutine waits in every way there is, once since before
-// the trace and once since a moment within it, and what a goroutine dump says
-// about them right afterwards.
+// This program makes the fixtures in the directory above: the trace of a process in
+// which goroutines wait in every possible way, one since before the trace and one
+// since a moment within it, and the states in a goroutine dump taken right after
+// the trace.
 //
 // Run it outside of the module, so that an older Go accepts it:
 //

@@ -1,0 +1,93 @@
+package capture
+
+import (
+	"runtime/debug"
+	"strings"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// safety knows what could end this process. A capture that could is refused
+// before it is asked what it costs.
+type safety struct {
+	parks goroutine.Frame // a function outside the standard library that parks goroutines itself
+}
+
+// proof refuses a leak proof that could end the process, as far as a snapshot
+// of this moment and those before it tell: one that takes a goroutine for
+// leaked which is woken all the same.
+func (s *safety) proof(base *goroutine.Snapshot) *Refusal {
+	if path := parkingModule(); path != "" {
+		return refuseForever(ReasonUnsafe, "module %s parks goroutines without telling the garbage collector what will wake them", path)
+	}
+	if s.watch(base); s.parks.Function != "" {
+		return refuseForever(ReasonUnsafe, "%s parks goroutines itself", s.parks.Function)
+	}
+	return unseen(base)
+}
+
+// watch remembers a function that parks goroutines itself, so that the runtime
+// does not know what can wake them. Every snapshot counts: a goroutine that is
+// running in this one is parked in most others.
+func (s *safety) watch(snapshot *goroutine.Snapshot) {
+	for i := range snapshot.Groups {
+		if f, found := foreignPark(snapshot.Groups[i].State, snapshot.Groups[i].Stack.Frames); found {
+			s.parks = f
+			return
+		}
+	}
+}
+
+// unseen refuses a proof where a goroutine may be parked in a way that the
+// snapshot does not show.
+func unseen(s *goroutine.Snapshot) *Refusal {
+	if s.Missing > 0 || s.Source == goroutine.SourceText {
+		return refuse(ReasonUnsafe, "the snapshot does not show how every goroutine is parked")
+	}
+	for i := range s.Groups {
+		if unknownPark(&s.Groups[i]) {
+			return refuse(ReasonUnsafe, "the stacks of %d parked goroutines are unknown", s.Groups[i].Count)
+		}
+	}
+	return nil
+}
+
+// parkingModule returns the path of a module of this program that is known to
+// park goroutines through a linknamed runtime.gopark.
+func parkingModule() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		if strings.Contains(m.Path, "gvisor") {
+			return m.Path
+		}
+	}
+	return ""
+}
+
+// unknownPark reports whether any function may have parked a group.
+func unknownPark(g *goroutine.Group) bool {
+	return g.Stack.ID == goroutine.OtherStacks || len(g.Stack.Frames) == 0 && g.State == goroutine.Waiting
+}
+
+// foreignPark finds a frame from outside the standard library directly above
+// the runtime's own way to park. A trace leaves gopark out of the stack of a
+// goroutine that parked while it was traced: the frame is then at the leaf.
+func foreignPark(state goroutine.State, frames []goroutine.Frame) (goroutine.Frame, bool) {
+	for i, f := range frames {
+		parks := i == 0 && state.Blocked()
+		if i > 0 {
+			above := frames[i-1].Function
+			parks = above == "runtime.gopark" || above == "runtime.goparkunlock"
+		}
+		if parks && !f.Standard() {
+			return f, true
+		}
+	}
+	return goroutine.Frame{}, false
+}
