@@ -2,14 +2,12 @@ module github.com/otelgoroutine/go/example
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ..
-
 require (
 	charm.land/lipgloss/v2 v2.0.6
 	github.com/charmbracelet/colorprofile v0.4.3
 	github.com/charmbracelet/x/ansi v0.11.9
 	github.com/creack/pty v1.1.24
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/collector/pdata v1.70.0
 	go.opentelemetry.io/otel v1.47.0
