@@ -40,7 +40,7 @@ type frozen struct {
 // freeze makes a commit of the working tree. Its clone is for package zip, which
 // does not know the work trees of git; close removes it.
 func (r *repo) freeze() (*frozen, error) {
-	revision, err := r.git("stash", "create")
+	revision, err := r.git("-c", "user.name=release", "-c", "user.email=release", "stash", "create")
 	if err != nil {
 		return nil, err
 	}
