@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"internal/webui":         {},
 	"internal/htmlreport":    {"goroutine", "internal/report", "internal/webui"},
 	"internal/deps":          {},
+	"internal/realprograms":  {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/incident",
 		"internal/telemetry", "internal/report", "internal/live",
