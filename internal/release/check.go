@@ -114,7 +114,7 @@ func checkClean(r *repo) error {
 func checkCommand(r *repo) error {
 	out, err := command(r.root, "go", "run", "./cmd/goroutines", "--version")
 	if err == nil && !strings.Contains(out, r.version[1:]) {
-		err = fmt.Errorf("goroutines --version prints %q without %s", out, r.version)
+		err = fmt.Errorf("goroutines --version prints %q without %s", out, r.version[1:])
 	}
 	return err
 }
