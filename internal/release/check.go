@@ -15,7 +15,7 @@ import (
 // check returns everything that keeps the checkout from being released, or nil.
 // What only the tagged commit has is checked if final is set.
 func check(r *repo, final bool) error {
-	errs := []error{checkVersion(r), checkWorkspace(r)}
+	errs := []error{checkVersion(r), checkWorkspaces(r)}
 	for _, m := range r.modules {
 		errs = append(errs, checkModule(r, m))
 		if final {
@@ -53,30 +53,20 @@ func checkModule(r *repo, m *mod) error {
 	return errors.Join(errs...)
 }
 
-// checkWorkspace checks that go.work replaces every module that another one
-// requires, at the version that it requires.
-func checkWorkspace(r *repo) error {
-	work, err := r.workspace()
-	if err != nil {
-		return err
-	}
+// checkWorkspaces checks that every go.work replaces every module that another
+// one requires, at the version that is required.
+func checkWorkspaces(r *repo) error {
 	var errs []error
-	for _, m := range r.required() {
-		if !slices.ContainsFunc(work.Replace, func(x *modfile.Replace) bool {
-			return x.Old == module.Version{Path: m.path, Version: r.version} && x.New.Path == m.fromRoot()
-		}) {
-			errs = append(errs, fmt.Errorf("go.work must have the line: replace %s %s => %s", m.path, r.version, m.fromRoot()))
+	for _, w := range r.workspaces {
+		for _, m := range r.required() {
+			if !slices.ContainsFunc(w.file.Replace, func(x *modfile.Replace) bool {
+				return x.Old == module.Version{Path: m.path, Version: r.version} && x.New.Path == w.to(m)
+			}) {
+				errs = append(errs, fmt.Errorf("%s must have the line: replace %s %s => %s", w.name, m.path, r.version, w.to(m)))
+			}
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (r *repo) workspace() (*modfile.WorkFile, error) {
-	text, err := os.ReadFile(r.file("go.work"))
-	if err != nil {
-		return nil, err
-	}
-	return modfile.ParseWork("go.work", text, nil)
 }
 
 // required are the modules that others require.

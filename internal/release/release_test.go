@@ -15,7 +15,7 @@ var files = map[string]string{
 	"LICENSE":      "free\n",
 	"CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n",
 	"go.mod":       "module github.com/otelgoroutine/go\n\ngo 1.26.0\n",
-	"go.work": "go 1.26.0\n\nuse (\n\t.\n\t./bench\n\t./cmd/goroutines\n)\n\n" +
+	"go.work": "go 1.26.0\n\nuse (\n\t.\n\t./cmd/goroutines\n)\n\n" +
 		"replace github.com/otelgoroutine/go v0.1.0 => ./\n",
 	"internal/telemetry/metrics.go": "package telemetry\n\n// Version is the version.\nconst Version = \"0.1.0\"\n",
 	"cmd/goroutines/go.mod": "module github.com/otelgoroutine/go/cmd/goroutines\n\ngo 1.26.0\n\n" +
@@ -23,6 +23,7 @@ var files = map[string]string{
 	"cmd/goroutines/main.go": "package main\n\nimport (\n\t\"os\"\n\n\t\"github.com/otelgoroutine/go/internal/telemetry\"\n)\n\n" +
 		"func main() { os.Stdout.WriteString(telemetry.Version) }\n",
 	"bench/go.mod":   "module github.com/otelgoroutine/go/bench\n\ngo 1.26.0\n\nrequire github.com/otelgoroutine/go v0.1.0\n",
+	"bench/go.work":  "go 1.26.0\n\nuse (\n\t.\n\t..\n)\n\nreplace github.com/otelgoroutine/go v0.1.0 => ../\n",
 	"bench/bench.go": "package bench\n\nimport _ \"github.com/otelgoroutine/go/internal/telemetry\"\n",
 }
 
@@ -97,6 +98,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			"cmd/goroutines/go.mod requires github.com/otelgoroutine/go v0.0.9; must be v0.1.0"},
 		"a workspace of another version": {"go.work", "v0.1.0", "v0.0.9",
 			"go.work must have the line: replace github.com/otelgoroutine/go v0.1.0 => ./"},
+		"a nested workspace of another version": {"bench/go.work", "v0.1.0", "v0.0.9",
+			"bench/go.work must have the line: replace github.com/otelgoroutine/go v0.1.0 => ../"},
 		"an internal module": {"cmd/goroutines/go.mod", "require", "require github.com/otelgoroutine/go/bench v0.1.0\n\nrequire",
 			"cmd/goroutines/go.mod requires github.com/otelgoroutine/go/bench, which is not published"},
 		"half a version": {"internal/telemetry/metrics.go", "0.1.0", "0.1",
@@ -189,7 +192,7 @@ func TestVersionIsSetEverywhere(t *testing.T) {
 	mustRelease(t, "sums")
 	mustRelease(t, "version", "v0.2.0")
 	mustRelease(t, "check")
-	for _, name := range []string{"go.work", "bench/go.mod", "cmd/goroutines/go.mod", "internal/telemetry/metrics.go", "cmd/goroutines/go.sum"} {
+	for _, name := range []string{"go.work", "bench/go.work", "bench/go.mod", "cmd/goroutines/go.mod", "internal/telemetry/metrics.go", "cmd/goroutines/go.sum"} {
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		assert.NotContains(t, string(text), "0.1.0", name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,16 +17,17 @@ import (
 // published are the folders of the modules that users get. The others are for
 // this repository: they are never tagged, and no published module may require
 // one of them.
-var published = []string{".", "cmd/goroutines"}
+var published = []string{".", "internal/otlptest", "cmd/goroutines"}
 
 // versionFile declares the constant Version, relative to the root.
 const versionFile = "internal/telemetry/metrics.go"
 
 // A repo is a checkout of the repository.
 type repo struct {
-	root    string // absolute
-	version string // that the checkout carries, as in "v0.1.0"
-	modules []*mod // the root module first
+	root       string // absolute
+	version    string // that the checkout carries, as in "v0.1.0"
+	modules    []*mod // the root module first
+	workspaces []*workspace
 }
 
 // A mod is a module of the repository.
@@ -43,8 +45,17 @@ func (m *mod) tag(version string) string {
 	return path.Join(m.dir, version)
 }
 
-// fromRoot is the folder of m as go.work has it.
-func (m *mod) fromRoot() string { return "./" + strings.TrimPrefix(m.dir, ".") }
+// A workspace is a go.work of the repository.
+type workspace struct {
+	name string // relative to the root, with slashes
+	file *modfile.WorkFile
+}
+
+// to is the folder of m as w has it.
+func (w *workspace) to(m *mod) string {
+	up := strings.Repeat("../", strings.Count(w.name, "/"))
+	return cmp.Or(up, "./") + strings.TrimPrefix(m.dir, ".")
+}
 
 // open reads the repository that dir is in.
 func open(dir string) (*repo, error) {
@@ -53,33 +64,40 @@ func open(dir string) (*repo, error) {
 		return nil, err
 	}
 	r := &repo{root: strings.TrimSpace(root)}
-	files, err := r.git("ls-files", "-co", "--exclude-standard", "go.mod", "*/go.mod")
-	if err != nil {
+	if err := r.readAll(); err != nil {
 		return nil, err
-	}
-	dirs := strings.Fields(strings.ReplaceAll(files, "go.mod", ""))
-	for _, d := range append([]string{"."}, dirs...) {
-		m, err := r.read(path.Clean(d))
-		if err != nil {
-			return nil, err
-		}
-		r.modules = append(r.modules, m)
 	}
 	r.version, err = r.declaredVersion()
 	return r, err
 }
 
-func (r *repo) read(dir string) (*mod, error) {
-	name := r.file(path.Join(dir, "go.mod"))
-	text, err := os.ReadFile(name)
+// readAll reads every go.mod and go.work that git knows or may come to know.
+func (r *repo) readAll() error {
+	names, err := r.git("ls-files", "-co", "--exclude-standard", "go.mod", "*/go.mod", "go.work", "*/go.work")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	file, err := modfile.Parse(name, text, nil)
-	if err != nil {
-		return nil, err
+	for _, name := range strings.Fields(names) {
+		text, err := os.ReadFile(r.file(name))
+		if err != nil {
+			return err
+		}
+		if path.Base(name) == "go.work" {
+			file, err := modfile.ParseWork(name, text, nil)
+			if err != nil {
+				return err
+			}
+			r.workspaces = append(r.workspaces, &workspace{name, file})
+			continue
+		}
+		file, err := modfile.Parse(name, text, nil)
+		if err != nil {
+			return err
+		}
+		r.modules = append(r.modules, &mod{path: file.Module.Mod.Path, dir: path.Dir(name), file: file})
 	}
-	return &mod{path: file.Module.Mod.Path, dir: dir, file: file}, nil
+	slices.SortFunc(r.modules, func(a, b *mod) int { return strings.Compare(a.path, b.path) })
+	return nil
 }
 
 // find returns the module with a path, or nil.

@@ -24,11 +24,13 @@ func setVersion(r *repo, version string) error {
 	if err := os.WriteFile(r.file(versionFile), text, 0o644); err != nil {
 		return err
 	}
-	if err := setWorkspace(r, version); err != nil {
-		return err
+	for _, w := range r.workspaces {
+		if err := r.setWorkspace(w, version); err != nil {
+			return err
+		}
 	}
 	for _, m := range r.modules {
-		if err := setModule(r, m, version); err != nil {
+		if err := r.setModule(m, version); err != nil {
 			return err
 		}
 	}
@@ -42,28 +44,24 @@ func valid(version string) bool {
 	return semver.Canonical(version) == version && semver.Build(version) == ""
 }
 
-func setWorkspace(r *repo, version string) error {
-	work, err := r.workspace()
-	if err != nil {
-		return err
-	}
-	for _, x := range work.Replace {
+func (r *repo) setWorkspace(w *workspace, version string) error {
+	for _, x := range w.file.Replace {
 		if r.find(x.Old.Path) != nil {
-			if err := work.DropReplace(x.Old.Path, x.Old.Version); err != nil {
+			if err := w.file.DropReplace(x.Old.Path, x.Old.Version); err != nil {
 				return err
 			}
 		}
 	}
 	for _, m := range r.required() {
-		if err := work.AddReplace(m.path, version, m.fromRoot(), ""); err != nil {
+		if err := w.file.AddReplace(m.path, version, w.to(m), ""); err != nil {
 			return err
 		}
 	}
-	work.Cleanup()
-	return os.WriteFile(r.file("go.work"), modfile.Format(work.Syntax), 0o644)
+	w.file.Cleanup()
+	return os.WriteFile(r.file(w.name), modfile.Format(w.file.Syntax), 0o644)
 }
 
-func setModule(r *repo, m *mod, version string) error {
+func (r *repo) setModule(m *mod, version string) error {
 	for _, q := range r.requirements(m) {
 		if err := m.file.AddRequire(q.Mod.Path, version); err != nil {
 			return err
