@@ -215,6 +215,26 @@ func TestTidy(t *testing.T) {
 	assert.Equal(t, files["cmd/goroutines/go.mod"], string(text))
 }
 
+// A module begins to use another one of ours: tidy adds what that takes.
+func TestTidyAddsARequirement(t *testing.T) {
+	dir := newRepo(t)
+	write(t, "internal/otlptest/go.mod", "module github.com/otelgoroutine/go/internal/otlptest\n\ngo 1.26.0\n")
+	write(t, "internal/otlptest/otlptest.go", "package otlptest\n")
+	write(t, "bench/bench_test.go", "package bench\n\nimport _ \"github.com/otelgoroutine/go/internal/otlptest\"\n")
+	mustRelease(t, "tidy")
+	mustRelease(t, "check")
+	for name, want := range map[string]string{
+		"bench/go.mod":  "github.com/otelgoroutine/go/internal/otlptest v0.1.0\n",
+		"bench/go.work": "github.com/otelgoroutine/go/internal/otlptest v0.1.0 => ../internal/otlptest\n",
+		"go.work":       "github.com/otelgoroutine/go/internal/otlptest v0.1.0 => ./internal/otlptest\n",
+	} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), want, name)
+	}
+	in(t, filepath.Join(dir, "bench"), "go", "vet", "./...")
+}
+
 func TestWrongArguments(t *testing.T) {
 	newRepo(t)
 	for _, args := range [][]string{nil, {"release"}, {"version"}, {"proxy"}, {"tag", "v0.1.0"}} {

@@ -13,14 +13,18 @@ import (
 // tidy does what go mod tidy does, in every module. By itself the go command
 // cannot: it wants our modules from a module proxy, which does not have them
 // before the release. So it works on copies of go.mod and go.sum that replace
-// our modules by their folders. If dry is set, a difference is an error and
-// nothing changes.
+// our modules by their folders. A requirement that it adds gets its replacement
+// in every go.work. If dry is set, a difference is an error and nothing changes.
 func tidy(r *repo, dry bool) error {
 	var errs []error
 	for _, m := range r.modules {
 		errs = append(errs, r.tidy(m, dry))
 	}
-	return errors.Join(errs...)
+	after, err := open(r.root)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	return errors.Join(append(errs, after.setWorkspaces(r.version, dry))...)
 }
 
 func (r *repo) tidy(m *mod, dry bool) error {

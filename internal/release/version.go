@@ -24,10 +24,8 @@ func setVersion(r *repo, version string) error {
 	if err := os.WriteFile(r.file(versionFile), text, 0o644); err != nil {
 		return err
 	}
-	for _, w := range r.workspaces {
-		if err := r.setWorkspace(w, version); err != nil {
-			return err
-		}
+	if err := r.setWorkspaces(version, false); err != nil {
+		return err
 	}
 	for _, m := range r.modules {
 		if err := r.setModule(m, version); err != nil {
@@ -44,21 +42,28 @@ func valid(version string) bool {
 	return semver.Canonical(version) == version && semver.Build(version) == ""
 }
 
-func (r *repo) setWorkspace(w *workspace, version string) error {
-	for _, x := range w.file.Replace {
-		if r.find(x.Old.Path) != nil {
-			if err := w.file.DropReplace(x.Old.Path, x.Old.Version); err != nil {
+// setWorkspaces lets every go.work replace the modules that others require, at
+// a version. If dry is set, a difference is an error and nothing changes.
+func (r *repo) setWorkspaces(version string, dry bool) error {
+	for _, w := range r.workspaces {
+		for _, x := range w.file.Replace {
+			if r.find(x.Old.Path) != nil {
+				if err := w.file.DropReplace(x.Old.Path, x.Old.Version); err != nil {
+					return err
+				}
+			}
+		}
+		for _, m := range r.required() {
+			if err := w.file.AddReplace(m.path, version, w.to(m), ""); err != nil {
 				return err
 			}
 		}
-	}
-	for _, m := range r.required() {
-		if err := w.file.AddReplace(m.path, version, w.to(m), ""); err != nil {
+		w.file.Cleanup()
+		if err := put(r.file(w.name), string(modfile.Format(w.file.Syntax)), dry); err != nil {
 			return err
 		}
 	}
-	w.file.Cleanup()
-	return os.WriteFile(r.file(w.name), modfile.Format(w.file.Syntax), 0o644)
+	return nil
 }
 
 func (r *repo) setModule(m *mod, version string) error {
