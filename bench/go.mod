@@ -2,15 +2,13 @@ module github.com/otelgoroutine/go/bench
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ..
-
 require (
 	github.com/DataDog/gostackparse v0.7.0
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50
 	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/maruel/panicparse/v2 v2.5.0
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	github.com/valyala/fasthttp v1.78.0

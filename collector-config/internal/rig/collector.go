@@ -9,6 +9,16 @@ import (
 	"strings"
 )
 
+// Combinations are the ways in which the files for the Collector are used, later
+// ones on top.
+var Combinations = [][]string{
+	{"otel-collector.yaml"},
+	{"otel-collector.yaml", "remote-write.yaml"},
+	{"agent.yaml"},
+	{"otel-collector.yaml", "gateway.yaml"},
+	{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},
+}
+
 // A CollectorConfig says how a Collector is to run.
 type CollectorConfig struct {
 	Program string   // of BuildCollector

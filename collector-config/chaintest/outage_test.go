@@ -1,10 +1,11 @@
-package collectorconfig
+package chaintest
 
 import (
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -25,9 +26,12 @@ type bench struct {
 func newBench(t *testing.T, files ...string) *bench {
 	t.Helper()
 	b := &bench{events: newStore(t)}
-	b.config = rig.CollectorConfig{Files: files, Dir: t.TempDir(), OTLP: rig.Prefer("127.0.0.1:0"), Scrape: rig.Prefer("127.0.0.1:0")}
+	b.config = rig.CollectorConfig{Files: files, Dir: t.TempDir(), OTLP: rig.Free(), Scrape: rig.Free()}
 	b.start(t)
-	b.patient = newPatient(t, b.col.OTLP, "p1")
+	var err error
+	b.patient, err = newPatient(t.Context(), patientConfig{OTLP: b.col.OTLP, Instance: "p1"})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.shutdown()) })
 	return b
 }
 
@@ -68,14 +72,21 @@ func (b *bench) found(t *testing.T, function string) {
 	})
 }
 
-// looks waits for n more looks: nothing blocks the monitor.
-func (b *bench) looks(t *testing.T, n int) {
+// jam makes a jam for the time of the test.
+func (b *bench) jam(t *testing.T, way func(*sync.Mutex)) *jam {
+	j := newJam(way, 20)
+	t.Cleanup(j.clear)
+	return j
+}
+
+// snapshots waits for n more snapshots: nothing blocks the monitor.
+func (b *bench) snapshots(t *testing.T, n int) {
 	t.Helper()
 	for range n {
 		last := b.monitor.Snapshot().Time
-		eventually(t, "another look", func() error {
+		eventually(t, "another snapshot", func() error {
 			if !b.monitor.Snapshot().Time.After(last) {
-				return fmt.Errorf("the last was at %v", last)
+				return fmt.Errorf("the last was taken at %v", last)
 			}
 			return nil
 		})
@@ -93,51 +104,40 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// Services in this process, one after the other: their monitors would take the
-// runtime's one flight recorder from one another.
-func TestServices(t *testing.T) {
-	t.Parallel()
-	t.Run("outages", testOutages)
-	t.Run("fleet", testFleet)
-}
-
 // The Collector dies, is unreachable for ten minutes, comes back, refuses all
-// data, and is itself again.
-func testOutages(t *testing.T) {
+// data, and is itself again. No other test runs beside this one: it measures the
+// heap, and its service is in this process.
+func TestOutages(t *testing.T) {
 	b := newBench(t, "otel-collector.yaml")
-	a := newJam(t, wayA, 20)
+	a := b.jam(t, wayA)
 	eventually(t, "metrics before", b.open(t, ".wayA", true))
 	eventually(t, "an event before", b.events.have("goroutine.deadlock.detected", "p1"))
 	before := heap()
 
 	b.col.Kill()
-	early := newJam(t, wayB, 20)
-	b.looks(t, 10*60/15) // ten minutes of looks
+	early := b.jam(t, wayB)
+	b.snapshots(t, 10*60/15) // those of ten minutes
 	b.found(t, ".wayB")
-	late := newJam(t, wayC, 20)
+	late := b.jam(t, wayC)
 	b.found(t, ".wayC")
-	assert.Less(t, heap()-before, int64(maxGrowth), "the memory is bounded while nobody takes anything")
+	assert.Less(t, heap()-before, int64(maxGrowth), "the memory is bounded while nothing is received")
 
-	known := b.events.count("goroutine.deadlock.detected", "p1")
 	b.start(t)
 	eventually(t, "the finding of before, in metrics", b.open(t, ".wayA", true))
 	eventually(t, "one of the outage", b.open(t, ".wayB", true))
 	eventually(t, "the last one", b.open(t, ".wayC", true))
-	eventually(t, "the event that the queue held", func() error {
-		if n := b.events.count("goroutine.deadlock.detected", "p1"); n <= known {
-			return fmt.Errorf("%d events, as before", n)
-		}
-		return nil
-	})
+	for _, function := range []string{".wayB", ".wayC"} {
+		eventually(t, "the event that the queue held", b.told(function, 1))
+	}
 	early.grow(40) // to three times: told again, as it would be after an hour
-	eventually(t, "the repeat", func() error { return b.countOf(".wayB", "goroutine.deadlock.detected", 1) })
+	eventually(t, "the repeat", b.told(".wayB", 2))
 
 	b.refuse(t)
-	refused := newJam(t, wayD, 20)
+	refused := b.jam(t, wayD)
 	b.found(t, ".wayD")
 	eventually(t, "a refusal", func() error { return refusals(t, b.col) })
-	b.looks(t, 10)
-	assert.Less(t, heap()-before, int64(maxGrowth), "nor does it grow while the Collector refuses")
+	b.snapshots(t, 10)
+	assert.Less(t, heap()-before, int64(maxGrowth), "the memory is bounded while the Collector refuses")
 	b.col.Stop()
 
 	b.start(t)
@@ -149,19 +149,23 @@ func testOutages(t *testing.T) {
 	eventually(t, "the end as an event", b.events.have("goroutine.deadlock.resolved", "p1"))
 }
 
-// countOf returns an error unless the store has n events about a function.
-func (b *bench) countOf(function, name string, n int) error {
-	b.events.mu.Lock()
-	defer b.events.mu.Unlock()
-	for _, e := range b.events.events {
-		if trace, _ := e.attribute("code.stacktrace").(string); e.name == name && strings.Contains(trace, function) {
-			n--
+// told returns a check that the store has n events or more about a deadlock in a
+// function.
+func (b *bench) told(function string, n int) func() error {
+	return func() error {
+		b.events.mu.Lock()
+		defer b.events.mu.Unlock()
+		missing := n
+		for _, e := range b.events.events {
+			if trace, _ := e.attribute("code.stacktrace").(string); e.name == "goroutine.deadlock.detected" && strings.Contains(trace, function) {
+				missing--
+			}
 		}
+		if missing > 0 {
+			return fmt.Errorf("%d of %d deadlocks at %s are not told", missing, n, function)
+		}
+		return nil
 	}
-	if n > 0 {
-		return fmt.Errorf("%d more %s at %s are missing", n, name, function)
-	}
-	return nil
 }
 
 // refuse starts a Collector whose memory limit is below what it needs for
@@ -190,25 +194,24 @@ func refusals(t *testing.T, col *rig.Collector) error {
 
 // A fleet: services, an agent on their host, a gateway that writes to
 // Prometheus. The gateway is gone for a while, and the agent restarted meanwhile.
-func testFleet(t *testing.T) {
-	needPrometheus(t)
+func TestFleet(t *testing.T) {
+	t.Parallel()
 	prom := startPrometheus(t, rig.PrometheusConfig{Hurry: hurry, RemoteWrite: true})
 	events := newStore(t)
 	gateway := rig.CollectorConfig{
 		Files: []string{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},
-		OTLP:  rig.Prefer("127.0.0.1:0"),
+		OTLP:  rig.Free(),
 		Env:   []string{events.env(), "REMOTE_WRITE_ENDPOINT=http://" + prom.Addr + "/api/v1/write", "OLD=2"},
 	}
 	tier := startCollector(t, gateway)
 	host, port, _ := strings.Cut(tier.OTLP, ":")
 	agent := rig.CollectorConfig{
-		Files: []string{"agent.yaml"}, OTLP: rig.Prefer("127.0.0.1:0"), Dir: t.TempDir(),
+		Files: []string{"agent.yaml"}, OTLP: rig.Free(), Dir: t.TempDir(),
 		Env: []string{"GATEWAY_HOST=" + host, "GATEWAY_PORT=" + port, "RETRY_INITIAL=100ms", "RETRY_MAX=500ms"},
 	}
 	onHost := startCollector(t, agent)
-	newPatient(t, onHost.OTLP, "f1")
-	newPatient(t, onHost.OTLP, "") // has no identity of its own
-	j := newJam(t, wayA, 20)
+	f1 := startReplica(t, patientConfig{OTLP: onHost.OTLP, Instance: "f1", Jam: true})
+	anonymous := startReplica(t, patientConfig{OTLP: onHost.OTLP, Jam: true}) // has no identity of its own
 
 	hostname, err := os.Hostname()
 	require.NoError(t, err)
@@ -223,19 +226,20 @@ func testFleet(t *testing.T) {
 	series(t, prom, counted)
 
 	tier.Kill()
-	j.clear()
+	f1.cure(t)
+	anonymous.cure(t)
 	eventually(t, "the end of the jam", func() error { return queued(t, onHost) })
 	onHost.Stop()
 	startCollector(t, agent)
 	startCollector(t, gateway)
 	eventually(t, "what was on disk", events.have("goroutine.deadlock.resolved", "f1"))
-	eventually(t, "the end of the alert", func() error { return gone(alerts(t, prom, "GoroutineDeadlock")) })
+	eventually(t, "the end of the alert", func() error { return gone(alerts(t, prom, "GoroutineDeadlock"), "f1") })
 	series(t, prom, counted)
 }
 
 // fnName is a function of this package as stacks have it.
 func fnName(name string) string {
-	return "github.com/otelgoroutine/go/collector-config." + name
+	return "github.com/otelgoroutine/go/collector-config/chaintest." + name
 }
 
 // assertGuarded checks what gateway.yaml says of its guard: small stacks are

@@ -1,4 +1,4 @@
-package collectorconfig
+package chaintest
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package collectorconfig
+package chaintest
 
 import (
 	"context"
@@ -13,19 +13,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
+	"github.com/otelgoroutine/go/internal/realprograms"
 )
 
-// realPrograms says what becomes of the tests that start real programs. Unset,
-// they run where the programs can be had and are skipped elsewhere.
-const realPrograms = "OTELGOROUTINE_REAL_PROGRAMS"
-
-// The values of realPrograms.
-const (
-	required = "required" // one that cannot be had is a failure
-	skipped  = "skip"     // none is started: they run elsewhere
-)
+// folder has the files that are tested.
+const folder = ".."
 
 func TestMain(m *testing.M) {
+	switch {
+	case isPatient():
+		os.Exit(runPatient())
+	case !realprograms.Wanted():
+		os.Exit(realprograms.Skip(m, "a Collector, which they build, and Prometheus"))
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")) // idle connections of http.DefaultClient
 }
 
@@ -35,41 +35,23 @@ type programs struct{ collector, example string }
 var built = sync.OnceValues(func() (p programs, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
-	if p.collector, err = rig.BuildCollector(ctx, "."); err == nil {
-		p.example, err = rig.BuildExample(ctx, ".")
+	if p.collector, err = rig.BuildCollector(ctx, folder); err == nil {
+		p.example, err = rig.BuildExample(ctx, folder)
 	}
 	return p, err
 })
 
-// needCollector builds the real Collector and the example, once for all tests.
-func needCollector(t *testing.T) programs {
+// build builds the Collector and the example, once for all tests.
+func build(t *testing.T) programs {
 	t.Helper()
-	if testing.Short() || os.Getenv(realPrograms) == skipped {
-		t.Skip("starts real programs")
-	}
 	p, err := built()
 	require.NoError(t, err)
 	return p
 }
 
-// needPrometheus skips a test where there is no Prometheus, unless it has to
-// be there.
-func needPrometheus(t *testing.T) (promtool string) {
-	t.Helper()
-	if os.Getenv(realPrograms) == skipped {
-		t.Skip("starts real programs")
-	}
-	_, promtool, err := rig.FindPrometheus()
-	if err != nil && os.Getenv(realPrograms) != required {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	return promtool
-}
-
-// patience is how long to wait for what happens within seconds: the machine
-// may have other things to do.
-const patience = 2 * time.Minute
+// patience is how long to wait for what happens within seconds on an idle
+// machine. It bounds failing tests only.
+const patience = 5 * time.Minute
 
 // eventually waits until check returns nil.
 func eventually(t *testing.T, what string, check func() error) {
@@ -93,7 +75,7 @@ func eventually(t *testing.T, what string, check func() error) {
 // startCollector starts a Collector for the time of the test.
 func startCollector(t *testing.T, c rig.CollectorConfig) *rig.Collector {
 	t.Helper()
-	c.Program, c.Folder = needCollector(t).collector, "."
+	c.Program, c.Folder = build(t).collector, folder
 	if c.Dir == "" {
 		c.Dir = t.TempDir()
 	}
@@ -106,7 +88,7 @@ func startCollector(t *testing.T, c rig.CollectorConfig) *rig.Collector {
 
 func startPrometheus(t *testing.T, c rig.PrometheusConfig) *rig.Prometheus {
 	t.Helper()
-	c.Folder, c.Dir, c.Out = ".", t.TempDir(), io.Discard
+	c.Folder, c.Dir, c.Out = folder, t.TempDir(), io.Discard
 	p, err := rig.StartPrometheus(t.Context(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() { stop(t, p.Process) })
@@ -116,7 +98,7 @@ func startPrometheus(t *testing.T, c rig.PrometheusConfig) *rig.Prometheus {
 func startExample(t *testing.T, col *rig.Collector, instance string, args ...string) {
 	t.Helper()
 	p, err := rig.StartExample(rig.ExampleConfig{
-		Program: needCollector(t).example, OTLP: col.OTLP, Instance: instance, Args: args, Out: io.Discard})
+		Program: build(t).example, OTLP: col.OTLP, Instance: instance, Args: args, Out: io.Discard})
 	require.NoError(t, err)
 	t.Cleanup(func() { stop(t, p) })
 }

@@ -1,4 +1,4 @@
-package collectorconfig
+package chaintest
 
 import (
 	"fmt"
@@ -13,7 +13,6 @@ import (
 	"github.com/otelgoroutine/go/collector-config/dashboard"
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
 	"github.com/otelgoroutine/go/collector-config/seriescount"
-	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // The whole chain, each part of it real: services with faults, the Collector,
@@ -21,35 +20,34 @@ import (
 // events in the file and in the store that they go onward to.
 func TestChain(t *testing.T) {
 	t.Parallel()
-	needPrometheus(t)
 	events := newStore(t)
 	col := startCollector(t, rig.CollectorConfig{Files: []string{"otel-collector.yaml"}, Env: []string{events.env()}})
 	prom := startPrometheus(t, rig.PrometheusConfig{Collector: col, Hurry: hurry})
-	startExample(t, col, "r1", "-faults", "all", "-faults-for", "35s")
-	startExample(t, col, "r2", "-faults", "leak", "-faults-for", "35s")
-	startExample(t, col, "r3", "-faults", "leak", "-faults-for", "35s")
+	startExample(t, col, "r1", "-faults", "all")
+	startExample(t, col, "r2", "-faults", "leak")
+	startExample(t, col, "r3", "-faults", "leak")
 	startExample(t, col, "r4", "-faults", "none")
-	newPatient(t, col.OTLP, "tight", otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1e-6, Pause: 1})) // skips looks
-
-	series(t, prom, `goroutine_count{instance="r1"}`)
-	assert.Empty(t, alerts(t, prom, "GoroutineLeak"), "inactive before there is a leak")
+	curable := startReplica(t, patientConfig{OTLP: col.OTLP, Instance: "p1", Leak: true})
+	startReplica(t, patientConfig{OTLP: col.OTLP, Instance: "tight", Tight: true})
 
 	fires(t, prom, "GoroutineDeadlock", "r1", "main.transfer")
 	fires(t, prom, "GoroutineBlockedForever", "r1", "main.(*settings).watch")
 	fires(t, prom, "GoroutineLeak", "r1", "main.report.func1")
 	fires(t, prom, "GoroutineFleetFinding", "", "main.report.func1")
+	fires(t, prom, "GoroutineLeak", "p1", fnName("forgotten"))
 	assertQueries(t, prom)
 	assertSeries(t, prom)
 
-	eventually(t, "GoroutineLeak to end", func() error { return gone(alerts(t, prom, "GoroutineLeak")) })
+	curable.cure(t)
+	eventually(t, "the leak of p1 to end", func() error { return gone(alerts(t, prom, "GoroutineLeak"), "p1") })
 	assert.NotEmpty(t, alerts(t, prom, "GoroutineDeadlock"), "what is not cured fires on")
 	failed, err := prom.FailedRules(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, failed)
-	for _, a := range alerts(t, prom, "") {
-		assert.NotEqual(t, "r4", a.Labels["instance"], "a healthy replica: %v", a)
+	for _, name := range []string{"GoroutineLeak", "GoroutineDeadlock", "GoroutineBlockedForever"} {
+		assert.NoError(t, gone(alerts(t, prom, name), "r4"), "a healthy replica")
 	}
-	eventually(t, "the end in the store", events.have("goroutine.leak.resolved", "r1"))
+	eventually(t, "the end in the store", events.have("goroutine.leak.resolved", "p1"))
 	assertEvents(t, eventsIn(t, col.Events))
 	events.mu.Lock()
 	defer events.mu.Unlock()
@@ -64,9 +62,12 @@ func alerts(t *testing.T, p *rig.Prometheus, name string) []rig.Alert {
 	return slices.DeleteFunc(all, func(a rig.Alert) bool { return name != "" && a.Labels["alertname"] != name })
 }
 
-func gone(left []rig.Alert) error {
-	if len(left) > 0 {
-		return fmt.Errorf("still there: %v", left)
+// gone returns an error if an alert is about a replica.
+func gone(left []rig.Alert, instance string) error {
+	for _, a := range left {
+		if a.Labels["instance"] == instance {
+			return fmt.Errorf("still there: %v", a)
+		}
 	}
 	return nil
 }
@@ -96,15 +97,24 @@ func assertQueries(t *testing.T, p *rig.Prometheus) {
 	variables := strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "20s")
 	for panel, queries := range dashboard.Queries() {
 		for _, q := range queries {
-			for _, s := range series(t, p, variables.Replace(q)) {
-				assert.NotEqual(t, "NaN", s.Point[1], "%s: %v", panel, s.Labels)
-			}
+			eventually(t, panel, func() error { return numbers(t, p, variables.Replace(q)) })
 		}
 	}
 	for label, of := range dashboard.Variables() {
 		got := series(t, p, "group by ("+label+") ("+variables.Replace(of)+")")
 		assert.NotEmpty(t, got[0].Labels[label])
 	}
+}
+
+// numbers returns an error unless a query gives series, all of them numbers. A
+// quantile is none while nothing new was observed.
+func numbers(t *testing.T, p *rig.Prometheus, query string) error {
+	for _, s := range series(t, p, query) {
+		if s.Point[1] == "NaN" {
+			return fmt.Errorf("%s: no number for %v", query, s.Labels)
+		}
+	}
+	return nil
 }
 
 // assertSeries holds the numbers that the README calculates against what a
@@ -123,19 +133,21 @@ func assertSeries(t *testing.T, p *rig.Prometheus) {
 	}
 }
 
+// assertEvents checks the events about faults. The example's detectors are in a
+// hurry and may take a slow machine for a surge or a contention, even in r4.
 func assertEvents(t *testing.T, events []event) {
 	t.Helper()
 	names := make(map[string]int)
 	for _, e := range events {
+		names[e.instance+" "+e.name]++
 		if e.instance == "r1" {
-			names[e.name]++
 			assertComplete(t, e)
 		}
-		assert.NotEqual(t, "r4", e.instance, "%s: %s", e.name, e.record.Body().Str())
 	}
 	for _, want := range []string{
-		"goroutine.leak.detected", "goroutine.leak.resolved", "goroutine.deadlock.detected", "goroutine.blocked_forever.detected",
+		"r1 goroutine.leak.detected", "r1 goroutine.deadlock.detected", "r1 goroutine.blocked_forever.detected", "p1 goroutine.leak.resolved",
 	} {
 		assert.Positive(t, names[want], "%s among %v", want, slices.Sorted(maps.Keys(names)))
+		assert.Zero(t, names["r4 "+strings.TrimPrefix(want, "r1 ")], "%s of a healthy replica", want)
 	}
 }
