@@ -157,7 +157,7 @@ type decoding struct {
 }
 
 func (d *decoding) warm() error {
-	d.decoder = parse.NewTraceDecoder(parse.NewStacks(), &parse.Births{})
+	d.decoder = parse.NewTraceDecoder(parse.NewStacks(), &goroutine.Births{})
 	d.decoder.ExcludeReader = true
 	for range warmLooks {
 		if err := d.record(); err != nil {

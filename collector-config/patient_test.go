@@ -55,10 +55,12 @@ func newPatient(t *testing.T, addr, instance string, options ...otelgoroutine.Op
 		logs: sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(
 			sdklog.NewBatchProcessor(logs, sdklog.WithExportInterval(100*time.Millisecond)))),
 	}
+	deadlock := detectors.DefaultDeadlockConfig()
+	deadlock.MinWait /= hurry
 	options = append([]otelgoroutine.Option{
 		otelgoroutine.WithLoggerProvider(p.logs),
 		otelgoroutine.WithInterval(15 * time.Second / hurry),
-		otelgoroutine.WithDetectors(detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: time.Minute / hurry})),
+		otelgoroutine.WithDetectors(detectors.NewDeadlock(deadlock)),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}),
 	}, options...)
 	p.monitor, err = otelgoroutine.Start(p.metrics, options...)

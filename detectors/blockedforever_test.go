@@ -12,7 +12,7 @@ import (
 )
 
 func newBlockedForever() *detectors.Detector {
-	return detectors.NewBlockedForever(detectors.BlockedForeverConfig{})
+	return detectors.NewBlockedForever(detectors.DefaultBlockedForeverConfig())
 }
 
 func TestBlockedForever(t *testing.T) {
@@ -40,7 +40,7 @@ func TestBlockedForever(t *testing.T) {
 				p := detectortest.NewProcess(1)
 				p.Source = source
 				p.Go(tc.at, 1)
-				steps := detectortest.Run(t, newBlockedForever(), p.Look())
+				steps := detectortest.Run(t, newBlockedForever(), p.Snapshot())
 				var want []detectortest.Want
 				if tc.want != "" {
 					want = append(want, detectortest.Want{State: tc.at.State, Confidence: detectors.Certain, Count: 1, Contains: tc.want})
@@ -61,7 +61,7 @@ func TestBlockedForeverTellsSinceWhen(t *testing.T) {
 		}
 	})...)
 	assert.Empty(t, steps[3].Findings)
-	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Count: 8, Contains: "3 min ago it was 2."})
+	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Count: 8, Contains: "3 min ago there were 2."})
 	f := lastFindings(steps)[0]
 	assert.Equal(t, lost, f.IDs)
 	assert.Equal(t, 3*time.Minute, f.Age)
@@ -77,16 +77,13 @@ func TestBlockedForeverMergesGroups(t *testing.T) {
 		p.Go(at, 2)
 	}
 	p.Go(place(goroutine.ChanSendNil, "main.f:7"), 3)
-	steps := detectortest.Run(t, newBlockedForever(), p.Look())
+	steps := detectortest.Run(t, newBlockedForever(), p.Snapshot())
 	detectortest.Compare(t, steps[0].Findings, detectortest.Want{Function: "main.f", Line: 1, Count: 7, Contains: "The same is true of 3 goroutines at main.f (main.go:7)."})
 }
 
-func TestBlockedForeverConfig(t *testing.T) {
-	d := detectors.NewBlockedForever(detectors.BlockedForeverConfig{MinCount: -1})
-	assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{d}), "BlockedForeverConfig.MinCount is -1")
-
+func TestBlockedForeverCounts(t *testing.T) {
 	few := detectortest.NewProcess(1)
 	few.Go(place(goroutine.ChanSendNil, "main.f:1"), 4)
-	steps := detectortest.Run(t, detectors.NewBlockedForever(detectors.BlockedForeverConfig{MinCount: 5}), few.Look())
+	steps := detectortest.Run(t, detectors.NewBlockedForever(detectors.BlockedForeverConfig{MinCount: 5}), few.Snapshot())
 	assert.Empty(t, steps[0].Findings)
 }

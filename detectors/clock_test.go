@@ -27,16 +27,16 @@ func TestClockJumps(t *testing.T) {
 	var jumped time.Duration
 	found := make(map[string]int)
 	refused := 0
-	for look := range 600 {
-		p.Go(detectortest.At(goroutine.ChanSend, fmt.Sprintf("main.leak%d", look%3), "main.serve"), 1)
+	for i := range 600 {
+		p.Go(detectortest.At(goroutine.ChanSend, fmt.Sprintf("main.leak%d", i%3), "main.serve"), 1)
 		p.Advance(30 * time.Second)
-		switch look % 100 {
+		switch i % 100 {
 		case 25:
 			jumped += 3 * time.Hour
 		case 75:
 			jumped -= 4 * time.Hour
 		}
-		s := p.Look()
+		s := p.Snapshot()
 		s.Time = s.Time.Add(jumped).Round(0)
 		r := e.Step(s)
 		if r.Verdicts == nil {

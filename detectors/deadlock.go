@@ -1,61 +1,54 @@
 package detectors
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
 )
 
-// DeadlockConfig is the configuration of [NewDeadlock]. The zero value of a
-// field stands for its default.
+// DeadlockConfig is the configuration of [NewDeadlock]. Start from
+// [DefaultDeadlockConfig].
 type DeadlockConfig struct {
 	// MinWait is how long a queue must have stood still. Default 60 s: no
-	// sound program holds a lock for a minute while others wait for it.
+	// sound program holds a lock for a minute while others wait for it. Above
+	// 0, at most [MaxHistory].
 	MinWait time.Duration
 
-	// MinLooks is in how many looks. Default 4: with fewer, a queue in one
-	// slow spell would do.
-	MinLooks int
+	// MinSnapshots is in how many snapshots it must have, 2 to 8. Default 4:
+	// with fewer, a queue in one slow spell would do.
+	MinSnapshots int
 
-	// MaxChance is the greatest chance that a lock which is merely busy looks
-	// like this. Default one in a million: a monitor looks 5,760 times a day.
+	// MaxChance is the greatest probability that a lock which is merely busy
+	// gives the same snapshots, above 0 and at most 1. Default one in
+	// a million: a monitor takes 5,760 snapshots a day.
 	//
 	// The worst case is a lock for which n+1 goroutines do nothing but queue,
-	// work and queue again. Whoever works at one look does so at the next
-	// with a chance of 1/(n+1), and only then are the same n waiting. So
-	// a hundred waiters are convincing after four looks, three after eleven,
-	// and a single one after 21.
+	// work and queue again. The one that works in one snapshot does so in the
+	// next with a probability of 1/(n+1), and only then are the same n waiting.
+	// So a hundred waiters are convincing after four snapshots, three after
+	// eleven, and a single one after 21.
 	MaxChance float64
 }
 
-// deadlockReach is how far back looks are wanted, in MinWait: half an hour by
-// default, so that a queue of one gets its 21 looks where they are up to a
-// minute and a half apart.
-const deadlockReach = 30
-
-func (c DeadlockConfig) withDefaults() DeadlockConfig {
-	c.MinWait = orDefault(c.MinWait, time.Minute)
-	c.MinLooks = orDefault(c.MinLooks, 4)
-	c.MaxChance = orDefault(c.MaxChance, 1e-6)
-	return c
+// DefaultDeadlockConfig returns the defaults.
+func DefaultDeadlockConfig() DeadlockConfig {
+	return DeadlockConfig{MinWait: time.Minute, MinSnapshots: 4, MaxChance: 1e-6}
 }
 
-func (c DeadlockConfig) validate() error {
-	var errs []error
-	if c.MinWait < 0 || c.MinWait > MaxHistory {
-		errs = append(errs, bad("DeadlockConfig.MinWait", c.MinWait, fmt.Sprintf("0 to %v", MaxHistory)))
+// deadlockReach is how far back snapshots are wanted, in MinWait: half an hour
+// by default, so that a queue of one gets its 21 snapshots where they are up to
+// a minute and a half apart.
+const deadlockReach = 30
+
+func (c DeadlockConfig) checks() []check {
+	return []check{
+		above0("MinWait", c.MinWait),
+		inARow("MinSnapshots", c.MinSnapshots),
+		{"MaxChance", c.MaxChance, c.MaxChance > 0 && c.MaxChance <= 1, "above 0 and at most 1"},
 	}
-	if c.MinLooks < 2 || c.MinLooks > keptWhole {
-		errs = append(errs, bad("DeadlockConfig.MinLooks", c.MinLooks, fmt.Sprintf("2 to %d", keptWhole)))
-	}
-	if !(c.MaxChance > 0 && c.MaxChance <= 1) { // also NaN
-		errs = append(errs, bad("DeadlockConfig.MaxChance", c.MaxChance, "above 0 to 1"))
-	}
-	return errors.Join(errs...)
 }
 
 // NewDeadlock returns the detector "deadlock": goroutines that wait for a
@@ -63,102 +56,94 @@ func (c DeadlockConfig) validate() error {
 //
 // A lock hands itself to its waiters in their order once one has waited for a
 // millisecond. So the queue of a lock that is in use moves, however long it
-// is, and one from which nobody leaves belongs to a lock that is never
-// released. It fires when, in every look back to MinWait ago and in at least
-// MinLooks, all who waited at a place were still waiting there in the next.
-// Others may have joined them: that is how a deadlock shows.
+// is, and one that no goroutine leaves belongs to a lock that is never
+// released. It fires when, in every snapshot back to MinWait ago and in at
+// least MinSnapshots, all goroutines that waited at a place were still waiting
+// there in the next. Others may have joined them: that is how a deadlock shows.
 //
-// Before it fires it asks for a window, in which all events are traced. One in
-// which somebody in the queue is woken clears the suspicion.
+// Before it fires it asks for a trace window. One in which a goroutine of the
+// queue is woken clears the suspicion.
 //
-// Where every look tells the addresses of the locks (goroutine dumps as text),
-// each lock is judged on its own and named in [Finding.Subject], and a wait of
-// MinWait that the runtime itself has measured needs no second look. A text
-// look among others clears a suspicion: by the runtime's clock the queue moves.
+// Where every snapshot tells the addresses of the locks (goroutine dumps as
+// text), each lock is judged on its own and named in [Finding.Subject], and
+// a wait of MinWait that the runtime itself has measured needs no second
+// snapshot. A goroutine dump among other snapshots clears a suspicion when by
+// the runtime's clock the queue moves.
 //
 // What it cannot see: a stuck lock that shares its place with locks in use (an
-// account's lock among those of other accounts, say), unless looks tell
+// account's lock among those of other accounts, say), unless snapshots tell
 // addresses. What it may take for a deadlock although it is none: a single
-// goroutine that waits nearly always, at every one of 21 looks, for a lock
+// goroutine that waits nearly always, in every one of 21 snapshots, for a lock
 // that another one holds nearly always; and a lock held for minutes on
-// purpose, while something loads. An invalid configuration is reported by
-// [Validate].
+// purpose, while something loads.
 func NewDeadlock(c DeadlockConfig) *Detector {
-	c = c.withDefaults()
-	return configured(c.validate(), &Detector{
+	return configured(c, &Detector{
 		Name:  "deadlock",
-		Doc:   "Goroutines that wait for a lock whose queue does not move.\n\nA live lock serves its waiters in their order, so nobody stays in the queue.",
+		Doc:   "Goroutines that wait for a lock whose queue does not move.\n\nA live lock serves its waiters in their order, so no goroutine stays in the queue.",
 		Needs: Needs{IDs: true, History: min(deadlockReach*c.MinWait, MaxHistory)},
 		Run:   c.run,
 	})
 }
 
 func (c DeadlockConfig) run(p *Pass) error {
-	looks := looksBack(p, deadlockReach*c.MinWait)
-	text := !slices.ContainsFunc(looks, func(s *goroutine.Snapshot) bool { return s.Source != goroutine.SourceText })
-	find := placeFinder{known: p.Known, state: goroutine.State.Lock, least: 1, byLock: text}
+	s := p.places()
+	first := s.Back(deadlockReach * c.MinWait)
+	by := s.Locks(first)
 	var stuck []*queue
-	var births ledger
-	for _, pl := range find.find(looks) {
-		births.fill(pl, looks)
-		if q := stillSince(pl, looks, &births); c.stuck(q, text) && !q.served(p) {
+	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
+		if q := newQueue(s, pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
 			stuck = append(stuck, q)
 		}
 	}
-	var found findings
+	var all findings
 	for _, q := range stuck {
-		found = append(found, q.finding(stuck))
+		all = append(all, q.finding(stuck))
 	}
-	found.report(p)
+	all.report(p)
 	return nil
 }
 
 // A queue is what waits for locks at one place.
 type queue struct {
-	*place
-	looks   []*goroutine.Snapshot
-	first   int           // since this look nobody has left it
-	windows int           // since then, in which nobody was handed the lock
+	*places.Place
+	series  *places.Series
+	since   int           // the snapshot since which no goroutine has left it
+	windows int           // since then, in which none of them was handed the lock
 	chance  float64       // that the queue of a busy lock looks the same
-	waited  time.Duration // at least; as the looks show it or the runtime says
+	waited  time.Duration // at least; as the snapshots show it or the runtime says
 }
 
-// stillSince goes back from the newest look for as long as nobody left.
-func stillSince(pl *place, looks []*goroutine.Snapshot, births *ledger) *queue {
-	last := len(looks) - 1
-	q := &queue{place: pl, looks: looks, first: last, chance: 1}
-	for q.first > 0 && pl.count(q.first-1) > 0 && !left(pl, births, q.first-1) {
-		q.first--
-		q.chance /= float64(pl.count(q.first) + 1)
+func newQueue(s *places.Series, pl *places.Place, first int) *queue {
+	q := &queue{Place: pl, series: s, since: max(first, pl.StoodSince()), chance: 1}
+	for i := s.Last() - 1; i >= q.since; i-- {
+		q.chance /= float64(pl.Count(i) + 1)
 	}
-	q.waited = looks[last].Time.Sub(looks[q.first].Time)
+	q.waited = s.Ago(q.since)
 	return q
 }
 
 // stuck decides, and completes what is known about the queue's wait.
 func (c DeadlockConfig) stuck(q *queue, text bool) bool {
-	measured := longestWait(q.groups[len(q.looks)-1])
+	last := q.series.Last()
+	measured := q.LongestWait(last)
 	if text && measured >= c.MinWait {
 		q.waited = max(q.waited, measured)
 		return true
 	}
-	return q.waited >= c.MinWait && len(q.looks)-q.first >= c.MinLooks && q.chance <= c.MaxChance && !q.cleared()
+	return q.waited >= c.MinWait && last-q.since+1 >= c.MinSnapshots && q.chance <= c.MaxChance && !q.cleared()
 }
 
 // served reports whether a window since the queue seems to stand still showed
-// one of those waiting being handed the lock: it took it and came back between
-// looks. It asks for a window where there is none yet.
+// one of the waiters being handed the lock: it took it and came back between
+// snapshots. It asks for a window where there is none yet.
 func (q *queue) served(p *Pass) bool {
-	since := q.looks[q.first].Time
-	waiting, _ := q.ids(q.first)
+	waiting, _ := q.IDs(q.since)
 	for _, w := range p.Windows {
-		if w.Time.Before(since) {
+		if w.Time.Before(q.series.Time(q.since)) {
 			continue
 		}
-		for _, id := range w.fed(q.place) {
-			if slices.Contains(waiting, id) {
-				return true
-			}
+		if slices.ContainsFunc(q.Woken(w.Fed), func(id uint64) bool { return slices.Contains(waiting, id) }) {
+			return true
 		}
 		q.windows++
 	}
@@ -173,77 +158,49 @@ func (q *queue) served(p *Pass) bool {
 // there is one every two minutes at least.
 const waitError = 3 * time.Minute
 
-// cleared reports whether a text look shows that the queue moves after all:
-// the runtime tells shorter waits than the looks suggest. A look counts when
+// cleared reports whether a goroutine dump shows that the queue moves after all:
+// the runtime tells shorter waits than the snapshots suggest. A dump counts when
 // it tells waits as long as that elsewhere; without garbage collections the
 // runtime tells none.
 func (q *queue) cleared() bool {
-	for i := q.first; i < len(q.looks); i++ {
-		s := q.looks[i]
+	for i := q.since; i <= q.series.Last(); i++ {
+		s := q.series.Snapshots[i]
 		if s.Source != goroutine.SourceText {
 			continue
 		}
-		due := s.Time.Sub(q.looks[q.first].Time) - waitError
-		if longestWait(q.groups[i]) < due && longestWait(pointers(s.Groups)) >= due {
+		due := s.Time.Sub(q.series.Time(q.since)) - waitError
+		elsewhere := func(g goroutine.Group) bool { return g.Wait >= due }
+		if q.LongestWait(i) < due && slices.ContainsFunc(s.Groups, elsewhere) {
 			return true
 		}
 	}
 	return false
 }
 
-func longestWait(groups []*goroutine.Group) time.Duration {
-	var longest time.Duration
-	for _, g := range groups {
-		longest = max(longest, g.Wait)
-	}
-	return longest
-}
-
-func pointers(groups []goroutine.Group) []*goroutine.Group {
-	ps := make([]*goroutine.Group, len(groups))
-	for i := range groups {
-		ps[i] = &groups[i]
-	}
-	return ps
-}
-
 func (q *queue) finding(all []*queue) Finding {
-	last := len(q.looks) - 1
-	count, were := q.count(last), q.count(q.first)
-	ids, _ := q.ids(q.first)
-	f := Finding{
-		Confidence: High,
-		Stack:      q.stack,
-		State:      q.key.State,
-		Count:      count,
-		Age:        q.waited,
-		IDs:        ids,
-		CreatedBy:  q.createdBy(),
-		Message: fmt.Sprintf("%s at %s %s waiting for a lock (%s) that nobody has got for %s.",
-			goroutines(count), where(q.stack), verb(count, "is", "are"), q.key.State, span(q.waited)),
-	}
-	if minutes := q.looks[last].Time.Sub(q.looks[q.first].Time).Minutes(); minutes > 0 {
-		f.GrowthPerMinute = float64(count-were) / minutes
-	}
-	if q.key.lock != 0 {
-		f.Subject = fmt.Sprintf("%#x", q.key.lock)
-		f.note("The lock is at " + f.Subject + ".")
-	}
-	if n := last - q.first + 1; n > 1 {
-		f.note(fmt.Sprintf("In %d looks over %s nobody left the queue.", n, span(q.looks[last].Time.Sub(q.looks[q.first].Time))))
-		f.note(fmt.Sprintf("The chance that a busy lock looks like this is %s.", oneIn(q.chance)))
+	s := q.series
+	f := found(High, s, q.Place, q.since)
+	f.Age = q.waited
+	ids, _ := q.IDs(q.since)
+	f.IDs = slices.Clone(ids)
+	f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s) not acquired by any waiter for %s.",
+		goroutines(f.Count), where(q.Stack), verb(f.Count, "is", "are"), q.State, span(q.waited))
+	if n := s.Last() - q.since + 1; n > 1 {
+		f.note("In %d snapshots over %s no goroutine left the queue.", n, span(s.Ago(q.since)))
+		f.note("The probability of this for a lock in use is %s.", oneIn(q.chance))
 	}
 	if q.windows > 0 {
-		f.note(fmt.Sprintf("All events were traced for a moment, %s: none of them was handed the lock.", plural(q.windows, "time")))
+		f.note("In %s none of them was handed the lock.", plural(q.windows, "trace window"))
 	}
-	if came := count - were; came > 0 {
-		f.note(fmt.Sprintf("%s joined the %d that waited at first.", goroutines(came), were))
+	were := q.Count(q.since)
+	if joined := f.Count - were; joined > 0 {
+		f.note("%s joined the %d that waited at first.", goroutines(joined), were)
 	}
-	if w := longestWait(q.groups[last]); w > 0 {
-		f.note(fmt.Sprintf("By the runtime's clock the longest wait is %s.", span(w)))
+	if w := q.LongestWait(s.Last()); w > 0 {
+		f.note("By the runtime's clock the longest wait is %s.", span(w))
 	}
 	q.noteOthers(&f, all)
-	f.advise(whoHolds)
+	f.Advice = adviceLock
 	return f
 }
 
@@ -253,17 +210,10 @@ func (q *queue) noteOthers(f *Finding, all []*queue) {
 	if len(all) < 2 {
 		return
 	}
-	f.note(fmt.Sprintf("%d lock queues are stuck.", len(all)))
+	f.note("%d lock queues are stuck.", len(all))
 	for _, other := range all {
 		if other != q {
-			f.note(fmt.Sprintf("Another one: %s at %s.", goroutines(other.count(len(other.looks)-1)), where(other.stack)))
+			f.note("Another one: %s at %s.", goroutines(other.Now()), where(other.Stack))
 		}
 	}
-}
-
-func oneIn(chance float64) string {
-	if n := 1 / chance; n < 1e9 {
-		return fmt.Sprintf("one in %.0f", math.Floor(n))
-	}
-	return "less than one in a billion"
 }

@@ -1,38 +1,48 @@
 package detectors
 
-import "time"
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"time"
+)
 
 // Default returns the built-in detectors with their default configurations:
 // leak, deadlock, blocked_forever, pileup, surge, contention and stall.
 func Default() []*Detector { return Scaled(1) }
 
 // Scaled returns the built-in detectors with each of their times multiplied by
-// k, which is over 0: with 0.01 a leak is found in half a minute instead of 45.
-// It is for demonstrations and for tests that make the faults themselves, with
-// an interval between looks that is scaled alike: what takes a service minutes
-// must then take it as much less, or healthy work looks like standing still.
-// Numbers of goroutines and of looks stay as they are.
+// k, which must be above 0 and finite: with 0.01 a leak is found in half
+// a minute instead of 45. It is for demonstrations and for tests that make the
+// faults themselves, with an interval between snapshots that is scaled alike:
+// what takes a service minutes must then take it as much less, or healthy work
+// looks like standing still. Numbers of goroutines and of snapshots stay as they
+// are. [Validate] reports a k that cannot be.
 func Scaled(k float64) []*Detector {
-	leak, deadlock, blocked := LeakConfig{}.withDefaults(), DeadlockConfig{}.withDefaults(), BlockedForeverConfig{}
-	pileup, surge := PileupConfig{}.withDefaults(), SurgeConfig{}.withDefaults()
-	contention, stall := ContentionConfig{}.withDefaults(), StallConfig{}.withDefaults()
-	for _, d := range []*time.Duration{
-		&leak.MinAge, &leak.MaxAge, &leak.Window, &leak.Warmup, &leak.MinStand,
-		&deadlock.MinWait,
-		&pileup.MinWait, &pileup.MinStand, &pileup.Window, &pileup.Warmup,
-		&surge.Window, &surge.Warmup,
-		&contention.MinWait,
-		&stall.MinWait,
-	} {
-		*d = time.Duration(k * float64(*d))
+	all := []*Detector{
+		NewLeak(scaled(DefaultLeakConfig(), k)),
+		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
+		NewBlockedForever(DefaultBlockedForeverConfig()),
+		NewPileup(scaled(DefaultPileupConfig(), k)),
+		NewSurge(scaled(DefaultSurgeConfig(), k)),
+		NewContention(scaled(DefaultContentionConfig(), k)),
+		NewStall(scaled(DefaultStallConfig(), k)),
 	}
-	return []*Detector{
-		NewLeak(leak),
-		NewDeadlock(deadlock),
-		NewBlockedForever(blocked),
-		NewPileup(pileup),
-		NewSurge(surge),
-		NewContention(contention),
-		NewStall(stall),
+	if !(k > 0) || math.IsInf(k, 1) { // also NaN
+		for _, d := range all {
+			refuse(fmt.Errorf("the scale is %v; must be above 0 and finite", k), d)
+		}
 	}
+	return all
+}
+
+// scaled returns a configuration with its times multiplied by k.
+func scaled[C any](c C, k float64) C {
+	fields := reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		if d, ok := fields.Field(i).Addr().Interface().(*time.Duration); ok {
+			*d = time.Duration(k * float64(*d))
+		}
+	}
+	return c
 }

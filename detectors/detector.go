@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
 )
 
 // A Detector finds one kind of fault. Its fields must not change once it
@@ -90,12 +90,14 @@ type Pass struct {
 
 	// Report takes a finding. Never nil while Run runs.
 	Report func(Finding)
+
+	shared *shared // by all passes over one snapshot
 }
 
 // NewestKept is how many of the newest snapshots a pass always has, [Pass.Snapshot]
 // included, provided that so many were taken: [Pass.History] is thinned only
 // beyond those.
-const NewestKept = 8
+const NewestKept = places.Whole
 
 // NewPass returns a pass over a series of snapshots of one process, oldest
 // first, of which the last is to be judged. It excludes nothing, its Ask
@@ -109,6 +111,7 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 		Started:  series[0].Time,
 		Ask:      func(goroutine.Source) bool { return false },
 		Report:   func(Finding) {},
+		shared:   new(shared),
 	}
 	p.Exclude(nil)
 	return p
@@ -124,12 +127,8 @@ func (p *Pass) For(needs Needs) (*Pass, bool) {
 	if !p.Snapshot.HasIDs() {
 		return nil, false
 	}
-	own.History = withIDs(p.History)
+	own.History = places.WithIDs(p.History)
 	return &own, true
-}
-
-func withIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {
-	return slices.DeleteFunc(slices.Clone(all), func(s *goroutine.Snapshot) bool { return !s.HasIDs() })
 }
 
 // Exclude sets Known and Owned to what list says. Where several entries match,

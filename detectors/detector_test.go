@@ -40,12 +40,12 @@ func TestValidateNamesEveryMistake(t *testing.T) {
 		{Name: "no_run"},
 		{Name: "far", Run: run, Needs: detectors.Needs{History: 25 * time.Hour}},
 		{Name: "far", Run: run, Needs: detectors.Needs{History: -1}},
-		detectors.NewDeadlock(detectors.DeadlockConfig{MinLooks: 1}),
+		deadlockWith(func(c *detectors.DeadlockConfig) { c.MinSnapshots = 1 }),
 	})
 	for _, want := range []string{
 		"detector 0 is nil", `detector 1 ("Bad"): the name must be`, `detector 2 ("no_run"): it has no Run function`,
 		`detector 3 ("far"): Needs.History is 25h0m0s`, `detector 4 ("far"): Needs.History is -1ns`,
-		`detector 4 ("far"): the name is taken`, `detector 5 ("deadlock"): DeadlockConfig.MinLooks is 1; allowed are 2 to 8`,
+		`detector 4 ("far"): the name is taken`, `detector 5 ("deadlock"): DeadlockConfig.MinSnapshots is 1; must be 2 to 8`,
 	} {
 		assert.ErrorContains(t, err, want)
 	}

@@ -9,7 +9,9 @@
 // The detectors of this module each have a file of their own, with what makes
 // them fire, the reason behind every threshold, and what they cannot see:
 // [NewLeak], [NewDeadlock], [NewBlockedForever], [NewPileup], [NewSurge],
-// [NewContention] and [NewStall]. [Default] returns them all.
+// [NewContention] and [NewStall]. [Default] returns them all. To change one,
+// start from its defaults: from [DefaultLeakConfig], and so on. A value of 0
+// means 0. [Validate] reports a configuration that cannot be.
 //
 // Package detectortest replays series of snapshots through a detector.
 package detectors

@@ -67,19 +67,22 @@ func unindented(text string) string {
 
 // The built-in detectors can be configured, and joined with others.
 func ExampleNewLeak() {
+	leak := detectors.DefaultLeakConfig()
+	leak.MinAge = 15 * time.Minute // our requests may take ten
 	all := []*detectors.Detector{
-		detectors.NewLeak(detectors.LeakConfig{MinAge: 15 * time.Minute}), // our requests may take ten
-		detectors.NewDeadlock(detectors.DeadlockConfig{}),
+		detectors.NewLeak(leak),
+		detectors.NewDeadlock(detectors.DefaultDeadlockConfig()),
 	}
 	fmt.Println(detectors.Validate(all))
 
 	all = append(detectors.Default(), newSleepers(100))
 	fmt.Println(detectors.Validate(all))
 
-	all[0] = detectors.NewLeak(detectors.LeakConfig{MinRise: -1})
+	leak.MinRise = 0
+	all[0] = detectors.NewLeak(leak)
 	fmt.Println(detectors.Validate(all))
 	// Output:
 	// <nil>
 	// <nil>
-	// detector 0 ("leak"): LeakConfig.MinRise is -1; allowed are 1 and more
+	// detector 0 ("leak"): LeakConfig.MinRise is 0; must be at least 1
 }

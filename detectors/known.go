@@ -9,7 +9,7 @@ import (
 // A KnownStack is a stack at which goroutines wait by design, for as long as
 // the process or a connection lasts.
 type KnownStack struct {
-	Name   string // of the entry, for reports and for users who drop it
+	Name   string // of the entry, for reports and for users that drop it
 	Reason string // why waiting there is no fault
 	Match  func(*goroutine.Stack) bool
 
@@ -18,7 +18,7 @@ type KnownStack struct {
 	// A program has as many as it has servers, tenants or topics, and keeps
 	// them, so that their number rises while a fleet comes up and then stays.
 	// It goes on rising where one is made per request and none is closed,
-	// which the detector "leak" looks for, with patience. Where it is false,
+	// which the detector "leak" waits for patiently. Where it is false,
 	// the number is fixed or up to others, such as the clients of a server.
 	Owned bool
 }
@@ -28,7 +28,7 @@ type KnownStack struct {
 // at one end of the stack or one specific loop, never a whole package.
 //
 // A net/http.(*persistConn).readLoop is in the list only while it reads: else
-// it waits for somebody to read and close a response body, and where those pile
+// it waits for a response body to be read and closed, and where those pile
 // up, bodies are not closed.
 func KnownGood() []KnownStack { return slices.Clone(known) }
 
@@ -132,7 +132,7 @@ var known = []KnownStack{
 	},
 	{
 		Name:   "gRPC health check",
-		Reason: "Two per connection of a client whose service config asks for health checks: they wait for the server's next word, and for the end of the connection.",
+		Reason: "Two per connection of a client whose service config asks for health checks: they wait for the server's next message, and for the end of the connection.",
 		Match: anyOf(
 			all(has("google.golang.org/grpc/health.clientHealthCheck"), leaf(grpcTransport+"(*recvBufferReader).readMessageHeaderClient")),
 			loop("google.golang.org/grpc.newNonRetryClientStream.func2")),
@@ -176,7 +176,7 @@ var known = []KnownStack{
 	},
 	{
 		Name:   "otelgoroutine",
-		Reason: "Our own goroutines, and pages that are open, wait for the next look; the tests of this module prove that they end.",
+		Reason: "Our own goroutines, and pages that are open, wait for the next snapshot; the tests of this module prove that they end.",
 		Match: func(s *goroutine.Stack) bool {
 			return s.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine" ||
 				s.Has("github.com/otelgoroutine/go/debugpage.(*page).follow")
@@ -214,7 +214,7 @@ func entry(functions ...string) func(*goroutine.Stack) bool {
 }
 
 // leaf matches stacks on which one of functions is the innermost outside the
-// runtime: it waits itself, and has called nobody who does.
+// runtime: it waits itself, and not within a call of its own.
 func leaf(functions ...string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
 		visible := s.Visible()

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
 )
 
 // withProof joins what the runtime can prove to what was found by growth. It
@@ -14,32 +15,32 @@ import (
 // A goroutine that is leaked once and one that waits for its next job look the
 // same, however long one watches. The runtime can tell them apart, unless
 // something that lives refers to what the goroutine waits for.
-func (c LeakConfig) withProof(p *Pass, found findings) findings {
+func (c LeakConfig) withProof(p *Pass, all findings) findings {
 	proof := p.Inspections[goroutine.SourceProof]
 	proven := provenAt(proof)
-	for i := range found {
-		found[i].confirm(proven[found[i].Stack.ID])
+	for i := range all {
+		all[i].confirm(proven[all[i].Stack.ID])
 	}
-	if slices.ContainsFunc(found, func(f Finding) bool { return f.Confidence < Confirmed }) {
+	if slices.ContainsFunc(all, func(f Finding) bool { return f.Confidence < Confirmed }) {
 		p.Ask(goroutine.SourceProof)
 	}
 	if proof != nil {
-		found = append(found, provenOnly(p, proof, proven, found)...)
+		all = append(all, provenOnly(p, proof, proven, all)...)
 	}
 	if (proof == nil || p.Snapshot.Time.Sub(proof.Time) >= c.MinStand) && c.anyStood(p, proven) {
 		p.Ask(goroutine.SourceProof)
 	}
-	return found
+	return all
 }
 
 // provenOnly returns the proven leaks that are not among those found.
 // That a client waits by design is no excuse when nothing refers to it any more.
-func provenOnly(p *Pass, proof *goroutine.Snapshot, proven map[goroutine.StackID]int, found findings) (more findings) {
+func provenOnly(p *Pass, proof *goroutine.Snapshot, proven map[goroutine.StackID]int, all findings) (more findings) {
+	s := p.places()
 	known := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
-	find := placeFinder{known: known, state: leakable, least: 1}
-	for _, pl := range find.find([]*goroutine.Snapshot{p.Snapshot}) {
-		if n := min(proven[pl.key.Stack], pl.count(0)); n > 0 && !found.has(pl) && !keepsRunning(pl.stack) {
-			more = append(more, provenLeak(p, pl, proof, n))
+	for _, pl := range judged(s, places.ByStack, places.WokenByGoroutines, 1, known) {
+		if n := min(proven[pl.Stack.ID], pl.Now()); n > 0 && !all.has(pl) && !keepsRunning(pl.Stack) {
+			more = append(more, provenLeak(s, pl, proof, n))
 		}
 	}
 	return more
@@ -69,57 +70,37 @@ func (f *Finding) confirm(n int) {
 	f.Evidence = f.Evidence[:min(len(f.Evidence), MaxEvidence)]
 }
 
-func (fs findings) has(pl *place) bool {
-	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Stack.ID == pl.key.Stack && f.State == pl.key.State })
+func (fs findings) has(pl *places.Place) bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Stack.ID == pl.Stack.ID && f.State == pl.State })
 }
 
-// keepsRunning reports whether a stack is that of the main goroutine. It waits
-// for what never comes, to keep the program running: on purpose.
-func keepsRunning(s *goroutine.Stack) bool { return s.Entry().Function == "main.main" }
-
-// anyStood reports whether somebody who has not been proven to be leaked has
-// stood where a goroutine can be leaked for MinStand: then a proof is worth its
-// cost.
+// anyStood reports whether a goroutine that has not been proven to be leaked has
+// stood where it can be for MinStand: then a proof is worth its cost.
 func (c LeakConfig) anyStood(p *Pass, proven map[goroutine.StackID]int) bool {
-	old := newestBefore(p.History, p.Snapshot.Time.Add(-c.MinStand))
+	s := p.places()
+	old := min(s.At(p.Snapshot.Time.Add(-c.MinStand)), s.Last()-1)
 	if old < 0 {
 		return false
 	}
-	looks := []*goroutine.Snapshot{p.History[old], p.Snapshot}
-	find := placeFinder{known: p.Known, state: leakable, least: 1}
-	var births ledger
-	for _, pl := range find.find(looks) {
-		if keepsRunning(pl.stack) || pl.count(1) <= proven[pl.key.Stack] {
-			continue
-		}
-		births.fill(pl, looks)
-		for _, k := range births.seen {
-			if was := births.look(0)[k]; was.count > 0 && was == births.look(1)[k] {
-				return true
-			}
+	for _, pl := range judged(s, places.ByStack, places.WokenByGoroutines, 1, p.Known) {
+		if !keepsRunning(pl.Stack) && pl.Now() > proven[pl.Stack.ID] && pl.AnyStoodSince(old) {
+			return true
 		}
 	}
 	return false
 }
 
-func provenLeak(p *Pass, pl *place, proof *goroutine.Snapshot, n int) Finding {
-	ids, _ := pl.ids(0)
-	f := Finding{
-		Confidence: Confirmed,
-		Stack:      pl.stack,
-		State:      pl.key.State,
-		Count:      n,
-		Age:        p.Snapshot.Time.Sub(proof.Time),
-		IDs:        ids,
-		CreatedBy:  pl.createdBy(),
-		Message: fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
-			goroutines(n), where(pl.stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.key.State),
+func provenLeak(s *places.Series, pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
+	f := found(Confirmed, s, pl, s.Last())
+	f.Count = n
+	f.Age = s.Newest().Time.Sub(proof.Time)
+	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
+		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
+	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", span(f.Age), verb(n, "it waits", "they wait"))
+	f.note("Their number alone does not show a leak.")
+	if others := pl.Now() - n; others > 0 {
+		f.note("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them"))
 	}
-	f.note(fmt.Sprintf("The runtime proved %s ago that nothing alive refers to what %s for.", span(f.Age), verb(n, "it waits", "they wait")))
-	f.note("Their number does not rise as that of a growing leak does.")
-	if others := pl.count(0) - n; others > 0 {
-		f.note(fmt.Sprintf("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them")))
-	}
-	f.advise(whoWakes(f.State))
+	f.Advice = adviceToWake(f.State)
 	return f
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/otelgoroutine/go/internal/engine"
 )
 
-// forgotten and worker look the same to whoever only watches.
+// forgotten and worker cannot be told apart by watching.
 var (
 	forgotten = detectortest.At(goroutine.ChanSend, "main.(*Server).query", "main.handle")
 	worker    = detectortest.At(goroutine.ChanReceive, "main.(*Pool).work")
@@ -67,7 +67,7 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 	d := newLeak()
 
 	silent := detectortest.Findings(detectortest.Run(t, d, series...))
-	assert.Empty(t, silent, "without a proof nobody can know")
+	assert.Empty(t, silent, "without a proof it cannot be known")
 
 	r := detectortest.NewReplay(t, d)
 	r.Step(series[0])
@@ -84,9 +84,9 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 	detectortest.Compare(t, r.Step(series[1]).Findings, detectortest.Want{Function: "main.(*Pool).work", Count: 8})
 }
 
-func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
+func TestAProofIsAskedForWhenAGoroutineStands(t *testing.T) {
 	d := newLeak()
-	look := func(n int, do func(p *detectortest.Process)) []*goroutine.Snapshot {
+	series := func(n int, do func(p *detectortest.Process)) []*goroutine.Snapshot {
 		p := detectortest.NewProcess(2)
 		p.Go(mainWaits, 1)
 		return detectortest.Series(p, n, 15*time.Second, func(i int) {
@@ -95,15 +95,15 @@ func TestAProofIsAskedForWhenSomebodyStands(t *testing.T) {
 			}
 		})
 	}
-	stood := look(4*60+2, func(p *detectortest.Process) { p.Go(forgotten, 1) })
+	stood := series(4*60+2, func(p *detectortest.Process) { p.Go(forgotten, 1) })
 	last := stood[len(stood)-1]
 	assert.False(t, asks(t, d, stood[:4*50]), "not for an hour yet")
 	assert.True(t, asks(t, d, stood))
-	assert.False(t, asks(t, d, stood, &goroutine.Snapshot{Time: last.Time.Add(-time.Minute), Source: goroutine.SourceProof}), "it has just been looked at")
+	assert.False(t, asks(t, d, stood, &goroutine.Snapshot{Time: last.Time.Add(-time.Minute), Source: goroutine.SourceProof}), "there has just been one")
 	assert.True(t, asks(t, d, stood, &goroutine.Snapshot{Time: last.Time.Add(-61 * time.Minute), Source: goroutine.SourceProof}), "long ago")
 	assert.False(t, asks(t, d, stood, proofOf(stood[0], goroutine.ChanSend)), "nothing is left to prove")
-	assert.False(t, asks(t, d, look(4*60+2, func(*detectortest.Process) {})), "main may wait")
-	assert.False(t, asks(t, d, look(4*60+2, func(p *detectortest.Process) {
+	assert.False(t, asks(t, d, series(4*60+2, func(*detectortest.Process) {})), "main may wait")
+	assert.False(t, asks(t, d, series(4*60+2, func(p *detectortest.Process) {
 		p.Go(detectortest.At(goroutine.IOWait, "main.read"), 5)
 	})), "IO is never leaked")
 }

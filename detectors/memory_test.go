@@ -17,7 +17,7 @@ import (
 
 // kept returns how many bytes a history of all detectors holds after three
 // hours of a service with so many goroutines in so many stacks, one in ten of
-// which is replaced at every look.
+// which is replaced in every snapshot.
 func kept(t *testing.T, goroutines, stacks int) int {
 	p := detectortest.NewProcess(2)
 	live := make([][]uint64, stacks)
@@ -29,15 +29,15 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	before := heap()
 	all := detectors.Default()
 	e := engine.New(engine.Config{Detectors: all})
-	for look := range 3 * 60 {
-		for i := look % 10; i < stacks; i += 10 {
+	for minute := range 3 * 60 {
+		for i := minute % 10; i < stacks; i += 10 {
 			p.Exit(live[i]...)
 			live[i] = p.Go(places[i], goroutines/stacks)
 		}
 		p.Advance(time.Minute)
-		s := p.Look()
+		s := p.Snapshot()
 		e.Inspected(busyWindow(s))
-		if look%30 > 0 {
+		if minute%30 > 0 {
 			e.Remember(s) // judging takes longer than the rest
 			continue
 		}
@@ -51,7 +51,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	return used
 }
 
-// busyWindow is one in which everybody everywhere was woken.
+// busyWindow is one in which every goroutine was woken.
 func busyWindow(s *goroutine.Snapshot) *goroutine.Snapshot {
 	w := &goroutine.Snapshot{Time: s.Time, Source: goroutine.SourceWindow}
 	for i := range s.Groups {

@@ -33,7 +33,7 @@ type service struct {
 	tick int
 }
 
-// tick is how long a tick is, and how far apart looks are.
+// tick is how long a tick is, and how far apart snapshots are.
 const tick = 30 * time.Second
 
 func newService(procs int, seed uint64) *service {
@@ -175,7 +175,7 @@ func goingIdle() shape {
 	}
 }
 
-// keepAlive has old connections that serve ever more requests: at every look
+// keepAlive has old connections that serve ever more requests: in every snapshot
 // others of them wait for the database.
 func keepAlive() shape {
 	var conns []uint64
@@ -248,7 +248,7 @@ func stuckConns(perMinute float64, from time.Duration) shape {
 }
 
 // tickers plants goroutines that wake up for a ticker: one in a thousand is
-// not where it waits when somebody looks.
+// not where it waits when a snapshot is taken.
 func tickers(perMinute float64, from time.Duration) shape {
 	var all []uint64
 	return func(s *service) {

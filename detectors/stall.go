@@ -1,63 +1,55 @@
 package detectors
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
 )
 
-// StallConfig is the configuration of [NewStall]. The zero value of a field
-// stands for its default.
+// StallConfig is the configuration of [NewStall]. Start from
+// [DefaultStallConfig].
 type StallConfig struct {
 	// MinWait is how long everything must have stood still. Default 2 min:
 	// nothing in a program takes that long without a goroutine that runs,
-	// sleeps or waits for the world outside.
+	// sleeps or waits for the world outside. At most [MaxHistory]; with 0 only
+	// MinSnapshots counts.
 	MinWait time.Duration
 
-	// MinLooks is in how many looks at least. Default 4: a program that wakes
-	// up now and then may be asleep at fewer.
-	MinLooks int
+	// MinSnapshots is in how many snapshots at least, 2 to 8. Default 4:
+	// a program that wakes up now and then may be asleep in fewer.
+	MinSnapshots int
 
-	// MaxCreated is how many goroutines may have been created for each look,
-	// as the scheduler counts them. Default 10: a look of ours takes up to
-	// five, and an export of telemetry a few.
+	// MaxCreated is how many goroutines may have been created for each
+	// snapshot, as the scheduler counts them, at least 0. Default 10: our own
+	// snapshots take up to five, and an export of telemetry a few.
 	MaxCreated int
 
 	// NoTimers says that the program has no timers, tickers or contexts with
-	// a deadline that it waits for. Then whoever receives or selects is as
-	// stuck as any, where else a timer might be about to wake them. Default
+	// a deadline that it waits for. Then a goroutine that receives or selects
+	// is as stuck as any, where else a timer might be about to wake it. Default
 	// false.
 	NoTimers bool
 }
 
-// stallReach is how far back looks are wanted, in MinWait: so far back the age
-// of a finding is known.
-const stallReach = 10
-
-func (c StallConfig) withDefaults() StallConfig {
-	c.MinWait = orDefault(c.MinWait, 2*time.Minute)
-	c.MinLooks = orDefault(c.MinLooks, 4)
-	c.MaxCreated = orDefault(c.MaxCreated, 10)
-	return c
+// DefaultStallConfig returns the defaults.
+func DefaultStallConfig() StallConfig {
+	return StallConfig{MinWait: 2 * time.Minute, MinSnapshots: 4, MaxCreated: 10}
 }
 
-func (c StallConfig) validate() error {
-	var errs []error
-	if c.MinWait < 0 || c.MinWait > MaxHistory {
-		errs = append(errs, bad("StallConfig.MinWait", c.MinWait, fmt.Sprintf("0 to %v", MaxHistory)))
+// stallReach is how far back snapshots are wanted, in MinWait: so far back the
+// age of a finding is known.
+const stallReach = 10
+
+func (c StallConfig) checks() []check {
+	return []check{
+		within("MinWait", c.MinWait),
+		inARow("MinSnapshots", c.MinSnapshots),
+		atLeast("MaxCreated", c.MaxCreated, 0),
 	}
-	if c.MinLooks < 2 || c.MinLooks > keptWhole {
-		errs = append(errs, bad("StallConfig.MinLooks", c.MinLooks, fmt.Sprintf("2 to %d", keptWhole)))
-	}
-	if c.MaxCreated < 0 {
-		errs = append(errs, bad("StallConfig.MaxCreated", c.MaxCreated, "0 and more"))
-	}
-	return errors.Join(errs...)
 }
 
 // NewStall returns the detector "stall": the whole process stands still, and
@@ -65,8 +57,8 @@ func (c StallConfig) validate() error {
 //
 // The runtime ends a process in which all goroutines are asleep, unless there
 // is a timer; and with a monitor or an exporter of telemetry in it there always
-// is one. This detector takes the runtime's place. It fires when, in every look
-// back to MinWait ago and in at least MinLooks,
+// is one. This detector takes the runtime's place. It fires when, in every
+// snapshot back to MinWait ago and in at least MinSnapshots,
 //
 //   - every goroutine waits for other goroutines: none runs, is in a system
 //     call, sleeps, waits for IO or within a client of the network,
@@ -93,10 +85,9 @@ func (c StallConfig) validate() error {
 // those that have no timers do well to say so. What it may take for a stall
 // although it is none: a program whose work is done by C threads or by
 // callbacks of time.AfterFunc, minutes apart, while goroutines wait for a lock
-// or to send. An invalid configuration is reported by [Validate].
+// or to send.
 func NewStall(c StallConfig) *Detector {
-	c = c.withDefaults()
-	return configured(c.validate(), &Detector{
+	return configured(c, &Detector{
 		Name:  "stall",
 		Doc:   "The whole process stands still, and nothing in it can go on.\n\nFor programs without a listener or signal handler: those may be woken from outside.",
 		Needs: Needs{IDs: true, History: min(stallReach*c.MinWait, MaxHistory)},
@@ -105,43 +96,66 @@ func NewStall(c StallConfig) *Detector {
 }
 
 func (c StallConfig) run(p *Pass) error {
-	looks := looksBack(p, stallReach*c.MinWait)
-	begin := min(newestBefore(looks, p.Snapshot.Time.Add(-c.MinWait)), len(looks)-c.MinLooks)
-	if begin < 0 {
+	s := p.places()
+	begin := s.Begin(c.MinWait, c.MinSnapshots)
+	if begin < 0 || c.mayBeWoken(p, s) {
 		return nil
 	}
 	all, still := parked(p.Snapshot, p.Known)
-	if !still || len(all) == 0 || !c.NoTimers && (slices.ContainsFunc(all, mayWake) || !slices.ContainsFunc(all, wants)) {
+	if !still || len(all) == 0 || !c.NoTimers && !slices.ContainsFunc(all, wants) {
 		return nil
 	}
-	first := c.stillSince(looks, all, p.Known)
-	if first > begin {
-		return nil
+	if since := c.stillSince(s, all, p.Known); since <= begin {
+		p.Report(standstill(s, since, all))
 	}
-	p.Report(standstill(looks, first, all))
 	return nil
 }
 
-// stillSince goes back from the newest look for as long as everything was as
-// it is.
-func (c StallConfig) stillSince(looks []*goroutine.Snapshot, now []*goroutine.Group, known func(*goroutine.Stack) bool) int {
-	first := len(looks) - 1
-	want := tallies(now)
-	interval := looks[first].Time.Sub(looks[first-1].Time)
-	for ; first > 0; first-- {
-		before, after := looks[first-1], looks[first]
+// mayBeWoken reports whether a timer may be what a goroutine waits for.
+func (c StallConfig) mayBeWoken(p *Pass, s *places.Series) bool {
+	return !c.NoTimers && slices.ContainsFunc(s.Places(places.ByStack), func(pl *places.Place) bool {
+		return (pl.State == goroutine.ChanReceive || pl.State == goroutine.Select) && !p.Known(pl.Stack)
+	})
+}
+
+// stillSince goes back from the newest snapshot, in which some groups count, for
+// as long as everything was as it is.
+func (c StallConfig) stillSince(s *places.Series, now []*goroutine.Group, known func(*goroutine.Stack) bool) int {
+	at := placesOf(s, now)
+	first := s.Last()
+	interval := s.Ago(first - 1)
+	for end := s.Back(stallReach * c.MinWait); first > end; first-- {
+		before, after := s.Snapshots[first-1], s.Snapshots[first]
 		taken := int64(max(1, after.Time.Sub(before.Time).Round(interval)/interval)) // not all are kept
 		if after.Scheduler.Created-before.Scheduler.Created > int64(c.MaxCreated)*taken {
 			break
 		}
-		if was, still := parked(before, known); !still || !maps.Equal(tallies(was), want) {
+		was, still := parked(before, known)
+		moved := func(pl *places.Place) bool { return pl.Left(first-1) || pl.Joined(first-1) }
+		if !still || total(was) != total(now) || slices.ContainsFunc(at, moved) {
 			break
 		}
 	}
 	return first
 }
 
-// parked returns the groups of a look that count. still is false when a
+// placesOf returns the places of groups of the newest snapshot.
+func placesOf(s *places.Series, groups []*goroutine.Group) []*places.Place {
+	keys := make(map[goroutine.GroupKey]bool)
+	for _, g := range groups {
+		keys[g.Key()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(s.Places(places.ByStack)), func(pl *places.Place) bool { return !keys[pl.Key] })
+}
+
+func total(groups []*goroutine.Group) (n int) {
+	for _, g := range groups {
+		n += g.Count
+	}
+	return n
+}
+
+// parked returns the groups of a snapshot that count. still is false when a
 // goroutine may go on by itself or by what comes from outside, or could not be
 // described.
 func parked(s *goroutine.Snapshot, known func(*goroutine.Stack) bool) (all []*goroutine.Group, still bool) {
@@ -169,9 +183,9 @@ func parked(s *goroutine.Snapshot, known func(*goroutine.Stack) bool) (all []*go
 	return all, observers <= 1 && s.Missing == 0
 }
 
-// observer reports whether a group is the goroutine that takes the look. It
-// runs, and a trace has no stack of who is on a CPU. So one of them without
-// a stack is the observer, and a second one is at work.
+// observer reports whether a group is the goroutine that takes the snapshot. It
+// runs, and a trace has no stack of a goroutine that is on a CPU. So one of them
+// without a stack is the observer, and a second one is at work.
 func observer(g *goroutine.Group) bool {
 	return !inside(g.State) && g.Stack.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine" ||
 		g.State == goroutine.Running && len(g.Stack.Frames) == 0
@@ -180,12 +194,7 @@ func observer(g *goroutine.Group) bool {
 // inside reports whether a goroutine in state s can only be woken by another
 // goroutine, or by a timer.
 func inside(s goroutine.State) bool {
-	return leakable(s) || s == goroutine.Semacquire || s.Never()
-}
-
-// mayWake reports whether a timer may be what a group waits for.
-func mayWake(g *goroutine.Group) bool {
-	return g.State == goroutine.ChanReceive || g.State == goroutine.Select
+	return places.WokenByGoroutines(s) || s == goroutine.Semacquire || s.Never()
 }
 
 // wants reports whether a group wants what an idle program has no need of.
@@ -193,8 +202,8 @@ func wants(g *goroutine.Group) bool { return g.State.Lock() || g.State == gorout
 
 // ours reports whether a goroutine that is not parked inside the program is
 // part of the observation: the reader of a trace, or a client connection on
-// which telemetry is sent. Whoever else uses such a connection waits in its
-// client.
+// which telemetry is sent. A goroutine that uses such a connection for anything
+// else waits in its client.
 var ours = anyOf(
 	has("runtime.ReadTrace"),
 	reader("net/http.(*persistConn).readLoop",
@@ -211,48 +220,26 @@ func viaNetwork(s *goroutine.Stack) bool {
 	})
 }
 
-// tallies returns who stands where.
-func tallies(groups []*goroutine.Group) map[goroutine.GroupKey]tally {
-	m := make(map[goroutine.GroupKey]tally)
-	for _, g := range groups {
-		t := m[g.Key()]
-		t.count += g.Count
-		for _, c := range g.Births {
-			t.digest += c.Digest
-		}
-		m[g.Key()] = t
-	}
-	return m
-}
-
-func standstill(looks []*goroutine.Snapshot, first int, all []*goroutine.Group) Finding {
-	last := len(looks) - 1
-	shown := all[0]
-	if i := slices.IndexFunc(all, wants); i >= 0 {
-		shown = all[i]
-	}
-	count := 0
-	for _, g := range all {
-		count += g.Count
-	}
+func standstill(s *places.Series, since int, all []*goroutine.Group) Finding {
+	shown := all[max(0, slices.IndexFunc(all, wants))]
 	f := Finding{
 		Confidence: Medium,
 		Stack:      processWide(shown.Stack),
-		Count:      count,
-		Age:        looks[last].Time.Sub(looks[first].Time),
+		Count:      total(all),
+		Age:        s.Ago(since),
 		IDs:        slices.Clone(shown.IDs),
 		CreatedBy:  shown.CreatedBy,
+		Advice:     adviceStall,
 	}
 	f.Message = fmt.Sprintf("The process stands still: its %s %s done nothing but wait for other goroutines for %s.",
-		goroutines(count), verb(count, "has", "have"), span(f.Age))
-	f.note(fmt.Sprintf("In %d looks the same goroutines waited at the same places.", last-first+1))
+		goroutines(f.Count), verb(f.Count, "has", "have"), span(f.Age))
+	f.note("In %d snapshots the same goroutines waited at the same places.", s.Last()-since+1)
 	f.note("None runs, sleeps, or waits for IO or a system call.")
-	f.note(fmt.Sprintf("%s in %s at %s.", goroutines(shown.Count), shown.State, where(shown.Stack)))
+	f.note("%s in %s at %s.", goroutines(shown.Count), shown.State, where(shown.Stack))
 	for _, g := range all {
 		if g != shown {
-			f.note(fmt.Sprintf("%s in %s at %s.", goroutines(g.Count), g.State, where(g.Stack)))
+			f.note("%s in %s at %s.", goroutines(g.Count), g.State, where(g.Stack))
 		}
 	}
-	f.advise("see which of these waits for which: the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks.")
 	return f
 }

@@ -17,19 +17,19 @@ var (
 	atResults  = detectortest.At(goroutine.ChanSend, "runtime.gopark", "main.work:12", "runtime.goexit")
 	atTicker   = detectortest.At(goroutine.ChanReceive, "runtime.gopark", "main.main:33", "runtime.main", "runtime.goexit")
 	onCPU      = detectortest.At(goroutine.Running)
-	atLooking  = detectortest.At(goroutine.Syscall, "syscall.Syscall", "github.com/otelgoroutine/go/otelgoroutine.(*Monitor).run:9", "runtime.goexit")
+	atMonitor  = detectortest.At(goroutine.Syscall, "syscall.Syscall", "github.com/otelgoroutine/go/otelgoroutine.(*Monitor).run:9", "runtime.goexit")
 	atExporter = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "net/http.(*persistConn).readLoop:9", "runtime.goexit")
 	atGRPC     = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "google.golang.org/grpc/internal/transport.(*http2Client).reader:9", "runtime.goexit")
 	atReader   = detectortest.At(goroutine.Select, "runtime.gopark", "go.opentelemetry.io/otel/sdk/metric.(*PeriodicReader).run:9", "runtime.goexit")
 )
 
-func newStall() *detectors.Detector { return detectors.NewStall(detectors.StallConfig{}) }
+func newStall() *detectors.Detector { return detectors.NewStall(detectors.DefaultStallConfig()) }
 
 func newStallNoTimers() *detectors.Detector {
-	return detectors.NewStall(detectors.StallConfig{NoTimers: true})
+	return stallWith(func(c *detectors.StallConfig) { c.NoTimers = true })
 }
 
-// stuck is a batch program whose results nobody takes, with a monitor and an
+// stuck is a batch program whose results are never taken, with a monitor and an
 // exporter in it.
 func stuck() *detectortest.Process {
 	p := detectortest.NewProcess(2)
@@ -44,7 +44,7 @@ func stuck() *detectortest.Process {
 }
 
 func TestStall(t *testing.T) {
-	steps := detectortest.Run(t, newStall(), detectortest.Series(stuck(), 60, look15, nil)...)
+	steps := detectortest.Run(t, newStall(), detectortest.Series(stuck(), 60, interval, nil)...)
 	assert.Equal(t, 2*time.Minute, firstFound(t, steps))
 	detectortest.Compare(t, lastFindings(steps), detectortest.Want{
 		Function: "main.work", Line: 12, Confidence: detectors.Medium, Count: 25,
@@ -52,7 +52,7 @@ func TestStall(t *testing.T) {
 	})
 	f := lastFindings(steps)[0]
 	assert.Equal(t, "The process stands still: its 25 goroutines have done nothing but wait for other goroutines for 15 min.", f.Message)
-	assert.Equal(t, 59*look15, f.Age)
+	assert.Equal(t, 59*interval, f.Age)
 	assert.Len(t, f.IDs, goroutine.MaxIDs)
 	assert.Equal(t, goroutine.OtherStacks, f.Stack.ID, "whatever shows it best, it is one stall")
 }
@@ -68,11 +68,11 @@ func TestStallNeedsTheWholeProcess(t *testing.T) {
 		"signals":                     {detectortest.At(goroutine.Syscall, "runtime.notetsleepg", "os/signal.signal_recv", "os/signal.loop:3", "runtime.goexit"), false, false},
 		"an HTTP/2 server":            {detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "net/http.(*http2serverConn).readFrames:3", "runtime.goexit"), false, false},
 		"a system call":               {place(goroutine.Syscall, "main.read:1"), false, false},
-		"somebody asleep":             {place(goroutine.Sleep, "main.poll:1"), false, false},
+		"a sleeper":                   {place(goroutine.Sleep, "main.poll:1"), false, false},
 		"a coroutine":                 {place(goroutine.Coroutine, "main.seq:1"), false, false},
-		"somebody ready to run":       {place(goroutine.Runnable, "main.run:1"), false, false},
+		"a runnable goroutine":        {place(goroutine.Runnable, "main.run:1"), false, false},
 		"a second one on a CPU":       {onCPU, false, false},
-		"a monitor beside that":       {atLooking, false, false},
+		"a monitor beside that":       {atMonitor, false, false},
 		"a wait of an unknown kind":   {place(goroutine.Waiting, "main.run:1"), false, false},
 		"a state of the future":       {place("asleep", "main.run:1"), false, false},
 		"what was summed up":          {detectortest.Place{Stack: &goroutine.Stack{ID: goroutine.OtherStacks}, State: goroutine.Select}, false, false},
@@ -93,14 +93,14 @@ func TestStallNeedsTheWholeProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := stuck()
 			p.Go(tc.add, 1)
-			series := detectortest.Series(p, 20, look15, nil)
+			series := detectortest.Series(p, 20, interval, nil)
 			assert.Equal(t, tc.want, len(lastFindings(detectortest.Run(t, newStall(), series...))) > 0)
 			assert.Equal(t, tc.noTimers, len(lastFindings(detectortest.Run(t, newStallNoTimers(), series...))) > 0)
 		})
 	}
 }
 
-// TestStallNeedsMore than somebody who waits: an idle program waits for its
+// TestStallNeedsMore than a goroutine that waits: an idle program waits for its
 // ticker, once an hour.
 func TestStallNeedsMore(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -114,7 +114,7 @@ func TestStallNeedsMore(t *testing.T) {
 		"a deadlock":                {[]detectortest.Place{atWait, atDebit, atCredit}, true, true},
 		"a rate limiter":            {[]detectortest.Place{atTicker, atResults}, false, true},
 		"callbacks of timers alone": {[]detectortest.Place{atWait}, false, true},
-		"nobody but us":             {[]detectortest.Place{atReader}, false, false},
+		"our own goroutines":        {[]detectortest.Place{atReader}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := detectortest.NewProcess(1)
@@ -122,19 +122,19 @@ func TestStallNeedsMore(t *testing.T) {
 			for _, at := range tc.places {
 				p.Go(at, 1)
 			}
-			series := detectortest.Series(p, 20, look15, nil)
+			series := detectortest.Series(p, 20, interval, nil)
 			assert.Equal(t, tc.want, len(lastFindings(detectortest.Run(t, newStall(), series...))) > 0)
 			assert.Equal(t, tc.noTimers, len(lastFindings(detectortest.Run(t, newStallNoTimers(), series...))) > 0)
 		})
 	}
 }
 
-// TestStallNoticesWork has programs that are parked at every look and do work
+// TestStallNoticesWork has programs that are parked in every snapshot and do work
 // in between.
 func TestStallNoticesWork(t *testing.T) {
 	for name, tc := range map[string]struct {
 		do   func(p *detectortest.Process, senders []uint64, i int)
-		look func(s *goroutine.Snapshot, i int)
+		edit func(s *goroutine.Snapshot, i int)
 		want bool
 	}{
 		"nothing": {want: true},
@@ -156,21 +156,21 @@ func TestStallNoticesWork(t *testing.T) {
 				p.Exit(senders[0])
 			}
 		}, want: true},
-		"callbacks of timers":      {look: func(s *goroutine.Snapshot, i int) { s.Scheduler.Created = int64(40 * i) }},
-		"what looks themselves do": {look: func(s *goroutine.Snapshot, i int) { s.Scheduler.Created = int64(5 * i) }, want: true},
-		"some are not described":   {look: func(s *goroutine.Snapshot, i int) { s.Missing = 1 }},
+		"callbacks of timers":    {edit: func(s *goroutine.Snapshot, i int) { s.Scheduler.Created = int64(40 * i) }},
+		"what snapshots create":  {edit: func(s *goroutine.Snapshot, i int) { s.Scheduler.Created = int64(5 * i) }, want: true},
+		"some are not described": {edit: func(s *goroutine.Snapshot, i int) { s.Missing = 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := detectortest.NewProcess(1)
 			senders := p.Go(atResults, 30)
-			series := detectortest.Series(p, 20, look15, func(i int) {
+			series := detectortest.Series(p, 20, interval, func(i int) {
 				if tc.do != nil {
 					tc.do(p, senders, i)
 				}
 			})
 			for i, s := range series {
-				if tc.look != nil {
-					tc.look(s, i)
+				if tc.edit != nil {
+					tc.edit(s, i)
 				}
 			}
 			assert.Equal(t, tc.want, len(lastFindings(detectortest.Run(t, newStall(), series...))) > 0)
@@ -178,26 +178,26 @@ func TestStallNoticesWork(t *testing.T) {
 	}
 }
 
-// TestStallLasts has looks of which a history keeps ever fewer.
+// TestStallLasts has snapshots of which a history keeps ever fewer.
 func TestStallLasts(t *testing.T) {
 	r := detectortest.NewReplay(t, newStall())
 	var last detectortest.Step
-	for i, s := range detectortest.Series(stuck(), 4*60, look15, nil) {
+	for i, s := range detectortest.Series(stuck(), 4*60, interval, nil) {
 		s.Scheduler.Created = int64(5 * i)
 		if last = r.Step(s); i > 8 {
-			require.Len(t, last.Findings, 1, "look %d", i)
+			require.Len(t, last.Findings, 1, "snapshot %d", i)
 		}
 	}
 	assert.GreaterOrEqual(t, last.Findings[0].Age, 20*time.Minute)
 }
 
-func TestStallWithRareLooks(t *testing.T) {
+func TestStallWithRareSnapshots(t *testing.T) {
 	steps := detectortest.Run(t, newStall(), detectortest.Series(stuck(), 10, 9*time.Minute, nil)...)
-	assert.Equal(t, 27*time.Minute, firstFound(t, steps), "four looks")
+	assert.Equal(t, 27*time.Minute, firstFound(t, steps), "four snapshots")
 }
 
-// TestStallIsSilentForHours has a batch program of which two looks in three
-// catch nobody at work, as if none could go on.
+// TestStallIsSilentForHours has a batch program of which two snapshots in
+// three catch no goroutine at work, as if none could go on.
 func TestStallIsSilentForHours(t *testing.T) {
 	s := newService(2, 5)
 	s.Go(atWait, 1)
@@ -205,26 +205,11 @@ func TestStallIsSilentForHours(t *testing.T) {
 	workers := s.Go(atResults, 12)
 	r := detectortest.NewReplay(t, newStall())
 	for i := range 4 * 60 * 8 {
-		s.Advance(look15)
+		s.Advance(interval)
 		s.shuffle(workers, 0.3, atDebit, atResults)
 		if s.rand.IntN(3) == 0 {
 			s.Move(place(goroutine.Runnable, "main.work:9"), workers[s.rand.IntN(12)])
 		}
-		require.Empty(t, r.Step(s.Look()).Findings, "look %d", i)
+		require.Empty(t, r.Step(s.Snapshot()).Findings, "snapshot %d", i)
 	}
-}
-
-func TestStallConfigIsChecked(t *testing.T) {
-	for name, c := range map[string]detectors.StallConfig{
-		"StallConfig.MinWait is -1s":    {MinWait: -time.Second},
-		"StallConfig.MinWait is 25h0m":  {MinWait: 25 * time.Hour},
-		"StallConfig.MinLooks is 1":     {MinLooks: 1},
-		"StallConfig.MinLooks is 9":     {MinLooks: 9},
-		"StallConfig.MaxCreated is -1;": {MaxCreated: -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			assert.ErrorContains(t, detectors.Validate([]*detectors.Detector{detectors.NewStall(c)}), name)
-		})
-	}
-	assert.NoError(t, detectors.Validate([]*detectors.Detector{newStall()}))
 }

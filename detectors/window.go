@@ -14,20 +14,7 @@ type Window struct {
 	Fed  map[goroutine.GroupKey][]uint64 // IDs of some of them; see [goroutine.SampleIDs]
 }
 
-// fed returns those who were woken in a window at a place, as it was in the
-// newest look.
-func (w *Window) fed(pl *place) (ids []uint64) {
-	seen := make(map[goroutine.GroupKey]bool)
-	for _, g := range pl.groups[len(pl.groups)-1] {
-		if key := g.Key(); !seen[key] {
-			seen[key] = true
-			ids = append(ids, w.Fed[key]...)
-		}
-	}
-	return ids
-}
-
-// windowsSince returns how many windows were opened since t.
+// windowsSince returns how many windows ended at t or later.
 func windowsSince(windows []Window, t time.Time) (n int) {
 	for _, w := range windows {
 		if !w.Time.Before(t) {

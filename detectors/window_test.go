@@ -66,10 +66,10 @@ func watch(t *testing.T, d detectors.Detector, window func() *goroutine.Snapshot
 	return w
 }
 
-// look looks, and once more when a window was asked for.
-func (w *watched) look(p *detectortest.Process) detectortest.Step {
+// step takes a snapshot, and a window when one was asked for.
+func (w *watched) step(p *detectortest.Process) detectortest.Step {
 	before := w.asked
-	step := w.Step(p.Look())
+	step := w.Step(p.Snapshot())
 	if w.asked > before {
 		w.Inspect(w.window())
 	}
@@ -83,8 +83,8 @@ func grow(w *watched, p *detectortest.Process, length time.Duration, members *[]
 		if i%2 == 0 {
 			*members = append(*members, p.Go(atInbox, 1)...)
 		}
-		p.Advance(look15)
-		last = w.look(p).Findings
+		p.Advance(interval)
+		last = w.step(p).Findings
 		if len(last) > 0 && first == 0 {
 			first = p.Now().Sub(detectortest.Start)
 		}
@@ -92,7 +92,7 @@ func grow(w *watched, p *detectortest.Process, length time.Duration, members *[]
 	return first, last
 }
 
-func TestALeakIsWatchedBeforeItIsTold(t *testing.T) {
+func TestALeakIsWatchedBeforeItIsReported(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, feeder) })
 	var members []uint64
@@ -100,7 +100,7 @@ func TestALeakIsWatchedBeforeItIsTold(t *testing.T) {
 	assert.Greater(t, first, 45*time.Minute)
 	assert.Less(t, first, 55*time.Minute)
 	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "no goroutine woke one of them"})
-	assert.Less(t, w.asked, 400, "not at every look of three hours")
+	assert.Less(t, w.asked, 400, "not in every snapshot of three hours")
 }
 
 func TestALeakIsNotHeldBackForeverWithoutWindows(t *testing.T) {
@@ -122,7 +122,7 @@ func TestWorkersWithShortJobsAreNoLeak(t *testing.T) {
 		if windows++; windows%4 != 0 {
 			return windowOf(p, atInbox, feeder)
 		}
-		return windowOf(p, atInbox, feeder, members[random.IntN(len(members))]) // it is back at the next look
+		return windowOf(p, atInbox, feeder, members[random.IntN(len(members))]) // it is back in the next snapshot
 	})
 	first, _ := grow(w, p, 100*time.Minute, &members)
 	assert.Zero(t, first, "a pool that grows and has work")
@@ -138,7 +138,7 @@ func TestForgottenListenersAreALeakAfterLonger(t *testing.T) {
 	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Medium, Contains: "Other goroutines still wake"})
 }
 
-func TestWhomTimersWakeIsALeakAllTheSame(t *testing.T) {
+func TestWakingByTimersDoesNotClearALeak(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	var members []uint64
 	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, detectortest.Place{}, members...) })
@@ -147,9 +147,9 @@ func TestWhomTimersWakeIsALeakAllTheSame(t *testing.T) {
 	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected})
 }
 
-// TestWhoLeavesWhenWokenDoesNotClearTheOthers has healthy members that are woken
+// TestLeavingWhenWokenDoesNotClearTheOthers has healthy members that are woken
 // to end among leaked ones.
-func TestWhoLeavesWhenWokenDoesNotClearTheOthers(t *testing.T) {
+func TestLeavingWhenWokenDoesNotClearTheOthers(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	var members []uint64
 	w := watch(t, *newLeak(), func() *goroutine.Snapshot {
@@ -167,8 +167,8 @@ func TestADeadlockIsConfirmedByAWindow(t *testing.T) {
 	w := watch(t, *newDeadlock(), func() *goroutine.Snapshot { return windowOf(p, atDebit, unlocker) })
 	var last []detectors.Finding
 	for range 20 {
-		p.Advance(look15)
-		last = w.look(p).Findings
+		p.Advance(interval)
+		last = w.step(p).Findings
 	}
 	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.High, Count: 10, Contains: "none of them was handed the lock"})
 	assert.LessOrEqual(t, w.asked, 4, "one window will do")
@@ -181,8 +181,8 @@ func TestAQueueThatIsServedInAWindowIsNoDeadlock(t *testing.T) {
 	var found []detectors.Finding
 	windowed := false
 	for range 12 {
-		p.Advance(look15)
-		step := w.look(p)
+		p.Advance(interval)
+		step := w.step(p)
 		if windowed {
 			found = append(found, step.Findings...)
 		}
@@ -192,29 +192,29 @@ func TestAQueueThatIsServedInAWindowIsNoDeadlock(t *testing.T) {
 	assert.Empty(t, found)
 }
 
-// TestWhoJoinsAStuckQueueDoesNotClearIt has somebody who was woken elsewhere.
-func TestWhoJoinsAStuckQueueDoesNotClearIt(t *testing.T) {
+// TestJoiningAStuckQueueDoesNotClearIt has a goroutine that was woken elsewhere.
+func TestJoiningAStuckQueueDoesNotClearIt(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	p.Go(atDebit, 10)
 	w := watch(t, *newDeadlock(), func() *goroutine.Snapshot { return windowOf(p, atDebit, unlocker, p.Go(atDebit, 1)...) })
 	var last []detectors.Finding
 	for range 20 {
-		p.Advance(look15)
-		last = w.look(p).Findings
+		p.Advance(interval)
+		last = w.step(p).Findings
 	}
 	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.High})
 }
 
-func TestContentionNamesWhoReleasesTheLock(t *testing.T) {
+func TestContentionNamesTheCodeThatReleasesTheLock(t *testing.T) {
 	s := newService(1, 1)
 	do := hold(atCounter, 150, 1)
 	w := watch(t, *newContention(), func() *goroutine.Snapshot { return windowOf(s.Process, atCounter, unlocker, 3, 4, 5) })
 	var last []detectors.Finding
 	for range 40 {
 		s.tick++
-		s.Advance(look15)
+		s.Advance(interval)
 		do(s)
-		last = w.look(s.Process).Findings
+		last = w.step(s.Process).Findings
 	}
 	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Counter).inc", Contains: "of the 3 times that one of them was woken, 3 were at main.(*Counter).inc (main.go:9), which releases the lock"})
 	assert.LessOrEqual(t, w.asked, 3, "one window will do")
@@ -237,7 +237,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids})
 		}
 		e.Inspected(w)
-		require.Len(t, e.Step(p.Look()).Verdicts, 1)
+		require.Len(t, e.Step(p.Snapshot()).Verdicts, 1)
 	}
 	require.Len(t, windows, 20)
 	for _, w := range windows {

@@ -125,19 +125,23 @@ func watchGoroutines(otel *telemetry, o options) (*otelgoroutine.Monitor, error)
 // hasty returns the default detectors with the thresholds of a demonstration.
 // In a real service they would take every slow spell for a fault.
 func hasty() []*detectors.Detector {
+	leak, deadlock, pileup := detectors.DefaultLeakConfig(), detectors.DefaultDeadlockConfig(), detectors.DefaultPileupConfig()
+	surge, contention, stall := detectors.DefaultSurgeConfig(), detectors.DefaultContentionConfig(), detectors.DefaultStallConfig()
+	leak.MinAge, leak.MaxAge = 4*time.Second, 8*time.Second // so that a leak that has ended is soon seen to have
+	leak.Window, leak.Warmup, leak.MinStand = 15*time.Second, 5*time.Second, 30*time.Second
+	deadlock.MinWait = 8 * time.Second
+	pileup.MinWait, pileup.MinStand, pileup.Window, pileup.Warmup = 8*time.Second, 10*time.Second, time.Minute, 5*time.Second
+	surge.Window, surge.Warmup = 15*time.Second, 5*time.Second
+	contention.MinWait = 10 * time.Second
+	stall.MinWait = 10 * time.Second
 	return []*detectors.Detector{
-		detectors.NewLeak(detectors.LeakConfig{
-			MinAge: 4 * time.Second,
-			MaxAge: 8 * time.Second, // so that a leak that has ended is soon seen to have
-			Window: 15 * time.Second,
-			Warmup: 5 * time.Second,
-		}),
-		detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: 8 * time.Second}),
-		detectors.NewBlockedForever(detectors.BlockedForeverConfig{}),
-		detectors.NewPileup(detectors.PileupConfig{MinWait: 8 * time.Second, MinStand: 10 * time.Second, Window: time.Minute, Warmup: 5 * time.Second}),
-		detectors.NewSurge(detectors.SurgeConfig{Window: 15 * time.Second, Warmup: 5 * time.Second}),
-		detectors.NewContention(detectors.ContentionConfig{MinWait: 10 * time.Second}),
-		detectors.NewStall(detectors.StallConfig{MinWait: 10 * time.Second}),
+		detectors.NewLeak(leak),
+		detectors.NewDeadlock(deadlock),
+		detectors.NewBlockedForever(detectors.DefaultBlockedForeverConfig()),
+		detectors.NewPileup(pileup),
+		detectors.NewSurge(surge),
+		detectors.NewContention(contention),
+		detectors.NewStall(stall),
 	}
 }
 

@@ -49,7 +49,7 @@ func TestADeadlockTellsItsCycle(t *testing.T) {
 	go a.send(b, &met)
 	go b.send(a, &met)
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}),
-		otelgoroutine.WithDetectors(detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: time.Second, MinLooks: 3, MaxChance: 0.5})))
+		otelgoroutine.WithDetectors(detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: time.Second, MinSnapshots: 3, MaxChance: 0.5})))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, 50*time.Millisecond)
 	said := strings.Join(m.Findings()[0].Evidence, "\n")

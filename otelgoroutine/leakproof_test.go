@@ -40,9 +40,11 @@ func TestASingleLeakIsProven(t *testing.T) {
 	idle := make(chan int)
 	defer close(idle)
 	go func() { <-idle }() // waits in the same way, and is alive
+	leak := detectors.DefaultLeakConfig()
+	leak.MinStand = time.Second
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval),
 		otelgoroutine.WithLeakProof(), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}),
-		otelgoroutine.WithDetectors(detectors.NewLeak(detectors.LeakConfig{MinStand: time.Second})))
+		otelgoroutine.WithDetectors(detectors.NewLeak(leak)))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, 50*time.Millisecond)
 	found := m.Findings()

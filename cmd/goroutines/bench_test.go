@@ -54,7 +54,7 @@ func parsed(b *testing.B, data []byte) *goroutine.Snapshot {
 	var err error
 	switch {
 	case bytes.HasPrefix(data, []byte("goroutine ")):
-		s, err = parse.Text(bytes.NewReader(data), time.Now(), parse.NewStacks(), &parse.Births{})
+		s, err = parse.Text(bytes.NewReader(data), time.Now(), parse.NewStacks(), &goroutine.Births{})
 	case bytes.HasPrefix(data, []byte("go 1.")):
 		s, err = parse.NewTraceDecoder(nil, nil).Decode(data, time.Now())
 	default:

@@ -1,7 +1,6 @@
 package detectortest
 
 import (
-	"cmp"
 	"container/heap"
 	"math/rand/v2"
 	"path"
@@ -63,7 +62,7 @@ type Process struct {
 	procs  []batch       // IDs that were handed out, by P
 	live   map[uint64]*g // by ID
 	exits  exits         // by time
-	epochs []goroutine.Epoch
+	births goroutine.Births
 }
 
 type g struct {
@@ -153,20 +152,20 @@ func (p *Process) Advance(d time.Duration) {
 // Len returns how many goroutines are alive.
 func (p *Process) Len() int { return len(p.live) }
 
-// Look takes a snapshot.
-func (p *Process) Look() *goroutine.Snapshot {
+// Snapshot takes a snapshot.
+func (p *Process) Snapshot() *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: p.now, Source: p.Source, Duration: time.Millisecond, Total: len(p.live)}
 	ids := make([]uint64, 0, len(p.live))
 	for id := range p.live {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	if p.tellsIDs() && len(ids) > 0 {
-		s.Epochs = p.closeEpoch(ids[len(ids)-1])
-	}
 	index := make(map[groupKey]int)
 	for _, id := range ids {
 		p.add(s, index, id)
+	}
+	if p.tellsIDs() && len(ids) > 0 {
+		s.Epochs = p.births.Close(ids[len(ids)-1], p.now)
 	}
 	s.Sort()
 	return s
@@ -198,54 +197,14 @@ func (p *Process) add(s *goroutine.Snapshot, index map[groupKey]int, id uint64) 
 		s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: key.state, Lock: key.lock, CreatedBy: key.createdBy})
 	}
 	group := &s.Groups[i]
-	group.Count++
-	if s.HasIDs() {
-		count(group, s.Epochs, id)
+	if p.tellsIDs() {
+		group.Add(1, []uint64{id}, []goroutine.Cohort{p.births.Cohort(id)})
+	} else {
+		group.Count++
 	}
 	if p.Source == goroutine.SourceText {
 		group.Wait = max(group.Wait, p.now.Sub(live.since).Truncate(time.Minute))
 	}
-}
-
-// count adds an ID, which must not be lower than those before.
-func count(group *goroutine.Group, epochs []goroutine.Epoch, id uint64) {
-	k, _ := slices.BinarySearchFunc(epochs, id, func(e goroutine.Epoch, id uint64) int { return cmp.Compare(e.LastID, id) })
-	if n := len(group.Births); n == 0 || group.Births[n-1].Epoch != k {
-		group.Births = append(group.Births, goroutine.Cohort{Epoch: k})
-	}
-	cohort := &group.Births[len(group.Births)-1]
-	cohort.Count++
-	cohort.Digest += goroutine.DigestID(id)
-	if len(group.IDs) < goroutine.MaxIDs {
-		group.IDs = append(group.IDs, id)
-	}
-}
-
-// closeEpoch ends an epoch at the highest ID seen, and returns the epochs for
-// the snapshot that sees it. Then it makes room for the next: the boundary goes
-// whose loss leaves the shortest epoch in proportion to its age.
-func (p *Process) closeEpoch(last uint64) []goroutine.Epoch {
-	if n := len(p.epochs); n == 0 || last > p.epochs[n-1].LastID {
-		p.epochs = append(p.epochs, goroutine.Epoch{LastID: last, End: p.now})
-	}
-	epochs := slices.Clone(p.epochs)
-	for len(p.epochs) >= goroutine.MaxEpochs {
-		least := p.leastEpoch()
-		p.epochs = slices.Delete(p.epochs, least, least+1)
-	}
-	return epochs
-}
-
-func (p *Process) leastEpoch() int {
-	victim, least := 1, 0.0
-	for i := 1; i < len(p.epochs)-1; i++ {
-		width := p.epochs[i+1].End.Sub(p.epochs[i-1].End)
-		age := p.now.Sub(p.epochs[i].End) + time.Nanosecond
-		if blur := float64(width) / float64(age); i == 1 || blur < least {
-			victim, least = i, blur
-		}
-	}
-	return victim
 }
 
 // exits is a heap, earliest first.

@@ -25,9 +25,9 @@ func TestAt(t *testing.T) {
 	assert.Equal(t, "main.f", atF.Stack.User().Function)
 }
 
-// TestLookAgreesWithItself checks what detectors rely on, over a long run with
+// TestSnapshotAgreesWithItself checks what detectors rely on, over a long run with
 // thousands of births: that births, digests and epochs say the same.
-func TestLookAgreesWithItself(t *testing.T) {
+func TestSnapshotAgreesWithItself(t *testing.T) {
 	for _, procs := range []int{1, 8} {
 		t.Run(fmt.Sprint(procs, " procs"), func(t *testing.T) {
 			p := detectortest.NewProcess(procs)
@@ -36,7 +36,7 @@ func TestLookAgreesWithItself(t *testing.T) {
 			for i := range 500 {
 				p.GoFor(atF, time.Duration(i%90)*time.Minute)
 				p.Advance(30 * time.Second)
-				s := p.Look()
+				s := p.Snapshot()
 				require.Equal(t, p.Len(), s.Total)
 				require.LessOrEqual(t, len(s.Epochs), goroutine.MaxEpochs)
 				require.True(t, slices.IsSortedFunc(s.Epochs, func(a, b goroutine.Epoch) int { return a.End.Compare(b.End) }))
@@ -51,8 +51,8 @@ func TestLookAgreesWithItself(t *testing.T) {
 	}
 }
 
-// boundariesAreExact checks that the epochs of the newest look are among those
-// of every look taken after they ended: they merge and never split.
+// boundariesAreExact checks that the epochs of the newest snapshot are among those
+// of every snapshot taken after they ended: they merge and never split.
 func boundariesAreExact(t *testing.T, past []*goroutine.Snapshot) {
 	t.Helper()
 	newest := past[len(past)-1]
@@ -82,12 +82,12 @@ func TestMoveAndExit(t *testing.T) {
 	p.GoFor(atF, time.Minute)
 	p.Move(detectortest.At(goroutine.Sleep, "main.g"), ids[0], 999)
 	p.Exit(ids[1], 999)
-	s := p.Look()
+	s := p.Snapshot()
 	assert.Equal(t, map[goroutine.State]int{goroutine.ChanSend: 2, goroutine.Sleep: 1}, s.States())
 	assert.Equal(t, goroutine.DigestID(1), s.Groups[1].Births[0].Digest)
 
 	p.Advance(time.Minute)
-	assert.Equal(t, 2, p.Look().Total)
+	assert.Equal(t, 2, p.Snapshot().Total)
 	assert.Equal(t, detectortest.Start.Add(time.Minute), p.Now())
 }
 
@@ -105,7 +105,7 @@ func TestSourcesTellWhatTheyKnow(t *testing.T) {
 		p.Source = source
 		p.Go(at, 1)
 		p.Advance(90 * time.Second)
-		s := p.Look()
+		s := p.Snapshot()
 		assert.Equal(t, want.ids, s.HasIDs(), source)
 		assert.Equal(t, want.ids, len(s.Groups[0].Births) > 0, source)
 		assert.Equal(t, want.text, s.Groups[0].Lock != 0, source)
@@ -170,13 +170,13 @@ func TestRunHoldsDetectorsToTheirContract(t *testing.T) {
 	} {
 		p := detectortest.NewProcess(1)
 		p.Go(atF, 1)
-		failures := fails(func(tb testing.TB) { detectortest.Run(tb, d, p.Look()) })
+		failures := fails(func(tb testing.TB) { detectortest.Run(tb, d, p.Snapshot()) })
 		require.NotEmpty(t, failures, want)
 		assert.Contains(t, failures[0], want)
 	}
 }
 
-func TestRunReturnsAStepForEveryLook(t *testing.T) {
+func TestRunReturnsAStepForEverySnapshot(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	p.Go(atF, 1)
 	d := reporting(func(*detectors.Finding) {})
@@ -191,7 +191,7 @@ func TestRunReturnsAStepForEveryLook(t *testing.T) {
 	assert.Len(t, detectortest.Findings(steps), 2)
 	assert.Equal(t, "test", steps[0].Findings[0].Detector)
 
-	failures := fails(func(tb testing.TB) { detectortest.Run(tb, d, p.Look(), p.Look()) })
+	failures := fails(func(tb testing.TB) { detectortest.Run(tb, d, p.Snapshot(), p.Snapshot()) })
 	assert.Contains(t, failures[0], "not younger than the one before")
 }
 

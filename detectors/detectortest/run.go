@@ -143,7 +143,7 @@ func Series(p *Process, n int, interval time.Duration, do func(i int)) []*gorout
 		if do != nil {
 			do(i)
 		}
-		series[i] = p.Look()
+		series[i] = p.Snapshot()
 	}
 	return series
 }

@@ -9,7 +9,7 @@
 // raise no alarm. And what is made again and again and never closed, be it
 // behind an entry of the list, is found.
 //
-// The snapshots are real and the time between them is not: a look stands for
+// The snapshots are real and the time between them is not: a snapshot stands for
 // the next minute whenever it is taken, so that hours take seconds and nothing
 // depends on how fast the machine is.
 package knowntest

@@ -42,7 +42,7 @@ func newObserver(t *testing.T) *observer {
 
 // naked is the detector "leak" without a list of known stacks.
 func naked() *detectors.Detector {
-	leak := detectors.NewLeak(detectors.LeakConfig{})
+	leak := detectors.NewLeak(detectors.DefaultLeakConfig())
 	return &detectors.Detector{Name: "naked", Needs: leak.Needs, Run: func(p *detectors.Pass) error {
 		own := *p
 		own.Exclude(nil)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serveMySQL starts a server that lets everybody in and says yes to every
+// serveMySQL starts a server that accepts every login and says yes to every
 // command, which is all that the driver needs for connections without rows.
 func serveMySQL(t *testing.T) string {
 	l := listen(t)

@@ -1,6 +1,6 @@
 package knowntest
 
-//lint:file-ignore SA1019 It is deprecated and on the list, for those who use it still.
+//lint:file-ignore SA1019 It is deprecated and on the list, since it is still in use.
 
 import (
 	"context"

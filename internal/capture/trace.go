@@ -40,7 +40,7 @@ type traceSource struct {
 }
 
 func newTraceSource(stacks *parse.Stacks) *traceSource {
-	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &parse.Births{})}
+	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &goroutine.Births{})}
 }
 
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }

@@ -8,5 +8,5 @@
 //
 // A state is derived from the frames at the leaf of a stack, by the table in
 // states.go. Stacks are shared between snapshots through [Stacks], births are
-// counted through [Births], and [finish] bounds and orders what a parser found.
+// counted through [goroutine.Births], and [finish] bounds and orders what a parser found.
 package parse

@@ -65,7 +65,7 @@ func sumByState(rest []goroutine.Group) []goroutine.Group {
 			index[g.State] = i
 			sums = append(sums, goroutine.Group{Stack: other, State: g.State})
 		}
-		addTo(&sums[i], g.Count, g.IDs, g.Births)
+		sums[i].Add(g.Count, g.IDs, g.Births)
 	}
 	return sums
 }

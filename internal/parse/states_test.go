@@ -103,7 +103,7 @@ func readText(t *testing.T, file string) *goroutine.Snapshot {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
-	s, err := Text(f, time.Unix(1, 0), NewStacks(), new(Births))
+	s, err := Text(f, time.Unix(1, 0), NewStacks(), new(goroutine.Births))
 	require.NoError(t, err)
 	requireSane(t, s)
 	return s

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +48,7 @@ const (
 //
 // Memory follows the number of distinct stacks and is bounded. What comes
 // after the first 64 MiB of them is summed up by state.
-func Text(r io.Reader, at time.Time, stacks *Stacks, births *Births) (*goroutine.Snapshot, error) {
+func Text(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (*goroutine.Snapshot, error) {
 	stacks.next()
 	t := newDump(r)
 	t.stacks, t.births, t.snapshot.Time = stacks, births, at
@@ -82,7 +81,7 @@ func (t *dump) readAll() {
 type dump struct {
 	in     *bufio.Reader
 	stacks *Stacks
-	births *Births
+	births *goroutine.Births
 
 	line    []byte // the current one, without its end; valid until the next read
 	number  int    // of the line, from 1
@@ -394,9 +393,9 @@ func (t *dump) count() {
 	group, id := &t.snapshot.Groups[i], t.g.header.id
 	group.Count++
 	group.Wait = max(group.Wait, t.g.header.wait)
-	group.IDs = addID(group.IDs, id)
+	group.IDs = goroutine.LowestIDs(group.IDs, id)
 	if t.births != nil {
-		group.Births = addCohort(group.Births, goroutine.Cohort{Epoch: t.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
+		group.Births = goroutine.AddCohort(group.Births, t.births.Cohort(id))
 	}
 }
 
@@ -485,19 +484,10 @@ func (t *dump) string(b []byte) string {
 	return s
 }
 
-// addID keeps the lowest IDs, rising.
-func addID(ids []uint64, id uint64) []uint64 {
-	i, found := slices.BinarySearch(ids, id)
-	if found || i == goroutine.MaxIDs {
-		return ids
-	}
-	return slices.Insert(ids[:min(len(ids), goroutine.MaxIDs-1)], i, id)
-}
-
 func (t *dump) finish() (*goroutine.Snapshot, error) {
 	s := t.snapshot
 	if t.births != nil && t.highest > 0 {
-		s.Epochs = t.births.close(t.highest, s.Time)
+		s.Epochs = t.births.Close(t.highest, s.Time)
 	}
 	finish(s)
 	if !t.seen && t.broken == nil {

@@ -71,14 +71,14 @@ func FuzzText(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), new(Births))
+		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), new(goroutine.Births))
 		require.NotNil(t, s)
 		requireSane(t, s)
 		requireBounded(t, s)
 		require.Equal(t, int64(len(data)), s.Bytes)
 		requireRoundTrip(t, s, nil)
 
-		slow, _ := Text(iotest.HalfReader(bytes.NewReader(data)), textTime, NewStacks(), new(Births))
+		slow, _ := Text(iotest.HalfReader(bytes.NewReader(data)), textTime, NewStacks(), new(goroutine.Births))
 		require.Equal(t, s.States(), slow.States())
 		require.Equal(t, s.Missing, slow.Missing)
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +23,7 @@ var textTime = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 func parseText(t testing.TB, text string) *goroutine.Snapshot {
 	t.Helper()
-	s, err := Text(strings.NewReader(text), textTime, NewStacks(), new(Births))
+	s, err := Text(strings.NewReader(text), textTime, NewStacks(), new(goroutine.Births))
 	require.NoError(t, err)
 	requireSane(t, s)
 	return s
@@ -255,7 +254,7 @@ func TestTextForms(t *testing.T) {
 }
 
 func TestTextOneByteAtATime(t *testing.T) {
-	s, err := Text(iotest.OneByteReader(strings.NewReader(one)), textTime, NewStacks(), new(Births))
+	s, err := Text(iotest.OneByteReader(strings.NewReader(one)), textTime, NewStacks(), new(goroutine.Births))
 	require.NoError(t, err)
 	assert.Equal(t, parseText(t, one).Groups, s.Groups)
 }
@@ -321,7 +320,7 @@ func TestTextLocks(t *testing.T) {
 
 // TestTextBirths reads three dumps of one process.
 func TestTextBirths(t *testing.T) {
-	stacks, births := NewStacks(), new(Births)
+	stacks, births := NewStacks(), new(goroutine.Births)
 	read := func(minute int, ids ...int) *goroutine.Snapshot {
 		var text strings.Builder
 		for _, id := range ids {
@@ -359,18 +358,9 @@ func TestTextWithoutBirths(t *testing.T) {
 	assert.Equal(t, []uint64{8}, s.Groups[0].IDs)
 }
 
-func TestTextKeepsLowestIDs(t *testing.T) {
-	var ids []uint64
-	for _, id := range rand.Perm(100) {
-		ids = addID(ids, uint64(id+1))
-		ids = addID(ids, uint64(id+1))
-	}
-	assert.Equal(t, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, ids)
-}
-
 func TestTextNothing(t *testing.T) {
 	for _, text := range []string{"", "\n\n", "a log\nof something\n", "goroutine profile: total 3\n1 @ 0x1\n", "\x1f\x8b\x08"} {
-		s, err := Text(strings.NewReader(text), textTime, NewStacks(), new(Births))
+		s, err := Text(strings.NewReader(text), textTime, NewStacks(), new(goroutine.Births))
 		assert.ErrorContains(t, err, "no goroutine found", "%q", text)
 		assert.Zero(t, s.Total)
 		assert.Empty(t, s.Epochs)
@@ -415,12 +405,12 @@ func TestTextErrorsHideLabels(t *testing.T) {
 
 func TestTextReaderFails(t *testing.T) {
 	broken := errors.New("connection reset")
-	s, err := Text(io.MultiReader(strings.NewReader(one+"\n"), iotest.ErrReader(broken)), textTime, NewStacks(), new(Births))
+	s, err := Text(io.MultiReader(strings.NewReader(one+"\n"), iotest.ErrReader(broken)), textTime, NewStacks(), new(goroutine.Births))
 	assert.ErrorIs(t, err, broken)
 	assert.Equal(t, 1, s.Total)
 
 	long := strings.Repeat("x", 3*maxLine)
-	s, err = Text(io.MultiReader(strings.NewReader(one+long), iotest.ErrReader(broken)), textTime, NewStacks(), new(Births))
+	s, err = Text(io.MultiReader(strings.NewReader(one+long), iotest.ErrReader(broken)), textTime, NewStacks(), new(goroutine.Births))
 	assert.ErrorIs(t, err, broken)
 	assert.Equal(t, 1, s.Total)
 }
@@ -446,7 +436,7 @@ func TestTextCutAnywhere(t *testing.T) {
 			step = 17 // the same lines over and over, which 17 cuts at every place
 		}
 		for n := 0; n < len(data); n += step {
-			s, _ := Text(bytes.NewReader(data[:n]), textTime, NewStacks(), new(Births))
+			s, _ := Text(bytes.NewReader(data[:n]), textTime, NewStacks(), new(goroutine.Births))
 			total, unknown := 0, 0
 			for _, g := range s.Groups {
 				total += g.Count
@@ -482,7 +472,7 @@ func (m *manyGoroutines) Read(p []byte) (int, error) {
 func TestTextManyStacks(t *testing.T) {
 	const n = 150_000
 	states := []string{"select", "chan receive", "sync.Mutex.Lock"}
-	births, stacks := new(Births), NewStacks()
+	births, stacks := new(goroutine.Births), NewStacks()
 	s, err := Text(&manyGoroutines{n: n, write: func(w io.Writer, i int) {
 		fmt.Fprintf(w, "goroutine %d [%s]:\nmain.f%d(0x1)\n\t/f.go:%d +0x1\nmain.g()\n\t/g.go:1\n\n", i, states[i%len(states)], i, i)
 	}}, textTime, stacks, births)
@@ -533,7 +523,7 @@ func TestTextAllocates(t *testing.T) {
 	allocations := func(n int) float64 {
 		return testing.AllocsPerRun(3, func() {
 			text := strings.Repeat(one+"\n", n)
-			if _, err := Text(strings.NewReader(text), textTime, NewStacks(), new(Births)); err != nil {
+			if _, err := Text(strings.NewReader(text), textTime, NewStacks(), new(goroutine.Births)); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -556,7 +546,7 @@ func BenchmarkText(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		s, err := Text(bytes.NewReader(text.Bytes()), textTime, NewStacks(), new(Births))
+		s, err := Text(bytes.NewReader(text.Bytes()), textTime, NewStacks(), new(goroutine.Births))
 		if err != nil || s.Total != 100_000 || len(s.Groups) != 6 {
 			b.Fatal(s.Total, len(s.Groups), err)
 		}

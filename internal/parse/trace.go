@@ -28,7 +28,7 @@ type TraceDecoder struct {
 	ExcludeReader bool
 
 	stacks *Stacks
-	births *Births
+	births *goroutine.Births
 
 	// What one trace is read into.
 	movements movements
@@ -45,12 +45,12 @@ type TraceDecoder struct {
 
 // NewTraceDecoder returns a decoder that shares stacks and births with other
 // parsers of the same process. With nil it has its own.
-func NewTraceDecoder(stacks *Stacks, births *Births) *TraceDecoder {
+func NewTraceDecoder(stacks *Stacks, births *goroutine.Births) *TraceDecoder {
 	if stacks == nil {
 		stacks = NewStacks()
 	}
 	if births == nil {
-		births = new(Births)
+		births = new(goroutine.Births)
 	}
 	d := &TraceDecoder{stacks: stacks, births: births}
 	d.movements.still = d.add
@@ -154,9 +154,9 @@ func (d *TraceDecoder) add(id uint64, p place) {
 	d.opening.note(id, c.place)
 	c.count++
 	if n := len(c.ids); n < goroutine.MaxIDs || id < c.ids[n-1] {
-		c.ids = addID(c.ids, id)
+		c.ids = goroutine.LowestIDs(c.ids, id)
 	}
-	c.births = addCohort(c.births, goroutine.Cohort{Epoch: d.births.index(id), Count: 1, Digest: goroutine.DigestID(id)})
+	c.births = goroutine.AddCohort(c.births, d.births.Cohort(id))
 }
 
 // crowd returns the crowd at a place. Neighbours in a trace are often at the
@@ -216,9 +216,9 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.group(s)
 	d.addMovements(s)
 	if sound && d.opening == nil { // windows come between the regular looks, which the epochs are for
-		s.Epochs = d.births.close(d.movements.lastID, at)
+		s.Epochs = d.births.Close(d.movements.lastID, at)
 	} else {
-		s.Epochs = d.births.peek(d.movements.lastID, at)
+		s.Epochs = d.births.Peek(d.movements.lastID, at)
 	}
 	finish(s)
 	return s
@@ -291,7 +291,7 @@ func (g *grouping) add(c *crowd, large bool) {
 		g.index[key] = i
 		g.s.Groups = append(g.s.Groups, goroutine.Group{Stack: key.stack, State: state})
 	}
-	addTo(&g.s.Groups[i], c.count, c.ids, c.births)
+	g.s.Groups[i].Add(c.count, c.ids, c.births)
 	g.opening.describe(c.place, key)
 }
 

@@ -22,12 +22,12 @@ const peekSize = 64 << 10
 // known again from one to the next.
 type parsers struct {
 	stacks *parse.Stacks
-	births *parse.Births
+	births *goroutine.Births
 	traces *parse.TraceDecoder
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &parse.Births{}}
+	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // it runs for whoever takes the trace
 	return p

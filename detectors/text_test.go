@@ -46,36 +46,3 @@ func TestFindingsOfOneIdentityBecomeOne(t *testing.T) {
 	assert.Equal(t, []uint64{81, 82, 83, 84, 85, 86, 87, 88, 89, 90}, got[0].IDs)
 	assert.LessOrEqual(t, len(got[0].Evidence), MaxEvidence)
 }
-
-// TestLedgerSurvivesStrangeSnapshots: detectors run on saved files too.
-func TestLedgerSurvivesStrangeSnapshots(t *testing.T) {
-	stack := goroutine.NewStack([]goroutine.Frame{{Function: "main.f"}})
-	snapshot := func(births ...goroutine.Cohort) *goroutine.Snapshot {
-		return &goroutine.Snapshot{
-			Epochs: []goroutine.Epoch{{LastID: 10}, {LastID: 20}},
-			Groups: []goroutine.Group{{Stack: stack, State: goroutine.MutexLock, Count: 3, Births: births}},
-		}
-	}
-	looks := []*goroutine.Snapshot{
-		snapshot(goroutine.Cohort{Epoch: 7, Count: 3}),
-		snapshot(goroutine.Cohort{Epoch: -1, Count: 3}),
-		snapshot(goroutine.Cohort{Epoch: 1, Count: 1, Digest: 5}, goroutine.Cohort{Epoch: 0, Count: 2, Digest: 6}),
-		snapshot(),
-	}
-	find := placeFinder{known: func(*goroutine.Stack) bool { return false }, state: goroutine.State.Lock, least: 1}
-	for _, pl := range find.find(looks) {
-		var l ledger
-		l.fill(pl, looks)
-		assert.Equal(t, []tally{{}, {}}, l.look(0))
-		assert.Equal(t, []tally{{}, {}}, l.look(1))
-		assert.Equal(t, 3, l.look(2)[0].count+l.look(2)[1].count)
-	}
-}
-
-func TestNewestBefore(t *testing.T) {
-	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	looks := []*goroutine.Snapshot{{Time: at(10)}, {Time: at(20)}, {Time: at(30)}}
-	for s, want := range map[int]int{9: -1, 10: 0, 19: 0, 20: 1, 35: 2} {
-		assert.Equal(t, want, newestBefore(looks, at(s)), "%d", s)
-	}
-}

@@ -1,0 +1,91 @@
+package detectors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// findings collects what a detector found at single places.
+type findings []Finding
+
+// found returns a finding about the goroutines at a place, which has been as it
+// is since a snapshot.
+func found(c Confidence, s *places.Series, pl *places.Place, since int) Finding {
+	ids, _ := pl.IDs(s.Last())
+	f := Finding{
+		Confidence: c,
+		Stack:      pl.Stack,
+		State:      pl.State,
+		Count:      pl.Now(),
+		Age:        s.Ago(since),
+		IDs:        slices.Clone(ids),
+		CreatedBy:  pl.CreatedBy(),
+	}
+	f.grew(s, pl, since)
+	if pl.Lock != 0 {
+		f.Subject = fmt.Sprintf("%#x", pl.Lock)
+		f.note("The lock is at %s.", f.Subject)
+	}
+	return f
+}
+
+// grew sets the growth since a snapshot.
+func (f *Finding) grew(s *places.Series, pl *places.Place, since int) {
+	if minutes := s.Ago(since).Minutes(); minutes > 0 {
+		f.GrowthPerMinute = float64(pl.Now()-pl.Count(since)) / minutes
+	}
+}
+
+// note adds a sentence of evidence while there is room.
+func (f *Finding) note(format string, args ...any) {
+	if len(f.Evidence) < MaxEvidence {
+		f.Evidence = append(f.Evidence, fmt.Sprintf(format, args...))
+	}
+}
+
+// report hands the findings over, largest first. Those with the same identity,
+// which differ in the line only, become one that the largest leads: the identity
+// of a finding has no line.
+func (fs findings) report(p *Pass) {
+	slices.SortStableFunc(fs, func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) })
+	index := make(map[Identity]int)
+	var merged []Finding
+	for _, f := range fs {
+		i, ok := index[f.Identity()]
+		if !ok {
+			index[f.Identity()] = len(merged)
+			merged = append(merged, f)
+			continue
+		}
+		merged[i].join(&f)
+	}
+	for _, f := range merged {
+		p.Report(f)
+	}
+}
+
+// join adds a finding with the same identity to a larger one.
+func (f *Finding) join(other *Finding) {
+	f.note("The same is true of %s at %s.", goroutines(other.Count), where(other.Stack))
+	f.Count += other.Count
+	f.GrowthPerMinute += other.GrowthPerMinute
+	f.Age = max(f.Age, other.Age)
+	f.IDs = append(slices.Clone(f.IDs), other.IDs...)
+	slices.Sort(f.IDs)
+	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
+}
+
+// processWide returns the stack of a finding that concerns the whole process
+// and is best shown by one stack. Its ID is that of everything summed up: the
+// identity of the finding must not change with what shows it best.
+func processWide(shown *goroutine.Stack) *goroutine.Stack {
+	return &goroutine.Stack{ID: goroutine.OtherStacks, Frames: shown.Frames}
+}
+
+// keepsRunning reports whether a stack is that of the main goroutine. It waits
+// for what never comes, to keep the program running: on purpose.
+func keepsRunning(s *goroutine.Stack) bool { return s.Entry().Function == "main.main" }

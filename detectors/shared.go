@@ -1,0 +1,44 @@
+package detectors
+
+import (
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// shared is what the passes over one snapshot share: the model of all snapshots,
+// and that of those with goroutine IDs where some have none.
+type shared struct{ series []*places.Series }
+
+// places returns the model of the snapshots of p.
+func (p *Pass) places() *places.Series { return p.series(p.History) }
+
+// placesWithIDs returns the model of those snapshots of p that have goroutine
+// IDs. Snapshot must be one of them.
+func (p *Pass) placesWithIDs() *places.Series { return p.series(places.WithIDs(p.History)) }
+
+// series returns the model of some snapshots before Snapshot, which is built
+// once. A pass that was built by hand shares it with no other.
+func (p *Pass) series(history []*goroutine.Snapshot) *places.Series {
+	if p.shared == nil {
+		p.shared = new(shared)
+	}
+	for _, s := range p.shared.series {
+		if s.Of(history, p.Snapshot) {
+			return s
+		}
+	}
+	s := places.New(history, p.Snapshot)
+	p.shared.series = append(p.shared.series, s)
+	return s
+}
+
+// judged returns the places that a detector judges: in a state, with at least
+// so many goroutines in the newest snapshot, and not known to wait by design.
+func judged(s *places.Series, by places.Grouping, state func(goroutine.State) bool, least int, known func(*goroutine.Stack) bool) (all []*places.Place) {
+	for _, pl := range s.Places(by) {
+		if pl.Now() >= least && state(pl.State) && !known(pl.Stack) {
+			all = append(all, pl)
+		}
+	}
+	return all
+}

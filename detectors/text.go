@@ -1,0 +1,91 @@
+package detectors
+
+import (
+	"fmt"
+	"math"
+	"path"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// where names the place of a stack: function, file and line.
+func where(s *goroutine.Stack) string {
+	u := s.User()
+	if u.Function == "" {
+		return "an unknown place"
+	}
+	if u.File == "" {
+		return u.Function
+	}
+	return fmt.Sprintf("%s (%s:%d)", u.Function, path.Base(u.File), u.Line)
+}
+
+func goroutines(n int) string { return plural(n, "goroutine") }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// verb returns one of two forms of a verb.
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// span formats a duration, to two units at most.
+func span(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+func perMinute(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
+}
+
+func oneIn(chance float64) string {
+	if n := 1 / chance; n < 1e9 {
+		return fmt.Sprintf("one in %.0f", math.Floor(n))
+	}
+	return "less than one in a billion"
+}
+
+const (
+	adviceLock  = "Find the holder of the lock, on a path that returns without unlocking, locks again, or waits for other goroutines meanwhile; the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
+	adviceStall = "Find which of these waits for which; the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
+)
+
+// adviceToWake says what to do where goroutines in state s are never woken.
+func adviceToWake(s goroutine.State) string {
+	switch s {
+	case goroutine.ChanSend:
+		return "Find what should receive here, and the path on which it returns without doing so: an error, a timeout, the first result of several."
+	case goroutine.ChanReceive:
+		return "Find what should send or close here, and the path on which it returns without doing so."
+	case goroutine.Select:
+		return "Find what should end this select, a context or a channel, and the path on which it is never cancelled or closed."
+	case goroutine.CondWait:
+		return "Find what should signal, and check whether the signal can come before the wait."
+	case goroutine.WaitGroupWait:
+		return "Check that each Add has its Done, also on errors and panics."
+	}
+	if s.Lock() {
+		return adviceLock
+	}
+	return "Find what should wake the goroutines here."
+}

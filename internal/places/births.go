@@ -1,0 +1,191 @@
+package places
+
+import (
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// A tally is a set of goroutines: equal tallies are the same goroutines.
+type tally struct {
+	count  int
+	digest uint64
+}
+
+// births holds the goroutines at one place by the epochs of the newest
+// snapshot, for every snapshot that was asked about. Epochs merge and never
+// split, so that those of the newest snapshot divide the goroutines of every
+// earlier one exactly. It is reused from place to place: a place for each of
+// thousands of stacks would take tens of megabytes.
+type births struct {
+	of      *Place
+	epochs  []goroutine.Epoch
+	tallies []tally // by snapshot and epoch
+	known   []bool  // by snapshot
+	seen    []bool  // by epoch: whether a known snapshot has a goroutine of it
+}
+
+// born returns the births at p.
+func (p *Place) born() *births {
+	s := p.series
+	b := &s.births
+	if b.of != p {
+		b.of = p
+		b.epochs = s.Newest().Epochs
+		b.tallies = slices.Grow(b.tallies[:0], len(s.Snapshots)*len(b.epochs))[:len(s.Snapshots)*len(b.epochs)]
+		b.known = append(b.known[:0], make([]bool, len(s.Snapshots))...)
+		b.seen = append(b.seen[:0], make([]bool, len(b.epochs))...)
+	}
+	return b
+}
+
+// at returns the goroutines of snapshot i, by epoch.
+func (b *births) at(i int) []tally {
+	row := b.tallies[i*len(b.epochs) : (i+1)*len(b.epochs)]
+	if !b.known[i] {
+		b.known[i] = true
+		clear(row)
+		for _, g := range b.of.groups(i) {
+			b.add(row, b.of.series.Snapshots[i], g)
+		}
+	}
+	return row
+}
+
+func (b *births) add(row []tally, s *goroutine.Snapshot, g *goroutine.Group) {
+	k := 0
+	for _, c := range g.Births {
+		if c.Epoch < 0 || c.Epoch >= len(s.Epochs) || len(row) == 0 {
+			continue // a saved snapshot may hold anything
+		}
+		for k < len(row)-1 && b.epochs[k].LastID < s.Epochs[c.Epoch].LastID {
+			k++
+		}
+		row[k].count += c.Count
+		row[k].digest += c.Digest
+		b.seen[k] = true
+	}
+}
+
+// epochOf returns the epoch that an ID was born in: the number of epochs when
+// it is younger than all.
+func (b *births) epochOf(id uint64) int {
+	k, _ := slices.BinarySearchFunc(b.epochs, id, func(e goroutine.Epoch, id uint64) int {
+		if e.LastID < id {
+			return -1
+		}
+		return 1
+	})
+	return k
+}
+
+// A step is what happened at a place between a snapshot and the next.
+type step uint8
+
+const (
+	left step = 1 << iota
+	joined
+	known
+)
+
+// step returns what happened between snapshots i and i+1.
+func (p *Place) step(i int) step {
+	if p.steps == nil {
+		p.steps = make([]step, p.series.Last())
+	}
+	if p.steps[i] == 0 {
+		p.steps[i] = known | p.compare(i)
+	}
+	return p.steps[i]
+}
+
+func (p *Place) compare(i int) (st step) {
+	b := p.born()
+	before, after := b.at(i), b.at(i+1)
+	for k, was := range before {
+		switch is := after[k]; {
+		case is == was:
+		case is.count < was.count:
+			st |= left
+		case is.count > was.count:
+			st |= joined
+		default: // one was replaced
+			st |= left | joined
+		}
+	}
+	if st&left == 0 && p.missing(i) {
+		st |= left
+	}
+	return st
+}
+
+// missing reports whether one of the listed IDs of snapshot i is not among
+// those of the next although it would have to be. It sees what the births
+// cannot: a goroutine that left while more of the same epoch joined.
+func (p *Place) missing(i int) bool {
+	was, _ := p.IDs(i)
+	is, all := p.IDs(i + 1)
+	for _, id := range was {
+		listed := all || len(is) > 0 && id <= is[len(is)-1]
+		if _, ok := slices.BinarySearch(is, id); !ok && listed {
+			return true
+		}
+	}
+	return false
+}
+
+// Left reports whether a goroutine that was at p in snapshot i was not in the
+// next. It may miss one that left while others of the same epoch joined, and is
+// right whenever it is true. It needs goroutine IDs, as does all that follows.
+func (p *Place) Left(i int) bool { return p.step(i)&left != 0 }
+
+// Joined reports whether a goroutine that was at p in snapshot i+1 was not in
+// snapshot i. It may miss one as Left does.
+func (p *Place) Joined(i int) bool { return p.step(i)&joined != 0 }
+
+// LeftSince reports whether any goroutine left p after snapshot since.
+func (p *Place) LeftSince(since int) bool {
+	for i := since; i < p.series.Last(); i++ {
+		if p.Left(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// Moves returns in how many of the steps from snapshot to snapshot, between two
+// of them, goroutines left p, and in how many goroutines joined it.
+func (p *Place) Moves(from, until int) (left, joined int) {
+	for i := from; i < until; i++ {
+		if p.Left(i) {
+			left++
+		}
+		if p.Joined(i) {
+			joined++
+		}
+	}
+	return left, joined
+}
+
+// StoodSince returns the first snapshot since which goroutines were at p and
+// none left.
+func (p *Place) StoodSince() int {
+	first := p.series.Last()
+	for first > 0 && p.Count(first-1) > 0 && !p.Left(first-1) {
+		first--
+	}
+	return first
+}
+
+// AnyStoodSince reports whether some of the goroutines that were at p in
+// snapshot i are known to be there in the newest.
+func (p *Place) AnyStoodSince(i int) bool {
+	b := p.born()
+	now := b.at(p.series.Last())
+	for k, was := range b.at(i) {
+		if was.count > 0 && was == now[k] {
+			return true
+		}
+	}
+	return false
+}
