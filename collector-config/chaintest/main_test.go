@@ -103,11 +103,11 @@ func startExample(t *testing.T, col *rig.Collector, instance string, args ...str
 	t.Cleanup(func() { stop(t, p) })
 }
 
-// stop ends a program, and shows what it said when the test has failed.
+// stop ends a program, and shows what it printed when the test has failed.
 func stop(t *testing.T, p *rig.Process) {
 	p.Stop()
 	if t.Failed() && testing.Verbose() {
-		t.Log(p.Name(), "said:\n"+lastLines(p.Output()))
+		t.Log(p.Name(), "printed:\n"+lastLines(p.Output()))
 	}
 }
 
