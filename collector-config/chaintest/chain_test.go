@@ -72,8 +72,8 @@ func gone(left []rig.Alert, instance string) error {
 	return nil
 }
 
-// fires waits until an alert fires on a replica, and checks that it tells a
-// person where to look.
+// fires waits until an alert fires on a replica, and checks that its text
+// names the place.
 func fires(t *testing.T, p *rig.Prometheus, name, instance, function string) {
 	t.Helper()
 	eventually(t, name, func() error {

@@ -28,8 +28,8 @@ func TestFilesAreValid(t *testing.T) {
 	}
 }
 
-// What is wrong with a configuration, the Collector says itself; the README
-// tells how to read it, and quotes these.
+// The Collector itself reports what is wrong with a configuration. The README
+// explains these messages and quotes them.
 func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 	program := build(t).collector
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

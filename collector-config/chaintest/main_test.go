@@ -33,8 +33,7 @@ func TestMain(m *testing.M) {
 type programs struct{ collector, example string }
 
 var built = sync.OnceValues(func() (p programs, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
-	defer cancel()
+	ctx := context.Background() // bounded by the time that go test gives
 	if p.collector, err = rig.BuildCollector(ctx, folder); err == nil {
 		p.example, err = rig.BuildExample(ctx, folder)
 	}
@@ -103,11 +102,11 @@ func startExample(t *testing.T, col *rig.Collector, instance string, args ...str
 	t.Cleanup(func() { stop(t, p) })
 }
 
-// stop ends a program, and shows what it said when the test has failed.
+// stop ends a program, and shows what it printed when the test has failed.
 func stop(t *testing.T, p *rig.Process) {
 	p.Stop()
 	if t.Failed() && testing.Verbose() {
-		t.Log(p.Name(), "said:\n"+lastLines(p.Output()))
+		t.Log(p.Name(), "printed:\n"+lastLines(p.Output()))
 	}
 }
 

@@ -127,10 +127,10 @@ func TestOutages(t *testing.T) {
 	eventually(t, "one of the outage", b.open(t, ".wayB", true))
 	eventually(t, "the last one", b.open(t, ".wayC", true))
 	for _, function := range []string{".wayB", ".wayC"} {
-		eventually(t, "the event that the queue held", b.told(function, 1))
+		eventually(t, "the event that the queue held", b.reported(function, 1))
 	}
-	early.grow(40) // to three times: told again, as it would be after an hour
-	eventually(t, "the repeat", b.told(".wayB", 2))
+	early.grow(40) // to three times: reported again, as it would be after an hour
+	eventually(t, "the repeat", b.reported(".wayB", 2))
 
 	b.refuse(t)
 	refused := b.jam(t, wayD)
@@ -149,9 +149,9 @@ func TestOutages(t *testing.T) {
 	eventually(t, "the end as an event", b.events.have("goroutine.deadlock.resolved", "p1"))
 }
 
-// told returns a check that the store has n events or more about a deadlock in a
+// reported returns a check that the store has n events or more about a deadlock in a
 // function.
-func (b *bench) told(function string, n int) func() error {
+func (b *bench) reported(function string, n int) func() error {
 	return func() error {
 		b.events.mu.Lock()
 		defer b.events.mu.Unlock()
@@ -162,7 +162,7 @@ func (b *bench) told(function string, n int) func() error {
 			}
 		}
 		if missing > 0 {
-			return fmt.Errorf("%d of %d deadlocks at %s are not told", missing, n, function)
+			return fmt.Errorf("%d of %d deadlocks at %s were not reported", missing, n, function)
 		}
 		return nil
 	}

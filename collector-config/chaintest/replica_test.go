@@ -18,7 +18,7 @@ import (
 )
 
 // A replica is a patient in a process of its own: this test binary, started
-// again. Its faults end when it is told so.
+// again. Its faults end on an order.
 type replica struct {
 	cmd    *exec.Cmd
 	orders io.WriteCloser // its standard input

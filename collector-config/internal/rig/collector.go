@@ -82,7 +82,7 @@ func (c CollectorConfig) args() []string {
 }
 
 // Validate asks the Collector whether it would start with these files, and
-// returns what it says when it would not.
+// returns its message when it would not.
 func (c CollectorConfig) Validate(ctx context.Context) error {
 	_, err := run(ctx, c.Dir, c.Env, c.Program, append([]string{"validate"}, c.args()...)...)
 	return err
