@@ -275,21 +275,21 @@ func TestDiff(t *testing.T) {
 
 	status, stdout, stderr := call(t, "", "diff", a, b)
 	require.Zero(t, status, stderr)
-	assert.Contains(t, stdout, "were born since and are here")
-	assert.Regexp(t, `Grew \(\d+ of \d+ stacks\)\n\n +\+\d+ .*chan send .* born since, 0 gone since\n +main\.leaked`, stdout)
+	assert.Contains(t, stdout, "created since and still there")
+	assert.Regexp(t, `Grew \(\d+ of \d+ stacks\)\n\n +\+\d+ .*chan send .* created since, 0 exited or moved on\n +main\.leaked`, stdout)
 
 	other := filepath.Join(files(t), "profile.pb.gz")
 	status, stdout, stderr = call(t, "", "diff", "-format", "json", a, other)
 	require.Zero(t, status, stderr)
 	assert.Contains(t, stdout, `"identity": false`)
-	assert.Contains(t, stdout, `"kind": "went"`)
+	assert.Contains(t, stdout, `"kind": "gone"`)
 }
 
 // TestReportIsTheLibrarys saves what the monitor saw: the command says about it
 // what the monitor says, to the letter.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
-		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfile))
+		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return m.Snapshot() != nil }, 10*time.Second, 5*time.Millisecond)
 	require.NoError(t, m.Shutdown(t.Context()))
