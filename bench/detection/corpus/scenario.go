@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -89,25 +90,13 @@ func Within(function, name string) bool {
 	return strings.Contains("."+strings.ReplaceAll(function, "[...]", "")+".", "."+name+".")
 }
 
-// All returns all scenarios, by class and name.
+// All returns all scenarios, by class, the faulty ones first, and name.
 func All() []Scenario {
-	all := slices.Concat(
-		sends(), receives(), cancels(), closes(), waitGroups(), conds(),
-		locks(), orders(), groups(), timers(), web(), pools(), hidden(), nevers(), processes(),
-		shapes(), waits(),
-	)
+	all := slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits)
 	order := Classes()
 	slices.SortStableFunc(all, func(a, b Scenario) int {
-		if c := slices.Index(order, a.Class) - slices.Index(order, b.Class); c != 0 {
-			return c
-		}
-		switch {
-		case a.Faulty == b.Faulty:
-			return strings.Compare(a.Name, b.Name)
-		case a.Faulty:
-			return -1
-		}
-		return 1
+		sound := map[bool]int{false: 1}
+		return cmp.Or(slices.Index(order, a.Class)-slices.Index(order, b.Class), sound[a.Faulty]-sound[b.Faulty], strings.Compare(a.Name, b.Name))
 	})
 	return all
 }
@@ -122,10 +111,39 @@ func Find(name string) (Scenario, bool) {
 	return all[i], true
 }
 
-// leak, deadlock and so on expect one detector at a function.
+// twins returns a faulty program and its sound twin. They are the same code,
+// which asks [Env.Fails] or e.sound where they differ.
+func twins(c Class, expect []Expectation, run func(*Env), faultyName, faultyDoc, soundName, soundDoc string) []Scenario {
+	return append(faulty(c, expect, run, faultyName, faultyDoc), sound(c, run, soundName, soundDoc)...)
+}
+
+func faulty(c Class, expect []Expectation, run func(*Env), name, doc string) []Scenario {
+	return []Scenario{{Name: name, Class: c, Doc: doc, Faulty: true, Expect: expect, Run: run}}
+}
+
+func sound(c Class, run func(*Env), name, doc string) []Scenario {
+	return []Scenario{{Name: name, Class: c, Doc: doc, Run: func(e *Env) { e.sound = true; run(e) }}}
+}
+
+// beyond marks the first of some programs as one whose fault cannot be told by
+// watching.
+func beyond(why string, proof bool, s []Scenario) []Scenario {
+	s[0].Beyond, s[0].Proof = why, proof
+	return s
+}
+
+// with binds the number in which two programs that share code differ.
+func with[T any](run func(*Env, T), v T) func(*Env) { return func(e *Env) { run(e, v) } }
+
+// leak, stuck and one say what is expected of which detector at a function.
 func leak(functions ...string) []Expectation { return expect("leak", 5, functions) }
+
 func stuck(functions ...string) []Expectation {
 	return append(expect("deadlock", 1, functions), expect("leak", 1, functions)...)
+}
+
+func one(detector, function string, least int) []Expectation {
+	return []Expectation{{detector, function, least}}
 }
 
 func expect(detector string, least int, functions []string) (all []Expectation) {
