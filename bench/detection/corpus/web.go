@@ -111,7 +111,22 @@ func feedStreams(e *Env) {
 func (f *feed) stream(w http.ResponseWriter, r *http.Request) {
 	events, left := make(chan int), make(chan struct{})
 	defer close(left)
-	go f.publish(events, left)
+	go func() {
+		for {
+			timer := time.NewTimer(f.e.Dur(f.every))
+			select {
+			case <-timer.C:
+			case <-left:
+				timer.Stop()
+				return
+			}
+			select {
+			case events <- 1:
+			case <-left:
+				return
+			}
+		}
+	}()
 	_ = http.NewResponseController(w).Flush()
 	for {
 		select {
@@ -127,23 +142,6 @@ func (f *feed) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *feed) publish(events chan<- int, left <-chan struct{}) {
-	for {
-		timer := time.NewTimer(f.e.Dur(f.every))
-		select {
-		case <-timer.C:
-		case <-left:
-			timer.Stop()
-			return
-		}
-		select {
-		case events <- 1:
-		case <-left:
-			return
-		}
-	}
-}
-
 func backends(e *Env) {
 	backend := newSite(e)
 	backend.handle("/", func(r request) { slowBackend(e, r) })
@@ -152,11 +150,16 @@ func backends(e *Env) {
 		if e.Age() > 3*time.Minute {
 			e.Fails()
 		}
-		callBackend(backend, c)
+		callBackend(c, backend.url)
 	})
 }
 
-func callBackend(backend *site, c *http.Client) { _ = backend.get(context.Background(), c, "/") }
+func callBackend(c *http.Client, url string) {
+	if answer, err := c.Get(url); err == nil {
+		_, _ = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	}
+}
 
 // slowBackend hangs from the third minute on, for as long as its client stays.
 func slowBackend(e *Env, ctx context.Context) {
