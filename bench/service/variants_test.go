@@ -11,13 +11,13 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
-// TestTheNaiveMonitorCountsParkedGoroutines looks at goroutines of this process,
-// which stay until its end.
+// TestTheNaiveMonitorCountsParkedGoroutines counts goroutines of this
+// process, which stay until its end.
 func TestTheNaiveMonitorCountsParkedGoroutines(t *testing.T) {
 	require.NoError(t, park(60))
 	n, err := newNaive(sdkmetric.NewMeterProvider())
 	require.NoError(t, err)
-	n.look()
+	n.take()
 	counts := *n.counts.Load()
 	assert.GreaterOrEqual(t, counts["chan receive"], int64(30), "%v", counts)
 	assert.GreaterOrEqual(t, counts["select"], int64(30), "%v", counts)
