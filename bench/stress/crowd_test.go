@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // TestAMillionGoroutines proves that the monitor bears as many goroutines as
-// there can be. With the default budget it looks at all of them or counts that
-// it did not; with the budget for it, every source shows each one, in bounded
+// there can be. With the default budget it takes a snapshot of all of them or
+// counts that it did not; with the budget for it, every source shows each one, in bounded
 // memory, and when they have ended it is given back. Where there are no 8 GiB
 // of memory to be had there are 100,000, and with the race detector, which
 // allows 8,128 goroutines, 7,000.
@@ -34,10 +35,10 @@ func TestAMillionGoroutines(t *testing.T) {
 	assert.Equal(t, n, r.Fewest, "every snapshot has all of them")
 	assert.Equal(t, n, r.Most)
 	assert.Positive(t, r.Traces)
-	assert.Positive(t, r.Numbers["looked or said why not, by default"])
+	assert.Positive(t, r.Numbers["taken or said why not, by default"])
 	assert.InDelta(t, r.Numbers["scheduler"], r.Numbers["total"], 100, "the scheduler's own count")
-	assert.LessOrEqual(t, r.Numbers["memory"], int64(3<<29), "bytes for looking, of the whole process: mostly the profile, and what is not collected yet beside so large a heap")
-	t.Logf("looking took %d MiB beside %d; heap %d → %d KiB; %v", r.Numbers["memory"]>>20, r.Numbers["memory before"]>>20, r.HeapBefore>>10, r.HeapAfter>>10, r.Texts)
+	assert.LessOrEqual(t, r.Numbers["memory"], int64(3<<29), "bytes for snapshots, of the whole process: mostly the profile, and what is not collected yet beside so large a heap")
+	t.Logf("snapshots took %d MiB beside %d; heap %d → %d KiB; %v", r.Numbers["memory"]>>20, r.Numbers["memory before"]>>20, r.HeapBefore>>10, r.HeapAfter>>10, r.Texts)
 }
 
 // availableMemory is how many bytes Linux would give us; elsewhere 0.
@@ -54,15 +55,15 @@ func availableMemory() (bytes int64) {
 func million(c *child) {
 	gather(c.Size, stand).leave() // the runtime keeps a descriptor for each goroutine that there ever was
 	c.before()
-	everybody := gather(c.Size, stand)
+	all := gather(c.Size, stand)
 	memory := processMemory()
 	c.number("memory before", memory)
 
 	c.start("stress.stand", otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 0.005, Pause: 10 * time.Millisecond}))
 	c.until("a snapshot or a reason for none", func() bool {
 		r := c.collect()
-		c.number("looked or said why not, by default", int64(c.looked())+r.skipped["cpu_budget"])
-		return c.looked() > 0 || len(r.skipped) > 0
+		c.number("taken or said why not, by default", int64(c.taken())+r.skipped["cpu_budget"])
+		return c.taken() > 0 || len(r.skipped) > 0
 	})
 	c.stop()
 
@@ -78,7 +79,7 @@ func million(c *child) {
 	c.until("the event", func() bool { return len(c.finish().Events) > 0 })
 	c.number("memory", processMemory()-memory)
 	c.stop()
-	everybody.leave()
+	all.leave()
 	c.after()
 }
 
@@ -118,7 +119,7 @@ func distinct(c *child) {
 	c.start("", otelgoroutine.WithTopStacks(topStacks))
 	for generation := range generations {
 		crowd := gather(c.Size, branch(generation*c.Size))
-		c.looks(5)
+		c.snapshots(5)
 		c.addUp()
 		c.keptStacks()
 		heap := heapNow() - c.finish().HeapBefore
@@ -127,7 +128,7 @@ func distinct(c *child) {
 		}
 		c.number("heap", heap)
 		r := c.addUp()
-		c.number("series", int64(r.series["goroutine.stack.count"]))
+		c.number("series", int64(r.series[telemetry.MetricStackCount]))
 		crowd.leave()
 	}
 	c.stop()
@@ -201,10 +202,10 @@ func deep(c *child) {
 	gather(c.Size-1, func(_ int, gate <-chan struct{}) { recurse(10_000, gate) })
 	c.before()
 	c.start("stress.recurse", otelgoroutine.WithSource(deepVariants[c.Variant]))
-	c.looks(2)
+	c.snapshots(2)
 	gather(1, func(int, <-chan struct{}) { recurse(10_000, nil) })
 	c.note(func(r *report) { r.GoroutinesBefore++ }) // it never ends
-	c.looks(5)
+	c.snapshots(5)
 	c.addUp()
 	c.stop()
 	c.after()
