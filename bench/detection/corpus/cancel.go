@@ -2,24 +2,15 @@ package corpus
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
-var contexts = slices.Concat(
-	twins(ForgottenCancel, leak("watchSession"), watchedSessions,
-		"cancel-session-watcher", "Each session has a watcher on a context; sessions that end with an error do not cancel it.",
-		"cancel-session-watcher-deferred", "Each session has a watcher on a context, which is cancelled whichever way the session ends."),
-	twins(ForgottenCancel, leak("heartbeat"), heartbeats,
-		"cancel-heartbeat", "Each job has a heartbeat until its context ends, which is a day later unless it is cancelled, and it is not.",
-		"cancel-heartbeat-stopped", "Each job has a heartbeat until its context ends, which is cancelled with the job."),
-	twins(ForgottenCancel, leak("(*cancelCtx).propagateCancel"), tenantContexts,
-		"cancel-custom-parent", "A context of the program's own kind is the parent: the context package starts a goroutine for each child, until the child is cancelled.",
-		"cancel-custom-parent-cancelled", "A context of the program's own kind is the parent, and each child is cancelled in the end."),
-	twins(ForgottenCancel, leak("(*branch).relay"), branches,
-		"cancel-subscription-tree", "A tree of contexts follows a tree of subscriptions; removing a branch forgets the contexts of its leaves.",
-		"cancel-subscription-tree-inherited", "A tree of contexts follows a tree of subscriptions; removing a branch cancels all below."),
-)
+var contexts = []program{
+	{watchedSessions, "cancel-session-watcher", "cancel-session-watcher-deferred"},
+	{heartbeats, "cancel-heartbeat", "cancel-heartbeat-stopped"},
+	{tenantContexts, "cancel-custom-parent", "cancel-custom-parent-cancelled"},
+	{branches, "cancel-subscription-tree", "cancel-subscription-tree-inherited"},
+}
 
 type loginSession struct {
 	ctx    context.Context

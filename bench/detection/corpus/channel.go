@@ -2,55 +2,26 @@ package corpus
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"time"
 )
 
-const looksIdle = "a single goroutine that waits looks like an idle worker, however long one watches"
-
-var channels = slices.Concat(
-	twins(AbandonedSend, leak("queryReplica"), firstAnswers,
-		"send-first-answer-wins", "Three replicas are asked, the first answer is taken, the others are sent without a receiver.",
-		"send-first-answer-wins-buffered", "Three replicas are asked, the first answer is taken, the others fit the buffer."),
-	twins(AbandonedSend, leak("renderReport"), reports,
-		"send-after-timeout", "A report that takes too long is not waited for, and is then sent without a receiver.",
-		"send-after-timeout-buffered", "A report that takes too long is not waited for, and is left in the buffer."),
-	twins(AbandonedSend, leak("checkPart"), checkedOrders,
-		"send-first-error-returns", "All parts of an order are checked side by side; the first error ends the request, and the other checks have no receiver.",
-		"send-first-error-drained", "All parts of an order are checked side by side, and every verdict is taken before the first error is returned."),
-	twins(AbandonedSend, leak("(*newsroom).publish"), newsrooms,
-		"send-to-departed-subscriber", "A publisher sends to each subscriber on a goroutine; a subscriber that left meanwhile never receives.",
-		"send-to-departed-subscriber-guarded", "A publisher sends to each subscriber on a goroutine, and gives up when the subscriber leaves."),
-	beyond(looksIdle, true, faulty(AbandonedSend, one("leak", "loadRemoteConfig", 1), func(e *Env) { ordinary(e); loadRemoteConfig(e) },
-		"send-once-at-start", "At the start the remote configuration is given up on after a second; its loader sends without a receiver, once.")),
-	sound(AbandonedSend, backpressure,
-		"send-backpressure", "Producers wait to send to a slow consumer, which takes from them in turn."),
-
-	twins(AbandonedReceive, leak("(*rpcDesk).ask"), rpcDesks,
-		"receive-reply-dropped", "A worker that cannot serve a request logs it and forgets to reply; the caller waits for ever.",
-		"receive-reply-always", "A worker replies to every request, with an error if it cannot serve it."),
-	twins(AbandonedReceive, leak("consumeFeed"), feeds,
-		"receive-producer-failed", "A producer returns on an error before it has sent what the consumer counts on.",
-		"receive-producer-closes", "A producer closes its channel whichever way it ends."),
-	twins(AbandonedReceive, leak("(*component).await"), components,
-		"receive-never-ready", "The channel that says a component is ready is closed on success only; requests that need a failed one wait for ever.",
-		"receive-ready-or-failed", "The channel that says a component is ready is closed when it failed, too."),
-	beyond(looksIdle, true, faulty(AbandonedReceive, one("leak", "followLeader", 1), replacedLeader,
-		"receive-once-after-shutdown", "The leader that one follower waits for is replaced, and the old one's channel is dropped unclosed.")),
-	sound(AbandonedReceive, idleWorker,
-		"receive-idle-worker", "A single worker waits for a job that comes hardly ever."),
-
-	twins(MissingClose, leak("totalOrders"), orderPipelines,
-		"close-pipeline-error", "The first stage of a pipeline returns on an error without closing its channel, and the next ones range for ever.",
-		"close-pipeline-deferred", "Every stage of a pipeline closes its channel whichever way it ends."),
-	twins(MissingClose, leak("collectShards"), shardQueries,
-		"close-fan-in", "Results of several shards are merged into a channel that is never closed when all have sent.",
-		"close-fan-in-closed", "Results of several shards are merged into a channel that is closed when all have sent."),
-	twins(MissingClose, leak("batchWorker"), batches,
-		"close-batch-workers", "Each batch starts workers of its own; one that is cancelled forgets to close their channel of jobs.",
-		"close-batch-workers-closed", "Each batch starts workers of its own and closes their channel of jobs."),
-)
+var channels = []program{
+	{firstAnswers, "send-first-answer-wins", "send-first-answer-wins-buffered"},
+	{reports, "send-after-timeout", "send-after-timeout-buffered"},
+	{checkedOrders, "send-first-error-returns", "send-first-error-drained"},
+	{newsrooms, "send-to-departed-subscriber", "send-to-departed-subscriber-guarded"},
+	{func(e *Env) { ordinary(e); loadRemoteConfig(e) }, "send-once-at-start", ""},
+	{backpressure, "", "send-backpressure"},
+	{rpcDesks, "receive-reply-dropped", "receive-reply-always"},
+	{feeds, "receive-producer-failed", "receive-producer-closes"},
+	{components, "receive-never-ready", "receive-ready-or-failed"},
+	{replacedLeader, "receive-once-after-shutdown", ""},
+	{idleWorker, "", "receive-idle-worker"},
+	{orderPipelines, "close-pipeline-error", "close-pipeline-deferred"},
+	{shardQueries, "close-fan-in", "close-fan-in-closed"},
+	{batches, "close-batch-workers", "close-batch-workers-closed"},
+}
 
 func firstAnswers(e *Env) {
 	serve(e, 4, func(request) {

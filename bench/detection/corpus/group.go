@@ -2,7 +2,6 @@ package corpus
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -10,28 +9,15 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-var groups = slices.Concat(
-	twins(GroupMisuse, leak("crawlSite", "(*Group).Go"), siteCrawls,
-		"errgroup-nested-limit", "Tasks of an errgroup with a limit start tasks in the same group, and wait for places that they hold themselves.",
-		"errgroup-nested-own-group", "Tasks of an errgroup with a limit start tasks in a group of their own."),
-	twins(GroupMisuse, leak("gatherPrices"), func(e *Env) { serve(e, 3, func(request) { gatherPrices(e) }) },
-		"errgroup-wait-before-receive", "The group is waited for before the results are received that its tasks send.",
-		"errgroup-receive-while-waiting", "The results are received while the group is waited for."),
-	twins(GroupMisuse, leak("streamRows"), rowStreams,
-		"errgroup-context-ignored", "One task of a group fails; the other ignores the group's context and goes on sending.",
-		"errgroup-context-watched", "One task of a group fails; the other sees the end of the group's context."),
-	twins(GroupMisuse, leak("encodeVideo", "(*Weighted).Acquire"), encodings,
-		"semaphore-not-released", "A weighted semaphore is not released on an error; when all is lost, every request waits.",
-		"semaphore-released", "A weighted semaphore is released on errors, too."),
-	twins(GroupMisuse, leak("callLimited"), limitedCalls,
-		"semaphore-channel-not-released", "A channel is used as a semaphore, and a return on an error keeps the place.",
-		"semaphore-channel-released", "A channel is used as a semaphore, whose place is given back by defer."),
-	twins(GroupMisuse, leak("loadTemplate", "(*Group).Do"), templates,
-		"singleflight-recursive", "A template that includes itself is loaded through singleflight, which waits for itself.",
-		"singleflight-slow", "Many requests ask singleflight for templates that take seconds to load."),
-	sound(GroupMisuse, fanOut,
-		"errgroup-fan-out", "Requests fan out over an errgroup with a limit."),
-)
+var groups = []program{
+	{siteCrawls, "errgroup-nested-limit", "errgroup-nested-own-group"},
+	{func(e *Env) { serve(e, 3, func(request) { gatherPrices(e) }) }, "errgroup-wait-before-receive", "errgroup-receive-while-waiting"},
+	{rowStreams, "errgroup-context-ignored", "errgroup-context-watched"},
+	{encodings, "semaphore-not-released", "semaphore-released"},
+	{limitedCalls, "semaphore-channel-not-released", "semaphore-channel-released"},
+	{templates, "singleflight-recursive", "singleflight-slow"},
+	{fanOut, "", "errgroup-fan-out"},
+}
 
 func siteCrawls(e *Env) {
 	serve(e, 3, func(request) {

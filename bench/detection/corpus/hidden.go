@@ -2,48 +2,24 @@ package corpus
 
 import (
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
 
-var hidden = slices.Concat(
-	twins(SlowLeak, leak("(*auditTrail).record"), auditTrails,
-		"slow-leak-heavy-traffic", "One request in eighty leaves a goroutine behind, under a hundred and twenty requests a second.",
-		"slow-leak-none", "A hundred and twenty requests a second, all of whose goroutines end."),
-	twins(SlowLeak, leak("syncPartner"), partnerSyncs,
-		"slow-leak-nightly-job", "A job that runs every five minutes leaves three goroutines behind each time.",
-		"slow-leak-nightly-job-sound", "A job runs every five minutes and takes one or two."),
-	twins(SharedStack, leak("(*hub).await"), with(hubs, hubLoad{60, 30 * time.Second, 40}),
-		"shared-stack-with-short", "Every hundredth goroutine that waits for an answer never gets one; the others wait seconds at the same line.",
-		"shared-stack-with-short-sound", "All goroutines that wait for an answer get one within seconds."),
-	twins(SharedStack, leak("(*hub).await"), with(hubs, hubLoad{20, 8 * time.Minute, 6}),
-		"shared-stack-with-long", "Some goroutines that wait for an answer never get one; the others wait up to eight minutes at the same line.",
-		"shared-stack-with-long-sound", "All goroutines that wait for an answer get one within eight minutes."),
-	faulty(SharedStack, leak("batchWorker"), sharedPool,
-		"shared-stack-with-pool", "Leaked workers stand where the thirty workers of a healthy pool wait for jobs."),
-	twins(Reachable, leak("(*correlator).call"), correlate,
-		"reachable-pending-map", "Replies are matched through a global map of pending calls; lost replies stay in it for ever.",
-		"reachable-pending-map-expiring", "Replies are matched through a global map of pending calls; lost ones are given up on after ten seconds."),
-	twins(Reachable, leak("followPrices"), priceFeeds,
-		"reachable-subscribers-list", "Subscribers to a global list do not unsubscribe, and their goroutines receive for ever.",
-		"reachable-subscribers-leave", "Subscribers to a global list unsubscribe after a while."),
-	beyond("a single goroutine that waits looks like an idle worker, and a global refers to its channel, so that the runtime cannot prove it either", false,
-		faulty(Reachable, one("leak", "(*correlator).call", 1), func(e *Env) { ordinary(e); go pendingCalls.call(e, true) },
-			"reachable-once", "One reply is lost, and its call stays in a global map.")),
-	twins(ManyPaths, leak("(*mailbox).ask"), mailboxes,
-		"many-paths", "A helper that now and then waits for ever is reached through hundreds of call paths.",
-		"many-paths-sound", "A helper that waits for a moment is reached through hundreds of call paths."),
-	twins(ManyPaths, leak("walkTree"), treeWalks,
-		"recursion", "A tree is walked by recursion of various depths; some leaves wait for a reader that has left.",
-		"recursion-sound", "A tree is walked by recursion of various depths, and its values are read to the end."),
-	twins(ManyPaths, leak("firstOf"), generics,
-		"generic-function", "A generic helper returns the first result; with each of its types the others are left to send.",
-		"generic-function-buffered", "A generic helper returns the first result, and the others fit the buffer."),
-	twins(ManyPaths, leak("(*mailSink).deliver", "(*pushSink).deliver"), sinks,
-		"goroutines-behind-an-interface", "Sinks of several kinds are called through an interface on goroutines; each waits for an acknowledgement that a reset loses.",
-		"goroutines-behind-an-interface-sound", "Sinks of several kinds are called through an interface on goroutines, and a reset is told to all that wait."),
-)
+var hidden = []program{
+	{auditTrails, "slow-leak-heavy-traffic", "slow-leak-none"},
+	{partnerSyncs, "slow-leak-nightly-job", "slow-leak-nightly-job-sound"},
+	{with(hubs, hubLoad{60, 30 * time.Second, 40}), "shared-stack-with-short", "shared-stack-with-short-sound"},
+	{with(hubs, hubLoad{20, 8 * time.Minute, 6}), "shared-stack-with-long", "shared-stack-with-long-sound"},
+	{sharedPool, "shared-stack-with-pool", ""},
+	{correlate, "reachable-pending-map", "reachable-pending-map-expiring"},
+	{priceFeeds, "reachable-subscribers-list", "reachable-subscribers-leave"},
+	{func(e *Env) { ordinary(e); go pendingCalls.call(e, true) }, "reachable-once", ""},
+	{mailboxes, "many-paths", "many-paths-sound"},
+	{treeWalks, "recursion", "recursion-sound"},
+	{generics, "generic-function", "generic-function-buffered"},
+	{sinks, "goroutines-behind-an-interface", "goroutines-behind-an-interface-sound"},
+}
 
 type auditTrail struct{ entries chan int }
 

@@ -4,57 +4,26 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
 
-var locks = slices.Concat(
-	twins(DoubleLock, stuck("(*ledger).audit", "(*ledger).post"), ledgers,
-		"double-lock-nested-call", "A method that holds the lock calls another one that takes it.",
-		"double-lock-locked-helper", "A method that holds the lock calls a helper that expects it held."),
-	twins(DoubleLock, stuck("(*registry).set", "(*registry).get"), registries,
-		"double-lock-callback", "Listeners are called under the lock, and one of them asks for the value.",
-		"double-lock-callback-outside", "Listeners are called after the lock is released."),
-	twins(DoubleLock, stuck("(*catalog).lookup"), catalogs,
-		"double-lock-upgrade", "A reader of an RWMutex that misses takes the write lock while it holds the read lock.",
-		"double-lock-upgrade-released", "A reader of an RWMutex that misses releases the read lock before it takes the write lock."),
-	twins(DoubleLock, stuck("(*settings).load"), onces,
-		"double-lock-once-recursion", "The function of a sync.Once calls, several calls down, the same Once.",
-		"double-lock-once-slow", "The function of a sync.Once takes half a minute, in which others wait."),
-	twins(DoubleLock, stuck("(*stream).Close"), streamsClosed,
-		"double-lock-close-guard", "Close holds the lock that guards against closing twice while it waits for the loop, which closes on its way out.",
-		"double-lock-close-once", "Close guards against closing twice and waits for the loop after it released the lock."),
-
-	twins(LockNotReleased, stuck("(*stock).reserve"), stocks,
-		"held-missing-unlock-on-error", "A return on an error leaves the lock locked.",
-		"held-unlock-deferred", "The lock is released by defer, also on errors."),
-	twins(LockNotReleased, stuck("(*visits).touch"), visitors,
-		"held-panic-in-handler", "A handler panics between Lock and Unlock, and the server recovers.",
-		"held-panic-in-handler-deferred", "A handler panics between Lock and a deferred Unlock, and the server recovers."),
-	twins(LockNotReleased, stuck("(*flags).get", "(*flags).put"), featureFlags,
-		"held-read-lock", "A reader returns early with the read lock; the next writer waits for ever, and every reader after it.",
-		"held-read-lock-released", "Readers release the read lock whichever way they return, and writers come now and then."),
-	twins(LockNotReleased, stuck("(*lease).acquire"), leases,
-		"held-unlock-in-lost-callback", "A lock is taken here and released in a callback, which does not come when the other side fails.",
-		"held-unlock-in-callback", "A lock is taken here and released in a callback, which comes with an error, too."),
-	twins(LockNotReleased, stuck("(*wallet).withdraw"), wallets,
-		"held-one-of-many", "One of many wallets stays locked; the others are in heavy use at the same line.",
-		"held-none-of-many", "Many wallets, each with its lock, are in heavy use."),
-	twins(LockNotReleased, stuck("(*quotes).get"), quoteServers,
-		"held-over-dead-peer", "The lock is held while a peer is asked without a time limit, and the peer never answers.",
-		"held-over-slow-peer", "The lock is held while a peer is asked that answers within a quarter of a minute."),
-
-	twins(LockOverChannel, stuck("(*eventLog).append", "(*eventLog).drain"), eventLogs,
-		"channel-send-under-lock", "A full channel is sent to under the lock that its reader takes for each item.",
-		"channel-send-outside-lock", "A channel is sent to after the lock is released that its reader takes for each item."),
-	twins(LockOverChannel, stuck("(*crawler).finish", "(*crawler).found"), crawlers,
-		"channel-wait-under-lock", "The lock is held while a WaitGroup is waited for, whose goroutines need the lock to end.",
-		"channel-wait-outside-lock", "A WaitGroup is waited for without the lock."),
-	twins(LockOverChannel, stuck("(*actor).state"), actors,
-		"channel-reply-under-lock", "A caller holds the lock while it waits for the reply of a loop that takes the lock first, now and then.",
-		"channel-reply-outside-lock", "A caller waits for the reply of a loop without the lock."),
-)
+var locks = []program{
+	{ledgers, "double-lock-nested-call", "double-lock-locked-helper"},
+	{registries, "double-lock-callback", "double-lock-callback-outside"},
+	{catalogs, "double-lock-upgrade", "double-lock-upgrade-released"},
+	{onces, "double-lock-once-recursion", "double-lock-once-slow"},
+	{streamsClosed, "double-lock-close-guard", "double-lock-close-once"},
+	{stocks, "held-missing-unlock-on-error", "held-unlock-deferred"},
+	{visitors, "held-panic-in-handler", "held-panic-in-handler-deferred"},
+	{featureFlags, "held-read-lock", "held-read-lock-released"},
+	{leases, "held-unlock-in-lost-callback", "held-unlock-in-callback"},
+	{wallets, "held-one-of-many", "held-none-of-many"},
+	{quoteServers, "held-over-dead-peer", "held-over-slow-peer"},
+	{eventLogs, "channel-send-under-lock", "channel-send-outside-lock"},
+	{crawlers, "channel-wait-under-lock", "channel-wait-outside-lock"},
+	{actors, "channel-reply-under-lock", "channel-reply-outside-lock"},
+}
 
 type ledger struct {
 	mu   sync.Mutex

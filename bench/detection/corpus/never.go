@@ -1,26 +1,18 @@
 package corpus
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
 
-var nevers = slices.Concat(
-	twins(Never, one("blocked_forever", "(*plugin).listen", 1), plugins,
-		"nil-channel-receive", "A plugin that was never opened listens on a channel that was never made, once.",
-		"nil-channel-made", "Every plugin's channel is made before it listens."),
-	faulty(Never, one("blocked_forever", "(*metrics).count", 1), countedRequests,
-		"nil-channel-send", "A request counts into a channel that is set when metrics are turned on, which they are not."),
-	sound(Never, caseTurnedOff,
-		"nil-channel-in-select", "A case of a select is turned off with a nil channel, while the other works."),
-	faulty(Never, one("blocked_forever", "keepTenant", 1), func(e *Env) { serve(e, 2, func(request) { e.Fails(); go keepTenant(e) }) },
-		"select-without-cases", "A goroutine for each tenant starts its loops and then keeps itself with select {}."),
-	sound(Never, tenantsThatLeave,
-		"select-until-tenant-leaves", "A goroutine for each tenant waits for the tenant to leave."),
-	faulty(Never, one("blocked_forever", "(*cursor).next", 1), cursors,
-		"nil-channel-after-reset", "A cursor's channel is set to nil on a reset, and every later request for the next item waits for ever."),
-)
+var nevers = []program{
+	{plugins, "nil-channel-receive", "nil-channel-made"},
+	{countedRequests, "nil-channel-send", ""},
+	{caseTurnedOff, "", "nil-channel-in-select"},
+	{func(e *Env) { serve(e, 2, func(request) { e.Fails(); go keepTenant(e) }) }, "select-without-cases", ""},
+	{tenantsThatLeave, "", "select-until-tenant-leaves"},
+	{cursors, "nil-channel-after-reset", ""},
+}
 
 type plugin struct{ events chan int }
 

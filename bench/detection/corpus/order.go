@@ -7,29 +7,15 @@ import (
 	"time"
 )
 
-var orders = slices.Concat(
-	twins(LockOrder, stuck("transfer"), transfers,
-		"ab-ba-transfer", "Transfers lock the accounts in the order from, to; two in opposite directions meet.",
-		"ab-ba-transfer-ordered", "Transfers lock the accounts in the order of their numbers."),
-	twins(LockOrder, stuck("(*indexer).merge", "(*indexer).compact"), indexers,
-		"ab-ba-once-nobody-joins", "Two background goroutines lock each other out, once, and no other goroutine needs their locks.",
-		"ab-ba-one-order", "Two background goroutines take two locks in one order."),
-	twins(LockOrder, stuck("(*room).join", "(*member).rename"), rooms,
-		"ab-ba-parent-child", "A room locks its members, and a member that changes its name locks its room.",
-		"ab-ba-parent-child-copied", "A room copies its members before it locks them one by one."),
-	twins(LockCycle, stuck("(*shard).move"), shardRings,
-		"cycle-three-services", "Three shards pass items on to the next, each under its own lock and the next one's.",
-		"cycle-three-services-ordered", "Three shards pass items on to the next under both locks, taken in the order of their numbers."),
-	twins(LockCycle, stuck("(*ledgerBook).close"), ledgerBooks,
-		"cycle-three-in-background", "Three background jobs of three books wait for each other in a circle, once.",
-		"cycle-three-in-background-released", "Three background jobs release their own book before they lock the next."),
-	twins(ReaderWriter, stuck("(*routes).lookup", "(*routes).resolve", "(*routes).reload"), routeTables,
-		"reader-writer-reader", "A reader takes the read lock again further down, and a writer came in between.",
-		"reader-writer-reader-once", "Readers take the read lock once, and writers come now and then."),
-	twins(ReaderWriter, stuck("(*quota).check", "(*quota).used", "(*quota).reset"), quotas,
-		"reader-writer-reader-quiet", "One background reader and one writer lock each other out with a nested read lock; no other goroutine comes.",
-		"reader-writer-reader-quiet-sound", "One background reader and one writer share an RWMutex."),
-)
+var orders = []program{
+	{transfers, "ab-ba-transfer", "ab-ba-transfer-ordered"},
+	{indexers, "ab-ba-once-nobody-joins", "ab-ba-one-order"},
+	{rooms, "ab-ba-parent-child", "ab-ba-parent-child-copied"},
+	{shardRings, "cycle-three-services", "cycle-three-services-ordered"},
+	{ledgerBooks, "cycle-three-in-background", "cycle-three-in-background-released"},
+	{routeTables, "reader-writer-reader", "reader-writer-reader-once"},
+	{quotas, "reader-writer-reader-quiet", "reader-writer-reader-quiet-sound"},
+}
 
 // noticeStuck tells of the fault of a faulty program when a lock has not been
 // free at any of many moments.

@@ -5,27 +5,17 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
-	"slices"
 	"time"
 )
 
-var pools = slices.Concat(
-	twins(ResourcePool, leak("listOrders"), orderLists,
-		"pool-rows-not-closed", "Rows of database/sql are not read to the end nor closed on an error, and keep their connection; in the end every request waits for one.",
-		"pool-rows-closed", "Rows of database/sql are closed by defer, with a pool that is too small for the load at times."),
-	twins(ResourcePool, leak("bookSeat", "(*Tx).awaitDone"), seatBookings,
-		"pool-transaction-left-open", "A transaction is neither committed nor rolled back on an error.",
-		"pool-transaction-ended", "A transaction is rolled back by defer."),
-	twins(ResourcePool, leak("(*bufferPool).take"), bufferPools,
-		"pool-buffers-not-returned", "Buffers come from a channel; a path of the code does not give them back.",
-		"pool-buffers-returned", "Buffers come from a channel and are always given back."),
-	sound(ResourcePool, idlePool,
-		"pool-idle", "Forty workers wait for jobs, of which there are few."),
-	sound(ResourcePool, lazyPool,
-		"pool-grows-lazily", "A pool starts a worker whenever none is free, up to sixty, over most of the time."),
-	sound(ResourcePool, autoscaling,
-		"pool-autoscaling", "A pool follows its load, from four workers to fifty and back."),
-)
+var pools = []program{
+	{orderLists, "pool-rows-not-closed", "pool-rows-closed"},
+	{seatBookings, "pool-transaction-left-open", "pool-transaction-ended"},
+	{bufferPools, "pool-buffers-not-returned", "pool-buffers-returned"},
+	{idlePool, "", "pool-idle"},
+	{lazyPool, "", "pool-grows-lazily"},
+	{autoscaling, "", "pool-autoscaling"},
+}
 
 // miniDB is a database that answers with three rows after a while. It is its
 // own driver, connection, statement and transaction.

@@ -1,35 +1,22 @@
 package corpus
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
 
-var processes = slices.Concat(
-	twins(Standstill, one("stall", "convertFile", 1), conversions,
-		"standstill-batch-job", "A batch job waits for its workers before it takes their results: nothing in the process goes on.",
-		"standstill-batch-job-sound", "A batch job takes its workers' results, and starts with the next batch."),
-	twins(Standstill, append(one("stall", "(*table).swap", 2), stuck("(*table).swap")...), tableSwaps,
-		"standstill-locks", "A batch job's workers lock tables in different orders until all of them wait.",
-		"standstill-locks-ordered", "A batch job's workers lock tables in one order."),
-	faulty(Load, one("surge", "retryCall", 0), with(retryStorm, 2500),
-		"surge-retry-storm", "A backend slows down, and requests and their retries pile up to thousands for some minutes."),
-	sound(Load, with(retryStorm, 300),
-		"surge-small-burst", "A backend slows down, and a few hundred requests wait for some minutes."),
-	faulty(Load, one("pileup", "(*clickStream).add", 10_000), clickStreams,
-		"pileup-behind-dead-consumer", "The consumer of a channel ends, and twelve thousand goroutines wait to send to it within minutes."),
-	sound(Load, manyClients,
-		"pileup-many-clients", "A service has twelve thousand clients, each of whose goroutines waits in a select, and which come and go."),
-	faulty(Load, one("contention", "(*sequence).take", 100), with(sequences, 180),
-		"contention-hot-lock", "A hundred and eighty goroutines spend their time in the queue of one lock."),
-	sound(Load, with(sequences, 30),
-		"contention-that-moves", "Thirty goroutines queue for one lock, which serves them in turn."),
-	faulty(Load, one("contention", "publishTo", 1000), with(producers, 1200),
-		"contention-senders", "Twelve hundred producers wait for one consumer, all the time."),
-	sound(Load, with(producers, 200),
-		"contention-few-senders", "Two hundred producers wait for one consumer, as designed."),
-)
+var processes = []program{
+	{conversions, "standstill-batch-job", "standstill-batch-job-sound"},
+	{tableSwaps, "standstill-locks", "standstill-locks-ordered"},
+	{with(retryStorm, 2500), "surge-retry-storm", ""},
+	{with(retryStorm, 300), "", "surge-small-burst"},
+	{clickStreams, "pileup-behind-dead-consumer", ""},
+	{manyClients, "", "pileup-many-clients"},
+	{with(sequences, 180), "contention-hot-lock", ""},
+	{with(sequences, 30), "", "contention-that-moves"},
+	{with(producers, 1200), "contention-senders", ""},
+	{with(producers, 200), "", "contention-few-senders"},
+}
 
 // conversions leaves nothing on the way that sleeps: it is the whole process.
 func conversions(e *Env) {

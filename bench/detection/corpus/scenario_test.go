@@ -46,7 +46,7 @@ func TestTruth(t *testing.T) {
 	var b strings.Builder
 	faulty := 0
 	for _, s := range All() {
-		fmt.Fprintf(&b, "%s\t%s\t%s\n", s.Name, s.Class, truth(&s))
+		fmt.Fprintf(&b, "%s\t%s\t%s\n", s.Name, s.Class, told(&s))
 		if s.Faulty {
 			faulty++
 		}
@@ -58,8 +58,8 @@ func TestTruth(t *testing.T) {
 	assert.Len(t, All(), 84+118)
 }
 
-// truth is what may be found of a program, and how often it must be true.
-func truth(s *Scenario) string {
+// told is what may be found of a program, and how often it must be true.
+func told(s *Scenario) string {
 	if !s.Faulty {
 		return "sound"
 	}
@@ -87,13 +87,28 @@ func TestEveryFaultHasAHealthyTwin(t *testing.T) {
 
 // TestAFaultIsToldByTheFaultyTwinOnly holds the switch that twins share.
 func TestAFaultIsToldByTheFaultyTwinOnly(t *testing.T) {
-	run := func(e *Env) { e.Served(); assert.Equal(t, !e.sound, e.Fails()) }
-	for _, s := range twins(HTTP, leak("f"), run, "faulty", "", "sound", "") {
+	twins := read("## x\n| a | leak at `f`, 5 | A. |\n| b | sound | B. |\n", []program{{func(e *Env) {
+		e.Served()
+		assert.Equal(t, !e.sound, e.Fails())
+	}, "a", "b"}})
+	for _, s := range twins {
 		e := NewEnv(1)
 		s.Run(e)
 		served, faults, _ := e.Told()
 		assert.EqualValues(t, 1, served)
 		assert.Equal(t, s.Faulty, faults == 1, s.Name)
+	}
+	require.Len(t, twins, 2)
+	assert.Equal(t, []Expectation{{"leak", "f", 5}}, twins[0].Expect)
+}
+
+// TestEveryProgramIsInTheDocument finds code that has no row.
+func TestEveryProgramIsInTheDocument(t *testing.T) {
+	for _, p := range code {
+		for _, name := range []string{p.faulty, p.sound} {
+			_, ok := Find(name)
+			assert.True(t, ok || name == "", name)
+		}
 	}
 }
 

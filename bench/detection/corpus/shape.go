@@ -2,31 +2,21 @@ package corpus
 
 import (
 	"math"
-	"slices"
 	"sync"
 	"time"
 )
 
-var shapes = slices.Concat(
-	sound(Shapes, with(loadOf, func(e *Env) float64 { return 10 + 90*risen(e) }),
-		"shape-ramp", "The load rises to ten times as much over an hour and a half."),
-	sound(Shapes, longRequests,
-		"shape-ramp-of-long-requests", "Requests of up to four minutes become ever more."),
-	sound(Shapes, bursts,
-		"shape-bursts", "Every five minutes two hundred requests come at once."),
-	sound(Shapes, with(loadOf, func(e *Env) float64 { return 5 + 90*wave(e, 40*time.Minute) }),
-		"shape-daily-wave", "The load follows a wave, as over a day."),
-	sound(Shapes, streamWave,
-		"shape-wave-of-streams", "Streams that live for a quarter of an hour on average follow a wave."),
-	sound(Shapes, func(e *Env) { serve(e, 30, func(request) { sleepSelect(e, e.Tail(2*time.Second)) }) },
-		"shape-heavy-tail", "Requests take two seconds at the median, and one in a hundred half a minute."),
-	sound(Shapes, with(loadOf, func(e *Env) float64 { return 6 * math.Pow(2, math.Floor(e.Age().Minutes()/20)) }),
-		"shape-steps", "The load doubles every twenty minutes, as tenants are moved here."),
-	sound(Shapes, with(loadOf, quietThenBusy),
-		"shape-quiet-then-busy", "Nothing happens for forty minutes, and then there is load."),
-	sound(Shapes, batchJobs,
-		"shape-batch-jobs", "Every ten minutes a job starts thirty workers for five minutes."),
-)
+var shapes = []program{
+	{with(loadOf, func(e *Env) float64 { return 10 + 90*risen(e) }), "", "shape-ramp"},
+	{longRequests, "", "shape-ramp-of-long-requests"},
+	{bursts, "", "shape-bursts"},
+	{with(loadOf, func(e *Env) float64 { return 5 + 90*wave(e, 40*time.Minute) }), "", "shape-daily-wave"},
+	{streamWave, "", "shape-wave-of-streams"},
+	{func(e *Env) { serve(e, 30, func(request) { sleepSelect(e, e.Tail(2*time.Second)) }) }, "", "shape-heavy-tail"},
+	{with(loadOf, func(e *Env) float64 { return 6 * math.Pow(2, math.Floor(e.Age().Minutes()/20)) }), "", "shape-steps"},
+	{with(loadOf, quietThenBusy), "", "shape-quiet-then-busy"},
+	{batchJobs, "", "shape-batch-jobs"},
+}
 
 // wave is between 0 and 1, and 0 at the start.
 func wave(e *Env, period time.Duration) float64 {

@@ -1,28 +1,17 @@
 package corpus
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 )
 
-var timers = slices.Concat(
-	twins(EndlessLoop, leak("pollOrder"), polledOrders,
-		"ticker-poller-outlives", "Each order starts a poller on a ticker, which goes on when the order is done.",
-		"ticker-poller-ends", "Each order starts a poller on a ticker, which ends with the order."),
-	twins(EndlessLoop, leak("(*limiter).refill"), limiters,
-		"ticker-select-done-dropped", "A rate limiter for each customer refills on a ticker until it is stopped; those evicted are not.",
-		"ticker-select-stopped", "A rate limiter for each customer refills on a ticker until it is evicted."),
-	twins(EndlessLoop, leak("armTimeout"), func(e *Env) { serve(e, 6, func(request) { armTimeout(e) }) },
-		"timer-afterfunc-blocks", "A timer's function sends its alarm after the request has ended, without a receiver.",
-		"timer-afterfunc-stopped", "A timer is stopped with the request, and its alarm fits the buffer."),
-	twins(EndlessLoop, leak("(*device).watchdog"), devices,
-		"timer-after-loop", "A watchdog for each device waits for signs of life or a timer, again and again, also for devices that are gone.",
-		"timer-after-loop-ends", "A watchdog for each device ends after the third time without a sign of life."),
-	twins(EndlessLoop, leak("refreshToken"), tokens,
-		"sleep-loop-outlives", "Each connection refreshes its token after a sleep, in a loop that nothing ends.",
-		"sleep-loop-ends", "Each connection refreshes its token after a sleep, until it is closed."),
-)
+var timers = []program{
+	{polledOrders, "ticker-poller-outlives", "ticker-poller-ends"},
+	{limiters, "ticker-select-done-dropped", "ticker-select-stopped"},
+	{func(e *Env) { serve(e, 6, func(request) { armTimeout(e) }) }, "timer-afterfunc-blocks", "timer-afterfunc-stopped"},
+	{devices, "timer-after-loop", "timer-after-loop-ends"},
+	{tokens, "sleep-loop-outlives", "sleep-loop-ends"},
+}
 
 func polledOrders(e *Env) {
 	serve(e, 4, func(request) {

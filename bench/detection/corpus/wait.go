@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -15,46 +14,27 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-var waits = slices.Concat(
-	sound(Waiting, slowCaches,
-		"wait-slow-critical-section", "A cache is reloaded under its lock for half a minute, while requests wait."),
-	sound(Waiting, cronSleepers,
-		"wait-cron-sleepers", "A dozen jobs sleep until their time comes, most of them for an hour."),
-	sound(Waiting, cronTimers,
-		"wait-cron-timers", "Thirty jobs wait on timers of their own in a select, for up to an hour."),
-	sound(Waiting, rateLimited,
-		"wait-rate-limiter", "Requests wait for the tokens of a rate limiter, which come evenly."),
-	sound(Waiting, singleFlights,
-		"wait-singleflight", "Hundreds of requests ask for the same few things, which are loaded once for all, in some seconds."),
-	sound(Waiting, pubsub,
-		"wait-pubsub", "Subscribers come for some minutes and go."),
-	sound(Waiting, leaderFollower,
-		"wait-leader-follower", "Five followers wait for the leader's word, and the leadership goes round."),
-	sound(Waiting, cacheJanitors,
-		"wait-cache-janitors", "Each of forty caches, which are made over half an hour, has a janitor on a ticker."),
-	sound(Waiting, entities,
-		"wait-actors-evicted", "An entity in use has a goroutine, of which the two hundred least recently used are kept."),
-	sound(Waiting, groupOfServices,
-		"wait-errgroup-of-services", "The parts of a service run in an errgroup until the end of the process."),
-	sound(Waiting, signals,
-		"wait-signals", "Goroutines wait for signals, which come hardly ever."),
-	sound(Waiting, retries,
-		"wait-retry-with-backoff", "Calls are tried again after ever longer pauses, of four minutes at most."),
-	sound(Waiting, barriers,
-		"wait-two-phase-batches", "Workers wait for each other at a barrier, batch after batch."),
-	sound(Waiting, iterators,
-		"wait-iterators", "Iterators are pulled from, with pauses, and stopped."),
-	sound(Waiting, rings,
-		"wait-bounded-queue", "A bounded queue with a Cond has idle consumers most of the time, and full producers at times."),
-	sound(Waiting, chatRooms,
-		"wait-websocket-rooms", "Each client has a reader, a writer and a place in a room; they live for twenty minutes on average."),
-	sound(Waiting, draining,
-		"wait-connection-draining", "Every quarter of an hour fifty workers are replaced; the old ones end their work within two minutes."),
-	sound(Waiting, readMostly,
-		"wait-read-mostly-lock", "Two hundred readers a second share an RWMutex with a writer that comes every minute for a second."),
-	sound(Waiting, tenantsOnboarded,
-		"wait-tenants-onboarded", "Each of thirty tenants gets a worker and a poller in the first ten minutes, which stay."),
-)
+var waits = []program{
+	{slowCaches, "", "wait-slow-critical-section"},
+	{cronSleepers, "", "wait-cron-sleepers"},
+	{cronTimers, "", "wait-cron-timers"},
+	{rateLimited, "", "wait-rate-limiter"},
+	{singleFlights, "", "wait-singleflight"},
+	{pubsub, "", "wait-pubsub"},
+	{leaderFollower, "", "wait-leader-follower"},
+	{cacheJanitors, "", "wait-cache-janitors"},
+	{entities, "", "wait-actors-evicted"},
+	{groupOfServices, "", "wait-errgroup-of-services"},
+	{signals, "", "wait-signals"},
+	{retries, "", "wait-retry-with-backoff"},
+	{barriers, "", "wait-two-phase-batches"},
+	{iterators, "", "wait-iterators"},
+	{rings, "", "wait-bounded-queue"},
+	{chatRooms, "", "wait-websocket-rooms"},
+	{draining, "", "wait-connection-draining"},
+	{readMostly, "", "wait-read-mostly-lock"},
+	{tenantsOnboarded, "", "wait-tenants-onboarded"},
+}
 
 type slowCache struct {
 	mu sync.RWMutex

@@ -1,24 +1,16 @@
 package corpus
 
 import (
-	"slices"
 	"sync"
 	"time"
 )
 
-var waitGroups = slices.Concat(
-	twins(WaitGroupCount, leak("importRows"), imports,
-		"waitgroup-add-too-many", "An import adds all rows to a WaitGroup beforehand and then skips the empty ones.",
-		"waitgroup-add-each", "An import adds each row that it starts a goroutine for."),
-	twins(WaitGroupCount, leak("resizeAll"), resizes,
-		"waitgroup-done-skipped", "A goroutine returns on an error before it calls Done.",
-		"waitgroup-done-deferred", "Every goroutine defers Done."),
-	beyond("a single goroutine that waits looks like one that waits for the end of the program, however long one watches", true,
-		faulty(WaitGroupCount, one("leak", "rotateLogs", 1), func(e *Env) { ordinary(e); go rotateLogs(e) },
-			"waitgroup-once-at-rotation", "One rotation of log files waits for a writer that returned without Done, once.")),
-	sound(WaitGroupCount, longWait,
-		"waitgroup-long-wait", "One goroutine waits for workers that live as long as the process."),
-)
+var waitGroups = []program{
+	{imports, "waitgroup-add-too-many", "waitgroup-add-each"},
+	{resizes, "waitgroup-done-skipped", "waitgroup-done-deferred"},
+	{func(e *Env) { ordinary(e); go rotateLogs(e) }, "waitgroup-once-at-rotation", ""},
+	{longWait, "", "waitgroup-long-wait"},
+}
 
 func imports(e *Env) {
 	serve(e, 6, func(r request) {

@@ -7,40 +7,23 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 )
 
-var web = slices.Concat(
-	twins(HTTP, leak("(*persistConn).readLoop"), statusChecks,
-		"http-body-not-closed", "A client reads the status only and never closes the body: its connection and two goroutines stay.",
-		"http-body-closed", "A client reads the status only, and closes the body."),
-	twins(HTTP, leak("awaitPayment"), payments,
-		"http-handler-outlives-client", "A handler waits for a payment that never comes, and does not see that the client has left.",
-		"http-handler-watches-client", "A handler waits for a payment, or for the client to leave."),
-	twins(HTTP, leak("(*feed).stream"), feedStreams,
-		"http-stream-ignores-disconnect", "A handler streams a topic's events; for a quiet topic it never notices that the client is gone.",
-		"http-stream-sees-disconnect", "A handler streams a topic's events until the client is gone."),
-	twins(HTTP, leak("callBackend", "slowBackend", "(*persistConn).roundTrip"), backends,
-		"http-client-without-timeout", "A client without a time limit asks a backend that has begun to hang.",
-		"http-client-with-timeout", "A client with a time limit asks a backend that has begun to hang."),
-	beyond("a connection whose client is gone without a word looks like one whose client has nothing to say; reads from the network are not judged", false,
-		twins(HTTP, leak("readCommand"), commandServers,
-			"http-idle-connections-kept", "A server reads commands without a deadline; clients that vanish without closing stay for ever.",
-			"http-idle-connections-closed", "A server reads commands with a deadline.")),
-	sound(HTTP, longPolls,
-		"http-long-poll", "Clients wait for news for up to four minutes each, some thirty at a time."),
-	sound(HTTP, keepAlives,
-		"http-keep-alive-clients", "Several clients keep idle connections open, in waves."),
-	sound(HTTP, shutdowns,
-		"http-graceful-shutdown", "A server is shut down gracefully again and again, and another one takes over."),
-	sound(HTTP, eventStreams,
-		"http-event-streams", "Streams of events live for some half an hour each, and come and go."),
-	sound(HTTP, reconnects,
-		"http-reconnect-storm", "A hundred clients lose their connections at once and come back, again and again."),
-)
+var web = []program{
+	{statusChecks, "http-body-not-closed", "http-body-closed"},
+	{payments, "http-handler-outlives-client", "http-handler-watches-client"},
+	{feedStreams, "http-stream-ignores-disconnect", "http-stream-sees-disconnect"},
+	{backends, "http-client-without-timeout", "http-client-with-timeout"},
+	{commandServers, "http-idle-connections-kept", "http-idle-connections-closed"},
+	{longPolls, "", "http-long-poll"},
+	{keepAlives, "", "http-keep-alive-clients"},
+	{shutdowns, "", "http-graceful-shutdown"},
+	{eventStreams, "", "http-event-streams"},
+	{reconnects, "", "http-reconnect-storm"},
+}
 
 func statusChecks(e *Env) {
 	s := ordinary(e)
