@@ -7,7 +7,7 @@ const (
 	stacks = 200    // distinct ones
 )
 
-// park starts the goroutines that are looked at and returns when they wait,
+// park starts the goroutines of the snapshots and returns when they wait,
 // for good.
 func park() error {
 	gate := make(chan struct{})

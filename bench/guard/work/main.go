@@ -93,11 +93,11 @@ func run(args []string) error {
 	})
 }
 
-// snapshot is a whole look, as the monitor takes one.
+// snapshot is a whole one, as the monitor takes it.
 func snapshot() (func() error, error) {
 	c := capture.New(capture.Config{Budget: capture.Budget{CPU: 1000, Pause: time.Hour}, Tracing: true})
 	do := func() error {
-		const tries = 10 // a look is put off while others wait for a processor
+		const tries = 10 // one is put off while others wait for a processor
 		for range tries {
 			time.Sleep(100 * time.Millisecond) // earns the budget
 			if s, _ := c.Take(); s != nil {
@@ -106,7 +106,7 @@ func snapshot() (func() error, error) {
 		}
 		return fmt.Errorf("no snapshot in %d tries", tries)
 	}
-	return do, do() // the first look is a profile
+	return do, do() // the first one is a profile
 }
 
 func decodeTrace() (func() error, error) {
@@ -143,12 +143,12 @@ func parseDump() (func() error, error) {
 	}, nil
 }
 
-// judge runs the default detectors over looks at a process in which some
+// judge runs the default detectors over snapshots of a process in which some
 // goroutines stand and some come and go.
 func judge() (func() error, error) {
 	ds := detectors.Default()
 	h := detectors.NewHistory(ds)
-	series := looks(2*detectors.MaxKept + 1 + judgements) // the history is full before the first that counts
+	series := snapshots(2*detectors.MaxKept + 1 + judgements) // the history is full before the first that counts
 	next := func() error {
 		h.Add(series[0])
 		series = series[1:]
@@ -167,8 +167,8 @@ func judge() (func() error, error) {
 	return next, nil
 }
 
-// looks returns n snapshots of a simulated process.
-func looks(n int) []*goroutine.Snapshot {
+// snapshots returns n snapshots of a simulated process.
+func snapshots(n int) []*goroutine.Snapshot {
 	p := detectortest.NewProcess(2)
 	places := make([]detectortest.Place, stacks)
 	for i := range places {

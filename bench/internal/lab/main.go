@@ -48,7 +48,7 @@ func Status(ctx context.Context, name string, run Run, args []string, stdout, st
 	return 0
 }
 
-// wrongFlags is an error for whoever typed the flags.
+// wrongFlags is an error of the caller's.
 type wrongFlags struct{ error }
 
 func (w wrongFlags) Unwrap() error { return w.error }
