@@ -40,7 +40,7 @@ func populate(s *shape, n int) (*population, error) {
 // the shape has.
 func walkers(n int, s *shape, park func()) {
 	for i := range n {
-		go step(i%s.stacks)(i%s.stacks/4, s.turns-1, park)
+		go lab.Step(i%s.stacks)(i%s.stacks/4, s.turns-1, park)
 	}
 }
 
@@ -116,24 +116,3 @@ func pingPong(ball chan int) {
 		ball <- seed
 	}
 }
-
-// A turn is a frame of a stack. It calls the next one, which the path chooses,
-// until the depth is used up, and then waits.
-type turn func(path, depth int, park func())
-
-// step returns the turn that a path begins with. With four of them, seven
-// frames make 16,384 distinct stacks.
-func step(path int) turn { return [...]turn{north, east, south, west}[path%4] }
-
-func next(path, depth int) turn {
-	if depth == 0 {
-		return arrive
-	}
-	return step(path)
-}
-
-func north(path, depth int, park func()) { next(path, depth)(path/4, depth-1, park) }
-func east(path, depth int, park func())  { next(path, depth)(path/4, depth-1, park) }
-func south(path, depth int, park func()) { next(path, depth)(path/4, depth-1, park) }
-func west(path, depth int, park func())  { next(path, depth)(path/4, depth-1, park) }
-func arrive(_, _ int, park func())       { park() }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
@@ -144,7 +145,7 @@ func (c *child) keptStacks() {
 	}
 	ids, kept := make(map[goroutine.StackID]bool), 0
 	for i := range s.Groups {
-		if stack := s.Groups[i].Stack; stack.Has("github.com/otelgoroutine/go/bench/stress.left") || stack.Has("github.com/otelgoroutine/go/bench/stress.right") {
+		if stack := s.Groups[i].Stack; stack.Has("github.com/otelgoroutine/go/bench/internal/lab.arrive") {
 			kept++
 			ids[stack.ID] = true
 		}
@@ -153,28 +154,11 @@ func (c *child) keptStacks() {
 	c.number("IDs", int64(len(ids)))
 }
 
-// turns is how many functions a path leads through: two to this power are
-// distinct.
-const turns = 16
-
 // branch returns what parks each goroutine at the end of a path of its own.
 func branch(from int) func(int, <-chan struct{}) {
-	return func(i int, gate <-chan struct{}) { next(from+i, turns)(from+i, turns, gate) }
+	const turns = 8 // of four functions: 65,536 paths
+	return func(i int, gate <-chan struct{}) { lab.Step(from+i)((from+i)/4, turns-1, func() { <-gate }) }
 }
-
-// A turn is a frame of a path. It calls the next one, which the path chooses.
-type turn func(path, depth int, gate <-chan struct{})
-
-func next(path, depth int) turn {
-	if depth == 0 {
-		return arrive
-	}
-	return [...]turn{left, right}[path%2]
-}
-
-func left(path, depth int, gate <-chan struct{})  { next(path/2, depth-1)(path/2, depth-1, gate) }
-func right(path, depth int, gate <-chan struct{}) { next(path/2, depth-1)(path/2, depth-1, gate) }
-func arrive(_, _ int, gate <-chan struct{})       { <-gate }
 
 // TestStacksOfTenThousandFrames proves that endless recursion is seen like
 // anything else: the goroutines are counted, and an event about them is no

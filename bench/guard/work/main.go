@@ -109,6 +109,22 @@ func snapshot() (func() error, error) {
 	return do, do() // the first one is a profile
 }
 
+const (
+	size   = 10_000 // goroutines
+	stacks = 200    // distinct ones
+	depth  = 14     // frames, and seven
+)
+
+// park starts the goroutines of the snapshots and returns when they wait, for
+// good.
+func park() error {
+	gate := make(chan struct{})
+	for i := range size {
+		go lab.Step(i%stacks)(i%stacks/4, depth, func() { <-gate })
+	}
+	return lab.AwaitParked()
+}
+
 func decodeTrace() (func() error, error) {
 	var data bytes.Buffer
 	if err := lab.Record(&data); err != nil {
