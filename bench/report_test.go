@@ -121,7 +121,7 @@ func TestExponent(t *testing.T) {
 	assert.False(t, told, "small ones do not count")
 }
 
-func TestTheMeanOfEqualLooks(t *testing.T) {
+func TestTheMeanOfEqualSnapshots(t *testing.T) {
 	s := sample{Wall: 10 * ms, CPU: 20 * ms, Stop: ms, Delay: 2 * ms, Allocated: 30, Objects: 40, Seen: 7, Existing: 8}
 	assert.Equal(t, sample{Wall: ms, CPU: 2 * ms, Stop: ms, Delay: 2 * ms, Allocated: 3, Objects: 4, Seen: 7, Existing: 8}, s.mean(10))
 }
