@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -223,12 +224,7 @@ func (c LeakConfig) rising(p *Pass) (all findings) {
 
 // atEnds reports whether a finding is about one of the stacks of pl.
 func (fs findings) atEnds(pl *places.Place) bool {
-	for _, f := range fs {
-		if pl.SameEnds(f.Stack, f.State) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(fs, func(f Finding) bool { return pl.SameEnds(f.Stack, f.State) })
 }
 
 // owned finds what the program makes and never closes, by the stacks that wait

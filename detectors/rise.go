@@ -19,20 +19,16 @@ type search struct {
 	trials  []trial
 }
 
-// A trial is an age limit with the spans of time in which it can be tried.
+// A trial is an age limit with a span of time in which it can be tried: a series
+// of points, Steps+1 of them.
 type trial struct {
 	age     time.Duration
-	periods []period
-}
-
-// A period is a series of points in time, Steps+1 of them.
-type period struct {
 	points  []point
 	minRise int
 }
 
 // A point stands for what was known in a snapshot: which goroutines had stood
-// there since. Periods are measured in the latter, since snapshots further back
+// there since. Spans are measured in the latter, since snapshots further back
 // are further apart, and so are the moments that later ones can be compared
 // with.
 type point struct {
@@ -40,41 +36,38 @@ type point struct {
 	since    time.Time
 }
 
-func (p *period) start() time.Time { return p.points[0].since }
+func (t *trial) start() time.Time { return t.points[0].since }
 
-// length is how long the period is.
-func (p *period) length() time.Duration { return p.points[len(p.points)-1].since.Sub(p.start()) }
+// length is how long the span is.
+func (t *trial) length() time.Duration { return t.points[len(t.points)-1].since.Sub(t.start()) }
 
 // newTrials returns what the snapshots allow to try, the lowest age limit and
-// the shortest period first.
+// the shortest span first.
 func (r *search) newTrials(started time.Time) (all []trial) {
 	for age := r.MinAge; age <= r.MaxAge; age *= 2 {
-		t := trial{age: age}
-		known := r.moments(age)
+		known, fewer := r.moments(age), len(all)
 		for scale := 1; scale <= longest; scale *= 2 {
 			points := r.pick(known, time.Duration(scale)*r.Window)
 			if points != nil && !points[0].since.Before(started.Add(r.Warmup)) {
-				t.periods = append(t.periods, period{points, scale * r.MinRise})
+				all = append(all, trial{age, points, scale * r.MinRise})
 			}
 		}
-		if t.periods == nil {
+		if len(all) == fewer {
 			break // a higher age limit needs more time still
 		}
-		all = append(all, t)
 	}
 	return all
 }
 
-// patient returns a search over the longest periods alone, in all of whose steps
+// longest reports whether the span is one of the longest that are tried.
+func (r *search) longest(t trial) bool { return t.minRise == longest*r.MinRise }
+
+// patient returns a search over the longest spans alone, in all of whose steps
 // the number must rise.
 func (r *search) patient() *search {
 	p := *r
-	p.MinSteps, p.trials = r.Steps, nil
-	for _, t := range r.trials {
-		if last := t.periods[len(t.periods)-1]; last.minRise == longest*r.MinRise {
-			p.trials = append(p.trials, trial{t.age, []period{last}})
-		}
-	}
+	p.MinSteps = r.Steps
+	p.trials = slices.DeleteFunc(slices.Clone(r.trials), func(t trial) bool { return !r.longest(t) })
 	return &p
 }
 
@@ -145,29 +138,33 @@ func (r *search) judge(all []*places.Place) (found findings) {
 // from the many that have not, at a fraction of the cost of judging them.
 func (r *search) mayRise(pl *places.Place) bool {
 	for _, t := range r.trials {
+		from := r.Newest().EpochAt(t.start())
 		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // that may have been under way
-		for _, pd := range t.periods {
-			from := r.Newest().EpochAt(pd.start())
-			started := r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), pd.points[0].snapshot)
-			if 2*pl.Born(from, until) >= pd.minRise || 2*started >= pd.minRise {
-				return true
-			}
+		if 2*pl.Born(from, until) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
+			return true
 		}
 	}
 	return false
 }
 
+// started returns how many more goroutines with the entry function of a place
+// there are than at the start of a trial.
+func (r *search) started(pl *places.Place, t trial) int {
+	return r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), t.points[0].snapshot)
+}
+
 func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
-	for _, t := range r.trials {
-		st := pl.StandingFor(t.age, r.first)
+	var st *places.Standing
+	for i, t := range r.trials {
+		if i == 0 || t.age != r.trials[i-1].age {
+			st = pl.StandingFor(t.age, r.first)
+		}
 		if r.moveOn(st) {
 			continue
 		}
-		for _, pd := range t.periods {
-			rise := rise{search: r, Standing: st, period: pd, place: pl, age: t.age}
-			if rise.leaks() && (len(rise.woken) == 0 || pd.minRise >= longest*r.MinRise) {
-				return rise.finding(), true
-			}
+		rise := rise{search: r, Standing: st, trial: t, place: pl}
+		if rise.leaks() && (len(rise.woken) == 0 || r.longest(t)) {
+			return rise.finding(), true
 		}
 	}
 	return Finding{}, false
@@ -181,15 +178,14 @@ func (c LeakConfig) moveOn(st *places.Standing) bool {
 	return float64(st.Away+1) > c.MaxAway*float64(st.Stood)
 }
 
-// A rise is what one trial says about one place and one period.
+// A rise is what one trial says about one place.
 type rise struct {
 	*search
 	*places.Standing
-	period
+	trial
 	place *places.Place
-	age   time.Duration
 	gone  int
-	born  int      // of those that stand, since the period began
+	born  int      // of those that stand, since the span began
 	woken []uint64 // those of the rise that other goroutines wake now and then
 	why   string   // the rise is of new goroutines
 }
@@ -252,7 +248,7 @@ func (r *rise) risen() (n int) {
 }
 
 func (r *rise) finding() Finding {
-	f := found(Suspected, r.Series, r.place, r.Last())
+	f := found(Suspected, r.place, r.Last())
 	f.Count = r.now()
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()
@@ -285,10 +281,10 @@ func (r *rise) whyNew() string {
 	if r.half(r.born) {
 		return fmt.Sprintf("%d of them %s born within the last %s.", r.born, verb(r.born, "was", "were"), span(r.Newest().Time.Sub(r.start())))
 	}
-	entry := r.place.Entry()
-	was, are := r.StartedWith(entry, r.points[0].snapshot), r.StartedWith(entry, r.Last())
-	if r.half(are - was) {
-		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, was, are)
+	if started := r.started(r.place, r.trial); r.half(started) {
+		entry := r.place.Entry()
+		is := r.StartedWith(entry, r.Last())
+		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, is-started, is)
 	}
 	return ""
 }

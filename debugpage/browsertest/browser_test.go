@@ -20,19 +20,25 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/internal/realprograms"
 )
 
 // patience is how long the tests wait for something to appear. It bounds
 // failing tests only.
 const patience = 60 * time.Second
 
-// browser is the one browser of all tests; nil when there is none.
+// browser is the one browser of all tests.
 var browser context.Context
 
 func TestMain(m *testing.M) {
+	if !realprograms.Wanted() {
+		os.Exit(realprograms.Skip(m, "Chromium"))
+	}
 	path := chromium()
 	if path == "" {
-		os.Exit(m.Run())
+		fmt.Fprintln(os.Stderr, "there is no Chromium: apt-get install chromium")
+		os.Exit(1)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -88,14 +94,6 @@ type tab struct {
 // end.
 func open(t *testing.T, l screen, url string) *tab {
 	t.Helper()
-	switch wanted := os.Getenv("OTELGOROUTINE_REAL_PROGRAMS"); {
-	case wanted == "skip":
-		t.Skip("OTELGOROUTINE_REAL_PROGRAMS=skip leaves the browser out")
-	case browser == nil && wanted == "required":
-		t.Fatal("there is no Chromium: apt-get install chromium")
-	case browser == nil:
-		t.Skip("there is no Chromium: apt-get install chromium")
-	}
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	p := &tab{t: t, ctx: ctx}

@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,7 +21,6 @@ func startExample(t *testing.T) string {
 	binary := filepath.Join(t.TempDir(), "example")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
-	build.Env = append(os.Environ(), "GOWORK=off")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	text := start(t, "/debug/goroutines/", binary, "-http", "127.0.0.1:0", "-interval", "500ms")

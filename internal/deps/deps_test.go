@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
+	"internal/realprograms":  {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
 		"internal/telemetry", "internal/report",
