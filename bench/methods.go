@@ -32,7 +32,7 @@ const (
 // peers are the methods of others that give the stacks of all goroutines.
 var peers = []string{pprofParse, pprofText, records, recordsAgain, textParse, textPanic}
 
-// A method is a way to look at all goroutines, or to read metrics.
+// A method is a way to take a snapshot of all goroutines, or to read metrics.
 type method struct {
 	name     string
 	leftOut  string       // why it is not measured; "": it is
@@ -41,10 +41,10 @@ type method struct {
 	collects bool         // a garbage collection is part of it
 	warm     func() error // once, before the first round; may be nil
 	before   func() error // before each round, not measured; may be nil
-	look     func() (seen int, err error)
+	take     func() (seen int, err error)
 }
 
-// notCounted is what a look returns that does not count goroutines.
+// notCounted is what a method returns that does not count goroutines.
 const notCounted = -1
 
 const (
@@ -52,8 +52,8 @@ const (
 	// textRounds is how often a goroutine dump is taken: it is slow, and no
 	// number of rounds brings it near the others.
 	textRounds = 3
-	// warmLooks are what a capturer needs to have its buffers.
-	warmLooks = 3
+	// warmUps are what a capturer needs to have its buffers.
+	warmUps = 3
 )
 
 // methodsFor returns the methods of a scenario, in the order in which they
@@ -62,50 +62,45 @@ func methodsFor(s scenario) ([]method, error) {
 	if s.Reading {
 		return readingsFor(s)
 	}
-	return looksFor(s), nil
-}
-
-func looksFor(s scenario) []method {
-	snapshot := &looker{source: goroutine.SourceTrace, capturer: newCapturer(true)}
-	fallback := &looker{source: goroutine.SourceProfile, capturer: newCapturer(false)}
+	snapshot := &taker{source: goroutine.SourceTrace, capturer: newCapturer(true)}
+	fallback := &taker{source: goroutine.SourceProfile, capturer: newCapturer(false)}
 	var reused recorder
 	var traced decoding
 	all := []method{
-		{name: nothing, look: doNothing},
-		{name: ours, warm: snapshot.warm, look: snapshot.look},
-		{name: pprofParse, look: lookWithPprof},
-		{name: oursProfile, warm: fallback.warm, look: fallback.look},
-		{name: records, look: func() (int, error) { return new(recorder).look() }},
-		{name: recordsAgain, warm: reused.warm, look: reused.look},
-		{name: pprofText, look: lookWithPprofText},
-		{name: tracerAlone, look: func() (int, error) { return notCounted, lab.Record(io.Discard) }},
-		{name: ourDecoder, warm: traced.warm, before: traced.record, look: traced.ours},
+		{name: nothing, take: func() (int, error) { time.Sleep(nothingFor); return notCounted, nil }},
+		{name: ours, warm: snapshot.warm, take: snapshot.take},
+		{name: pprofParse, take: parseProfile("goroutine", 0)},
+		{name: oursProfile, warm: fallback.warm, take: fallback.take},
+		{name: records, take: func() (int, error) { return new(recorder).take() }},
+		{name: recordsAgain, warm: once(reused.take), take: reused.take},
+		{name: pprofText, take: parseProfile("goroutine", 1)}, // profile.Parse knows it too
+		{name: tracerAlone, take: func() (int, error) { return notCounted, lab.Record(io.Discard) }},
+		{name: ourDecoder, warm: traced.warm, before: traced.record, take: traced.ours},
 	}
 	if !s.Large {
 		all = append(all,
-			method{name: expDecoder, look: traced.exp}, // of the bytes that ours has just read
-			method{name: textParse, rounds: textRounds, look: lookWithText},
-			method{name: textPanic, rounds: textRounds, look: lookWithPanicparse})
+			method{name: expDecoder, take: traced.exp}, // of the bytes that ours has just read
+			method{name: textParse, rounds: textRounds, take: parseText},
+			method{name: textPanic, rounds: textRounds, take: parsePanics})
 	}
 	if hasLeakProof() {
-		all = append(all, method{name: leakProof, leftOut: tooLong(s), collects: true, look: lookForLeaks})
+		all = append(all, method{name: leakProof, leftOut: tooLong(s), collects: true, take: parseProfile("goroutineleak", 0)})
 	}
-	return all
+	return all, nil
 }
 
-func doNothing() (int, error) {
-	time.Sleep(nothingFor)
-	return notCounted, nil
+func once(take func() (int, error)) func() error {
+	return func() error { _, err := take(); return err }
 }
 
-// A looker takes snapshots as the monitor does.
-type looker struct {
+// A taker takes snapshots as the monitor does.
+type taker struct {
 	source   goroutine.Source
 	capturer *capture.Capturer
 }
 
 // newCapturer returns a capturer that its governor never refuses anything: it
-// earns so fast that any look is paid for in a millisecond.
+// earns so fast that any snapshot is paid for in a millisecond.
 func newCapturer(tracing bool) *capture.Capturer {
 	return capture.New(capture.Config{
 		Budget:  capture.Budget{CPU: 1000, Pause: time.Hour},
@@ -113,37 +108,37 @@ func newCapturer(tracing bool) *capture.Capturer {
 	})
 }
 
-// warm takes the first looks: the very first one is a profile by design, and
+// warm takes the first snapshots: the very first one is a profile by design, and
 // the first trace allocates what the later ones use.
-func (l *looker) warm() error {
-	for range warmLooks {
+func (t *taker) warm() error {
+	for range warmUps {
 		time.Sleep(10 * time.Millisecond) // to earn it
-		if _, err := l.take(); err != nil {
+		if _, err := t.snapshot(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *looker) look() (int, error) {
-	s, err := l.take()
+func (t *taker) take() (int, error) {
+	s, err := t.snapshot()
+	if err == nil && s.Source != t.source {
+		err = fmt.Errorf("the snapshot came from source %s, not from %s", s.Source, t.source)
+	}
 	if err != nil {
 		return 0, err
-	}
-	if s.Source != l.source {
-		return 0, fmt.Errorf("the snapshot came from source %s, not from %s", s.Source, l.source)
 	}
 	return s.Total, nil
 }
 
-// take gives a look that was put off for the load the tries after which the
+// snapshot gives one that was put off for the load the tries after which the
 // capturer takes it all the same. Putting one off takes microseconds.
-func (l *looker) take() (*goroutine.Snapshot, error) {
+func (t *taker) snapshot() (*goroutine.Snapshot, error) {
 	const tries = 10
 	var skips []capture.Skip
 	for range tries {
 		var s *goroutine.Snapshot
-		if s, skips = l.capturer.Take(); s != nil {
+		if s, skips = t.capturer.Take(); s != nil {
 			return s, nil
 		}
 	}
@@ -159,7 +154,7 @@ type decoding struct {
 func (d *decoding) warm() error {
 	d.decoder = parse.NewTraceDecoder(parse.NewStacks(), &goroutine.Births{})
 	d.decoder.ExcludeReader = true
-	for range warmLooks {
+	for range warmUps {
 		if err := d.record(); err != nil {
 			return err
 		}

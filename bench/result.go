@@ -43,13 +43,9 @@ func (r *result) method(name string) *measured {
 	return nil
 }
 
-// looks returns the results of looking at goroutines in a shape, small ones
-// first; readings those of reading metrics.
-func (r *report) looks(shape string) []*result { return bySize(r.Results, shape, false) }
-func (r *report) readings() []*result          { return bySize(r.Results, readingShape, true) }
-
-func bySize(all []result, shape string, reading bool) []*result {
-	var some []*result
+// bySize returns the results of a shape, small ones first: of snapshots, or of
+// reading metrics.
+func bySize(all []result, shape string, reading bool) (some []*result) {
 	for i := range all {
 		if r := &all[i]; r.Shape == shape && r.Reading == reading {
 			some = append(some, r)
@@ -71,8 +67,7 @@ func memory(s sample) int64        { return s.Memory }
 // spread is a figure over the rounds.
 type spread[T cmp.Ordered] struct{ least, median, most T }
 
-// spreadOf returns the spread of a figure. Of an even number of samples, the
-// upper of the middle two is the median. m must have samples.
+// spreadOf returns the spread of a figure. m must have samples.
 func spreadOf[T cmp.Ordered](m *measured, figure func(sample) T) spread[T] {
 	values := make([]T, len(m.Samples))
 	for i, s := range m.Samples {
@@ -81,6 +76,8 @@ func spreadOf[T cmp.Ordered](m *measured, figure func(sample) T) spread[T] {
 	return spreadOfAll(values)
 }
 
+// spreadOfAll takes the upper of the middle two of an even number of values for
+// the median.
 func spreadOfAll[T cmp.Ordered](values []T) spread[T] {
 	slices.Sort(values)
 	return spread[T]{values[0], values[len(values)/2], values[len(values)-1]}
@@ -90,11 +87,8 @@ func spreadOfAll[T cmp.Ordered](values []T) spread[T] {
 // base, each round by itself, because what else the machine does meets both of
 // one round; false when it cannot be told.
 func ratio(m, base *measured, figure func(sample) time.Duration) (spread[float64], bool) {
-	if m == nil || base == nil {
-		return spread[float64]{}, false
-	}
 	var all []float64
-	for i := range min(len(m.Samples), len(base.Samples)) {
+	for i := range m.rounds(base) {
 		if of := figure(base.Samples[i]); of > 0 {
 			all = append(all, float64(figure(m.Samples[i]))/float64(of))
 		}
@@ -103,6 +97,14 @@ func ratio(m, base *measured, figure func(sample) time.Duration) (spread[float64
 		return spread[float64]{}, false
 	}
 	return spreadOfAll(all), true
+}
+
+// rounds returns how many rounds both have, of which one may be nil.
+func (m *measured) rounds(other *measured) int {
+	if m == nil || other == nil {
+		return 0
+	}
+	return min(len(m.Samples), len(other.Samples))
 }
 
 // compared are the modules whose versions a reader needs.

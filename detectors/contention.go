@@ -124,8 +124,8 @@ func (c ContentionConfig) least(s goroutine.State) int {
 // movingQueue returns the finding for a place where there has been a queue since
 // a snapshot, as seen since a later one.
 func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
-	s := p.places()
-	f := found(Info, s, pl, since)
+	s := pl.Series
+	f := found(Info, pl, since)
 	what, served, advice := queueFor(pl.State)
 	f.Message = fmt.Sprintf("%s at %s %s been queueing %s for %s.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, span(f.Age))

@@ -91,7 +91,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 	by := s.Locks(first)
 	var stuck []*queue
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
-		if q := newQueue(s, pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
+		if q := newQueue(pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
 			stuck = append(stuck, q)
 		}
 	}
@@ -106,25 +106,24 @@ func (c DeadlockConfig) run(p *Pass) error {
 // A queue is what waits for locks at one place.
 type queue struct {
 	*places.Place
-	series  *places.Series
 	since   int           // the snapshot since which no goroutine has left it
 	windows int           // since then, in which none of them was handed the lock
 	chance  float64       // that the queue of a busy lock looks the same
 	waited  time.Duration // at least; as the snapshots show it or the runtime says
 }
 
-func newQueue(s *places.Series, pl *places.Place, first int) *queue {
-	q := &queue{Place: pl, series: s, since: max(first, pl.StoodSince()), chance: 1}
-	for i := s.Last() - 1; i >= q.since; i-- {
+func newQueue(pl *places.Place, first int) *queue {
+	q := &queue{Place: pl, since: max(first, pl.StoodSince()), chance: 1}
+	for i := pl.Series.Last() - 1; i >= q.since; i-- {
 		q.chance /= float64(pl.Count(i) + 1)
 	}
-	q.waited = s.Ago(q.since)
+	q.waited = pl.Series.Ago(q.since)
 	return q
 }
 
 // stuck decides, and completes what is known about the queue's wait.
 func (c DeadlockConfig) stuck(q *queue, text bool) bool {
-	last := q.series.Last()
+	last := q.Series.Last()
 	measured := q.LongestWait(last)
 	if text && measured >= c.MinWait {
 		q.waited = max(q.waited, measured)
@@ -139,7 +138,7 @@ func (c DeadlockConfig) stuck(q *queue, text bool) bool {
 func (q *queue) served(p *Pass) bool {
 	waiting, _ := q.IDs(q.since)
 	for _, w := range p.Windows {
-		if w.Time.Before(q.series.Time(q.since)) {
+		if w.Time.Before(q.Series.Time(q.since)) {
 			continue
 		}
 		if slices.ContainsFunc(q.Woken(w.Fed), func(id uint64) bool { return slices.Contains(waiting, id) }) {
@@ -163,12 +162,12 @@ const waitError = 3 * time.Minute
 // it tells waits as long as that elsewhere; without garbage collections the
 // runtime tells none.
 func (q *queue) cleared() bool {
-	for i := q.since; i <= q.series.Last(); i++ {
-		s := q.series.Snapshots[i]
+	for i := q.since; i <= q.Series.Last(); i++ {
+		s := q.Series.Snapshots[i]
 		if s.Source != goroutine.SourceText {
 			continue
 		}
-		due := s.Time.Sub(q.series.Time(q.since)) - waitError
+		due := s.Time.Sub(q.Series.Time(q.since)) - waitError
 		elsewhere := func(g goroutine.Group) bool { return g.Wait >= due }
 		if q.LongestWait(i) < due && slices.ContainsFunc(s.Groups, elsewhere) {
 			return true
@@ -178,8 +177,8 @@ func (q *queue) cleared() bool {
 }
 
 func (q *queue) finding(all []*queue) Finding {
-	s := q.series
-	f := found(High, s, q.Place, q.since)
+	s := q.Series
+	f := found(High, q.Place, q.since)
 	f.Age = q.waited
 	ids, _ := q.IDs(q.since)
 	f.IDs = slices.Clone(ids)

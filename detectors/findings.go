@@ -14,18 +14,18 @@ type findings []Finding
 
 // found returns a finding about the goroutines at a place, which has been as it
 // is since a snapshot.
-func found(c Confidence, s *places.Series, pl *places.Place, since int) Finding {
-	ids, _ := pl.IDs(s.Last())
+func found(c Confidence, pl *places.Place, since int) Finding {
+	ids, _ := pl.IDs(pl.Series.Last())
 	f := Finding{
 		Confidence: c,
 		Stack:      pl.Stack,
 		State:      pl.State,
 		Count:      pl.Now(),
-		Age:        s.Ago(since),
+		Age:        pl.Series.Ago(since),
 		IDs:        slices.Clone(ids),
 		CreatedBy:  pl.CreatedBy(),
 	}
-	f.grew(s, pl, since)
+	f.grew(pl, since)
 	if pl.Lock != 0 {
 		f.Subject = fmt.Sprintf("%#x", pl.Lock)
 		f.note("The lock is at %s.", f.Subject)
@@ -34,8 +34,8 @@ func found(c Confidence, s *places.Series, pl *places.Place, since int) Finding 
 }
 
 // grew sets the growth since a snapshot.
-func (f *Finding) grew(s *places.Series, pl *places.Place, since int) {
-	if minutes := s.Ago(since).Minutes(); minutes > 0 {
+func (f *Finding) grew(pl *places.Place, since int) {
+	if minutes := pl.Series.Ago(since).Minutes(); minutes > 0 {
 		f.GrowthPerMinute = float64(pl.Now()-pl.Count(since)) / minutes
 	}
 }

@@ -36,11 +36,10 @@ func (c LeakConfig) withProof(p *Pass, all findings) findings {
 // provenOnly returns the proven leaks that are not among those found.
 // That a client waits by design is no excuse when nothing refers to it any more.
 func provenOnly(p *Pass, proof *goroutine.Snapshot, proven map[goroutine.StackID]int, all findings) (more findings) {
-	s := p.places()
 	known := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
-	for _, pl := range judged(s, places.ByStack, places.WokenByGoroutines, 1, known) {
+	for _, pl := range judged(p.places(), places.ByStack, places.WokenByGoroutines, 1, known) {
 		if n := min(proven[pl.Stack.ID], pl.Now()); n > 0 && !all.has(pl) && !keepsRunning(pl.Stack) {
-			more = append(more, provenLeak(s, pl, proof, n))
+			more = append(more, provenLeak(pl, proof, n))
 		}
 	}
 	return more
@@ -90,10 +89,10 @@ func (c LeakConfig) anyStood(p *Pass, proven map[goroutine.StackID]int) bool {
 	return false
 }
 
-func provenLeak(s *places.Series, pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
-	f := found(Confirmed, s, pl, s.Last())
+func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
+	f := found(Confirmed, pl, pl.Series.Last())
 	f.Count = n
-	f.Age = s.Newest().Time.Sub(proof.Time)
+	f.Age = pl.Series.Newest().Time.Sub(proof.Time)
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
 	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", span(f.Age), verb(n, "it waits", "they wait"))

@@ -126,7 +126,7 @@ func (c PileupConfig) queues(p *Pass) (all findings) {
 		if since > begin {
 			continue
 		}
-		f := pileOf(Suspected, s, pl, since, since)
+		f := pileOf(Suspected, pl, since, since)
 		f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s); there have been at least %d for %s.",
 			goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State, c.MinCount, span(f.Age))
 		f.Advice = adviceLock
@@ -150,7 +150,7 @@ func (c PileupConfig) piles(p *Pass) (all findings) {
 		if came < c.MinCount || 2*born < came || pl.LeftSince(since) {
 			continue
 		}
-		f := pileOf(pileConfidence(pl.State), s, pl, first, since)
+		f := pileOf(pileConfidence(pl.State), pl, first, since)
 		f.Message = fmt.Sprintf("%s %s blocked in %s at %s; none exited or moved on for %s.",
 			goroutines(f.Count), verb(f.Count, "is", "are"), pl.State, where(pl.Stack), span(f.Age))
 		f.note("%d of them were born within the last %s.", born, span(s.Ago(first)))
@@ -175,12 +175,12 @@ func pileConfidence(s goroutine.State) Confidence {
 
 // pileOf returns a finding about goroutines that came after a first snapshot
 // and have been there since another one.
-func pileOf(c Confidence, s *places.Series, pl *places.Place, first, since int) Finding {
-	f := found(c, s, pl, since)
-	f.grew(s, pl, first)
+func pileOf(c Confidence, pl *places.Place, first, since int) Finding {
+	f := found(c, pl, since)
+	f.grew(pl, first)
 	f.GrowthPerMinute = max(0, f.GrowthPerMinute)
-	if first < s.Last() {
-		f.note("%s ago there were %d.", span(s.Ago(first)), pl.Count(first))
+	if first < pl.Series.Last() {
+		f.note("%s ago there were %d.", span(pl.Series.Ago(first)), pl.Count(first))
 	}
 	return f
 }

@@ -248,7 +248,7 @@ func (r *rise) risen() (n int) {
 }
 
 func (r *rise) finding() Finding {
-	f := found(Suspected, r.Series, r.place, r.Last())
+	f := found(Suspected, r.place, r.Last())
 	f.Count = r.now()
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()

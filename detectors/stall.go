@@ -98,7 +98,7 @@ func NewStall(c StallConfig) *Detector {
 func (c StallConfig) run(p *Pass) error {
 	s := p.places()
 	begin := s.Begin(c.MinWait, c.MinSnapshots)
-	if begin < 0 || c.mayBeWoken(p, s) {
+	if begin < 0 || c.mayBeWoken(p) {
 		return nil
 	}
 	all, still := parked(p.Snapshot, p.Known)
@@ -111,9 +111,11 @@ func (c StallConfig) run(p *Pass) error {
 	return nil
 }
 
-// mayBeWoken reports whether a timer may be what a goroutine waits for.
-func (c StallConfig) mayBeWoken(p *Pass, s *places.Series) bool {
-	return !c.NoTimers && slices.ContainsFunc(s.Places(places.ByStack), func(pl *places.Place) bool {
+// mayBeWoken reports whether a timer may be what a goroutine waits for. It is
+// asked first, since it spares most services the search of every stack for the
+// network.
+func (c StallConfig) mayBeWoken(p *Pass) bool {
+	return !c.NoTimers && slices.ContainsFunc(p.places().Places(places.ByStack), func(pl *places.Place) bool {
 		return (pl.State == goroutine.ChanReceive || pl.State == goroutine.Select) && !p.Known(pl.Stack)
 	})
 }

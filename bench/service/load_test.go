@@ -46,7 +46,7 @@ func TestFailedRequestsAreCounted(t *testing.T) {
 	server.Close()
 	l, err = g.steady(t.Context(), 100, leastTime)
 	require.NoError(t, err)
-	assert.Equal(t, 10, l.errors, "nobody serves, and nothing is tried again")
+	assert.Equal(t, 10, l.errors, "there is no server, and nothing is tried again")
 	assert.Equal(t, 10, l.requests)
 }
 

@@ -35,14 +35,14 @@ const (
 	// The default of otelgoroutine.WithBudget.
 	defaultCPU   = 0.005
 	defaultPause = 10 * time.Millisecond
-	// lookMargin is how long before the end of the measured time the first
-	// regular look is to begin, where it comes late.
-	lookMargin = 5 * time.Second
+	// snapshotMargin is how long before the end of the measured time the first
+	// regular snapshot is to begin, where it comes late.
+	snapshotMargin = 5 * time.Second
 )
 
 func newScenario(o options, i int) scenario {
 	s := scenario{Parked: o.parked[i], Rounds: o.rounds[i], Duration: o.duration, Warmup: o.warmup}
-	first := firstRegularLook(s.Parked)
+	first := firstRegular(s.Parked)
 	if s.Duration == 0 {
 		s.Duration = usualDuration
 		if first > usualDuration {
@@ -50,15 +50,15 @@ func newScenario(o options, i int) scenario {
 		}
 	}
 	if s.Warmup < 0 {
-		s.Warmup = max(leastWarmup, first-s.Duration+min(lookMargin, s.Duration/2))
+		s.Warmup = max(leastWarmup, first-s.Duration+min(snapshotMargin, s.Duration/2))
 	}
 	return s
 }
 
-// firstRegularLook asks the governor with the default budget when it will allow
-// the first look with the tracer, counted from the start of the monitor. The
-// look before that, at the start, finds no parked goroutines yet.
-func firstRegularLook(parked int) time.Duration {
+// firstRegular asks the governor with the default budget when it will allow the
+// first snapshot with the tracer, counted from the start of the monitor. The
+// snapshot before that, at the start, finds no parked goroutines yet.
+func firstRegular(parked int) time.Duration {
 	began := time.Time{}.Add(time.Hour)
 	g := capture.NewGovernor(capture.Budget{CPU: defaultCPU, Pause: defaultPause}, began)
 	for after := interval; ; after += interval {
@@ -70,51 +70,46 @@ func firstRegularLook(parked int) time.Duration {
 
 // runAll measures the scenarios one after the other. A run that fails does not
 // keep the others from being measured.
-func runAll(ctx context.Context, o options, progress io.Writer) ([]scenario, error) {
+func runAll(ctx context.Context, o options, progress io.Writer) (scenarios []scenario, failed error) {
 	fmt.Fprintf(progress, "seed %d\n", o.seed)
 	random := rand.New(rand.NewPCG(o.seed, 0))
-	var scenarios []scenario
-	var errs []error
 	for i := range o.parked {
 		s := newScenario(o, i)
-		errs = append(errs, s.run(ctx, o, random, progress))
+		failed = errors.Join(failed, s.run(ctx, o, random, progress))
 		scenarios = append(scenarios, s)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return scenarios, errors.Join(errs...)
+	return scenarios, failed
 }
 
 // run takes the variants in turns, in another order each time, so that what
 // else the machine does meets all of them.
-func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progress io.Writer) error {
+func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progress io.Writer) (failed error) {
 	if err := s.calibrate(ctx, random, progress); err != nil {
 		return fmt.Errorf("%s parked, calibration: %w", lab.Thousands(s.Parked), err)
 	}
-	var errs []error
 	n, all := 0, s.Rounds*len(o.loads)*len(o.variants)
-	for round := range s.Rounds {
-		for _, load := range o.loads {
-			for _, variant := range shuffled(o.variants, random) {
-				n++
-				p := s.plan(variant, load, round, random.Uint64())
-				fmt.Fprintf(progress, "[%d/%d] %s ... ", n, all, p)
-				m, err := measure(ctx, p, progress)
-				if err != nil {
-					fmt.Fprintln(progress, "failed")
-					errs = append(errs, fmt.Errorf("%s: %w", p, err))
-					if ctx.Err() != nil {
-						return errors.Join(errs...)
-					}
-					continue
-				}
+	for i := range s.Rounds * len(o.loads) {
+		for _, variant := range shuffled(o.variants, random) {
+			n++
+			p := s.plan(variant, o.loads[i%len(o.loads)], i/len(o.loads), random.Uint64())
+			fmt.Fprintf(progress, "[%d/%d] %s ... ", n, all, p)
+			m, err := measure(ctx, p, progress)
+			if err == nil {
 				fmt.Fprintln(progress, m.line())
 				s.Runs = append(s.Runs, m)
+				continue
+			}
+			fmt.Fprintln(progress, "failed")
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", p, err))
+			if ctx.Err() != nil {
+				return failed
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // calibrate finds out what the server bears without a monitor.
@@ -146,8 +141,7 @@ type plan struct {
 }
 
 func (s *scenario) plan(variant, load string, round int, seed uint64) plan {
-	return plan{Parked: s.Parked, Variant: variant, Load: load, Round: round,
-		Warmup: s.Warmup, Duration: s.Duration, Rate: s.Rate, Seed: seed}
+	return plan{s.Parked, variant, load, round, s.Warmup, s.Duration, s.Rate, seed}
 }
 
 func (p plan) String() string {

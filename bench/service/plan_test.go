@@ -17,23 +17,23 @@ func parsed(t *testing.T, args ...string) options {
 	return o
 }
 
-// A regular look begins within what is measured, well before its end.
-func TestTheMeasuredTimeHasALook(t *testing.T) {
+// A regular snapshot begins within what is measured, well before its end.
+func TestTheMeasuredTimeHasASnapshot(t *testing.T) {
 	for _, args := range [][]string{nil, {"-quick"}, {"-duration", "1s"}, {"-parked", "1,300k"}} {
 		o := parsed(t, args...)
 		for i, parked := range o.parked {
 			s := newScenario(o, i)
-			first := firstRegularLook(parked)
+			first := firstRegular(parked)
 			assert.Less(t, s.Warmup, first, "%v, %d", args, parked)
-			assert.GreaterOrEqual(t, s.Warmup+s.Duration-first, min(lookMargin, s.Duration/2), "%v, %d", args, parked)
+			assert.GreaterOrEqual(t, s.Warmup+s.Duration-first, min(snapshotMargin, s.Duration/2), "%v, %d", args, parked)
 		}
 	}
 }
 
-func TestMoreGoroutinesAreLookedAtLater(t *testing.T) {
-	assert.Equal(t, interval, firstRegularLook(100))
-	assert.Equal(t, interval, firstRegularLook(10_000))
-	assert.Equal(t, time.Minute, firstRegularLook(100_000))
+func TestSnapshotsOfMoreGoroutinesComeLater(t *testing.T) {
+	assert.Equal(t, interval, firstRegular(100))
+	assert.Equal(t, interval, firstRegular(10_000))
+	assert.Equal(t, time.Minute, firstRegular(100_000))
 }
 
 func TestRoundsAndTimes(t *testing.T) {

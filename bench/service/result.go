@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
+	ours "github.com/otelgoroutine/go/internal/telemetry"
 )
 
 // A report is one run of this program.
@@ -22,7 +23,7 @@ type report struct {
 }
 
 // A measurement is what was measured in one run. Durations are in
-// nanoseconds, memory in bytes.
+// nanoseconds, memory in bytes. What the server used is in it.
 type measurement struct {
 	Variant string `json:"variant"`
 	Load    string `json:"load"`
@@ -38,22 +39,15 @@ type measurement struct {
 	P999       time.Duration `json:"p99_9"`
 	Max        time.Duration `json:"max"`
 
-	CPU      time.Duration `json:"cpu"` // of the server
-	Peak     int64         `json:"peak"`
-	Resident int64         `json:"resident"`
-	GCs      uint64        `json:"gcs"`
-	Hits     int64         `json:"hits"` // requests by where the answer came from
-	Reads    int64         `json:"reads"`
-	Writes   int64         `json:"writes"`
-	Troubles []string      `json:"troubles,omitempty"` // of telemetry
+	consumption
 
 	GeneratorCPU time.Duration `json:"generator_cpu"`
 	Late         time.Duration `json:"late"` // p99 of how late requests were handed to a connection; steady load only
 
-	Looks   map[string]int `json:"looks,omitempty"`   // within the measured time, by source
-	Skipped map[string]int `json:"skipped,omitempty"` // within the measured time, by source and reason
-	Seen    int64          `json:"seen"`              // goroutines that the last look counted
-	Arrived arrivals       `json:"arrived"`           // at the receiver, since the server started
+	Snapshots map[string]int `json:"snapshots,omitempty"` // within the measured time, by source
+	Skipped   map[string]int `json:"skipped,omitempty"`   // within the measured time, by source and reason
+	Seen      int64          `json:"seen"`                // goroutines that the last snapshot counted
+	Arrived   arrived        `json:"arrived"`             // at the receiver, since the server started
 }
 
 func newMeasurement(p plan, l loaded, u consumption) measurement {
@@ -62,9 +56,8 @@ func newMeasurement(p plan, l loaded, u consumption) measurement {
 		Requests: l.requests, Errors: l.errors, Elapsed: l.elapsed,
 		Throughput: float64(l.requests-l.errors) / l.elapsed.Seconds(),
 		P50:        quantile(l.latency, 50), P99: quantile(l.latency, 99), P999: quantile(l.latency, 99.9),
-		Max: time.Duration(l.latency.Max()) * time.Microsecond,
-		CPU: u.CPU, Peak: u.Peak, Resident: u.Resident, GCs: u.GCs,
-		Hits: u.Hits, Reads: u.Reads, Writes: u.Writes, Troubles: u.Troubles,
+		Max:         time.Duration(l.latency.Max()) * time.Microsecond,
+		consumption: u,
 	}
 	if l.err != nil {
 		m.Error = l.err.Error()
@@ -79,22 +72,22 @@ func quantile(h *hdrhistogram.Histogram, percent float64) time.Duration {
 	return time.Duration(h.ValueAtQuantile(percent)) * time.Microsecond
 }
 
-// look tells from what arrived how often a monitor looked in between. The
+// observed tells from what arrived how many snapshots were taken in between. The
 // collection of the export that ends the measured time is not counted.
-func (m *measurement) look(before, after arrivals) {
+func (m *measurement) observed(before, after arrived) {
 	m.Arrived = after
-	m.Looks, m.Skipped = difference(after.Looks, before.Looks), difference(after.Skipped, before.Skipped)
-	if m.Looks[collectionLook] > 0 {
-		m.Looks[collectionLook]--
+	m.Snapshots, m.Skipped = difference(after.Snapshots, before.Snapshots), difference(after.Skipped, before.Skipped)
+	if m.Snapshots[collection] > 0 {
+		m.Snapshots[collection]--
 	}
 	m.Seen = after.Latest[countMetric[m.Variant]]
 }
 
 // countMetric is the metric in which a variant counts goroutines.
-var countMetric = map[string]string{on: ourCount, contribOnly: contribCount, naiveDump: naiveCount}
+var countMetric = map[string]string{on: ours.MetricCount, contribOnly: contribCount, naiveDump: naiveCount}
 
-// regularLook is what a variant's looks are called; it has none where it is "".
-var regularLook = map[string]string{on: "trace", contribOnly: collectionLook, naiveDump: dumpLook}
+// regular is what a variant's snapshots are called; it has none where it is "".
+var regular = map[string]string{on: "trace", contribOnly: collection, naiveDump: dump}
 
 func difference(after, before map[string]int) map[string]int {
 	d := make(map[string]int)
@@ -109,21 +102,18 @@ func difference(after, before map[string]int) map[string]int {
 // line is a measurement in short.
 func (m *measurement) line() string {
 	text := fmt.Sprintf("%.0f/s, p50 %s, p99 %s, max %s, CPU %.0f %% of a core, generator %.0f %%",
-		m.Throughput, lab.Duration(m.P50), lab.Duration(m.P99), lab.Duration(m.Max), 100*m.cores(), 100*m.GeneratorCPU.Seconds()/m.Elapsed.Seconds())
+		m.Throughput, lab.Duration(m.P50), lab.Duration(m.P99), lab.Duration(m.Max), 100*cores(m), 100*m.GeneratorCPU.Seconds()/m.Elapsed.Seconds())
 	if m.Late > 0 {
 		text += fmt.Sprintf(", sent late %s", lab.Duration(m.Late))
 	}
-	if source := regularLook[m.Variant]; source != "" {
-		text += fmt.Sprintf(", looks: %d", m.Looks[source])
+	if source := regular[m.Variant]; source != "" {
+		text += fmt.Sprintf(", snapshots: %d", m.Snapshots[source])
 	}
 	if m.Errors > 0 {
 		text += fmt.Sprintf(", %d errors: %s", m.Errors, m.Error)
 	}
 	return text
 }
-
-// cores is how many cores the server kept busy.
-func (m *measurement) cores() float64 { return m.CPU.Seconds() / m.Elapsed.Seconds() }
 
 // of returns the measurement of a variant in a round, or nil.
 func (s *scenario) of(load, variant string, round int) *measurement {
@@ -165,11 +155,12 @@ func p50(m *measurement) float64        { return m.P50.Seconds() }
 func p99(m *measurement) float64        { return m.P99.Seconds() }
 func p999(m *measurement) float64       { return m.P999.Seconds() }
 func longest(m *measurement) float64    { return m.Max.Seconds() }
-func cores(m *measurement) float64      { return m.cores() }
+func cores(m *measurement) float64      { return m.CPU.Seconds() / m.Elapsed.Seconds() }
 func perRequest(m *measurement) float64 { return m.CPU.Seconds() / float64(max(m.Requests, 1)) }
 func resident(m *measurement) float64   { return float64(m.Resident) }
 func peak(m *measurement) float64       { return float64(m.Peak) }
 func gcs(m *measurement) float64        { return float64(m.GCs) }
+func seen(m *measurement) float64       { return float64(m.Seen) }
 
 // median returns the middle value, or the mean of the middle two. There must be
 // values.
@@ -179,8 +170,8 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// named are the modules whose versions a reader needs.
-var named = []string{
+// compared are the modules whose versions a reader needs.
+var compared = []string{
 	"github.com/DataDog/gostackparse", "github.com/valyala/fasthttp",
 	"go.opentelemetry.io/contrib/instrumentation/runtime", "go.opentelemetry.io/otel/sdk/metric",
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc", "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc",

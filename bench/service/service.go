@@ -105,38 +105,60 @@ func newItem(id, stock int) item {
 
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /items/{id}", s.get)
-	mux.HandleFunc("GET /items", s.list)
-	mux.HandleFunc("PUT /items/{id}", s.put)
+	mux.HandleFunc("GET /items/{id}", answer(s.get))
+	mux.HandleFunc("GET /items", answer(s.list))
+	mux.HandleFunc("PUT /items/{id}", answer(s.put))
 	return mux
 }
 
-func (s *service) get(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.Atoi(r.PathValue("id"))
-	if err != nil {
-		http.Error(w, "the ID is not a number", http.StatusBadRequest)
-		return
-	}
-	if it, ok := s.cache.Get(id); ok {
-		s.hits.Add(1)
-		reply(w, it)
-		return
-	}
-	it, err := s.load(r.Context(), id)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		http.Error(w, "there is no such item", http.StatusNotFound)
-	case err != nil:
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	default:
-		s.reads.Add(1)
-		s.cache.Add(id, it)
-		reply(w, it)
+// A refusal is an error of the client's.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r refusal) Error() string { return r.text }
+
+var errNoItem = refusal{http.StatusNotFound, "there is no such item"}
+
+// answer writes what f returns.
+func answer(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := f(r)
+		if err != nil {
+			status := http.StatusInternalServerError
+			var refused refusal
+			if errors.As(err, &refused) {
+				status = refused.status
+			}
+			http.Error(w, err.Error(), status)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(body) // a client that has gone is its own matter
 	}
 }
 
-func (s *service) load(ctx context.Context, id int) (*item, error) {
-	return scan(s.read.QueryRowContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id = ?`, id))
+const columns = `SELECT id, name, description, price, stock, tags FROM items WHERE `
+
+func (s *service) get(r *http.Request) (any, error) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil {
+		return nil, refusal{http.StatusBadRequest, "the ID is not a number"}
+	}
+	if it, ok := s.cache.Get(id); ok {
+		s.hits.Add(1)
+		return it, nil
+	}
+	it, err := scan(s.read.QueryRowContext(r.Context(), columns+`id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNoItem
+	}
+	if err == nil {
+		s.reads.Add(1)
+		s.cache.Add(id, it)
+	}
+	return it, err
 }
 
 // scan reads one row of a *sql.Row or *sql.Rows.
@@ -148,23 +170,12 @@ func scan(row interface{ Scan(...any) error }) (*item, error) {
 	return &it, err
 }
 
-func (s *service) list(w http.ResponseWriter, r *http.Request) {
+func (s *service) list(r *http.Request) (any, error) {
 	from, err := strconv.Atoi(r.FormValue("from"))
 	if err != nil {
-		http.Error(w, "from is not a number", http.StatusBadRequest)
-		return
+		return nil, refusal{http.StatusBadRequest, "from is not a number"}
 	}
-	page, err := s.loadPage(r.Context(), from)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	s.reads.Add(1)
-	reply(w, page)
-}
-
-func (s *service) loadPage(ctx context.Context, from int) ([]*item, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT id, name, description, price, stock, tags FROM items WHERE id >= ? ORDER BY id LIMIT ?`, from, pageSize)
+	rows, err := s.read.QueryContext(r.Context(), columns+`id >= ? ORDER BY id LIMIT ?`, from, pageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -177,35 +188,28 @@ func (s *service) loadPage(ctx context.Context, from int) ([]*item, error) {
 		}
 		page = append(page, it)
 	}
+	s.reads.Add(1)
 	return page, rows.Err()
 }
 
-func (s *service) put(w http.ResponseWriter, r *http.Request) {
+func (s *service) put(r *http.Request) (any, error) {
 	var it item
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err == nil {
-		err = json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyAtMost)).Decode(&it)
+		err = json.NewDecoder(http.MaxBytesReader(nil, r.Body, bodyAtMost)).Decode(&it)
 	}
 	if err != nil || it.ID != id || it.Name == "" {
-		http.Error(w, "this is not the item", http.StatusBadRequest)
-		return
+		return nil, refusal{http.StatusBadRequest, "this is not the item"}
 	}
 	done, err := s.write.ExecContext(r.Context(), `UPDATE items SET name = ?, description = ?, price = ?, stock = ?, tags = ? WHERE id = ?`,
 		it.Name, it.Description, it.Price, it.Stock, strings.Join(it.Tags, ","), it.ID)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return nil, err
 	}
 	if n, err := done.RowsAffected(); err != nil || n != 1 {
-		http.Error(w, "there is no such item", http.StatusNotFound)
-		return
+		return nil, errNoItem
 	}
 	s.writes.Add(1)
 	s.cache.Add(id, &it)
-	reply(w, &it)
-}
-
-func reply(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(body) // a client that has gone is its own matter
+	return &it, nil
 }

@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
+	"sync/atomic"
 	"time"
 
+	"github.com/DataDog/gostackparse"
 	contrib "go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -36,7 +41,7 @@ var variantDoc = map[string]string{
 	naiveDump:   "a goroutine dump every 15 s, parsed and counted by state",
 }
 
-// interval is how often every variant looks and exports.
+// interval is how often every variant takes a snapshot and exports.
 const interval = 15 * time.Second
 
 // telemetry is the OpenTelemetry SDK as services commonly set it up, and what
@@ -44,7 +49,7 @@ const interval = 15 * time.Second
 type telemetry struct {
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
-	monitor func(context.Context) error // its Shutdown
+	monitor func(context.Context) error // its Shutdown; may be nil
 }
 
 // startVariant starts what a variant has beside the service. It is nil for those
@@ -86,16 +91,10 @@ func startTelemetry(ctx context.Context, sink string) (*telemetry, error) {
 		return nil, errors.Join(err, metricExporter.Shutdown(ctx))
 	}
 	res := resource.NewSchemaless(attribute.String("service.name", "otelgoroutine-bench"))
+	reader := sdkmetric.NewPeriodicReader(metricExporter, sdkmetric.WithInterval(interval))
 	return &telemetry{
-		metrics: sdkmetric.NewMeterProvider(
-			sdkmetric.WithResource(res),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metricExporter, sdkmetric.WithInterval(interval))),
-		),
-		logs: sdklog.NewLoggerProvider(
-			sdklog.WithResource(res),
-			sdklog.WithProcessor(sdklog.NewBatchProcessor(logExporter)),
-		),
-		monitor: func(context.Context) error { return nil },
+		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader)),
+		logs:    sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logExporter))),
 	}, nil
 }
 
@@ -111,5 +110,82 @@ func (t *telemetry) shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	return errors.Join(t.monitor(ctx), t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
+	var err error
+	if t.monitor != nil {
+		err = t.monitor(ctx)
+	}
+	return errors.Join(err, t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
+}
+
+// The metrics of the naive monitor.
+const (
+	naiveCount     = "naive.goroutine.count"
+	naiveSnapshots = "naive.snapshots"
+)
+
+// naive is the monitor that blog posts recommend: once in a while it takes a
+// goroutine dump, parses it and counts the goroutines by state.
+type naive struct {
+	counts    atomic.Pointer[map[string]int64] // of the last dump, by state
+	snapshots metric.Int64Counter
+}
+
+func newNaive(mp metric.MeterProvider) (*naive, error) {
+	n := &naive{}
+	n.counts.Store(&map[string]int64{})
+	meter := mp.Meter("naive")
+	var bad error
+	n.snapshots, bad = meter.Int64Counter(naiveSnapshots)
+	_, err := meter.Int64ObservableUpDownCounter(naiveCount, metric.WithInt64Callback(
+		func(_ context.Context, o metric.Int64Observer) error {
+			for state, count := range *n.counts.Load() {
+				o.Observe(count, metric.WithAttributes(attribute.String("state", state)))
+			}
+			return nil
+		}))
+	return n, errors.Join(bad, err)
+}
+
+// startNaive takes a dump at once and then every interval. What it returns ends
+// that.
+func startNaive(mp metric.MeterProvider) (shutdown func(context.Context) error, err error) {
+	n, err := newNaive(mp)
+	if err != nil {
+		return nil, err
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			n.take()
+			select {
+			case <-ticker.C:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func(context.Context) error {
+		close(stop)
+		<-done
+		return nil
+	}, nil
+}
+
+// take counts what can be parsed. Neither pprof nor the parser calls it an error
+// that a long dump is cut off.
+func (n *naive) take() {
+	var dump bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&dump, 2); err != nil {
+		return // a buffer takes everything
+	}
+	goroutines, _ := gostackparse.Parse(&dump)
+	counts := make(map[string]int64)
+	for _, g := range goroutines {
+		counts[g.State]++
+	}
+	n.counts.Store(&counts)
+	n.snapshots.Add(context.Background(), 1)
 }

@@ -2,8 +2,6 @@ module github.com/otelgoroutine/go/cmd/goroutines
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ../..
-
 require (
 	charm.land/bubbletea/v2 v2.1.1
 	charm.land/lipgloss/v2 v2.0.6
@@ -11,7 +9,7 @@ require (
 	github.com/charmbracelet/x/ansi v0.11.9
 	github.com/creack/pty v1.1.24
 	github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
 	github.com/stretchr/testify v1.12.1

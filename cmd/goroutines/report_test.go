@@ -294,14 +294,14 @@ func TestDiff(t *testing.T) {
 
 	status, stdout, stderr := call(t, "", "diff", a, b)
 	require.Zero(t, status, stderr)
-	assert.Contains(t, stdout, "were born since and are here")
-	assert.Regexp(t, `(?s)Grew \(\d+ of \d+ stacks\)\n.* \+\d+ [^\n]*chan send [^\n]* born since, 0 gone since\n +main\.leaked`, stdout)
+	assert.Contains(t, stdout, "created since and still there")
+	assert.Regexp(t, `(?s)Grew \(\d+ of \d+ stacks\)\n.* \+\d+ [^\n]*chan send [^\n]* created since, 0 exited or moved on\n +main\.leaked`, stdout)
 
 	other := filepath.Join(files(t), "profile.pb.gz")
 	status, stdout, stderr = call(t, "", "diff", "-format", "json", a, other)
 	require.Zero(t, status, stderr)
 	assert.Contains(t, stdout, `"identity": false`)
-	assert.Contains(t, stdout, `"kind": "went"`)
+	assert.Contains(t, stdout, `"kind": "gone"`)
 }
 
 // TestReportIsTheLibrarys saves the last snapshot of a monitor: the command's

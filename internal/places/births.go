@@ -27,7 +27,7 @@ type births struct {
 
 // born returns the births at p.
 func (p *Place) born() *births {
-	s := p.series
+	s := p.Series
 	b := &s.births
 	if b.of != p {
 		b.of = p
@@ -46,7 +46,7 @@ func (b *births) at(i int) []tally {
 		b.known[i] = true
 		clear(row)
 		for _, g := range b.of.groups(i) {
-			b.add(row, b.of.series.Snapshots[i], g)
+			b.add(row, b.of.Series.Snapshots[i], g)
 		}
 	}
 	return row
@@ -91,7 +91,7 @@ const (
 // step returns what happened between snapshots i and i+1.
 func (p *Place) step(i int) step {
 	if p.steps == nil {
-		p.steps = make([]step, p.series.Last())
+		p.steps = make([]step, p.Series.Last())
 	}
 	if p.steps[i] == 0 {
 		p.steps[i] = known | p.compare(i)
@@ -145,7 +145,7 @@ func (p *Place) Joined(i int) bool { return p.step(i)&joined != 0 }
 
 // LeftSince reports whether any goroutine left p after snapshot since.
 func (p *Place) LeftSince(since int) bool {
-	for i := since; i < p.series.Last(); i++ {
+	for i := since; i < p.Series.Last(); i++ {
 		if p.Left(i) {
 			return true
 		}
@@ -170,7 +170,7 @@ func (p *Place) Moves(from, until int) (left, joined int) {
 // StoodSince returns the first snapshot since which goroutines were at p and
 // none left.
 func (p *Place) StoodSince() int {
-	first := p.series.Last()
+	first := p.Series.Last()
 	for first > 0 && p.Count(first-1) > 0 && !p.Left(first-1) {
 		first--
 	}
@@ -181,7 +181,7 @@ func (p *Place) StoodSince() int {
 // snapshot i are known to be there in the newest.
 func (p *Place) AnyStoodSince(i int) bool {
 	b := p.born()
-	now := b.at(p.series.Last())
+	now := b.at(p.Series.Last())
 	for k, was := range b.at(i) {
 		if was.count > 0 && was == now[k] {
 			return true

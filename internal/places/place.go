@@ -21,20 +21,20 @@ const (
 
 // A Place is somewhere goroutines are in the newest snapshot of a series.
 type Place struct {
-	Stack *goroutine.Stack // of the largest group in the newest snapshot
-	State goroutine.State
-	Lock  uint64 // with ByLock: the address of the lock, 0 when unknown
+	Series *Series
+	Stack  *goroutine.Stack // of the largest group in the newest snapshot
+	State  goroutine.State
+	Lock   uint64 // with ByLock: the address of the lock, 0 when unknown
 
 	// Key is the key of the groups. With [ByEnds] its Stack stands for several
 	// stacks and is not the ID of one.
 	Key goroutine.GroupKey
 
-	series *Series
-	index  *index
-	now    []*goroutine.Group   // in the newest snapshot
-	count  int                  // there
-	past   [][]*goroutine.Group // by snapshot; nil until the index is filled
-	steps  []step               // by snapshot, once known
+	index *index
+	now   []*goroutine.Group   // in the newest snapshot
+	count int                  // there
+	past  [][]*goroutine.Group // by snapshot; nil until the index is filled
+	steps []step               // by snapshot, once known
 }
 
 // An index holds the places of one grouping.
@@ -74,7 +74,7 @@ func (s *Series) newIndex(by Grouping) *index {
 		p := ix.find[k]
 		if p == nil {
 			p = &slab[len(ix.places)]
-			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, Key: k.GroupKey, series: s, index: ix}
+			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, Key: k.GroupKey, Series: s, index: ix}
 			ix.find[k] = p
 			ix.places = append(ix.places, p)
 		}
@@ -134,10 +134,10 @@ func put(at *[]*goroutine.Group, g *goroutine.Group, cells []*goroutine.Group) (
 
 // groups returns the groups at p in snapshot i.
 func (p *Place) groups(i int) []*goroutine.Group {
-	if i == p.series.Last() {
+	if i == p.Series.Last() {
 		return p.now
 	}
-	p.series.fill(p.index)
+	p.Series.fill(p.index)
 	return p.past[i]
 }
 
@@ -157,13 +157,13 @@ func (p *Place) Count(i int) int {
 // at least n goroutines were at p: the number of snapshots when the newest is
 // none.
 func (p *Place) HeldSince(n int) int {
-	return p.series.HeldSince(func(i int) bool { return p.Count(i) >= n })
+	return p.Series.HeldSince(func(i int) bool { return p.Count(i) >= n })
 }
 
 // Between returns the lowest and the highest count since a snapshot.
 func (p *Place) Between(since int) (low, high int) {
 	low, high = p.count, p.count
-	for i := since; i < p.series.Last(); i++ {
+	for i := since; i < p.Series.Last(); i++ {
 		n := p.Count(i)
 		low, high = min(low, n), max(high, n)
 	}
@@ -196,12 +196,12 @@ func (p *Place) Stacks() int {
 }
 
 // Entry returns the entry function of the goroutines at p.
-func (p *Place) Entry() string { return p.series.stack(p.Stack).entry }
+func (p *Place) Entry() string { return p.Series.stack(p.Stack).entry }
 
 // SameEnds reports whether goroutines in a state and at a stack are on one of
 // the ways that [ByEnds] takes together as p.
 func (p *Place) SameEnds(s *goroutine.Stack, state goroutine.State) bool {
-	a, b := p.series.stack(s), p.series.stack(p.Stack)
+	a, b := p.Series.stack(s), p.Series.stack(p.Stack)
 	return state == p.State && a.user == b.user && a.entry == b.entry
 }
 
@@ -241,7 +241,7 @@ func (p *Place) Born(from, until int) (n int) {
 // snapshot was born. ok is false when the snapshot has no IDs.
 func (p *Place) Oldest() (born time.Time, ok bool) {
 	for _, g := range p.now {
-		if t, known := p.series.Newest().Oldest(g); known && (!ok || t.Before(born)) {
+		if t, known := p.Series.Newest().Oldest(g); known && (!ok || t.Before(born)) {
 			born, ok = t, true
 		}
 	}
@@ -253,7 +253,7 @@ func (p *Place) Oldest() (born time.Time, ok bool) {
 func (p *Place) Woken(woken map[goroutine.GroupKey][]uint64) (ids []uint64) {
 	seen := make(map[goroutine.GroupKey]bool)
 	for _, g := range p.now {
-		if k := p.series.key(g, ByStack).GroupKey; !seen[k] {
+		if k := p.Series.key(g, ByStack).GroupKey; !seen[k] {
 			seen[k] = true
 			ids = append(ids, woken[k]...)
 		}

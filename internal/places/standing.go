@@ -21,7 +21,7 @@ type Standing struct {
 // have; none was replaced. Where none left since the first snapshot, all that
 // were there that long ago have.
 func (p *Place) StandingFor(age time.Duration, first int) *Standing {
-	s := p.series
+	s := p.Series
 	b := p.born()
 	st := &Standing{
 		Counts: make([]int, len(s.Snapshots)), place: p, first: first,
@@ -73,7 +73,7 @@ func (st *Standing) step(b *births, i, k int, noneLeft bool) {
 // from an old batch looks old at birth, and is there in one snapshot only.
 func (st *Standing) Gone() (n int) {
 	b := st.place.born()
-	s := st.place.series
+	s := st.place.Series
 	now := b.at(s.Last())
 	for k, seen := range b.seen {
 		most := 0
@@ -111,7 +111,7 @@ func (st *Standing) Stands(id uint64) bool {
 func (st *Standing) Unchanged(id uint64, i int) bool {
 	b := st.place.born()
 	k := b.epochOf(id)
-	return k < len(st.now) && st.now[k] > 0 && b.at(i)[k] == b.at(st.place.series.Last())[k]
+	return k < len(st.now) && st.now[k] > 0 && b.at(i)[k] == b.at(st.place.Series.Last())[k]
 }
 
 // YoungerThan reports whether the epoch of an ID ended after t.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"io"
 	"slices"
 )
 
@@ -17,14 +18,20 @@ func Judge(ok bool, what, figures string) Verdict { return Verdict{ok, what, fig
 
 // String begins with PASS or MISS.
 func (v Verdict) String() string {
-	word := "MISS"
-	if v.OK {
-		word = "PASS"
-	}
-	return fmt.Sprintf("%s %s: %s", word, v.What, v.Figures)
+	return fmt.Sprintf("%s %s: %s", map[bool]string{true: "PASS", false: "MISS"}[v.OK], v.What, v.Figures)
 }
 
 // Missed reports whether any verdict is a MISS.
 func Missed(all []Verdict) bool {
 	return slices.ContainsFunc(all, func(v Verdict) bool { return !v.OK })
+}
+
+// PrintChecks writes verdicts as a section of a document, if there are any.
+func PrintChecks(w io.Writer, all []Verdict) {
+	if len(all) > 0 {
+		fmt.Fprint(w, "\n## Checks\n\n")
+	}
+	for _, v := range all {
+		fmt.Fprintf(w, "- %s\n", v)
+	}
 }
