@@ -199,7 +199,7 @@ func snapshots(n int) []*goroutine.Snapshot {
 			p.GoFor(at, time.Minute)
 		}
 		p.Advance(15 * time.Second)
-		series[i] = p.Look()
+		series[i] = p.Snapshot()
 	}
 	return series
 }
