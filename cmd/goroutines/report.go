@@ -69,9 +69,9 @@ func newReport() *cobra.Command {
 detectors find, and compares the counts with rules of thumb.
 
 A source is a file, - for standard input, or the address of a process with
-net/http/pprof: http://host:6060, host:6060, or one of its pages. Several sources
-are a series of snapshots of one process, in the order of their times, and give a
-trend; so does --samples with one address.`,
+net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
+sources are a series of snapshots of one process, in the order of their times,
+and give a trend; so does --samples with one address.`,
 		Example: `  goroutines report http://host:6060
   goroutines report --format json host:6060 | jq .states
   goroutines report -o report.html --format html monday.pb.gz friday.pb.gz
