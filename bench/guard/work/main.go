@@ -153,7 +153,7 @@ func parseProfile() (func() error, error) {
 func parseDump() (func() error, error) {
 	data := make([]byte, 64<<20)
 	data = data[:runtime.Stack(data, true)]
-	known, births := parse.NewStacks(), new(parse.Births)
+	known, births := parse.NewStacks(), new(goroutine.Births)
 	return func() error {
 		_, err := parse.Text(bytes.NewReader(data), time.Now(), known, births)
 		return err
@@ -199,7 +199,7 @@ func snapshots(n int) []*goroutine.Snapshot {
 			p.GoFor(at, time.Minute)
 		}
 		p.Advance(15 * time.Second)
-		series[i] = p.Look()
+		series[i] = p.Snapshot()
 	}
 	return series
 }
