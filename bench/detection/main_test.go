@@ -78,6 +78,7 @@ func TestHelpAndList(t *testing.T) {
 	assert.Zero(t, status)
 	assert.Contains(t, out, "go run ./bench/detection")
 	assert.Contains(t, out, "-proof")
+	assert.Empty(t, errs)
 	status, out, errs = call(t, "-list")
 	assert.Zero(t, status)
 	assert.Len(t, strings.Split(strings.TrimSpace(out), "\n"), len(corpus.All()))

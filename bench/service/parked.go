@@ -38,7 +38,11 @@ func park(n int) error {
 			case <-quit:
 			}
 		},
-		func() { _, _ = <-quit },
+		func() {
+			if _, open := <-quit; open {
+				return
+			}
+		},
 		func() {
 			for {
 				select {
