@@ -2,6 +2,7 @@ package chaintest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -11,8 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/otelgoroutine/go/collector-config/internal/rig"
+	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
 // An event is a log record as it arrived.
@@ -24,13 +26,8 @@ type event struct {
 func (e event) attribute(name string) any { return e.record.Attributes().AsRaw()[name] }
 
 func eventsOf(logs plog.Logs) (events []event) {
-	for _, resource := range logs.ResourceLogs().All() {
-		instance, _ := resource.Resource().Attributes().Get("service.instance.id")
-		for _, scope := range resource.ScopeLogs().All() {
-			for _, r := range scope.LogRecords().All() {
-				events = append(events, event{r.EventName(), instance.AsString(), r})
-			}
-		}
+	for resource, r := range otlptest.Records(logs) {
+		events = append(events, event{r.EventName(), otlptest.Attribute(resource.Attributes(), "service.instance.id"), r})
 	}
 	return events
 }
@@ -61,7 +58,7 @@ type store struct {
 
 func newStore(t *testing.T) *store {
 	s := &store{}
-	s.Server = httptest.NewServer(rig.LogsHandler(s.take))
+	s.Server = httptest.NewServer(otlptest.Handler(s))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -69,11 +66,16 @@ func newStore(t *testing.T) *store {
 // env tells a Collector to hand on to the store.
 func (s *store) env() string { return "ONWARD_ENDPOINT=" + s.URL }
 
-func (s *store) take(logs plog.Logs) {
+// Logs implements [otlptest.Sink].
+func (s *store) Logs(_ context.Context, logs plog.Logs) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, eventsOf(logs)...)
+	return nil
 }
+
+// Metrics implements [otlptest.Sink]: none are sent here.
+func (s *store) Metrics(context.Context, pmetric.Metrics) error { return nil }
 
 // have returns an error unless the store has an event.
 func (s *store) have(name, instance string) func() error {
