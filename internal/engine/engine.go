@@ -120,17 +120,18 @@ func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolve
 // verdicts runs all detectors, and those again that asked for an inspection
 // that could be had.
 func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
+	base := e.history.pass()
+	base.Exclude(e.known)
 	all := make([]Verdict, len(e.detectors))
-	e.run(all, func(Verdict) bool { return true })
+	e.run(base, all, func(Verdict) bool { return true })
 	if e.inspect(s, all) {
-		e.run(all, func(v Verdict) bool { return len(v.asked) > 0 })
+		e.history.refresh(base)
+		e.run(base, all, func(v Verdict) bool { return len(v.asked) > 0 })
 	}
 	return all
 }
 
-func (e *Engine) run(all []Verdict, wanted func(Verdict) bool) {
-	base := e.history.pass()
-	base.Exclude(e.known)
+func (e *Engine) run(base *detectors.Pass, all []Verdict, wanted func(Verdict) bool) {
 	for i, d := range e.detectors {
 		if wanted(all[i]) {
 			began := time.Now()

@@ -97,9 +97,13 @@ func (h *history) pass() *detectors.Pass {
 	}
 	p := detectors.NewPass(h.kept)
 	p.Started = h.started
-	p.Inspections = h.inspections
-	p.Windows = h.windows
+	h.refresh(p)
 	return p
+}
+
+// refresh gives a pass the inspections that were taken since it was made.
+func (h *history) refresh(p *detectors.Pass) {
+	p.Inspections, p.Windows = h.inspections, h.windows
 }
 
 // expire drops what is older than the span, except for the newest of those:
