@@ -59,7 +59,7 @@ type program struct {
 	faulty, sound string
 }
 
-// with binds the number in which two programs that share code differ.
+// with binds what programs that share code differ in.
 func with[T any](run func(*Env, T), v T) func(*Env) { return func(e *Env) { run(e, v) } }
 
 // truth says what each program is, and is for people too.
