@@ -86,18 +86,6 @@ func (s *store) have(name, instance string) func() error {
 	}
 }
 
-// count returns how many of an event there are.
-func (s *store) count(name, instance string) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.events {
-		if e.name == name && e.instance == instance {
-			n++
-		}
-	}
-	return n
-}
-
 func has(events []event, name, instance string) error {
 	for _, e := range events {
 		if e.name == name && e.instance == instance {

@@ -17,8 +17,7 @@ const usage = `usage: release COMMAND
   version VERSION   set the version everywhere
   sums              write the hashes of our modules into every go.sum
   tag [-do]         show the tags of this release, or make them
-  proxy DIR         write the published modules as a GOPROXY folder
-`
+  proxy DIR         write the published modules as a GOPROXY folder`
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
