@@ -30,6 +30,7 @@ type Monitor struct {
 	latest atomic.Pointer[goroutine.Snapshot]
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
 	feed   feed
+	told   complaints
 
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
@@ -57,7 +58,7 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		done:      make(chan struct{}),
 		closed:    make(chan struct{}),
 	}
-	m.observer = newObserver(c, t, m.stop)
+	m.observer = newObserver(c, t, &m.told, m.stop)
 	return m, nil
 }
 
@@ -163,7 +164,7 @@ func (m *Monitor) step() {
 // deliver tells subscribers, at the expense of the budget.
 func (m *Monitor) deliver(u Update) {
 	began := time.Now()
-	if m.feed.deliver(u, m.observer.survive) {
+	if m.feed.deliver(u, m.told.survive) {
 		m.observer.capturer.Charge(time.Since(began))
 	}
 }

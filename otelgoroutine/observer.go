@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel"
-
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
@@ -34,13 +32,14 @@ type observer struct {
 	inspector *inspector
 	profiles  *profiles // nil: none are saved
 
-	steps      int    // snapshots judged
-	skips      []Skip // since the last snapshot
-	complained map[string]bool
+	*complaints
+
+	steps int    // snapshots judged
+	skips []Skip // since the last snapshot
 }
 
-func newObserver(c config, t *telemetry.Telemetry, stop <-chan struct{}) *observer {
-	o := &observer{capturer: c.newCapturer(), telemetry: t, complained: make(map[string]bool)}
+func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
+	o := &observer{capturer: c.newCapturer(), telemetry: t, complaints: told}
 	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), stop: stop}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
@@ -123,25 +122,4 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}
 	}
-}
-
-// survive is deferred where code of the user's runs, and tells of its panic.
-func (o *observer) survive() {
-	if p := recover(); p != nil {
-		o.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
-	}
-}
-
-// maxComplaints bounds the kinds of failure that are told.
-const maxComplaints = 100
-
-// complain tells the OpenTelemetry error handler about each kind of failure
-// once. The handler is the user's and may panic.
-func (o *observer) complain(kind string, err error) {
-	defer func() { _ = recover() }()
-	if o.complained[kind] || len(o.complained) >= maxComplaints {
-		return
-	}
-	o.complained[kind] = true
-	otel.Handle(err)
 }

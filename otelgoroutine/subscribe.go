@@ -31,10 +31,9 @@ type Skip struct {
 // f runs on the monitor's goroutine, between two snapshots: it should return
 // within milliseconds, and its time is charged to the budget. While it blocks,
 // nothing is observed. A panic in it is reported to the OpenTelemetry error
-// handler and goes no further, except from the call within Subscribe. f must not
-// call Subscribe.
+// handler and goes no further. f must not call Subscribe.
 func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
-	return m.feed.subscribe(f)
+	return m.feed.subscribe(f, m.told.survive)
 }
 
 // A feed tells subscribers about updates.
@@ -50,12 +49,18 @@ type subscriber struct {
 	cancelled atomic.Bool
 }
 
-func (f *feed) subscribe(call func(Update)) (cancel func()) {
+// call calls the subscriber with survive deferred.
+func (s *subscriber) call(u Update, survive func()) {
+	defer survive()
+	s.f(u)
+}
+
+func (f *feed) subscribe(call func(Update), survive func()) (cancel func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &subscriber{f: call}
 	if f.last.Snapshot != nil {
-		call(Update{Snapshot: f.last.Snapshot, Open: f.last.Open})
+		s.call(Update{Snapshot: f.last.Snapshot, Open: f.last.Open}, survive)
 	}
 	if !f.ended {
 		f.subscribers = append(f.subscribers, s)
@@ -73,10 +78,7 @@ func (f *feed) deliver(u Update, survive func()) bool {
 	}
 	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
 	for _, s := range f.subscribers {
-		func() {
-			defer survive()
-			s.f(u)
-		}()
+		s.call(u, survive)
 	}
 	return len(f.subscribers) > 0
 }
