@@ -15,22 +15,22 @@ import (
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// print writes a report as Markdown.
-func (r *report) print(w io.Writer) error {
+// printReport writes a report as Markdown.
+func printReport(w io.Writer, machine lab.Machine, results []result) error {
 	var b bytes.Buffer
 	leaks := "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run ./bench`."
-	if r.Leaks {
+	if hasLeakProof() {
 		leaks = "A goroutineleak profile is a garbage collection: its longest stop is counted with those of the collector, which no other row has."
 	}
-	fmt.Fprintf(&b, "%s\n\n%s\n", r.Machine, leaks)
-	for i := range r.Results {
-		if !r.Results[i].Reading {
-			r.Results[i].print(&b)
+	fmt.Fprintf(&b, "%s\n\n%s\n", machine, leaks)
+	for i := range results {
+		if !results[i].Reading {
+			results[i].print(&b)
 		}
 	}
-	printReadings(&b, bySize(r.Results, readingShape, true))
-	printGrowth(&b, bySize(r.Results, baseShape, false))
-	lab.PrintChecks(&b, r.Checks)
+	printReadings(&b, bySize(results, readingShape, true))
+	printGrowth(&b, bySize(results, baseShape, false))
+	lab.PrintChecks(&b, check(results))
 	_, err := w.Write(b.Bytes())
 	return err
 }
