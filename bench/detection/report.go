@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -79,11 +78,11 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
 		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
 	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
-	rows := [][]string{{"setting", "found", "false alarms", "runs that failed", ""}}
+	rows := []lab.Row{{"setting", "found", "false alarms", "runs that failed", ""}}
 	for _, s := range r.settings {
 		t := tallyOf(s.results)
 		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
-		rows = append(rows, []string{s.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), strconv.Itoa(len(t.ko)), verdict})
+		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), len(t.ko), verdict})
 	}
 	lab.Table(&b, rows)
 	for _, s := range r.settings {
@@ -110,7 +109,7 @@ func share(n, of int) string {
 func one(b bool) int { return map[bool]int{true: 1}[b] }
 
 func (r *report) classes(b *strings.Builder, results []result) {
-	rows := [][]string{{"class", "faults", "found", "beyond", "found too", "median time", "longest", "of a service", "sound", "false alarms", "lower", "info"}}
+	rows := []lab.Row{{"class", "faults", "found", "beyond", "found too", "median time", "longest", "of a service", "sound", "false alarms", "lower", "info"}}
 	for _, c := range corpus.Classes() {
 		of := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Class != c })
 		if len(of) > 0 {
@@ -120,28 +119,21 @@ func (r *report) classes(b *strings.Builder, results []result) {
 	lab.Table(b, append(rows, r.class("**all**", tallyOf(results))))
 }
 
-func (r *report) class(name string, t tally) []string {
+func (r *report) class(name string, t tally) lab.Row {
 	median, longest, real := "–", "–", "–"
 	if n := len(t.after); n > 0 {
 		m, l := t.after[n/2], t.after[n-1]
 		median, longest = fmt.Sprintf("%.1f s", m.Seconds()), fmt.Sprintf("%.1f s", l.Seconds())
 		real = fmt.Sprintf("%.0f min, %.0f min", r.real(m).Minutes(), r.real(l).Minutes())
 	}
-	row := []string{name}
-	for _, n := range []int{t.possible, t.found, t.beyond, t.beyondToo} {
-		row = append(row, strconv.Itoa(n))
-	}
-	row = append(row, median, longest, real)
-	for _, n := range []int{t.sound, t.alarms[severe], t.alarms[lower], t.alarms[harmless]} {
-		row = append(row, strconv.Itoa(n))
-	}
-	return row
+	return lab.Row{name, t.possible, t.found, t.beyond, t.beyondToo, median, longest, real,
+		t.sound, t.alarms[severe], t.alarms[lower], t.alarms[harmless]}
 }
 
 // rivalsTable shows the other rules on the same runs.
 func rivalsTable(b *strings.Builder, results []result) {
 	t := tallyOf(results)
-	rows := [][]string{
+	rows := []lab.Row{
 		{"rule", "faults found", "of those beyond watching", "alarms on sound programs"},
 		{"**otelgoroutine**", share(t.found, t.possible), share(t.beyondToo, t.beyond), share(t.alarms[severe], t.sound)},
 	}
@@ -158,7 +150,7 @@ func rivalsTable(b *strings.Builder, results []result) {
 			of[kind]++
 			n[kind] += one(counts)
 		}
-		rows = append(rows, []string{rule, share(n[0], of[0]), share(n[1], of[1]), share(n[2], of[2])})
+		rows = append(rows, lab.Row{rule, share(n[0], of[0]), share(n[1], of[1]), share(n[2], of[2])})
 	}
 	lab.Table(b, rows)
 }

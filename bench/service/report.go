@@ -99,8 +99,8 @@ var figures = []struct {
 }
 
 // rows are those of a table. The last tell what the monitors did.
-func (s *scenario) rows(load string, variants []variant) [][]string {
-	head, snapshots, goroutines := []string{""}, []string{"snapshots"}, []string{"goroutines seen"}
+func (s *scenario) rows(load string, variants []variant) []lab.Row {
+	head, snapshots, goroutines := lab.Row{""}, lab.Row{"snapshots"}, lab.Row{"goroutines seen"}
 	for _, v := range variants {
 		taken, seen := "–", "–"
 		if v.source != "" {
@@ -109,9 +109,9 @@ func (s *scenario) rows(load string, variants []variant) [][]string {
 		}
 		head, snapshots, goroutines = append(head, v.name), append(snapshots, taken), append(goroutines, seen)
 	}
-	rows := [][]string{head}
+	rows := []lab.Row{head}
 	for _, f := range figures {
-		row := []string{f.name}
+		row := lab.Row{f.name}
 		for _, v := range variants {
 			row = append(row, s.cell(load, v.name, f.of, f.write))
 		}

@@ -152,9 +152,6 @@ func (g *gauge) now() consumption {
 	return u
 }
 
-// goodbye is how long a server may take to end.
-const goodbye = 30 * time.Second
-
 // A server is a child process that serves.
 type server struct {
 	addr  string
@@ -196,12 +193,8 @@ func (s *server) mark() (m mark, err error) {
 	return m, err
 }
 
-// stop ends the server and waits for it; one that hangs is killed.
-func (s *server) stop() error {
-	hangs := time.AfterFunc(goodbye, func() { _ = s.cmd.Process.Kill() })
-	defer hangs.Stop()
-	return errors.Join(s.stdin.Close(), s.cmd.Wait())
-}
+// stop ends the server and waits for it.
+func (s *server) stop() error { return errors.Join(s.stdin.Close(), s.cmd.Wait()) }
 
 // measure makes one run, in a process of its own.
 func measure(ctx context.Context, p plan, stderr io.Writer) (m measurement, err error) {
@@ -211,6 +204,8 @@ func measure(ctx context.Context, p plan, stderr io.Writer) (m measurement, err 
 		return m, err
 	}
 	defer func() { err = errors.Join(err, receiver.Stop()) }()
+	ctx, cancel := context.WithTimeout(ctx, p.warmup+p.duration+lab.Grace) // ends a server that hangs
+	defer cancel()
 	s, err := startServer(ctx, order{Variant: p.variant.name, Parked: p.parked, Sink: receiver.Addr()}, stderr)
 	if err != nil {
 		return m, err

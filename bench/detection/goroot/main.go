@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool,
 // all is as it should be.
 func runAll(ctx context.Context, o *options, program string, names []string, stdout, stderr io.Writer) (ok bool, err error) {
 	ok = true
-	rows := [][]string{{"setting", "found", "did not happen", "of these, with a finding", "failed"}}
+	rows := []lab.Row{{"setting", "found", "did not happen", "of these, with a finding", "failed"}}
 	var sums, rest bytes.Buffer
 	for _, way := range o.as {
 		results := runWay(ctx, o, program, way, names, stderr)
@@ -99,8 +98,7 @@ func runAll(ctx context.Context, o *options, program string, names []string, std
 			return false, ctx.Err()
 		}
 		t := count(results)
-		rows = append(rows, []string{way, fmt.Sprintf("%d of %d (%d %%)", t.found, t.happened, 100*t.found/max(t.happened, 1)),
-			strconv.Itoa(t.unhappened), strconv.Itoa(t.unconfirmed), strconv.Itoa(t.failed)})
+		rows = append(rows, lab.Row{way, fmt.Sprintf("%d of %d (%d %%)", t.found, t.happened, 100*t.found/max(t.happened, 1)), t.unhappened, t.unconfirmed, t.failed})
 		printRest(&rest, way, results)
 		ok = ok && t.failed == 0 && (way != repeated || !t.tooFew())
 	}
