@@ -2,7 +2,7 @@
 // of a process costs: ours against what people use today. Run it from the root
 // of the repository:
 //
-//	go run ./bench
+//	go run -C bench .
 //
 // Each scenario is a process of its own: this program starts itself again.
 // README.md tells what the columns mean, RESULTS.md what came out.
@@ -38,7 +38,7 @@ type options struct {
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{sizes: []int{1000, 10_000, 100_000}, shapes: shapeNames(), rounds: 5}
-	f := flag.NewFlagSet("./bench", flag.ContinueOnError)
+	f := flag.NewFlagSet(".", flag.ContinueOnError)
 	f.Func("sizes", "`numbers` of goroutines, separated by commas, each from 100 to 1000000; k\nstands for 1000 (default 1k,10k,100k)", lab.Numbers(&o.sizes, 100, 1_000_000))
 	f.Func("shapes", "all, or some of these `shapes`, separated by commas:\n"+shapeHelp(), lab.Names(&o.shapes, shapeNames()))
 	f.BoolVar(&o.large, "large", false, "measure 1,000,000 goroutines as well, without goroutine dumps; takes\nfour minutes and about 4 GB of memory")

@@ -165,7 +165,7 @@ func TestHelp(t *testing.T) {
 	status, stdout, stderr := call(t, "--help")
 	assert.Zero(t, status)
 	assert.Empty(t, stderr)
-	for _, want := range append([]string{"go run ./bench", "-sizes", "-rounds", "-large", "-plot"}, shapeNames()...) {
+	for _, want := range append([]string{"go run -C bench .", "-sizes", "-rounds", "-large", "-plot"}, shapeNames()...) {
 		assert.Contains(t, stdout, want)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // printReport writes a report as Markdown.
 func printReport(w io.Writer, machine lab.Machine, results []result) error {
 	var b bytes.Buffer
-	leaks := "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run ./bench`."
+	leaks := "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run -C bench .`."
 	if hasLeakProof() {
 		leaks = "A goroutineleak profile is a garbage collection: its longest stop is counted with those of the collector, which no other row has."
 	}

@@ -3,7 +3,7 @@
 // long, and what was found although nothing was wrong; beside the rules that
 // people use today. Run it from the root of the repository:
 //
-//	go run ./bench/detection
+//	go run -C bench ./detection
 //
 // Each program is a process of its own: this program starts itself again.
 // README.md tells what is done and what the columns mean, RESULTS.md what came
@@ -43,7 +43,7 @@ const whole = 5500 * time.Second
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{proofs: []bool{false}}
-	f := flag.NewFlagSet("./bench/detection", flag.ContinueOnError)
+	f := flag.NewFlagSet("./detection", flag.ContinueOnError)
 	o.Define(f, "92 minutes of a service, 55 s at the default scale")
 	f.Func("proof", "off, on or `both`: with the runtime's leak proof, which Go 1.26 has with\nGOEXPERIMENT=goroutineleakprofile (default off)", o.setProofs)
 	err := lab.Parse(f, args, help)

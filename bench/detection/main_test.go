@@ -70,7 +70,7 @@ func TestNothingMatches(t *testing.T) {
 func TestHelp(t *testing.T) {
 	status, out, errs := call(t, "--help")
 	assert.Zero(t, status)
-	assert.Contains(t, out, "go run ./bench/detection")
+	assert.Contains(t, out, "go run -C bench ./detection")
 	assert.Contains(t, out, "-proof")
 	assert.Empty(t, errs)
 }

@@ -128,11 +128,11 @@ func TestTables(t *testing.T) {
 	s := measured()
 	s.of(steady, "naive", 2).seen = 900
 	r := report{machine: lab.Machine{Go: "go1", System: "x/y", Cores: 2, CPU: "Z80", Modules: map[string]string{"b": "v2", "a": "v1"}},
-		began: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), took: time.Minute, command: "go run ./bench/service", seed: 7, scenarios: []scenario{s}}
+		began: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), took: time.Minute, command: "go run -C bench ./service", seed: 7, scenarios: []scenario{s}}
 	var b strings.Builder
 	require.NoError(t, r.print(&b))
 	for _, want := range []string{
-		"24 November 2026, go1, x/y, 2 cores, Z80, a v1, b v2, 1m0s of\n\n    go run ./bench/service\n\nwith seed 7.",
+		"24 November 2026, go1, x/y, 2 cores, Z80, a v1, b v2, 1m0s of\n\n    go run -C bench ./service\n\nwith seed 7.",
 		"- PASS p99 with defaults, steady, 10,000 parked: 1.000 of off (median of 3 rounds); at most 1.0 % worse, or as far as off again was from off, 3.00 %\n",
 		"the server bears 2,000 requests a second; the steady load is 1,000.",
 		"70 % answered from the cache, 25 % read from SQLite, 5 % written to it.",

@@ -3,7 +3,7 @@
 // beside it; without a monitor, with ours and with others. Run it from the
 // root of the repository:
 //
-//	go run ./bench/service
+//	go run -C bench ./service
 //
 // Each run is a process of its own: this program starts itself again as the
 // server, and is itself the load and the OTLP receiver. README.md tells what is
@@ -43,7 +43,7 @@ const roundsThere = 5
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{parked: []int{100, 10_000, 100_000}, warmup: -1, variants: variants, loads: loads}
-	f := flag.NewFlagSet("./bench/service", flag.ContinueOnError)
+	f := flag.NewFlagSet("./service", flag.ContinueOnError)
 	f.Func("parked", "`numbers` of goroutines that are parked beside the server, separated by\ncommas, each from 1 to 300000; k stands for 1000 (default 100,10k,100k)", lab.Numbers(&o.parked, 1, 300_000))
 	f.Func("rounds", "how often everything is measured, from 1 to 100: a `number` for each of\n-parked, the last one for the rest (default 5 at 10k, which the checks are\nabout, and 1 elsewhere)", lab.Numbers(&o.rounds, 1, 100))
 	f.BoolFunc("quick", "an impression in two minutes: one round at 10k, 6 s a run, without contrib\nand naive", func(string) error {
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool,
 		return false, err
 	}
 	r := report{machine: lab.ThisMachine(compared...), began: time.Now(), seed: o.seed,
-		command: strings.TrimSpace("go run ./bench/service " + strings.Join(args, " "))}
+		command: strings.TrimSpace("go run -C bench ./service " + strings.Join(args, " "))}
 	r.scenarios, err = runAll(ctx, o, stderr)
 	r.took = time.Since(r.began).Round(time.Second)
 	return true, errors.Join(err, r.print(stdout))

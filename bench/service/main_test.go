@@ -118,7 +118,7 @@ func TestHelp(t *testing.T) {
 	status, stdout, stderr := call(t, "--help")
 	assert.Zero(t, status)
 	assert.Empty(t, stderr)
-	for _, want := range []string{"go run ./bench/service", "-parked", "-quick", "-seed"} {
+	for _, want := range []string{"go run -C bench ./service", "-parked", "-quick", "-seed"} {
 		assert.Contains(t, stdout, want)
 	}
 }

@@ -5,7 +5,7 @@
 // found is compared with what the runtime's own profile says at the end. Run it
 // from the root of the repository:
 //
-//	go run ./bench/detection/goroot
+//	go run -C bench ./detection/goroot
 package main
 
 import (
@@ -42,7 +42,7 @@ const (
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (o options, err error) {
 	o.as = []string{repeated}
-	f := flag.NewFlagSet("./bench/detection/goroot", flag.ContinueOnError)
+	f := flag.NewFlagSet("./detection/goroot", flag.ContinueOnError)
 	o.Define(f, "50s")
 	f.Func("as", `how the fault happens, a LIST of: repeated, as to a service of which a
 request a minute meets it; once, in a process that does nothing else; proof,

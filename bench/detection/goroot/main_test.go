@@ -46,7 +46,7 @@ func TestFlags(t *testing.T) {
 	assert.Contains(t, stderr, `"twice" must be all, or some of repeated, once, proof`)
 	status, stdout, _ := call(t.Context(), "--help")
 	assert.Zero(t, status)
-	assert.Contains(t, stdout, "go run ./bench/detection/goroot")
+	assert.Contains(t, stdout, "go run -C bench ./detection/goroot")
 }
 
 func TestJudge(t *testing.T) {

@@ -55,7 +55,7 @@ func Parse(flags *flag.FlagSet, args []string, help io.Writer) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(help, "go run %s [flags], from the root of the repository\n\n", flags.Name())
+		fmt.Fprintf(help, "go run -C bench %s [flags], from the root of the repository\n\n", flags.Name())
 		flags.SetOutput(help)
 		flags.PrintDefaults()
 		return err

@@ -24,7 +24,7 @@ import (
 
 func main() {
 	lab.Child(carryOut)
-	fmt.Fprintln(os.Stderr, "program: go run ./bench/detection/goroot starts this")
+	fmt.Fprintln(os.Stderr, "program: go run -C bench ./detection/goroot starts this")
 	os.Exit(2)
 }
 
