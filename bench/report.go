@@ -153,8 +153,8 @@ func printGrowth(b *bytes.Buffer, all []*result) {
 		row := lab.Row{m.Name, lab.Digits(power)}
 		for _, r := range all {
 			cell := "–"
-			if m := r.method(m.Name); m != nil {
-				cell = fmt.Sprintf("%.0f ns", float64(spreadOf(m, wall).median)/float64(r.Size))
+			if r.method(m.Name) != nil {
+				cell = fmt.Sprintf("%.0f ns", r.perGoroutine(m.Name))
 			}
 			row = append(row, cell)
 		}

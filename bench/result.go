@@ -24,12 +24,17 @@ type measured struct {
 
 // method returns the samples of a method, or nil.
 func (r *result) method(name string) *measured {
-	for i := range r.Methods {
-		if r.Methods[i].Name == name && len(r.Methods[i].Samples) > 0 {
-			return &r.Methods[i]
-		}
+	i := slices.IndexFunc(r.Methods, func(m measured) bool { return m.Name == name && len(m.Samples) > 0 })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &r.Methods[i]
+}
+
+// perGoroutine returns the nanoseconds that a method takes for each goroutine.
+// There must be samples.
+func (r *result) perGoroutine(name string) float64 {
+	return float64(spreadOf(r.method(name), wall).median) / float64(r.Size)
 }
 
 // bySize returns the results of a shape, small ones first: of snapshots, or of

@@ -41,7 +41,11 @@ var places = []func(){
 		case <-quit:
 		}
 	},
-	func() { _, _ = <-quit },
+	func() {
+		if _, open := <-quit; open {
+			return
+		}
+	},
 	func() {
 		for {
 			select {
