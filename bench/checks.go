@@ -63,17 +63,17 @@ func check(results []result) []lab.Verdict {
 // measured.
 type checks []lab.Verdict
 
-func (c *checks) judge(ok bool, what, figures string, values ...any) {
-	*c = append(*c, lab.Judge(ok, what, fmt.Sprintf(figures, values...)))
+func (c *checks) judge(ok bool, what string, where any, figures string, values ...any) {
+	*c = append(*c, lab.Judge(ok, fmt.Sprintf("%s, %v", what, where), fmt.Sprintf(figures, values...)))
 }
 
 func (c *checks) time(r *result) {
 	if x, told := ratio(r.method(ours), r.method(pprofParse), wall); told {
-		c.judge(x.median <= mostOfPprof, fmt.Sprintf("time against %s, %s", pprofParse, r.scenario),
+		c.judge(x.median <= mostOfPprof, "time against "+pprofParse, r.scenario,
 			"%.2f (%s), at most %.2f (aim: %.2f)", x.median, between(x, lab.Digits), mostOfPprof, aimOfPprof)
 	}
 	if x, told := ratio(r.method(ours), r.method(textParse), wall); told {
-		c.judge(x.median <= mostOfText, fmt.Sprintf("time against %s, %s", textParse, r.scenario),
+		c.judge(x.median <= mostOfText, "time against "+textParse, r.scenario,
 			"1/%.0f, at most 1/%.0f", 1/x.median, 1/mostOfText)
 	}
 }
@@ -106,15 +106,12 @@ func (c *checks) ahead(r *result, what string, figure func(sample) time.Duration
 	if faster != nil {
 		rest = "behind " + strings.Join(faster, ", ")
 	}
-	c.judge(faster == nil, fmt.Sprintf("ahead of every peer in %s, %s", what, r.scenario), "%s; %s", show("ours", mine), rest)
+	c.judge(faster == nil, "ahead of every peer in "+what, r.scenario, "%s; %s", show("ours", mine), rest)
 }
 
 func (c *checks) complete(r *result) {
-	all := true
-	for _, s := range r.method(ours).Samples {
-		all = all && s.Seen >= s.Existing
-	}
-	c.judge(all, fmt.Sprintf("every goroutine seen, %s", r.scenario), "%s", r.method(ours).completeness())
+	seen := r.method(ours).completeness()
+	c.judge(seen == "all", "every goroutine seen", r.scenario, "%s", seen)
 }
 
 // stop shows what GoroutineProfile met as well: in a busy process most of a stop
@@ -125,14 +122,14 @@ func (c *checks) stop(r *result) {
 	if m := r.method(recordsAgain); m != nil {
 		theirs = "; under GoroutineProfile: " + lab.Duration(spreadOf(m, stop).most)
 	}
-	c.judge(longest <= longestStop, fmt.Sprintf("longest stop of the world, %s", r.scenario),
+	c.judge(longest <= longestStop, "longest stop of the world", r.scenario,
 		"%s, at most %s%s", lab.Duration(longest), lab.Duration(longestStop), theirs)
 }
 
 func (c *checks) allocated(r *result) {
 	if tracer := r.method(tracerAlone); tracer != nil {
 		each := (spreadOf(r.method(ours), allocated).median - spreadOf(tracer, allocated).median) / int64(r.Size)
-		c.judge(each <= mostAllocated, fmt.Sprintf("allocated beyond the runtime's tracer, %s", r.scenario),
+		c.judge(each <= mostAllocated, "allocated beyond the runtime's tracer", r.scenario,
 			"%d bytes a goroutine, at most %d", each, mostAllocated)
 	}
 }
@@ -151,7 +148,7 @@ func (c *checks) memory(r *result) {
 	}
 	whole, without := spreadOf(mine, memory).median, spreadOf(tracer, memory).median
 	x := float64(whole-without) / float64(max(r.TraceBytes, 1))
-	c.judge(x <= mostMemory, fmt.Sprintf("memory beyond the runtime's tracer, %s", r.scenario),
+	c.judge(x <= mostMemory, "memory beyond the runtime's tracer", r.scenario,
 		"%.1f times the trace, at most %.1f; the process grew by %s, by %s with the tracer alone; a trace has %s; largest process: %s",
 		x, mostMemory, lab.Size(whole), lab.Size(without), lab.Size(r.TraceBytes), lab.Size(largest))
 }
@@ -169,7 +166,7 @@ func (c *checks) budget(r *result) {
 	}
 	snapshots, percent := share(10 * time.Minute)
 	inHours, percentInHours := share(10 * time.Hour)
-	c.judge(percent <= 100*budget, fmt.Sprintf("share of a core in the first ten minutes, %s", r.scenario),
+	c.judge(percent <= 100*budget, "share of a core in the first ten minutes", r.scenario,
 		"%.2f %%, at most %.2f %%; %d snapshots; in ten hours %.2f %%, a snapshot every %.0f s",
 		percent, 100*budget, snapshots, percentInHours, (10*time.Hour).Seconds()/float64(inHours))
 }
@@ -198,15 +195,15 @@ func governed(goroutines int, firstCPU time.Duration, mine *measured, during tim
 
 // slope compares what one goroutine costs at different sizes.
 func (c *checks) slope(bySize []*result) {
-	each := func(r *result) float64 { return float64(spreadOf(r.method(ours), wall).median) / float64(r.Size) }
 	var last *result
 	for _, r := range bySize {
 		if r.Size < leastGrown || r.method(ours) == nil {
 			continue
 		}
 		if last != nil && last.Size < r.Size {
-			c.judge(each(r)/each(last) <= mostGrowth, fmt.Sprintf("cost of one goroutine, %s against %s", r.scenario, lab.Thousands(last.Size)),
-				"%.2f, at most %.2f; %.0f ns and %.0f ns", each(r)/each(last), mostGrowth, each(r), each(last))
+			few, many := last.perGoroutine(ours), r.perGoroutine(ours)
+			c.judge(many/few <= mostGrowth, "cost of one goroutine", fmt.Sprintf("%s against %s", r.scenario, lab.Thousands(last.Size)),
+				"%.2f, at most %.2f; %.0f ns and %.0f ns", many/few, mostGrowth, many, few)
 		}
 		last = r
 	}
@@ -225,6 +222,6 @@ func (c *checks) reading(bySize []*result) {
 	}
 	least, most := spreadOf(few, wall).median, spreadOf(many, wall).median
 	x := float64(most) / float64(max(least, 1))
-	c.judge(x <= mostReading, fmt.Sprintf("a collection of our metrics, beside %s goroutines against %s", lab.Thousands(large.Size), lab.Thousands(small.Size)),
+	c.judge(x <= mostReading, "a collection of our metrics", fmt.Sprintf("beside %s goroutines against %s", lab.Thousands(large.Size), lab.Thousands(small.Size)),
 		"%.2f, at most %.2f; %s and %s", x, mostReading, lab.Duration(most), lab.Duration(least))
 }

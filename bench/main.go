@@ -2,7 +2,7 @@
 // of a process costs: ours against what people use today. Run it from the root
 // of the repository:
 //
-//	go run ./bench
+//	go run -C bench .
 //
 // Each scenario is a process of its own: this program starts itself again.
 // README.md tells what the columns mean, RESULTS.md what came out.
@@ -10,14 +10,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
@@ -25,29 +23,8 @@ import (
 
 func main() {
 	lab.Child(measureScenario)
-	lab.Main("bench", run)
+	lab.Main(run)
 }
-
-const about = `Bench measures what one snapshot of all goroutines of a process costs, side by
-side: ours, pprof, GoroutineProfile, goroutine dumps, the tracer; and what it
-costs to read metrics: ours, and those that people have today.
-
-Usage:
-
-	go run ./bench [flags]
-
-Examples:
-
-	go run ./bench -sizes 1k,10k
-	go run ./bench -sizes 100k -shapes deep12,busy -rounds 9
-	go run ./bench -large -json bench.json
-	go run ./bench -load bench.json -plot bench/plots
-	GOEXPERIMENT=goroutineleakprofile go run ./bench    # Go 1.26: with the
-	                                                    # runtime's leak profile
-
-Exit status: 0 when all was measured, 1 when something failed, 2 when the
-flags are wrong.
-`
 
 // options is what the flags say.
 type options struct {
@@ -55,48 +32,19 @@ type options struct {
 	shapes []string
 	large  bool
 	rounds int
-	json   string
-	load   string
 	plot   string
-	check  bool
 }
 
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (options, error) {
-	var o options
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	sizes := f.String("sizes", "1k,10k,100k", "`numbers` of goroutines, separated by commas, each from 100 to 1000000; k stands for 1000")
-	names := f.String("shapes", "all", "all, or some of these `shapes`, separated by commas:\n"+shapeHelp())
+	o := options{sizes: []int{1000, 10_000, 100_000}, shapes: shapeNames(), rounds: 5}
+	f := flag.NewFlagSet(".", flag.ContinueOnError)
+	f.Func("sizes", "`numbers` of goroutines, separated by commas, each from 100 to 1000000; k\nstands for 1000 (default 1k,10k,100k)", lab.Numbers(&o.sizes, 100, 1_000_000))
+	f.Func("shapes", "all, or some of these `shapes`, separated by commas:\n"+shapeHelp(), lab.Names(&o.shapes, shapeNames()))
 	f.BoolVar(&o.large, "large", false, "measure 1,000,000 goroutines as well, without goroutine dumps; takes\nfour minutes and about 4 GB of memory")
-	f.IntVar(&o.rounds, "rounds", 5, "measure each method `N` times, from 1 to 100; goroutine dumps at most 3 times")
-	f.StringVar(&o.json, "json", "", "save every measurement to `FILE`")
-	f.StringVar(&o.load, "load", "", "measure nothing: tables, checks and plots of a `FILE` that -json has saved")
+	f.Func("rounds", "measure each method `N` times, from 1 to 100 (default 5); goroutine dumps\nat most 3 times", lab.Within(&o.rounds, strconv.Atoi, 1, 100))
 	f.StringVar(&o.plot, "plot", "", "draw the costs against the number of goroutines, as SVG files in `DIR`,\nwhich must exist")
-	f.BoolVar(&o.check, "check", false, "end with status 1 when one of the checks is a MISS")
-	return o, lab.Parse(f, about, args, help,
-		func() (err error) { o.sizes, err = lab.Numbers("sizes", *sizes, 100, 1_000_000); return err },
-		func() (err error) { o.shapes, err = lab.Names("shapes", *names, shapeNames()); return err },
-		func() error { return lab.Within("rounds", o.rounds, 1, 100) },
-		func() error { return o.idle(lab.Given(f)) })
-}
-
-// idle names the flags that say what to measure when nothing is to be measured.
-func (o *options) idle(given []string) error {
-	var errs []error
-	for _, name := range given {
-		if o.load != "" && slices.Contains([]string{"sizes", "shapes", "large", "rounds"}, name) {
-			errs = append(errs, fmt.Errorf("-%s says what to measure: with -load nothing is measured", name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func shapeHelp() string {
-	var b strings.Builder
-	for _, s := range shapes {
-		fmt.Fprintf(&b, "%-9s %s\n", s.name, s.doc)
-	}
-	return b.String()
+	return o, lab.Parse(f, args, help)
 }
 
 // scenarios returns what is to be measured, small ones first.
@@ -122,40 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool,
 	if err != nil {
 		return false, err
 	}
-	r, failed := o.report(ctx, stderr)
-	if r == nil {
-		return false, failed
-	}
-	r.Checks = check(r.Results)
-	failed = errors.Join(failed, r.print(stdout), lab.SaveJSON(o.json, r), drawAll(r.Results, o.plot))
-	return !o.check || !lab.Missed(r.Checks), failed
-}
-
-// report measures, or loads what was measured. There is a report beside the
-// error when only some scenarios failed.
-func (o *options) report(ctx context.Context, progress io.Writer) (*report, error) {
-	if o.load != "" {
-		return load(o.load)
-	}
-	r := &report{Machine: lab.ThisMachine(compared...), Leaks: hasLeakProof(), Started: time.Now().UTC().Truncate(time.Second)}
-	var err error
-	r.Results, err = runAll(ctx, o.scenarios(), progress)
-	return r, err
-}
-
-func load(path string) (*report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("-load: %w", err)
-	}
-	r := &report{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("-load: %s is not what -json saves: %w", path, err)
-	}
-	if len(r.Results) == 0 {
-		return nil, fmt.Errorf("-load: %s has no results", path)
-	}
-	return r, nil
+	results, err := runAll(ctx, o.scenarios(), stderr)
+	return true, errors.Join(err, printReport(stdout, lab.ThisMachine(compared...), results), drawAll(results, o.plot))
 }
 
 // scenarioTime is what one scenario may take.

@@ -16,16 +16,16 @@ import (
 
 // A sample is what one snapshot cost.
 type sample struct {
-	Wall      time.Duration `json:"wall_ns"`
-	CPU       time.Duration `json:"cpu_ns"`          // of the process; 0 where the system does not tell
-	Stop      time.Duration `json:"longest_stop_ns"` // of the world; upper end of the histogram's bucket
-	Delay     time.Duration `json:"worst_delay_ns"`  // of a goroutine that sleeps
-	Allocated int64         `json:"allocated_bytes"` // on the Go heap
-	Objects   int64         `json:"allocated_objects"`
-	Memory    int64         `json:"memory_bytes"` // by which resident memory grew at most; 0 where that was not measured
-	Peak      int64         `json:"peak_bytes"`   // resident memory at its most; 0 where that was not measured
-	Seen      int           `json:"seen"`         // goroutines; -1: the method does not count them. Of a reading, series
-	Existing  int           `json:"existing"`     // goroutines before the snapshot
+	Wall      time.Duration
+	CPU       time.Duration // of the process; 0 where the system does not tell
+	Stop      time.Duration // of the world, the longest; upper end of the histogram's bucket
+	Delay     time.Duration // of a goroutine that sleeps, the worst
+	Allocated int64         // bytes on the Go heap
+	Objects   int64         // allocated
+	Memory    int64         // bytes by which resident memory grew at most; 0 where that was not measured
+	Peak      int64         // bytes of resident memory at its most; 0 where that was not measured
+	Seen      int           // goroutines; -1: the method does not count them. Of a reading, series
+	Existing  int           // goroutines before the snapshot
 }
 
 // mean returns what one of n equal snapshots cost. The longest stop and the
@@ -57,8 +57,8 @@ func measureScenario(s scenario) (any, error) {
 	r := result{scenario: s, Doc: shape.doc, Note: parked.note}
 	m := newMeter(s.Large)
 	for _, method := range methods {
-		if err := method.prepare(); err != nil {
-			return nil, err
+		for range method.warmUps {
+			_, _ = method.once() // the first snapshot is a profile; other errors come back when it is measured
 		}
 		r.Methods = append(r.Methods, measured{Name: method.name, LeftOut: method.leftOut})
 	}
@@ -82,14 +82,15 @@ func measureScenario(s scenario) (any, error) {
 	return r, err
 }
 
-func (m method) prepare() error {
-	if m.warm == nil {
-		return nil
+// once does without measuring.
+func (m *method) once() (seen int, err error) {
+	if m.before != nil {
+		err = m.before()
 	}
-	if err := m.warm(); err != nil {
-		return fmt.Errorf("%s: %w", m.name, err)
+	if err != nil {
+		return 0, err
 	}
-	return nil
+	return m.take()
 }
 
 // A meter measures one snapshot at a time.

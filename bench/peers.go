@@ -18,28 +18,27 @@ import (
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// write returns what a profile writes. A buffer takes everything.
-func write(name string, debug int) (*bytes.Buffer, error) {
-	var b bytes.Buffer
-	return &b, pprof.Lookup(name).WriteTo(&b, debug)
+// profiled returns what counts the goroutines in what a profile writes. A buffer
+// takes everything.
+func profiled(name string, debug int, count func(*bytes.Buffer) (int, error)) func() (int, error) {
+	return func() (int, error) {
+		var b bytes.Buffer
+		if err := pprof.Lookup(name).WriteTo(&b, debug); err != nil {
+			return 0, err
+		}
+		return count(&b)
+	}
 }
 
-// parseProfile counts the goroutines of a profile.
-func parseProfile(name string, debug int) func() (int, error) {
-	return func() (seen int, err error) {
-		data, err := write(name, debug)
-		if err != nil {
-			return 0, err
-		}
-		p, err := profile.Parse(data)
-		if err != nil {
-			return 0, err
-		}
-		for _, sample := range p.Sample {
-			seen += int(sample.Value[0])
-		}
-		return seen, nil
+func countProfile(data *bytes.Buffer) (seen int, err error) {
+	p, err := profile.Parse(data)
+	if err != nil {
+		return 0, err
 	}
+	for _, sample := range p.Sample {
+		seen += int(sample.Value[0])
+	}
+	return seen, nil
 }
 
 func hasLeakProof() bool { return pprof.Lookup("goroutineleak") != nil }
@@ -63,27 +62,19 @@ func tooLong(s scenario) string {
 		lab.Thousands(s.Size), lab.Duration(pairs*leakPerPair))
 }
 
-// parseText counts what was parsed. That the dump is cut off where it gets too
+// countText counts what was parsed. That the dump is cut off where it gets too
 // long is not an error of pprof's; the goroutine at the cut is one of
 // gostackparse's.
-func parseText() (int, error) {
-	data, err := write("goroutine", 2)
-	if err != nil {
-		return 0, err
-	}
-	goroutines, _ := gostackparse.Parse(data)
+func countText(dump *bytes.Buffer) (int, error) {
+	goroutines, _ := gostackparse.Parse(dump)
 	return len(goroutines), nil
 }
 
-// parsePanics counts what was parsed, without the names for arguments and the
+// countPanics counts what was parsed, without the names for arguments and the
 // search for source files that are panicparse's default. It stops at what it
 // does not know and can then be called for the rest.
-func parsePanics() (seen int, err error) {
-	data, err := write("goroutine", 2)
-	if err != nil {
-		return 0, err
-	}
-	for rest := io.Reader(data); ; {
+func countPanics(dump *bytes.Buffer) (seen int, err error) {
+	for rest := io.Reader(dump); ; {
 		found, unread, err := stack.ScanSnapshot(rest, io.Discard, &stack.Opts{})
 		if found != nil {
 			seen += len(found.Goroutines)

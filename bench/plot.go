@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,12 +82,7 @@ func seconds(figure func(sample) time.Duration) func(sample) float64 {
 // drawings returns what is drawn: of snapshots in the base shape and in the
 // others side by side, and of readings.
 func drawings() (all []drawing) {
-	var others []string
-	for _, name := range shapeNames() {
-		if name != baseShape {
-			others = append(others, name)
-		}
-	}
+	others := slices.DeleteFunc(shapeNames(), func(name string) bool { return name == baseShape })
 	for _, d := range []drawing{
 		{file: "time", title: "Time of one snapshot of all goroutines", axis: "time", unit: "s", figure: seconds(wall)},
 		{file: "stop", title: "Longest stop of the world during one snapshot", axis: "stop", unit: "s", figure: seconds(stop)},
@@ -104,21 +100,20 @@ func drawings() (all []drawing) {
 
 // drawAll does what the flag -plot says, unless dir is empty: it writes the
 // drawings that there is something to see in.
-func drawAll(results []result, dir string) error {
-	var errs []error
+func drawAll(results []result, dir string) (failed error) {
+	if dir == "" {
+		return nil
+	}
 	for _, d := range drawings() {
-		if dir == "" {
-			break
-		}
 		svg, err := d.svg(results)
 		if err == nil && svg != nil {
 			err = os.WriteFile(filepath.Join(dir, d.file+".svg"), svg, 0o666)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("-plot: %w", err))
+			failed = errors.Join(failed, fmt.Errorf("-plot: %w", err))
 		}
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // Measures of a drawing, in points.
@@ -146,24 +141,14 @@ func (d *drawing) svg(results []result) ([]byte, error) {
 	whole.Fill(whole.Rectangle.Path())
 	caption(&whole, 14, 0, d.title)
 	caption(&whole, 10, 18, "Medians, with bars from the least to the most. Both axes are logarithmic.")
-
-	grid := make([][]*plot.Plot, rows)
-	for i := range rows * cols {
-		var p *plot.Plot
-		if i < len(panels) {
-			p = panels[i]
-			p.Y.Label.Text = map[bool]string{true: d.axis}[i%cols == 0]
-			p.X.Label.Text = map[bool]string{true: "goroutines"}[i+cols >= len(panels)]
-		}
-		grid[i/cols] = append(grid[i/cols], p)
+	for i, p := range panels {
+		p.Y.Label.Text = map[bool]string{true: d.axis}[i%cols == 0]
+		p.X.Label.Text = map[bool]string{true: "goroutines"}[i+cols >= len(panels)]
 	}
-	tiles := draw.Tiles{Cols: cols, Rows: rows, PadX: 14, PadY: 14}
-	for y, row := range plot.Align(grid, tiles, draw.Crop(whole, margin, -legendWidth, margin, -titleHeight)) {
-		for x, tile := range row {
-			if grid[y][x] != nil {
-				grid[y][x].Draw(tile)
-			}
-		}
+	grid := slices.Collect(slices.Chunk(slices.Concat(panels, make([]*plot.Plot, rows*cols-len(panels))), cols))
+	tiles := plot.Align(grid, draw.Tiles{Cols: cols, Rows: rows, PadX: 14, PadY: 14}, draw.Crop(whole, margin, -legendWidth, margin, -titleHeight))
+	for i, p := range panels {
+		p.Draw(tiles[i/cols][i%cols])
 	}
 	legend.Draw(draw.Crop(whole, whole.Max.X-legendWidth+margin, 0, 0, -titleHeight-margin))
 	var b bytes.Buffer
@@ -194,24 +179,25 @@ func (d *drawing) panels(results []result) (panels []*plot.Plot, legend plot.Leg
 	legend.Top, legend.Left, legend.ThumbnailWidth, legend.Padding = true, true, 28, 5
 	shown := make(map[string]bool)
 	for _, shape := range d.shapes {
-		p, lines := d.axes(), 0
+		p, empty := d.axes(), true
 		if len(d.shapes) > 1 {
 			p.Title.Text = shape
 		}
 		for _, l := range d.lines {
-			sign, err := d.add(p, l, d.points(l.method, bySize(results, shape, d.reading)))
+			points := d.points(l.method, bySize(results, shape, d.reading))
+			if len(points.XYs) == 0 {
+				continue
+			}
+			sign, err := l.add(p, points)
 			if err != nil {
 				return nil, legend, err
 			}
-			if sign == nil {
-				continue
-			}
-			if lines++; !shown[l.label] {
+			if empty = false; !shown[l.label] {
 				shown[l.label] = true
 				legend.Add(l.label, sign...)
 			}
 		}
-		if lines > 0 {
+		if !empty {
 			panels = append(panels, p)
 		}
 	}
@@ -238,19 +224,12 @@ func decade(round func(float64) float64, v float64) float64 {
 	return math.Pow(10, round(math.Log10(v)))
 }
 
-// add draws the line of a method, its signs at the medians and bars from the
-// least to the most, and returns what the legend shows of it; nothing where
-// there are no points.
-func (d *drawing) add(p *plot.Plot, l line, points bars) ([]plot.Thumbnailer, error) {
-	if len(points.XYs) == 0 {
-		return nil, nil
-	}
+// add draws a line, its signs at the medians and bars from the least to the
+// most, and returns what the legend shows of it.
+func (l *line) add(p *plot.Plot, points bars) ([]plot.Thumbnailer, error) {
 	path, signs, err := plotter.NewLinePoints(points.XYs)
-	if err != nil {
-		return nil, err
-	}
-	bars, err := plotter.NewYErrorBars(points)
-	if err != nil {
+	bars, bad := plotter.NewYErrorBars(points)
+	if err := errors.Join(err, bad); err != nil {
 		return nil, err
 	}
 	path.Color, bars.Color = l.colour, l.colour

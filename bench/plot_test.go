@@ -33,7 +33,8 @@ func texts(t *testing.T, svg []byte) []string {
 
 func TestPlots(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, drawAll(example().Results, dir))
+	assert.ErrorContains(t, drawAll(example(), filepath.Join(dir, "none")), "-plot: open")
+	require.NoError(t, drawAll(example(), dir))
 	for name, want := range map[string][]string{
 		"time":             {"Time of one snapshot of all goroutines (deep12)", "10 k", "100 k", "1 M", "10 ms", "1 s", "our snapshot", "pprof debug=0"},
 		"stop":             {"10 µs", "1 ms", "our snapshot", "runtime's leak profile"},

@@ -49,7 +49,7 @@ func readingsFor(s scenario) ([]method, error) {
 		{readGoAll, gatherer(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll)))},
 	} {
 		methods = append(methods, method{
-			name: reader.name, times: readings, warm: once(reader.collect), before: monitor.rests,
+			name: reader.name, times: readings, warmUps: 1, before: monitor.rests,
 			take: func() (series int, err error) {
 				for range readings {
 					if series, err = reader.collect(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -15,22 +14,22 @@ import (
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// print writes a report as Markdown.
-func (r *report) print(w io.Writer) error {
+// printReport writes a report as Markdown.
+func printReport(w io.Writer, machine lab.Machine, results []result) error {
 	var b bytes.Buffer
-	leaks := "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run ./bench`."
-	if r.Leaks {
+	leaks := "This build has no goroutineleak profile, and so no row of it. With Go 1.26: `GOEXPERIMENT=goroutineleakprofile go run -C bench .`."
+	if hasLeakProof() {
 		leaks = "A goroutineleak profile is a garbage collection: its longest stop is counted with those of the collector, which no other row has."
 	}
-	fmt.Fprintf(&b, "%s\n\n%s\n", r.Machine, leaks)
-	for i := range r.Results {
-		if !r.Results[i].Reading {
-			r.Results[i].print(&b)
+	fmt.Fprintf(&b, "%s\n\n%s\n", machine, leaks)
+	for i := range results {
+		if !results[i].Reading {
+			results[i].print(&b)
 		}
 	}
-	printReadings(&b, bySize(r.Results, readingShape, true))
-	printGrowth(&b, bySize(r.Results, baseShape, false))
-	lab.PrintChecks(&b, r.Checks)
+	printReadings(&b, bySize(results, readingShape, true))
+	printGrowth(&b, bySize(results, baseShape, false))
+	lab.PrintChecks(&b, check(results))
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -42,7 +41,7 @@ func (r *result) print(b *bytes.Buffer) {
 		fmt.Fprintf(b, " %s", r.Note)
 	}
 	fmt.Fprintf(b, " A trace has %s. Rounds: %d.\n\n", lab.Size(r.TraceBytes), r.Rounds)
-	rows := [][]string{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "objects", "seen"}}
+	rows := []lab.Row{{"method", "time", "min–max", "× pprof", "CPU", "× pprof", "longest stop", "worst delay", "allocated", "B/goroutine", "objects", "seen"}}
 	if r.Large {
 		rows[0] = append(rows[0], "memory")
 	}
@@ -60,14 +59,14 @@ func (r *result) print(b *bytes.Buffer) {
 	}
 }
 
-func (m *measured) row(base *measured, goroutines int, large bool) []string {
+func (m *measured) row(base *measured, goroutines int, large bool) lab.Row {
 	bytes := spreadOf(m, allocated).median
-	cells := []string{
+	cells := lab.Row{
 		m.Name,
 		lab.Duration(spreadOf(m, wall).median), between(spreadOf(m, wall), lab.Duration), m.against(base, wall),
 		lab.Duration(spreadOf(m, cpu).median), m.against(base, cpu),
 		lab.Duration(spreadOf(m, stop).most), lab.Duration(spreadOf(m, delay).most),
-		lab.Size(bytes), strconv.FormatInt(bytes/int64(goroutines), 10),
+		lab.Size(bytes), bytes / int64(goroutines),
 		lab.Thousands(int(spreadOf(m, allocations).median)),
 		m.completeness(),
 	}
@@ -116,11 +115,11 @@ func printReadings(b *bytes.Buffer, all []*result) {
 		return
 	}
 	fmt.Fprintf(b, "\n## One collection of metrics\n\nBeside goroutines of the shape: %s. Rounds of %d collections: %d.\n\n", all[0].Doc, readings, all[0].Rounds)
-	rows := [][]string{{"what is read", "goroutines", "series", "time", "min–max", "CPU", "longest stop", "allocated", "objects"}}
+	rows := []lab.Row{{"what is read", "goroutines", "series", "time", "min–max", "CPU", "longest stop", "allocated", "objects"}}
 	for i := range all[0].Methods {
 		for _, r := range all {
 			if m := r.method(all[0].Methods[i].Name); m != nil {
-				rows = append(rows, []string{
+				rows = append(rows, lab.Row{
 					m.Name, lab.Thousands(r.Size), lab.Thousands(m.Samples[0].Seen),
 					lab.Duration(spreadOf(m, wall).median), between(spreadOf(m, wall), lab.Duration),
 					lab.Duration(spreadOf(m, cpu).median), lab.Duration(spreadOf(m, stop).most),
@@ -142,7 +141,7 @@ func printGrowth(b *bytes.Buffer, all []*result) {
 		return
 	}
 	fmt.Fprintf(b, "\n## Growth, %s\n\nTime grows with this power of the number of goroutines (least squares of the logarithms, from %s on), and is this much for each:\n\n", baseShape, lab.Thousands(leastGrown))
-	rows := [][]string{{"method", "power"}}
+	rows := []lab.Row{{"method", "power"}}
 	for _, r := range all {
 		rows[0] = append(rows[0], "of "+lab.Thousands(r.Size))
 	}
@@ -151,11 +150,11 @@ func printGrowth(b *bytes.Buffer, all []*result) {
 		if !told {
 			continue
 		}
-		row := []string{m.Name, lab.Digits(power)}
+		row := lab.Row{m.Name, lab.Digits(power)}
 		for _, r := range all {
 			cell := "–"
-			if m := r.method(m.Name); m != nil {
-				cell = fmt.Sprintf("%.0f ns", float64(spreadOf(m, wall).median)/float64(r.Size))
+			if r.method(m.Name) != nil {
+				cell = fmt.Sprintf("%.0f ns", r.perGoroutine(m.Name))
 			}
 			row = append(row, cell)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
@@ -9,11 +10,11 @@ import (
 // A scenario is one process: what its goroutines do, how many they are, and
 // how often each method takes a snapshot of them.
 type scenario struct {
-	Shape   string `json:"shape"`
-	Size    int    `json:"goroutines"`
-	Rounds  int    `json:"rounds"`
-	Large   bool   `json:"large,omitempty"`   // only the methods that bear it, with the memory that they take
-	Reading bool   `json:"reading,omitempty"` // metrics are read, instead of snapshots taken
+	Shape   string
+	Size    int // goroutines
+	Rounds  int
+	Large   bool // only the methods that bear it, with the memory that they take
+	Reading bool // metrics are read, instead of snapshots taken
 }
 
 const (
@@ -65,11 +66,16 @@ func shapeNames() (names []string) {
 	return names
 }
 
+func shapeHelp() (help string) {
+	for _, s := range shapes {
+		help += fmt.Sprintf("%-9s %s\n", s.name, s.doc)
+	}
+	return help
+}
+
 func shapeOf(name string) (*shape, error) {
-	for i := range shapes {
-		if shapes[i].name == name {
-			return &shapes[i], nil
-		}
+	if i := slices.Index(shapeNames(), name); i >= 0 {
+		return &shapes[i], nil
 	}
 	return nil, fmt.Errorf("no shape %q", name)
 }

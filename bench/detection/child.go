@@ -31,16 +31,12 @@ func (o order) minute() time.Duration { return time.Duration(o.Scale * float64(t
 // An observation is what a child observed.
 type observation struct {
 	Served, Faults int64
-	FirstFault     time.Duration   // since the start
-	Standing       int             // goroutines within an expected function, at the end
-	Events         []watch.Finding // in the order of their time; without those of an end
-	Open           []watch.Finding // at the end
-	Snapshots      int
-	MaxGap         time.Duration  // between two snapshots
-	Sources        map[string]int // snapshots by source
-	Course         []int          // goroutines within an expected function, at twelve moments
-	Alarms         []alarm        // of the other rules
-	Errors         []string       // given to the OpenTelemetry error handler
+	FirstFault     time.Duration     // since the start
+	Standing       int               // goroutines within an expected function, at the end
+	Events         []watch.Finding   // in the order of their time; without those of an end
+	Open           []watch.Finding   // at the end
+	Course         []int             // goroutines within an expected function, at twelve moments
+	Alarms         [len(rules)]alarm // of the other rules
 }
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
@@ -51,14 +47,12 @@ func observe(o order) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
-	seen := &observation{Sources: make(map[string]int)}
-	var complaints watch.Recorder[string]
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { complaints.Add(err.Error()) }))
+	seen := &observation{}
 	told := &watch.Log{Began: time.Now()}
 	witness := &witness{seen: seen, scenario: &s, every: o.Duration / 12}
 	reader := sdkmetric.NewManualReader()
 	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
-		told.Options(o.Scale, o.Proof, &detectors.Detector{Name: "witness", Doc: "Counts the snapshots.", Run: witness.run})...)
+		told.Options(o.Scale, o.Proof, &detectors.Detector{Name: "witness", Doc: "Counts the goroutines of the fault.", Run: witness.run})...)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +69,10 @@ func observe(o order) (any, error) {
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Events = told.All()
+	seen.Events = told.Findings()
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Errors = complaints.All()
 	return seen, nil
 }
 
@@ -93,24 +86,17 @@ func collectEvery(d time.Duration, reader sdkmetric.Reader) {
 	})
 }
 
-// A witness is a detector that finds nothing: it writes down what the detectors
-// were shown.
+// A witness is a detector that finds nothing: it writes down how many goroutines
+// of the fault the detectors were shown.
 type witness struct {
-	seen        *observation
-	scenario    *corpus.Scenario
-	every       time.Duration
-	last, noted time.Time
+	seen     *observation
+	scenario *corpus.Scenario
+	every    time.Duration
+	noted    time.Time
 }
 
 func (w *witness) run(p *detectors.Pass) error {
-	now := p.Snapshot.Time
-	w.seen.Snapshots++
-	w.seen.Sources[string(p.Snapshot.Source)]++
-	if !w.last.IsZero() {
-		w.seen.MaxGap = max(w.seen.MaxGap, now.Sub(w.last))
-	}
-	w.last = now
-	if now.Sub(w.noted) >= w.every && len(w.scenario.Expect) > 0 {
+	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every && len(w.scenario.Expect) > 0 {
 		w.noted = now
 		w.seen.Course = append(w.seen.Course, count(p.Snapshot, w.scenario))
 	}

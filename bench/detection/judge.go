@@ -25,7 +25,7 @@ type result struct {
 }
 
 // judge compares what was observed with what is true.
-func judge(s *corpus.Scenario, seen *observation, err error, in setting) result {
+func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result {
 	r := result{Name: s.Name, Class: s.Class, Faulty: s.Faulty, Beyond: s.Beyond, Proof: s.Proof, Seen: seen}
 	if err != nil {
 		r.Trouble = err.Error()
@@ -42,7 +42,7 @@ func judge(s *corpus.Scenario, seen *observation, err error, in setting) result 
 		}
 	}
 	r.Trouble = untrue(s, seen)
-	if in.Proof && s.Proof {
+	if proof && s.Proof {
 		r.Beyond = ""
 	}
 	return r

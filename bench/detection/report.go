@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,15 +14,17 @@ import (
 
 // A report is all that came out.
 type report struct {
-	Machine  string
-	Started  time.Time
-	Scale    float64
-	Duration time.Duration
-	Settings []settingResult
+	options
+	started  time.Time
+	settings []setting
+}
+
+func (s setting) String() string {
+	return runtime.Version() + map[bool]string{true: " with leak proof", false: " without leak proof"}[s.proof]
 }
 
 func (r *report) passed() bool {
-	return !slices.ContainsFunc(r.Settings, func(s settingResult) bool { t := tallyOf(s.Results); return !t.passed() })
+	return !slices.ContainsFunc(r.settings, func(s setting) bool { t := tallyOf(s.results); return !t.passed() })
 }
 
 // A tally counts results.
@@ -73,22 +75,22 @@ func (t *tally) passed() bool {
 // markdown is the report for people.
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Detection: results\n\n%s, %s. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
-		r.Started.Format("2 January 2006"), r.Machine, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
+	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
+		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
 	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
-	rows := [][]string{{"setting", "found", "false alarms", "runs that failed", ""}}
-	for _, s := range r.Settings {
-		t := tallyOf(s.Results)
+	rows := []lab.Row{{"setting", "found", "false alarms", "runs that failed", ""}}
+	for _, s := range r.settings {
+		t := tallyOf(s.results)
 		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
-		rows = append(rows, []string{s.Setting.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), strconv.Itoa(len(t.ko)), verdict})
+		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), len(t.ko), verdict})
 	}
 	lab.Table(&b, rows)
-	for _, s := range r.Settings {
-		fmt.Fprintf(&b, "\n## %s\n\n", s.Setting)
-		r.classes(&b, s.Results)
+	for _, s := range r.settings {
+		fmt.Fprintf(&b, "\n## %s\n\n", s)
+		r.classes(&b, s.results)
 		b.WriteString("\n")
-		rivalsTable(&b, s.Results)
-		lists(&b, s.Results)
+		rivalsTable(&b, s.results)
+		lists(&b, s.results)
 	}
 	r.beyond(&b)
 	return b.String()
@@ -107,7 +109,7 @@ func share(n, of int) string {
 func one(b bool) int { return map[bool]int{true: 1}[b] }
 
 func (r *report) classes(b *strings.Builder, results []result) {
-	rows := [][]string{{"class", "faults", "found", "beyond", "found too", "median time", "longest", "of a service", "sound", "false alarms", "lower", "info"}}
+	rows := []lab.Row{{"class", "faults", "found", "beyond", "found too", "median time", "longest", "of a service", "sound", "false alarms", "lower", "info"}}
 	for _, c := range corpus.Classes() {
 		of := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Class != c })
 		if len(of) > 0 {
@@ -117,35 +119,28 @@ func (r *report) classes(b *strings.Builder, results []result) {
 	lab.Table(b, append(rows, r.class("**all**", tallyOf(results))))
 }
 
-func (r *report) class(name string, t tally) []string {
+func (r *report) class(name string, t tally) lab.Row {
 	median, longest, real := "–", "–", "–"
 	if n := len(t.after); n > 0 {
 		m, l := t.after[n/2], t.after[n-1]
 		median, longest = fmt.Sprintf("%.1f s", m.Seconds()), fmt.Sprintf("%.1f s", l.Seconds())
 		real = fmt.Sprintf("%.0f min, %.0f min", r.real(m).Minutes(), r.real(l).Minutes())
 	}
-	row := []string{name}
-	for _, n := range []int{t.possible, t.found, t.beyond, t.beyondToo} {
-		row = append(row, strconv.Itoa(n))
-	}
-	row = append(row, median, longest, real)
-	for _, n := range []int{t.sound, t.alarms[severe], t.alarms[lower], t.alarms[harmless]} {
-		row = append(row, strconv.Itoa(n))
-	}
-	return row
+	return lab.Row{name, t.possible, t.found, t.beyond, t.beyondToo, median, longest, real,
+		t.sound, t.alarms[severe], t.alarms[lower], t.alarms[harmless]}
 }
 
 // rivalsTable shows the other rules on the same runs.
 func rivalsTable(b *strings.Builder, results []result) {
 	t := tallyOf(results)
-	rows := [][]string{
+	rows := []lab.Row{
 		{"rule", "faults found", "of those beyond watching", "alarms on sound programs"},
 		{"**otelgoroutine**", share(t.found, t.possible), share(t.beyondToo, t.beyond), share(t.alarms[severe], t.sound)},
 	}
-	for i, rule := range rules() {
+	for i, rule := range rules {
 		var of, n [3]int // faulty, beyond watching, sound
 		for _, r := range results {
-			if r.Trouble != "" || !r.Seen.Alarms[i].Ran {
+			if r.Trouble != "" || r.Seen.Alarms[i].Missing {
 				continue
 			}
 			kind, counts := 2, r.Seen.Alarms[i].Raised
@@ -155,7 +150,7 @@ func rivalsTable(b *strings.Builder, results []result) {
 			of[kind]++
 			n[kind] += one(counts)
 		}
-		rows = append(rows, []string{rule, share(n[0], of[0]), share(n[1], of[1]), share(n[2], of[2])})
+		rows = append(rows, lab.Row{rule, share(n[0], of[0]), share(n[1], of[1]), share(n[2], of[2])})
 	}
 	lab.Table(b, rows)
 }
@@ -209,11 +204,8 @@ func also(others []watch.Finding) string {
 // beyond lists the faults that watching cannot tell from sound programs.
 func (r *report) beyond(b *strings.Builder) {
 	head := "\n## Beyond watching\n\nWhat cannot be told from a sound program without the leak proof, and why:\n\n"
-	for _, s := range corpus.All() {
-		ran := slices.ContainsFunc(r.Settings, func(set settingResult) bool {
-			return slices.ContainsFunc(set.Results, func(res result) bool { return res.Name == s.Name })
-		})
-		if s.Beyond != "" && ran {
+	for _, s := range r.scenarios {
+		if s.Beyond != "" {
 			proof := map[bool]string{true: " The leak proof finds it, and counts it among the faults."}[s.Proof]
 			fmt.Fprintf(b, "%s- %s: %s.%s\n", head, s.Name, s.Beyond, proof)
 			head = ""

@@ -15,23 +15,28 @@ import (
 	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 )
 
-// The rules that people use today.
+// The rules that people use today, by their places in rules.
 const (
-	ruleGrew    = "count grew in over 80 % of the last ten samples"
-	ruleBlocked = "two goroutines or more blocked at the same channel operation"
-	ruleSame    = "stack unchanged between two checks"
-	ruleGoleak  = "goleak.Find, with IgnoreCurrent at the start"
-	ruleProfile = "the runtime's goroutineleak profile"
+	ruleGrew = iota
+	ruleBlocked
+	ruleSame
+	ruleGoleak
+	ruleProfile
 )
 
-func rules() []string { return []string{ruleGrew, ruleBlocked, ruleSame, ruleGoleak, ruleProfile} }
+var rules = [...]string{
+	ruleGrew:    "count grew in over 80 % of the last ten samples",
+	ruleBlocked: "two goroutines or more blocked at the same channel operation",
+	ruleSame:    "stack unchanged between two checks",
+	ruleGoleak:  "goleak.Find, with IgnoreCurrent at the start",
+	ruleProfile: "the runtime's goroutineleak profile",
+}
 
 // An alarm is what a rule says of one run.
 type alarm struct {
-	Rule   string
-	Ran    bool // false where this Go version or build has it not
-	Raised bool
-	Named  bool // it named a function where the fault is to be found
+	Missing bool // this Go version or build has it not
+	Raised  bool
+	Named   bool // it named a function where the fault is to be found
 }
 
 // rivals applies the other rules to this process. Like the child they are
@@ -44,15 +49,11 @@ type rivals struct {
 	mu     sync.Mutex
 	counts []int
 	before map[string]bool // goroutines of the last check, by ID and stack
-	alarms map[string]*alarm
+	alarms [len(rules)]alarm
 }
 
 func newRivals(s *corpus.Scenario, o order) *rivals {
-	r := &rivals{scenario: s, order: o, ignore: goleak.IgnoreCurrent(), alarms: make(map[string]*alarm)}
-	for _, rule := range rules() {
-		r.alarms[rule] = &alarm{Rule: rule, Ran: true}
-	}
-	return r
+	return &rivals{scenario: s, order: o, ignore: goleak.IgnoreCurrent()}
 }
 
 // start begins to count every minute, and to dump all stacks at four pairs of
@@ -110,31 +111,28 @@ func (r *rivals) check(second bool) {
 	r.before = now
 }
 
-func (r *rivals) raise(rule string, named bool) {
-	a := r.alarms[rule]
+func (r *rivals) raise(rule int, named bool) {
+	a := &r.alarms[rule]
 	a.Raised, a.Named = true, a.Named || named
 }
 
 // finish applies the rules for the end, and returns all alarms. The runtime's
 // profile comes last: goroutines that it takes for leaked must not be woken
 // afterwards.
-func (r *rivals) finish() (all []alarm) {
+func (r *rivals) finish() [len(rules)]alarm {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := goleak.Find(r.ignore); err != nil {
 		r.raise(ruleGoleak, named(err.Error(), r.scenario))
 	}
 	leaked, err := watch.Leaked()
-	r.alarms[ruleProfile].Ran = !errors.Is(err, watch.ErrNoProof)
+	r.alarms[ruleProfile].Missing = errors.Is(err, watch.ErrNoProof)
 	for _, g := range leaked {
 		if len(g.Functions) > 0 && !slices.Contains(g.Functions, "main.main") {
 			r.raise(ruleProfile, slices.ContainsFunc(g.Functions, func(f string) bool { return expected(r.scenario, f) }))
 		}
 	}
-	for _, rule := range rules() {
-		all = append(all, *r.alarms[rule])
-	}
-	return all
+	return r.alarms
 }
 
 // A dumped is a goroutine in a dump.
@@ -184,14 +182,12 @@ func named(text string, s *corpus.Scenario) bool {
 	return false
 }
 
-var arguments = regexp.MustCompile(`\([^()]*\)$|,? on top of the stack:.*`)
-
 // bare takes the arguments off a line of a dump.
 func bare(line string) string {
-	if i := strings.Index(line, "with "); strings.HasPrefix(line, "[Goroutine") && i > 0 {
-		line = line[i+len("with "):] // goleak says what is on top
+	if i := strings.LastIndexByte(line, '('); i > 0 && strings.HasSuffix(line, ")") {
+		return line[:i]
 	}
-	return arguments.ReplaceAllString(line, "")
+	return line
 }
 
 // standing returns how many goroutines are within an expected function.

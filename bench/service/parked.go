@@ -14,45 +14,52 @@ const (
 	parkedPaths = 4
 )
 
-// park starts n goroutines, as a service has those of its subscribers, streams
-// and workers, and returns when all of them wait, until the process ends. There
-// are six ways to wait.
-func park(n int) error {
-	gate, quit, tick := make(chan int), make(chan struct{}), make(chan time.Time) // nothing is ever sent or closed
-	places := []func(){
-		func() { <-gate },
-		func() {
-			for range gate {
-			}
-		},
-		func() {
+// Nothing is ever sent on these channels, and they are never closed.
+var (
+	gate = make(chan int)
+	quit = make(chan struct{})
+	tick = make(chan time.Time)
+)
+
+// places are the ways to wait, as subscribers, streams and workers do.
+var places = []func(){
+	func() { <-gate },
+	func() {
+		for range gate {
+		}
+	},
+	func() {
+		select {
+		case <-gate:
+		case <-quit:
+		}
+	},
+	func() {
+		select {
+		case <-gate:
+		case <-tick:
+		case <-quit:
+		}
+	},
+	func() {
+		if _, open := <-quit; open {
+			return
+		}
+	},
+	func() {
+		for {
 			select {
-			case <-gate:
-			case <-quit:
-			}
-		},
-		func() {
-			select {
-			case <-gate:
 			case <-tick:
 			case <-quit:
-			}
-		},
-		func() {
-			if _, open := <-quit; open {
 				return
 			}
-		},
-		func() {
-			for {
-				select {
-				case <-tick:
-				case <-quit:
-					return
-				}
-			}
-		},
-	}
+		}
+	},
+}
+
+// park starts n goroutines and returns when all of them wait, until the process
+// ends.
+func park(n int) error {
 	for i := range n {
 		path := i / len(places) % parkedPaths
 		go lab.Step(path)(path/4, parkedDepth-5, places[i%len(places)])

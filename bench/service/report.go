@@ -18,15 +18,33 @@ const (
 	mostCost      = 0.01   // of throughput and p99
 )
 
+// A report is one run of this program.
+type report struct {
+	machine   lab.Machine
+	began     time.Time
+	took      time.Duration
+	command   string
+	seed      uint64
+	scenarios []scenario
+}
+
+// compared are the modules whose versions a reader needs.
+var compared = []string{
+	"github.com/DataDog/gostackparse", "github.com/valyala/fasthttp",
+	"go.opentelemetry.io/contrib/instrumentation/runtime", "go.opentelemetry.io/otel/sdk/metric",
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc", "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc",
+	"modernc.org/sqlite",
+}
+
 // print writes a report as a Markdown document.
 func (r *report) print(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The cost to a service: results\n\n%s, %s, %v of\n\n    %s\n\nwith seed %d.\n\n",
-		r.Started.Format("2 January 2006"), r.Machine, r.Took, r.Command, r.Seed)
+		r.began.UTC().Format("2 January 2006"), r.machine, r.took, r.command, r.seed)
 	b.WriteString("[README.md](README.md) says what is measured, how, and how to read it. Quote the ratios: the times are those of one machine at one hour.\n")
-	lab.PrintChecks(&b, r.Checks)
-	for i := range r.Scenarios {
-		r.Scenarios[i].print(&b)
+	lab.PrintChecks(&b, check(r.scenarios))
+	for i := range r.scenarios {
+		r.scenarios[i].print(&b)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -34,11 +52,11 @@ func (r *report) print(w io.Writer) error {
 
 func (s *scenario) print(b *bytes.Buffer) {
 	fmt.Fprintf(b, "\n## %s parked goroutines\n\nWithout a monitor the server bears %s requests a second; the steady load is %s. Each run: %v of warm-up, %v measured. Rounds: %d.\n",
-		lab.Thousands(s.Parked), lab.Thousands(int(s.Capacity)), lab.Thousands(int(s.Rate)), s.Warmup, s.Duration, s.Rounds)
-	for _, load := range loadNames {
-		measured := slices.DeleteFunc(slices.Clone(variantNames), func(v string) bool { return len(s.values(load, v, throughput)) == 0 })
+		lab.Thousands(s.parked), lab.Thousands(int(s.capacity)), lab.Thousands(int(s.rate())), s.warmup, s.duration, s.rounds)
+	for _, load := range loads {
+		measured := slices.DeleteFunc(slices.Clone(variants), func(v variant) bool { return len(s.values(load, v.name, throughput)) == 0 })
 		if len(measured) > 0 {
-			fmt.Fprintf(b, "\n### %s, %s\n\n%s\n", load, lab.Thousands(s.Parked), s.mix(load))
+			fmt.Fprintf(b, "\n### %s, %s\n\n%s\n", load, lab.Thousands(s.parked), s.mix(load))
 			lab.Table(b, s.rows(load, measured))
 		}
 	}
@@ -47,19 +65,17 @@ func (s *scenario) print(b *bytes.Buffer) {
 // mix tells where the answers came from, and how well the load was kept.
 func (s *scenario) mix(load string) string {
 	var sum measurement
-	for i := range s.Runs {
-		m := &s.Runs[i]
-		if m.Load != load {
-			continue
+	for i := range s.runs {
+		if m := &s.runs[i]; m.load == load {
+			sum.requests, sum.Hits, sum.Reads, sum.Writes = sum.requests+m.requests, sum.Hits+m.Hits, sum.Reads+m.Reads, sum.Writes+m.Writes
+			sum.generatorCPU, sum.elapsed, sum.late = sum.generatorCPU+m.generatorCPU, sum.elapsed+m.elapsed, max(sum.late, m.late)
 		}
-		sum.Requests, sum.Hits, sum.Reads, sum.Writes = sum.Requests+m.Requests, sum.Hits+m.Hits, sum.Reads+m.Reads, sum.Writes+m.Writes
-		sum.GeneratorCPU, sum.Elapsed, sum.Late = sum.GeneratorCPU+m.GeneratorCPU, sum.Elapsed+m.Elapsed, max(sum.Late, m.Late)
 	}
-	part := func(n int64) float64 { return 100 * float64(n) / float64(max(sum.Requests, 1)) }
+	part := func(n int64) float64 { return 100 * float64(n) / float64(max(sum.requests, 1)) }
 	text := fmt.Sprintf("%s requests: %.0f %% answered from the cache, %.0f %% read from SQLite, %.0f %% written to it. The load generator took %.0f %% of a core",
-		lab.Thousands(sum.Requests), part(sum.Hits), part(sum.Reads), part(sum.Writes), 100*sum.GeneratorCPU.Seconds()/sum.Elapsed.Seconds())
-	if sum.Late > 0 {
-		text += fmt.Sprintf(", and in the worst run sent one request in a hundred over %s late", lab.Duration(sum.Late))
+		lab.Thousands(sum.requests), part(sum.Hits), part(sum.Reads), part(sum.Writes), 100*sum.generatorCPU.Seconds()/sum.elapsed.Seconds())
+	if sum.late > 0 {
+		text += fmt.Sprintf(", and in the worst run sent one request in a hundred over %s late", lab.Duration(sum.late))
 	}
 	return text + ".\n"
 }
@@ -71,37 +87,35 @@ var figures = []struct {
 	write func(float64) string
 }{
 	{"requests a second", throughput, count},
-	{"p50", p50, seconds},
+	{"p50", func(m *measurement) float64 { return m.p50.Seconds() }, seconds},
 	{"p99", p99, seconds},
-	{"p99.9", p999, seconds},
-	{"slowest", longest, seconds},
+	{"p99.9", func(m *measurement) float64 { return m.p999.Seconds() }, seconds},
+	{"slowest", func(m *measurement) float64 { return m.max.Seconds() }, seconds},
 	{"CPU, of one core", cores, percent},
-	{"CPU a request", perRequest, seconds},
-	{"memory at the end", resident, size},
-	{"memory at its peak", peak, size},
+	{"CPU a request", func(m *measurement) float64 { return m.CPU.Seconds() / float64(max(m.requests, 1)) }, seconds},
+	{"memory at the end", func(m *measurement) float64 { return float64(m.Resident) }, size},
+	{"memory at its peak", func(m *measurement) float64 { return float64(m.Peak) }, size},
 	{"garbage collections", gcs, count},
 }
 
 // rows are those of a table. The last tell what the monitors did.
-func (s *scenario) rows(load string, variants []string) [][]string {
-	rows := [][]string{append([]string{""}, variants...)}
+func (s *scenario) rows(load string, variants []variant) []lab.Row {
+	head, snapshots, goroutines := lab.Row{""}, lab.Row{"snapshots"}, lab.Row{"goroutines seen"}
+	for _, v := range variants {
+		taken, seen := "–", "–"
+		if v.source != "" {
+			taken = v.source + ": " + span(s.values(load, v.name, func(m *measurement) float64 { return float64(m.snapshots) }))
+			seen = span(s.values(load, v.name, func(m *measurement) float64 { return float64(m.seen) }))
+		}
+		head, snapshots, goroutines = append(head, v.name), append(snapshots, taken), append(goroutines, seen)
+	}
+	rows := []lab.Row{head}
 	for _, f := range figures {
-		row := []string{f.name}
+		row := lab.Row{f.name}
 		for _, v := range variants {
-			row = append(row, s.cell(load, v, f.of, f.write))
+			row = append(row, s.cell(load, v.name, f.of, f.write))
 		}
 		rows = append(rows, row)
-	}
-	snapshots, goroutines := []string{"snapshots"}, []string{"goroutines seen"}
-	for _, v := range variants {
-		source := regular[v]
-		if source == "" {
-			snapshots, goroutines = append(snapshots, "–"), append(goroutines, "–")
-			continue
-		}
-		counted := s.values(load, v, func(m *measurement) float64 { return float64(m.Snapshots[source]) })
-		snapshots = append(snapshots, source+": "+span(counted))
-		goroutines = append(goroutines, span(s.values(load, v, seen)))
 	}
 	return append(rows, snapshots, goroutines)
 }
@@ -148,8 +162,8 @@ func size(f float64) string {
 // check judges what was measured. What was not measured is not judged.
 func check(scenarios []scenario) (all []lab.Verdict) {
 	for i := range scenarios {
-		if s := &scenarios[i]; s.Parked == checkedParked {
-			for _, load := range loadNames {
+		if s := &scenarios[i]; s.parked == checkedParked {
+			for _, load := range loads {
 				all = append(all, s.checkCost(load, "throughput", throughput, -1)...)
 				all = append(all, s.checkCost(load, "p99", p99, +1)...)
 			}
@@ -169,7 +183,7 @@ func (s *scenario) checkCost(load, name string, f figure, worse float64) []lab.V
 	spread := furthest(chance)
 	cost := worse * (median(ratios) - 1)
 	return []lab.Verdict{lab.Judge(cost <= max(mostCost, spread),
-		fmt.Sprintf("%s with defaults, %s, %s parked", name, load, lab.Thousands(s.Parked)),
+		fmt.Sprintf("%s with defaults, %s, %s parked", name, load, lab.Thousands(s.parked)),
 		fmt.Sprintf("%s of off (median of %d rounds); at most %.1f %% worse, or as far as off again was from off, %.2f %%",
 			ratio(median(ratios)), len(ratios), 100*mostCost, 100*spread))}
 }
@@ -184,24 +198,23 @@ func furthest(ratios []float64) (most float64) {
 
 // checkSound checks that every run measured what it was to measure.
 func checkSound(scenarios []scenario) (all []lab.Verdict) {
-	runs, failed, monitored, regularly, least := 0, 0, 0, 0, math.MaxInt
+	runs, good, monitored, regularly, least := 0, 0, 0, 0, math.MaxInt
 	for i := range scenarios {
-		for j := range scenarios[i].Runs {
-			m := &scenarios[i].Runs[j]
+		for _, m := range scenarios[i].runs {
 			runs++
-			if m.Errors > 0 || len(m.Troubles) > 0 {
-				failed++
+			if m.errors == 0 && len(m.Troubles) == 0 {
+				good++
 			}
-			if source := regular[m.Variant]; source != "" {
+			if m.variant.source != "" {
 				monitored++
-				least = min(least, m.Snapshots[source])
-				regularly += min(m.Snapshots[source], 1)
+				least = min(least, m.snapshots)
+				regularly += min(m.snapshots, 1)
 			}
 		}
 	}
 	if runs > 0 {
-		all = append(all, lab.Judge(failed == 0, "every request answered, no trouble with telemetry",
-			fmt.Sprintf("%d of %d runs", runs-failed, runs)))
+		all = append(all, lab.Judge(good == runs, "every request answered, no trouble with telemetry",
+			fmt.Sprintf("%d of %d runs", good, runs)))
 	}
 	if monitored > 0 {
 		all = append(all, lab.Judge(regularly == monitored, "a regular snapshot of the monitor within the measured time",

@@ -30,36 +30,50 @@ type order struct {
 	Sink    string // where telemetry goes, as host:port
 }
 
-// What the parent says, a line each. The child answers each with a line of
-// JSON, and begins with one, its address. The end of its input ends it.
-const (
-	sayBegin = "begin" // the answer is a consumption so far
-	sayEnd   = "end"   // the answer is a consumption since begin
-)
-
-// A consumption is what the server used.
+// A consumption is what the server used since its start.
 type consumption struct {
-	CPU      time.Duration `json:"cpu"`
-	Peak     int64         `json:"peak"` // bytes of memory: at most meanwhile
-	Resident int64         `json:"resident"`
-	GCs      uint64        `json:"gcs"`
-	Hits     int64         `json:"hits"` // requests by where the answer came from
-	Reads    int64         `json:"reads"`
-	Writes   int64         `json:"writes"`
-	Troubles []string      `json:"troubles,omitempty"` // of telemetry
+	CPU      time.Duration
+	Peak     int64 // bytes of memory: at most since the last mark
+	Resident int64
+	GCs      uint64
+	Hits     int64 // requests by where the answer came from
+	Reads    int64
+	Writes   int64
+	Troubles []string // of telemetry
 }
 
+// since returns what was used since a consumption before.
+func (u consumption) since(before consumption) consumption {
+	u.CPU -= before.CPU
+	u.GCs -= before.GCs
+	u.Hits -= before.Hits
+	u.Reads -= before.Reads
+	u.Writes -= before.Writes
+	return u
+}
+
+// A mark parts the time before from the time after: in between, the server has
+// exported what it had and collected its garbage, so that every variant begins
+// alike.
+type mark struct{ Before, After consumption }
+
 // serve is the process of a server, and a service's main: first telemetry, then
-// everything else.
+// everything else. It writes its address, and a mark for each line that it
+// reads, until there are no more.
 func serve(o order) (answer any, err error) {
 	ctx := context.Background()
-	g := &gauge{out: json.NewEncoder(os.Stdout)}
+	g := &gauge{}
 	otel.SetErrorHandler(g)
-	if g.telemetry, err = startVariant(ctx, o.Variant, o.Sink); err != nil {
-		return nil, err
+	i := slices.IndexFunc(variants, func(v variant) bool { return v.name == o.Variant })
+	if i < 0 {
+		return nil, fmt.Errorf("no variant %q", o.Variant)
 	}
-	defer func() { err = errors.Join(err, g.telemetry.shutdown(ctx)) }()
-	if err := park(o.Parked); err != nil {
+	if start := variants[i].start; start != nil {
+		if g.telemetry, err = newTelemetry(ctx, o.Sink); err == nil {
+			err = start(g.telemetry)
+		}
+	}
+	if err := errors.Join(err, park(o.Parked)); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(fastDir(), "bench-service-")
@@ -78,10 +92,12 @@ func serve(o order) (answer any, err error) {
 	server := &http.Server{Handler: g.service.handler(), ReadHeaderTimeout: time.Minute}
 	go server.Serve(listener)
 	defer server.Close()
-	if err := g.out.Encode(listener.Addr().String()); err != nil {
-		return nil, err
+	out := json.NewEncoder(os.Stdout)
+	err = out.Encode(listener.Addr().String())
+	for lines := bufio.NewScanner(os.Stdin); err == nil && lines.Scan(); {
+		err = out.Encode(g.mark(ctx))
 	}
-	return nil, g.obey(ctx, os.Stdin)
+	return nil, err
 }
 
 // fastDir is where Linux keeps files in memory, and elsewhere "", for the usual
@@ -96,10 +112,8 @@ func fastDir() string {
 
 // A gauge measures what the process uses.
 type gauge struct {
-	out       *json.Encoder
 	service   *service
 	telemetry *telemetry
-	began     consumption
 
 	mu       sync.Mutex
 	troubles []string // given to OpenTelemetry's error handler
@@ -112,55 +126,31 @@ func (g *gauge) Handle(err error) {
 	g.troubles = append(g.troubles, err.Error())
 }
 
-// obey does what the parent says until it says no more.
-func (g *gauge) obey(ctx context.Context, stdin io.Reader) error {
-	for lines := bufio.NewScanner(stdin); lines.Scan(); {
-		answer, err := g.answer(ctx, lines.Text())
-		if err := errors.Join(err, g.out.Encode(answer)); err != nil {
-			return err
-		}
+func (g *gauge) mark(ctx context.Context) (m mark) {
+	m.Before = g.now()
+	if err := g.telemetry.flush(ctx); err != nil {
+		g.Handle(err)
 	}
-	return nil
-}
-
-// answer lets every variant begin alike: what was measured so far is exported,
-// and garbage collected. At the end it measures first, and exports then.
-func (g *gauge) answer(ctx context.Context, word string) (u consumption, err error) {
-	switch word {
-	case sayBegin:
-		err = g.telemetry.flush(ctx)
-		runtime.GC()
-		lab.ResetPeakMemory()
-		g.began = g.now()
-		return g.began, err
-	case sayEnd:
-		u = g.now()
-		u.Peak, u.Resident = lab.ResidentMemory()
-		u.CPU -= g.began.CPU
-		u.GCs -= g.began.GCs
-		u.Hits -= g.began.Hits
-		u.Reads -= g.began.Reads
-		u.Writes -= g.began.Writes
-		err = g.telemetry.flush(ctx)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		u.Troubles = slices.Clone(g.troubles)
-		return u, err
-	}
-	return u, fmt.Errorf("the parent said %q", word)
+	runtime.GC()
+	lab.ResetPeakMemory()
+	m.After = g.now()
+	m.Before.Troubles = m.After.Troubles // those of the last export, too
+	return m
 }
 
 func (g *gauge) now() consumption {
 	gcs := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
 	metrics.Read(gcs)
-	return consumption{
+	u := consumption{
 		CPU: lab.ProcessCPU(), GCs: gcs[0].Value.Uint64(),
 		Hits: g.service.hits.Load(), Reads: g.service.reads.Load(), Writes: g.service.writes.Load(),
 	}
+	u.Peak, u.Resident = lab.ResidentMemory()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u.Troubles = slices.Clone(g.troubles)
+	return u
 }
-
-// goodbye is how long a server may take to end.
-const goodbye = 30 * time.Second
 
 // A server is a child process that serves.
 type server struct {
@@ -192,23 +182,19 @@ func startServer(ctx context.Context, o order, stderr io.Writer) (*server, error
 	return s, nil
 }
 
-// say tells the server something and returns its answer.
-func (s *server) say(word string) (u consumption, err error) {
-	if _, err := io.WriteString(s.stdin, word+"\n"); err != nil {
-		return u, err
+// mark has the server set a mark.
+func (s *server) mark() (m mark, err error) {
+	if _, err = io.WriteString(s.stdin, "\n"); err == nil {
+		err = s.out.Decode(&m)
 	}
-	if err := s.out.Decode(&u); err != nil {
-		return u, fmt.Errorf("the server did not answer: %w", err)
+	if err != nil {
+		err = fmt.Errorf("the server did not answer: %w", err)
 	}
-	return u, nil
+	return m, err
 }
 
-// stop ends the server and waits for it; one that hangs is killed.
-func (s *server) stop() error {
-	hangs := time.AfterFunc(goodbye, func() { _ = s.cmd.Process.Kill() })
-	defer hangs.Stop()
-	return errors.Join(s.stdin.Close(), s.cmd.Wait())
-}
+// stop ends the server and waits for it.
+func (s *server) stop() error { return errors.Join(s.stdin.Close(), s.cmd.Wait()) }
 
 // measure makes one run, in a process of its own.
 func measure(ctx context.Context, p plan, stderr io.Writer) (m measurement, err error) {
@@ -218,33 +204,35 @@ func measure(ctx context.Context, p plan, stderr io.Writer) (m measurement, err 
 		return m, err
 	}
 	defer func() { err = errors.Join(err, receiver.Stop()) }()
-	s, err := startServer(ctx, order{Variant: p.Variant, Parked: p.Parked, Sink: receiver.Addr()}, stderr)
+	ctx, cancel := context.WithTimeout(ctx, p.warmup+p.duration+lab.Grace) // ends a server that hangs
+	defer cancel()
+	s, err := startServer(ctx, order{Variant: p.variant.name, Parked: p.parked, Sink: receiver.Addr()}, stderr)
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	g := newGenerator(s.addr, p.Seed)
+	g := newGenerator(s.addr, p.seed)
 	defer g.close()
-	if p.Warmup > 0 {
-		if l, err := g.load(ctx, p, p.Warmup); err != nil || l.errors > 0 {
-			return m, errors.Join(err, l.err)
-		}
+	if l, err := g.load(ctx, p, p.warmup); err != nil || l.errors > 0 {
+		return m, errors.Join(err, l.err)
 	}
-	if _, err := s.say(sayBegin); err != nil {
-		return m, err
-	}
-	before, cpu := arrivals.soFar(), lab.ProcessCPU()
-	l, err := g.load(ctx, p, p.Duration)
+	begin, err := s.mark()
 	if err != nil {
 		return m, err
 	}
-	cpu = lab.ProcessCPU() - cpu
-	u, err := s.say(sayEnd)
-	if err != nil {
+	m.plan = p
+	before, _ := arrivals.of(p.variant)
+	cpu := lab.ProcessCPU()
+	if m.loaded, err = g.load(ctx, p, p.duration); err != nil {
 		return m, err
 	}
-	m = newMeasurement(p, l, u)
-	m.GeneratorCPU = cpu
-	m.observed(before, arrivals.soFar())
-	return m, nil
+	m.generatorCPU = lab.ProcessCPU() - cpu
+	end, err := s.mark()
+	m.consumption = end.Before.since(begin.After)
+	m.snapshots, m.seen = arrivals.of(p.variant)
+	m.snapshots -= before
+	if p.variant.source == collection {
+		m.snapshots = max(m.snapshots-1, 0) // without that of the export that ends the measured time
+	}
+	return m, err
 }

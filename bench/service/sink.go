@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -12,73 +11,43 @@ import (
 	ours "github.com/otelgoroutine/go/internal/telemetry"
 )
 
-// arrived is what has arrived over OTLP so far.
-type arrived struct {
-	Exports    int              `json:"exports"` // requests with metrics
-	LogRecords int              `json:"log_records"`
-	Points     map[string]int   `json:"points"`    // data points by metric, of all exports
-	Latest     map[string]int64 `json:"latest"`    // sum over the series of a metric, in the last export
-	Snapshots  map[string]int   `json:"snapshots"` // by source, as the monitor counts them
-	Skipped    map[string]int   `json:"skipped"`   // snapshots that were not taken, by source and reason
-}
-
-// arrivals counts what arrives. It is an [otlptest.Sink].
+// arrivals is what has arrived over OTLP so far. It is an [otlptest.Sink].
 type arrivals struct {
-	mu sync.Mutex
-	arrived
+	mu        sync.Mutex
+	latest    map[string]int64 // sum over the series of a metric, in the last export
+	snapshots map[string]int   // by source, as the monitor counts them
 }
 
 func newArrivals() *arrivals {
-	return &arrivals{arrived: arrived{Points: map[string]int{}, Latest: map[string]int64{}, Snapshots: map[string]int{}, Skipped: map[string]int{}}}
+	return &arrivals{latest: make(map[string]int64), snapshots: make(map[string]int)}
 }
 
-const contribCount = "go.goroutine.count"
-
-// What snapshots are called that are not ours.
-const (
-	dump       = "dump"
-	collection = "collection"
-)
-
-// soFar returns what has arrived so far.
-func (a *arrivals) soFar() arrived {
+// of returns how many snapshots a variant has told of, and how many goroutines
+// at last.
+func (a *arrivals) of(v variant) (snapshots int, goroutines int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := a.arrived
-	c.Points, c.Latest = maps.Clone(c.Points), maps.Clone(c.Latest)
-	c.Snapshots, c.Skipped = maps.Clone(c.Snapshots), maps.Clone(c.Skipped)
-	return c
+	return a.snapshots[v.source], a.latest[v.counts]
 }
 
-// Logs counts log records.
-func (a *arrivals) Logs(_ context.Context, all plog.Logs) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.LogRecords += all.LogRecordCount()
-	return nil
-}
+// Logs leaves log records aside.
+func (a *arrivals) Logs(context.Context, plog.Logs) error { return nil }
 
-// Metrics counts data points, and the snapshots that they tell of.
+// Metrics adds up data points, and counts the snapshots that they tell of.
 func (a *arrivals) Metrics(_ context.Context, all pmetric.Metrics) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.Exports++
 	for _, m := range otlptest.Metrics(all) {
-		points := otlptest.Points(m)
-		a.Points[m.Name()] += len(points)
-		a.Latest[m.Name()] = 0
-		for _, p := range points {
-			a.Latest[m.Name()] += int64(p.Value)
-			source := otlptest.Attribute(p.Attributes, ours.AttrSnapshotSource)
+		a.latest[m.Name()] = 0
+		for _, p := range otlptest.Points(m) {
+			a.latest[m.Name()] += int64(p.Value)
 			switch m.Name() {
 			case ours.MetricSnapshotDuration:
-				a.Snapshots[source] = int(p.Count)
-			case ours.MetricSnapshotSkipped:
-				a.Skipped[source+": "+otlptest.Attribute(p.Attributes, ours.AttrSkipReason)] = int(p.Value)
+				a.snapshots[otlptest.Attribute(p.Attributes, ours.AttrSnapshotSource)] = int(p.Count)
 			case naiveSnapshots:
-				a.Snapshots[dump] = int(p.Value)
+				a.snapshots[dump] = int(p.Value)
 			case contribCount:
-				a.Snapshots[collection]++
+				a.snapshots[collection]++
 			}
 		}
 	}

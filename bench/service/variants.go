@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"runtime/pprof"
 	"sync/atomic"
 	"time"
@@ -19,82 +18,62 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 
+	ours "github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// The variants, by the names they have in the tables.
+// A variant is what a service has beside it.
+type variant struct {
+	name   string
+	start  func(*telemetry) error // nil: no telemetry at all
+	counts string                 // the metric that it counts goroutines in
+	source string                 // what its regular snapshots are called; "": it takes none
+}
+
+// The names that the tables and checks refer to.
 const (
-	off         = "off"
-	offAgain    = "off again"
-	on          = "on"
-	contribOnly = "contrib"
-	naiveDump   = "naive"
+	off      = "off"
+	offAgain = "off again"
+	on       = "on"
 )
 
-var variantNames = []string{off, offAgain, on, contribOnly, naiveDump}
+const (
+	contribCount   = "go.goroutine.count"
+	naiveCount     = "naive.goroutine.count"
+	naiveSnapshots = "naive.snapshots"
+	// What snapshots are called that are not ours.
+	dump       = "dump"
+	collection = "collection"
+)
 
-var variantDoc = map[string]string{
-	off:         "no telemetry at all",
-	offAgain:    "the same again: what chance does",
-	on:          "otelgoroutine with all defaults, exporting OTLP",
-	contribOnly: "OpenTelemetry's runtime instrumentation, the same way",
-	naiveDump:   "a goroutine dump every 15 s, parsed and counted by state",
+var variants = []variant{
+	{name: off},
+	{name: offAgain}, // what chance does
+	{on, (*telemetry).startOurs, ours.MetricCount, "trace"},
+	{"contrib", (*telemetry).startContrib, contribCount, collection},
+	{"naive", (*telemetry).startNaive, naiveCount, dump},
 }
 
 // interval is how often every variant takes a snapshot and exports.
 const interval = 15 * time.Second
 
-// telemetry is the OpenTelemetry SDK as services commonly set it up, and what
-// uses it.
+// telemetry is the OpenTelemetry SDK as services commonly set it up.
 type telemetry struct {
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
-	monitor func(context.Context) error // its Shutdown; may be nil
 }
 
-// startVariant starts what a variant has beside the service. It is nil for those
-// that have nothing.
-func startVariant(ctx context.Context, variant, sink string) (*telemetry, error) {
-	if variant == off || variant == offAgain {
-		return nil, nil
-	}
-	t, err := startTelemetry(ctx, sink)
-	if err != nil {
+func newTelemetry(ctx context.Context, sink string) (*telemetry, error) {
+	metrics, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(sink), otlpmetricgrpc.WithInsecure())
+	logs, bad := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(sink), otlploggrpc.WithInsecure())
+	if err := errors.Join(err, bad); err != nil {
 		return nil, err
-	}
-	switch variant {
-	case on:
-		var m *otelgoroutine.Monitor
-		if m, err = otelgoroutine.Start(t.metrics, otelgoroutine.WithLoggerProvider(t.logs)); err == nil {
-			t.monitor = m.Shutdown
-		}
-	case contribOnly:
-		err = contrib.Start(contrib.WithMeterProvider(t.metrics))
-	case naiveDump:
-		t.monitor, err = startNaive(t.metrics)
-	default:
-		err = fmt.Errorf("no variant %q", variant)
-	}
-	if err != nil {
-		return nil, errors.Join(err, t.shutdown(ctx))
-	}
-	return t, nil
-}
-
-func startTelemetry(ctx context.Context, sink string) (*telemetry, error) {
-	metricExporter, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(sink), otlpmetricgrpc.WithInsecure())
-	if err != nil {
-		return nil, err
-	}
-	logExporter, err := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(sink), otlploggrpc.WithInsecure())
-	if err != nil {
-		return nil, errors.Join(err, metricExporter.Shutdown(ctx))
 	}
 	res := resource.NewSchemaless(attribute.String("service.name", "otelgoroutine-bench"))
-	reader := sdkmetric.NewPeriodicReader(metricExporter, sdkmetric.WithInterval(interval))
+	reader := sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithInterval(interval))
 	return &telemetry{
 		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader)),
-		logs:    sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logExporter))),
+		logs:    sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs))),
 	}, nil
 }
 
@@ -106,22 +85,26 @@ func (t *telemetry) flush(ctx context.Context) error {
 	return errors.Join(t.metrics.ForceFlush(ctx), t.logs.ForceFlush(ctx))
 }
 
-func (t *telemetry) shutdown(ctx context.Context) error {
-	if t == nil {
-		return nil
-	}
-	var err error
-	if t.monitor != nil {
-		err = t.monitor(ctx)
-	}
-	return errors.Join(err, t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
+func (t *telemetry) startOurs() error {
+	_, err := otelgoroutine.Start(t.metrics, otelgoroutine.WithLoggerProvider(t.logs))
+	return err
 }
 
-// The metrics of the naive monitor.
-const (
-	naiveCount     = "naive.goroutine.count"
-	naiveSnapshots = "naive.snapshots"
-)
+func (t *telemetry) startContrib() error { return contrib.Start(contrib.WithMeterProvider(t.metrics)) }
+
+// startNaive takes a dump at once and then every interval.
+func (t *telemetry) startNaive() error {
+	n, err := newNaive(t.metrics)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for ticker := time.NewTicker(interval); ; <-ticker.C {
+			n.take()
+		}
+	}()
+	return nil
+}
 
 // naive is the monitor that blog posts recommend: once in a while it takes a
 // goroutine dump, parses it and counts the goroutines by state.
@@ -144,34 +127,6 @@ func newNaive(mp metric.MeterProvider) (*naive, error) {
 			return nil
 		}))
 	return n, errors.Join(bad, err)
-}
-
-// startNaive takes a dump at once and then every interval. What it returns ends
-// that.
-func startNaive(mp metric.MeterProvider) (shutdown func(context.Context) error, err error) {
-	n, err := newNaive(mp)
-	if err != nil {
-		return nil, err
-	}
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			n.take()
-			select {
-			case <-ticker.C:
-			case <-stop:
-				return
-			}
-		}
-	}()
-	return func(context.Context) error {
-		close(stop)
-		<-done
-		return nil
-	}, nil
 }
 
 // take counts what can be parsed. Neither pprof nor the parser calls it an error

@@ -5,40 +5,26 @@
 // found is compared with what the runtime's own profile says at the end. Run it
 // from the root of the repository:
 //
-//	go run ./bench/detection/goroot
+//	go run -C bench ./detection/goroot
 package main
 
 import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-func main() { lab.Main("goroot", run) }
-
-const about = `Goroot runs the concurrency faults that come with the sources of Go under the
-real monitor with all detectors, and compares what is found with what the
-runtime's own leak profile says at the end.
-
-Usage:
-
-	go run ./bench/detection/goroot [flags]
-
-Exit status: 0, 1 when fewer than 95 % of the faults that happened to a service
-were found or something failed, 2 when the flags are wrong.
-`
+func main() { lab.Main(run) }
 
 // options is what the flags say.
 type options struct {
@@ -55,13 +41,14 @@ const (
 
 // parseOptions reads the flags.
 func parseOptions(args []string, help io.Writer) (o options, err error) {
-	f := flag.NewFlagSet("goroot", flag.ContinueOnError)
+	o.as = []string{repeated}
+	f := flag.NewFlagSet("./detection/goroot", flag.ContinueOnError)
 	o.Define(f, "50s")
-	as := f.String("as", repeated, `how the fault happens, a LIST of: repeated, as to a service of which a
+	f.Func("as", `how the fault happens, a LIST of: repeated, as to a service of which a
 request a minute meets it; once, in a process that does nothing else; proof,
-once, and the monitor may use the leak proof; or all. Separated by commas`)
-	err = lab.Parse(f, about, args, help, o.Check,
-		func() (err error) { o.as, err = lab.Names("as", *as, []string{repeated, once, proof}); return err })
+once, and the monitor may use the leak proof; or all. Separated by commas
+(default repeated)`, lab.Names(&o.as, []string{repeated, once, proof}))
+	err = lab.Parse(f, args, help)
 	o.Duration = cmp.Or(o.Duration, 50*time.Second)
 	return o, err
 }
@@ -87,24 +74,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool,
 	if err := lab.Ask(ctx, 0, program, watch.Order{}, &names); err != nil {
 		return false, err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !o.Pattern.MatchString(name) })
-	if len(names) == 0 {
-		return false, errors.New("-run: no fault has such a name; -list lists them")
-	}
-	if o.List {
-		for _, name := range names {
-			fmt.Fprintln(stdout, name)
+	var chosen []string
+	for _, name := range names {
+		if o.Pattern.MatchString(name) {
+			chosen = append(chosen, name)
 		}
-		return true, nil
 	}
-	return runAll(ctx, &o, program, names, stdout, stderr)
+	if chosen == nil {
+		return false, fmt.Errorf("-run: no fault has such a name; there are %s", strings.Join(names, ", "))
+	}
+	return runAll(ctx, &o, program, chosen, stdout, stderr)
 }
 
 // runAll runs faults in each way and prints what came out. It reports whether
 // all is as it should be.
 func runAll(ctx context.Context, o *options, program string, names []string, stdout, stderr io.Writer) (ok bool, err error) {
 	ok = true
-	rows := [][]string{{"setting", "found", "did not happen", "of these, with a finding", "failed"}}
+	rows := []lab.Row{{"setting", "found", "did not happen", "of these, with a finding", "failed"}}
 	var sums, rest bytes.Buffer
 	for _, way := range o.as {
 		results := runWay(ctx, o, program, way, names, stderr)
@@ -112,8 +98,7 @@ func runAll(ctx context.Context, o *options, program string, names []string, std
 			return false, ctx.Err()
 		}
 		t := count(results)
-		rows = append(rows, []string{way, fmt.Sprintf("%d of %d (%d %%)", t.found, t.happened, 100*t.found/max(t.happened, 1)),
-			strconv.Itoa(t.unhappened), strconv.Itoa(t.unconfirmed), strconv.Itoa(t.failed)})
+		rows = append(rows, lab.Row{way, fmt.Sprintf("%d of %d (%d %%)", t.found, t.happened, 100*t.found/max(t.happened, 1)), t.unhappened, t.unconfirmed, t.failed})
 		printRest(&rest, way, results)
 		ok = ok && t.failed == 0 && (way != repeated || !t.tooFew())
 	}

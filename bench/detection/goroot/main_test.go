@@ -36,17 +36,17 @@ func TestNoSources(t *testing.T) {
 // call runs the program in this process.
 func call(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = lab.Status(ctx, "goroot", run, args, &out, &errs)
+	status = lab.Status(ctx, run, args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 
 func TestFlags(t *testing.T) {
 	status, _, stderr := call(t.Context(), "-as", "twice")
 	assert.Equal(t, 2, status)
-	assert.Contains(t, stderr, `-as: "twice": must be all, or some of repeated, once, proof`)
+	assert.Contains(t, stderr, `"twice" must be all, or some of repeated, once, proof`)
 	status, stdout, _ := call(t.Context(), "--help")
 	assert.Zero(t, status)
-	assert.Contains(t, stdout, "go run ./bench/detection/goroot")
+	assert.Contains(t, stdout, "go run -C bench ./detection/goroot")
 }
 
 func TestJudge(t *testing.T) {

@@ -47,27 +47,20 @@ func Digits(f float64) string {
 // Thousands formats n with commas.
 func Thousands(n int) string { return humanize.Comma(int64(n)) }
 
+// A Row of a table is text and numbers.
+type Row = table.Row
+
 // Table writes Markdown whose columns line up in the source, too. The first row
 // is the head, the first column is text and the others are numbers.
-func Table(w io.Writer, rows [][]string) {
+func Table(w io.Writer, rows []Row) {
 	t := table.NewWriter()
 	t.Style().Markdown.PadContent = true
-	var columns []table.ColumnConfig
-	for i := range rows[0] {
-		columns = append(columns, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	columns := []table.ColumnConfig{{Number: 1, Align: text.AlignLeft, AlignHeader: text.AlignLeft}}
+	for i := range rows[0][1:] {
+		columns = append(columns, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
-	columns[0].Align, columns[0].AlignHeader = text.AlignLeft, text.AlignLeft
 	t.SetColumnConfigs(columns)
-	for i, cells := range rows {
-		row := make(table.Row, len(cells))
-		for j, cell := range cells {
-			row[j] = cell
-		}
-		if i == 0 {
-			t.AppendHeader(row)
-		} else {
-			t.AppendRow(row)
-		}
-	}
+	t.AppendHeader(rows[0])
+	t.AppendRows(rows[1:])
 	_, _ = io.WriteString(w, t.RenderMarkdown()+"\n")
 }

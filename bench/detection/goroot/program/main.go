@@ -24,7 +24,7 @@ import (
 
 func main() {
 	lab.Child(carryOut)
-	fmt.Fprintln(os.Stderr, "program: go run ./bench/detection/goroot starts this")
+	fmt.Fprintln(os.Stderr, "program: go run -C bench ./detection/goroot starts this")
 	os.Exit(2)
 }
 
@@ -61,7 +61,7 @@ func observe(f func()) (*watch.Observation, error) {
 		provoke(f)
 	}
 	watch.For(order.Duration)
-	seen := &watch.Observation{Findings: told.All(), Goroutines: runtime.NumGoroutine()}
+	seen := &watch.Observation{Findings: told.Findings()}
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}

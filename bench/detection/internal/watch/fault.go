@@ -13,7 +13,6 @@ type Order struct {
 
 // An Observation is what it observed.
 type Observation struct {
-	Findings   []Finding // in the order of their time
-	Goroutines int       // at the end
-	Leaked     []Group   // what the runtime's own profile says at the end
+	Findings []Finding // in the order of their time
+	Leaked   []Group   // what the runtime's own profile says at the end
 }

@@ -8,11 +8,11 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"regexp"
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -54,7 +54,16 @@ func From(f *detectors.Finding) Finding {
 // A Log is a log processor that keeps the events of findings.
 type Log struct {
 	Began time.Time // times of findings are since then
-	Recorder[Finding]
+
+	mu       sync.Mutex
+	findings []Finding
+}
+
+// Findings returns what was told so far.
+func (l *Log) Findings() []Finding {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.findings)
 }
 
 // Enabled says that all records are wanted.
@@ -79,7 +88,9 @@ func (l *Log) OnEmit(_ context.Context, r *sdklog.Record) error {
 		}
 		return true
 	})
-	l.Add(f)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.findings = append(l.findings, f)
 	return nil
 }
 
@@ -117,26 +128,6 @@ func For(d time.Duration) {
 	end.Add(1)
 	time.AfterFunc(d, end.Done)
 	end.Wait()
-}
-
-// A Recorder collects values from any goroutine.
-type Recorder[T any] struct {
-	mu     sync.Mutex
-	values []T
-}
-
-// Add adds a value.
-func (r *Recorder[T]) Add(v T) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.values = append(r.values, v)
-}
-
-// All returns the values in the order in which they came.
-func (r *Recorder[T]) All() []T {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.values)
 }
 
 // ErrNoProof says that this runtime cannot be asked what is leaked: it is
@@ -187,29 +178,18 @@ func functionsOf(s *profile.Sample) (functions []string) {
 // Flags are those that both programs have.
 type Flags struct {
 	Pattern  *regexp.Regexp
-	List     bool
 	Scale    float64
 	Duration time.Duration // of each program; 0: the default
 	Parallel int
-	pattern  string
 }
 
 // Define adds the flags to a set.
 func (o *Flags) Define(f *flag.FlagSet, duration string) {
-	f.StringVar(&o.pattern, "run", "", "only those whose name or class matches `REGEXP`")
-	f.BoolVar(&o.List, "list", false, "list them and end")
-	f.Float64Var(&o.Scale, "scale", 0.01, "how `long` a second of a service lasts, from 0.007 to 1")
-	f.DurationVar(&o.Duration, "duration", 0, "how long each program runs (default "+duration+")")
-	f.IntVar(&o.Parallel, "parallel", 12*runtime.NumCPU(), "`N` programs side by side, by default 12 for each core")
+	*o = Flags{Pattern: new(regexp.Regexp), Scale: 0.01, Parallel: 12 * runtime.NumCPU()}
+	f.TextVar(o.Pattern, "run", new(regexp.Regexp), "only those whose name or class matches `REGEXP`")
+	f.Func("scale", "how `long` a second of a service lasts, from 0.007 to 1 (default 0.01)", lab.Within(&o.Scale, parseFloat, leastScale, 1))
+	f.Func("duration", "how long each program runs (default "+duration+")", lab.Within(&o.Duration, time.ParseDuration, time.Second, 24*time.Hour))
+	f.Func("parallel", "`N` programs side by side, from 1 to 1000 (default 12 for each core)", lab.Within(&o.Parallel, strconv.Atoi, 1, 1000))
 }
 
-// Check checks what was given.
-func (o *Flags) Check() (err error) {
-	if o.Pattern, err = regexp.Compile(o.pattern); err != nil {
-		err = fmt.Errorf("-run %q: %w", o.pattern, err)
-	}
-	if o.Duration != 0 {
-		err = errors.Join(err, lab.Within("duration", o.Duration, time.Second, 24*time.Hour))
-	}
-	return errors.Join(err, lab.Within("scale", o.Scale, leastScale, 1), lab.Within("parallel", o.Parallel, 1, 1000))
-}
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
