@@ -25,8 +25,8 @@ type capturer interface {
 	Charge(work time.Duration)
 }
 
-// An observer is what the monitor's goroutine works with. Only that goroutine
-// touches it.
+// An observer holds what the monitor's goroutine works with. Only that goroutine
+// uses it.
 type observer struct {
 	capturer  capturer
 	engine    *engine.Engine
@@ -74,7 +74,7 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 	o.telemetry.Publish(ctx, counts, s)
 }
 
-// check tells what went wrong in the detectors.
+// check reports errors of the detectors.
 func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 	if verdicts != nil {
 		o.steps++
@@ -110,10 +110,10 @@ func (o *observer) emit(ctx context.Context, e detectors.Event, profile string) 
 	o.telemetry.Emit(ctx, e, profile)
 }
 
-// opens reports whether an event tells of a fault rather than of its end.
+// opens reports whether an event is about an open fault.
 func opens(k detectors.Kind) bool { return k == detectors.Detected || k == detectors.Repeated }
 
-// skipped counts captures that did not happen, and tells those that should have.
+// skipped counts captures that did not happen, and reports those that failed.
 func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 	for _, s := range skips {
 		o.telemetry.Skipped(ctx, s.Source, string(s.Reason))
@@ -125,18 +125,18 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 	}
 }
 
-// survive is deferred where code of the user's runs, and tells of its panic.
+// survive is deferred around the user's code. It recovers and reports a panic.
 func (o *observer) survive() {
 	if p := recover(); p != nil {
 		o.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
 	}
 }
 
-// maxComplaints bounds the kinds of failure that are told.
+// maxComplaints is the maximum number of kinds of failure that are reported.
 const maxComplaints = 100
 
-// complain tells the OpenTelemetry error handler about each kind of failure
-// once. The handler is the user's and may panic.
+// complain reports each kind of failure once to the OpenTelemetry error handler,
+// which is the user's and may panic.
 func (o *observer) complain(kind string, err error) {
 	defer func() { _ = recover() }()
 	if o.complained[kind] || len(o.complained) >= maxComplaints {
