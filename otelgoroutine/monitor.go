@@ -90,8 +90,8 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
 // goroutine and waits for it to end. If ctx is done first, it returns an error
-// that wraps the error of ctx. All events have by then been passed to the logger
-// provider, which the caller shuts down next. Further calls only wait.
+// that wraps the error of ctx. Events are passed to the logger provider as they
+// occur; the caller shuts that down next. Further calls only wait.
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
