@@ -11,7 +11,7 @@ import (
 // [DefaultBlockedForeverConfig].
 type BlockedForeverConfig struct {
 	// MinCount is how many goroutines must be blocked at one place, at least 1.
-	// Default 1: each of them is lost for certain.
+	// Default 1: a single one is already a certain fault.
 	MinCount int
 }
 
@@ -26,14 +26,14 @@ func (c BlockedForeverConfig) checks() []check { return []check{atLeast("MinCoun
 // enough.
 //
 // A select without cases in the goroutine of main.main is exempt: there it is
-// the customary way to keep a program running. A library that parks
-// a goroutine so on purpose, to keep a thread or to hold memory alive, is
-// reported: exclude its stack if that is meant.
+// the customary way to keep a program running. A library that parks a goroutine
+// this way on purpose, to keep a thread or to hold memory alive, is reported;
+// exclude its stack if the wait is intended.
 //
-// The source must tell a nil channel from a real one. Sources without the
+// The source must distinguish a nil channel from a real one. Sources without the
 // runtime's own wait reasons do so by a line number in the runtime, which is
-// known for Go 1.26 and 1.27; with other versions they see an ordinary channel
-// and this detector nothing.
+// known for Go 1.26 and 1.27. With other Go versions they report an ordinary
+// channel, and this detector finds nothing.
 func NewBlockedForever(c BlockedForeverConfig) *Detector {
 	return configured(c, &Detector{
 		Name: "blocked_forever",

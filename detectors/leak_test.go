@@ -394,7 +394,7 @@ func TestLeakOfWhatIsNeverClosed(t *testing.T) {
 				detectortest.Compare(t, []detectors.Finding{last}, detectortest.Want{
 					State: goroutine.Select, Confidence: detectors.Medium, Contains: "that are never closed wait at database/sql.(*DB).connectionOpener (sql.go:9)",
 				})
-				assert.Contains(t, last.Advice, "Find what makes them")
+				assert.Contains(t, last.Advice, "Find the code that creates them")
 			}
 		})
 	}

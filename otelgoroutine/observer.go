@@ -23,8 +23,8 @@ type capturer interface {
 	Charge(work time.Duration)
 }
 
-// An observer is what the monitor's goroutine works with. Only that goroutine
-// touches it.
+// An observer holds what the monitor's goroutine works with. Only that goroutine
+// uses it.
 type observer struct {
 	capturer  capturer
 	engine    *engine.Engine
@@ -73,7 +73,7 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 	o.telemetry.Publish(ctx, counts, s)
 }
 
-// check tells what went wrong in the detectors.
+// check reports errors of the detectors.
 func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 	if verdicts != nil {
 		o.steps++
@@ -109,10 +109,10 @@ func (o *observer) emit(ctx context.Context, e detectors.Event, profile string) 
 	o.telemetry.Emit(ctx, e, profile)
 }
 
-// opens reports whether an event tells of a fault rather than of its end.
+// opens reports whether an event is about an open fault.
 func opens(k detectors.Kind) bool { return k == detectors.Detected || k == detectors.Repeated }
 
-// skipped counts captures that did not happen, and tells those that should have.
+// skipped counts captures that did not happen, and reports those that failed.
 func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 	for _, s := range skips {
 		o.telemetry.Skipped(ctx, s.Source, string(s.Reason))

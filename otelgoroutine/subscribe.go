@@ -9,10 +9,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// An Update is what one interval brought. Everything in it is shared: read only.
+// An Update is the result of one interval. Its contents are shared and must not
+// be modified.
 type Update struct {
-	Snapshot *goroutine.Snapshot // nil when none was taken; Skips tells why
-	Open     []detectors.Finding // all that are open now, longest open first
+	Snapshot *goroutine.Snapshot // nil when none was taken; Skips has the reason
+	Open     []detectors.Finding // all findings open now, longest open first
 	Events   []detectors.Event   // what was opened, repeated and resolved with this snapshot
 	Skips    []Skip              // captures that did not happen since the last update
 }
@@ -23,10 +24,10 @@ type Skip struct {
 	Reason string // a value of the attribute goroutine.snapshot.skip_reason
 }
 
-// Subscribe calls f after every interval with what it brought, and once before
-// it returns when there is a snapshot already. Calls come one at a time, in
-// order, until cancel is called or the monitor is shut down; one that is under
-// way when cancel returns may still run.
+// Subscribe calls f after every interval with its result. If there already is a
+// snapshot, it also calls f once before it returns. Calls are made one at a
+// time, in order, until cancel is called or the monitor is shut down. A call in
+// progress may still be running when cancel returns.
 //
 // f runs on the monitor's goroutine, between two snapshots: it should return
 // within milliseconds, and its time is charged to the budget. While it blocks,
@@ -36,7 +37,7 @@ func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
 	return m.feed.subscribe(f, m.told.survive)
 }
 
-// A feed tells subscribers about updates.
+// A feed delivers updates to subscribers.
 type feed struct {
 	mu          sync.Mutex // held while subscribers are called
 	subscribers []*subscriber

@@ -10,8 +10,8 @@ import (
 // A Grouping says which groups of goroutines are at the same place.
 type Grouping int
 
-// The groupings. Each tells apart the state, and the line in the innermost user
-// frame.
+// The groupings. Each of them also distinguishes the state and the line in the
+// innermost user frame.
 const (
 	ByStack Grouping = iota // one place for each stack ID: groups that have the same goroutine.GroupKey
 	ByLock                  // one for each stack ID and lock, where the source tells addresses
@@ -19,7 +19,7 @@ const (
 	groupings
 )
 
-// A Place is somewhere goroutines are in the newest snapshot of a series.
+// A Place is where goroutines are in the newest snapshot of a series.
 type Place struct {
 	Series *Series
 	Stack  *goroutine.Stack // of the largest group in the newest snapshot
@@ -45,7 +45,7 @@ type index struct {
 	filled bool
 }
 
-// A key tells the places of an index apart.
+// A key identifies a place in an index.
 type key struct {
 	goroutine.GroupKey
 	lock  uint64
@@ -53,7 +53,7 @@ type key struct {
 }
 
 // Places returns the places of the newest snapshot, the one with its largest
-// group first. What was summed up under [goroutine.OtherStacks] has no place.
+// group first. Goroutines summed up under [goroutine.OtherStacks] have no place.
 func (s *Series) Places(by Grouping) []*Place {
 	if s.indexes[by] == nil {
 		s.indexes[by] = s.newIndex(by)
@@ -97,7 +97,7 @@ func (s *Series) key(g *goroutine.Group, by Grouping) key {
 	return k
 }
 
-// fill looks the places of an index up in the snapshots before the newest.
+// fill finds the places of an index in the snapshots before the newest.
 func (s *Series) fill(ix *index) {
 	if ix.filled {
 		return
@@ -120,8 +120,8 @@ func (s *Series) fill(ix *index) {
 	}
 }
 
-// put adds a group to those at a place. Nearly always it is the only one there,
-// and then needs no more than one of the cells.
+// put adds a group to a place. Nearly always it is the only one there and uses
+// one of the cells.
 func put(at *[]*goroutine.Group, g *goroutine.Group, cells []*goroutine.Group) (rest []*goroutine.Group) {
 	if len(*at) > 0 {
 		*at = append(*at, g)
@@ -153,9 +153,9 @@ func (p *Place) Count(i int) int {
 	return n
 }
 
-// HeldSince returns the first of the newest snapshots in a row in each of which
-// at least n goroutines were at p: the number of snapshots when the newest is
-// none.
+// HeldSince returns the first snapshot since which at least n goroutines were at
+// p in every snapshot. It returns the number of snapshots when that is not true
+// of the newest.
 func (p *Place) HeldSince(n int) int {
 	return p.Series.HeldSince(func(i int) bool { return p.Count(i) >= n })
 }
@@ -198,14 +198,15 @@ func (p *Place) Stacks() int {
 // Entry returns the entry function of the goroutines at p.
 func (p *Place) Entry() string { return p.Series.stack(p.Stack).entry }
 
-// SameEnds reports whether goroutines in a state and at a stack are on one of
-// the ways that [ByEnds] takes together as p.
+// SameEnds reports whether goroutines with this stack and state belong to p
+// under [ByEnds].
 func (p *Place) SameEnds(s *goroutine.Stack, state goroutine.State) bool {
 	a, b := p.Series.stack(s), p.Series.stack(p.Stack)
 	return state == p.State && a.user == b.user && a.entry == b.entry
 }
 
-// CreatedBy returns the go statement, where the source tells it.
+// CreatedBy returns the go statement, or the zero Frame when the source does not
+// provide it.
 func (p *Place) CreatedBy() goroutine.Frame {
 	for _, g := range p.now {
 		if g.CreatedBy != (goroutine.Frame{}) {
@@ -216,7 +217,7 @@ func (p *Place) CreatedBy() goroutine.Frame {
 }
 
 // LongestWait returns the longest wait in snapshot i, as the runtime measured
-// it; 0 where the source does not tell.
+// it; 0 when the source does not provide it.
 func (p *Place) LongestWait(i int) (longest time.Duration) {
 	for _, g := range p.groups(i) {
 		longest = max(longest, g.Wait)
@@ -248,8 +249,8 @@ func (p *Place) Oldest() (born time.Time, ok bool) {
 	return born, ok
 }
 
-// Woken returns the IDs of goroutines that were woken at p, of those in woken,
-// which has them by the place at which they waited.
+// Woken returns the IDs in woken that belong to p. woken holds IDs of woken
+// goroutines by the place where they were waiting.
 func (p *Place) Woken(woken map[goroutine.GroupKey][]uint64) (ids []uint64) {
 	seen := make(map[goroutine.GroupKey]bool)
 	for _, g := range p.now {
