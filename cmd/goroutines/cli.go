@@ -70,7 +70,7 @@ input is bad, even if part of that input could be reported.`,
 	return root
 }
 
-// inputFlags are the flags that say how inputs are read.
+// inputFlags are the flags for reading inputs.
 type inputFlags struct {
 	http     source.HTTP
 	headers  []string

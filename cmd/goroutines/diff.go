@@ -17,7 +17,7 @@ func newDiff() *cobra.Command {
 	f := &diffFlags{reportFlags{samples: 1, ordered: true}}
 	c := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
-		Short: "Show which stacks appeared, grew, shrank and are gone between two snapshots",
+		Short: "Show which stacks appeared, grew, shrank or went away between two snapshots",
 		Long: `Diff compares two snapshots by stack. If both have goroutine IDs (traces and
 debug=2 dumps do) and are of one process, it also shows how many goroutines were
 created in between, and how many exited or moved on. The order is that of the

@@ -21,7 +21,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// outputFlags are those of writing.
+// outputFlags are the flags for writing a report.
 type outputFlags struct {
 	format string
 	file   string
@@ -136,7 +136,7 @@ func (f *reportFlags) checkSeries(args []string) error {
 		}
 	}
 	if len(urls) > 1 {
-		return errors.New("the sources are several processes, which are no series; report on each, or use watch")
+		return errors.New("the sources are several processes, not one series; report on each, or use watch")
 	}
 	if f.samples > 1 && (len(args) > 1 || len(urls) != 1) {
 		return errors.New("--samples needs exactly one source, the address of a process")
