@@ -82,8 +82,9 @@ func (c patientConfig) options(logs *sdklog.LoggerProvider) []otelgoroutine.Opti
 	deadlock.MinWait /= hurry
 	watch := []*detectors.Detector{detectors.NewDeadlock(deadlock)}
 	if c.Leak {
-		watch = append(watch, detectors.NewLeak(detectors.LeakConfig{
-			MinAge: 4 * time.Second, MaxAge: 8 * time.Second, Window: 15 * time.Second, Warmup: 5 * time.Second}))
+		leak := detectors.DefaultLeakConfig()
+		leak.MinAge, leak.MaxAge, leak.Window, leak.Warmup = 4*time.Second, 8*time.Second, 15*time.Second, 5*time.Second
+		watch = append(watch, detectors.NewLeak(leak))
 	}
 	return []otelgoroutine.Option{
 		otelgoroutine.WithLoggerProvider(logs),
