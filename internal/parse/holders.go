@@ -11,50 +11,52 @@ import (
 )
 
 const (
-	// maxContested is how many locks are examined, the first in a dump.
+	// maxContested is how many locks are examined. Those that come first in a dump
+	// are taken.
 	maxContested = 64
-	// maxObject is how many bytes into an object its lock may be. Few objects
-	// are larger, and a farther argument is more often another object that
-	// happens to be before this one in memory.
+	// maxObject is how many bytes into an object its lock may be. Few objects are
+	// larger. An argument that points further below the lock is more often another
+	// object that happens to precede this one in memory.
 	maxObject = 512
-	// maxSites is how many calls that lock the same lock are told apart.
+	// maxSites is how many calls that lock the same lock are kept apart.
 	maxSites = 16
-	// maxSuspects is how many goroutines that work on the object of a lock
-	// are told apart.
+	// maxSuspects is how many goroutines that work on the object of a lock are
+	// kept apart.
 	maxSuspects = 64
-	// maxCircle is how many goroutines a circle has at most.
+	// maxCircle is the maximum number of goroutines in a circle.
 	maxCircle = 5
-	// movedAfter is how much shorter the wait of a goroutine must be than that
-	// of the waiters for a lock, to tell that it moved after they began to
-	// wait: waits are counted in minutes.
+	// movedAfter is how much shorter a goroutine's wait must be than the longest
+	// wait for a lock before it counts as having moved since that wait began.
+	// Waits are counted in minutes.
 	movedAfter = time.Minute
 )
 
-// A Lock is what a dump shows about a lock that goroutines wait for. The holder is
-// not in a dump; this is what the arguments of calls suggest.
+// A Lock is what a dump shows about a lock that goroutines wait for. A dump does
+// not name the holder; the fields below are what the arguments of calls suggest.
 type Lock struct {
 	Address uint64
 	Waiters int
 
-	// Object reports whether the dump shows the object that the lock is part
-	// of. Without it all below is unknown.
+	// Object reports whether the dump shows the object that the lock is part of.
+	// Without it, everything below is unknown.
 	Object bool
-	// Holder may hold the lock: it is the only goroutine that is past a line
-	// where others lock it, on the same object and with no unlock in between.
-	// When it waits for the lock itself, it may have locked it twice. It is nil
-	// when there is no such goroutine, or more than one.
+	// Holder may hold the lock. It is the only goroutine that is past a line where
+	// others lock it, on the same object and with no unlock in between. If it
+	// waits for the lock itself, it may have locked it twice. Holder is nil when
+	// there is no such goroutine, or more than one.
 	Holder *Suspect
-	// Others is the number of goroutines beside Holder that work on the object
-	// and do not wait for the lock. Most is how many of them are where Example
-	// is; no more are at any other place.
+	// Others is the number of goroutines, other than Holder, that work on the
+	// object and do not wait for the lock. Most is how many of them are at the
+	// same place as Example; no other place has more.
 	Others  int
 	Most    int
 	Example Suspect
 
-	// Circle, if there is one, is goroutines each of which wants the lock that
-	// another one has. Sure reports whether the lines tell that they have
-	// them, as with Holder, or all do exactly the same in other order.
-	// Otherwise each only works on the object of the lock that it may have.
+	// Circle is a set of goroutines, each of which wants a lock that another one
+	// has; it is nil if there is none. Sure reports whether their lines show that
+	// they have those locks, as with Holder, or whether all of them do exactly the
+	// same in a different order. Otherwise each goroutine only works on the object
+	// of the lock that it may have.
 	Circle []Link
 	Sure   bool
 }
@@ -65,10 +67,10 @@ type Suspect struct {
 	State goroutine.State
 	At    goroutine.Frame // the innermost frame outside the standard library
 	Under goroutine.Frame // the frame that works on the object: At or one further out
-	Waits bool            // for the lock
+	Waits bool            // it waits for the lock
 }
 
-// A Link is a goroutine of a circle.
+// A Link is one goroutine of a circle.
 type Link struct {
 	Goroutine uint64
 	Has       uint64 // address of the lock
@@ -76,18 +78,19 @@ type Link struct {
 }
 
 // Unlocks reports whether a function may unlock a sync.Mutex on a line after first
-// and before last, which is true where it is unknown. frame is the function that
+// and before last. It returns true if that is unknown. frame is the function that
 // it is inlined in, or function itself.
 type Unlocks func(frame, function string, first, last int) bool
 
 // Locks reads from a goroutine dump which locks goroutines wait for, and what may
-// hold them, those with most waiters first. unlocks may be nil; then no lock has a
-// Holder. Of the arguments of calls, only addresses of locks are returned.
+// hold them. Locks with the most waiters come first. If unlocks is nil, no lock
+// has a Holder. Of the arguments of calls, only the addresses of locks are
+// returned.
 //
-// The object of a lock is the nearest pointer at or below its address among the
-// arguments of a function that locks it. Arguments that the dump marks as
-// uncertain are ignored. Memory is bounded, except for the names in the dump, which
-// is read twice.
+// The object of a lock is found among the arguments of a function that locks it:
+// it is the nearest pointer at or below the address of the lock. Arguments that
+// the dump marks as uncertain are ignored. The dump is read twice. Memory is
+// bounded, except for the names in the dump.
 func Locks(dump []byte, unlocks Unlocks) []Lock {
 	h := &holders{
 		unlocks:  unlocks,
@@ -102,11 +105,11 @@ func Locks(dump []byte, unlocks Unlocks) []Lock {
 	return h.finish()
 }
 
-// holders is the state of reading a dump for locks and their holders.
+// holders holds the state while a dump is searched for locks and their holders.
 type holders struct {
 	unlocks  Unlocks
 	dump     *dump
-	calls    []frame // of the current goroutine
+	calls    []frame // frames of the current goroutine
 	locks    map[uint64]*contested
 	order    []*contested
 	byObject map[uint64][]*contested
@@ -115,34 +118,34 @@ type holders struct {
 // contested is a lock that goroutines wait for.
 type contested struct {
 	Lock
-	longest  time.Duration // wait
+	longest  time.Duration // longest wait
 	sites    []site
 	suspects []suspect
 	passed   int // suspects that are past a lock
 }
 
-// A site is a call that locks a lock, of an object that is an argument.
+// A site is a call that locks a lock whose object is one of its arguments.
 type site struct {
-	frame, function string // with the arguments, and with the call: the same, or inlined in it
+	frame, function string // frame has the arguments, function has the call: they are the same, or function is inlined in frame
 	line            int    // in function
-	position        int    // of the object in the arguments
+	position        int    // index of the object among the arguments
 	object          uint64
-	inlined         bool // Lock is part of function, and so is Unlock
+	inlined         bool // Lock is inlined in function, and so is Unlock
 }
 
-// A suspect is a goroutine in its relation to one lock.
+// A suspect is a goroutine and its relation to one lock.
 type suspect struct {
 	Suspect
 	part  part
 	wants uint64 // address of the lock it waits for
-	way   way    // how it waits, if part is beside: the same for goroutines that do the same
+	way   way    // how it waits, if part is beside; equal for goroutines that do the same
 }
 
 // A part is how a goroutine works on the object of a lock.
 type part int
 
 const (
-	beside part = iota // in the frame in which it waits for another lock
+	beside part = iota // in the same frame in which it waits for another lock
 	within             // in another frame
 	past               // past a line where others lock it
 )
@@ -151,8 +154,8 @@ const (
 type way struct {
 	frame, function string
 	line            int
-	wants, has      int    // positions of the objects
-	offset          uint64 // of the lock that it wants in its object
+	wants, has      int    // argument positions of the two objects
+	offset          uint64 // of the wanted lock within its object
 }
 
 // pass calls each for every goroutine of a dump.
@@ -174,8 +177,8 @@ func (h *holders) read() {
 	}
 }
 
-// owner returns the index of the frame with the arguments of call i, which is i
-// unless it is inlined, or -1 when there is none.
+// owner returns the index of the frame that has the arguments of call i. That is i
+// itself unless the call is inlined, and -1 when there is no such frame.
 func (h *holders) owner(i int) int {
 	for ; i < len(h.calls); i++ {
 		if !h.dump.words[i].inlined {
@@ -185,8 +188,8 @@ func (h *holders) owner(i int) int {
 	return -1
 }
 
-// lockCall returns the indexes of the call in which the current goroutine waits
-// for a lock, and of its owner, or -1 when there is none.
+// lockCall returns the index of the call in which the current goroutine waits for
+// a lock, and the index of that call's owner. Either is -1 when there is none.
 func (h *holders) lockCall() (call, owner int) {
 	for i, f := range h.calls {
 		if !bytes.HasPrefix(f.name, []byte("sync.")) && !bytes.HasPrefix(f.name, []byte("internal/sync.")) {
@@ -240,8 +243,9 @@ func (h *holders) site(lock uint64) (s site, ok bool) {
 	}, true
 }
 
-// objects fills byObject. An argument that the same call has for different locks
-// is not the object of any of them: something else tells which is locked.
+// objects fills byObject. If the same call has the same argument for different
+// locks, that argument is not the object of any of them: something else decides
+// which one is locked.
 func (h *holders) objects() {
 	seen := make(map[site]*contested)
 	shared := make(map[uint64]bool)
@@ -264,8 +268,8 @@ func (h *holders) objects() {
 	}
 }
 
-// work takes a goroutine that may work on the objects of locks. One that waits on
-// a condition variable has released its lock.
+// work takes a goroutine that may work on the objects of locks. A goroutine that
+// waits on a condition variable has released its lock.
 func (h *holders) work() {
 	d := h.dump
 	if d.g.state == goroutine.CondWait {
@@ -291,9 +295,9 @@ func (h *holders) work() {
 	}
 }
 
-// suspect returns the current goroutine in its relation to c, for an argument of
-// frame i that is the object of c. One that waits for c is a suspect only when it
-// may have locked it before.
+// suspect returns the current goroutine's relation to c, given an argument of
+// frame i that is the object of c. A goroutine that waits for c is a suspect only
+// if it may have locked c before.
 func (h *holders) suspect(c *contested, i, position int) (s suspect, ok bool) {
 	g := &h.dump.g
 	s = suspect{part: within, wants: g.lock}
@@ -319,8 +323,8 @@ func (h *holders) suspect(c *contested, i, position int) (s suspect, ok bool) {
 }
 
 // passed reports whether frame i of the current goroutine is past a line where
-// others lock c, with no unlock in between, and it did not begin to wait after
-// them.
+// others lock c, with no unlock in between. It returns false if the goroutine
+// began to wait after them.
 func (h *holders) passed(c *contested, i, position int) bool {
 	if h.unlocks == nil || h.dump.g.header.wait+movedAfter < c.longest {
 		return false
@@ -338,15 +342,15 @@ func (h *holders) passed(c *contested, i, position int) bool {
 	return false
 }
 
-// receives reports whether the object is the receiver of the function, or the
-// lock itself. Other arguments are before a lock in memory by chance too often.
+// receives reports whether the object is the receiver of the function, or the lock
+// itself. Other arguments too often precede a lock in memory by chance.
 func (s *site) receives(c *contested) bool {
 	return s.object == c.Address || s.position == 0 && strings.Contains(s.frame, ".(*")
 }
 
-// ahead reports whether the current goroutine is the writer of a sync.RWMutex that
-// waits for its readers, at a call where others wait for c: it holds c, the lock
-// of the writers.
+// ahead reports whether the current goroutine is the writer of a sync.RWMutex and
+// waits for its readers, at a call where others wait for c. Then it holds c, the
+// lock of the writers.
 func (h *holders) ahead(c *contested, i, position, call, owner int) bool {
 	if h.dump.g.state != goroutine.RWMutexLock || h.dump.g.lock == c.Address || i != owner {
 		return false
@@ -357,7 +361,7 @@ func (h *holders) ahead(c *contested, i, position, call, owner int) bool {
 	})
 }
 
-// way returns how the current goroutine waits, with an argument at a position.
+// way returns how the current goroutine waits, given the position of an argument.
 func (h *holders) way(call, owner, position int) way {
 	s, ok := h.site(h.dump.g.lock)
 	if !ok {
@@ -376,8 +380,8 @@ func (h *holders) user() goroutine.Frame {
 	return goroutine.Frame{}
 }
 
-// add counts a suspect. When there is no more room, one that is past a lock takes
-// that of another.
+// add counts a suspect. When there is no room left, a suspect that is past a lock
+// replaces one that is not.
 func (c *contested) add(s suspect) {
 	if s.part == past {
 		c.passed++
@@ -395,7 +399,7 @@ func (c *contested) add(s suspect) {
 	}
 }
 
-// finish returns the locks in their order.
+// finish returns the locks, those with the most waiters first.
 func (h *holders) finish() []Lock {
 	locks := make([]Lock, 0, len(h.order))
 	for _, c := range h.order {
@@ -409,7 +413,7 @@ func (h *holders) finish() []Lock {
 	return locks
 }
 
-// conclude finds the holder, and where most of the others are.
+// conclude finds the holder, and the place where most of the others are.
 func (c *contested) conclude() {
 	type place struct {
 		state    goroutine.State
@@ -436,7 +440,7 @@ func (c *contested) conclude() {
 	}
 }
 
-// circle finds a circle that c is part of, if possible one that is sure.
+// circle finds a circle that c is part of, preferably one that is sure.
 func (h *holders) circle(c *contested) {
 	allows := []func(*contested, *suspect) bool{
 		func(_ *contested, s *suspect) bool { return s.part == past },
@@ -457,8 +461,7 @@ func (h *holders) circle(c *contested) {
 	})
 }
 
-// works returns how many goroutines work on the object of c and do not wait for
-// c.
+// works returns how many goroutines work on the object of c without waiting for c.
 func (c *contested) works() int {
 	if c.Holder != nil && !c.Holder.Waits {
 		return c.Others + 1
@@ -466,7 +469,8 @@ func (c *contested) works() int {
 	return c.Others
 }
 
-// links returns a circle over allowed suspects, back to the lock that it is from.
+// links returns a circle of allowed suspects that leads back to the lock from
+// which it starts.
 func (h *holders) links(from *contested, allow func(*contested, *suspect) bool) []Link {
 	tried := make(map[*contested]bool)
 	var path []Link

@@ -15,34 +15,35 @@ import (
 )
 
 const (
-	// maxLine is how much of a line is read; the rest is skipped. Only labels
-	// and foreign lines get that long.
+	// maxLine is how many bytes of a line are read; the rest is skipped. Only
+	// labels and foreign lines are that long.
 	maxLine = 64 << 10
-	// maxFrames is how many frames of a stack are kept. A dump shows 100 at
-	// most, a profile and a trace 128.
+	// maxFrames is how many frames of a stack are kept. A dump shows at most 100,
+	// a profile or a trace 128.
 	maxFrames = 128
-	// maxState bounds the words of a state, maxStates how many unknown states
-	// are told apart.
+	// maxState bounds the length of a state in bytes. maxStates bounds the number
+	// of distinct unknown states.
 	maxState, maxStates = 64, 64
-	// maxDistinct is how many bytes of distinct stacks are kept while a dump
-	// is read: those of over 20,000 groups.
+	// maxDistinct is how many bytes of distinct stacks are kept while a dump is
+	// read: enough for over 20,000 groups.
 	maxDistinct = 64 << 20
-	// groupCost and frameCost are about how many bytes a group and a frame
-	// take beside their text.
+	// groupCost and frameCost are the approximate bytes that a group and a frame
+	// take in addition to their text.
 	groupCost, frameCost = 512, 80
-	// maxWait is the longest wait that is believed, in minutes: two centuries.
+	// maxWait is the longest wait accepted as real, in minutes: two centuries.
 	maxWait = 100_000_000
 )
 
-// Text reads a goroutine dump: what pprof's debug=2, runtime.Stack, a panic and
-// SIGQUIT write. Lines around it are skipped. at is when the dump was taken.
-// births, which serves all dumps of one process, may be nil: then the snapshot has
+// Text reads a goroutine dump, as written by pprof's debug=2, runtime.Stack, a
+// panic or SIGQUIT. It skips other lines around the dump. at is when the dump was
+// taken. births serves all dumps of one process; if it is nil, the snapshot has
 // IDs but no epochs.
 //
-// It always returns a snapshot, with what could be read. The error names up to 20
-// goroutines that could not, each with its line; they are counted in
-// [goroutine.Snapshot.Missing]. Labels are not read, because the runtime writes
-// them without being asked. Several dumps in one input are counted together.
+// Text always returns a snapshot of what it could read. The error names up to 20
+// goroutines that it could not read, each with its line.
+// [goroutine.Snapshot.Missing] counts them. Labels are not read, because the
+// runtime writes them without being asked to. Several dumps in one input are
+// counted together.
 //
 // Memory depends on the number of distinct stacks and is bounded: after the first
 // 64 MiB of them, goroutines are summed up by state.
@@ -75,36 +76,36 @@ func (t *dump) readAll() {
 	t.end()
 }
 
-// A dump is the state of reading one.
+// A dump holds the state while a dump is read.
 type dump struct {
 	in     *bufio.Reader
 	stacks *Stacks
 	births *goroutine.Births
 
-	line    []byte // the current one, without its end; valid until the next read
+	line    []byte // the current line, without its end; valid until the next read
 	number  int    // of the line, from 1
-	cut     bool   // line is only the beginning
-	long    []byte // the buffer for such a beginning
+	cut     bool   // line holds only the beginning of the line
+	long    []byte // the buffer for a line that is cut
 	partial bool   // line has no end: the input ends within it
 
 	g     current
-	key   []byte  // of the group of g: state, frames, creation site, lock
+	key   []byte  // identifies the group of g: state, frames, creation site, lock
 	words []words // the arguments of each frame of g; empty when they are not needed
-	each  func()  // is called when g was read
+	each  func()  // called after g is read
 
 	snapshot *goroutine.Snapshot
-	index    map[string]int // of groups, by key
+	index    map[string]int // index of each group, by key
 	names    names
-	others   map[goroutine.State]int // of groups that are summed up, by state
+	others   map[goroutine.State]int // index of each group that sums up the rest, by state
 	room     int                     // for distinct stacks, in bytes
 	states   states
-	highest  uint64 // ID
-	seen     bool   // a goroutine was seen
+	highest  uint64 // highest ID
+	seen     bool   // at least one goroutine was seen
 	problems problems
 	broken   error // from the reader
 }
 
-// A phase is a part of a goroutine's text.
+// A phase is the part of a goroutine's text that is being read.
 type phase int
 
 const (
@@ -128,16 +129,17 @@ type current struct {
 
 	calls int // frames kept
 	open  openCall
-	fault string // why it cannot be described, if so
+	fault string // why the goroutine cannot be described, or ""
 }
 
-// openCall is a call whose place comes next.
+// openCall says whether a call is still waiting for its place, and which kind it
+// is.
 type openCall int
 
 const (
 	noCall      openCall = iota
-	goCall               // as the runtime writes it: a name and arguments
-	foreignCall          // another line: the name of a C function, or noise
+	goCall               // a call as the runtime writes it: a name and arguments
+	foreignCall          // any other line: the name of a C function, or noise
 )
 
 // read reads the next line.
@@ -159,7 +161,7 @@ func (t *dump) read() bool {
 	return err == nil || len(line) > 0 && !t.cut
 }
 
-// skipLine skips the rest of a line, which may end with the input.
+// skipLine skips the rest of a line. The line may end with the input.
 func (t *dump) skipLine() error {
 	for {
 		rest, err := t.in.ReadSlice('\n')
@@ -216,11 +218,11 @@ func (t *dump) begin() bool {
 	return true
 }
 
-// fault gives the goroutine up and skips the rest of it.
+// fault records why the goroutine cannot be described, and skips the rest of it.
 func (t *dump) fault(why string) { t.g.fault, t.g.phase = why, inTail }
 
-// call takes a line that may be a call. The runtime escapes spaces in names. Other
-// lines may be names of C functions, or the output of another thread.
+// call takes a line that may be a call. The runtime escapes spaces in names. Any
+// other line may be the name of a C function, or the output of another thread.
 func (t *dump) call(line []byte) {
 	name, arguments, ok := cutArguments(line, t.cut)
 	switch noise := len(name) == 0 || bytes.IndexByte(name, ' ') >= 0; {
@@ -245,8 +247,8 @@ func (t *dump) call(line []byte) {
 	}
 }
 
-// cutArguments splits a call into the function's name and its arguments. ok is
-// false when the line is not a complete call; name is then all before the first
+// cutArguments splits a call into the function's name and its arguments. If the
+// line is not a complete call, ok is false and name is everything before the first
 // parenthesis.
 func cutArguments(line []byte, cut bool) (name, arguments []byte, ok bool) {
 	i := bytes.LastIndexByte(line, '(')
@@ -260,14 +262,14 @@ func cutArguments(line []byte, cut bool) (name, arguments []byte, ok bool) {
 // appendName appends a function name and a line end.
 func appendName(key, name []byte) []byte {
 	if string(name) == "panic" {
-		name = []byte("runtime.gopanic") // the one name that a dump beautifies
+		name = []byte("runtime.gopanic") // the only name that a dump changes
 	}
 	return append(append(key, tail(name)...), '\n')
 }
 
-// lockFunctions are the functions whose first argument is the address of the
-// lock that they wait for. Where the compiler does not keep it alive, a dump marks
-// it with a question mark.
+// lockFunctions are the functions whose first argument is the address of the lock
+// they wait for. Where the compiler does not keep that argument alive, a dump
+// marks it with a question mark.
 var lockFunctions = map[string]bool{
 	"internal/sync.(*Mutex).lockSlow": true,
 	"sync.(*Mutex).lockSlow":          true, // before Go 1.24
@@ -291,7 +293,7 @@ func (t *dump) lock(name, arguments []byte) {
 func (t *dump) place(line []byte) {
 	file, number, ok := cutPlace(line)
 	if !ok {
-		return // the note that the stack of a running goroutine is unavailable
+		return // the note that a running goroutine's stack is unavailable
 	}
 	if t.g.phase == inCreation {
 		t.key = appendPlace(t.key, file, number)
@@ -314,8 +316,9 @@ func appendPlace(key, file, number []byte) []byte {
 	return append(append(key, number...), '\n')
 }
 
-// cutPlace splits "file:line", with anything after a space: the offset within
-// the function, and registers. A path may hold spaces and colons.
+// cutPlace splits "file:line". After a space, the line may go on with the offset
+// within the function and with registers; both are ignored. A path may contain
+// spaces and colons.
 func cutPlace(line []byte) (file, number []byte, ok bool) {
 	colon := bytes.LastIndexByte(line, ':')
 	if colon <= 0 {
@@ -333,7 +336,7 @@ func cutPlace(line []byte) (file, number []byte, ok bool) {
 	return line[:colon], number, true
 }
 
-// created takes the function that holds the go statement.
+// created takes the function that contains the go statement.
 func (t *dump) created(function []byte) {
 	if t.g.open == goCall {
 		t.fault(fmt.Sprintf("line %d comes before the place of the last call", t.number))
@@ -393,7 +396,7 @@ func (t *dump) count() {
 	}
 }
 
-// stackEnd returns the offset in key of what comes after the frames.
+// stackEnd returns the offset in key where the frames end.
 func (t *dump) stackEnd() int {
 	if t.g.createdAt == 0 {
 		return len(t.key)
@@ -401,12 +404,12 @@ func (t *dump) stackEnd() int {
 	return t.g.createdAt
 }
 
-// systemGroup is the index for goroutines of the runtime itself, which have no
-// group. Some crashes show them.
+// systemGroup is the index for the runtime's own goroutines, which have no group.
+// Some crashes show them.
 const systemGroup = -1
 
-// newGroup makes the group of the goroutine from the parts of its key, and
-// returns its index.
+// newGroup makes the goroutine's group from the parts of its key, and returns the
+// index of the group.
 func (t *dump) newGroup(stack, creation []byte) int {
 	cost := groupCost + len(t.key) + frameCost*t.g.calls
 	if cost > t.room {
@@ -426,7 +429,8 @@ func (t *dump) newGroup(stack, creation []byte) int {
 	return i
 }
 
-// otherGroup returns the index of the group of those that are summed up by state.
+// otherGroup returns the index of the group that sums up the remaining goroutines
+// in this state.
 func (t *dump) otherGroup() int {
 	i, ok := t.others[t.g.state]
 	if !ok {
@@ -437,7 +441,7 @@ func (t *dump) otherGroup() int {
 	return i
 }
 
-// frames reads the frames in a part of a key.
+// frames reads the frames in one part of a key.
 func (t *dump) frames(key []byte) []goroutine.Frame {
 	var list []goroutine.Frame
 	for f, rest, ok := cutFrame(key); ok; f, rest, ok = cutFrame(rest) {
@@ -450,7 +454,7 @@ func (t *dump) frame(f frame) goroutine.Frame {
 	return goroutine.Frame{Function: t.names.of(f.name), File: t.names.of(f.file), Line: f.line}
 }
 
-// A frame is a frame in a key.
+// A frame is one frame as stored in a key.
 type frame struct {
 	name, file []byte
 	line       int
@@ -499,9 +503,9 @@ func (h header) String() string {
 //
 //	goroutine N [gp=… m=… mp=…] [state, attribute, …] {label: value, …}:
 //
-// ok is false when the line is something else. Unknown attributes are skipped.
-// Go 1.26 has the labels within the brackets, quoted; Go 1.27 has them after the
-// brackets, with quotes where needed. A line that is cut may lack its end.
+// ok is false when the line is not a header. Unknown attributes are skipped. Go
+// 1.26 writes the labels inside the brackets, quoted. Go 1.27 writes them after
+// the brackets, quoted only where needed. A line that is cut may lack its end.
 func parseHeader(line []byte, cut bool) (h header, ok bool, err error) {
 	rest := line[len(headerStart):]
 	digits := 0
@@ -522,8 +526,8 @@ func parseHeader(line []byte, cut bool) (h header, ok bool, err error) {
 	return h, true, nil
 }
 
-// attributes reads a header from its bracket on, and reports whether all up to
-// the closing bracket is there.
+// attributes reads a header from its opening bracket on. It reports whether the
+// header is complete up to the closing bracket.
 func (h *header) attributes(rest []byte) bool {
 	for first := true; ; first = false {
 		end := skipTo(rest, ",]")
@@ -538,7 +542,7 @@ func (h *header) attributes(rest []byte) bool {
 	}
 }
 
-// onlyFields reports whether there is nothing between ID and state but what the
+// onlyFields reports whether the text between ID and state contains only what the
 // runtime writes there: fields such as "gp=0xc000006380".
 func onlyFields(b []byte) bool {
 	if len(b) == 0 || b[0] != ' ' {
@@ -574,7 +578,7 @@ func skipTo(b []byte, stop string) int {
 	return -1
 }
 
-// attribute takes the text between two commas within the brackets.
+// attribute takes one attribute: the text between two commas inside the brackets.
 func (h *header) attribute(b []byte, first bool) {
 	if i := bytes.Index(b, []byte(" labels:{")); i >= 0 {
 		b = b[:i]
@@ -590,7 +594,7 @@ func (h *header) attribute(b []byte, first bool) {
 	}
 }
 
-// stateWords removes what the runtime adds to the words of a state.
+// stateWords removes what the runtime appends to the text of a state.
 func stateWords(s string) string {
 	for {
 		before := len(s)
@@ -606,8 +610,8 @@ func stateWords(s string) string {
 // states bounds the number of unknown states in an input.
 type states struct{ foreign map[string]bool }
 
-// of returns the state with these words. It is [goroutine.Waiting] without words
-// and when there are too many of them, or too many states.
+// of returns the state with this text. It returns [goroutine.Waiting] when the
+// text is empty or too long, or when there are already too many unknown states.
 func (s *states) of(words string) goroutine.State {
 	state := goroutine.State(valid(words))
 	if state.Category() != goroutine.CategoryOther || s.foreign[words] {
@@ -623,7 +627,7 @@ func (s *states) of(words string) goroutine.State {
 	return state
 }
 
-// maxProblems is how many problems an error names one by one.
+// maxProblems is how many problems an error lists individually.
 const maxProblems = 20
 
 // problems collects what is wrong with parts of an input.
@@ -640,7 +644,7 @@ func (p *problems) add(format string, args ...any) {
 	p.told = append(p.told, fmt.Errorf(format, args...))
 }
 
-// err returns all of them as one error, or nil.
+// err returns all problems as one error, or nil if there are none.
 func (p *problems) err() error {
 	if p.more > 0 {
 		return errors.Join(append(p.told, fmt.Errorf("and %d more", p.more))...)

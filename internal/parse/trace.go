@@ -14,37 +14,38 @@ import (
 
 // A TraceDecoder reads execution traces of one process as snapshots.
 //
-// At the end of each generation of a trace the runtime writes every goroutine
-// that had no event in it, with its status and its whole stack. What the others
-// were doing at that moment follows from their events. So the last complete
-// generation of a trace is a snapshot of the moment when it ends.
+// At the end of each generation of a trace, the runtime writes every goroutine
+// that had no event in that generation, with its status and its whole stack. What
+// the other goroutines were doing at that moment follows from their events. So the
+// last complete generation of a trace is a snapshot of the moment it ends.
 //
-// A decoder keeps its buffers: from the second trace on, the memory that it
-// allocates depends on the number of distinct stacks and not on the number of
-// goroutines. It is not safe for concurrent use.
+// A decoder keeps its buffers: from the second trace on, the memory it allocates
+// depends on the number of distinct stacks, not on the number of goroutines. It is
+// not safe for concurrent use.
 type TraceDecoder struct {
-	// ExcludeReader leaves out the goroutine that takes the trace from the
-	// runtime to its writer, for a trace that the program did not start.
+	// ExcludeReader leaves out the goroutine that copies the trace from the
+	// runtime to the trace's writer. Set it for a trace that the program did not
+	// start.
 	ExcludeReader bool
 
 	stacks *Stacks
 	births *goroutine.Births
 
-	// Of the trace that is read.
+	// For the trace being read.
 	movements movements
 	tables    traceTables
 	crowds    []crowd
-	index     map[place]int32 // into crowds
-	recent    int32           // the crowd found last
+	index     map[place]int32 // index of each place in crowds
+	recent    int32           // index of the crowd found last
 	opening   *opening        // nil unless a window is read
 
-	// Of earlier traces.
+	// Learned from earlier traces.
 	skipped skipped
 	kinds   kinds
 }
 
 // NewTraceDecoder returns a decoder that shares stacks and births with other
-// parsers of the same process. Those that are nil are its own.
+// parsers of the same process. If either is nil, the decoder uses its own.
 func NewTraceDecoder(stacks *Stacks, births *goroutine.Births) *TraceDecoder {
 	if stacks == nil {
 		stacks = NewStacks()
@@ -57,20 +58,20 @@ func NewTraceDecoder(stacks *Stacks, births *goroutine.Births) *TraceDecoder {
 	return d
 }
 
-// Decode returns the goroutines of the last complete generation of a trace that
-// ended at a time. It takes linear time and keeps nothing of data.
+// Decode returns the goroutines of the last complete generation of a trace. at is
+// when the trace ended. Decode takes linear time and does not retain data.
 //
-// The error is [ErrNotTrace] or [ErrTraceVersion], without a snapshot, or names
-// the byte of the trace that is wrong. Then the snapshot holds what could be read:
-// all goroutines when only bytes after the last complete generation are wrong; it
-// is nil when nothing could be read. An epoch ends only at a generation without
-// an error.
+// The error is [ErrNotTrace] or [ErrTraceVersion], without a snapshot, or it names
+// the byte of the trace that is wrong. In that case the snapshot holds what could
+// be read, which is all goroutines if only bytes after the last complete
+// generation are wrong. The snapshot is nil when nothing could be read. An epoch
+// ends only at a generation without an error.
 //
-// The runtime's own goroutines are left out. One that is running or runnable has
-// no stack at the end of a generation. It is recognized by a stack that it had
-// earlier in the generation, by a label (the garbage collector's workers), or by
-// its ID, when one of the two traces before had it with a stack. Any other is
-// counted as the program's.
+// The runtime's own goroutines are left out. A running or runnable goroutine has
+// no stack at the end of a generation. Such a goroutine is recognized as the
+// runtime's by a stack that it had earlier in the generation, by a label (the
+// garbage collector's workers), or by its ID, if it had a stack in one of the two
+// traces before. Any other goroutine is counted as the program's.
 func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, error) {
 	generation, outside, err := d.read(data)
 	if err != nil {
@@ -87,8 +88,8 @@ func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, e
 	return s, err
 }
 
-// read finds the generation to read. outside is what is wrong elsewhere in the
-// trace; beside err there is nothing to read.
+// read finds the generation to read. outside is an error elsewhere in the trace.
+// err means that there is nothing to read.
 func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
 	version, err := traceVersion(data)
 	if err != nil {
@@ -98,8 +99,8 @@ func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
 	return generation, outside, nil
 }
 
-// readGeneration reads the events, then those entries of the tables, which come
-// last, that the events refer to.
+// readGeneration reads the events first. It then reads the entries of the tables
+// that the events refer to, because the tables come last.
 func (d *TraceDecoder) readGeneration(data []byte, generation span) error {
 	d.movements.reset()
 	d.reset()
@@ -114,10 +115,10 @@ type place struct {
 	stack  uint32
 	reason uint32 // why it blocked, as a string ID, or reasonSyscall; 0 when the stack is whole
 	status traceStatus
-	main   bool // the main goroutine, whose stack lacks the frame that tells
+	main   bool // the main goroutine: its stack lacks the frame that identifies it
 }
 
-// A crowd is the goroutines at one place.
+// A crowd is the set of goroutines at one place.
 type crowd struct {
 	place
 	count  int
@@ -126,12 +127,12 @@ type crowd struct {
 }
 
 const (
-	// maxCrowds bounds the places that are told apart. After them goroutines
-	// are counted by status.
+	// maxCrowds bounds the number of distinct places. Beyond it, goroutines are
+	// counted by status.
 	maxCrowds = 1 << 16
-	// keepCrowds is how many crowds room is kept for between traces.
+	// keepCrowds is the capacity, in crowds, that is kept between traces.
 	keepCrowds = 1 << 12
-	// otherStack stands for the stacks that are not told apart.
+	// otherStack stands for all stacks beyond maxCrowds.
 	otherStack = math.MaxUint32
 )
 
@@ -158,8 +159,8 @@ func (d *TraceDecoder) add(id uint64, p place) {
 	c.births = goroutine.AddCohort(c.births, d.births.Cohort(id))
 }
 
-// crowd returns the crowd at a place. Goroutines in succession in a trace are
-// often at the same one.
+// crowd returns the crowd at a place. Consecutive goroutines in a trace are often
+// at the same place.
 func (d *TraceDecoder) crowd(p place) *crowd {
 	if d.recent >= 0 && d.crowds[d.recent].place == p {
 		return &d.crowds[d.recent]
@@ -179,7 +180,7 @@ func (d *TraceDecoder) crowd(p place) *crowd {
 	return &d.crowds[i]
 }
 
-// spare returns an empty crowd, with the buffers of one that was in use.
+// spare returns an empty crowd that reuses the buffers of an earlier one.
 func (d *TraceDecoder) spare() crowd {
 	if len(d.crowds) == cap(d.crowds) {
 		return crowd{}
@@ -205,8 +206,8 @@ func (d *TraceDecoder) want() {
 	d.movements.wakes.want(&d.tables)
 }
 
-// snapshot makes a snapshot of what was read. sound says whether an epoch can end
-// at its highest ID.
+// snapshot makes a snapshot from what was read. sound says whether an epoch can
+// end at its highest ID.
 func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.stacks.next()
 	d.kinds.next()
@@ -214,7 +215,7 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.addMovers()
 	d.group(s)
 	d.addMovements(s)
-	if sound && d.opening == nil { // epochs are for the regular snapshots, and windows come in between
+	if sound && d.opening == nil { // regular snapshots end epochs; windows come in between
 		s.Epochs = d.births.Close(d.movements.lastID, at)
 	} else {
 		s.Epochs = d.births.Peek(d.movements.lastID, at)
@@ -238,10 +239,11 @@ func (d *TraceDecoder) addMovers() {
 	}
 }
 
-// group makes the groups of a snapshot: first of the crowds whose stacks are
-// whole, which tell what the stacks of the others lack. Twice as many crowds as a
-// snapshot has groups get a stack, the largest ones, and those that are blocked
-// forever; most of the others would be summed up in the end.
+// group makes the groups of a snapshot. It starts with the crowds whose stacks are
+// whole, because they show what the stacks of the others lack. The largest crowds
+// get a stack, up to twice the number of groups in a snapshot, and so do those
+// that are blocked forever. Most of the remaining crowds would be summed up in the
+// end.
 func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
@@ -264,15 +266,15 @@ type grouping struct {
 	lost  int                // crowds beyond the largest that are blocked forever
 }
 
-// A stackState is the place of a group. Several stacks in a trace may be one, in
-// whole and in part.
+// A stackState identifies a group. Several stacks in a trace, whole or cut, may
+// stand for the same stack.
 type stackState struct {
 	stack *goroutine.Stack
 	state goroutine.State
 }
 
-// add adds a crowd to its group: that of its stack when it is large, or that of
-// all others in its state.
+// add adds a crowd to a group. A large crowd goes to the group of its stack, any
+// other to the group that sums up its state.
 func (g *grouping) add(c *crowd, large bool) {
 	frames, state, kind := g.describe(c)
 	g.kinds.remember(kind, c.ids)
@@ -293,7 +295,8 @@ func (g *grouping) add(c *crowd, large bool) {
 	g.opening.describe(c.place, key)
 }
 
-// exempt reports whether a crowd beyond the largest gets a stack all the same.
+// exempt reports whether a crowd gets a stack although it is not among the
+// largest.
 func (g *grouping) exempt(state goroutine.State) bool {
 	if !state.Never() || g.lost == MaxGroups {
 		return false
@@ -302,16 +305,16 @@ func (g *grouping) exempt(state goroutine.State) bool {
 	return true
 }
 
-// describe returns the whole stack of a crowd, which is valid until the next
-// call, its state and its kind.
+// describe returns the whole stack of a crowd, its state and its kind. The stack
+// is valid until the next call.
 func (d *TraceDecoder) describe(c *crowd) ([]goroutine.Frame, goroutine.State, kind) {
 	frames, ok := d.tables.frames(c.stack)
 	if c.reason == 0 {
 		d.skipped.learn(frames, c.status)
 	}
 	if ok && len(frames) == 0 && c.status == statusWaiting {
-		// The stack is known to be empty: it has not run. Only coroutines
-		// are born waiting, and they begin with this function.
+		// The stack is known to be empty: the goroutine has not run. Only
+		// coroutines start out waiting, and they begin with this function.
 		frames = named("runtime.corostart")
 	}
 	kind := kindOf(frames)
@@ -347,7 +350,7 @@ func traceState(status traceStatus, frames []goroutine.Frame, reason string) gor
 		return s
 	}
 	if !parked(frames) && stateOf(frames) == goroutine.Runnable {
-		return goroutine.Runnable // preempted for a moment
+		return goroutine.Runnable // preempted briefly
 	}
 	return goroutine.Waiting
 }
@@ -358,23 +361,24 @@ type kind uint8
 const (
 	kindUser   kind = iota // the program
 	kindSystem             // the runtime
-	kindReader             // the trace, which it takes to its writer
+	kindReader             // the trace: this goroutine copies it to its writer
 )
 
-// The entry functions of the reader, from Go 1.25 on and before.
+// The entry functions of the reader: from Go 1.25 on, and before.
 const (
 	readerFunction    = "runtime/trace.(*traceMultiplexer).startLocked.func1"
 	readerFunction123 = "runtime/trace.Start.func1"
 )
 
-// maxSystemDepth is more frames than a goroutine of the runtime has. The outermost
-// frame of a deeper stack may be where the tracer cut it off.
+// maxSystemDepth exceeds the number of frames of any runtime goroutine. If a stack
+// is deeper, its outermost frame may be where the tracer cut it off.
 const maxSystemDepth = 32
 
 // kindOf returns the kind that follows from the entry function of a stack. The
-// tracer cuts the outermost frame off, in general runtime.goexit. So the stack of
-// a callback from C ends in the runtime, and that of an entry function without a
-// frame that was preempted has nothing but the preemption.
+// tracer cuts off the outermost frame, which is usually runtime.goexit. So the
+// stack of a callback from C ends in the runtime, and a goroutine that was
+// preempted in an entry function without a frame has only the frames of the
+// preemption.
 func kindOf(frames []goroutine.Frame) kind {
 	n := len(frames)
 	if n == 0 {
@@ -395,7 +399,8 @@ func (d *TraceDecoder) leavesOut(k kind) bool {
 	return k == kindSystem || k == kindReader && d.ExcludeReader
 }
 
-// kindOf returns the kind of a goroutine that has no stack at the end.
+// kindOf returns the kind of a goroutine that has no stack at the end of a
+// generation.
 func (d *TraceDecoder) kindOf(g *mover) kind {
 	k := kindUser
 	if frames, _ := d.tables.frames(g.seen); g.id == mainID {
@@ -411,12 +416,13 @@ func (d *TraceDecoder) kindOf(g *mover) kind {
 	return k
 }
 
-// kinds remembers the IDs of goroutines that are not the program's, for traces
-// in which they have no stack. IDs are never reused. It forgets one that two
-// traces in a row did not have.
+// kinds remembers the IDs of goroutines that are not the program's, for traces in
+// which they have no stack. IDs are never reused. An ID is forgotten when two
+// traces in a row did not have it.
 type kinds struct{ current, past map[uint64]kind }
 
-// maxKinds bounds the IDs. The runtime has a few goroutines and one for each P.
+// maxKinds bounds the number of IDs. The runtime has a few goroutines, plus one
+// for each P.
 const maxKinds = 4096
 
 func (k *kinds) next() {
@@ -445,7 +451,7 @@ func (k *kinds) remember(kind kind, ids []uint64) {
 	}
 }
 
-// traceTables are those stacks and strings of a generation that are needed.
+// traceTables are the stacks and strings of a generation that are needed.
 type traceTables struct {
 	data    []byte
 	stacks  map[uint32]int    // offset of the frames in data; 0 until found
@@ -454,10 +460,10 @@ type traceTables struct {
 }
 
 const (
-	// maxStrings bounds the names. In a program with more functions some have
-	// none.
+	// maxStrings bounds the number of names. In a program with more functions,
+	// some functions have no name.
 	maxStrings = 1 << 20
-	// keepTables is how many entries room is kept for between traces.
+	// keepTables is the capacity, in entries, that is kept between traces.
 	keepTables = 1 << 14
 )
 
@@ -484,7 +490,7 @@ func (t *traceTables) wantString(id uint32) {
 	}
 }
 
-// read finds the stacks that are needed, then the strings in them.
+// read finds the stacks that are needed, then the strings they refer to.
 func (t *traceTables) read(generation span) error {
 	err := generation.batches(t.data, is(evStacks), t.readStacks)
 	return cmp.Or(err, generation.batches(t.data, is(evStrings), t.readStrings))
@@ -554,9 +560,9 @@ func (t *traceTables) readStrings(b batch) error {
 	return nil
 }
 
-// frames returns the frames of a stack, leaf first, and whether the trace has it.
-// They are valid until the next call. It leaves out frames without a function: the
-// runtime writes one for an empty stack.
+// frames returns the frames of a stack, leaf first, and whether the trace has the
+// stack. The frames are valid until the next call. Frames without a function are
+// left out: the runtime writes one for an empty stack.
 func (t *traceTables) frames(id uint32) ([]goroutine.Frame, bool) {
 	at := t.stacks[id]
 	if at == 0 {
