@@ -6,16 +6,16 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Counted is a number of goroutines with one stack and equal labels, as a
-// profile has them.
+// A Counted is a number of goroutines with the same stack and the same labels, as
+// in a profile.
 type Counted struct {
 	Frames []goroutine.Frame // leaf first
 	Count  int
 	Labels []goroutine.Label // by key
 }
 
-// FromCounted returns the snapshot of these goroutines, with the states that
-// follow from the frames and without IDs.
+// FromCounted returns a snapshot of these goroutines, without IDs. The states
+// follow from the frames.
 func FromCounted(counted []Counted, source goroutine.Source, at time.Time, stacks *Stacks) *goroutine.Snapshot {
 	stacks.next()
 	gs := groups{index: make(map[groupKey]int, len(counted))}

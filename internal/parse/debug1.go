@@ -10,18 +10,19 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Debug1 reads a goroutine profile as text: what pprof writes with debug=1. at
-// is when it was taken. labels selects the pprof labels that tell groups apart. The
-// snapshot has no IDs.
+// Debug1 reads a goroutine profile in text form, as pprof writes it with debug=1.
+// at is when the profile was taken. labels selects the pprof labels that
+// distinguish groups. The snapshot has no IDs.
 //
 // The format hides the runtime's frames at the leaf, and with them whether a
-// goroutine sends, receives or selects. The states that the frames of the
-// standard library tell remain (locks, I/O, sleep and others); a goroutine that
-// is parked for another reason is in state [goroutine.Waiting].
+// goroutine sends, receives or selects. States that follow from frames of the
+// standard library remain (locks, I/O, sleep and others). A goroutine that is
+// parked for another reason is in state [goroutine.Waiting].
 //
-// The header has the number of goroutines. Those that the text does not describe,
-// because it is cut off or damaged, are counted in [goroutine.Snapshot.Missing],
-// and the error says which line is wrong. Without a header the snapshot is nil.
+// The header states the number of goroutines. If the text is cut off or damaged,
+// the goroutines that it does not describe are counted in
+// [goroutine.Snapshot.Missing], and the error says which line is wrong. Without a
+// header the snapshot is nil.
 func Debug1(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
 	d := &listing{labels: labels, names: make(names)}
 	for n := 1; len(data) > 0; n++ {
@@ -40,10 +41,10 @@ func Debug1(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutin
 	return s, d.problems.err()
 }
 
-// A listing is the state of reading one.
+// A listing holds the state while such a text is read.
 type listing struct {
 	labels   Labels
-	header   bool // there was one
+	header   bool // a header was read
 	told     int  // goroutines in the header
 	current  *record
 	records  []record
@@ -51,7 +52,7 @@ type listing struct {
 	problems problems
 }
 
-// A record is the goroutines with one stack and the same labels.
+// A record is a set of goroutines with the same stack and the same labels.
 type record struct {
 	count  int
 	leaf   uint64 // innermost return address
@@ -208,7 +209,7 @@ func (d *listing) frame(fields [][]byte) (f goroutine.Frame, ok bool) {
 	return f, true
 }
 
-// drop gives the current record up.
+// drop discards the current record.
 func (d *listing) drop(format string, args ...any) {
 	d.current = nil
 	d.problems.add(format, args...)
@@ -242,7 +243,8 @@ func (d *listing) snapshot(at time.Time, stacks *Stacks) *goroutine.Snapshot {
 }
 
 // park returns the return address of parked goroutines, in runtime.gopark, or 0
-// when it is unknown: all have the same, and of some the frames tell the state.
+// when it is unknown. All parked goroutines have the same one, and for some of
+// them the frames show that they are parked.
 func (d *listing) park() uint64 {
 	for i := range d.records {
 		r := &d.records[i]
@@ -253,9 +255,9 @@ func (d *listing) park() uint64 {
 	return 0
 }
 
-// hides reports whether frames of the runtime are left out at the leaf. Of the
-// leaf, the address of the call is shown, one before the return address, or after
-// a signal the address itself.
+// hides reports whether the runtime's frames are left out at the leaf. A leaf that
+// is shown has the address of its call, which is one before the return address or,
+// after a signal, the return address itself.
 func (r *record) hides() bool {
 	return len(r.frames) > 0 && r.first != r.leaf && r.first+1 != r.leaf
 }
@@ -268,12 +270,12 @@ func (r *record) state(park uint64) goroutine.State {
 		return s
 	}
 	switch innermost := r.frames[0].Function; {
-	case innermost == "os/signal.signal_recv": // called runtime.notetsleepg
+	case innermost == "os/signal.signal_recv": // it called runtime.notetsleepg
 		return goroutine.Syscall
-	case strings.HasPrefix(innermost, "iter.Pull"): // called runtime.coroswitch
+	case strings.HasPrefix(innermost, "iter.Pull"): // it called runtime.coroswitch
 		return goroutine.Coroutine
 	case park != 0 && r.leaf != park:
-		return goroutine.Running // or runnable: in the runtime, and not parked
+		return goroutine.Running // or runnable: in the runtime, but not parked
 	}
 	return goroutine.Waiting
 }

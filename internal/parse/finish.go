@@ -2,21 +2,22 @@ package parse
 
 import "github.com/otelgoroutine/go/goroutine"
 
-// MaxGroups is how many groups a snapshot has at most, beside one for each state
-// with the goroutines of all others, under the stack [goroutine.OtherStacks]. The
-// largest groups are kept, and before them those that are blocked forever: each
-// may be a fault, which would be taken for resolved when it is not seen.
+// MaxGroups is the maximum number of groups in a snapshot. For each state there
+// may be one more, under the stack [goroutine.OtherStacks], which sums up all
+// other goroutines. Groups that are blocked forever are kept first, then the
+// largest ones: each blocked group may be a fault, and a fault that is not seen
+// would be taken for resolved.
 const MaxGroups = 4096
 
-// other is the stack of what was summed up.
+// other is the stack of groups that sum up others.
 var other = &goroutine.Stack{ID: goroutine.OtherStacks}
 
-// finish orders the groups of a snapshot, bounds their number and sums up the
-// total. Groups that have [goroutine.OtherStacks] already are summed up with
-// the rest.
+// finish orders the groups of a snapshot, bounds their number and computes the
+// total. Groups that already have [goroutine.OtherStacks] are summed up with the
+// rest.
 func finish(s *goroutine.Snapshot) {
 	s.Sort()
-	kept := s.Groups[:0] // never overtakes what it is taken from
+	kept := s.Groups[:0] // never overtakes the slice it reads from
 	var rest []goroutine.Group
 	forever := min(blockedForever(s.Groups), MaxGroups)
 	others := MaxGroups - forever
@@ -43,7 +44,7 @@ func finish(s *goroutine.Snapshot) {
 	}
 }
 
-// blockedForever returns how many groups with a stack are blocked forever.
+// blockedForever returns how many groups that have a stack are blocked forever.
 func blockedForever(groups []goroutine.Group) (n int) {
 	for i := range groups {
 		if groups[i].Stack != other && groups[i].State.Never() {
@@ -53,7 +54,7 @@ func blockedForever(groups []goroutine.Group) (n int) {
 	return n
 }
 
-// sumByState sums groups up by state, with their births and IDs.
+// sumByState sums up groups by state, with their births and IDs.
 func sumByState(rest []goroutine.Group) []goroutine.Group {
 	var sums groups
 	for _, g := range rest {
@@ -74,8 +75,8 @@ type groupKey struct {
 	labels string
 }
 
-// of returns the group with this stack, state and labels, which it makes when
-// there is none. It is valid until the next call.
+// of returns the group with this stack, state and labels. It makes the group if
+// there is none. The result is valid until the next call.
 func (gs *groups) of(stack *goroutine.Stack, state goroutine.State, labels []goroutine.Label) *goroutine.Group {
 	key := groupKey{stack, state, labelKey(labels)}
 	i, ok := gs.index[key]

@@ -7,26 +7,26 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Labels selects the pprof labels that are kept of goroutines. The zero value
-// selects none.
+// Labels selects which pprof labels of goroutines are kept. The zero value selects
+// none.
 type Labels struct {
-	Keys []string // these
-	All  bool     // all of them
-	Hide bool     // keys only: every value is left empty
+	Keys []string // keep these labels
+	All  bool     // keep all labels
+	Hide bool     // keep only the keys: every value is left empty
 }
 
-// maxLabels is how many labels of a goroutine are kept, the first by key.
+// maxLabels is how many labels of a goroutine are kept: the first ones by key.
 const maxLabels = 16
 
 // none reports whether no label is selected.
 func (l Labels) none() bool { return !l.All && len(l.Keys) == 0 }
 
-// shownIn reports whether labels tell groups apart.
+// shownIn reports whether labels distinguish the groups.
 func (l Labels) shownIn(groups []goroutine.Group) bool {
 	return len(l.Keys) > 0 || slices.ContainsFunc(groups, func(g goroutine.Group) bool { return len(g.Labels) > 0 })
 }
 
-// choose returns the labels of a goroutine that are selected, by key.
+// choose returns the selected labels of a goroutine, sorted by key.
 func (l Labels) choose(labels []goroutine.Label) []goroutine.Label {
 	var chosen []goroutine.Label
 	for _, label := range labels {

@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// MaxProfileBytes is the largest profile that is read, decompressed. A
-	// compressed one can expand to a thousand times its size.
+	// MaxProfileBytes is the size of the largest profile that is read, after
+	// decompression. A compressed profile can expand to a thousand times its size.
 	MaxProfileBytes = 256 << 20
-	// MaxLabelBytes is how much of a label's value is kept.
+	// MaxLabelBytes is how many bytes of a label's value are kept.
 	MaxLabelBytes = 128
-	// maxCount is the most goroutines that a profile is believed to have. Their
-	// stacks alone would take 2 TiB.
+	// maxCount is the largest number of goroutines accepted as real. Their stacks
+	// alone would take 2 TiB.
 	maxCount = 1 << 30
 )
 
@@ -31,21 +31,22 @@ const (
 const StateLabel = "goroutine_state"
 
 const (
-	// otherFunction is the only function on the stack of a group that was
-	// summed up: a sample must have a location.
+	// otherFunction is the only function on the stack of a group that sums up
+	// others, because a sample must have a location.
 	otherFunction = "[" + string(goroutine.OtherStacks) + "]"
 	leakType      = "goroutineleak"
 )
 
-// Profile reads a goroutine profile in the format of pprof, compressed or not:
-// what the runtime writes with debug=0, and what [WriteProfile] writes. at is when
-// it was taken; when it is zero, the profile's own time is used.
+// Profile reads a goroutine profile in pprof's format, compressed or not, as
+// written by the runtime with debug=0 or by [WriteProfile]. at is when the profile
+// was taken; if it is zero, the profile's own time is used.
 //
-// labels selects the pprof labels that tell groups apart. The state is that of
-// [StateLabel], or follows from the frames. The snapshot has no IDs.
+// labels selects the pprof labels that distinguish groups. The state comes from
+// [StateLabel]; without that label, it follows from the frames. The snapshot has
+// no IDs.
 //
 // Invalid samples are left out, and the error names them; the others are in the
-// snapshot. It is nil when nothing could be read.
+// snapshot. The snapshot is nil when nothing could be read.
 func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
 	raw, err := decompress(data, MaxProfileBytes)
 	if err != nil {
@@ -69,8 +70,8 @@ func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*gorouti
 	return s, r.problems.err()
 }
 
-// decompress returns the bytes of a profile, and an error when there are more
-// than limit.
+// decompress returns the bytes of a profile, or an error if there are more than
+// limit.
 func decompress(data []byte, limit int) ([]byte, error) {
 	raw := data
 	if bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
@@ -102,7 +103,7 @@ func parseProfile(raw []byte) (*profile.Profile, error) {
 	return p, nil
 }
 
-// notProfile recognizes what is often taken for a profile.
+// notProfile recognizes input that is often mistaken for a profile.
 func notProfile(raw []byte) error {
 	text := bytes.TrimSpace(raw)
 	switch {
@@ -141,7 +142,7 @@ type profileReader struct {
 	stacks *Stacks
 	labels Labels
 	value  int  // index of the value that counts goroutines
-	leaks  bool // it is a profile of leaked goroutines
+	leaks  bool // the profile holds leaked goroutines
 
 	names    map[*profile.Function]functionNames
 	states   states
@@ -175,8 +176,9 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 	return s
 }
 
-// sample counts the goroutines of one sample. In Go 1.27 the runtime's profile of
-// leaks has a sample without a stack, for main in a select without cases.
+// sample counts the goroutines of one sample. In Go 1.27, the runtime's profile of
+// leaked goroutines has a sample without a stack when main is in a select without
+// cases.
 func (r *profileReader) sample(i int, sample *profile.Sample) {
 	count := sample.Value[r.value]
 	switch {
@@ -192,8 +194,8 @@ func (r *profileReader) sample(i int, sample *profile.Sample) {
 	r.groups.of(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
 }
 
-// stack returns the stack of these frames, or the one that they stand for when
-// they are those of framesOf.
+// stack returns the stack of these frames. If the frames come from framesOf, it
+// returns the stack that they stand for.
 func (r *profileReader) stack(frames []goroutine.Frame, state goroutine.State) *goroutine.Stack {
 	switch pseudo(frames) {
 	case otherFunction:
@@ -204,7 +206,8 @@ func (r *profileReader) stack(frames []goroutine.Frame, state goroutine.State) *
 	return r.stacks.Intern(frames)
 }
 
-// state returns the state of [StateLabel], or what follows from the frames.
+// state returns the state in [StateLabel]. Without that label, it returns the
+// state that follows from the frames.
 func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) goroutine.State {
 	if told := sample.Label[StateLabel]; len(told) > 0 {
 		return r.states.of(told[0])
@@ -212,7 +215,7 @@ func (r *profileReader) state(sample *profile.Sample, frames []goroutine.Frame) 
 	return stateOf(frames)
 }
 
-// frames returns the frames at these locations, leaf first. A location has all
+// frames returns the frames at these locations, leaf first. A location holds all
 // calls that were inlined there, innermost first.
 func (r *profileReader) frames(locations []*profile.Location) []goroutine.Frame {
 	frames := make([]goroutine.Frame, 0, min(len(locations), maxFrames))
@@ -231,11 +234,11 @@ func (r *profileReader) frames(locations []*profile.Location) []goroutine.Frame 
 	return frames
 }
 
-// clamp32 makes a line number fit into an int of every platform.
+// clamp32 limits a line number to the range of int on every platform.
 func clamp32(line int64) int64 { return min(max(line, 0), 1<<31-1) }
 
-// namesOf returns the names of a function as a dump shows them. Only in profiles
-// does the runtime write type arguments in full.
+// namesOf returns the names of a function as a dump shows them. The runtime writes
+// type arguments in full only in profiles.
 func (r *profileReader) namesOf(f *profile.Function) functionNames {
 	names, ok := r.names[f]
 	if !ok {
@@ -269,7 +272,7 @@ func hideTypeArguments(name string) string {
 	return b.String()
 }
 
-// labelsOf returns the labels of a sample that are selected, by key.
+// labelsOf returns the selected labels of a sample, sorted by key.
 func (r *profileReader) labelsOf(sample *profile.Sample) []goroutine.Label {
 	if r.labels.none() {
 		return nil
@@ -283,7 +286,7 @@ func (r *profileReader) labelsOf(sample *profile.Sample) []goroutine.Label {
 	return r.labels.choose(labels)
 }
 
-// boundLabel returns the beginning of a label's value, in whole characters.
+// boundLabel returns the beginning of a label's value, cut between characters.
 func boundLabel(value string) string {
 	value = valid(value[:min(len(value), 2*MaxLabelBytes)])
 	if len(value) <= MaxLabelBytes {

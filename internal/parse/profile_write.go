@@ -8,10 +8,10 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// WriteProfile writes a snapshot as a compressed profile that pprof opens: one
-// sample a group, with its labels and, as [StateLabel], its state. [Profile] reads
-// the same counts, stacks and states from it; IDs, births, locks and creation
-// sites are lost.
+// WriteProfile writes a snapshot as a compressed profile that pprof can open. Each
+// group becomes one sample, with its labels and with its state as [StateLabel].
+// [Profile] reads the same counts, stacks and states from it. IDs, births, locks
+// and creation sites are lost.
 func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
 	goroutines := &profile.ValueType{Type: "goroutine", Unit: "count"}
 	b := &profileBuilder{
@@ -22,8 +22,8 @@ func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
 			PeriodType:    goroutines,
 			Period:        1,
 			DurationNanos: int64(s.Duration),
-			// A mapping that has them keeps pprof from reading the program for
-			// the names.
+			// A mapping with these flags keeps pprof from reading the program to
+			// find the names.
 			Mapping: []*profile.Mapping{{ID: 1, HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true}},
 		},
 	}
@@ -36,7 +36,7 @@ func WriteProfile(w io.Writer, s *goroutine.Snapshot) error {
 	return b.p.Write(w)
 }
 
-// A profileBuilder has every function and location of a profile once.
+// A profileBuilder holds every function and location of a profile once.
 type profileBuilder struct {
 	p         *profile.Profile
 	locations map[goroutine.Frame]*profile.Location
@@ -58,7 +58,7 @@ func (b *profileBuilder) group(g *goroutine.Group) {
 	b.p.Sample = append(b.p.Sample, sample)
 }
 
-// framesOf returns the frames of a group, or one that stands for its stack.
+// framesOf returns the frames of a group, or one frame that stands for its stack.
 func framesOf(g *goroutine.Group) []goroutine.Frame {
 	switch {
 	case len(g.Stack.Frames) > 0:

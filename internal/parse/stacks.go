@@ -8,9 +8,9 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Stacks shares stacks between the snapshots of one process: equal frames give
-// the same *goroutine.Stack, so that a history of snapshots has each stack once.
-// It forgets a stack that two snapshots in a row did not have.
+// Stacks shares stacks between the snapshots of one process. Equal frames give the
+// same *goroutine.Stack, so a history of snapshots holds each stack once. A stack
+// is forgotten when two snapshots in a row did not have it.
 //
 // Make one with [NewStacks]. It is not safe for concurrent use.
 type Stacks struct {
@@ -23,8 +23,8 @@ func NewStacks() *Stacks {
 	return &Stacks{seed: maphash.MakeSeed(), current: make(map[uint64]*goroutine.Stack)}
 }
 
-// Intern returns the stack of these frames, leaf first. It copies frames when
-// it keeps them.
+// Intern returns the stack of these frames, leaf first. It copies the frames if it
+// keeps them.
 func (t *Stacks) Intern(frames []goroutine.Frame) *goroutine.Stack {
 	key := t.hash(frames)
 	if s, ok := t.current[key]; ok && slices.Equal(s.Frames, frames) {
@@ -42,12 +42,12 @@ func (t *Stacks) Intern(frames []goroutine.Frame) *goroutine.Stack {
 func (t *Stacks) next() {
 	t.past, t.current = t.current, t.past
 	if t.current == nil || len(t.current) > 2*len(t.past) {
-		t.current = make(map[uint64]*goroutine.Stack) // give back the memory of a large snapshot
+		t.current = make(map[uint64]*goroutine.Stack) // release the memory of a large snapshot
 	}
 	clear(t.current)
 }
 
-// hash leaves the file out, which follows from the function.
+// hash leaves out the file, which follows from the function.
 func (t *Stacks) hash(frames []goroutine.Frame) uint64 {
 	var h maphash.Hash
 	h.SetSeed(t.seed)

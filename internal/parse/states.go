@@ -6,7 +6,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A rule tells what a goroutine is doing from a function near the leaf of its
+// A rule derives what a goroutine is doing from a function near the leaf of its
 // stack.
 type rule struct {
 	function string
@@ -14,15 +14,15 @@ type rule struct {
 	state    goroutine.State
 }
 
-// parkedRules hold for goroutines that are parked: runtime.gopark is at the
-// leaf. The states are what a goroutine dump of the same goroutine prints;
-// TestStatesAgreeWithDump holds this for the running Go version.
+// parkedRules hold for parked goroutines, which have runtime.gopark at the leaf.
+// The states are those that a goroutine dump prints for the same goroutine;
+// TestStatesAgreeWithDump checks this for the running Go version.
 //
-// Profiles and traces do not have the runtime's wait reason. Only the line of the
-// call tells an operation on a nil channel: chan.go has one gopark for a nil
-// channel and another for the rest. The lines are those of Go 1.26 and 1.27. With
-// another version the state is that of an ordinary channel, never a wrong "nil
-// chan".
+// Profiles and traces do not contain the runtime's wait reason. Only the line of
+// the call identifies an operation on a nil channel: chan.go has one gopark for a
+// nil channel and another for the rest. The lines are those of Go 1.26 and 1.27.
+// With another version the state is that of an ordinary channel, never a wrong
+// "nil chan".
 var parkedRules = []rule{
 	{"runtime.chansend", 181, goroutine.ChanSendNil},
 	{"runtime.chansend", 0, goroutine.ChanSend},
@@ -48,7 +48,7 @@ var parkedRules = []rule{
 }
 
 // unparkedRules hold for goroutines that are not parked, for sources that do not
-// tell their status.
+// report their status.
 var unparkedRules = []rule{
 	{"runtime.asyncPreempt2", 0, goroutine.Runnable},
 	{"runtime.Gosched", 0, goroutine.Runnable},
@@ -68,9 +68,9 @@ var unparkedRules = []rule{
 	{"syscall.SyscallN", 0, goroutine.Syscall}, // windows
 }
 
-// leafDepth is how many frames from the leaf on the rules are matched with: the
-// deepest (gopark, goparkunlock, semacquire1 and the linknamed function) needs
-// four.
+// leafDepth is how many frames, counted from the leaf, the rules are matched
+// against. The deepest case (gopark, goparkunlock, semacquire1 and the linknamed
+// function) needs four.
 const leafDepth = 6
 
 // stateOf derives the state of a goroutine from its stack alone.
@@ -102,8 +102,8 @@ func parked(frames []goroutine.Frame) bool {
 }
 
 // match returns the state of the rule for the innermost function that has one. It
-// stops after the first frame outside the runtime, which may be a function that
-// the runtime links into another package.
+// stops after the first frame outside the runtime, because that frame may be a
+// function that the runtime links into another package.
 func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
 	for _, f := range frames[:min(len(frames), leafDepth)] {
 		for _, r := range rules {
@@ -118,11 +118,11 @@ func match(rules []rule, frames []goroutine.Frame) (goroutine.State, bool) {
 	return "", false
 }
 
-// system reports whether a stack is that of a goroutine of the runtime itself,
-// which runtime.NumGoroutine and dumps leave out: its entry function is one of
-// package runtime. Those of main, iter.Pull and callbacks on Windows are the
-// user's, and so are the runtime's workers while they run a finalizer or a
-// cleanup (isSystemGoroutine in runtime/traceback.go).
+// system reports whether a stack belongs to one of the runtime's own goroutines,
+// which runtime.NumGoroutine and dumps leave out: its entry function is in package
+// runtime. Goroutines of main, iter.Pull and callbacks on Windows are the user's.
+// So are the runtime's workers while they run a finalizer or a cleanup
+// (isSystemGoroutine in runtime/traceback.go).
 func system(frames []goroutine.Frame) bool {
 	for i := len(frames) - 1; i >= 0; i-- {
 		switch f := frames[i].Function; f {

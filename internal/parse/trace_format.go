@@ -9,20 +9,19 @@ import (
 	"strconv"
 )
 
-// ErrNotTrace is returned for data that does not begin as an execution trace
-// does.
+// ErrNotTrace is returned for data that does not begin like an execution trace.
 var ErrNotTrace = errors.New("not a Go execution trace")
 
 // ErrTraceVersion is returned for an execution trace in an unknown format. The
-// text of the error names the version.
+// error text names the version.
 var ErrTraceVersion = errors.New("unknown version of the execution trace format")
 
 // Versions of the trace format, by the Go release that introduced them. Go 1.24
-// writes that of 1.23, and Go 1.27 that of 1.26. Older ones lack the stacks of
-// goroutines without events.
+// writes version 1.23, and Go 1.27 writes version 1.26. Older versions lack the
+// stacks of goroutines without events.
 const (
 	trace123 = 23
-	trace125 = 25 // a sync batch where there was a lone frequency
+	trace125 = 25 // a sync batch replaces the lone frequency
 	trace126 = 26 // the end of a generation is marked
 )
 
@@ -51,11 +50,11 @@ func traceVersion(data []byte) (int, error) {
 const (
 	maxBatch = 64 << 10 // bytes in a batch
 	maxDepth = 128      // frames in a stack
-	maxArgs  = 5        // arguments of an event, the time included
+	maxArgs  = 5        // arguments of an event, including the time
 )
 
-// noThread is the M of batches that no M wrote: those with the status of
-// goroutines that had no event in a generation.
+// noThread is the M of batches that no M wrote: they hold the status of goroutines
+// that had no event in a generation.
 const noThread = ^uint64(0)
 
 // The events, in the order of internal/trace/tracev2.
@@ -128,9 +127,10 @@ const (
 	evGoroutineStackFree
 )
 
-// eventSpecs has, for each event that an M writes, the number of its arguments
-// with the time, and which of them is the stack of the goroutine that the M runs,
-// or 0. Without arguments it is not such an event.
+// eventSpecs describes each event that an M writes: the number of its arguments,
+// including the time, and which of them is the stack of the goroutine that the M
+// runs (0 if none is). An entry without arguments is not an event that an M
+// writes.
 var eventSpecs = [256]struct{ args, stack uint8 }{
 	evProcsChange:         {3, 2},
 	evProcStart:           {3, 0},
@@ -183,8 +183,8 @@ var eventSpecs = [256]struct{ args, stack uint8 }{
 	evGoroutineStackFree:  {2, 0},
 }
 
-// A cursor reads numbers. After the end, or a number of more than 64 bits, it is
-// bad and reads zeros.
+// A cursor reads numbers. At the end of the data, or at a number of more than 64
+// bits, it becomes bad and reads zeros from then on.
 type cursor struct {
 	data []byte
 	pos  int
@@ -217,10 +217,10 @@ func (c *cursor) uvarint() uint64 {
 	return v
 }
 
-// A batch is a run of entries of one kind that one M wrote, or the mark at the
-// end of a generation.
+// A batch is a run of entries of one kind that one M wrote, or the mark at the end
+// of a generation.
 type batch struct {
-	at         int    // where it begins in the trace
+	at         int    // where the batch begins in the trace
 	kind       byte   // of its first entry; evEndOfGeneration for the mark; 0 for an empty or an experimental one
 	generation uint64 // 0 for the mark
 	m          uint64
@@ -228,8 +228,8 @@ type batch struct {
 	data       []byte
 }
 
-// batch reads a batch. It fails where there is none; the cursor may then be
-// anywhere.
+// batch reads a batch. It fails when there is none; the cursor's position is then
+// undefined.
 func (c *cursor) batch() (batch, error) {
 	b := batch{at: c.pos}
 	kind := c.byte()
@@ -268,8 +268,9 @@ type span struct {
 	complete   bool
 }
 
-// lastGeneration finds the last complete generation of a trace, or else the
-// beginning of the first. The error is what is wrong with the rest of the trace.
+// lastGeneration finds the last complete generation of a trace. If there is none,
+// it finds the beginning of the first generation. The error says what is wrong
+// with the rest of the trace.
 func lastGeneration(data []byte, version int) (span, error) {
 	var last span
 	current, number := span{begin: headerSize}, uint64(0)
@@ -282,7 +283,7 @@ func lastGeneration(data []byte, version int) (span, error) {
 			number = b.generation
 			continue
 		case err == nil && version < trace126 && b.generation != 0:
-			c.pos = b.at // read it again, as the first of the next generation
+			c.pos = b.at // read it again, as the first batch of the next generation
 		default:
 			if err == nil {
 				err = fmt.Errorf("batch of generation %d inside generation %d", b.generation, number)
@@ -317,22 +318,22 @@ func either(last, current span) span {
 	return current
 }
 
-// traceOutside is what is wrong with a trace outside the generation that is read.
+// traceOutside reports an error in the trace outside the generation that is read.
 func traceOutside(at int, err error) error { return fmt.Errorf("trace: %w", atByte(at, err)) }
 
-// atByte adds the place of an error in the trace.
+// atByte adds the position in the trace to an error.
 func atByte(at int, err error) error { return fmt.Errorf("byte %d: %w", at, err) }
 
-// batches calls f for those batches of a generation whose kind is wanted. It goes
-// on after an error, because one batch can be read without another, and returns
-// the first.
+// batches calls f for each batch of a generation whose kind is wanted. It
+// continues after an error, because each batch can be read without the others, and
+// returns the first error.
 func (s span) batches(data []byte, wanted func(kind byte) bool, f func(batch) error) error {
 	var first error
 	c := cursor{data: data[:s.end], pos: s.begin}
 	for n := 0; c.more(); n++ {
 		b, err := c.batch()
 		if err != nil {
-			break // lastGeneration has reported it
+			break // already reported by lastGeneration
 		}
 		if !wanted(b.kind) {
 			continue

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// A traceStatus is the status of a goroutine in a trace: one of the five of the
-// format, or of two of our own.
+// A traceStatus is the status of a goroutine in a trace: one of the five in the
+// format, or one of two added here.
 type traceStatus uint8
 
 const (
@@ -20,39 +20,41 @@ const (
 	statusGone
 )
 
-// reasonSyscall takes the place of the reason for a stack that was taken at the
-// beginning of a system call.
+// reasonSyscall replaces the reason for a stack that was taken at the beginning of
+// a system call.
 const reasonSyscall = math.MaxUint32
 
-// A mover is a goroutine that had events in the generation. Most have none.
+// A mover is a goroutine that had events in the generation. Most goroutines have
+// none.
 //
-// The events of a goroutine are in the batches of all Ms that it ran on or that
+// The events of a goroutine are in the batches of every M that it ran on or that
 // woke it, in no particular order. But each event that can come from another M
-// has the goroutine's sequence number, and the others come from the M that runs
-// it, after a start with a number. So the event with the highest number came last,
-// and of several with one number, the last in the stream of their M.
+// carries the goroutine's sequence number. The other events come from the M that
+// runs the goroutine, after a start that carries a number. So the event with the
+// highest number came last. Of several events with the same number, the last one
+// in the stream of their M came last.
 type mover struct {
 	id     uint64
-	seq    uint32 // of the event that status follows from
-	parked uint32 // the sequence number when stack was taken
-	stack  uint32 // where it was then; 0 when unknown
-	reason uint32 // why, as a string ID; 0 when stack is whole
-	seen   uint32 // any stack that it had in the generation, for its entry function
+	seq    uint32 // sequence number of the event that status follows from
+	parked uint32 // sequence number when stack was taken
+	stack  uint32 // the stack at that time; 0 when unknown
+	reason uint32 // why it blocked, as a string ID; 0 when stack is whole
+	seen   uint32 // any stack it had in the generation, for its entry function
 	status traceStatus
 	worker bool // a worker of the garbage collector
-	c      bool // a callback from C: the ID may be reused, with numbers from 0
+	c      bool // a callback from C: its ID may be reused, with sequence numbers from 0
 }
 
-// follow notes a status of the goroutine, unless a later one is known.
+// follow records a status of the goroutine, unless a later one is known.
 func (g *mover) follow(seq uint32, status traceStatus) {
 	if seq >= g.seq {
 		g.seq, g.status = seq, status
 	}
 }
 
-// change notes a status of the goroutine, if any, from an event that has its stack
-// and the reason; without a stack it went on. The stack may be new even when a
-// later status is known: the event of a wakeup does not have it.
+// change records a status of the goroutine from an event that carries its stack
+// and the reason. Without a stack, the goroutine went on. The stack may be new
+// even when a later status is known, because a wakeup event does not carry it.
 func (g *mover) change(seq uint32, status traceStatus, stack, reason uint32) {
 	if g == nil {
 		return
@@ -63,9 +65,9 @@ func (g *mover) change(seq uint32, status traceStatus, stack, reason uint32) {
 	}
 }
 
-// place returns where the goroutine was at the end of the generation. One that was
-// woken is still where it stopped, one number before; an earlier stack is out of
-// date.
+// place returns where the goroutine was at the end of the generation. A goroutine
+// that was woken is still where it stopped, if its stack was taken one sequence
+// number earlier. An older stack is out of date.
 func (g *mover) place() place {
 	p := place{status: g.status, main: g.id == mainID}
 	if g.parked == g.seq || g.status == statusRunnable && g.parked+1 == g.seq {
@@ -74,10 +76,10 @@ func (g *mover) place() place {
 	return p
 }
 
-// A thread is an M and the goroutine that it runs.
+// A thread is an M and the goroutine that it is running.
 type thread struct {
 	m   uint64
-	cur int32  // index into movers, or one of those below
+	cur int32  // index into movers, or one of the constants below
 	seq uint32 // the goroutine's sequence number
 }
 
@@ -92,7 +94,7 @@ const (
 	maxMovers  = 1 << 20
 	maxThreads = 1 << 16
 
-	// keepMovers is how many movers room is kept for between traces.
+	// keepMovers is the capacity, in movers, that is kept between traces.
 	keepMovers = 1 << 14
 )
 
@@ -107,9 +109,9 @@ type movements struct {
 	missing int    // goroutines beyond maxMovers
 	lastID  uint64 // the highest ID
 
-	// still is called for each goroutine that had no event but its status.
+	// still is called for each goroutine whose only event was its status.
 	still func(id uint64, p place)
-	// wakes notes the wakeups, for a window; otherwise nil.
+	// wakes records the wakeups in a window. It is nil outside windows.
 	wakes *wakes
 }
 
@@ -124,7 +126,7 @@ func (ms *movements) reset() {
 }
 
 // find returns the index of a goroutine in movers, or runsOther when there is no
-// room for it.
+// room left.
 func (ms *movements) find(id uint64) int32 {
 	ms.lastID = max(ms.lastID, id)
 	i, ok := ms.index[id]
@@ -140,7 +142,7 @@ func (ms *movements) find(id uint64) int32 {
 	return i
 }
 
-// begin is find for the event that introduces a goroutine in a generation.
+// begin is like find, for the event that introduces a goroutine in a generation.
 func (ms *movements) begin(id uint64) int32 {
 	i := ms.find(id)
 	if i == runsOther {
@@ -192,8 +194,8 @@ func (ms *movements) event(c *cursor, t *thread) error {
 	return nil
 }
 
-// id32 narrows a string or stack ID. The runtime counts them from 1 in each
-// generation, so one that does not fit is not from the runtime.
+// id32 narrows a string or stack ID. The runtime counts IDs from 1 in each
+// generation, so an ID that does not fit did not come from the runtime.
 func id32(id uint64) uint32 {
 	if id > math.MaxUint32 {
 		return 0
@@ -201,8 +203,8 @@ func id32(id uint64) uint32 {
 	return uint32(id)
 }
 
-// status takes the status of a goroutine at the beginning of a generation, which
-// lasted for one that had no event.
+// status takes the status of a goroutine at the beginning of a generation. A
+// goroutine without further events kept that status.
 func (ms *movements) status(t *thread, id, m, status uint64, stack uint32) error {
 	if status < uint64(statusRunnable) || status > uint64(statusWaiting) {
 		return fmt.Errorf("goroutine %d has status %d", id, status)
@@ -223,10 +225,10 @@ func (ms *movements) status(t *thread, id, m, status uint64, stack uint32) error
 	return nil
 }
 
-// move is the state machine: it applies an event to the goroutine that it names
-// and to the one that the M runs. stack is that of the latter.
+// move is the state machine: it applies an event to the goroutine that the event
+// names, and to the goroutine that the M runs. stack belongs to the latter.
 func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack uint32) {
-	var g *mover // the one that the M runs
+	var g *mover // the goroutine that the M runs
 	if t.cur >= 0 {
 		g = &ms.movers[t.cur]
 		if eventSpecs[event].stack != 0 && stack != 0 {
@@ -266,7 +268,7 @@ func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack ui
 		g.change(t.seq, statusSyscall, stack, reasonSyscall)
 	case evGoSyscallEnd:
 		g.change(t.seq, statusRunning, 0, 0)
-	case evGoSyscallEndBlocked: // it returned, and waits for a P where it was
+	case evGoSyscallEndBlocked: // the call returned, and the goroutine waits for a P at the same place
 		if g != nil {
 			g.follow(t.seq, statusRunnable)
 		}
@@ -278,8 +280,8 @@ func (ms *movements) move(t *thread, event byte, args *[maxArgs]uint64, stack ui
 	}
 }
 
-// create notes a new goroutine. Until it stops for the first time, only the frame
-// that it begins with is known of its stack.
+// create records a new goroutine. Until it stops for the first time, only the
+// first frame of its stack is known.
 func (ms *movements) create(id uint64, status traceStatus, stack uint32) {
 	i := ms.begin(id)
 	if i < 0 {
@@ -299,7 +301,7 @@ func (ms *movements) start(t *thread, id uint64, seq uint32) {
 	}
 }
 
-// unblock notes a wakeup, by a goroutine with this stack.
+// unblock records a wakeup. stack belongs to the goroutine that woke this one.
 func (ms *movements) unblock(id uint64, seq, stack uint32) {
 	i := ms.find(id)
 	if i < 0 {
@@ -308,7 +310,7 @@ func (ms *movements) unblock(id uint64, seq, stack uint32) {
 	ms.wakes.woke(i, seq, stack)
 	g := &ms.movers[i]
 	if g.c && (g.status != statusWaiting || seq != g.seq+1) {
-		return // from an earlier use of the ID; one with the right number may be too, and then it is runnable too early
+		return // from an earlier use of the ID; an event with the right number may be, too, and then the goroutine becomes runnable too early
 	}
 	g.follow(seq, statusRunnable)
 }

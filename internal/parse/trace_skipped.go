@@ -6,22 +6,23 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// When a goroutine blocks while it is traced, the runtime leaves innermost frames
-// of its own out of the stack (the traceskip argument of gopark): one that waits
-// for a mutex seems to be in sync.(*Mutex).Lock. When it had no event, its stack is
-// whole, down to runtime.gopark. So one wait would have two stack IDs, and some no
-// state. Therefore we put the missing frames back: those that a whole stack with
-// the same next frame had and, until there is one, those of the list below.
+// When a goroutine blocks while it is traced, the runtime omits its own innermost
+// frames from the stack (the traceskip argument of gopark): a goroutine that waits
+// for a mutex seems to be in sync.(*Mutex).Lock. If the goroutine had no event,
+// its stack is whole, down to runtime.gopark. So one wait would have two stack
+// IDs, and some stacks would have no state. Therefore the missing frames are put
+// back. They are the frames that a whole stack with the same next frame had or,
+// until there is such a stack, the frames in the list below.
 
-// A skip is the frames that the runtime leaves out above a function, the head,
-// where a goroutine blocks for a reason.
+// A skip is the set of frames that the runtime omits above a function, the head,
+// when a goroutine blocks for a given reason.
 type skip struct {
 	reason, head string
 	frames       []goroutine.Frame // leaf first
 }
 
-// skips hold for Go 1.23 to 1.27. Where a row no longer applies, the state or the
-// stack ID may be wrong until there was a whole stack.
+// skips holds for Go 1.23 to 1.27. If a row no longer applies, the state or the
+// stack ID may be wrong until a whole stack has been seen.
 var skips = []skip{
 	{"chan receive", "runtime.chanrecv1", named("runtime.gopark", "runtime.chanrecv")},
 	{"chan receive", "runtime.chanrecv2", named("runtime.gopark", "runtime.chanrecv")},
@@ -42,8 +43,8 @@ var skips = []skip{
 	{"sync.(*Cond).Wait", "sync.(*Cond).Wait", named("runtime.gopark", "runtime.goparkunlock", "sync.runtime_notifyListWait")},
 }
 
-// pollSkips are the frames left out above the functions of internal/poll, which
-// are too many to list, by whether they write.
+// pollSkips has the frames that are omitted above functions of internal/poll,
+// which are too many to list. The key says whether the function writes.
 var pollSkips = map[bool][]goroutine.Frame{
 	false: named("runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait", "internal/poll.(*pollDesc).wait", "internal/poll.(*pollDesc).waitRead"),
 	true:  named("runtime.gopark", "runtime.netpollblock", "internal/poll.runtime_pollWait", "internal/poll.(*pollDesc).wait", "internal/poll.(*pollDesc).waitWrite"),
@@ -62,7 +63,7 @@ func semacquire(function string) []goroutine.Frame {
 }
 
 // onNil returns the frames of an operation on a nil channel, with the line that
-// parkedRules has for it.
+// parkedRules gives for it.
 func onNil(function string) []goroutine.Frame {
 	frames := named("runtime.gopark", function)
 	for _, r := range parkedRules {
@@ -73,27 +74,28 @@ func onNil(function string) []goroutine.Frame {
 	return frames
 }
 
-// A head is the frame below those that are left out. An operation on a nil channel
-// has the same frame as any other.
+// A head is the frame below the omitted frames. An operation on a nil channel has
+// the same head frame as any other channel operation.
 type head struct {
 	frame   goroutine.Frame
 	forever bool
 }
 
-// skipped puts back what the runtime leaves out of stacks, as it learns from whole
-// ones.
+// skipped puts back the frames that the runtime omits. It learns them from whole
+// stacks.
 type skipped struct {
 	known map[head][]goroutine.Frame
 }
 
-// maxHeads bounds what is learned. There is a head for each call of plumbing in the
-// standard library, and for each system call in the whole program.
+// maxHeads bounds the number of heads that are learned. There is one head for each
+// call of plumbing in the standard library, and one for each system call in the
+// whole program.
 const maxHeads = 4096
 
-// plumbing has the packages whose functions the runtime leaves out.
+// plumbing has the packages whose functions the runtime omits.
 var plumbing = map[string]bool{"runtime": true, "sync": true, "internal/sync": true, "internal/poll": true, "time": true}
 
-// maxSkip is how many frames are left out at most.
+// maxSkip is the maximum number of frames that are omitted.
 const maxSkip = 7
 
 // learn learns from a whole stack.
@@ -122,9 +124,9 @@ func (k *skipped) note(frames []goroutine.Frame, n int, forever bool) {
 	k.known[h] = append([]goroutine.Frame(nil), frames[:n]...)
 }
 
-// above returns the frames that were left out above the leaf of a stack, whose
-// goroutine blocked for this reason or, with syscall, entered a system call. It is
-// nil when none are known.
+// above returns the frames that were omitted above the leaf of a stack. The
+// goroutine blocked for this reason or, if syscall is set, entered a system call.
+// The result is nil when no such frames are known.
 func (k *skipped) above(leaf goroutine.Frame, reason string, syscall bool) []goroutine.Frame {
 	if !syscall && reason == "" {
 		return nil
@@ -147,8 +149,8 @@ func (k *skipped) above(leaf goroutine.Frame, reason string, syscall bool) []gor
 	return nil
 }
 
-// syscallSkip returns the frame above a system call where the leaf tells it. It
-// does not tell functions of package syscall.
+// syscallSkip returns the frame above a system call if the leaf determines it.
+// Functions of package syscall do not.
 func syscallSkip(leaf goroutine.Frame) []goroutine.Frame {
 	switch {
 	case leaf.Function == "os/signal.signal_recv":
@@ -160,7 +162,7 @@ func syscallSkip(leaf goroutine.Frame) []goroutine.Frame {
 }
 
 // reasonStates are the states that follow from the reason, for stacks from which
-// none follows.
+// no state follows.
 var reasonStates = map[string]goroutine.State{
 	"network":           goroutine.IOWait,
 	"select":            goroutine.Select,

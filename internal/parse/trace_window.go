@@ -8,11 +8,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// DecodeWindow is [TraceDecoder.Decode] for a trace of a span of time: the
-// snapshot is of its end, and has the wakeups in it as [goroutine.Movement].
-// before is a trace of the moment when the window opened, which alone tells where
-// the goroutines waited that were woken first. Only the last generation of each
-// trace counts.
+// DecodeWindow is like [TraceDecoder.Decode], for a trace of a span of time. The
+// snapshot is of the end of the span and holds the wakeups in it as
+// [goroutine.Movement]. before is a trace of the moment the window opened. Only
+// before shows where a goroutine was waiting until its first wakeup in the window.
+// In each trace, only the last generation counts.
 func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*goroutine.Snapshot, error) {
 	d.opening = &opening{at: make(map[uint64]place), places: make(map[place]stackState)}
 	defer func() { d.opening, d.movements.wakes = nil, nil }()
@@ -28,11 +28,11 @@ func (d *TraceDecoder) DecodeWindow(before, data []byte, at time.Time) (*gorouti
 	return s, err
 }
 
-// An opening is where goroutines were when a window opened.
+// An opening records where goroutines were when a window opened.
 type opening struct {
 	at     map[uint64]place // by ID
 	places map[place]stackState
-	over   bool // the window is open: nothing is noted any more
+	over   bool // the window is open: nothing more is recorded
 }
 
 // maxOpening bounds the goroutines that are remembered while a window is read.
@@ -50,8 +50,8 @@ func (o *opening) describe(p place, key stackState) {
 	}
 }
 
-// A turn is a wait of a goroutine: an index into movers, and the sequence number
-// with which it began.
+// A turn is one wait of a goroutine: an index into movers, and the sequence number
+// at which the wait began.
 type turn struct {
 	mover int32
 	seq   uint32
@@ -60,14 +60,14 @@ type turn struct {
 // parkedAt is where a goroutine waited, as a stack ID, and why, as a string ID.
 type parkedAt struct{ stack, reason uint32 }
 
-// wakes notes what began and ended waits. A wakeup has the sequence number after
-// that of the wait. They may come in any order.
+// wakes records what began and ended each wait. The sequence number of a wakeup is
+// one higher than that of the wait. The two may come in any order.
 type wakes struct {
-	by   map[turn]uint32 // the stack that ended it; 0 for the runtime itself
+	by   map[turn]uint32 // the stack that ended the wait; 0 for the runtime itself
 	from map[turn]parkedAt
 }
 
-// maxTurns bounds each of the maps. A window with more keeps the first.
+// maxTurns bounds each of the maps. If a window has more, the first ones are kept.
 const maxTurns = 1 << 18
 
 func (w *wakes) woke(mover int32, seq, stack uint32) {
@@ -82,7 +82,7 @@ func (w *wakes) parked(mover int32, seq, stack, reason uint32) {
 	}
 }
 
-// want marks the entries of the tables for both ends of each wait that ended.
+// want marks the table entries for both ends of each wait that ended.
 func (w *wakes) want(t *traceTables) {
 	if w == nil {
 		return
@@ -127,7 +127,8 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 }
 
 // waitedAt returns the place of a wait that ended. Its stack is nil when it is
-// unknown, or the goroutine is left out. places has those described before.
+// unknown, or when the goroutine is left out. places caches the places described
+// before.
 func (d *TraceDecoder) waitedAt(t turn, places map[parkedAt]stackState) stackState {
 	from, ok := d.movements.wakes.from[t]
 	if !ok && t.seq == 0 {
@@ -150,7 +151,7 @@ func (d *TraceDecoder) placeOf(p parkedAt) stackState {
 	return stackState{d.stacks.Intern(frames), state}
 }
 
-// wokenBy is the index of a movement, and a stack that woke goroutines of it.
+// wokenBy is the index of a movement, and a stack that woke goroutines in it.
 type wokenBy struct {
 	movement int
 	stack    uint32
@@ -173,8 +174,7 @@ func (d *TraceDecoder) addWakers(s *goroutine.Snapshot, counts map[wokenBy]int) 
 	}
 }
 
-// sortMovements brings the movements into their order, most wakeups first, and
-// bounds their number.
+// sortMovements sorts the movements, most wakeups first, and bounds their number.
 func sortMovements(s *goroutine.Snapshot) {
 	slices.SortFunc(s.Movements, func(a, b goroutine.Movement) int {
 		return cmp.Or(cmp.Compare(b.Woken, a.Woken), cmp.Compare(a.Stack.ID, b.Stack.ID), cmp.Compare(a.State, b.State))

@@ -5,20 +5,20 @@ import (
 	"strconv"
 )
 
-// maxWords is how many arguments of a call are read. A dump shows ten.
+// maxWords is how many arguments of a call are read. A dump shows at most ten.
 const maxWords = 10
 
-// words are the arguments of a call, word by word as a dump shows them: a string
-// is two, and braces are ignored.
+// words are the arguments of a call, word by word as a dump shows them. A string
+// is two words, and braces are ignored.
 type words struct {
 	n     int
-	value [maxWords]uint64 // 0 where the dump is not certain: "0xc000010020?", "_"
-	// inlined: the call has no frame of its own, and so no arguments. It is
-	// part of the next call that has.
+	value [maxWords]uint64 // 0 where the dump is uncertain: "0xc000010020?", "_"
+	// inlined is set when the call has no frame of its own, and so no arguments.
+	// It is part of the next call that has a frame.
 	inlined bool
 }
 
-// wordsOf reads what is between the parentheses of a call.
+// wordsOf reads the text between the parentheses of a call.
 func wordsOf(arguments []byte) (w words) {
 	arguments = bytes.TrimSuffix(arguments, []byte(")"))
 	if string(arguments) == "..." {
@@ -34,14 +34,14 @@ func wordsOf(arguments []byte) (w words) {
 	return w
 }
 
-// certain returns the value of a word, and 0 unless it is certain.
+// certain returns the value of a word, or 0 if it is uncertain.
 func certain(word []byte) uint64 {
 	digits, ok := bytes.CutPrefix(word, []byte("0x"))
 	if !ok {
 		return 0
 	}
 	value, err := strconv.ParseUint(string(digits), 16, 64)
-	if err != nil { // as of "c000010020?"
+	if err != nil { // such as "c000010020?"
 		return 0
 	}
 	return value
@@ -57,8 +57,8 @@ func (w *words) index(value uint64) int {
 	return -1
 }
 
-// nearest returns the highest word that is at or below an address, by at most
-// this distance, or 0.
+// nearest returns the highest word at or below an address, within this distance,
+// or 0 if there is none.
 func (w *words) nearest(address, distance uint64) (value uint64) {
 	for _, v := range w.value[:w.n] {
 		if v != 0 && v <= address && address-v <= distance {
