@@ -3,32 +3,32 @@ package capture
 import "fmt"
 
 const (
-	// maxTrace is how many bytes a source may write. In an idle process a trace
-	// has about 20 bytes a goroutine; the rest is what the program did while it
-	// was traced.
+	// maxTrace is the maximum number of bytes a source may write. In an idle
+	// process a trace has about 20 bytes per goroutine; the rest is what the
+	// program did while it was traced.
 	maxTrace = 256 << 20
 	// keepTrace is how many bytes of a buffer are kept for the next snapshot.
 	keepTrace = 4 << 20
 )
 
-// A cappedBuffer keeps what is written to it, up to maxTrace.
+// A cappedBuffer keeps what is written to it, up to maxTrace bytes.
 type cappedBuffer struct {
 	data   []byte
-	expect int // how much was written last
+	expect int // size of the last content
 }
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
 	if len(b.data)+len(p) > maxTrace {
 		return 0, fmt.Errorf("a snapshot of over %d MiB; the process is too busy for this source", maxTrace>>20)
 	}
-	if cap(b.data) == 0 { // at once, instead of growing through every size below
+	if cap(b.data) == 0 { // allocate at once, instead of growing through every smaller size
 		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), maxTrace))
 	}
 	b.data = append(b.data, p...)
 	return len(p), nil
 }
 
-// release empties the buffer and gives its memory back when it is over keep.
+// release empties the buffer. If its capacity exceeds keep, its memory is freed.
 func (b *cappedBuffer) release(keep int) {
 	b.expect = len(b.data)
 	if cap(b.data) > keep {

@@ -14,11 +14,11 @@ type Skip struct {
 	*Refusal
 }
 
-// Config says which sources a [Capturer] has.
+// Config selects the sources of a [Capturer].
 type Config struct {
 	Budget    Budget
-	Tracing   bool     // execution traces; the goroutine profile is always there
-	LabelKeys []string // labelled profiles with these labels
+	Tracing   bool     // take execution traces; the goroutine profile is always available
+	LabelKeys []string // take labelled profiles with these labels
 	LeakProof bool
 }
 
@@ -26,11 +26,11 @@ type Config struct {
 type Capturer struct {
 	safety   safety
 	governor *Governor
-	retired  map[goroutine.Source]bool // will not run again in this process
+	retired  map[goroutine.Source]bool // sources that will not run again in this process
 
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
-	// For closer inspection, each nil where it is not wanted.
+	// For closer inspection. Each is nil if it is not wanted.
 	labelled *labelledSource
 	text     *textSource
 	window   *windowSource
@@ -61,13 +61,14 @@ func New(c Config) *Capturer {
 }
 
 // Take takes a snapshot from the best source that can run. The snapshot is nil
-// when none may or can; skips tell which were passed over and why. When a
-// source only has to wait, for its budget or for the load to pass, no other is
-// tried: that would spend what the better one is waiting for.
+// when no source can or may run. skips lists the sources that were passed over,
+// and why. If a source only has to wait, for its budget or for the load to drop,
+// Take tries no other: that would spend the budget the better source is waiting
+// for.
 //
-// The first snapshot is a profile: it is taken while the program starts, which
-// is when it would start a flight recorder of its own, and that one must find
-// its slot free.
+// The first snapshot is a profile. It is taken while the program starts, which is
+// when the program would start a flight recorder of its own, and that recorder
+// must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
@@ -91,7 +92,7 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	return nil, skips
 }
 
-// order returns the regular sources to try now.
+// order returns the regular sources to try now, best first.
 func (c *Capturer) order() []source {
 	if !c.started {
 		return c.regular[len(c.regular)-1:]
@@ -105,8 +106,8 @@ func (c *Capturer) order() []source {
 	return order
 }
 
-// Labelled takes a snapshot with labels. It returns nil and no skip when no
-// labels are wanted.
+// Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
+// and no skip.
 func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
 	if c.labelled == nil {
 		return nil, nil
@@ -118,13 +119,13 @@ func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
 // A Dump is a goroutine dump.
 type Dump struct {
 	*goroutine.Snapshot
-	Locks []parse.Lock // that goroutines wait for, and what may hold them
+	Locks []parse.Lock // locks that goroutines wait for, and what may hold them
 }
 
 // Text takes a goroutine dump. Only a dump has the addresses of locks, the
-// arguments of calls and the go statements. The world is stopped while it is
-// written, so it is for a suspicion, and refused when the stop that is
-// predicted from the number of goroutines is over the budget.
+// arguments of calls and the go statements. The world is stopped while the dump is
+// written, so it is taken only on suspicion. It is refused when the stop predicted
+// from the number of goroutines exceeds the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
 	r, skip := c.try(c.text)
 	if skip != nil {
@@ -133,9 +134,9 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 	return &Dump{r.Snapshot, r.locks}, nil
 }
 
-// Window takes a trace of a span of time, or less when stop is closed, if its
-// predicted cost is covered. It returns nil and no skip where no traces are
-// taken.
+// Window takes a trace of a span of time, if its predicted cost is covered.
+// Closing stop ends the trace early. If traces are not enabled or cannot be taken,
+// Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
 	if c.window == nil || c.retired[goroutine.SourceTrace] {
 		return nil, nil
@@ -149,10 +150,10 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 	return r.Snapshot, skip
 }
 
-// Prove asks the runtime which goroutines are leaked for certain. base is a
-// snapshot of this moment from [Capturer.Take], from which the danger and the
-// cost are predicted. It returns nil and no skip when the proof was not opted
-// into, or was refused forever.
+// Prove asks the runtime which goroutines are certainly leaked. base is a current
+// snapshot from [Capturer.Take], from which the danger and the cost are predicted.
+// If the proof is not enabled, or was refused for good, Prove returns nil and no
+// skip.
 func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) {
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
@@ -176,8 +177,8 @@ func (c *Capturer) allowProof(base *goroutine.Snapshot) *Refusal {
 	return c.governor.AllowCost(work, pause, now)
 }
 
-// Charge takes CPU time that was spent on a snapshot after it was taken from
-// the budget.
+// Charge deducts from the budget the CPU time that was spent on a snapshot after
+// it was taken.
 func (c *Capturer) Charge(work time.Duration) { c.governor.Charge(work, time.Now()) }
 
 // try takes a snapshot from a source, if its predicted cost is covered.
@@ -188,7 +189,7 @@ func (c *Capturer) try(s source) (result, *Skip) {
 	return c.run(s)
 }
 
-// run takes a snapshot that was allowed and tells the governor what it cost,
+// run takes a snapshot that was allowed, and records its cost with the governor
 // whether or not it succeeded.
 func (c *Capturer) run(s source) (result, *Skip) {
 	n := runtime.NumGoroutine()
@@ -206,8 +207,8 @@ func (c *Capturer) run(s source) (result, *Skip) {
 	return r, nil
 }
 
-// skip returns the refusal of a source, and retires one that is refused
-// forever.
+// skip returns the refusal of a source. It retires a source that is refused for
+// good.
 func (c *Capturer) skip(s source, r *Refusal) *Skip {
 	if r.Forever {
 		c.retired[s.name()] = true

@@ -11,11 +11,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A fake is a source that does what a test tells it.
+// A fake is a source that behaves as a test configures it.
 type fake struct {
 	as   goroutine.Source
 	does func() (*goroutine.Snapshot, error)
-	cost result // beside the snapshot
+	cost result // returned together with the snapshot
 	took int
 }
 
@@ -96,7 +96,7 @@ func TestAPanicOfASourceIsARefusal(t *testing.T) {
 	assert.ErrorContains(t, skips[0].Refusal, "boom")
 }
 
-// A cheaper source must not spend what the better one is waiting for.
+// A cheaper source must not spend the budget that the better one is waiting for.
 func TestWaitingForTheBudgetIsNotAReasonToFallBack(t *testing.T) {
 	traced, profiled := works(goroutine.SourceTrace), works(goroutine.SourceProfile)
 	c := capturerOf(traced, profiled)
@@ -124,8 +124,8 @@ func TestAFailureIsPaidFor(t *testing.T) {
 	assert.Greater(t, after, before)
 }
 
-// Waiting costs nothing, and the cost of being traced is charged although no
-// clock of ours measures it, whether or not a snapshot came of it.
+// Waiting costs nothing. The cost of being traced is charged although no clock
+// here measures it, whether or not a snapshot resulted.
 func TestWhatASourceTellsOfItsCostIsCharged(t *testing.T) {
 	for name, err := range map[string]error{"success": nil, "failure": errors.New("x")} {
 		t.Run(name, func(t *testing.T) {

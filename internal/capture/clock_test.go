@@ -11,7 +11,7 @@ import (
 )
 
 // TestSnapshotsKeepTheMonotonicClock checks that all times have a monotonic
-// reading. So ages, intervals and the order of snapshots do not change when the
+// reading. Then ages, intervals and the order of snapshots do not change when the
 // system clock is set.
 func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true, LabelKeys: []string{"key"}})
@@ -40,5 +40,5 @@ func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 	assert.Len(t, seen, 5, "%v", seen)
 }
 
-// monotonic reports whether t has a monotonic reading, which Round strips.
+// monotonic reports whether t has a monotonic reading. Round strips it.
 func monotonic(t time.Time) bool { return t != t.Round(0) }

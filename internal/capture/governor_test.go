@@ -15,9 +15,9 @@ var (
 	budget = Budget{CPU: 0.005, Pause: 10 * time.Millisecond}
 )
 
-// simulate lets a source that takes perGoroutine run whenever the governor
-// allows, asked every interval, and returns how often it ran and what share of
-// one core that was.
+// simulate asks the governor every interval and runs a source that takes
+// perGoroutine whenever it is allowed. It returns how often the source ran and
+// what share of one core that was.
 func simulate(g *Governor, goroutines int, perGoroutine, interval, span time.Duration) (runs int, share float64) {
 	var work time.Duration
 	for passed := time.Duration(0); passed < span; passed += interval {
@@ -56,8 +56,8 @@ func TestShareStaysUnderTheBudgetAtAnyNumberOfGoroutines(t *testing.T) {
 	}
 }
 
-// A capture that costs ten times its prediction puts the governor in debt: the
-// next one waits until the debt is paid.
+// A capture that costs ten times its prediction puts the governor in debt. The
+// next capture waits until the debt is paid.
 func TestASurpriseIsPaidBack(t *testing.T) {
 	g := NewGovernor(budget, epoch)
 	require.Nil(t, g.Allow(goroutine.SourceTrace, 1_000, epoch))
@@ -114,7 +114,8 @@ func TestThePauseFollowsTheStopsMeasured(t *testing.T) {
 	assert.Equal(t, 16*time.Millisecond, pause, "down by a quarter of the way")
 }
 
-// Ten goroutines and a millisecond do not make 100,000 cost ten seconds.
+// If ten goroutines cost a millisecond, 100,000 must not be predicted to cost ten
+// seconds.
 func TestWhatDoesNotGrowIsNotExtrapolated(t *testing.T) {
 	g := NewGovernor(budget, epoch)
 	g.Spent(goroutine.SourceTrace, 10, time.Millisecond, epoch)
@@ -125,8 +126,8 @@ func TestWhatDoesNotGrowIsNotExtrapolated(t *testing.T) {
 	assert.LessOrEqual(t, pause, 10*time.Millisecond)
 }
 
-// One stop that was long by accident must not end the source: it would never be
-// measured again.
+// One stop that happened to be long must not rule out the source for good: it
+// would never be measured again.
 func TestALongStopIsForgivenInTime(t *testing.T) {
 	g := NewGovernor(Budget{CPU: 1, Pause: budget.Pause}, epoch)
 	g.Stopped(goroutine.SourceText, 500, 50*time.Millisecond)

@@ -16,8 +16,8 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// A truth is which locks the program in testdata/holders knows to be held, and what
-// its goroutine dump suggests.
+// A truth is which locks the program in testdata/holders knows to be held, and
+// what its goroutine dump suggests.
 type truth struct {
 	Held  map[uint64]uint64
 	Locks []parse.Lock
@@ -59,7 +59,7 @@ const (
 	maybe  = "perhaps a circle"
 )
 
-// said returns what was said about a lock, and whether it is true.
+// said returns what was reported about a lock, and whether it is true.
 func said(l *parse.Lock, v *truth) (what string, right bool) {
 	held := func(lock, goroutine uint64) bool { id, ok := v.Held[lock]; return ok && id == goroutine }
 	switch {
@@ -86,9 +86,9 @@ func said(l *parse.Lock, v *truth) (what string, right bool) {
 	return many, true
 }
 
-// scenes has what is said about each lock, those with most waiters first, when
-// the compiler optimizes and arguments are passed in registers. A ✗ marks what is
-// not true.
+// scenes has what is reported about each lock, most waiters first, when the
+// compiler optimizes and arguments are passed in registers. A ✗ marks a report
+// that is not true.
 var scenes = map[string]string{
 	"circle of functions":      "circle, circle",
 	"circle of methods":        "circle, circle",
@@ -124,7 +124,7 @@ var scenes = map[string]string{
 	"left beside one worker":     "lead ✗",
 	"left beside a condition":    "none",
 	"left behind an inner lock":  "silent",
-	"left in a shard":            "named ✗", // see docs/DESIGN.md: locks in an array are taken for one
+	"left in a shard":            "named ✗", // see docs/DESIGN.md: locks in an array are taken for one lock
 	"left in two shards":         "silent, silent",
 	"left with a shared context": "lead ✗",
 	"left beside a late request": "lead ✗",
@@ -146,11 +146,11 @@ var scenes = map[string]string{
 	"once recursive":  "none",
 }
 
-// inRegisters reports whether calls pass arguments in registers. With arguments on
-// the stack, a dump shows others.
+// inRegisters reports whether calls pass arguments in registers. When arguments
+// are passed on the stack, a dump shows different ones.
 const inRegisters = runtime.GOARCH != "386"
 
-// TestLockHolders runs programs that are really stuck.
+// TestLockHolders runs programs that really are stuck.
 func TestLockHolders(t *testing.T) {
 	for name, args := range map[string][]string{"optimized": nil, "not optimized": {"-gcflags=all=-N -l"}} {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestLockHolders(t *testing.T) {
 				switch {
 				case args == nil && inRegisters:
 					assert.Equal(t, want, got, scene)
-				case args == nil && strings.Contains(want, "named ✗"): // nor does it get better
+				case args == nil && strings.Contains(want, "named ✗"): // it does not get better, either
 				default:
 					assert.NotContains(t, got, "named ✗", scene)
 					assert.NotContains(t, got, "twice ✗", scene)
@@ -184,7 +184,7 @@ func TestLockHolders(t *testing.T) {
 	}
 }
 
-// requireLocksOnly checks that no address but those of locks is returned.
+// requireLocksOnly checks that the only addresses returned are those of locks.
 func requireLocksOnly(t *testing.T, l *parse.Lock, v *truth) {
 	t.Helper()
 	known := make(map[uint64]bool)

@@ -9,7 +9,7 @@ import (
 )
 
 // A labelledSource takes the goroutine profile in pprof's own format, the only
-// one that has the labels of runtime/pprof.Do on every Go version. It costs
+// format that has the labels of runtime/pprof.Do on every Go version. It costs
 // about twice as much as profileSource.
 type labelledSource struct {
 	stacks *parse.Stacks

@@ -23,7 +23,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// rounds is how many snapshots are taken beside each neighbour.
+// rounds is how many snapshots are taken while each neighbour runs.
 func rounds() int {
 	if testing.Short() {
 		return 50
@@ -41,8 +41,8 @@ func live(t *testing.T) *Capturer {
 	return c
 }
 
-// park starts n goroutines at a place of their own, until the test ends, and
-// returns when all are parked there.
+// park starts n goroutines that stay at a place of their own until the test ends.
+// It returns when all of them are parked there.
 func park(t *testing.T, n int) {
 	t.Helper()
 	gate := make(chan struct{})
@@ -119,13 +119,13 @@ func TestLeavesNoGoroutine(t *testing.T) {
 	assert.False(t, trace.IsEnabled())
 }
 
-// takeAll takes snapshots while a neighbour is at work and returns how many
-// came from which source. Each must show the parked goroutines.
+// takeAll takes snapshots while a neighbour is at work, and returns how many came
+// from which source. Each snapshot must show the parked goroutines.
 func takeAll(t *testing.T, c *Capturer, parked int) map[goroutine.Source]int {
 	t.Helper()
 	from := make(map[goroutine.Source]int)
 	for range rounds() {
-		c.governor.loaded = loadPatience // the load is ours
+		c.governor.loaded = loadPatience // the load comes from this test
 		s, skips := c.Take()
 		if !assert.NotNil(t, s, "%v", skips) {
 			break
@@ -181,7 +181,8 @@ func TestBesideARunningFlightRecorder(t *testing.T) {
 	assert.Equal(t, goroutine.SourceTrace, s.Source, "and the trace is back when the slot is free")
 }
 
-// neighbour runs do in a loop beside takeAll and fails the test on its error.
+// neighbour runs do in a loop alongside takeAll, and fails the test if do returns
+// an error.
 func neighbour(t *testing.T, do func() error) map[goroutine.Source]int {
 	t.Helper()
 	park(t, 100)

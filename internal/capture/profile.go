@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// profileTries is how often a profile is tried, when more goroutines are
-	// born meanwhile than the buffer has room for.
+	// profileTries is how many attempts are made when more goroutines are created
+	// meanwhile than the buffer has room for.
 	profileTries = 3
 	// keepRecords is how many records of the buffer are kept for the next
 	// snapshot: 16 MiB of them.
@@ -46,8 +46,8 @@ func (p *profileSource) take() (result, error) {
 }
 
 // fill takes the profile into the buffer, with room for a tenth more goroutines
-// than there are. It gives up where their number keeps growing faster, as it does
-// while a service starts: a later snapshot will do.
+// than there are. It gives up if their number keeps growing faster, as it does
+// while a service starts. A later snapshot will do.
 func (p *profileSource) fill(profile func([]runtime.StackRecord) (int, bool)) (int, *Refusal) {
 	n := runtime.NumGoroutine()
 	for try := range profileTries {
@@ -68,7 +68,7 @@ func (p *profileSource) release() {
 	}
 }
 
-// symbolize turns program counters, ended by a zero, into frames.
+// symbolize turns program counters, terminated by a zero, into frames.
 func symbolize(pcs []uintptr) []goroutine.Frame {
 	n := 0
 	for n < len(pcs) && pcs[n] != 0 {

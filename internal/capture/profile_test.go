@@ -10,8 +10,8 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// TestAProcessThatGrowsIsRefused has more goroutines be born than the buffer has
-// room for, as while a service starts its workers. That is no error.
+// TestAProcessThatGrowsIsRefused creates more goroutines than the buffer has room
+// for, as a service does when it starts its workers. That is not an error.
 func TestAProcessThatGrowsIsRefused(t *testing.T) {
 	p := &profileSource{stacks: parse.NewStacks()}
 	tries := 0

@@ -11,53 +11,53 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// What the leak proof is predicted to cost. All were measured with Go 1.26.8
+// The predicted cost of the leak proof. All values were measured with Go 1.26.8
 // and 1.27.4, which agree, and are rounded up.
 const (
-	// proofPerPair is for each pair of waiters on one lock: from every waiter
-	// the runtime follows the rest of the queue, twice, with the world
-	// stopped. It took 3 ns where the queue is in the order of the memory
-	// (4.5 s for 40,000 waiters) and, where it is not, 7 ns with 1,000
-	// waiters, 9 ns with 10,000, 16 to 23 ns with 20,000 and 40,000 (27 to
-	// 37 s), the more the busier the machine.
+	// proofPerPair is the cost for each pair of waiters on one lock: from every
+	// waiter, the runtime follows the rest of the queue, twice, with the world
+	// stopped. It took 3 ns when the queue was in memory order (4.5 s for 40,000
+	// waiters). When it was not, it took 7 ns with 1,000 waiters, 9 ns with
+	// 10,000, and 16 to 23 ns with 20,000 and 40,000 (27 to 37 s). A busier
+	// machine took longer.
 	proofPerPair = 30 * time.Nanosecond
-	// proofHalves is how many stops those come in.
+	// proofHalves is how many stops that cost is divided into.
 	proofHalves = 2
 
-	// proofPerGoroutine is for each goroutine: 1.8 µs when it is leaked, less
-	// when it is not. The longest stop has 0.15 to 0.2 µs of it.
+	// proofPerGoroutine is the cost for each goroutine: 1.8 µs if it is leaked,
+	// less if it is not. The longest stop takes 0.15 to 0.2 µs of it.
 	proofPerGoroutine = 2 * time.Microsecond
 	proofStop         = 250 * time.Nanosecond
 
-	// proofPerKiB is for the garbage collection, by live heap: 400 ns in a
-	// linked list of 64-byte objects, 10 ns without pointers.
+	// proofPerKiB is the cost of the garbage collection per KiB of live heap: 400
+	// ns in a linked list of 64-byte objects, 10 ns without pointers.
 	proofPerKiB = 500 * time.Nanosecond
 
-	// The proof stops the world anew for each link of a chain in which a
-	// goroutine holds what wakes the next one, and visits every goroutine that
-	// is still parked: 1,000 links took 0.13 s, 10,000 took 2 to 3 s, and
-	// 1,000 links beside 100,000 leaked goroutines 5 s, for half to nine
-	// tenths of which the world was stopped. No snapshot shows how long the
-	// longest chain is. To assume one chain through all goroutines would
-	// refuse every proof that matters, so chains are taken to be short until
-	// a proof has counted the stops.
+	// In a chain, each goroutine holds what wakes the next one. The proof stops
+	// the world again for each link of a chain, and visits every goroutine that is
+	// still parked: 1,000 links took 0.13 s, 10,000 took 2 to 3 s, and 1,000 links
+	// alongside 100,000 leaked goroutines took 5 s. The world was stopped for half
+	// to nine tenths of that time. No snapshot shows how long the longest chain
+	// is. Assuming one chain through all goroutines would refuse every proof that
+	// matters, so chains are assumed to be short until a proof has counted the
+	// stops.
 	proofLinks            = 16
 	proofPerLink          = 120 * time.Microsecond
 	proofPerLinkGoroutine = 60 * time.Nanosecond
 
-	// ProofSpacing is the least time between two proofs.
+	// ProofSpacing is the minimum time between two proofs.
 	ProofSpacing = 10 * time.Minute
 )
 
 // A proofSource asks the runtime which goroutines can never be woken, because
-// nothing that is reachable leads to what they wait for.
+// nothing reachable leads to what they wait for.
 //
-// It is opted into: a goroutine that was found to be leaked and is woken all the
-// same ends the process. safety.proof refuses where that can be seen coming.
+// Users must opt in: if a goroutine is found to be leaked and is then woken after
+// all, the process ends. safety.proof refuses the proof if that can be foreseen.
 type proofSource struct {
 	stacks *parse.Stacks
-	last   time.Time // when the last one began
-	links  int       // of the longest chain to expect
+	last   time.Time // when the last proof began
+	links  int       // in the longest chain to expect
 }
 
 func newProofSource() *proofSource {
@@ -84,8 +84,8 @@ func (p *proofSource) take() (result, error) {
 
 const leakProfile = "goroutineleak"
 
-// due refuses a proof that the runtime does not have, or that comes too soon
-// after the last.
+// due refuses a proof that the runtime does not support, or that comes too soon
+// after the last one.
 func (p *proofSource) due(now time.Time) *Refusal {
 	if pprof.Lookup(leakProfile) == nil {
 		return refuseForever(ReasonVersion, "%s has no %s profile, which came with Go 1.27", runtime.Version(), leakProfile)
@@ -106,10 +106,10 @@ func (p *proofSource) predict(s *goroutine.Snapshot) (work, pause time.Duration)
 }
 
 // pairs returns how many pairs of goroutines may wait in one queue. Different
-// states are different queues. Goroutines in one state are taken to wait for one
+// states are different queues. Goroutines in one state are assumed to wait for one
 // lock, unless the addresses of their locks are known. Condition variables have
-// a queue of another kind, which the runtime does not follow. A goroutine that
-// waits for something unknown may wait for a lock.
+// another kind of queue, which the runtime does not follow. A goroutine that waits
+// for something unknown may be waiting for a lock.
 func pairs(s *goroutine.Snapshot) (pairs time.Duration) {
 	type queue struct {
 		state goroutine.State

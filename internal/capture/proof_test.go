@@ -22,8 +22,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A host is the program in testdata/proof/host, in a process of its own that may
-// be meant to die.
+// A host is the program in testdata/proof/host. It runs in a process of its own,
+// because it may be meant to die.
 type host struct{ path string }
 
 // newHost builds the program with the runtime's leak proof, which is an experiment
@@ -46,7 +46,7 @@ func newHost(t *testing.T) host {
 
 func hasProof() bool { return pprof.Lookup("goroutineleak") != nil }
 
-// An outcome is the report of a host, and how it ended.
+// An outcome is what a host reported, and how it ended.
 type outcome struct {
 	Base    goroutine.Source
 	Taken   bool
@@ -57,7 +57,7 @@ type outcome struct {
 	CPU     time.Duration
 	Stop    time.Duration
 	Survive bool   `json:"-"`
-	Hung    bool   `json:"-"` // and was ended
+	Hung    bool   `json:"-"` // it did not end, and was killed
 	Stderr  string `json:"-"`
 }
 
@@ -110,8 +110,8 @@ func TestLeakProof(t *testing.T) {
 		assert.NotContains(t, o.Groups, "")
 	})
 
-	// What gVisor does. Without the guard it ends the process, so the tests of
-	// the guard can fail.
+	// This is what gVisor does. Without the guard it ends the process, so the
+	// tests of the guard are able to fail.
 	t.Run("parked past the runtime, unguarded", func(t *testing.T) {
 		h.requireDeath(t, "parked", "bare")
 	})
@@ -128,10 +128,10 @@ func TestLeakProof(t *testing.T) {
 		})
 	}
 
-	// No snapshot shows this, so the documentation of WithLeakProof warns of
-	// it: with the guard or without, a goroutine that is reached through a weak
-	// pointer after the proof ends the process. When this test fails because
-	// the process lives, the warning can go.
+	// No snapshot shows this, so the documentation of WithLeakProof warns of it:
+	// with or without the guard, a goroutine that is reached through a weak
+	// pointer after the proof ends the process. If this test fails because the
+	// process survives, the warning can be removed.
 	t.Run("reached through a weak pointer", func(t *testing.T) {
 		assert.True(t, h.requireDeath(t, "weak", "guarded").Taken)
 		h.requireDeath(t, "weak", "bare")
@@ -163,9 +163,9 @@ func TestLeakProof(t *testing.T) {
 	}
 }
 
-// requireDeath runs a host that must be ended by waking a leaked goroutine. Once in
-// hundreds of runs a runtime that finds its state broken hangs instead, and ignores
-// even SIGQUIT; then it runs again.
+// requireDeath runs a host that must die because a leaked goroutine is woken. Once
+// in hundreds of runs, a runtime that finds its state broken hangs instead and
+// ignores even SIGQUIT; then requireDeath runs the host again.
 func (h host) requireDeath(t *testing.T, args ...string) outcome {
 	t.Helper()
 	const tries = 3
@@ -183,10 +183,10 @@ func (h host) requireDeath(t *testing.T, args ...string) outcome {
 	return outcome{}
 }
 
-// queued is a snapshot of that many goroutines in the queue of one mutex.
+// queued returns a snapshot of n goroutines in the queue of one mutex.
 func queued(n int) *goroutine.Snapshot { return waiting(goroutine.MutexLock, n) }
 
-// waiting is a snapshot of groups of these sizes, all in one state.
+// waiting returns a snapshot of groups of these sizes, all in one state.
 func waiting(state goroutine.State, counts ...int) *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Source: goroutine.SourceTrace}
 	for i, n := range counts {
@@ -197,8 +197,8 @@ func waiting(state goroutine.State, counts ...int) *goroutine.Snapshot {
 	return s
 }
 
-// The CPU time and the longest stop that were measured with Go 1.26.8 and 1.27.4,
-// the higher of both. The tests above run what does not take minutes.
+// The CPU time and the longest stop measured with Go 1.26.8 and 1.27.4, whichever
+// is higher. The tests above run the cases that do not take minutes.
 func TestThePredictionCoversWhatWasMeasured(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -230,7 +230,7 @@ func TestThePredictionCoversWhatWasMeasured(t *testing.T) {
 	}
 }
 
-// A guard that refuses everything would be useless: an ordinary service must pass
+// A guard that refuses everything would be useless: an ordinary service must pass,
 // with the default budget of 10 ms and within the governor's loan.
 func TestAnOrdinaryServiceMayBeProven(t *testing.T) {
 	s := waiting(goroutine.ChanReceive, 4_000, 500)
@@ -317,8 +317,8 @@ func TestWhatASnapshotDoesNotShowIsUnsafe(t *testing.T) {
 	}}))
 }
 
-// A function that parks goroutines is remembered: all of them may be running in
-// the snapshot of the moment.
+// A function that parks goroutines is remembered, because all of its goroutines
+// may be running in the current snapshot.
 func TestAFunctionThatParksIsRemembered(t *testing.T) {
 	shown := waiting(goroutine.Select, 1)
 	shown.Groups[0].Stack = goroutine.NewStack([]goroutine.Frame{{Function: "runtime.gopark"}, {Function: "example.com/park.f"}})
@@ -370,7 +370,7 @@ func TestProofsAreSpacedAndCountTheirStops(t *testing.T) {
 		go func(own, next chan struct{}) { begun.Done(); <-own; close(next) }(last, next)
 		last = next
 	}
-	begun.Wait() // of those that wait, some are the runtime's own
+	begun.Wait() // some of the waiting goroutines are the runtime's own
 	for ReadScheduler().Waiting < links {
 		runtime.Gosched()
 	}

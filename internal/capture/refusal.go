@@ -8,13 +8,13 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonBudget  Reason = "cpu_budget"          // its predicted CPU time is not earned yet
-	ReasonPause   Reason = "pause_budget"        // its predicted stop of the world is over the budget
-	ReasonLoad    Reason = "overload"            // too many goroutines are ready to run, or were born meanwhile
+	ReasonBudget  Reason = "cpu_budget"          // its predicted CPU time has not been earned yet
+	ReasonPause   Reason = "pause_budget"        // its predicted stop of the world exceeds the budget
+	ReasonLoad    Reason = "overload"            // too many goroutines are ready to run, or were created meanwhile
 	ReasonBusy    Reason = "slot_taken"          // the program runs a flight recorder of its own
-	ReasonVersion Reason = "unsupported_version" // this Go release lacks it, or writes a trace format that is not known
+	ReasonVersion Reason = "unsupported_version" // this Go release lacks it, or writes an unknown trace format
 	ReasonUnsafe  Reason = "unsafe"              // it could end the process
-	ReasonSize    Reason = "too_large"           // more was written than is kept
+	ReasonSize    Reason = "too_large"           // more was written than can be kept
 	ReasonError   Reason = "error"               // anything else; the error was reported
 )
 
@@ -38,7 +38,8 @@ func refuseForever(reason Reason, format string, args ...any) *Refusal {
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %v", r.Reason, r.Err) }
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// waits reports whether the same source may run later, if only time passes.
+// waits reports whether the same source may run later without any change but the
+// passing of time.
 func (r *Refusal) waits() bool {
 	return r.Reason == ReasonBudget || r.Reason == ReasonPause || r.Reason == ReasonLoad
 }

@@ -7,15 +7,15 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// safety knows what could end this process. A capture that could is refused
-// before it is asked what it costs.
+// safety knows what could end this process. A dangerous capture is refused before
+// its cost is predicted.
 type safety struct {
 	parks goroutine.Frame // a function outside the standard library that parks goroutines itself
 }
 
-// proof refuses a leak proof that could end the process, as far as a snapshot
-// of this moment and those before it tell: one that takes a goroutine for
-// leaked which is woken all the same.
+// proof refuses a leak proof that could end the process, as far as base and
+// earlier snapshots show the danger: the proof would take a goroutine for leaked
+// that is woken after all.
 func (s *safety) proof(base *goroutine.Snapshot) *Refusal {
 	if path := parkingModule(); path != "" {
 		return refuseForever(ReasonUnsafe, "module %s parks goroutines without telling the garbage collector what will wake them", path)
@@ -26,9 +26,9 @@ func (s *safety) proof(base *goroutine.Snapshot) *Refusal {
 	return unseen(base)
 }
 
-// watch remembers a function that parks goroutines itself, so that the runtime
-// does not know what can wake them. Every snapshot counts: a goroutine that is
-// running in this one is parked in most others.
+// watch remembers a function that parks goroutines itself; the runtime does not
+// know what can wake them. Every snapshot counts: a goroutine that is running in
+// this one is parked in most others.
 func (s *safety) watch(snapshot *goroutine.Snapshot) {
 	for i := range snapshot.Groups {
 		if f, found := foreignPark(snapshot.Groups[i].State, snapshot.Groups[i].Stack.Frames); found {
@@ -38,8 +38,8 @@ func (s *safety) watch(snapshot *goroutine.Snapshot) {
 	}
 }
 
-// unseen refuses a proof where a goroutine may be parked in a way that the
-// snapshot does not show.
+// unseen refuses a proof if a goroutine may be parked in a way that the snapshot
+// does not show.
 func unseen(s *goroutine.Snapshot) *Refusal {
 	if s.Missing > 0 || s.Source == goroutine.SourceText {
 		return refuse(ReasonUnsafe, "the snapshot does not show how every goroutine is parked")
@@ -52,8 +52,8 @@ func unseen(s *goroutine.Snapshot) *Refusal {
 	return nil
 }
 
-// parkingModule returns the path of a module of this program that is known to
-// park goroutines through a linknamed runtime.gopark.
+// parkingModule returns the path of a module of this program that is known to park
+// goroutines through a linknamed runtime.gopark.
 func parkingModule() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -70,14 +70,15 @@ func parkingModule() string {
 	return ""
 }
 
-// unknownPark reports whether any function may have parked a group.
+// unknownPark reports whether an unknown function may have parked the goroutines
+// of a group.
 func unknownPark(g *goroutine.Group) bool {
 	return g.Stack.ID == goroutine.OtherStacks || len(g.Stack.Frames) == 0 && g.State == goroutine.Waiting
 }
 
-// foreignPark finds a frame from outside the standard library directly above
-// the runtime's own way to park. A trace leaves gopark out of the stack of a
-// goroutine that parked while it was traced: the frame is then at the leaf.
+// foreignPark finds a frame from outside the standard library directly below the
+// runtime's frames that park a goroutine. A trace omits gopark from the stack of a
+// goroutine that parked while it was traced: then that frame is the leaf.
 func foreignPark(state goroutine.State, frames []goroutine.Frame) (goroutine.Frame, bool) {
 	for i, f := range frames {
 		parks := i == 0 && state.Blocked()

@@ -6,9 +6,9 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// ReadScheduler reads the scheduler's counts. It takes about 10 µs with any
-// number of goroutines, stops nothing, and is safe for concurrent use. A count
-// that the runtime does not have reads 0.
+// ReadScheduler reads the scheduler's counts. It takes about 10 µs with any number
+// of goroutines, does not stop the world, and is safe for concurrent use. A count
+// that the runtime does not provide is 0.
 func ReadScheduler() goroutine.Scheduler {
 	samples := [...]metrics.Sample{
 		{Name: "/sched/goroutines/running:goroutines"},
@@ -22,7 +22,7 @@ func ReadScheduler() goroutine.Scheduler {
 	return goroutine.Scheduler{Running: value(0), Runnable: value(1), Waiting: value(2), NotInGo: value(3), Created: value(4)}
 }
 
-// uint64Of returns the value of a sample, 0 where the runtime does not have it.
+// uint64Of returns the value of a sample, or 0 if the runtime does not provide it.
 func uint64Of(sample metrics.Sample) uint64 {
 	if sample.Value.Kind() != metrics.KindUint64 {
 		return 0

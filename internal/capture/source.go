@@ -9,24 +9,25 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// A source takes snapshots of this process, in one way.
+// A source is one way to take snapshots of this process.
 type source interface {
 	name() goroutine.Source
-	// take takes one. An error of type *Refusal says why it could not; any
-	// other is unexpected. A result beside an error has the cost alone.
+	// take takes a snapshot. An error of type *Refusal says why it could not; any
+	// other error is unexpected. A result returned with an error contains only the
+	// cost.
 	take() (result, error)
 }
 
-// A result is what a source gives.
+// A result is what a source returns.
 type result struct {
 	*goroutine.Snapshot
-	locks  []parse.Lock  // that goroutines wait for, of a goroutine dump
-	stop   time.Duration // of the world, where it grows with the number of goroutines
-	idle   time.Duration // spent waiting while it was taken
-	traced time.Duration // CPU time that the program spent meanwhile on being traced
+	locks  []parse.Lock  // locks that goroutines wait for, from a goroutine dump
+	stop   time.Duration // stop of the world, if it grows with the number of goroutines
+	idle   time.Duration // time spent waiting while the snapshot was taken
+	traced time.Duration // CPU time that tracing cost the program meanwhile
 }
 
-// guarded asks a source and turns whatever goes wrong, panics included, into a
+// guarded runs a source and turns every failure, including a panic, into a
 // refusal.
 func guarded(s source) (r result, refusal *Refusal) {
 	defer func() {

@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// leastTextSize is how many bytes of dump a goroutine is assumed to have
-	// at least: a dozen frames. The most is some 16 KiB, for the 100 frames
-	// that a dump shows; textGrowth leads there in two steps.
+	// leastTextSize is the minimum number of bytes that a goroutine is assumed to
+	// take in a dump: a dozen frames. The maximum is about 16 KiB, for the 100
+	// frames that a dump shows; textGrowth reaches it in two steps.
 	leastTextSize = 2 << 10
 	textGrowth    = 4
-	// minText and maxText bound the buffer. Predicted stops bound the dump
-	// long before.
+	// minText and maxText bound the buffer. The predicted stop limits a dump long
+	// before maxText does.
 	minText = 64 << 10
 	maxText = 64 << 20
 )
 
 // A textSource takes a goroutine dump. It is the only source that knows the
-// addresses of locks, the go statement that started a goroutine, and how long
-// each one has waited. The world is stopped while the dump is written, for
-// 5.5 µs a goroutine with 12 frames, so it is never a regular source.
+// addresses of locks, the go statement that started a goroutine, and how long each
+// goroutine has waited. The world is stopped while the dump is written, for 5.5 µs
+// per goroutine with 12 frames, so it is never a regular source.
 type textSource struct {
 	stacks *parse.Stacks
-	size   int // bytes a goroutine, to make room for
+	size   int // bytes per goroutine to allocate
 }
 
 func newTextSource() *textSource {
@@ -37,10 +37,9 @@ func newTextSource() *textSource {
 
 func (t *textSource) name() goroutine.Source { return goroutine.SourceText }
 
-// take stops the world once: the buffer is made large enough for what the last
-// dump leads to expect, instead of growing it and stopping again. A dump that
-// does not fit is refused, because the goroutine in question may be missing;
-// the next buffer is larger.
+// take stops the world once. It sizes the buffer from the last dump, instead of
+// growing it and stopping the world again. A dump that does not fit is refused,
+// because it may lack the goroutine in question; the next buffer is larger.
 func (t *textSource) take() (result, error) {
 	n := runtime.NumGoroutine()
 	buf := make([]byte, min(max(t.size*(n+n/10), minText), maxText))
@@ -58,8 +57,8 @@ func (t *textSource) take() (result, error) {
 	return r, err
 }
 
-// read reads a dump and the locks in it. A dump is of use as long as most of it
-// could be read: what could not is counted as missing.
+// read reads a dump and the locks in it. A dump is useful as long as most of it
+// could be read; the rest is counted as missing.
 func (t *textSource) read(dump []byte, at time.Time) (*goroutine.Snapshot, []parse.Lock, error) {
 	s, err := parse.Text(bytes.NewReader(dump), at, t.stacks, nil)
 	if err != nil && s.Total <= s.Missing {

@@ -16,8 +16,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// parkDeep starts n goroutines at the end of a stack of some depth, until the
-// test ends.
+// parkDeep starts n goroutines that wait at the end of a stack of the given depth
+// until the test ends.
 func parkDeep(t testing.TB, n, depth int) {
 	t.Helper()
 	gate := make(chan struct{})
@@ -76,7 +76,7 @@ func TestTextHasWhatNoOtherSourceHas(t *testing.T) {
 		s, err = text.take()
 		require.NoError(t, err)
 		require.LessOrEqual(t, s.Total, before)
-		all = s.Total >= runtime.NumGoroutine() // but for one that the runtime starts, to run a finalizer
+		all = s.Total >= runtime.NumGoroutine() // the runtime may start one more, to run a finalizer
 	}
 	groups := at(s.Snapshot, "lockHere")
 	require.Len(t, groups, 2)
@@ -98,7 +98,7 @@ func lockHere(mu *sync.Mutex) {
 	defer mu.Unlock()
 }
 
-// worldStops returns how often the world was stopped, but for garbage
+// worldStops returns how often the world was stopped, excluding garbage
 // collections.
 func worldStops(t *testing.T) (n uint64) {
 	t.Helper()
@@ -211,7 +211,7 @@ func TestTextIsGoverned(t *testing.T) {
 }
 
 func TestTheGovernorLearnsTheStopsOfText(t *testing.T) {
-	parkDeep(t, 1000, 40) // for which the world stands still for 15 ms
+	parkDeep(t, 1000, 40) // stops the world for 15 ms
 	c := New(Config{Budget: Budget{CPU: 1, Pause: 10 * time.Millisecond}})
 	c.governor.credit = time.Hour
 	c.governor.rates[goroutine.SourceText] = rate{pause: time.Nanosecond}
@@ -228,7 +228,7 @@ func TestTheGovernorLearnsTheStopsOfText(t *testing.T) {
 	assert.Greater(t, c.governor.rates[goroutine.SourceText].pause, 100*time.Nanosecond, "also of a dump that did not fit")
 }
 
-// The stop and the work for each goroutine, which firstRates assumes.
+// The stop and the work per goroutine, which firstRates assumes.
 func BenchmarkText(b *testing.B) {
 	for _, depth := range []int{1, 10, 40} {
 		b.Run(fmt.Sprintf("depth=%d", depth), func(b *testing.B) {

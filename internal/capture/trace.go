@@ -11,24 +11,24 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// largeTraceRest is for how long no trace is taken after one that was too
-// large. The recorder holds all that the process does in memory before it is
-// written, so a process that is so busy is not traced at every snapshot.
+// largeTraceRest is how long no trace is taken after one that was too large. The
+// recorder holds everything the process does in memory before it is written, so a
+// process that is this busy is not traced at every snapshot.
 const largeTraceRest = 10 * time.Minute
 
-// A traceSource takes the execution trace of a moment and reads it as a
-// goroutine dump: at the end of each generation of a trace the runtime writes
-// the ID, the status and the full stack of every goroutine that had no event in
-// it, suspending one goroutine at a time and never the world.
+// A traceSource takes an execution trace of one moment and reads it like a
+// goroutine dump. At the end of each generation of a trace, the runtime writes the
+// ID, the status and the full stack of every goroutine that had no event in it. It
+// suspends one goroutine at a time and never stops the world.
 //
-// It uses the one slot for a FlightRecorder that a process has, and not the one
-// of trace.Start. The latter belongs to /debug/pprof/trace and the profilers of
-// vendors, which come and go while the process runs and fail when it is taken.
+// It uses the single FlightRecorder slot that a process has, not the slot of
+// trace.Start. The latter belongs to /debug/pprof/trace and to vendors' profilers,
+// which come and go while the process runs and fail when the slot is taken.
 // docs/DESIGN.md has the measurement.
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
-	rest    time.Time // no trace is taken before
+	rest    time.Time // no trace is taken before this time
 }
 
 func newTraceSource(stacks *parse.Stacks) *traceSource {
@@ -42,7 +42,7 @@ func (t *traceSource) take() (result, error) {
 	return result{Snapshot: s}, err
 }
 
-// read takes a trace as record does and decodes it.
+// read takes a trace with record and decodes it.
 func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
 	if rest := time.Until(t.rest); rest > 0 {
 		return nil, refuse(ReasonSize, "the last trace was too large; the next is tried in %v", rest.Round(time.Second))
@@ -58,7 +58,7 @@ func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, tim
 		return nil, refuseForever(ReasonVersion, "%w", err)
 	}
 	if err != nil {
-		return nil, err // what could be read beside an error is not trusted
+		return nil, err // a partial result with an error is not trusted
 	}
 	return s, nil
 }
@@ -70,8 +70,8 @@ func (t *traceSource) restAfter(err error) {
 	}
 }
 
-// record writes the trace of this moment to w: one generation, as short as the
-// runtime lets it be.
+// record writes a trace of this moment to w: one generation, as short as the
+// runtime allows.
 func record(w io.Writer) error {
 	recorder, err := startRecorder()
 	if err != nil {
@@ -81,8 +81,8 @@ func record(w io.Writer) error {
 	return writeTo(recorder, w)
 }
 
-// startRecorder starts a recorder that drops all but the last generation,
-// because MinAge and MaxBytes are as small as they can be.
+// startRecorder starts a recorder that drops all but the last generation, because
+// MinAge and MaxBytes are as small as possible.
 func startRecorder() (*trace.FlightRecorder, error) {
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
 	if err := recorder.Start(); err != nil {
@@ -99,8 +99,8 @@ func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
 	return nil
 }
 
-// startError tells a recorder of the user's, which may go away, from a runtime
-// that cannot trace. The runtime has no error values for either.
+// startError distinguishes a recorder of the user's, which may go away, from a
+// runtime that cannot trace. The runtime has no error values for either case.
 func startError(err error) error {
 	if strings.Contains(err.Error(), "already enabled") {
 		return &Refusal{Reason: ReasonBusy, Err: err}

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// maxCode is how many bytes of a function are read.
+// maxCode is how many bytes of a function's code are read.
 const maxCode = 64 << 10
 
-// unlockers tells where functions of this process unlock a sync.Mutex, as far as
-// the compiler has inlined the call, which it does unless it is told not to. One
-// value serves one dump.
+// unlockers finds where functions of this process unlock a sync.Mutex, as far as
+// the compiler has inlined the call. The compiler does so unless it is told not
+// to. Each value serves one dump.
 type unlockers struct {
 	entries map[string]uintptr // of the functions on any stack; nil until they are needed
 	lines   map[[2]string][]int
 }
 
-// between reports whether a function may unlock on a line after first and
-// before last. frame is the function that it is inlined in, or function itself.
-// Where that cannot be told it may.
+// between reports whether a function may unlock on a line after first and before
+// last. frame is the function that it is inlined in, or function itself. If that
+// cannot be determined, between returns true.
 func (u *unlockers) between(frame, function string, first, last int) bool {
 	key := [2]string{frame, function}
 	lines, ok := u.lines[key]
@@ -32,8 +32,8 @@ func (u *unlockers) between(frame, function string, first, last int) bool {
 	return lines == nil || slices.ContainsFunc(lines, func(l int) bool { return first < l && l < last })
 }
 
-// entries returns the addresses of all functions that have a frame on the stack
-// of a goroutine. A dump has names only.
+// entries returns the entry address of every function that has a frame on the
+// stack of a goroutine. A dump has only their names.
 func entries() map[string]uintptr {
 	records := make([]runtime.StackRecord, runtime.NumGoroutine()+100)
 	n, _ := runtime.GoroutineProfile(records)
@@ -50,11 +50,12 @@ func entries() map[string]uintptr {
 	return found
 }
 
-// unlockLines returns the lines on which a function unlocks, after a 0 that
-// tells "none" from nil, which means that it cannot be told.
+// unlockLines returns the lines on which a function unlocks, after a leading 0.
+// The 0 distinguishes "no such line" from nil, which means that the lines cannot
+// be determined.
 //
-// Where a call is inlined, the compiler leaves an instruction that bears the
-// line of the call right before it, and one for each call within.
+// Where a call is inlined, the compiler leaves an instruction that bears the line
+// of the call right before the call, and one for each call within it.
 func unlockLines(entry uintptr, function string) []int {
 	if entry == 0 {
 		return nil
@@ -64,7 +65,7 @@ func unlockLines(entry uintptr, function string) []int {
 		if f := runtime.FuncForPC(pc); f == nil || f.Entry() != entry {
 			return lines
 		}
-		f, _ := runtime.CallersFrames([]uintptr{pc + 1}).Next() // the innermost of those inlined here
+		f, _ := runtime.CallersFrames([]uintptr{pc + 1}).Next() // the innermost function inlined here
 		switch {
 		case f.Function == function:
 			at = f.Line

@@ -9,24 +9,23 @@ import (
 )
 
 const (
-	// windowLoad is what tracing is assumed to cost while a window is open, as
-	// a share of one core, before it was measured.
+	// windowLoad is the assumed cost of tracing while a window is open, as a share
+	// of one core, before it has been measured.
 	windowLoad = 0.1
-	// byteCost is what the program pays for each byte that the tracer writes:
-	// an event has some five of them and costs about a hundred nanoseconds.
+	// byteCost is what each byte that the tracer writes costs the program: an
+	// event has about five bytes and costs about a hundred nanoseconds.
 	byteCost = 20 * time.Nanosecond
 )
 
-// A windowSource takes the trace of a span of time instead of a moment: what
-// goroutines did in it, and what woke them. It is for a suspicion: the whole
-// program is traced meanwhile, and the flight recorder's slot is taken for as
-// long.
+// A windowSource traces a span of time instead of a moment: what goroutines did in
+// it, and what woke them. It is used only on suspicion, because the whole program
+// is traced meanwhile and the flight recorder's slot is taken for that time.
 type windowSource struct {
 	trace   *traceSource
 	opening cappedBuffer
 	span    time.Duration   // of the next window
 	stop    <-chan struct{} // ends it early
-	traced  time.Duration   // CPU time of the last one beyond that of a trace
+	traced  time.Duration   // CPU time that the last window cost beyond that of a trace
 }
 
 func (w *windowSource) name() goroutine.Source { return goroutine.SourceWindow }
@@ -36,14 +35,14 @@ func (w *windowSource) predict(span time.Duration) time.Duration {
 	return max(w.traced, time.Duration(windowLoad*float64(span)))
 }
 
-// take fails while the program traces itself: the generations of a trace that
-// was running before begin and end at any time, and only the last one is read.
+// take fails while the program traces itself. The generations of a trace that was
+// already running begin and end at any time, and only the last one is read.
 func (w *windowSource) take() (r result, err error) {
 	if trace.IsEnabled() {
 		return r, refuse(ReasonBusy, "the program takes a trace of its own")
 	}
 	defer w.opening.release(keepTrace)
-	r.traced = w.traced // unless this one tells
+	r.traced = w.traced // unless this window measures it
 	record := func(to io.Writer) (err error) {
 		r.idle, err = w.record(to)
 		return err
@@ -58,9 +57,9 @@ func (w *windowSource) take() (r result, err error) {
 	return r, err
 }
 
-// record writes two generations: the one that ends when the window opens, which
-// tells where every goroutine is, and that of the window. It returns how long
-// it waited.
+// record writes two generations. The first ends when the window opens and shows
+// where every goroutine is; the second is the window's. record returns how long it
+// waited.
 func (w *windowSource) record(to io.Writer) (idle time.Duration, err error) {
 	recorder, err := startRecorder()
 	if err != nil {

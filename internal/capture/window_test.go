@@ -14,8 +14,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// windowed is how long the windows of these tests are open: for a hundred turns
-// of the lock.
+// windowed is how long the windows of these tests are open: enough for a hundred
+// turns of the lock.
 const windowed = 200 * time.Millisecond
 
 // A store has one lock that all its users need.
@@ -40,7 +40,8 @@ func newWindowCapturer() *Capturer {
 	return New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
 }
 
-// groupIn returns the group in a state whose stack has a function with this name.
+// groupIn returns the group in this state whose stack contains a function with
+// this name.
 func groupIn(s *goroutine.Snapshot, function string, state goroutine.State) *goroutine.Group {
 	for i := range s.Groups {
 		for _, f := range s.Groups[i].Stack.Frames {
@@ -52,7 +53,8 @@ func groupIn(s *goroutine.Snapshot, function string, state goroutine.State) *gor
 	return nil
 }
 
-// movement returns what woke goroutines that waited in state below a function.
+// movement returns what woke the goroutines that were waiting in this state below
+// a function.
 func movement(s *goroutine.Snapshot, function string, state goroutine.State) *goroutine.Movement {
 	for i := range s.Movements {
 		m := &s.Movements[i]
@@ -88,7 +90,7 @@ func TestWindowTellsWhatWakesGoroutines(t *testing.T) {
 		stuck.mu.Unlock()
 		all.Wait()
 	}()
-	require.Eventually(t, func() bool { // all five have blocked, before the window opens
+	require.Eventually(t, func() bool { // all five have blocked before the window opens
 		s, _ := newWindowCapturer().Window(time.Millisecond, nil)
 		g := groupIn(s, "(*store).wait", goroutine.MutexLock)
 		return g != nil && g.Count == 5
@@ -146,7 +148,7 @@ func TestWindowEndsEarly(t *testing.T) {
 	close(stop)
 	c := New(Config{Budget: Budget{CPU: 1e6}, Tracing: true})
 	var s *goroutine.Snapshot
-	require.Eventually(t, func() bool { // otherwise the test takes an hour
+	require.Eventually(t, func() bool { // otherwise the test would take an hour
 		var skip *Skip
 		s, skip = c.Window(time.Hour, stop)
 		return skip == nil
@@ -180,8 +182,8 @@ func worker(jobs <-chan time.Duration) {
 	}
 }
 
-// TestWindowTellsWhereAWaitThatItEndedBegan has a worker that waits when the
-// window opens, and is still at work when it closes.
+// TestWindowTellsWhereAWaitThatItEndedBegan has a worker that is waiting when the
+// window opens and still working when it closes.
 func TestWindowTellsWhereAWaitThatItEndedBegan(t *testing.T) {
 	jobs := make(chan time.Duration)
 	var all sync.WaitGroup
