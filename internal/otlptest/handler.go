@@ -11,13 +11,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 )
 
-// maxBody bounds what is read of one HTTP request, in bytes after
-// decompression.
+// maxBody is the maximum size of one HTTP request's body that is read, in bytes
+// after decompression.
 const maxBody = 20 << 20
 
-// Handler serves OTLP/HTTP in its protobuf encoding at /v1/metrics and
-// /v1/logs, with gzip or without. Requests may be up to 20 MiB, as for the
-// Collector.
+// Handler serves OTLP/HTTP in its protobuf encoding at /v1/metrics and /v1/logs,
+// with or without gzip. Requests may be up to 20 MiB, as in the Collector.
 func Handler(sinks ...Sink) http.Handler {
 	mux := http.NewServeMux()
 	metrics, logs := metricsService{sinks: sinks}, logsService{sinks: sinks}
@@ -30,7 +29,7 @@ func Handler(sinks ...Sink) http.Handler {
 	return mux
 }
 
-// serve answers one HTTP request with the method that answers it over gRPC.
+// serve answers one HTTP request, using the method that answers it over gRPC.
 func serve[Request interface{ UnmarshalProto([]byte) error }, Response interface{ MarshalProto() ([]byte, error) }](
 	w http.ResponseWriter, r *http.Request, req Request, export func(context.Context, Request) (Response, error),
 ) {

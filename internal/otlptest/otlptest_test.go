@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// metricsRequest has a metric of each kind that Points knows, and one of
+// metricsRequest has one metric of each kind that Points supports, and one of
 // another kind.
 func metricsRequest() pmetricotlp.ExportRequest {
 	all := pmetric.NewMetrics()
@@ -116,7 +116,7 @@ func TestServerListensOnLoopbackOnly(t *testing.T) {
 	assert.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 }
 
-// blocking is a sink in which a request stays until it is let go.
+// blocking is a sink that blocks each request until the test releases it.
 type blocking struct {
 	otlptest.Recorder
 	entered, leave chan struct{}

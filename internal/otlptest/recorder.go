@@ -11,15 +11,15 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// A Recorder is a [Sink] that keeps all that arrives. The zero value is ready.
-// It is safe for concurrent use.
+// A Recorder is a [Sink] that keeps everything it receives. The zero value is
+// ready to use. It is safe for concurrent use.
 type Recorder struct {
 	mu      sync.Mutex
 	metrics []pmetric.Metrics
 	logs    []plog.Logs
 }
 
-// Metrics keeps a request.
+// Metrics keeps a metrics request.
 func (r *Recorder) Metrics(_ context.Context, all pmetric.Metrics) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,7 +27,7 @@ func (r *Recorder) Metrics(_ context.Context, all pmetric.Metrics) error {
 	return nil
 }
 
-// Logs keeps a request.
+// Logs keeps a logs request.
 func (r *Recorder) Logs(_ context.Context, all plog.Logs) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,14 +35,15 @@ func (r *Recorder) Logs(_ context.Context, all plog.Logs) error {
 	return nil
 }
 
-// Received returns the requests so far, in the order of their arrival.
+// Received returns the requests received so far, in the order in which they
+// arrived.
 func (r *Recorder) Received() ([]pmetric.Metrics, []plog.Logs) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.metrics), slices.Clone(r.logs)
 }
 
-// MetricNames returns the names of all metrics so far, sorted.
+// MetricNames returns the names of all metrics received so far, sorted.
 func (r *Recorder) MetricNames() []string {
 	names := make(map[string]bool)
 	metrics, _ := r.Received()
@@ -54,8 +55,8 @@ func (r *Recorder) MetricNames() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Events returns the log records so far that have one of these event names, or,
-// without names, all log records.
+// Events returns the log records received so far that have one of these event
+// names. Without names, it returns all log records.
 func (r *Recorder) Events(names ...string) []plog.LogRecord {
 	var events []plog.LogRecord
 	_, logs := r.Received()
@@ -69,8 +70,8 @@ func (r *Recorder) Events(names ...string) []plog.LogRecord {
 	return events
 }
 
-// Resource returns the attributes of all resources so far as text, by name. Of
-// several values for one name it has the last.
+// Resource returns the attributes of all resources received so far as text, by
+// name. If a name has several values, the last one is returned.
 func (r *Recorder) Resource() map[string]string {
 	attributes := make(map[string]string)
 	add := func(resource pcommon.Resource) {

@@ -1,12 +1,12 @@
-// Package otlptest receives OTLP in the process that sends it: for tests, and
-// for the example, which shows what arrives without a Collector.
+// Package otlptest receives OTLP in the process that sends it. It serves tests,
+// and the example, which shows what arrives without a Collector.
 //
-// [Start] serves OTLP over gRPC, [Handler] serves it over HTTP. Both hand every
-// request to the same [Sink]s; [Recorder] is the one that most tests need.
-// [Metrics], [Points] and [Records] walk through a request.
+// [Start] serves OTLP over gRPC; [Handler] serves it over HTTP. Both pass every
+// request to the same [Sink]s. [Recorder] is the sink that most tests need.
+// [Metrics], [Points] and [Records] iterate over a request.
 //
-// It is a module of its own, since it needs gRPC and the Collector's data
-// model, which no user of the root module should be made to download.
+// It is a module of its own because it needs gRPC and the Collector's data model,
+// which users of the root module should not have to download.
 package otlptest
 
 import (
@@ -23,13 +23,13 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // OTEL_EXPORTER_OTLP_COMPRESSION=gzip
 )
 
-// A Sink takes requests as they arrive. Its methods are called on several
-// goroutines at once. They must not change the request, which all sinks share.
+// A Sink takes requests as they arrive. Its methods are called from several
+// goroutines at once. They must not modify the request, which all sinks share.
 //
-// The exporter waits for them. The context ends when it stops waiting, or when
-// the server stops. An error is the exporter's answer: over gRPC with the code
-// of a status error (google.golang.org/grpc/status), Unknown otherwise; over
-// HTTP with 500.
+// The exporter waits for the methods to return. The context ends when the exporter
+// stops waiting, or when the server stops. A returned error becomes the answer to
+// the exporter: over gRPC with the code of a status error
+// (google.golang.org/grpc/status), Unknown otherwise; over HTTP with 500.
 type Sink interface {
 	Metrics(context.Context, pmetric.Metrics) error
 	Logs(context.Context, plog.Logs) error
@@ -43,7 +43,7 @@ type Server struct {
 }
 
 // Start listens on a free port of the loopback interface and serves OTLP/gRPC
-// until [Server.Stop]. Requests may be up to 4 MiB, as for the Collector.
+// until [Server.Stop]. Requests may be up to 4 MiB, as in the Collector.
 func Start(sinks ...Sink) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,11 +60,11 @@ func Start(sinks ...Sink) (*Server, error) {
 	return s, nil
 }
 
-// Addr returns the host and port to export to, without TLS.
+// Addr returns the host and port to export to. The server does not use TLS.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Stop ends the server. When it returns, no sink is in use any more. Requests
-// under way fail. Stop must be called once.
+// Stop stops the server. When it returns, no sink is in use any more. Requests in
+// progress fail. Stop must be called exactly once.
 func (s *Server) Stop() error {
 	s.server.Stop()
 	if err := <-s.served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {

@@ -41,15 +41,15 @@ func Records(all plog.Logs) iter.Seq2[pcommon.Resource, plog.LogRecord] {
 // A Point is a data point of a sum, a gauge or a histogram.
 type Point struct {
 	Attributes pcommon.Map
-	Value      float64 // of a histogram, the sum of what was observed
-	Count      uint64  // of a histogram, the number of observations; 1 otherwise
+	Value      float64 // for a histogram, the sum of the observed values
+	Count      uint64  // for a histogram, the number of observations; otherwise 1
 }
 
-// Attribute returns an attribute of the point, as the function Attribute does.
+// Attribute returns an attribute of the point, like the function Attribute.
 func (p Point) Attribute(name string) string { return Attribute(p.Attributes, name) }
 
-// Points returns the data points of a metric: none for kinds of metrics other
-// than sums, gauges and histograms.
+// Points returns the data points of a metric. It returns none unless the metric is
+// a sum, a gauge or a histogram.
 func Points(m pmetric.Metric) []Point {
 	switch m.Type() {
 	case pmetric.MetricTypeSum:
@@ -65,7 +65,7 @@ func Points(m pmetric.Metric) []Point {
 func numbers(data pmetric.NumberDataPointSlice) []Point {
 	points := make([]Point, 0, data.Len())
 	for _, d := range data.All() {
-		value := d.DoubleValue() + float64(d.IntValue()) // the one that is not set is 0
+		value := d.DoubleValue() + float64(d.IntValue()) // the unset one is 0
 		points = append(points, Point{d.Attributes(), value, 1})
 	}
 	return points
@@ -79,8 +79,7 @@ func histograms(data pmetric.HistogramDataPointSlice) []Point {
 	return points
 }
 
-// Attribute returns an attribute as text, empty when there is none of that
-// name.
+// Attribute returns an attribute as text, or "" if there is none with that name.
 func Attribute(attributes pcommon.Map, name string) string {
 	value, ok := attributes.Get(name)
 	if !ok {

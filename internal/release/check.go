@@ -12,8 +12,8 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// check returns everything that keeps the checkout from being released, or nil.
-// What only the tagged commit has is checked if final is set.
+// check returns everything that prevents the checkout from being released, or nil.
+// If final is set, it also checks what only the tagged commit has.
 func check(r *repo, final bool) error {
 	errs := []error{checkVersion(r), checkWorkspaces(r)}
 	for _, m := range r.modules {
@@ -53,8 +53,8 @@ func checkModule(r *repo, m *mod) error {
 	return errors.Join(errs...)
 }
 
-// checkWorkspaces checks that every go.work replaces every module that another
-// one requires, at the version that is required.
+// checkWorkspaces checks that every go.work replaces every module that another one
+// requires, at the required version.
 func checkWorkspaces(r *repo) error {
 	var errs []error
 	for _, w := range r.workspaces {
@@ -69,7 +69,7 @@ func checkWorkspaces(r *repo) error {
 	return errors.Join(errs...)
 }
 
-// required are the modules that others require.
+// required returns the modules that other modules require.
 func (r *repo) required() (all []*mod) {
 	seen := make(map[string]bool)
 	for _, m := range r.modules {
@@ -83,7 +83,8 @@ func (r *repo) required() (all []*mod) {
 	return all
 }
 
-// checkChangelog wants a heading for the version, with its date.
+// checkChangelog checks that the changelog has a heading for the version, with its
+// date.
 func checkChangelog(r *repo) error {
 	text, err := os.ReadFile(r.file("CHANGELOG.md"))
 	if err == nil && !strings.Contains(string(text), "\n## ["+r.version[1:]+"] - 2") {
@@ -100,7 +101,7 @@ func checkClean(r *repo) error {
 	return err
 }
 
-// checkCommand asks the command for its version.
+// checkCommand checks the version that the command reports.
 func checkCommand(r *repo) error {
 	out, err := command(r.root, "go", "run", "./cmd/goroutines", "--version")
 	if err == nil && !strings.Contains(out, r.version[1:]) {

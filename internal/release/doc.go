@@ -8,15 +8,15 @@
 //	go run ./internal/release tag [-do]
 //	go run ./internal/release proxy DIR
 //
-// docs/RELEASING.md tells when to use which.
+// docs/RELEASING.md says when to use which.
 //
-// All modules have one version, and the repository carries the next one to be
-// released: in the constant Version of internal/telemetry, in what the modules
-// require of one another, and in go.work. No module has a replacement in its
-// go.mod, since the go command installs no module that has one; go.work alone
-// makes the modules of a checkout find one another.
+// All modules share one version, and the repository carries the next version to be
+// released. It appears in the constant Version of internal/telemetry, in the
+// modules' requirements of one another, and in go.work. No module has a
+// replacement in its go.mod, because the go command does not install a module that
+// has one. Only go.work lets the modules of a checkout find one another.
 //
-// A go.sum has no hashes of our own modules between releases: they change with
-// every commit. Only the commit that is tagged has them; sums adds them and
+// Between releases, no go.sum has hashes of our own modules, because the hashes
+// change with every commit. Only the tagged commit has them: sums adds them and
 // version removes them.
 package main

@@ -26,10 +26,10 @@ func main() {
 	}
 }
 
-// errUsage says how the command is used.
+// errUsage explains how to use the command.
 var errUsage = errors.New("unknown command or wrong arguments\n" + usage)
 
-// run carries out the command in args in the repository of the current
+// run executes the command in args in the repository that contains the current
 // directory.
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {

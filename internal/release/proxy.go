@@ -11,8 +11,8 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// writeProxy writes the published modules as a folder that GOPROXY=file://dir
-// takes modules from, in the version that the checkout carries.
+// writeProxy writes the published modules, in the version that the checkout
+// carries, to a folder that GOPROXY=file://dir can serve.
 func writeProxy(r *repo, dir string) error {
 	f, err := r.freeze()
 	if err != nil {
@@ -30,15 +30,15 @@ func writeProxy(r *repo, dir string) error {
 }
 
 // A frozen repository is what would be tagged if the changes in the working tree
-// were committed. Files that git does not know yet are not part of it.
+// were committed. It does not include files that git does not track yet.
 type frozen struct {
 	version  string
-	revision string // on no branch, where something has changed
-	clone    string // knows the revision; has no files
+	revision string // if anything has changed, a commit on no branch
+	clone    string // has the revision but no files
 }
 
-// freeze makes a commit of the working tree. Its clone is for package zip, which
-// does not know the work trees of git; close removes it.
+// freeze makes a commit of the working tree. It also makes a clone for package
+// zip, which does not support git worktrees. close removes the clone.
 func (r *repo) freeze() (*frozen, error) {
 	revision, err := r.git("-c", "user.name=release", "-c", "user.email=release", "stash", "create")
 	if err != nil {
@@ -58,9 +58,9 @@ func (r *repo) freeze() (*frozen, error) {
 	return f, nil
 }
 
-func (f *frozen) close() { _ = os.RemoveAll(f.clone) } // a folder that is left behind for the system to clean
+func (f *frozen) close() { _ = os.RemoveAll(f.clone) } // a folder that cannot be removed is left for the system to clean up
 
-// serve writes one module into a proxy folder.
+// serve writes one module to a proxy folder.
 func (f *frozen) serve(m *mod, dir string) error {
 	gomod, err := command(f.clone, "git", "show", f.revision+":"+path.Join(m.dir, "go.mod"))
 	if err != nil {
@@ -86,7 +86,7 @@ func (f *frozen) serve(m *mod, dir string) error {
 	return f.zip(m, filepath.Join(to, f.version+".zip"))
 }
 
-// zip writes the zip file of a module as module proxies make it.
+// zip writes a module's zip file in the same way as module proxies.
 func (f *frozen) zip(m *mod, name string) error {
 	file, err := os.Create(name)
 	if err != nil {
@@ -100,8 +100,8 @@ func (f *frozen) zip(m *mod, name string) error {
 	return file.Close()
 }
 
-// folder is where m is in a proxy folder. Our paths have no letters that module
-// proxies escape.
+// folder returns the path of m in a proxy folder. Our paths contain no letters
+// that module proxies escape.
 func folder(m *mod, dir string) string {
 	return filepath.Join(dir, filepath.FromSlash(m.path), "@v")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// files are a repository like ours, with nothing to download.
+// files is a repository like ours, with nothing to download.
 var files = map[string]string{
 	"LICENSE":      "free\n",
 	"CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n",
@@ -27,8 +27,8 @@ var files = map[string]string{
 	"bench/bench.go": "package bench\n\nimport _ \"github.com/otelgoroutine/go/internal/telemetry\"\n",
 }
 
-// newRepo makes a repository of files and returns its folder. Neither the
-// machine's settings nor the network have a part in what git and go do in it.
+// newRepo makes a repository from files and returns its folder. Neither the
+// machine's settings nor the network affects what git and go do in it.
 func newRepo(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +53,7 @@ func write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
-// replace replaces text in a file, which must have it.
+// replace replaces text in a file, which must contain it.
 func replace(t *testing.T, name, old, text string) {
 	t.Helper()
 	have, err := os.ReadFile(name)
@@ -75,7 +75,7 @@ func in(t *testing.T, dir, name string, args ...string) string {
 	return out
 }
 
-// release runs the command in the current folder.
+// release runs the command in the current directory.
 func release(args ...string) (string, error) {
 	var out strings.Builder
 	err := run(args, &out)
@@ -160,8 +160,8 @@ func TestCommandOfAnotherVersion(t *testing.T) {
 	assert.ErrorContains(t, err, `goroutines --version prints ".1.0" without 0.1.0`)
 }
 
-// A user installs from the proxy folder, and the nested modules build by
-// themselves with the hashes that a release has.
+// A user installs from the proxy folder. The nested modules build on their own,
+// with the hashes that a release has.
 func TestProxyServesTheCheckout(t *testing.T) {
 	dir := newRepo(t)
 	replace(t, "internal/telemetry/metrics.go", "the version", "changed and not committed")
@@ -178,7 +178,7 @@ func TestProxyServesTheCheckout(t *testing.T) {
 	}
 	for file, want := range map[string]string{
 		"go@v0.1.0/internal/telemetry/metrics.go": "changed",
-		"go/cmd/goroutines@v0.1.0/LICENSE":        "free", // as the go command does for a module without one
+		"go/cmd/goroutines@v0.1.0/LICENSE":        "free", // the go command does this for a module without a licence
 	} {
 		text, err := os.ReadFile(filepath.Join(os.Getenv("GOMODCACHE"), "github.com/otelgoroutine", file))
 		require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestTidy(t *testing.T) {
 	assert.Equal(t, files["cmd/goroutines/go.mod"], string(text))
 }
 
-// A module begins to use another one of ours: tidy adds what that takes.
+// When a module starts to use another one of ours, tidy adds what is needed.
 func TestTidyAddsARequirement(t *testing.T) {
 	dir := newRepo(t)
 	write(t, "internal/otlptest/go.mod", "module github.com/otelgoroutine/go/internal/otlptest\n\ngo 1.26.0\n")

@@ -14,25 +14,26 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// published are the folders of the modules that users get. The others are for
-// this repository: they are never tagged, and no published module may require
-// one of them.
+// published are the folders of the modules that users get. The others are only for
+// this repository: they are never tagged, and no published module may require one
+// of them.
 var published = []string{".", "internal/otlptest", "cmd/goroutines"}
 
-// versionFile declares the constant Version, relative to the root.
+// versionFile is the file that declares the constant Version, relative to the
+// root.
 const versionFile = "internal/telemetry/metrics.go"
 
 // A repo is a checkout of the repository.
 type repo struct {
 	root       string // absolute
-	version    string // that the checkout carries, as in "v0.1.0"
+	version    string // the version that the checkout carries, such as "v0.1.0"
 	modules    []*mod // the root module first
 	workspaces []*workspace
 }
 
 // A mod is a module of the repository.
 type mod struct {
-	path string // as in "github.com/otelgoroutine/go/cmd/goroutines"
+	path string // such as "github.com/otelgoroutine/go/cmd/goroutines"
 	dir  string // relative to the root, with slashes; "." for the root module
 	file *modfile.File
 }
@@ -40,7 +41,7 @@ type mod struct {
 // published reports whether users get m.
 func (m *mod) published() bool { return slices.Contains(published, m.dir) }
 
-// tag is the tag of m in git at a version.
+// tag returns the git tag of m for a version.
 func (m *mod) tag(version string) string {
 	return path.Join(m.dir, version)
 }
@@ -51,13 +52,13 @@ type workspace struct {
 	file *modfile.WorkFile
 }
 
-// to is the folder of m as w has it.
+// to returns the path of m's folder as w writes it.
 func (w *workspace) to(m *mod) string {
 	up := strings.Repeat("../", strings.Count(w.name, "/"))
 	return cmp.Or(up, "./") + strings.TrimPrefix(m.dir, ".")
 }
 
-// open reads the repository that dir is in.
+// open reads the repository that contains dir.
 func open(dir string) (*repo, error) {
 	root, err := command(dir, "git", "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -71,7 +72,7 @@ func open(dir string) (*repo, error) {
 	return r, err
 }
 
-// readAll reads every go.mod and go.work that git knows or may come to know.
+// readAll reads every go.mod and go.work that git tracks or could track.
 func (r *repo) readAll() error {
 	names, err := r.git("ls-files", "-co", "--exclude-standard", "go.mod", "*/go.mod", "go.work", "*/go.work")
 	if err != nil {
@@ -100,7 +101,7 @@ func (r *repo) readAll() error {
 	return nil
 }
 
-// find returns the module with a path, or nil.
+// find returns the module with this path, or nil.
 func (r *repo) find(path string) *mod {
 	i := slices.IndexFunc(r.modules, func(m *mod) bool { return m.path == path })
 	if i < 0 {
@@ -109,7 +110,7 @@ func (r *repo) find(path string) *mod {
 	return r.modules[i]
 }
 
-// requirements are the modules of this repository that m requires.
+// requirements returns the modules of this repository that m requires.
 func (r *repo) requirements(m *mod) (all []*modfile.Require) {
 	for _, q := range m.file.Require {
 		if r.find(q.Mod.Path) != nil {
@@ -122,7 +123,7 @@ func (r *repo) requirements(m *mod) (all []*modfile.Require) {
 // declaration matches the constant Version in versionFile.
 var declaration = regexp.MustCompile(`(?m)^const Version = "([^"]*)"$`)
 
-// declaredVersion returns the value of the constant, with the "v" of tags.
+// declaredVersion returns the value of the constant, with the "v" that tags have.
 func (r *repo) declaredVersion() (string, error) {
 	text, err := os.ReadFile(r.file(versionFile))
 	if err != nil {
@@ -135,7 +136,7 @@ func (r *repo) declaredVersion() (string, error) {
 	return "v" + string(found[1]), nil
 }
 
-// file returns the path of a file, given relative to the root.
+// file returns the path of a file whose name is relative to the root.
 func (r *repo) file(name string) string { return filepath.Join(r.root, filepath.FromSlash(name)) }
 
 // goFile returns the path of the go.mod or go.sum of m.
@@ -149,7 +150,7 @@ func command(dir, name string, args ...string) (string, error) {
 	return commandWith(nil, dir, name, args...)
 }
 
-// commandWith is command with further variables in the environment.
+// commandWith is like command, with additional environment variables.
 func commandWith(env []string, dir, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/mod/sumdb/dirhash"
 )
 
-// writeSums writes the hashes of what will be tagged into the go.sum of the
-// modules that require it. A module's go.sum is part of what is hashed of it, so
-// a module comes after those that it requires.
+// writeSums writes the hashes of the modules to be tagged to the go.sum of each
+// module that requires them. A module's hash covers its own go.sum, so each module
+// comes after those that it requires.
 func writeSums(r *repo) error {
 	if err := check(r, false); err != nil {
 		return err
@@ -34,8 +34,7 @@ func writeSums(r *repo) error {
 	return nil
 }
 
-// setSums lets the go.sum of m have lines about our own modules, and no others
-// about them.
+// setSums makes lines the only lines about our own modules in the go.sum of m.
 func (r *repo) setSums(m *mod, lines []string) error {
 	name := r.goFile(m, "go.sum")
 	all, err := readSums(name)
@@ -45,7 +44,8 @@ func (r *repo) setSums(m *mod, lines []string) error {
 	return put(name, sumText(r.foreign(all), lines), false)
 }
 
-// checkSums checks that the go.sum of m has the hashes of what will be tagged.
+// checkSums checks that the go.sum of m has the hashes of the modules to be
+// tagged.
 func checkSums(r *repo, m *mod) error {
 	have, err := readSums(r.goFile(m, "go.sum"))
 	if err != nil {
@@ -58,7 +58,7 @@ func checkSums(r *repo, m *mod) error {
 	return err
 }
 
-// ordered returns the modules, each one after those that it requires.
+// ordered returns the modules, each one after the modules that it requires.
 func (r *repo) ordered() (all []*mod) {
 	var add func(m *mod)
 	add = func(m *mod) {
@@ -76,8 +76,8 @@ func (r *repo) ordered() (all []*mod) {
 	return all
 }
 
-// hashes returns the lines of a go.sum for our modules that m requires, as the
-// checkout has them.
+// hashes returns the go.sum lines for those of our modules that m requires,
+// computed from the checkout.
 func (r *repo) hashes(m *mod) ([]string, error) {
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
@@ -101,7 +101,7 @@ func (r *repo) hashes(m *mod) ([]string, error) {
 	return lines, nil
 }
 
-// hash returns the two lines of a go.sum for m. It leaves files in dir.
+// hash returns the two go.sum lines for m. It leaves files in dir.
 func (f *frozen) hash(m *mod, dir string) ([]string, error) {
 	if err := f.serve(m, dir); err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func (f *frozen) hash(m *mod, dir string) ([]string, error) {
 	return []string{m.path + " " + f.version + " " + zip, m.path + " " + f.version + "/go.mod " + gomod}, err
 }
 
-// ours returns the lines of a go.sum that are about our own modules, and foreign
-// the others.
+// ours returns the lines of a go.sum that are about our own modules; foreign
+// returns the others.
 func (r *repo) ours(lines []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !r.isOurs(line) })
 }
@@ -127,7 +127,7 @@ func (r *repo) foreign(lines []string) []string {
 
 func (r *repo) isOurs(line string) bool { return r.find(ofSum(line).Path) != nil }
 
-// readSums returns the lines of a go.sum; none if there is no such file.
+// readSums returns the lines of a go.sum, or none if the file does not exist.
 func readSums(name string) ([]string, error) {
 	text, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -136,7 +136,8 @@ func readSums(name string) ([]string, error) {
 	return strings.FieldsFunc(string(bytes.TrimSpace(text)), func(c rune) bool { return c == '\n' }), nil
 }
 
-// sumText returns a go.sum with lines in the order of the go command.
+// sumText returns the text of a go.sum with these lines, in the order that the go
+// command uses.
 func sumText(lines ...[]string) string {
 	all := slices.Concat(lines...)
 	slices.SortFunc(all, compareSums)
@@ -160,8 +161,8 @@ func compareSums(a, b string) int {
 	return 1
 }
 
-// ofSum returns what a line of a go.sum is about. The version ends in /go.mod in
-// the lines for a go.mod alone.
+// ofSum returns what a line of a go.sum is about. In lines for a go.mod alone, the
+// version ends in /go.mod.
 func ofSum(line string) module.Version {
 	path, rest, _ := strings.Cut(line, " ")
 	version, _, _ := strings.Cut(rest, " ")

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// tag prints the tags of this release and how they are pushed. If do is set, it
-// makes them, all or none. Either way everything must be ready: check with final
-// set says what is not.
+// tag prints the tags of this release and how to push them. If do is set, it also
+// makes the tags, all or none. Either way everything must be ready: check with
+// final set reports what is not.
 func tag(r *repo, out io.Writer, do bool) error {
 	if err := check(r, true); err != nil {
 		return err

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// tidy does what go mod tidy does, in every module. By itself the go command
-// cannot: it wants our modules from a module proxy, which does not have them
-// before the release. So it works on copies of go.mod and go.sum that replace
-// our modules by their folders. A requirement that it adds gets its replacement
-// in every go.work. If dry is set, a difference is an error and nothing changes.
+// tidy does the work of go mod tidy in every module. The go command cannot do it
+// alone: it requests our modules from a module proxy, which does not have them
+// before the release. So tidy works on copies of go.mod and go.sum that replace
+// our modules with their folders. If it adds a requirement, it adds the
+// replacement to every go.work. If dry is set, a difference is an error and
+// nothing changes.
 func tidy(r *repo, dry bool) error {
 	var errs []error
 	for _, m := range r.modules {
@@ -58,8 +59,8 @@ func (r *repo) tidy(m *mod, dry bool) error {
 	)
 }
 
-// copyReplaced writes the go.mod and go.sum of m into dir, with replacements for
-// all of our modules, so that a new import of any of them is found.
+// copyReplaced writes the go.mod and go.sum of m to dir, with replacements for all
+// of our modules, so that a new import of any of them is found.
 func (r *repo) copyReplaced(m *mod, dir string, sums []string) error {
 	text, err := m.file.Format()
 	if err != nil {
@@ -85,8 +86,8 @@ func (r *repo) copyReplaced(m *mod, dir string, sums []string) error {
 	)
 }
 
-// withoutReplacements returns the text of a go.mod of copyReplaced as it is to
-// be in the repository.
+// withoutReplacements returns the text of a go.mod written by copyReplaced, in the
+// form in which the repository keeps it.
 func (r *repo) withoutReplacements(name string) ([]byte, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -112,8 +113,9 @@ func (r *repo) withoutReplacements(name string) ([]byte, error) {
 	return file.Format()
 }
 
-// put writes a file unless it has that text. If dry is set, it returns an error
-// instead. A file that would be empty is not made.
+// put writes a file unless it already has that text. If dry is set, it returns an
+// error instead. If the text is empty and the file does not exist, put does not
+// create it.
 func put(name, text string, dry bool) error {
 	have, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

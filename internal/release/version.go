@@ -9,9 +9,9 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// setVersion makes version the one that the checkout carries: in the constant,
-// in what the modules require of one another, and in go.work. The hashes of the
-// version before leave every go.sum.
+// setVersion sets the version that the checkout carries: in the constant, in the
+// modules' requirements of one another, and in go.work. It removes the hashes of
+// the previous version from every go.sum.
 func setVersion(r *repo, version string) error {
 	if !valid(version) {
 		return fmt.Errorf("version %q: must be of the form v1.2.3 or v1.2.3-rc.1", version)
@@ -36,14 +36,14 @@ func setVersion(r *repo, version string) error {
 	return nil
 }
 
-// valid reports whether a version may be released: semantic, complete, and
-// without the build metadata that the go command does not know.
+// valid reports whether a version may be released. It must be a complete semantic
+// version without build metadata, which the go command does not support.
 func valid(version string) bool {
 	return semver.Canonical(version) == version && semver.Build(version) == ""
 }
 
-// setWorkspaces lets every go.work replace the modules that others require, at
-// a version. If dry is set, a difference is an error and nothing changes.
+// setWorkspaces makes every go.work replace the modules that others require, at
+// this version. If dry is set, a difference is an error and nothing changes.
 func (r *repo) setWorkspaces(version string, dry bool) error {
 	for _, w := range r.workspaces {
 		for _, x := range w.file.Replace {
