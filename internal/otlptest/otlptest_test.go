@@ -133,8 +133,7 @@ func TestStopWaitsForTheSinks(t *testing.T) {
 	s, conn := start(t, sink)
 	var export sync.WaitGroup
 	export.Go(func() {
-		// The client learns first that the server has gone. Only then may the
-		// sink go on.
+		// The client first sees that the server is gone. Only then is the sink released.
 		_, err := plogotlp.NewGRPCClient(conn).Export(context.WithoutCancel(t.Context()), logsRequest())
 		assert.Error(t, err)
 		close(sink.leave)

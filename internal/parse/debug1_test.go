@@ -21,7 +21,7 @@ func readDebug1(t *testing.T, labels Labels, parts ...string) *goroutine.Snapsho
 	return s
 }
 
-// byPlace counts goroutines by their stack and where on it they are.
+// byPlace counts goroutines by their stack and by their place on it.
 func byPlace(s *goroutine.Snapshot) map[string]int {
 	m := make(map[string]int)
 	for _, g := range s.Groups {
@@ -32,8 +32,9 @@ func byPlace(s *goroutine.Snapshot) map[string]int {
 	return m
 }
 
-// TestDebug1AgreesWithTheDump compares the same process in two formats: all
-// goroutines are at the same places, and a state is the dump's or not told.
+// TestDebug1AgreesWithTheDump reads the same process in two formats. All
+// goroutines must be at the same places, and each state must be that of the dump,
+// or unknown.
 func TestDebug1AgreesWithTheDump(t *testing.T) {
 	for _, version := range fixtureVersions {
 		t.Run(version, func(t *testing.T) {

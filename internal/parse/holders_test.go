@@ -28,8 +28,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// waiting is a goroutine that waits for a lock in (*T).f, or in the function that
-// is given.
+// waiting returns the text of a goroutine that waits for a lock in (*T).f, or in
+// the given function.
 func waiting(id int, lock, call string, line int) string {
 	return fmt.Sprintf("goroutine %d [sync.Mutex.Lock]:\ninternal/sync.(*Mutex).lockSlow(%s)\n\t/m.go:1 +0x1\nsync.(*Mutex).Lock(...)\n\t/m.go:2\n%s\n\t/f.go:%d +0x1\ncreated by main.a in goroutine 1\n\t/g.go:3 +0x9\n\n", id, lock, call, line)
 }
@@ -44,8 +44,8 @@ func at(id int, state string, lines ...string) string {
 
 func never(string, string, int, int) bool { return false }
 
-// TestLocks has short dumps. The tests of internal/capture have programs that are
-// stuck.
+// TestLocks uses short dumps. The tests of internal/capture use programs that are
+// really stuck.
 func TestLocks(t *testing.T) {
 	const f, lock = "main.(*T).f(0xc000, 0x1)", "0xc008"
 	stuck := waiting(10, lock, f, 5)

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// maxAddressSpace is how much the tests of this package, and each program that they
-// run, may map: about four times as much as they need. They decode hostile data and
-// trace busy programs. A test that gets out of hand must end with a stack trace and
-// not with the machine. The race detector maps more than any limit.
+// maxAddressSpace is how many bytes the tests of this package, and each program
+// they run, may map: about four times what they need. They decode hostile data and
+// trace busy programs. A test that gets out of hand must end with a stack trace
+// instead of taking the machine down. The race detector maps more than any limit.
 const maxAddressSpace = 6 << 30
 
 func TestMain(m *testing.M) {

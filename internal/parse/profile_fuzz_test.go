@@ -11,8 +11,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// FuzzProfile has its seeds both compressed and not: the fuzzer finds little
-// by changing compressed bytes.
+// FuzzProfile uses each seed both compressed and uncompressed: the fuzzer finds
+// little by changing compressed bytes.
 func FuzzProfile(f *testing.F) {
 	addFiles(f, "profile/go1.*/*.pb.gz")
 	seeds := [][]byte{nil, []byte("<html>"), {0x1f, 0x8b}}

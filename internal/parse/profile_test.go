@@ -25,7 +25,7 @@ import (
 
 var profileTime = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// A sampleOf is a sample of a profile under test.
+// A sampleOf is one sample of a profile under test.
 type sampleOf struct {
 	frames []goroutine.Frame
 	values []int64
@@ -125,8 +125,8 @@ func TestProfileCompressedOrNot(t *testing.T) {
 	assert.Equal(t, 2, s.Total)
 }
 
-// TestProfileInlined has one location of three calls, as the runtime writes
-// what was inlined, and one without any.
+// TestProfileInlined has one location with three calls, as the runtime writes
+// inlined calls, and one location without any.
 func TestProfileInlined(t *testing.T) {
 	functions := make([]*profile.Function, 3)
 	for i, name := range []string{"main.leaf", "main.Generic[go.shape.map[string]github.com/x/y.T].func1", "main.outer"} {
@@ -304,7 +304,7 @@ func TestDecompressLimit(t *testing.T) {
 	}
 }
 
-// TestProfileBomb has a profile of 257 MiB in 256 KiB.
+// TestProfileBomb has a profile of 257 MiB, compressed to 256 KiB.
 func TestProfileBomb(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 256 MiB")
@@ -446,7 +446,7 @@ func TestWriteProfileFails(t *testing.T) {
 	assert.ErrorIs(t, WriteProfile(failingWriter{full}, everySnapshot(t)["made"]), full)
 }
 
-// TestWriteProfileOpensInPprof runs the real tool on what was written.
+// TestWriteProfileOpensInPprof runs the real tool on a written profile.
 func TestWriteProfileOpensInPprof(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go tool")

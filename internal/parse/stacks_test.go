@@ -34,7 +34,7 @@ func TestStacksCopyFrames(t *testing.T) {
 	assert.Equal(t, "main.f", kept.Frames[0].Function)
 }
 
-// Where one name ends and the next begins must make a difference.
+// The hash must depend on where one name ends and the next begins.
 func TestStacksTellNamesApart(t *testing.T) {
 	s := NewStacks()
 	a := s.Intern([]goroutine.Frame{{Function: "ab", File: "c"}})

@@ -14,11 +14,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// fixtureVersions are the Go versions that testdata/text/gen has run with.
+// fixtureVersions are the Go versions with which testdata/text/gen was run.
 var fixtureVersions = []string{"go1.26", "go1.27"}
 
-// stateOfFunction has a function on the stack of every goroutine that
-// testdata/text/gen starts, with the state in which it waits.
+// stateOfFunction maps a function on the stack of each goroutine that
+// testdata/text/gen starts to the state in which that goroutine waits.
 var stateOfFunction = map[string]goroutine.State{
 	"main.mutexLock":          goroutine.MutexLock,
 	"main.onceDo":             goroutine.MutexLock,
@@ -59,8 +59,8 @@ var stateOfFunction = map[string]goroutine.State{
 }
 
 // TestStatesAgreeWithDump starts a process whose goroutines wait in every possible
-// way, and compares the states that follow from its profile with those in its dump.
-// It is another process because some goroutines never end, and some locks are never
+// way. It compares the states derived from its profile with those in its dump. It
+// uses another process because some goroutines never end, and some locks are never
 // released.
 func TestStatesAgreeWithDump(t *testing.T) {
 	if testing.Short() {
@@ -73,7 +73,7 @@ func TestStatesAgreeWithDump(t *testing.T) {
 	requireSourcesAgree(t, filepath.Join(dir, "states.txt"), filepath.Join(dir, "states.pb.gz"))
 }
 
-// TestStatesAgreeInFixtures does the same for all versions of Go.
+// TestStatesAgreeInFixtures does the same for all fixture versions of Go.
 func TestStatesAgreeInFixtures(t *testing.T) {
 	for _, version := range fixtureVersions {
 		t.Run(version, func(t *testing.T) {
@@ -118,9 +118,9 @@ func readProfile(t *testing.T, file string) *goroutine.Snapshot {
 	return s
 }
 
-// byStackAndState counts goroutines. It leaves out the one that writes the
-// dump and the profile: it cannot be in both places at once. The user's frame
-// and the entry say which stack it is, and must agree as well.
+// byStackAndState counts goroutines. It leaves out the goroutine that writes the
+// dump and the profile, which cannot be in both places at once. The user's frame
+// and the entry function identify the stack, and must agree as well.
 func byStackAndState(s *goroutine.Snapshot) map[string]int {
 	m := make(map[string]int)
 	for _, g := range s.Groups {

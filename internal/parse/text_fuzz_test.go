@@ -13,7 +13,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// addFiles adds the files of a pattern below testdata to the seeds.
+// addFiles adds the files that match a pattern below testdata to the seeds.
 func addFiles(f *testing.F, pattern string) {
 	f.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", pattern))
@@ -26,14 +26,14 @@ func addFiles(f *testing.F, pattern string) {
 	}
 }
 
-// requireBounded checks what holds for a snapshot of any input.
+// requireBounded checks the bounds that hold for a snapshot of any input.
 func requireBounded(t *testing.T, s *goroutine.Snapshot) {
 	t.Helper()
 	for i := range s.Groups {
 		g := &s.Groups[i]
 		require.LessOrEqual(t, len(g.Stack.Frames), maxFrames)
 		for _, f := range append(g.Stack.Frames[:len(g.Stack.Frames):len(g.Stack.Frames)], g.CreatedBy) {
-			require.LessOrEqual(t, max(len(f.Function), len(f.File)), 3*maxName) // a byte that is no text becomes three
+			require.LessOrEqual(t, max(len(f.Function), len(f.File)), 3*maxName) // an invalid byte becomes three
 			require.GreaterOrEqual(t, f.Line, 0)
 		}
 		require.NotEmpty(t, g.State)
@@ -45,7 +45,7 @@ func requireBounded(t *testing.T, s *goroutine.Snapshot) {
 	}
 }
 
-// requireRoundTrip checks that a profile of s counts the same.
+// requireRoundTrip checks that a profile written from s gives the same counts.
 func requireRoundTrip(t *testing.T, s *goroutine.Snapshot, labelKeys []string) {
 	t.Helper()
 	var b bytes.Buffer

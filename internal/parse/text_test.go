@@ -29,7 +29,7 @@ func parseText(t testing.TB, text string) *goroutine.Snapshot {
 	return s
 }
 
-// groupAt returns the one group with a function on its stack.
+// groupAt returns the only group with this function on its stack.
 func groupAt(t testing.TB, s *goroutine.Snapshot, function string) goroutine.Group {
 	t.Helper()
 	var found []goroutine.Group
@@ -128,7 +128,7 @@ func TestTextDetails(t *testing.T) {
 	}
 }
 
-// TestTextHeaders puts headers together from every combination of their parts.
+// TestTextHeaders assembles headers from every combination of their parts.
 func TestTextHeaders(t *testing.T) {
 	ids := []string{"1", "18446744073709551615"}
 	fields := []string{"", " gp=0xc000006380 m=nil", " gp=0xc000006380 m=0 mp=0x745ae0"}
@@ -196,7 +196,7 @@ func TestTextBadHeaders(t *testing.T) {
 	}
 }
 
-// one is a goroutine.
+// one is the text of one goroutine.
 const one = `goroutine 8 [chan receive, 3 minutes]:
 main.(*T[...]).Wait.func1.2({0x1, 0x2}, 0x3?, ...)
 	/src/my project/a.go:12 +0x1d
@@ -276,7 +276,7 @@ func TestTextGroups(t *testing.T) {
 		gs(10, "sync.Mutex.Lock, 5 minutes, locked to thread", "0xa, 0x1", "main.a")+
 		gs(20, "sync.Mutex.Lock", "0xa", "main.a")+
 		gs(40, "sync.Mutex.Lock", "0xb", "main.a")+ // another lock
-		gs(50, "sync.Mutex.Lock", "0xa?", "main.a")+ // a lock that is not certain
+		gs(50, "sync.Mutex.Lock", "0xa?", "main.a")+ // an uncertain lock
 		gs(60, "sync.Mutex.Lock", "0xa", "main.b")+ // created elsewhere
 		gs(70, "runnable", "0xa", "main.a")) // another state, no lock
 	require.Len(t, s.Groups, 5)
@@ -415,9 +415,9 @@ func TestTextReaderFails(t *testing.T) {
 	assert.Equal(t, 1, s.Total)
 }
 
-// TestTextCutAnywhere cuts every short fixture after every byte, and the long
-// ones after every 17th: a goroutine is read whole, or is missing, or is the
-// last one and lacks frames at its end.
+// TestTextCutAnywhere cuts every short fixture after every byte, and the long ones
+// after every 17th. Each goroutine must be read whole, or be missing, or be the
+// last one and lack frames at its end.
 func TestTextCutAnywhere(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "text", "go1.*", "*.txt"))
 	require.NoError(t, err)
@@ -433,7 +433,7 @@ func TestTextCutAnywhere(t *testing.T) {
 		}
 		step := 1
 		if len(data) > 1500 {
-			step = 17 // the same lines over and over, which 17 cuts at every place
+			step = 17 // the same lines repeat, and steps of 17 cut them at every place
 		}
 		for n := 0; n < len(data); n += step {
 			s, _ := Text(bytes.NewReader(data[:n]), textTime, NewStacks(), new(goroutine.Births))
@@ -444,7 +444,7 @@ func TestTextCutAnywhere(t *testing.T) {
 					unknown += g.Count
 				}
 			}
-			if total != s.Total || total+s.Missing > whole.Total+1 || unknown > 1 { // one of the runtime's may not be told yet
+			if total != s.Total || total+s.Missing > whole.Total+1 || unknown > 1 { // one goroutine of the runtime may not be recognizable yet
 				t.Fatalf("%s cut at %d: %d of %d goroutines, %d missing, %d unknown", file, n, s.Total, total, s.Missing, unknown)
 			}
 			if n%61 == 0 {
@@ -454,7 +454,7 @@ func TestTextCutAnywhere(t *testing.T) {
 	}
 }
 
-// manyGoroutines is a dump of n goroutines, made while it is read.
+// manyGoroutines generates a dump of n goroutines while it is read.
 type manyGoroutines struct {
 	n, next int
 	write   func(w io.Writer, i int)
@@ -495,7 +495,7 @@ func TestTextManyStates(t *testing.T) {
 	assert.Equal(t, 1000-maxStates, s.States()[goroutine.Waiting])
 }
 
-// TestTextAncestors has a goroutine whose creation a dump does not show.
+// TestTextAncestors has a goroutine whose go statement a dump does not show.
 func TestTextAncestors(t *testing.T) {
 	s := parseText(t, "goroutine 7 [select]:\nmain.f()\n\t/f.go:1\n[originating from goroutine 1]:\nmain.main(...)\n\t/y.go:3\ncreated by main.h\n\t/y.go:4\n")
 	assert.Len(t, s.Groups[0].Stack.Frames, 1)
@@ -518,7 +518,8 @@ func TestTextBoundsNames(t *testing.T) {
 	assert.Equal(t, goroutine.Waiting, g.State)
 }
 
-// TestTextAllocates shows that memory follows the stacks, not the goroutines.
+// TestTextAllocates checks that memory depends on the stacks, not on the
+// goroutines.
 func TestTextAllocates(t *testing.T) {
 	allocations := func(n int) float64 {
 		return testing.AllocsPerRun(3, func() {
@@ -531,8 +532,8 @@ func TestTextAllocates(t *testing.T) {
 	assert.Less(t, (allocations(2000)-allocations(1000))/1000, 4.0, "for each goroutine more")
 }
 
-// BenchmarkText reads a dump of 100,000 goroutines with addresses of their own,
-// 10 frames deep, of 6 distinct stacks.
+// BenchmarkText reads a dump of 100,000 goroutines, 10 frames deep, with 6
+// distinct stacks. Each goroutine has its own addresses.
 func BenchmarkText(b *testing.B) {
 	var text bytes.Buffer
 	for i := range 100_000 {

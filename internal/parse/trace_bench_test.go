@@ -52,7 +52,7 @@ func BenchmarkTraceDecode(b *testing.B) {
 }
 
 // BenchmarkTraceDecodeDistinct reads the trace of 10,000 goroutines that are
-// parked in 2,000 distinct stacks of twelve turns.
+// parked in 2,000 distinct stacks of twelve turns each.
 func BenchmarkTraceDecodeDistinct(b *testing.B) {
 	stop := make(chan struct{})
 	var started, done sync.WaitGroup
@@ -73,8 +73,8 @@ func BenchmarkTraceDecodeDistinct(b *testing.B) {
 	}
 }
 
-// parkOn parks at the end of a path, which chooses one of two functions at
-// each turn.
+// parkOn parks at the end of a path. At each turn, the path chooses one of two
+// functions.
 func parkOn(path, turns int, started *sync.WaitGroup, stop chan struct{}) int {
 	switch {
 	case turns == 0:

@@ -12,8 +12,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// quietTrace is the trace of a process in which n goroutines wait at stacks
-// places and none has an event.
+// quietTrace returns the trace of a process in which n goroutines wait with the
+// given number of stacks, and none has an event.
 func quietTrace(n, stacks int) []byte {
 	w := newWire("go 1.26 trace\x00\x00\x00")
 	for at := 0; at < n; {
@@ -30,8 +30,7 @@ func quietTrace(n, stacks int) []byte {
 	return w.data
 }
 
-// From the second trace on, decoding allocates for stacks and not for
-// goroutines.
+// From the second trace on, decoding allocates per stack, not per goroutine.
 func TestTraceAllocations(t *testing.T) {
 	measure := func(goroutines int) (allocs float64, bytes uint64) {
 		data, d := quietTrace(goroutines, 20), newTestDecoder()
@@ -54,7 +53,8 @@ func TestTraceAllocations(t *testing.T) {
 	assert.Less(t, many, 250.0)
 }
 
-// Goroutines with events have a bounded table. Those beyond it are counted.
+// The table of goroutines with events is bounded. Goroutines beyond it are
+// counted.
 func TestTraceMissing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a trace of a million goroutines with events")
@@ -91,7 +91,7 @@ func TestTraceMissing(t *testing.T) {
 	assert.Less(t, cap(d.movements.movers), keepMovers, "the memory of a busy moment must not stay")
 }
 
-// Places beyond the bounds are summed up, and nothing is lost.
+// Places beyond the bounds are summed up. No goroutine is lost.
 func TestTraceOfManyStacks(t *testing.T) {
 	const stacks = maxCrowds + 500
 	w := newWire("go 1.26 trace\x00\x00\x00")
@@ -112,7 +112,7 @@ func TestTraceOfManyStacks(t *testing.T) {
 			}
 		})
 	}
-	w.batch(noThread, func(e *entries) { // one that counts more than the others
+	w.batch(noThread, func(e *entries) { // a place with more goroutines than the others
 		for id := range uint64(3) {
 			e.event(evGoStatusStack, 0, stacks+20+id, noThread, uint64(statusRunnable), maxCrowds-7)
 		}
@@ -134,7 +134,7 @@ func TestTraceOfManyStacks(t *testing.T) {
 	assert.Less(t, cap(d.crowds), keepCrowds, "the memory of a crowded moment must not stay")
 }
 
-// The decoder must keep nothing of the data, which is a buffer of its caller.
+// The decoder must not retain the data: the buffer belongs to its caller.
 func TestTraceKeepsNoData(t *testing.T) {
 	data := traceFixture(t, "go1.26")
 	d := newTestDecoder()

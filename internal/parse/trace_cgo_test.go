@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTraceOfCgoAgreesWithReference has a process of its own: C in a test file
-// would need a C compiler to test anything of this package.
+// TestTraceOfCgoAgreesWithReference uses a process of its own. With C in a test
+// file, testing anything in this package would require a C compiler.
 func TestTraceOfCgoAgreesWithReference(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program with cgo")

@@ -9,8 +9,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// FuzzTrace decodes what it is given twice with one decoder, as a process
-// does that takes a snapshot every few seconds.
+// FuzzTrace decodes each input twice with one decoder, like a process that takes a
+// snapshot every few seconds.
 func FuzzTrace(f *testing.F) {
 	for _, version := range traceFixtures {
 		f.Add(traceFixture(f, version))
@@ -35,7 +35,8 @@ func FuzzTrace(f *testing.F) {
 	})
 }
 
-// requireMovements checks that what is told of a window is bounded and adds up.
+// requireMovements checks that what a snapshot says about a window is bounded and
+// consistent.
 func requireMovements(t *testing.T, s *goroutine.Snapshot) {
 	t.Helper()
 	require.LessOrEqual(t, len(s.Movements), goroutine.MaxMovements)

@@ -14,8 +14,8 @@ import (
 
 const waitStack, startStack, callStack, stopStack, systemStack, readerStack = 1, 2, 3, 4, 5, 6
 
-// describeOrder decodes a trace whose Ms wrote these batches, and describes
-// the goroutines as "ID state leaf".
+// describeOrder decodes a trace whose Ms wrote these batches. It describes each
+// goroutine as "ID state leaf".
 func describeOrder(t *testing.T, batches []orderBatch) []string {
 	t.Helper()
 	w := newWire("go 1.26 trace\x00\x00\x00")
@@ -79,8 +79,8 @@ var (
 	heap        = []uint64{evHeapAlloc, 0, 4096}
 )
 
-// The result does not depend on the order of the batches of different Ms. Batches
-// of one M stay in order.
+// The result does not depend on the order of the batches of different Ms. The
+// batches of one M stay in order.
 func TestTraceOrder(t *testing.T) {
 	for name, c := range map[string]struct {
 		batches []orderBatch
@@ -215,8 +215,8 @@ func TestTraceOrder(t *testing.T) {
 	}
 }
 
-// permutations yields the orders of batches in which those of each M stay in
-// theirs.
+// permutations yields the orders of batches in which the batches of each M stay in
+// order.
 func permutations(batches []orderBatch) func(func([]orderBatch) bool) {
 	return func(yield func([]orderBatch) bool) {
 		var next func(done []orderBatch, left map[uint64][]orderBatch) bool
@@ -244,8 +244,8 @@ func permutations(batches []orderBatch) func(func([]orderBatch) bool) {
 	}
 }
 
-// The kind of an ID is remembered from one trace to the next, and forgotten after
-// two that did not have it.
+// The kind of an ID is remembered from one trace to the next. It is forgotten
+// after two traces that did not have the ID.
 func TestTraceRemembersSystemGoroutines(t *testing.T) {
 	trace := func(g uint64, asleep bool) []byte {
 		w := newWire("go 1.26 trace\x00\x00\x00")

@@ -21,8 +21,8 @@ import (
 	xtrace "golang.org/x/exp/trace"
 )
 
-// A view is a goroutine at the end of a trace, as the trace itself has it:
-// before anything is left out or put back.
+// A view is a goroutine at the end of a trace, exactly as in the trace: nothing
+// has been left out or put back.
 type view struct {
 	status string
 	stack  string // functions and lines, leaf first
@@ -56,8 +56,8 @@ func referenceViews(t testing.TB, data []byte) map[uint64]view {
 	}
 }
 
-// A referencePlace is a view whose stack is not written out yet: most are of
-// the past an event later, and a stack of 128 frames takes longer to write than
+// A referencePlace is a view whose stack has not been formatted yet. Most are
+// outdated one event later, and formatting a stack of 128 frames takes longer than
 // all the rest.
 type referencePlace struct {
 	state xtrace.GoState
@@ -89,7 +89,7 @@ func render(places map[uint64]referencePlace) map[uint64]view {
 	return views
 }
 
-// ourViews follows it with the decoder.
+// ourViews follows the same trace with the decoder.
 func ourViews(t testing.TB, d *TraceDecoder, data []byte) map[uint64]view {
 	t.Helper()
 	places := make(map[uint64]place)
@@ -124,8 +124,8 @@ var statusNames = map[traceStatus]string{
 	statusRunnable: "Runnable", statusRunning: "Running", statusSyscall: "Syscall", statusWaiting: "Waiting", statusSwitched: "Waiting",
 }
 
-// maxReference is more than the loads can write into a trace. The reference takes
-// memory and time in proportion to the number of events.
+// maxReference is more bytes than the loads can write to a trace. The reference
+// takes memory and time in proportion to the number of events.
 const maxReference = 32 << 20
 
 func requireAgreement(t testing.TB, d *TraceDecoder, data []byte) {
@@ -147,22 +147,23 @@ func TestTraceFixturesAgreeWithReference(t *testing.T) {
 	}
 }
 
-// A load keeps goroutines busy in one way, for as long as it may.
+// A load keeps goroutines busy in one way, for as long as the test allows.
 type load func(*busy)
 
-// A busy is loads at work. What they may do is bounded by events and not by
-// time: on a machine that is short of CPUs a trace of a millisecond lasts
-// seconds, and all that happens meanwhile is held in memory, at tens of MiB a
-// second, and is then read twice.
+// A busy is a set of running loads. They are limited by events, not by time: on a
+// machine that is short of CPUs, a trace of a millisecond lasts seconds.
+// Everything that happens meanwhile is held in memory, at tens of MiB per second,
+// and is then read twice.
 type busy struct {
-	ctx  context.Context // done when the loads are to end
+	ctx  context.Context // done when the loads must end
 	left atomic.Int64    // events that they may still cause
-	more atomic.Value    // chan struct{}, closed when there are more
+	more atomic.Value    // chan struct{}, closed when more events are allowed
 	end  context.CancelFunc
 	done sync.WaitGroup
 }
 
-// windowEvents is what the loads may do in one trace, about 2 MiB of it.
+// windowEvents is how many events the loads may cause in one trace, about 2 MiB of
+// it.
 const windowEvents = 100_000
 
 // run runs loads until stop is called, or the test ends.
@@ -180,8 +181,8 @@ func run(t testing.TB, loads ...load) *busy {
 
 func (b *busy) stop() { b.end(); b.done.Wait() }
 
-// may reports whether a load may go on, with something that causes about so
-// many events. Out of events, it waits for the next window.
+// may reports whether a load may go on with something that causes about this many
+// events. If no events are left, it waits for the next window.
 func (b *busy) may(events int64) bool {
 	for b.ctx.Err() == nil {
 		more := b.more.Load().(chan struct{})
@@ -196,7 +197,7 @@ func (b *busy) may(events int64) bool {
 	return false
 }
 
-// window gives the loads their events, and waits for n milliseconds.
+// window gives the loads their events and waits for n milliseconds.
 func (b *busy) window(n int) func() {
 	return func() {
 		b.left.Store(windowEvents)
@@ -207,10 +208,10 @@ func (b *busy) window(n int) func() {
 	}
 }
 
-// processors is how many there are when no load changes it.
+// processors is the value of GOMAXPROCS when no load changes it.
 var processors = runtime.GOMAXPROCS(0)
 
-// loads are busy in every way that has events of its own.
+// loads are all the ways to be busy that have events of their own.
 var loads = map[string]load{
 	"channels": func(b *busy) {
 		c := make(chan int)
@@ -378,7 +379,7 @@ func TestTraceAgreesWithReference(t *testing.T) {
 	})
 }
 
-// Both slots of the tracer in use: the trace has several generations.
+// With both slots of the tracer in use, the trace has several generations.
 func TestTraceOfSeveralGenerationsAgreesWithReference(t *testing.T) {
 	b := run(t, loads["timers"], loads["churn"], loads["system calls"], loads["garbage"])
 	var flights [][]byte
@@ -395,8 +396,8 @@ func TestTraceOfSeveralGenerationsAgreesWithReference(t *testing.T) {
 }
 
 // The garbage collector's goroutines often run, and then have no stack. Once they
-// were seen with a stack, none of them may be taken for one of the program's, nor
-// the other way round.
+// have been seen with a stack, none of them may be mistaken for one of the
+// program's goroutines, or the other way round.
 func TestTraceOfBusyProcessHasNoSystemGoroutines(t *testing.T) {
 	d := newAcquaintedDecoder(t)
 	const started = 2 + 2 + 1 + 9

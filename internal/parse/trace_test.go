@@ -40,7 +40,8 @@ func traceFixture(t testing.TB, version string) []byte {
 
 var traceFixtures = []string{"go1.23", "go1.25", "go1.26", "go1.27"}
 
-// wantedStates reads lines of an ID and a state, as testdata/trace/gen writes them.
+// wantedStates reads lines of an ID and a state, in the form that
+// testdata/trace/gen writes.
 func wantedStates(t testing.TB, version string) map[uint64]goroutine.State {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "trace", version+".want"))
@@ -105,8 +106,8 @@ func digestOf[V any](ids map[uint64]V) (digest uint64) {
 	return digest
 }
 
-// The fixtures were made by each version of Go, and what is wanted by the dump
-// of the same Go.
+// Each version of Go made its fixtures. The wanted states come from the dump of
+// the same Go version.
 func TestTraceFixtures(t *testing.T) {
 	for _, version := range traceFixtures {
 		t.Run(version, func(t *testing.T) {
@@ -123,16 +124,16 @@ func TestTraceFixtures(t *testing.T) {
 			assert.Equal(t, len(want), count)
 			assert.Equal(t, digestOf(want), digest, "the IDs differ")
 			if version == "go1.23" {
-				return // older than the functions that the states follow from
+				return // this version predates the functions that the states follow from
 			}
 			assert.Equal(t, countStates(want), s.States())
 		})
 	}
 }
 
-// Each way to wait is in the fixtures twice: with a whole stack, and with one that
-// the runtime cut. They must be one group or, where nothing could be learned, have
-// one stack ID.
+// Each way to wait is in the fixtures twice: with a whole stack, and with a stack
+// that the runtime cut. The two must be one group or, if the cut frames could not
+// be learned, have the same stack ID.
 func TestTraceCompletesCutStacks(t *testing.T) {
 	for _, version := range traceFixtures[1:] {
 		t.Run(version, func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestTraceCompletesCutStacks(t *testing.T) {
 	}
 }
 
-// The list of what is left out, which serves until a whole stack was seen,
+// The list of omitted frames, which is used until a whole stack has been seen,
 // must agree with what is learned from whole stacks.
 func TestTraceCompletesCutStacksByName(t *testing.T) {
 	for _, version := range traceFixtures[1:] {
@@ -212,19 +213,19 @@ func TestTraceWithoutGeneration(t *testing.T) {
 	}
 }
 
-// traceOf records a trace of what happens in inside.
+// traceOf records a trace of what inside does.
 func traceOf(t testing.TB, inside func()) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	require.NoError(t, trace.Start(&b))
 	func() {
-		defer trace.Stop() // also when inside fails: the rest of the tests must not end up in b
+		defer trace.Stop() // also when inside fails: the other tests must not be recorded in b
 		inside()
 	}()
 	return b.Bytes()
 }
 
-// flightOf records one with the flight recorder, as package capture does.
+// flightOf is like traceOf, with the flight recorder that package capture uses.
 func flightOf(t testing.TB, inside func()) []byte {
 	t.Helper()
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: time.Nanosecond, MaxBytes: 1})
@@ -237,7 +238,7 @@ func flightOf(t testing.TB, inside func()) []byte {
 	return b.Bytes()
 }
 
-// untilQuiet waits until every goroutine but the caller waits, and is not
+// untilQuiet waits until every goroutine except the caller is waiting and is not
 // about to do anything.
 func untilQuiet(t testing.TB) map[uint64]goroutine.State {
 	t.Helper()
@@ -269,10 +270,10 @@ func untilStarted(t testing.TB, n int) {
 }
 
 // newAcquaintedDecoder returns a decoder that has seen each of the runtime's own
-// goroutines with a stack. A new one takes a goroutine without a stack for the
-// program's: when sysmon wakes the scavenger, the trace has its ID and that it is
-// runnable, and nothing else. TestTraceRemembersSystemGoroutines covers this; the
-// tests that compare totals begin afterwards.
+// goroutines with a stack. A new decoder counts a goroutine without a stack as the
+// program's. For example, when sysmon wakes the scavenger, the trace has only its
+// ID and that it is runnable. TestTraceRemembersSystemGoroutines covers this case;
+// the tests that compare totals start after it.
 func newAcquaintedDecoder(t testing.TB) *TraceDecoder {
 	t.Helper()
 	d := newTestDecoder()
@@ -349,8 +350,8 @@ func TestTraceReader(t *testing.T) {
 	assert.Equal(t, without.Total+1, with.Total)
 }
 
-// A goroutine that began to wait while the trace ran has another kind of entry in it
-// than one that waited all the time. States and stacks must be the same.
+// A goroutine that began to wait while the trace ran has a different kind of entry
+// in it from one that waited all the time. States and stacks must be the same.
 func TestTraceStatesAgreeWithDump(t *testing.T) {
 	w := newWaits(t)
 	w.start()
@@ -391,7 +392,7 @@ func TestTraceTruncated(t *testing.T) {
 			}
 			if s != nil {
 				requireSane(t, s)
-				require.LessOrEqual(t, s.Total, whole.Total+16, "%d of %d bytes", n, len(data)) // more: the runtime's, whose stacks are lost
+				require.LessOrEqual(t, s.Total, whole.Total+16, "%d of %d bytes", n, len(data)) // more: the runtime's own, whose stacks are lost
 			}
 		}
 	}
@@ -414,8 +415,8 @@ func TestTraceWithBytesChanged(t *testing.T) {
 	}
 }
 
-// An error in one batch must not hide the others, says where it is, and its
-// numbers must not end up in the births.
+// An error in one batch must not hide the other batches. It must say where it is,
+// and its numbers must not end up in the births.
 func TestTraceErrorInTheMiddle(t *testing.T) {
 	w := newWire("go 1.26 trace\x00\x00\x00")
 	w.batch(7, func(e *entries) {
@@ -438,7 +439,7 @@ func TestTraceErrorInTheMiddle(t *testing.T) {
 	assert.Equal(t, []goroutine.Epoch{{LastID: 1, End: traceTime}}, d.births.Peek(1, traceTime), "no epoch was closed")
 }
 
-// The last complete generation counts, and the error says what is wrong after it.
+// The last complete generation counts. The error says what is wrong after it.
 func TestTraceGenerations(t *testing.T) {
 	add := func(w *wire, goroutines int) {
 		w.batch(noThread, func(e *entries) {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A waits starts goroutines that wait in every way there is, and ends those
-// that can be ended with the test.
+// A waits starts goroutines that wait in every way there is. It ends those that
+// can be ended when the test ends.
 type waits struct {
 	t       testing.TB
 	done    sync.WaitGroup
@@ -25,7 +25,7 @@ type waits struct {
 func newWaits(t testing.TB) *waits {
 	w := &waits{t: t}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt) // the loop in os/signal stays
+	signal.Notify(signals, os.Interrupt) // the loop in os/signal keeps running
 	t.Cleanup(func() {
 		signal.Stop(signals)
 		for _, f := range w.release {
@@ -85,7 +85,7 @@ func (w *waits) channels() {
 	w.done.Go(func() { <-c })
 	w.done.Go(func() {
 		_, ok := <-c
-		_ = ok // asking for it is another function of the runtime
+		_ = ok // the comma-ok form calls another function of the runtime
 	})
 	w.done.Go(func() {
 		for range c {

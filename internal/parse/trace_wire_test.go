@@ -18,7 +18,7 @@ func newWire(header string) *wire {
 	return &wire{data: []byte(header), version: version, generation: 1, names: make(map[string]uint64)}
 }
 
-// entries is what a batch consists of.
+// entries are the contents of a batch.
 type entries struct {
 	w    *wire
 	data []byte
@@ -59,7 +59,7 @@ func (w *wire) stack(id uint64, functions ...string) {
 	})
 }
 
-// name returns the ID of a string, and writes it when it is new.
+// name returns the ID of a string. It writes the string if it is new.
 func (w *wire) name(s string) uint64 {
 	id, ok := w.names[s]
 	if ok || s == "" {
