@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// scenes are the ways to get stuck. Each returns how many goroutines wait for
-// locks once it is.
+// scenes are the ways to get stuck. Each returns how many goroutines are waiting
+// for locks once it is stuck.
 var scenes = map[string]func() int{
 	"circle of functions":      circleOfFunctions,
 	"circle of methods":        circleOfMethods,
@@ -70,7 +70,7 @@ type account struct {
 	mu      sync.Mutex
 }
 
-// transfer locks both in the order of its arguments, which is the fault.
+// transfer locks both accounts in the order of its arguments, which is the bug.
 func transfer(from, to *account, n int, m *meeting) {
 	takes(unsafe.Pointer(&from.mu))
 	from.mu.Lock()
@@ -203,8 +203,8 @@ func circleOfTwoTypes() int {
 	return 2
 }
 
-// debit and credit are two methods that lock the same two objects crosswise,
-// with more callers behind them.
+// circleOfTwoMethods has two methods, update and fill, that lock the same two
+// objects in opposite orders, with more callers queued behind them.
 func circleOfTwoMethods() int {
 	s, m := &store{rows: make(map[string]int)}, newMeeting(2)
 	s.cache = &cache{hits: make(map[string]int), store: s}
@@ -257,7 +257,7 @@ func circleOfClosures() int {
 	return 2
 }
 
-// forget locks an account and returns on an error: the lock is left locked.
+// forget locks an account and returns on an error without unlocking it.
 func forget(a *account) {
 	a.mu.Lock()
 }
@@ -281,8 +281,8 @@ func move(from, to *account, n int, noted bool) {
 	to.balance += n
 }
 
-// orderByName seems to be a circle: each of two goroutines waits for the lock of
-// the object that the other works on. One of them has nothing locked.
+// orderByName looks like a circle: each of two goroutines waits for the lock of
+// the object that the other one works on. But one of them holds no lock.
 func orderByName() int {
 	a, b := &account{name: "a"}, &account{name: "b"}
 	forget(b)
@@ -319,8 +319,8 @@ func orderByNameInTwo() int {
 	return 2
 }
 
-// orderKept has one goroutine with the first lock that waits for the second,
-// and others with the same arguments that wait for the first.
+// orderKept has one goroutine that holds the first lock and waits for the second,
+// and others that have the same arguments and wait for the first.
 func orderKept() int {
 	a, b := &account{name: "a"}, &account{name: "b"}
 	forget(b)
@@ -330,9 +330,9 @@ func orderKept() int {
 	return 4
 }
 
-// A hub and its clients. A writer waits for a client that is being closed, which
-// waits for the hub, which was left locked: the writer works on the hub and has
-// not locked it.
+// A hub has clients. A writer waits for a client that is being closed. That client
+// waits for the hub, whose lock was left locked. The writer works on the hub but
+// has not locked it.
 type hub struct {
 	name    string
 	mu      sync.Mutex

@@ -169,7 +169,7 @@ func overReceive() int {
 	return 4
 }
 
-// overReceiveInLoop has the holder where a worker would wait for its job.
+// overReceiveInLoop has the holder where a worker would wait for a job.
 func overReceiveInLoop() int {
 	a := &actor{replies: make(chan int)}
 	go a.ask(true)
@@ -178,8 +178,7 @@ func overReceiveInLoop() int {
 	return 4
 }
 
-// serve, route and handle stand for a server.
-//
+// serve, route and handle stand in for a server.
 //go:noinline
 func serve(f func()) { route(f); after() }
 
@@ -192,7 +191,7 @@ func handle(f func()) { f(); after() }
 //go:noinline
 func after() {}
 
-// overReply has a holder in another function than all waiters.
+// overReply has a holder in a different function from all waiters.
 func overReply() int {
 	a := &actor{replies: make(chan int)}
 	go serve(func() { a.ask(true) })
@@ -238,7 +237,7 @@ type gate struct {
 	mu   sync.Mutex
 }
 
-// pass needs its receiver only for the unlock that it deferred.
+// pass needs its receiver only for the deferred unlock.
 func (g *gate) pass(noted bool) {
 	if noted {
 		takes(unsafe.Pointer(&g.mu))
@@ -256,7 +255,7 @@ func overDeferred() int {
 	return 3
 }
 
-// quotes calls another service, several calls down, with the lock held.
+// quotes calls another service, several calls deep, with the lock held.
 type quotes struct {
 	prices map[string]int
 	mu     sync.Mutex
@@ -296,8 +295,8 @@ func overCall() int {
 	return 5
 }
 
-// A pair has two locks in one object. The second is left locked; the holder of the
-// first waits for it.
+// A pair has two locks in one object. The second is left locked; the goroutine
+// that holds the first waits for it.
 type pair struct {
 	mu     sync.Mutex
 	state  int
@@ -357,8 +356,8 @@ func writerOverChannel() int {
 	return 5
 }
 
-// writerBehindReader has a reader that keeps the lock: the first writer has
-// the writers' lock and waits for the reader, the others wait for the first.
+// writerBehindReader has a reader that keeps the lock. The first writer holds the
+// writers' lock and waits for the reader; the others wait for that writer.
 func writerBehindReader() int {
 	f := &flags{values: make(map[string]bool)}
 	f.mu.RLock()
@@ -460,7 +459,7 @@ func globalObject() int {
 	return 3
 }
 
-// withLock has the lock as its argument, without the object.
+// withLock takes the lock as its argument, without the object.
 func withLock(mu *sync.Mutex, noted bool, f func()) {
 	if noted {
 		takes(unsafe.Pointer(mu))
@@ -528,8 +527,8 @@ func work(s *small, times int) {
 	}
 }
 
-// inlinedMethods has waiters whose locking method is inlined in a function with the
-// object as an argument.
+// inlinedMethods has waiters whose locking method is inlined into a function that
+// has the object as an argument.
 func inlinedMethods() int {
 	s := &small{}
 	go s.report(never)

@@ -13,7 +13,7 @@ func left() int {
 	return 7
 }
 
-// A server has a loop that works on it all the time and locks it now and then, and
+// A server has a loop that works on it all the time and sometimes locks it, and
 // methods that requests call.
 type server struct {
 	jobs  chan int
@@ -74,11 +74,11 @@ func leftBesideLoopAlone() int {
 	return 4
 }
 
-// leftBesideWorkers has some workers stuck and others idle.
+// leftBesideWorkers has some stuck workers and some idle ones.
 func leftBesideWorkers() int { return workers(3, 2) }
 
-// leftBesideOneWorker has all but one worker stuck: the idle one is past the
-// line where the others wait, and has nothing locked.
+// leftBesideOneWorker has only one worker that is not stuck: it is idle past the
+// line where the others wait, and holds no lock.
 func leftBesideOneWorker() int { return workers(3, 1) }
 
 func workers(stuck, idle int) int {
@@ -140,7 +140,7 @@ func (w *wallet) withdraw(n int, to chan int) {
 	w.name = "x"
 }
 
-// leftInner has one goroutine at work on the wallet after it released the lock.
+// leftInner has one goroutine that works on the wallet after releasing its lock.
 func leftInner() int {
 	w := &wallet{inner: &vault{}}
 	go serve(func() { w.withdraw(1, never) })
@@ -223,8 +223,8 @@ func spend(env *environment, items []*item, i int, to chan int) {
 	env.name = "x"
 }
 
-// leftWithContext has an argument that is beside the lock's object in memory and not
-// a part of it. One goroutine works with it, on another object.
+// leftWithContext has an argument that is next to the lock's object in memory but
+// not part of it. One goroutine uses it to work on another object.
 func leftWithContext() int {
 	env := &environment{}
 	items := []*item{{env: env}, {env: env}, {env: env}}

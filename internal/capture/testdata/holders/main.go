@@ -22,9 +22,9 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// A Truth is which locks are held, and what the dump suggests.
+// A Truth says which locks are held, and what the dump suggests.
 type Truth struct {
-	Held  map[uint64]uint64 // the goroutine that holds a lock, by the lock's address
+	Held  map[uint64]uint64 // ID of the goroutine that holds a lock, by the lock's address
 	Locks []parse.Lock
 }
 
@@ -33,7 +33,7 @@ var (
 	truth     = Truth{Held: make(map[uint64]uint64)}
 )
 
-// takes notes that the caller is about to acquire a lock and keep it.
+// takes records that the caller is about to acquire a lock and keep it.
 func takes(lock unsafe.Pointer) {
 	truthLock.Lock()
 	defer truthLock.Unlock()
@@ -67,8 +67,8 @@ func main() {
 	}
 }
 
-// settle returns when this many goroutines wait for locks and no goroutine but
-// this one does anything, in two dumps in a row.
+// settle returns when this many goroutines are waiting for locks and, in two dumps
+// in a row, no goroutine except this one is doing anything.
 func settle(waiters int) {
 	var last string
 	for range 2000 {
@@ -103,7 +103,7 @@ func stacks() []byte {
 	return buf[:runtime.Stack(buf, true)]
 }
 
-// A meeting makes goroutines arrive somewhere before one of them goes on.
+// A meeting makes goroutines arrive before one of them goes on.
 type meeting struct{ all sync.WaitGroup }
 
 func newMeeting(n int) *meeting {
@@ -120,14 +120,14 @@ func (m *meeting) arrive() {
 // never is neither sent to nor closed.
 var never = make(chan int)
 
-// crowd starts n goroutines at f.
+// crowd starts n goroutines that run f.
 func crowd(n int, f func()) {
 	for range n {
 		go f()
 	}
 }
 
-// until waits for a dump that shows n goroutines in a function and a state.
+// until waits for a dump with n goroutines in this function and state.
 func until(n int, function, state string) {
 	for range 2000 {
 		found := 0

@@ -6,6 +6,6 @@ import "time"
 
 var started = time.Now()
 
-// cpuTime returns how long this process has run, which is the most it can have
-// used of one core.
+// cpuTime returns how long this process has run. It cannot have used more CPU time
+// than that on one core.
 func cpuTime() time.Duration { return time.Since(started) }

@@ -1,10 +1,10 @@
-// Command host is a process that takes a leak proof of itself, with the guard of
-// package capture or without, and then wakes its goroutines.
+// Command host is a process that takes a leak proof of itself, with or without the
+// guard of package capture, and then wakes its goroutines.
 //
 //	host scenario guarded|profiled|poor|bare [goroutines]
 //
-// It prints the outcome as one line of JSON and then, if the process is still
-// alive when the goroutines have run, the line "survived".
+// It prints the outcome as one line of JSON. Then, if the process is still alive
+// when the goroutines have run, it prints the line "survived".
 package main
 
 import (
@@ -34,8 +34,8 @@ type report struct {
 	Error  string
 	Groups map[string]int // proven goroutines by innermost user function
 	Bare   int            // samples without a stack in the runtime's own profile
-	CPU    time.Duration  // of the runtime's own profile, the least of several
-	Stop   time.Duration  // of the world, the shortest of several
+	CPU    time.Duration  // of the runtime's own profile, the lowest of several values
+	Stop   time.Duration  // of the world, the shortest of several stops
 }
 
 func main() {
@@ -51,7 +51,7 @@ func main() {
 		fmt.Println("survived")
 		os.Exit(0)
 	}()
-	select {} // as main of many services does
+	select {} // as in main of many services
 }
 
 func print(r report) {
@@ -85,7 +85,7 @@ func newCapturer(b capture.Budget) *capture.Capturer {
 	return capture.New(capture.Config{Budget: b, Tracing: true, LeakProof: true})
 }
 
-// take takes a snapshot, as soon as the budget allows.
+// take takes a snapshot as soon as the budget allows it.
 func take(c *capture.Capturer) *goroutine.Snapshot {
 	for {
 		if s, _ := c.Take(); s != nil {
@@ -95,7 +95,7 @@ func take(c *capture.Capturer) *goroutine.Snapshot {
 	}
 }
 
-// prove asks for the proof.
+// prove requests the proof.
 func prove(c *capture.Capturer, base *goroutine.Snapshot) {
 	r := report{Base: base.Source, Groups: make(map[string]int)}
 	s, skip := c.Prove(base)
@@ -111,7 +111,8 @@ func prove(c *capture.Capturer, base *goroutine.Snapshot) {
 	print(r)
 }
 
-// bare takes the runtime's own profile, five times, because the machine may be busy.
+// bare takes the runtime's own profile five times, because the machine may be
+// busy.
 func bare() {
 	r := report{CPU: time.Hour, Stop: time.Hour}
 	for range 5 {

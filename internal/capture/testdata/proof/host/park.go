@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// What gVisor's package sleep does: park with the runtime's own function, for the
-// reason of a select, without telling the runtime what will wake the goroutine.
-// The garbage collector takes a select without channels for leaked.
+// This is what gVisor's package sleep does: it parks with the runtime's own
+// function and the reason of a select, without telling the runtime what will wake
+// the goroutine. The garbage collector takes a select without channels for leaked.
 
 //go:linkname gopark runtime.gopark
 func gopark(unlock func(g, lock unsafe.Pointer) bool, lock unsafe.Pointer, reason, traceReason uint8, traceSkip int)
@@ -23,8 +23,8 @@ const (
 	traceBlockSelect = 3
 )
 
-// sleeper is the goroutine that is parked: an address, so that the collector
-// does not see it here.
+// sleeper is the goroutine that is parked. It is an address, so the collector does
+// not see it here.
 var sleeper atomic.Uintptr
 
 var woken = make(chan int, 1)
@@ -61,7 +61,7 @@ func parkedItself(int) func() {
 }
 
 // parkingItself parks a goroutine again and again, so that it parks while it is
-// traced, which leaves the parking out of its stack.
+// traced. The trace then omits the parking from its stack.
 func parkingItself(int) func() {
 	go func() {
 		for {

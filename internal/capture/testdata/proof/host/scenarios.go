@@ -21,8 +21,8 @@ var scenarios = map[string]scenario{
 	"parking": parkingItself,
 }
 
-// leak abandons goroutines at an unbuffered channel, and leaves as many at one that
-// can still be closed.
+// leak abandons n goroutines at an unbuffered channel, and leaves as many at a
+// channel that can still be closed.
 func leak(n int) func() {
 	for range n {
 		go leaked(make(chan int))
@@ -47,8 +47,8 @@ func healthy() {
 	opened <- 1
 }
 
-// weakly leaves a goroutine at a channel that only a weak pointer leads to. The code
-// is safe, and no snapshot shows it.
+// weakly leaves a goroutine at a channel that is reachable only through a weak
+// pointer. The code is safe, and no snapshot shows this.
 func weakly(int) func() {
 	b := &box{c: make(chan int), done: make(chan int)}
 	go b.wait()
@@ -69,8 +69,8 @@ func (b *box) wait() {
 	runtime.KeepAlive(b)
 }
 
-// convoy lets n goroutines queue for one mutex, in an order that is not that of
-// their memory, from several places.
+// convoy makes n goroutines queue for one mutex, from several places, in an order
+// different from that of their memory.
 func convoy(n int) func() {
 	var mu sync.Mutex
 	var done sync.WaitGroup
@@ -93,7 +93,7 @@ func convoy(n int) func() {
 		gates[i] <- 1
 	}
 	for began := time.Now(); time.Since(began) < 50*time.Millisecond || capture.ReadScheduler().Waiting < int64(n); {
-		runtime.Gosched() // the last ones are on their way
+		runtime.Gosched() // the last ones are still on their way
 	}
 	return func() {
 		mu.Unlock()

@@ -50,10 +50,10 @@ var (
 	scene  = flag.String("scene", "", "be the process of this scene (used by the program itself)")
 )
 
-var hold = make(chan int) // is never sent to
+var hold = make(chan int) // nothing sends to it
 
-// A scene is one process that writes one dump: to the writer, or to standard
-// error as it dies.
+// A scene is one process that writes one dump: to the writer, or to standard error
+// as it dies.
 var scenes = map[string]struct {
 	env string
 	run func()
@@ -157,7 +157,7 @@ func dump() []byte {
 	return buf[:runtime.Stack(buf, true)]
 }
 
-// writeStates writes one and the same process three times.
+// writeStates writes the same process in three formats.
 func writeStates(dir string) {
 	must(os.WriteFile(filepath.Join(dir, "states.txt"), dump(), 0o644))
 	for name, debug := range map[string]int{"states.pb.gz": 0, "states.debug1": 1} {
@@ -168,8 +168,8 @@ func writeStates(dir string) {
 	}
 }
 
-// park returns once the goroutines that show these functions on their stacks
-// are parked.
+// park returns once the goroutines with these functions on their stacks are
+// parked.
 func park(functions ...string) {
 	for _, f := range functions {
 		waitFor(f, func(header string) bool {
@@ -195,8 +195,8 @@ func until(function, state string) {
 	waitFor(function, func(header string) bool { return strings.Contains(header, "["+state) })
 }
 
-// everyState starts a goroutine for each way to wait. The entry functions are
-// what the tests know them by.
+// everyState starts a goroutine for each way to wait. The tests identify the
+// goroutines by their entry functions.
 func everyState() {
 	locks()
 	channels()
@@ -210,7 +210,7 @@ func locks() {
 	go mutexLock(&mutex)
 	until("main.mutexLock", "sync.Mutex.Lock")
 
-	go mutex.Lock() // no frame of its own
+	go mutex.Lock() // it has no frame of its own
 
 	var once sync.Once
 	go once.Do(func() { <-hold })
@@ -271,7 +271,7 @@ func channels() {
 	until("main.selectNone", "select (no cases)")
 }
 
-var hold2 = make(chan int) // is never received from
+var hold2 = make(chan int) // nothing receives from it
 
 func chanSend(c chan int)    { c <- 1 }
 func chanReceive(c chan int) { <-c }
@@ -415,7 +415,7 @@ func minutes() {
 	go receive()
 	go sleep()
 	park("main.receive", "main.sleep")
-	runtime.GC() // stamps when the goroutines were first seen waiting
+	runtime.GC() // records when the goroutines were first seen waiting
 	time.Sleep(61 * time.Second)
 	go pprof.Do(context.Background(), pprof.Labels("k", "v"), func(context.Context) { runtime.LockOSThread(); <-hold })
 	park("main.minutes.func1")
@@ -428,8 +428,8 @@ func locked() {
 	os.Stdout.Write(dump())
 }
 
-// bubble shows a synctest bubble. What keeps its clock from advancing is the
-// root, which waits for a channel from outside.
+// bubble shows a synctest bubble. Its root waits for a channel from outside, which
+// keeps the bubble's clock from advancing.
 func bubble() {
 	release := make(chan int)
 	all := func(string, string) (bool, error) { return true, nil }

@@ -1,6 +1,6 @@
 // Command cgo writes an execution trace of a process that is busy with C to
-// its standard output: calls into C, threads of C that call back into Go, and
-// callbacks that wait in Go while the trace ends.
+// standard output: calls into C, C threads that call back into Go, and callbacks
+// that are waiting in Go when the trace ends.
 package main
 
 /*

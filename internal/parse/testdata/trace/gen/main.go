@@ -145,8 +145,8 @@ func network() {
 	go func() { r.Read(make([]byte, 1)) }()
 }
 
-// settle waits until every goroutine but this one waits, and has done so for
-// a while.
+// settle waits until every goroutine but this one is waiting, and has been for a
+// while.
 func settle() {
 	var last string
 	for same := 0; same < 5; {
