@@ -179,6 +179,7 @@ func overReceiveInLoop() int {
 }
 
 // serve, route and handle stand in for a server.
+//
 //go:noinline
 func serve(f func()) { route(f); after() }
 
