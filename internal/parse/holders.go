@@ -53,10 +53,10 @@ type Lock struct {
 	Example Suspect
 
 	// Circle is a set of goroutines, each of which wants a lock that another one
-	// has; it is nil if there is none. Sure reports whether their lines show that
-	// they have those locks, as with Holder, or whether all of them do exactly the
-	// same in a different order. Otherwise each goroutine only works on the object
-	// of the lock that it may have.
+	// has; it is nil if there is none. Sure is true if their lines show that they
+	// have those locks, as with Holder, or if all of them do exactly the same in a
+	// different order. Otherwise each goroutine only works on the object of the
+	// lock that it may have.
 	Circle []Link
 	Sure   bool
 }
