@@ -261,7 +261,7 @@ func assertGuarded(t *testing.T, p *rig.Prometheus) {
 	assert.Empty(t, young)
 }
 
-// queued returns an error unless the agent has something in its queue.
+// queued returns an error unless the agent's queue holds logs.
 func queued(t *testing.T, col *rig.Collector) error {
 	text, err := rig.Get(t.Context(), "http://"+col.Own+"/metrics")
 	if err != nil {
