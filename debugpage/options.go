@@ -11,7 +11,7 @@ import (
 // limit: a debugging page must not keep a service from starting.
 const (
 	DefaultStreams = 8    // open pages
-	MaxStreams     = 1000 // of WithStreams
+	MaxStreams     = 1000 // maximum for WithStreams
 	maxName        = 100  // bytes
 )
 

@@ -12,10 +12,10 @@
 //	watch.go                    the command watch: live view and export
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes
-//	internal/export             metrics and events by OTLP
+//	internal/export             metrics and events over OTLP
 //	internal/graph              the call graph as SVG
-//	internal/live               processes that are observed again and again
-//	internal/view               the terminal view of them
+//	internal/live               continuous observation of processes
+//	internal/view               the terminal view of the observed processes
 package main
 
 import (
@@ -36,7 +36,7 @@ import (
 // Exit statuses.
 const (
 	statusOK       = 0
-	statusFindings = 1 // with --fail-on
+	statusFindings = 1 // a finding met --fail-on
 	statusBad      = 2 // usage or input
 )
 

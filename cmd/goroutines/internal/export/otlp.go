@@ -1,4 +1,4 @@
-// Package export sends what watch observes of a process over OTLP. It sends the
+// Package export sends what watch observes in a process over OTLP. It sends the
 // same metrics and events as the library inside the process would, with the
 // observed process as the resource.
 package export
