@@ -14,8 +14,8 @@ import (
 )
 
 // big returns a snapshot of 100,000 goroutines at 2,000 stacks of 20 frames.
-// The stacks consist of as many functions, with names as long as those of real
-// programs.
+// Stacks share their outer frames, and function names are as long as those of
+// real programs.
 func big(at time.Time, n int) *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceTrace, Epochs: []goroutine.Epoch{{LastID: 1 << 40, End: at}}}
 	states := []goroutine.State{goroutine.IOWait, goroutine.Select, goroutine.ChanReceive, goroutine.MutexLock}

@@ -61,7 +61,7 @@ type Recorder struct {
 
 	points   *ring[point]
 	open     int              // number of findings
-	findings []report.Finding // the first of these findings
+	findings []report.Finding // the first of them, at most maxFindings
 	judged   uint64           // seq of the last snapshot at which findings were open or stopped being open
 	events   *ring[event]
 	skips    map[report.Skip]int

@@ -4,7 +4,7 @@ package report
 type Cost struct {
 	Interval  float64   `json:"interval_seconds"` // between snapshots, as configured
 	Budget    float64   `json:"budget_share"`     // share of one core that snapshots may take
-	Share     float64   `json:"share"`            // share of the time spent on snapshots, over the history
+	Share     float64   `json:"share"`            // share of the time that was spent on snapshots, over the history
 	Snapshots uint64    `json:"snapshots"`        // number of snapshots taken
 	Skipped   []Skipped `json:"skipped"`          // by source and reason
 }

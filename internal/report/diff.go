@@ -27,8 +27,8 @@ type Diff struct {
 	// Identity reports whether both sides are of one process and have goroutine
 	// IDs. Only then are Born and Left known.
 	Identity bool `json:"identity"`
-	Born     int  `json:"born,omitempty"` // created since then and still running
-	Left     int  `json:"left,omitempty"` // running before and exited since then
+	Born     int  `json:"born,omitempty"` // created since then and still present
+	Left     int  `json:"left,omitempty"` // present before and exited since then
 
 	States     []Change      `json:"states"`     // largest change first
 	Categories []Change      `json:"categories"` // largest change first

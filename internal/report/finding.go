@@ -74,8 +74,8 @@ func finite(f float64) float64 {
 	return f
 }
 
-// An Event says what happened to a finding, or that findings are no longer
-// reported individually.
+// An Event says what happened to a finding, or that findings are not reported
+// individually.
 type Event struct {
 	Time       time.Time `json:"time"`
 	Kind       string    `json:"kind"` // detected, repeated, resolved or suppressed

@@ -86,7 +86,7 @@ type Head struct {
 	Total         int       `json:"total"`                      // goroutines that are described
 	Missing       int       `json:"missing,omitempty"`          // goroutines that could not be described
 	IDs           bool      `json:"has_ids"`                    // whether the source knows goroutine IDs, and therefore ages
-	Scheduler     Scheduler `json:"scheduler,omitzero"`         // only for a snapshot of the own process
+	Scheduler     Scheduler `json:"scheduler,omitzero"`         // only for a snapshot that a process took of itself
 }
 
 // Scheduler holds the scheduler's own counts.

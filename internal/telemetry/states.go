@@ -16,8 +16,8 @@ const (
 )
 
 // schedulerState returns the scheduler's name for a state. The scheduler's
-// metrics count every goroutine as waiting that is not on a CPU, in a run
-// queue, in a system call or in C code. So does this function.
+// metrics count a goroutine as waiting if it is not on a CPU, in a run queue, in
+// a system call or in C code. So does this function.
 func schedulerState(s goroutine.State) string {
 	switch s {
 	case goroutine.Running:

@@ -1,6 +1,6 @@
 // Package live observes processes from outside. Each snapshot goes through the
-// same engine that otelgoroutine's monitor uses inside a process. When a
-// process restarts or cannot be reached, the package keeps trying.
+// same engine that otelgoroutine's monitor uses inside a process. If a process
+// restarts or cannot be reached, observation resumes when it responds again.
 package live
 
 import (

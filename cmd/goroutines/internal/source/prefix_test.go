@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unwrap returns the text that unprefixed makes of a text.
+// unwrap returns the result of unprefixed for a text.
 func unwrap(t testing.TB, text string) string {
 	t.Helper()
 	out, err := io.ReadAll(unprefixed(bufio.NewReaderSize(strings.NewReader(text), peekSize)))

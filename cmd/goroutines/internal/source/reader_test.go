@@ -19,7 +19,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// newReader returns a reader for any input that collects notes.
+// newReader returns a reader for any input. The reader collects notes.
 func newReader(notes *[]string) *Reader {
 	return &Reader{
 		HTTP: HTTP{Timeout: 10 * time.Second}, Max: unlimited, Samples: 1, Stdin: strings.NewReader(oneGoroutine),
