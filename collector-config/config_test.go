@@ -14,8 +14,8 @@ import (
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
 )
 
-// An alert says what, where, and what to do. Where is a stack, unless it is
-// about the instrumentation itself.
+// An alert says what is wrong, where, and what to do. The place is a stack,
+// unless the alert is about the instrumentation itself.
 func TestEveryAlertIsTestedAndHasARunbook(t *testing.T) {
 	var rules struct {
 		Groups []struct {
@@ -56,8 +56,7 @@ func read(t *testing.T, name string, into any) {
 	require.NoError(t, yaml.Unmarshal(text, into))
 }
 
-// The builder's configuration lists the components that the files use, and no
-// other.
+// The builder's configuration lists exactly the components that the files use.
 func TestBuilderHasExactlyTheComponentsUsed(t *testing.T) {
 	var builder map[string]any
 	read(t, "builder-config.yaml", &builder)

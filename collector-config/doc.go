@@ -1,4 +1,4 @@
-// Package collectorconfig has no code: the folder is what operators copy. The
-// tests of this package check the files by themselves; those in chaintest run
-// them on the real programs.
+// Package collectorconfig contains no code. Its folder contains the files that
+// operators copy. The tests of this package check the files alone; the tests in
+// chaintest use them with the real programs.
 package collectorconfig

@@ -41,7 +41,8 @@ func watched(t *testing.T) *otelgoroutine.Monitor {
 	return m
 }
 
-// again is the snapshot of a monitor, a moment later.
+// again returns the monitor's snapshot as if it had been taken a second later,
+// with more goroutines.
 func again(m *otelgoroutine.Monitor, more int) *goroutine.Snapshot {
 	s := *m.Snapshot()
 	s.Time = s.Time.Add(time.Second)
@@ -51,7 +52,7 @@ func again(m *otelgoroutine.Monitor, more int) *goroutine.Snapshot {
 	return &s
 }
 
-// serve serves the page of a monitor until the streams of the test are closed.
+// serve serves the page of a monitor until the test's streams are closed.
 func serve(t *testing.T, m *otelgoroutine.Monitor) (*live.Recorder, *httptest.Server) {
 	t.Helper()
 	p := Handler(m).(*page)
@@ -200,7 +201,7 @@ func TestLabelsAreNotInTheProfile(t *testing.T) {
 	assert.NotNil(t, s.Groups[0].Labels, "the snapshot is shared: it stays as it is")
 }
 
-// A stream is what a browser reads.
+// A stream is what a browser receives.
 type stream struct {
 	response *http.Response
 	lines    *bufio.Scanner
@@ -221,7 +222,7 @@ func openStream(t *testing.T, url string, headers ...string) *stream {
 	return &stream{response, lines}
 }
 
-// next returns the next event; its name is empty when the stream has ended.
+// next returns the next event. Its name is empty if the stream has ended.
 func (s *stream) next() (name, data string) {
 	for s.lines.Scan() {
 		switch line := s.lines.Text(); {
@@ -351,7 +352,8 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	assert.GreaterOrEqual(t, v.Cost.Snapshots, snapshots)
 }
 
-// A service that makes a handler for each request must not collect recorders.
+// A service that creates a handler for each request must not accumulate
+// recorders.
 func TestADroppedHandlerIsCollected(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval))
 	require.NoError(t, err)

@@ -1,21 +1,21 @@
-// Package debugpage serves the live page: the goroutines of this process in a
-// browser, by state and by stack, with findings and the cost of snapshots.
+// Package debugpage serves the live page. It shows the goroutines of this
+// process in a browser, by state and by stack, along with findings and the cost
+// of snapshots.
 //
 //	mux.Handle("/debug/goroutines/", debugpage.Handler(monitor))
 //
 // # Protection
 //
-// The package registers nothing by itself. The page shows function names, file
-// paths and counts to anyone who can open it: mount it where net/http/pprof is
-// mounted, on a port for operators or behind the same authentication, and never
-// on a port that faces the internet. Arguments, the values of labels and
-// addresses in memory are not shown. Nothing can be changed through the page;
-// everything is a GET.
+// The package registers no handler by itself. The page shows function names,
+// file paths and counts to anyone who can open it. Mount it where net/http/pprof
+// is mounted: on a port for operators or behind the same authentication, and
+// never on a port that faces the internet. Arguments, label values and memory
+// addresses are not shown. The page is read-only: all requests are GET requests.
 //
 // # Resources
 //
 // The handler works under any prefix, with or without [net/http.StripPrefix];
-// the pattern must end in a slash. Below it are
+// the pattern must end in a slash. It serves these resources:
 //
 //	(nothing)         the page
 //	data.json         everything the page shows: the latest snapshot, history, findings, cost
@@ -28,16 +28,16 @@
 //
 // # Cost
 //
-// The page shows the snapshots that the monitor takes anyway: opening it takes
-// none. From [Handler] on, the counts of past snapshots are kept, in some 2 MiB
-// at most for each handler, so that there is a history when the page is opened.
-// While no page is open nothing runs: a stream is the goroutine of its request,
-// and ends when the browser leaves or its tab is hidden, when the monitor is
-// shut down, or when the server is (http.Server.Shutdown does not wait for open
-// pages).
+// The page shows the snapshots that the monitor takes anyway; opening it takes
+// no additional ones. After [Handler] is called, the counts of past snapshots are
+// kept, so that a page has a history when it is opened. They take at most about
+// 2 MiB for each handler. While no page is open, nothing runs. A stream uses the
+// goroutine of its request. It ends when the browser disconnects, when its tab is
+// hidden, or when the monitor or the server is shut down (http.Server.Shutdown
+// does not wait for open pages).
 //
 // # Concurrency
 //
-// A handler is safe for concurrent use, and any number of them may share a
+// A handler is safe for concurrent use, and any number of handlers may share a
 // monitor.
 package debugpage

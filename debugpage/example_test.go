@@ -13,7 +13,7 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// The page is mounted next to net/http/pprof, on a mux for operators.
+// Mount the page next to net/http/pprof, on a mux for operators.
 func ExampleHandler() {
 	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider())
 	if err != nil {
@@ -26,15 +26,15 @@ func ExampleHandler() {
 	admin.Handle("/debug/goroutines/", debugpage.Handler(monitor, debugpage.WithName("checkout")))
 	admin.HandleFunc("/debug/pprof/", pprof.Index)
 
-	// A service has http.ListenAndServe("127.0.0.1:6060", admin) here.
+	// A service would call http.ListenAndServe("127.0.0.1:6060", admin) here.
 	w := httptest.NewRecorder()
 	admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/goroutines/", nil))
 	fmt.Println(w.Code, w.Header().Get("Content-Type"))
 	// Output: 200 text/html; charset=utf-8
 }
 
-// In a service with one mux, the middleware that protects net/http/pprof
-// protects the page as well.
+// In a service with a single mux, the middleware that protects net/http/pprof
+// also protects the page.
 func ExampleHandler_protected() {
 	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider())
 	if err != nil {

@@ -20,9 +20,10 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// Handler returns the page of a monitor and begins to keep the counts of its
-// snapshots. The handler stays valid after the monitor was shut down: it shows
-// the last state. A nil monitor gives a handler that says so, with status 503.
+// Handler returns the page of a monitor and starts to record the counts of its
+// snapshots. After the monitor is shut down, the handler remains valid and
+// shows the last state. With a nil monitor, the handler reports that there is
+// none, with status 503.
 func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	c := newConfig(opts)
 	if monitor == nil {
@@ -32,7 +33,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	}
 	recorder, stop := record(monitor)
 	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name)}
-	runtime.AddCleanup(p, func(stop func()) { stop() }, stop) // a handler that is dropped costs nothing
+	runtime.AddCleanup(p, func(stop func()) { stop() }, stop) // stop recording once the handler is garbage collected
 	p.streams = newStreams(c.streams)
 	p.resources = map[string]http.HandlerFunc{
 		"":               asset("text/html; charset=utf-8", webui.Index()),
@@ -48,8 +49,8 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	return p
 }
 
-// record returns a recorder of a monitor's updates, and how to stop it. The
-// monitor calls it until it is shut down.
+// record returns a recorder of the monitor's updates and a function that stops
+// it. The monitor calls the recorder until the monitor is shut down.
 func record(m *otelgoroutine.Monitor) (r *live.Recorder, stop func()) {
 	r = live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU})
 	stop = m.Subscribe(func(from otelgoroutine.Update) {
@@ -65,7 +66,7 @@ func record(m *otelgoroutine.Monitor) (r *live.Recorder, stop func()) {
 	return r, stop
 }
 
-// A page is the handler.
+// A page is the handler that [Handler] returns.
 type page struct {
 	monitor   *otelgoroutine.Monitor
 	recorder  *live.Recorder
@@ -74,11 +75,11 @@ type page struct {
 	resources map[string]http.HandlerFunc // by the last element of the path
 }
 
-// Recorder returns what the page shows, for debugpage/browsertest: only this
-// module can name its type.
+// Recorder returns the recorder behind the page. It is exported for
+// debugpage/browsertest; only this module can name its type.
 func (p *page) Recorder() *live.Recorder { return p.recorder }
 
-// ServeHTTP decides by the last element of the path alone, so that it works
+// ServeHTTP routes by the last element of the path alone, so the handler works
 // wherever it is mounted.
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
@@ -93,7 +94,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case foreign(r.Header):
 		http.Error(w, "debugpage: requests from pages of other sites are refused", http.StatusForbidden)
 	case name == "" && !endsInSlash(r):
-		// The redirect is relative: the path in front of the prefix is not known.
+		// The redirect is relative because the path before the prefix is
+		// unknown.
 		w.Header().Set("Location", path.Base(askedPath(r))+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
@@ -101,9 +103,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secure sets the headers of every response: the page may load its own
-// resources and nothing else, run no inline script, be in no frame, and be read
-// by no other site.
+// secure sets the headers of every response. The page may load only its own
+// resources and run no inline script. Other sites may neither frame it nor read
+// it.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -113,13 +115,14 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// foreign reports whether a request comes from a page of another site, other
-// than by a link. That page could not read the response, but use up streams.
+// foreign reports whether a request comes from a page of another site and is
+// not the result of following a link. Such a page could not read the response,
+// but it could use up streams.
 func foreign(h http.Header) bool {
 	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "navigate"
 }
 
-// askedPath is the path of the request before any StripPrefix.
+// askedPath returns the path of the request before any StripPrefix.
 func askedPath(r *http.Request) string {
 	asked, _, _ := strings.Cut(r.RequestURI, "?")
 	if asked == "" {
@@ -147,21 +150,21 @@ func asset(contentType, text string) http.HandlerFunc {
 	}
 }
 
-// write sends a body, compressed if the client accepts that.
+// write sends a body. It compresses the body if the client accepts that.
 func write(w http.ResponseWriter, r *http.Request, body []byte) {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
 	if len(body) > 1<<10 && acceptsGzip(r.Header) {
 		var b bytes.Buffer
 		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // the level is valid
-		_, _ = z.Write(body)                            // a bytes.Buffer takes it
+		_, _ = z.Write(body)                            // writing to a bytes.Buffer cannot fail
 		_ = z.Close()
 		body = b.Bytes()
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client may have gone
+		_, _ = w.Write(body) // the client may have disconnected
 	}
 }
 
@@ -175,7 +178,7 @@ func acceptsGzip(h http.Header) bool {
 	return false
 }
 
-// everything is a full view, with what changes do not repeat.
+// everything is a full view together with the data that changes do not repeat.
 type everything struct {
 	*live.View
 	Program program `json:"program"`
@@ -206,7 +209,7 @@ func (p *page) stack(w http.ResponseWriter, r *http.Request) {
 
 func (p *page) json(w http.ResponseWriter, r *http.Request, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // a detector's number that JSON has no word for
+	if err != nil { // a detector reported a number that JSON cannot represent
 		http.Error(w, "debugpage: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -214,7 +217,7 @@ func (p *page) json(w http.ResponseWriter, r *http.Request, v any) {
 	write(w, r, body)
 }
 
-// profile sends the latest snapshot as a profile, without the values of labels.
+// profile sends the latest snapshot as a profile, without label values.
 func (p *page) profile(w http.ResponseWriter, r *http.Request) {
 	s := p.monitor.Snapshot()
 	if s == nil {
@@ -231,7 +234,7 @@ func (p *page) profile(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Disposition", `attachment; filename="goroutines-`+s.Time.UTC().Format("20060102T150405Z")+`.pb.gz"`)
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(b.Bytes()) // the client may have gone
+		_, _ = w.Write(b.Bytes()) // the client may have disconnected
 	}
 }
 

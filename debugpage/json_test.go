@@ -15,8 +15,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// objects are the structs of the JSON by the name of their heading in
-// docs/json.md.
+// objects are the structs of the JSON, by their headings in docs/json.md.
 var objects = map[string]any{
 	"Report": report.Report{}, "Head": report.Head{}, "Place": report.Place{}, "Diff": report.Diff{}, "data.json": everything{}, "stack.json": live.Detail{},
 	"Scheduler": report.Scheduler{}, "Health": report.Health{}, "Check": report.Check{}, "Share": report.Share{}, "Trend": report.Trend{}, "Point": report.Point{},
@@ -52,8 +51,9 @@ func TestTheJSONIsDocumented(t *testing.T) {
 	assert.Contains(t, string(content), "`schema_version` \""+report.SchemaVersion+"\"")
 }
 
-// fields returns the names and types of the fields of an object. An embedded
-// struct stands for its fields: as … if it has a heading of its own.
+// fields returns the names and types of an object's fields. An embedded struct
+// stands for its fields; if it has its own heading, it is written as … and its
+// name.
 func fields(t *testing.T, object reflect.Type, names map[reflect.Type]string) (list []string) {
 	for i := range object.NumField() {
 		f := object.Field(i)

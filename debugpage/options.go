@@ -7,11 +7,11 @@ import (
 	"runtime/debug"
 )
 
-// Limits of the options. A value outside is replaced by the nearest bound: a
-// page for debugging must not keep a service from starting.
+// Limits of the options. A value outside its limits is replaced by the nearest
+// limit: a debugging page must not keep a service from starting.
 const (
 	DefaultStreams = 8    // open pages
-	MaxStreams     = 1000 // of WithStreams
+	MaxStreams     = 1000 // maximum for WithStreams
 	maxName        = 100  // bytes
 )
 
@@ -20,7 +20,7 @@ type config struct {
 	streams int
 }
 
-// An Option changes how the page is served.
+// An Option configures how the page is served.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -43,9 +43,10 @@ func WithName(name string) Option {
 	return optionFunc(func(c *config) { c.name = name[:min(len(name), maxName)] })
 }
 
-// WithStreams sets how many pages may be live at a time, from 1 to [MaxStreams].
-// The default is [DefaultStreams]. Each is a goroutine and receives some
-// kilobytes for each snapshot; one page too many shows that, and tries again.
+// WithStreams sets how many pages may be live at the same time, from 1 to
+// [MaxStreams]. The default is [DefaultStreams]. Each uses one goroutine and
+// receives a few kilobytes for each snapshot. A page beyond the limit says so
+// and tries again.
 func WithStreams(n int) Option {
 	return optionFunc(func(c *config) { c.streams = min(max(n, 1), MaxStreams) })
 }

@@ -13,10 +13,11 @@ const (
 	// writeTimeout is how long a browser may take to accept one change. It
 	// replaces the server's own timeout, which is meant for responses that end.
 	writeTimeout = 10 * time.Second
-	// beat is how often an idle stream is written to: proxies see that the
-	// connection is in use, and the handler sees that the browser is there.
+	// beat is how often something is written to an idle stream. It shows
+	// proxies that the connection is in use, and it shows the handler whether
+	// the browser is still connected.
 	beat = 20 * time.Second
-	// leastGap is the least time between two changes of one stream.
+	// leastGap is the minimum time between two changes of one stream.
 	leastGap = 100 * time.Millisecond
 )
 
@@ -35,7 +36,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	defer p.streams.end()
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold changes back
+	w.Header().Set("X-Accel-Buffering", "no") // otherwise nginx would buffer changes
 	s := sender{w: w, control: http.NewResponseController(w), method: r.Method}
 	if !s.send(": hello\n\n") || r.Method == http.MethodHead {
 		return
@@ -43,8 +44,8 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	p.follow(r, &s, since, ending)
 }
 
-// sinceOf returns the seq that the browser has: the last one that it received,
-// if it reconnects.
+// sinceOf returns the seq of the browser's data. After a reconnect, that is the
+// last one it received.
 func sinceOf(r *http.Request) string {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		return last
@@ -52,7 +53,8 @@ func sinceOf(r *http.Request) string {
 	return r.URL.Query().Get("since")
 }
 
-// follow sends changes until the browser, the server or the monitor ends.
+// follow sends changes until the browser disconnects or the server or monitor
+// is shut down.
 func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan struct{}) {
 	heart := time.NewTicker(beat)
 	defer heart.Stop()
@@ -81,7 +83,7 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 	}
 }
 
-// change sends what has changed after since, and returns the seq to continue
+// change sends what has changed after since. It returns the seq to continue
 // from.
 func (p *page) change(s *sender, since uint64) (seq uint64, last, sent bool) {
 	v, ok := p.recorder.Since(since)
@@ -113,8 +115,8 @@ type sender struct {
 	method  string
 }
 
-// send reports whether the browser accepted text. A server that cannot set
-// deadlines, in a test or behind a wrapper, has none.
+// send reports whether the browser accepted text. It sets no deadline if the
+// server does not support deadlines, as in a test or behind a wrapper.
 func (s *sender) send(text string) bool {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if s.method != http.MethodHead {
@@ -125,8 +127,8 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
-// streams bounds the number of streams, and ends those of a server that is
-// being shut down: it would wait for them otherwise.
+// streams limits the number of streams. It also ends the streams of a server
+// that is shutting down; otherwise the server would wait for them.
 type streams struct {
 	mu      sync.Mutex
 	most    int
@@ -134,14 +136,15 @@ type streams struct {
 	servers map[*http.Server]chan struct{} // closed when the server shuts down
 }
 
-// maxServers is how many servers are watched for their shutdown.
+// maxServers is how many servers are watched for shutdown.
 const maxServers = 16
 
 func newStreams(most int) *streams {
 	return &streams{most: most, servers: make(map[*http.Server]chan struct{})}
 }
 
-// begin counts a stream. The channel is closed when its server shuts down.
+// begin counts a stream. The channel is closed when the stream's server shuts
+// down.
 func (s *streams) begin(r *http.Request) (ending <-chan struct{}, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

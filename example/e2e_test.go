@@ -19,11 +19,11 @@ import (
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
-// minute is how long a run has to last to show all faults: in these 45 s, the
+// minute is how long a run must last to show all faults. Within these 45 s, the
 // leak needs its warm-up and its window.
 const minute = "45s"
 
-// arrived is the content of an -out file, read by the Collector's own code.
+// arrived is the content of an -out file, parsed by the Collector's own code.
 type arrived struct {
 	collections []map[string][]otlptest.Point // by metric name
 	events      []plog.LogRecord
@@ -63,7 +63,7 @@ func total(points []otlptest.Point) float64 {
 	return sum
 }
 
-// assertCountsAddUp holds what the design promises of the two counts.
+// assertCountsAddUp checks what the design promises about the two counts.
 func assertCountsAddUp(t *testing.T, a arrived) {
 	t.Helper()
 	collections := watched(t, a)
@@ -79,14 +79,14 @@ func assertCountsAddUp(t *testing.T, a arrived) {
 		}
 	}
 	assert.Positive(t, others, "_OTHER appears")
-	// The scheduler's own count is of a later moment, and of some system
-	// goroutines more, which no snapshot shows.
+	// The scheduler's own count is from a later moment and includes a few
+	// system goroutines that no snapshot shows.
 	slices.Sort(apart)
 	assert.Less(t, apart[len(apart)/2], 0.25, "the scheduler's counts and those of the snapshots differ by %v", apart)
 }
 
-// watched returns the collections of the time that the monitor ran: all but those
-// of the start and of the shutdown.
+// watched returns the collections from the time the monitor was running. It
+// leaves out those of the start and the shutdown.
 func watched(t *testing.T, a arrived) []map[string][]otlptest.Point {
 	t.Helper()
 	without := func(c map[string][]otlptest.Point) bool { return len(c["goroutine.count"]) == 0 }
@@ -122,8 +122,8 @@ func TestFaultsAreShown(t *testing.T) {
 	assertShown(t, stdout.String(), path)
 }
 
-// assertEvents checks that each fault was found, and returns the first event
-// of each kind.
+// assertEvents checks that each fault was found. It returns the first event of
+// each kind.
 func assertEvents(t *testing.T, a arrived) map[string]plog.LogRecord {
 	t.Helper()
 	first := make(map[string]plog.LogRecord)
@@ -149,7 +149,8 @@ func assertEvents(t *testing.T, a arrived) map[string]plog.LogRecord {
 	return first
 }
 
-// assertEventComplete checks the attributes that every event of a finding has.
+// assertEventComplete checks the attributes that every event about a finding
+// must have.
 func assertEventComplete(t *testing.T, e plog.LogRecord) {
 	t.Helper()
 	types := map[string]pcommon.ValueType{
@@ -190,8 +191,8 @@ func assertEventComplete(t *testing.T, e plog.LogRecord) {
 	assert.FileExists(t, raw["goroutine.profile.path"].(string))
 }
 
-// assertLeakGrows follows the leak from the event to its series, as a person
-// would: the stack ID leads from one to the other.
+// assertLeakGrows follows the leak from the event to its series by the stack
+// ID, as an operator would.
 func assertLeakGrows(t *testing.T, a arrived, leak plog.LogRecord) {
 	t.Helper()
 	raw := leak.Attributes().AsRaw()
@@ -209,7 +210,7 @@ func assertLeakGrows(t *testing.T, a arrived, leak plog.LogRecord) {
 	assert.GreaterOrEqual(t, counts[len(counts)-1], counts[0]+50, "%v", counts)
 }
 
-// assertShown checks that a person was told what the file tells.
+// assertShown checks that the output shows what the file contains.
 func assertShown(t *testing.T, stdout, path string) {
 	t.Helper()
 	for _, want := range []string{

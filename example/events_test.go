@@ -21,7 +21,7 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// overOTLP starts a monitor whose events go through the SDK, a real exporter
+// overOTLP starts a monitor whose events pass through the SDK, a real exporter
 // and gRPC to a receiver.
 func overOTLP(t *testing.T, opts ...otelgoroutine.Option) *otlptest.Recorder {
 	t.Helper()
@@ -43,7 +43,7 @@ func overOTLP(t *testing.T, opts ...otelgoroutine.Option) *otlptest.Recorder {
 	return arrived
 }
 
-// large returns a finding that is as large as a finding may be.
+// large returns a finding of the maximum size.
 func large(name string, n int) detectors.Finding {
 	frames := make([]goroutine.Frame, 200)
 	for i := range frames {
@@ -62,8 +62,8 @@ func large(name string, n int) detectors.Finding {
 	return f
 }
 
-// TestEveryEventArrivesComplete sends the events of all built-in detectors, and
-// their ends, over real OTLP.
+// TestEveryEventArrivesComplete sends the detected and resolved events of all
+// built-in detectors over real OTLP.
 func TestEveryEventArrivesComplete(t *testing.T) {
 	var over atomic.Bool
 	var reporting []*detectors.Detector
@@ -126,10 +126,10 @@ func assertArrives(t *testing.T, arrived *otlptest.Recorder, event, detector, di
 	}
 }
 
-// TestAStormIsBounded has 10,000 different findings at once, as large as they
-// may be, again and again.
+// TestAStormIsBounded reports 10,000 different findings of the maximum size at
+// once, repeatedly.
 func TestAStormIsBounded(t *testing.T) {
-	const detectorsOf, findingsOf = 100, 100 // the second as many as a detector may report at once
+	const detectorsOf, findingsOf = 100, 100 // findingsOf is the maximum that a detector may report at once
 	var steps atomic.Int32
 	var storm []*detectors.Detector
 	for i := range detectorsOf {

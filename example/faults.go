@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The faults stop growing, so that the example can be left running.
+// Limits at which the faults stop growing, so that the example can be left
+// running.
 const (
 	maxLeaked   = 2000
 	maxPiledUp  = 8
@@ -16,8 +17,8 @@ const (
 	pileUpEvery = time.Second
 )
 
-// startFaults adds the faults to a healthy service. Each starts after some
-// seconds, so that there is a healthy time to compare with.
+// startFaults adds the faults to a healthy service. Each fault starts after a
+// few seconds, so that there is a healthy period to compare with.
 func (s *service) startFaults(ctx context.Context, faults []string) {
 	s.mux.HandleFunc("GET /report", report)
 	s.mux.HandleFunc("POST /transfer", func(http.ResponseWriter, *http.Request) { transfer(func() {}) })
@@ -33,16 +34,17 @@ func (s *service) startFaults(ctx context.Context, faults []string) {
 	}
 }
 
-// leak asks for reports, each of which leaves a goroutine behind.
+// leak requests reports. Each request leaves a goroutine behind.
 func (s *service) leak(ctx context.Context) {
 	for n := 0; n < maxLeaked && wait(ctx, leakEvery); n++ {
 		s.call(ctx, http.MethodGet, "/report")
 	}
 }
 
-// report is the leak. The report takes longer than the handler is ready to
-// wait, and once the handler has returned, nothing will ever receive it: its
-// goroutine sends forever. Room for one value in the channel would cure it.
+// report is the leak. The report takes longer than the handler is prepared to
+// wait. Once the handler has returned, nothing will ever receive the report,
+// and its goroutine blocks in the send forever. Room for one value in the
+// channel would fix it.
 func report(w http.ResponseWriter, _ *http.Request) {
 	result := make(chan string)
 	go func() {
@@ -57,13 +59,13 @@ func report(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// The two locks of the deadlock, and what they guard.
+// The two locks of the deadlock, and the data that they guard.
 var (
 	accounts, ledger sync.Mutex
 	balance, entries int
 )
 
-// transfer takes accounts before ledger.
+// transfer locks accounts before ledger.
 func transfer(between func()) {
 	accounts.Lock()
 	defer accounts.Unlock()
@@ -74,7 +76,7 @@ func transfer(between func()) {
 	entries++
 }
 
-// audit takes ledger before accounts, and that is the deadlock.
+// audit locks ledger before accounts, which causes the deadlock.
 func audit(between func()) {
 	ledger.Lock()
 	defer ledger.Unlock()
@@ -84,9 +86,9 @@ func audit(between func()) {
 	fmt.Println("the books agree:", entries == balance) // never printed
 }
 
-// deadlock lets one transfer and one audit hold one lock each at the same time,
-// which in a real service happens on some unlucky day. More transfers then pile
-// up.
+// deadlock makes one transfer and one audit hold one lock each at the same
+// time. In a real service, this happens by chance. After that, more transfers
+// pile up.
 func (s *service) deadlock(ctx context.Context) {
 	if !wait(ctx, 4*time.Second) {
 		return
@@ -97,7 +99,7 @@ func (s *service) deadlock(ctx context.Context) {
 	go transfer(meet)
 	go audit(meet)
 	for n := 0; n < maxPiledUp && wait(ctx, pileUpEvery); n++ {
-		s.running.Go(func() { s.call(ctx, http.MethodPost, "/transfer") }) // gives up after a second; the handler does not
+		s.running.Go(func() { s.call(ctx, http.MethodPost, "/transfer") }) // the call gives up after a second; the handler does not
 	}
 }
 
@@ -106,7 +108,7 @@ type settings struct{ changes chan string }
 
 func newSettings() *settings { return &settings{} }
 
-// watch receives from a nil channel, which never yields anything.
+// watch receives from a nil channel, which blocks forever.
 func (s *settings) watch() {
 	for change := range s.changes {
 		fmt.Println("changed:", change)

@@ -10,14 +10,14 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// A file appends every request as one line of OTLP JSON, in the format of the
-// Collector's file exporter. It is an otlptest.Sink.
+// A file is an otlptest.Sink that appends each request as one line of OTLP
+// JSON, in the format of the Collector's file exporter.
 type file struct {
 	file *os.File
 
 	mu    sync.Mutex
 	lines int
-	err   error // the first; nothing is written after it
+	err   error // the first error; nothing is written after it
 }
 
 // openFile opens or creates the file for appending.
@@ -36,8 +36,8 @@ func (f *file) Logs(_ context.Context, all plog.Logs) error {
 	return f.append((&plog.JSONMarshaler{}).MarshalLogs(all))
 }
 
-// append returns no error, since a full disk is no reason for the exporter to
-// send the request again.
+// append returns no error: a full disk is no reason for the exporter to send
+// the request again.
 func (f *file) append(line []byte, err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +55,7 @@ func (f *file) append(line []byte, err error) error {
 	return nil
 }
 
-// close closes the file and returns the first error that writing met.
+// close closes the file and returns the first write error.
 func (f *file) close() error {
 	if err := f.file.Close(); f.err == nil {
 		return err

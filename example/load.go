@@ -16,9 +16,9 @@ const (
 	mostOnTide    = 48
 )
 
-// startLoad starts callers that never pause for long, and every other second
-// a burst of more of them. With tides, there are more callers for some of the
-// time, and bursts four times as large.
+// startLoad starts callers that never pause for long and, every other second, a
+// burst of additional callers. With tides, there are more callers for some of
+// the time, and additional bursts four times as large.
 func (s *service) startLoad(ctx context.Context, tides bool) {
 	for range steadyCallers {
 		s.running.Go(func() { s.keepCalling(ctx) })
@@ -46,7 +46,7 @@ func (s *service) keepBursting(ctx context.Context, every time.Duration, callers
 	}
 }
 
-// followTheTide keeps as many more callers as onTide says.
+// followTheTide keeps the number of additional callers at the value of onTide.
 func (s *service) followTheTide(ctx context.Context) {
 	var leave []context.CancelFunc
 	for began := time.Now(); wait(ctx, 250*time.Millisecond); {
@@ -62,8 +62,8 @@ func (s *service) followTheTide(ctx context.Context) {
 	}
 }
 
-// onTide returns how many more callers there are so long after the start:
-// a day that lasts 24 minutes, with a wave every minute on top.
+// onTide returns the number of additional callers at a time after the start. It
+// models a day that lasts 24 minutes, with a wave every minute on top.
 func onTide(since time.Duration) int {
 	day := (1 - math.Cos(2*math.Pi*since.Minutes()/24)) / 2
 	wave := (1 + math.Sin(2*math.Pi*since.Minutes())) / 2
@@ -76,12 +76,12 @@ func (s *service) callAll(ctx context.Context) {
 	s.call(ctx, http.MethodGet, "/warehouse")
 }
 
-// call makes one request. Whether it succeeds is of no interest to the load.
+// call makes one request. The load ignores whether the request succeeds.
 func (s *service) call(ctx context.Context, method, path string) {
 	_ = request(ctx, s.client, method, s.shop.url(path), io.Discard)
 }
 
-// wait waits for d and reports whether ctx is still alive.
+// wait waits for d and returns true, or returns false as soon as ctx ends.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,16 +1,16 @@
-// Example is a small real service with otelgoroutine in it, and faults that
-// can be switched on and off. Run it from the root of the repository:
+// Example is a small but real service with otelgoroutine in it, and with faults
+// that can be switched on and off. Run it from the root of the repository:
 //
 //	go run ./example
 //
 // # How otelgoroutine is added to a service
 //
-// Below, serve does what a service does when it starts. One call in it is about
-// goroutines: [otelgoroutine.Start] in startMonitor, with the providers that
-// the service has anyway. A real service needs no option but the logger
-// provider.
+// The function serve below does what a service does at startup. Only one of its
+// calls concerns goroutines: [otelgoroutine.Start] in startMonitor, with the
+// providers that the service has anyway. A real service needs no option except
+// the logger provider.
 //
-// # What is where
+// # Layout
 //
 //	main.go      the start, the call, the end
 //	telemetry.go the OpenTelemetry SDK with its OTLP exporters
@@ -41,7 +41,8 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main with its surroundings as parameters. It returns the exit status.
+// run is main with its environment passed as parameters. It returns the exit
+// status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -62,7 +63,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// serve starts everything, waits for the end, and ends everything in reverse.
+// serve starts everything, waits for the end, and stops everything in reverse
+// order.
 func serve(ctx context.Context, o options, out *output) (err error) {
 	ctx, stopSignals := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopSignals()
@@ -103,13 +105,13 @@ func serve(ctx context.Context, o options, out *output) (err error) {
 	return nil
 }
 
-// startMonitor is all that otelgoroutine needs.
+// startMonitor contains everything that otelgoroutine needs.
 func startMonitor(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
 	options := []otelgoroutine.Option{
 		otelgoroutine.WithLoggerProvider(otel.logs),
-		// The rest shows in less than a minute what takes longer with the
-		// defaults. Do not copy it: a snapshot every second instead of every
-		// 15 needs a larger budget, and for the detectors see hasty.
+		// The other options show within a minute what takes longer with the
+		// defaults. Do not copy them: a snapshot every second instead of every
+		// 15 s needs a larger budget. For the detectors, see hasty.
 		otelgoroutine.WithInterval(o.interval),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}),
 		otelgoroutine.WithDetectors(hasty()...),
@@ -120,8 +122,8 @@ func startMonitor(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
 	return otelgoroutine.Start(otel.metrics, options...)
 }
 
-// hasty returns the default detectors with the thresholds of a demonstration.
-// In a real service they would take every slow spell for a fault.
+// hasty returns the default detectors with thresholds for a demonstration. In a
+// real service, they would report every slow period as a fault.
 func hasty() []*detectors.Detector {
 	leak, deadlock, pileup := detectors.DefaultLeakConfig(), detectors.DefaultDeadlockConfig(), detectors.DefaultPileupConfig()
 	surge, contention, stall := detectors.DefaultSurgeConfig(), detectors.DefaultContentionConfig(), detectors.DefaultStallConfig()
@@ -143,7 +145,8 @@ func hasty() []*detectors.Detector {
 	}
 }
 
-// withTimeout ends a context after d, or, where d is 0, with its parent.
+// withTimeout returns a context that ends after d or, if d is 0, with its
+// parent.
 func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if d == 0 {
 		return context.WithCancel(ctx)
@@ -151,8 +154,8 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 	return context.WithTimeout(ctx, d)
 }
 
-// inTime calls a function that ends something and gives it no more time than
-// a person waits after Ctrl-C.
+// inTime calls a function that stops something. It limits the call to the time
+// that a user is willing to wait after Ctrl-C.
 func inTime(end func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

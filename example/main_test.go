@@ -17,8 +17,8 @@ import (
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
-// asProgram makes the test binary behave as the example, so that the race
-// detector sees the child processes as well.
+// asProgram is the variable that makes the test binary behave as the example,
+// so that the race detector covers the child processes as well.
 const asProgram = "OTELGOROUTINE_EXAMPLE_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child returns the example as a process of its own.
+// child returns a command that runs the example as a separate process.
 func child(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")

@@ -61,14 +61,14 @@ Exit status: 0 after -duration or Ctrl-C, 1 when something failed, 2 when the
 flags are wrong.
 `
 
-// endpointVariable is read by the OTLP exporters, and here.
+// endpointVariable is read by the OTLP exporters and by this package.
 const endpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-// options is what the flags say.
+// options holds the values of the flags.
 type options struct {
 	duration  time.Duration // 0: until a signal
 	interval  time.Duration
-	http      string // address of the live page; empty: the usual one or a free one
+	http      string // address of the live page; empty: the usual one, or a free one if that is taken
 	faults    []string
 	faultsFor time.Duration // 0: to the end
 	tides     bool
@@ -77,12 +77,12 @@ type options struct {
 	endpoint  string // from the environment; empty: the embedded receiver
 }
 
-// faultNames are the faults that -faults switches on, and the kind of finding
-// that each one ends in: leak, deadlock and blocked_forever.
+// faultNames are the faults that -faults can switch on. They lead to findings
+// of the kinds leak, deadlock and blocked_forever, in this order.
 var faultNames = []string{"leak", "deadlock", "nilchan"}
 
-// parseOptions reads the flags. The error is flag.ErrHelp when help was asked
-// for; it is then written already.
+// parseOptions parses the flags. If help was requested, it writes the help and
+// returns flag.ErrHelp.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{endpoint: os.Getenv(endpointVariable)}
 	var faults, load string
@@ -113,7 +113,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	return o, errors.Join(o.setFaults(faults), err, o.check())
 }
 
-// setFaults reads the value of -faults.
+// setFaults parses the value of -faults.
 func (o *options) setFaults(value string) error {
 	switch value {
 	case "all":

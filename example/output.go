@@ -16,21 +16,21 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// An output is where the telemetry goes and what is shown of it.
+// An output is the destination of the telemetry and the display of its content.
 type output struct {
 	options  options
 	out      io.Writer
 	started  time.Time
-	receiver *otlptest.Server // nil when the telemetry goes elsewhere
-	screen   *screen.Screen   // of what arrives at the receiver
+	receiver *otlptest.Server // nil if the telemetry goes elsewhere
+	screen   *screen.Screen   // shows what arrives at the receiver
 	file     *file            // nil without -out
-	shop     *service         // nil before it has started
-	lasted   time.Duration    // until it was time to stop
-	atEnd    int              // goroutines, then
+	shop     *service         // nil until it has started
+	lasted   time.Duration    // time from the start to the stop
+	atEnd    int              // number of goroutines at the stop
 }
 
-// newOutput starts the embedded receiver, unless the telemetry is to go
-// elsewhere, and opens the file.
+// newOutput starts the embedded receiver, unless the telemetry goes elsewhere,
+// and opens the file.
 func newOutput(o options, out io.Writer) (*output, error) {
 	d := &output{options: o, out: out, started: time.Now()}
 	if o.endpoint != "" {
@@ -49,7 +49,7 @@ func newOutput(o options, out io.Writer) (*output, error) {
 	return d, err
 }
 
-// addr returns the address of the embedded receiver, empty when there is none.
+// addr returns the address of the embedded receiver, or "" if there is none.
 func (d *output) addr() string {
 	if d.receiver == nil {
 		return ""
@@ -57,7 +57,7 @@ func (d *output) addr() string {
 	return d.receiver.Addr()
 }
 
-// show shows what happens until ctx ends.
+// show displays what happens until ctx ends.
 func (d *output) show(ctx context.Context, monitor *otelgoroutine.Monitor, page string) {
 	d.introduce(page)
 	if d.receiver == nil {
@@ -68,7 +68,7 @@ func (d *output) show(ctx context.Context, monitor *otelgoroutine.Monitor, page 
 	d.lasted, d.atEnd = time.Since(d.started), runtime.NumGoroutine()
 }
 
-// introduce says what is about to be seen.
+// introduce announces what will be shown.
 func (d *output) introduce(page string) {
 	faults, end, where := "no faults", "Ctrl-C", "goes to "+d.options.endpoint
 	if len(d.options.faults) > 0 {
@@ -90,7 +90,8 @@ func (d *output) introduce(page string) {
 	fmt.Fprintln(d.out)
 }
 
-// showFindings prints every five seconds what is exported elsewhere.
+// showFindings prints, every five seconds, findings that are exported
+// elsewhere.
 func (d *output) showFindings(ctx context.Context, monitor *otelgoroutine.Monitor) {
 	for wait(ctx, 5*time.Second) {
 		findings := monitor.Findings()
@@ -102,8 +103,8 @@ func (d *output) showFindings(ctx context.Context, monitor *otelgoroutine.Monito
 	}
 }
 
-// close ends the receiver, when the exporters have ended, and sums up what there
-// was to see.
+// close stops the receiver, after the exporters have stopped, and prints a
+// summary.
 func (d *output) close() error {
 	var errs []error
 	if d.receiver != nil {

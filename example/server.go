@@ -14,19 +14,20 @@ import (
 )
 
 const (
-	usualHTTP = "127.0.0.1:6060" // where people expect pprof
+	usualHTTP = "127.0.0.1:6060" // the address at which people expect pprof
 	anyPort   = "127.0.0.1:0"
-	noHTTP    = "off" // value of -http
+	noHTTP    = "off" // value of -http that disables the server
 	pagePath  = "/debug/goroutines/"
 )
 
-// startAdmin serves, on a port of its own, what operators need: the live page
-// beside net/http/pprof. Both show the inside of the program, so they belong
-// behind the same protection. Here that is the loopback interface.
+// startAdmin serves what operators need on a separate port: the live page next
+// to net/http/pprof. Both show the inside of the program, so they need the same
+// protection. Here, the loopback interface provides it.
 //
-// An empty addr stands for usualHTTP, and for any free port where that is
-// taken: a second demonstration, or a service that is debugged beside it, is no
-// reason to fail. With noHTTP, the server is nil.
+// If addr is empty, the server listens on usualHTTP or, if that is taken, on
+// any free port: a second demonstration, or a service that is debugged at the
+// same time, must not make it fail. If addr is noHTTP, the returned server is
+// nil.
 func startAdmin(addr string, monitor *otelgoroutine.Monitor) (*server, error) {
 	if addr == noHTTP {
 		return nil, nil
@@ -52,7 +53,7 @@ func startAdmin(addr string, monitor *otelgoroutine.Monitor) (*server, error) {
 	return s, nil
 }
 
-// A server is an HTTP server that has begun to listen.
+// A server is an HTTP server that is already listening.
 type server struct {
 	listener net.Listener
 	http     http.Server
@@ -73,7 +74,7 @@ func startServer(addr string, handler http.Handler) (*server, error) {
 	return s, nil
 }
 
-// url returns the URL of a path, empty when there is no server.
+// url returns the URL of a path, or "" if there is no server.
 func (s *server) url(path string) string {
 	if s == nil {
 		return ""
@@ -81,8 +82,8 @@ func (s *server) url(path string) string {
 	return "http://" + s.listener.Addr().String() + path
 }
 
-// stop ends the server, and cuts off the requests that are not done with when
-// ctx ends.
+// stop stops the server. When ctx ends, it cuts off requests that are still
+// running.
 func (s *server) stop(ctx context.Context) error {
 	if s == nil {
 		return nil

@@ -40,13 +40,13 @@ func TestThePageIsServedBesidePprof(t *testing.T) {
 	require.NoError(t, inTime(a.stop))
 }
 
-// A busy port is no reason for the demonstration to fail, unless it was asked
-// for.
+// A busy port must not make the demonstration fail, unless that port was
+// requested explicitly.
 func TestABusyPort(t *testing.T) {
 	usual, err := net.Listen("tcp", usualHTTP)
 	if err == nil {
 		defer usual.Close()
-	} // else another process has it, which is as good
+	} // an error means that another process has the port, which serves the test as well
 	m := newMonitor(t)
 	a, err := startAdmin("", m)
 	require.NoError(t, err)

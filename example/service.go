@@ -11,16 +11,15 @@ import (
 	"time"
 )
 
-// A service is a web shop in miniature, built from what most services are built
-// from: an HTTP server, a pool of workers, a contended lock and a pool of
-// connections. All of it is healthy: goroutines come, wait for one another and
-// go.
+// A service is a miniature web shop made of the usual parts of a service: an
+// HTTP server, a worker pool, a contended lock and a connection pool. All of it
+// is healthy: goroutines start, wait for one another and exit.
 type service struct {
 	mux       *http.ServeMux
 	shop      *server
-	client    *http.Client // of the load, which the service makes for itself
+	client    *http.Client // for the load that the service puts on itself
 	warehouse *server      // another service, in the same process
-	pool      *http.Client // its connections to the warehouse
+	pool      *http.Client // connections to the warehouse
 
 	jobs    chan job
 	stockMu sync.Mutex
@@ -31,8 +30,8 @@ type service struct {
 	stopAll  context.CancelFunc
 }
 
-// startService starts the healthy parts and the load on them, with tides or
-// without.
+// startService starts the healthy parts and the load on them, with or without
+// tides.
 func startService(ctx context.Context, tides bool) (*service, error) {
 	ctx, stopAll := context.WithCancel(ctx)
 	s := &service{mux: http.NewServeMux(), jobs: make(chan job), client: newClient(0), pool: newClient(4), stopAll: stopAll}
@@ -53,8 +52,8 @@ func startService(ctx context.Context, tides bool) (*service, error) {
 	return s, nil
 }
 
-// newClient returns an HTTP client with as many connections as there are
-// callers, or with at most so many.
+// newClient returns an HTTP client. most limits the number of its connections;
+// with 0, there are as many as there are callers.
 func newClient(most int) *http.Client {
 	return &http.Client{
 		Timeout:   time.Second,
@@ -62,7 +61,7 @@ func newClient(most int) *http.Client {
 	}
 }
 
-// stop ends the service. A handler that hangs is left behind: with the deadlock
+// stop stops the service. It abandons handlers that hang; with the deadlock
 // switched on, some do.
 func (s *service) stop() error {
 	s.stopAll()
@@ -82,9 +81,9 @@ func (s *service) counted(next http.Handler) http.Handler {
 	})
 }
 
-// A job is work for the pool of workers. Its channel has room for the answer,
-// so that a worker never waits for a handler that has given up. The handler in
-// faults.go that lacks this one number is the leak.
+// A job is work for the worker pool. Its channel has room for the answer, so
+// that a worker never waits for a handler that has given up. The handler in
+// faults.go leaks goroutines because its channel lacks this room.
 type job struct {
 	items int
 	total chan int
@@ -102,7 +101,7 @@ func (s *service) work(ctx context.Context) {
 	}
 }
 
-// order hands a job to the workers and waits for the answer.
+// order passes a job to the workers and waits for the answer.
 func (s *service) order(w http.ResponseWriter, r *http.Request) {
 	j := job{items: 3, total: make(chan int, 1)}
 	select {
@@ -117,8 +116,8 @@ func (s *service) order(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// countStock is behind one lock that every request for it needs. The lock is
-// held for a moment only: its queue is often long and always moves.
+// countStock takes a lock that every one of its requests needs. The lock is
+// held only briefly: its queue is often long but always moves.
 func (s *service) countStock(w http.ResponseWriter, _ *http.Request) {
 	s.stockMu.Lock()
 	time.Sleep(time.Millisecond)
@@ -128,7 +127,8 @@ func (s *service) countStock(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, stock)
 }
 
-// askWarehouse uses a connection of the pool, and waits while all are in use.
+// askWarehouse uses a connection of the pool. It waits while all of them are in
+// use.
 func (s *service) askWarehouse(w http.ResponseWriter, r *http.Request) {
 	if err := request(r.Context(), s.pool, http.MethodGet, s.warehouse.url("/"), w); err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -137,8 +137,8 @@ func (s *service) askWarehouse(w http.ResponseWriter, r *http.Request) {
 
 func warehouse(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "plenty") }
 
-// request copies the answer to a request. It reads to its end, without which the
-// connection could not be used again.
+// request copies the response to a request. It reads the response to the end;
+// otherwise the connection could not be reused.
 func request(ctx context.Context, client *http.Client, method, url string, to io.Writer) error {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {

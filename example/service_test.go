@@ -22,7 +22,7 @@ func TestServiceAnswersUnderLoad(t *testing.T) {
 		{http.MethodPost, "/order", http.StatusOK, `^15\n$`},
 		{http.MethodGet, "/stock", http.StatusOK, `^[1-9]\d*\n$`},
 		{http.MethodGet, "/warehouse", http.StatusOK, `^plenty\n$`},
-		{http.MethodPost, "/transfer", http.StatusNotFound, ``}, // without faults, there is nothing that could deadlock
+		{http.MethodPost, "/transfer", http.StatusNotFound, ``}, // without faults, nothing can deadlock
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), test.method, test.path, nil)
 		w := httptest.NewRecorder()

@@ -13,16 +13,16 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// telemetry is the OpenTelemetry SDK as services commonly set it up: metrics
-// through a periodic reader, logs through a batch processor, both to OTLP.
-// Nothing in it is special to otelgoroutine.
+// telemetry is the OpenTelemetry SDK in its common setup: metrics through a
+// periodic reader and logs through a batch processor, both exported over OTLP.
+// Nothing in it is specific to otelgoroutine.
 type telemetry struct {
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
 }
 
-// startTelemetry exports to addr, or, where that is empty, to where the
-// environment says.
+// startTelemetry exports to addr or, if addr is empty, to the endpoint that the
+// environment specifies.
 func startTelemetry(ctx context.Context, addr string, every time.Duration) (*telemetry, error) {
 	var metricOptions []otlpmetricgrpc.Option
 	var logOptions []otlploggrpc.Option
@@ -40,7 +40,7 @@ func startTelemetry(ctx context.Context, addr string, every time.Duration) (*tel
 	}
 	res, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
-		resource.WithService(), // service.instance.id, which tells replicas apart
+		resource.WithService(), // service.instance.id, which distinguishes replicas
 		resource.WithAttributes(attribute.String("service.name", "otelgoroutine-example")),
 		resource.WithFromEnv(), // last, so that OTEL_SERVICE_NAME wins
 	)
@@ -59,8 +59,8 @@ func startTelemetry(ctx context.Context, addr string, every time.Duration) (*tel
 	}, nil
 }
 
-// shutdown exports what is left and ends the exporters. The flush waits for an
-// export that is under way, which Shutdown alone would cut off.
+// shutdown exports the remaining telemetry and stops the exporters. The flush
+// waits for an export in progress, which Shutdown alone would abort.
 func (t *telemetry) shutdown(ctx context.Context) error {
 	return errors.Join(t.metrics.ForceFlush(ctx), t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
 }

@@ -23,8 +23,9 @@ func TestTerminalIsRepainted(t *testing.T) {
 	assert.Regexp(t, colour, shown)
 	assert.Contains(t, shown, ansi.EraseScreenBelow)
 
-	// Between two repaints nothing may wrap or scroll, or the cursor would
-	// not find back. Before the first is the introduction.
+	// Between two repaints, nothing may wrap or scroll, or the cursor would not
+	// return to the right line. The first block is preceded by the
+	// introduction.
 	blocks := strings.Split(shown, ansi.EraseScreenBelow)
 	require.Greater(t, len(blocks), 5)
 	for _, block := range blocks[1:] {
@@ -44,7 +45,7 @@ func TestNoColorIsRespectedOnATerminal(t *testing.T) {
 	assert.Contains(t, shown, "█")
 }
 
-// runOnTerminal runs the healthy example on a terminal of that size.
+// runOnTerminal runs the healthy example on a terminal of the given size.
 func runOnTerminal(t *testing.T, size pty.Winsize, env ...string) string {
 	t.Helper()
 	cmd := child(t.Context(), "-duration", "4s", "-faults", "none")
@@ -54,7 +55,7 @@ func runOnTerminal(t *testing.T, size pty.Winsize, env ...string) string {
 	defer terminal.Close()
 	shown, err := io.ReadAll(terminal)
 	if err != nil {
-		require.ErrorContains(t, err, "input/output error") // how Linux ends a terminal
+		require.ErrorContains(t, err, "input/output error") // how Linux reports a closed terminal
 	}
 	require.NoError(t, cmd.Wait(), "%s", shown)
 	return string(shown)

@@ -18,9 +18,9 @@ const (
 	profileSuffix = ".pb.gz"
 )
 
-// profiles keeps the newest profiles in a directory. Its files begin with
-// profilePrefix and the time, so that names in order are times in order; it
-// never touches a file with another name.
+// profiles keeps the newest profiles in a directory. File names start with
+// profilePrefix and the time, so sorting by name sorts by time. It never
+// touches a file with a different name.
 type profiles struct {
 	dir  string
 	keep int
@@ -40,7 +40,8 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// save writes s and returns the absolute path. A file is complete or absent.
+// save writes s and returns the absolute path. No partial file ever has this
+// path.
 func (p *profiles) save(s *goroutine.Snapshot, detector, id string) (string, error) {
 	name := profilePrefix + s.Time.UTC().Format("20060102T150405.000Z") + "-" + detector + "-" + id + profileSuffix
 	path, err := filepath.Abs(filepath.Join(p.dir, name))
@@ -56,8 +57,8 @@ func (p *profiles) save(s *goroutine.Snapshot, detector, id string) (string, err
 	return path, nil
 }
 
-// writeFile writes through a temporary file in the same directory, which only
-// the owner can read, as os.CreateTemp makes it.
+// writeFile writes through a temporary file in the same directory.
+// os.CreateTemp creates it readable only by its owner.
 func writeFile(path string, s *goroutine.Snapshot) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".goroutines-*")
 	if err != nil {
@@ -75,7 +76,7 @@ func writeFile(path string, s *goroutine.Snapshot) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// prune removes the oldest profiles over the number to keep.
+// prune removes the oldest profiles beyond the number to keep.
 func (p *profiles) prune() error {
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {

@@ -50,7 +50,7 @@ type subscriber struct {
 	cancelled atomic.Bool
 }
 
-// call calls the subscriber with survive deferred.
+// call calls the subscriber and defers survive.
 func (s *subscriber) call(u Update, survive func()) {
 	defer survive()
 	s.f(u)
@@ -69,8 +69,8 @@ func (f *feed) subscribe(call func(Update), survive func()) (cancel func()) {
 	return func() { s.cancelled.Store(true) }
 }
 
-// deliver calls every subscriber, each with survive deferred, and reports
-// whether there were any.
+// deliver calls every subscriber, deferring survive for each. It reports
+// whether there were any subscribers.
 func (f *feed) deliver(u Update, survive func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -84,8 +84,8 @@ func (f *feed) deliver(u Update, survive func()) bool {
 	return len(f.subscribers) > 0
 }
 
-// clear drops all subscribers, and what was kept for new ones but the last
-// snapshot, which the monitor keeps as well.
+// clear drops all subscribers and all data kept for new ones, except the last
+// snapshot and its open findings. The monitor keeps that snapshot as well.
 func (f *feed) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

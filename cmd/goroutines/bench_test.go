@@ -20,9 +20,8 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// BenchmarkReport measures parsing alone against parsing, judging and
-// reporting, in turn. The ratio, of the fastest rounds of both, is what
-// docs/DESIGN.md states.
+// BenchmarkReport alternates between parsing alone and parsing, judging and
+// reporting. docs/DESIGN.md states the ratio of the fastest rounds of both.
 func BenchmarkReport(b *testing.B) {
 	for name, data := range map[string][]byte{
 		"dump of 100,000 goroutines": largeDump(b),
@@ -64,7 +63,7 @@ func parsed(b *testing.B, data []byte) *goroutine.Snapshot {
 	return s
 }
 
-// largeDump repeats the goroutines of a real dump, with IDs of their own.
+// largeDump repeats the goroutines of a real dump with different IDs.
 func largeDump(b *testing.B) []byte {
 	data, err := os.ReadFile(filepath.Join(files(b, "-more", "1"), "debug2.txt"))
 	require.NoError(b, err)
@@ -96,7 +95,7 @@ func largeProfile(b *testing.B) []byte {
 				name = "runtime.gopark"
 			case depth == 1:
 				name = "runtime.selectgo"
-			case depth < 5: // the innermost calls differ; what leads there is shared
+			case depth < 5: // the innermost calls differ; the calls leading to them are shared
 				name = fmt.Sprintf("%s%d", name, i)
 			}
 			l := functions[name]
@@ -115,7 +114,8 @@ func largeProfile(b *testing.B) []byte {
 	return out.Bytes()
 }
 
-// busyTrace is this process, with goroutines that hand numbers on.
+// busyTrace returns a trace of this process with goroutines that pass numbers
+// on.
 func busyTrace(b *testing.B) []byte {
 	stop := make(chan struct{})
 	defer close(stop)

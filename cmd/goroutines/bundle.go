@@ -14,9 +14,8 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// writeBundle writes a folder: the report for people, for programs and for a
-// browser, top functions, traces, a call graph, and the profiles for go tool
-// pprof.
+// writeBundle writes a folder with the report as text, JSON and HTML, the top
+// functions, traces, a call graph, and the profiles for go tool pprof.
 func writeBundle(dir string, r *report.Report, series *source.Series) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("--bundle: %w", err)
@@ -37,7 +36,7 @@ func writeBundle(dir string, r *report.Report, series *source.Series) error {
 		errs = append(errs, writeFile(filepath.Join(dir, f.name), f.write))
 	}
 	for i, s := range series.Snapshots {
-		name := "profile.pb.gz" // the last, which the report describes
+		name := "profile.pb.gz" // the latest, which the report describes
 		if i < len(series.Snapshots)-1 {
 			name = fmt.Sprintf("profile-%03d.pb.gz", i+1)
 		}

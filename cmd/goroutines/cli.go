@@ -20,10 +20,11 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// errFindings is returned by a command whose --fail-on is met.
+// errFindings is returned by a command whose --fail-on condition is met.
 var errFindings = errors.New("findings")
 
-// userVariable holds name:password, to keep it out of the command line.
+// userVariable is the environment variable for name:password, which keeps the
+// password out of the command line.
 const userVariable = "GOROUTINES_USER"
 
 const rootExamples = `  goroutines report http://host:6060                  # a process with net/http/pprof
@@ -70,7 +71,7 @@ input is bad, even if part of that input could be reported.`,
 	return root
 }
 
-// inputFlags are the flags for reading inputs.
+// inputFlags are the flags that control the reading of inputs.
 type inputFlags struct {
 	http     source.HTTP
 	headers  []string
@@ -80,7 +81,7 @@ type inputFlags struct {
 	max      bytesValue
 }
 
-// bytesValue is a flag's number of bytes, with or without a unit.
+// bytesValue is a flag value in bytes, with or without a unit.
 type bytesValue int64
 
 type unit struct {
@@ -130,7 +131,7 @@ func (f *inputFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.http.Insecure, "insecure", false, "do not verify the server certificate")
 }
 
-// reader returns the reader that the flags describe.
+// reader returns a reader configured by the flags.
 func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
 	if !slices.Contains([]source.Endpoint{source.Auto, source.Trace, source.Profile, source.Dump}, endpoint) {

@@ -144,8 +144,8 @@ func TestOneDash(t *testing.T) {
 	}
 }
 
-// TestFlagTexts holds every flag to one style: lower case, no full stop, and
-// short enough for a terminal.
+// TestFlagTexts checks that every flag has the same style: lower case, no full
+// stop, and short enough for a terminal.
 func TestFlagTexts(t *testing.T) {
 	check := func(c *cobra.Command, f *pflag.Flag) {
 		name := c.Name() + " --" + f.Name
@@ -186,7 +186,7 @@ func TestVersion(t *testing.T) {
 	revision := debug.BuildSetting{Key: "vcs.revision", Value: "e7d4208bb1d5a7c3e7d4208bb1d5a7c3e7d4208b"}
 	for name, c := range map[string]struct {
 		build *debug.BuildInfo
-		want  string // after the platform
+		want  string // the part after the platform
 	}{
 		"built without modules":   {nil, ")"},
 		"installed":               {build(debug.BuildSetting{Key: "GOOS", Value: "linux"}), ")"},
@@ -200,7 +200,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestDetectors: everything that a detector says about itself is shown.
+// TestDetectors checks that all documentation of a detector is shown.
 func TestDetectors(t *testing.T) {
 	status, stdout, stderr := call(t, "", "detectors")
 	require.Zero(t, status, stderr)

@@ -29,10 +29,10 @@ dumps only; a profile has no IDs. Those that compare snapshots need several.`,
 	}
 }
 
-// short cuts the zeros off a duration.
+// short drops trailing zero units from a duration.
 var short = strings.NewReplacer("h0m0s", "h", "m0s", "m")
 
-// describe returns a detector's name, its documentation and its needs.
+// describe returns a detector's name, documentation and requirements.
 func describe(d *detectors.Detector) string {
 	lines := []string{d.Name}
 	for line := range strings.Lines(d.Doc) {

@@ -48,7 +48,7 @@ func (f *diffFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if args[0] != args[1] && source.IsURL(args[0]) && source.IsURL(args[1]) {
-		series.Same = false // two processes, whatever their IDs are
+		series.Same = false // two processes, regardless of their IDs
 	}
 	r, findings := f.report(series, notes)
 	d := r.Diff

@@ -26,7 +26,8 @@ func (z zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// bomb is a megabyte that decompresses to a gigabyte of one goroutine's text.
+// bomb is one megabyte of compressed data that expands to one gigabyte of text
+// for a single goroutine.
 func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -38,7 +39,8 @@ func bomb(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// requireOneLine checks an error: its status, its one line, what it names.
+// requireOneLine checks an error: its status, its single line, and the text
+// that it must contain.
 func requireOneLine(t *testing.T, status int, stderr string, want ...string) {
 	t.Helper()
 	assert.Equal(t, statusBad, status)
@@ -66,7 +68,7 @@ func TestBadFiles(t *testing.T) {
 		content []byte
 		args    []string
 		want    string
-		partial bool // a report comes all the same
+		partial bool // a report is written despite the error
 	}{
 		"empty":             {content: nil, want: "it is empty"},
 		"HTML":              {content: []byte("\n<!DOCTYPE html><html>404</html>"), want: "this is HTML"},
@@ -96,8 +98,8 @@ func TestBadFiles(t *testing.T) {
 	requireOneLine(t, status, stderr, "is a directory")
 }
 
-// TestBadProcesses has a few of the errors that internal/source tests: each is one
-// line.
+// TestBadProcesses repeats a few of the errors that internal/source tests. Each
+// must be a single line.
 func TestBadProcesses(t *testing.T) {
 	dump := "goroutine 1 [running]:\nmain.main()\n\t/src/main.go:1\n\n"
 	serve := func(h http.HandlerFunc) string {
@@ -143,7 +145,7 @@ func cutOff(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "goroutine 1 [running]:\n")
 }
 
-// TestWaysIn has a server that wants everything that the flags can give.
+// TestWaysIn uses a server that requires everything the flags can provide.
 func TestWaysIn(t *testing.T) {
 	var seen []string
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

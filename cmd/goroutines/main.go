@@ -1,10 +1,10 @@
-// Goroutines shows what every goroutine of a Go process is doing, from a
-// profile, a dump, a trace, or the process itself. It needs no line of code in
-// that process except net/http/pprof.
+// Goroutines shows what every goroutine of a Go process is doing. It reads a
+// profile, a dump or a trace, or takes one from the running process. The
+// process needs no code for this except net/http/pprof.
 //
 //	go run github.com/otelgoroutine/go/cmd/goroutines@latest report http://host:6060
 //
-// # What is where
+// # Layout
 //
 //	main.go, cli.go             start, root command, shared flags
 //	report.go, diff.go          the commands report and diff
@@ -12,10 +12,10 @@
 //	watch.go                    the command watch: live view and export
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes
-//	internal/export             metrics and events by OTLP
+//	internal/export             metrics and events over OTLP
 //	internal/graph              the call graph as SVG
-//	internal/live               processes that are observed again and again
-//	internal/view               the terminal view of them
+//	internal/live               continuous observation of processes
+//	internal/view               the terminal view of the observed processes
 package main
 
 import (
@@ -36,18 +36,19 @@ import (
 // Exit statuses.
 const (
 	statusOK       = 0
-	statusFindings = 1 // with --fail-on
+	statusFindings = 1 // a finding met --fail-on
 	statusBad      = 2 // usage or input
 )
 
 func main() {
-	log.SetOutput(io.Discard) // lines logged by net/http would tear the live view; its errors reach us anyway
+	log.SetOutput(io.Discard) // lines logged by net/http would corrupt the live view; its errors are returned to us anyway
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main with its environment as parameters. It returns the exit status.
+// run is main with its environment passed as parameters. It returns the exit
+// status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot(stdin, stdout, stderr)
 	root.SetArgs(twoDashes(root, args))
@@ -65,8 +66,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return statusBad
 }
 
-// twoDashes gives long flags that have one dash, as those of the go command do,
-// their second.
+// twoDashes adds a second dash to long flags that have only one, such as those
+// written in the style of the go command.
 func twoDashes(root *cobra.Command, args []string) []string {
 	long := make(map[string]bool)
 	for _, c := range append(root.Commands(), root) {

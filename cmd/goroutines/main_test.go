@@ -25,7 +25,7 @@ func call(t testing.TB, stdin string, args ...string) (status int, stdout, stder
 	return status, out.String(), err.String()
 }
 
-// jsonReport calls report and returns what it says.
+// jsonReport runs the command report and returns its result.
 func jsonReport(t testing.TB, args ...string) *report.Report {
 	t.Helper()
 	status, stdout, stderr := call(t, "", append([]string{"report", "-format", "json"}, args...)...)
@@ -35,7 +35,7 @@ func jsonReport(t testing.TB, args ...string) *report.Report {
 	return &r
 }
 
-// targetBinary is testdata/target, built by the Go version of the test.
+// targetBinary is testdata/target, built with the Go version of the test.
 var targetBinary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "target")
 	if err != nil {
@@ -49,8 +49,8 @@ var targetBinary = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
-// beTheCommand is a variable that makes this binary the command itself, for
-// tests that need a process of its own.
+// beTheCommand is a variable that turns this binary into the command itself,
+// for tests that need a separate process.
 const beTheCommand = "GOROUTINES_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -72,7 +72,7 @@ func target(t testing.TB, args ...string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), binary, args...)
 }
 
-// files has the target write every format, and returns the directory.
+// files makes the target write every format and returns the directory.
 func files(t testing.TB, args ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -81,7 +81,7 @@ func files(t testing.TB, args ...string) string {
 	return dir
 }
 
-// start starts the target, and returns its address.
+// start starts the target and returns its address.
 func start(t testing.TB, args ...string) (addr string, stop func()) {
 	t.Helper()
 	c := target(t, args...)

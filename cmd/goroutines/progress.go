@@ -9,9 +9,9 @@ import (
 	"golang.org/x/term"
 )
 
-// A progress shows how far the reading of an input is once it takes over a
-// second: on a terminal in one line that is overwritten, elsewhere in a new line
-// every five seconds.
+// A progress shows how far the reading of an input has come once it has taken
+// more than a second. On a terminal it overwrites one line; elsewhere it prints
+// a new line every five seconds.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -28,7 +28,7 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// tell is the Progress of a source.Reader.
+// tell implements the Progress callback of a source.Reader.
 func (p *progress) tell(name string, n int64, done bool) {
 	now := time.Now()
 	if p.name != name {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowly reports an input of which a MiB is read every tenth of a second.
+// slowly reports reading one MiB of an input every tenth of a second.
 func slowly(p *progress, name string, tenths int) {
 	for i := range tenths {
 		p.tell(name, int64(i)<<20, false)

@@ -21,7 +21,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// outputFlags are the flags for writing a report.
+// outputFlags are the flags that control the output of a report.
 type outputFlags struct {
 	format string
 	file   string
@@ -57,7 +57,7 @@ type reportFlags struct {
 	bundle  string
 	samples int
 	every   time.Duration
-	ordered bool // in the order of the arguments, not of their times
+	ordered bool // keep the order of the arguments instead of sorting by time
 }
 
 func newReport() *cobra.Command {
@@ -147,7 +147,7 @@ func (f *reportFlags) checkSeries(args []string) error {
 	return nil
 }
 
-// read reads the series, with notes on what is missing from it.
+// read reads the series. It also returns notes on what the series lacks.
 func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []string, error) {
 	reader, err := f.inputFlags.reader(c.InOrStdin())
 	if err != nil {
@@ -162,7 +162,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 	return series, notes, err
 }
 
-// report judges a series and makes the report of it.
+// report runs the detectors over a series and returns the report.
 func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
 	findings, more := judge(series.Snapshots)
 	return report.New(series.Snapshots, findings, report.Options{
@@ -173,16 +173,16 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 	}), findings
 }
 
-// pprofCut is where net/http/pprof cuts a debug=2 dump.
+// pprofCut is the size at which net/http/pprof truncates a debug=2 dump.
 const pprofCut = 64 << 20
 
-// judge runs the detectors over a series, with notes on those that could not
-// judge it.
+// judge runs the detectors over a series. It also returns notes on detectors
+// that could not judge it.
 func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
 	last := len(series) - 1
 	e := engine.New(engine.Config{Detectors: detectors.Default()})
 	for _, s := range series[:last] {
-		if s.Time.Before(series[last].Time) { // diff takes them in any order
+		if s.Time.Before(series[last].Time) { // diff accepts them in any order
 			e.Remember(s)
 		}
 	}
@@ -240,7 +240,7 @@ func (f *reportFlags) write(c *cobra.Command, r *report.Report, series *source.S
 	})
 }
 
-// to writes to the file of -o, or else to w.
+// to writes to the file given by -o, or to w if there is none.
 func (f *outputFlags) to(w io.Writer, write func(io.Writer) error) error {
 	if f.file == "" {
 		return write(w)
@@ -248,7 +248,7 @@ func (f *outputFlags) to(w io.Writer, write func(io.Writer) error) error {
 	return writeFile(f.file, write)
 }
 
-// writeFile writes a file that is complete or absent.
+// writeFile writes a file atomically: no partial file ever has this name.
 func writeFile(name string, write func(io.Writer) error) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".goroutines-*")
 	if err != nil {

@@ -34,7 +34,7 @@ func states(r *report.Report) map[string]int {
 	return m
 }
 
-// requireTarget checks what is known of the target, whatever the format.
+// requireTarget checks what is known about the target in every format.
 func requireTarget(t *testing.T, r *report.Report) {
 	t.Helper()
 	assert.GreaterOrEqual(t, r.Total, 22)
@@ -63,7 +63,7 @@ func TestReportOfEachFormat(t *testing.T) {
 	dir := files(t)
 	for name, c := range map[string]struct {
 		ids   bool
-		state string // of main.nilReceive
+		state string // expected state of main.nilReceive
 	}{
 		"profile.pb.gz": {false, "chan receive (nil chan)"},
 		"debug1.txt":    {false, "waiting"},
@@ -188,8 +188,8 @@ func TestSecretsAreScrubbed(t *testing.T) {
 	assert.NotContains(t, stdout, "0xc0")
 }
 
-// TestWhatIsSavedOpensInPprof gives go tool pprof every command that takes no
-// graphviz.
+// TestWhatIsSavedOpensInPprof runs every command of go tool pprof that works
+// without Graphviz.
 func TestWhatIsSavedOpensInPprof(t *testing.T) {
 	dir := files(t)
 	for _, name := range []string{"profile.pb.gz", "debug1.txt", "debug2.txt", "trace.out"} {
@@ -265,7 +265,7 @@ func TestFailOn(t *testing.T) {
 }
 
 // TestDiff compares a dump and a trace of one process, whose file times are in
-// the wrong order, and two different processes.
+// the wrong order, and then two different processes.
 func TestDiff(t *testing.T) {
 	addr, _ := start(t)
 	dir := t.TempDir()
@@ -304,8 +304,8 @@ func TestDiff(t *testing.T) {
 	assert.Contains(t, stdout, `"kind": "gone"`)
 }
 
-// TestReportIsTheLibrarys saves the last snapshot of a monitor: the command's
-// report of it is the monitor's, byte for byte.
+// TestReportIsTheLibrarys saves the last snapshot of a monitor. The command's
+// report of it must equal the monitor's, byte for byte.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
 		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly))

@@ -8,8 +8,8 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// version returns the version of this module with what the build says of itself:
-// the Go version, the platform and, of a build from a checkout, the revision.
+// version returns the version of this module and the build information: the Go
+// version, the platform and, for a build from a checkout, the revision.
 func version(build *debug.BuildInfo, ok bool) string {
 	text := fmt.Sprintf("%s (%s %s/%s", otelgoroutine.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if !ok {

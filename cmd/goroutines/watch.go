@@ -24,7 +24,7 @@ import (
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
-// maxTargets bounds the processes of one watch.
+// maxTargets is the maximum number of processes in one watch.
 const maxTargets = 100
 
 type watchFlags struct {
@@ -137,7 +137,7 @@ func (f *watchFlags) run(c *cobra.Command, args []string) (err error) {
 	return err
 }
 
-// watching is a watch under way.
+// watching is a running watch.
 type watching struct {
 	flags     *watchFlags
 	cancel    context.CancelFunc
@@ -169,7 +169,7 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 	return nil
 }
 
-// export returns nil when nothing is exported.
+// export returns nil if nothing is exported.
 func (w *watching) export(ctx context.Context, name string) (*telemetry.Telemetry, error) {
 	f := w.flags
 	if f.otlp == "" {
@@ -204,7 +204,7 @@ func (w *watching) shutdown() error {
 	return nil
 }
 
-// event takes an event of any target.
+// event receives the events of all targets.
 func (w *watching) event(e live.Event) {
 	w.events.Add(e)
 	f := w.flags
@@ -238,7 +238,7 @@ func (w *watching) screen(now time.Time) view.Screen {
 	return s
 }
 
-// show shows what is seen until ctx ends or the user ends it.
+// show displays the watch until ctx ends or the user quits.
 func (w *watching) show(ctx context.Context) error {
 	if !isTerminal(w.out) {
 		w.log(ctx)
@@ -289,7 +289,7 @@ func statusLine(s live.Status) string {
 	return text
 }
 
-// A model is the watch as Bubble Tea wants it.
+// A model adapts the watch to Bubble Tea.
 type model struct {
 	*watching
 	selected, width, height int

@@ -32,7 +32,7 @@ type buffer struct {
 func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
 func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
-// watchUntil runs watch until its output is what the test waits for.
+// watchUntil runs watch until its output satisfies seen.
 func watchUntil(t *testing.T, seen func(string) bool, args ...string) (status int, out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -57,8 +57,8 @@ func watchUntil(t *testing.T, seen func(string) bool, args ...string) (status in
 	return status, stdout.String()
 }
 
-// TestWatchOutlivesTheProcess kills the process, and starts another at the same
-// address.
+// TestWatchOutlivesTheProcess kills the process and starts another one at the
+// same address.
 func TestWatchOutlivesTheProcess(t *testing.T) {
 	addr, stop := start(t)
 	var once, twice sync.Once
@@ -115,7 +115,7 @@ func TestWatchExports(t *testing.T) {
 
 var colour = regexp.MustCompile(`\x1b\[[0-9;]*3[0-9][0-9;]*m`)
 
-// TestWatchOnATerminal runs the command on one, and quits it with a key.
+// TestWatchOnATerminal runs the command on a terminal and quits it with a key.
 func TestWatchOnATerminal(t *testing.T) {
 	addr, _ := start(t)
 	for _, noColor := range []bool{false, true} {

@@ -15,9 +15,9 @@ import (
 	"github.com/otelgoroutine/go/collector-config/seriescount"
 )
 
-// The whole chain, each part of it real: services with faults, the Collector,
+// The whole chain consists of real parts: services with faults, the Collector,
 // a scraping Prometheus with the alerts, the queries of the dashboard, and the
-// events in the file and in the store that they go onward to.
+// events in the file and in the store that they are forwarded to.
 func TestChain(t *testing.T) {
 	t.Parallel()
 	events := newStore(t)
@@ -54,7 +54,7 @@ func TestChain(t *testing.T) {
 	assertEvents(t, events.events)
 }
 
-// alerts returns those with a name, or all when it is empty.
+// alerts returns the alerts with a name, or all alerts if name is empty.
 func alerts(t *testing.T, p *rig.Prometheus, name string) []rig.Alert {
 	t.Helper()
 	all, err := p.Alerts(t.Context())
@@ -62,7 +62,7 @@ func alerts(t *testing.T, p *rig.Prometheus, name string) []rig.Alert {
 	return slices.DeleteFunc(all, func(a rig.Alert) bool { return name != "" && a.Labels["alertname"] != name })
 }
 
-// gone returns an error if an alert is about a replica.
+// gone returns an error if any alert is about a replica.
 func gone(left []rig.Alert, instance string) error {
 	for _, a := range left {
 		if a.Labels["instance"] == instance {
@@ -72,8 +72,8 @@ func gone(left []rig.Alert, instance string) error {
 	return nil
 }
 
-// fires waits until an alert fires on a replica, and checks that its text
-// names the place.
+// fires waits until an alert fires for a replica. It checks that the alert's
+// text names the place.
 func fires(t *testing.T, p *rig.Prometheus, name, instance, function string) {
 	t.Helper()
 	eventually(t, name, func() error {
@@ -90,8 +90,7 @@ func fires(t *testing.T, p *rig.Prometheus, name, instance, function string) {
 	})
 }
 
-// assertQueries runs every query of the dashboard with its variables filled
-// in.
+// assertQueries runs every query of the dashboard with its variables filled in.
 func assertQueries(t *testing.T, p *rig.Prometheus) {
 	t.Helper()
 	variables := strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "20s")
@@ -106,8 +105,8 @@ func assertQueries(t *testing.T, p *rig.Prometheus) {
 	}
 }
 
-// numbers returns an error unless a query gives series, all of them numbers. A
-// quantile is none while nothing new was observed.
+// numbers returns an error unless a query returns series and all of them are
+// numbers. A quantile is not a number while there are no new observations.
 func numbers(t *testing.T, p *rig.Prometheus, query string) error {
 	for _, s := range series(t, p, query) {
 		if s.Point[1] == "NaN" {
@@ -117,8 +116,8 @@ func numbers(t *testing.T, p *rig.Prometheus, query string) error {
 	return nil
 }
 
-// assertSeries holds the numbers that the README calculates against what a
-// real Prometheus has.
+// assertSeries compares the numbers that the README calculates with those of a
+// real Prometheus.
 func assertSeries(t *testing.T, p *rig.Prometheus) {
 	t.Helper()
 	for _, row := range seriescount.Rows(seriescount.DefaultTop) {
@@ -133,8 +132,9 @@ func assertSeries(t *testing.T, p *rig.Prometheus) {
 	}
 }
 
-// assertEvents checks the events about faults. The example's detectors are in a
-// hurry and may take a slow machine for a surge or a contention, even in r4.
+// assertEvents checks the events about faults. The example's detectors use
+// short times, so on a slow machine they may report a surge or contention, even
+// in r4.
 func assertEvents(t *testing.T, events []event) {
 	t.Helper()
 	names := make(map[string]int)

@@ -29,7 +29,7 @@ func TestFilesAreValid(t *testing.T) {
 }
 
 // The Collector itself reports what is wrong with a configuration. The README
-// explains these messages and quotes them.
+// quotes and explains these messages.
 func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 	program := build(t).collector
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +69,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// builder is the Collector builder, of the version of the components.
+// builder is the Collector builder, in the same version as the components.
 const builder = "go.opentelemetry.io/collector/cmd/builder@v0.158.0"
 
 func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {

@@ -1,12 +1,13 @@
-// Package chaintest runs the files of collector-config on the real programs: the
-// Collector, Prometheus and the example, and services with faults that a
-// test ends. It has tests only.
+// Package chaintest tests the files of collector-config with the real programs:
+// the Collector, Prometheus, the example, and services whose faults a test can
+// end. It contains only tests.
 //
-// They run where the environment variable OTELGOROUTINE_REAL_PROGRAMS is set, as
-// it is in CI. Then they build the Collector, which takes minutes and gigabytes
-// the first time, and Prometheus has to be installed.
+// The tests run if the environment variable OTELGOROUTINE_REAL_PROGRAMS is set,
+// as it is in CI. They build the Collector, which takes minutes and gigabytes
+// the first time. Prometheus must be installed.
 //
-// No test depends on how fast the machine is: each waits for what it has seen,
-// faults end after they were reported, and every service is a process of its own,
-// since the monitors of one process share the runtime's one flight recorder.
+// No test depends on the speed of the machine: each test waits for the effects
+// that it checks, and faults end only after they were reported. Every service
+// is a process of its own, because the monitors of one process share the
+// runtime's single flight recorder.
 package chaintest

@@ -32,8 +32,8 @@ func eventsOf(logs plog.Logs) (events []event) {
 	return events
 }
 
-// eventsIn reads what the Collector's file exporter wrote. A last line that is
-// not complete yet is left out.
+// eventsIn reads the output of the Collector's file exporter. It skips an
+// incomplete last line.
 func eventsIn(t *testing.T, path string) (events []event) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -48,8 +48,8 @@ func eventsIn(t *testing.T, path string) (events []event) {
 	return events
 }
 
-// A store takes logs by OTLP over HTTP, as the stores do that events go onward
-// to.
+// A store receives logs by OTLP over HTTP, like the stores that events are
+// forwarded to.
 type store struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -63,7 +63,7 @@ func newStore(t *testing.T) *store {
 	return s
 }
 
-// env tells a Collector to hand on to the store.
+// env returns the variable that makes a Collector forward events to the store.
 func (s *store) env() string { return "ONWARD_ENDPOINT=" + s.URL }
 
 // Logs implements [otlptest.Sink].
@@ -74,10 +74,10 @@ func (s *store) Logs(_ context.Context, logs plog.Logs) error {
 	return nil
 }
 
-// Metrics implements [otlptest.Sink]: none are sent here.
+// Metrics implements [otlptest.Sink]. No metrics are sent here.
 func (s *store) Metrics(context.Context, pmetric.Metrics) error { return nil }
 
-// have returns an error unless the store has an event.
+// have returns a check that the store has an event.
 func (s *store) have(name, instance string) func() error {
 	return func() error {
 		s.mu.Lock()
@@ -95,7 +95,7 @@ func has(events []event, name, instance string) error {
 	return fmt.Errorf("no %s of %s among %d events", name, instance, len(events))
 }
 
-// assertComplete checks that an event has what TELEMETRY.md promises of every
+// assertComplete checks that an event has what TELEMETRY.md promises for every
 // finding, in a form that stores can show.
 func assertComplete(t *testing.T, e event) {
 	t.Helper()

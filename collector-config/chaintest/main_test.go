@@ -16,7 +16,7 @@ import (
 	"github.com/otelgoroutine/go/internal/realprograms"
 )
 
-// folder has the files that are tested.
+// folder contains the files under test.
 const folder = ".."
 
 func TestMain(m *testing.M) {
@@ -29,18 +29,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")) // idle connections of http.DefaultClient
 }
 
-// programs are what has been built for the tests.
+// programs holds the paths of the programs built for the tests.
 type programs struct{ collector, example string }
 
 var built = sync.OnceValues(func() (p programs, err error) {
-	ctx := context.Background() // bounded by the time that go test gives
+	ctx := context.Background() // limited by the timeout of go test
 	if p.collector, err = rig.BuildCollector(ctx, folder); err == nil {
 		p.example, err = rig.BuildExample(ctx, folder)
 	}
 	return p, err
 })
 
-// build builds the Collector and the example, once for all tests.
+// build builds the Collector and the example once for all tests.
 func build(t *testing.T) programs {
 	t.Helper()
 	p, err := built()
@@ -48,8 +48,8 @@ func build(t *testing.T) programs {
 	return p
 }
 
-// patience is how long to wait for what happens within seconds on an idle
-// machine. It bounds failing tests only.
+// patience is how long to wait for something that takes seconds on an idle
+// machine. It limits only tests that fail.
 const patience = 5 * time.Minute
 
 // eventually waits until check returns nil.
@@ -71,7 +71,7 @@ func eventually(t *testing.T, what string, check func() error) {
 	}
 }
 
-// startCollector starts a Collector for the time of the test.
+// startCollector starts a Collector that runs until the end of the test.
 func startCollector(t *testing.T, c rig.CollectorConfig) *rig.Collector {
 	t.Helper()
 	c.Program, c.Folder = build(t).collector, folder
@@ -102,7 +102,8 @@ func startExample(t *testing.T, col *rig.Collector, instance string, args ...str
 	t.Cleanup(func() { stop(t, p) })
 }
 
-// stop ends a program, and shows what it printed when the test has failed.
+// stop stops a program. If the test has failed, it shows what the program
+// printed.
 func stop(t *testing.T, p *rig.Process) {
 	p.Stop()
 	if t.Failed() && testing.Verbose() {
@@ -112,7 +113,7 @@ func stop(t *testing.T, p *rig.Process) {
 
 func lastLines(s string) string { return s[max(0, len(s)-4000):] }
 
-// series waits until a query gives something, and returns that.
+// series waits until a query returns series, and returns them.
 func series(t *testing.T, p *rig.Prometheus, expr string) (got []rig.Series) {
 	t.Helper()
 	eventually(t, expr, func() (err error) {

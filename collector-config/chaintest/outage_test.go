@@ -14,8 +14,8 @@ import (
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
 )
 
-// A bench is a patient with the Collector that it exports to, always at the
-// same address.
+// A bench is a patient and the Collector that it exports to. The Collector
+// always has the same address.
 type bench struct {
 	*patient
 	col    *rig.Collector
@@ -42,7 +42,8 @@ func (b *bench) start(t *testing.T, env ...string) {
 	b.col = startCollector(t, c)
 }
 
-// open returns an error unless the Collector shows a finding at a function.
+// open returns an error unless the Collector's metrics show a finding at a
+// function as open or, if open is false, as not open.
 func (b *bench) open(t *testing.T, function string, open bool) func() error {
 	return func() error {
 		text, err := rig.Get(t.Context(), "http://"+b.col.Scrape+"/metrics")
@@ -59,7 +60,7 @@ func (b *bench) open(t *testing.T, function string, open bool) func() error {
 	}
 }
 
-// found waits until the monitor itself has a finding.
+// found waits until the monitor itself has a finding at a function.
 func (b *bench) found(t *testing.T, function string) {
 	t.Helper()
 	eventually(t, function, func() error {
@@ -72,14 +73,15 @@ func (b *bench) found(t *testing.T, function string) {
 	})
 }
 
-// jam makes a jam for the time of the test.
+// jam creates a jam that lasts until the end of the test.
 func (b *bench) jam(t *testing.T, way func(*sync.Mutex)) *jam {
 	j := newJam(way, 20)
 	t.Cleanup(j.clear)
 	return j
 }
 
-// snapshots waits for n more snapshots: nothing blocks the monitor.
+// snapshots waits for n more snapshots, which shows that nothing blocks the
+// monitor.
 func (b *bench) snapshots(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -93,8 +95,9 @@ func (b *bench) snapshots(t *testing.T, n int) {
 	}
 }
 
-// maxGrowth is what the heap of the service may have grown by in an outage. The
-// SDK keeps 2,048 records at most, and the incidents allow for far fewer.
+// maxGrowth is how many bytes the heap of the service may grow by during an
+// outage. The SDK keeps at most 2,048 records, and the incidents allow far
+// fewer.
 const maxGrowth = 16 << 20
 
 func heap() int64 {
@@ -105,8 +108,8 @@ func heap() int64 {
 }
 
 // The Collector dies, is unreachable for ten minutes, comes back, refuses all
-// data, and is itself again. No other test runs beside this one: it measures the
-// heap, and its service is in this process.
+// data, and recovers. No other test runs in parallel with this one, because it
+// measures the heap and its service is in this process.
 func TestOutages(t *testing.T) {
 	b := newBench(t, "otel-collector.yaml")
 	a := b.jam(t, wayA)
@@ -116,7 +119,7 @@ func TestOutages(t *testing.T) {
 
 	b.col.Kill()
 	early := b.jam(t, wayB)
-	b.snapshots(t, 10*60/15) // those of ten minutes
+	b.snapshots(t, 10*60/15) // as many as in ten minutes at an interval of 15 s
 	b.found(t, ".wayB")
 	late := b.jam(t, wayC)
 	b.found(t, ".wayC")
@@ -129,7 +132,7 @@ func TestOutages(t *testing.T) {
 	for _, function := range []string{".wayB", ".wayC"} {
 		eventually(t, "the event that the queue held", b.reported(function, 1))
 	}
-	early.grow(40) // to three times: reported again, as it would be after an hour
+	early.grow(40) // three times as many: reported again, as it would be after an hour
 	eventually(t, "the repeat", b.reported(".wayB", 2))
 
 	b.refuse(t)
@@ -149,8 +152,8 @@ func TestOutages(t *testing.T) {
 	eventually(t, "the end as an event", b.events.have("goroutine.deadlock.resolved", "p1"))
 }
 
-// reported returns a check that the store has n events or more about a deadlock in a
-// function.
+// reported returns a check that the store has at least n events about a
+// deadlock in a function.
 func (b *bench) reported(function string, n int) func() error {
 	return func() error {
 		b.events.mu.Lock()
@@ -168,8 +171,8 @@ func (b *bench) reported(function string, n int) func() error {
 	}
 }
 
-// refuse starts a Collector whose memory limit is below what it needs for
-// itself, in the place of the one that runs.
+// refuse replaces the running Collector with one whose memory limit is lower
+// than what it needs for itself.
 func (b *bench) refuse(t *testing.T) {
 	b.col.Stop()
 	b.start(t, "MEMORY_LIMIT_MIB=20", "MEMORY_SPIKE_MIB=19")
@@ -192,8 +195,9 @@ func refusals(t *testing.T, col *rig.Collector) error {
 	return nil
 }
 
-// A fleet: services, an agent on their host, a gateway that writes to
-// Prometheus. The gateway is gone for a while, and the agent restarted meanwhile.
+// A fleet has services, an agent on their host, and a gateway that writes to
+// Prometheus. The gateway is killed, and the agent is restarted before the
+// gateway is back.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	prom := startPrometheus(t, rig.PrometheusConfig{Hurry: hurry, RemoteWrite: true})
@@ -211,7 +215,7 @@ func TestFleet(t *testing.T) {
 	}
 	onHost := startCollector(t, agent)
 	f1 := startReplica(t, patientConfig{OTLP: onHost.OTLP, Instance: "f1", Jam: true})
-	anonymous := startReplica(t, patientConfig{OTLP: onHost.OTLP, Jam: true}) // has no identity of its own
+	anonymous := startReplica(t, patientConfig{OTLP: onHost.OTLP, Jam: true}) // has no service.instance.id
 
 	hostname, err := os.Hostname()
 	require.NoError(t, err)
@@ -237,13 +241,14 @@ func TestFleet(t *testing.T) {
 	series(t, prom, counted)
 }
 
-// fnName is a function of this package as stacks have it.
+// fnName returns the name of a function of this package as it appears in
+// stacks.
 func fnName(name string) string {
 	return "github.com/otelgoroutine/go/collector-config/chaintest." + name
 }
 
-// assertGuarded checks what gateway.yaml says of its guard: small stacks are
-// counted together, large ones are not, and everything adds up.
+// assertGuarded checks what gateway.yaml says about its guard: small stacks are
+// counted together, large ones are not, and the totals agree.
 func assertGuarded(t *testing.T, p *rig.Prometheus) {
 	t.Helper()
 	small, err := p.Query(t.Context(), `goroutine_stack_goroutine_count{instance="f1", goroutine_stack_id!="_OTHER"} < 10`)
@@ -256,7 +261,7 @@ func assertGuarded(t *testing.T, p *rig.Prometheus) {
 	assert.Empty(t, young)
 }
 
-// queued returns an error unless the agent has something in its queue.
+// queued returns an error unless the agent's queue holds logs.
 func queued(t *testing.T, col *rig.Collector) error {
 	text, err := rig.Get(t.Context(), "http://"+col.Own+"/metrics")
 	if err != nil {

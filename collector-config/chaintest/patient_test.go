@@ -16,30 +16,30 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// hurry is how much faster everything goes in these tests than in a service
-// with the defaults: a minute is a second.
+// hurry is how much faster everything runs in these tests than in a service
+// with the defaults: a minute becomes a second.
 const hurry = 60
 
-// A patient is a service: the OpenTelemetry SDK as services set it up,
-// otelgoroutine, and faults that can be cured.
+// A patient is a service with otelgoroutine, the OpenTelemetry SDK as services
+// set it up, and faults that can be cured.
 type patient struct {
 	monitor *otelgoroutine.Monitor
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
 }
 
-// A patientConfig says what a patient is like.
+// A patientConfig describes a patient.
 type patientConfig struct {
 	OTLP     string // address to export to
 	Instance string // service.instance.id; empty: none
 	Tight    bool   // a budget under which most snapshots are skipped
-	Jam      bool   // in a process of its own: twenty goroutines that wait for a lock
-	Leak     bool   // in a process of its own: ever more goroutines that wait for a channel
+	Jam      bool   // in a process of its own: twenty goroutines waiting for a lock
+	Leak     bool   // in a process of its own: more and more goroutines waiting for a channel
 }
 
-// newPatient starts one. The intervals are those of the SDK's defaults, divided.
-// The log exporter keeps trying for as long as a test may take, so that no event
-// is lost because the machine was slow to start a Collector.
+// newPatient starts a patient. Its intervals are the SDK's defaults, divided by
+// hurry. The log exporter keeps trying for as long as a test may take, so that
+// no event is lost when the machine is slow to start a Collector.
 func newPatient(ctx context.Context, c patientConfig) (*patient, error) {
 	metrics, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(c.OTLP), otlpmetricgrpc.WithInsecure(),
 		otlpmetricgrpc.WithRetry(otlpmetricgrpc.RetryConfig{Enabled: true,
@@ -98,13 +98,13 @@ func (p *patient) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := p.monitor.Shutdown(ctx)
-	_ = p.metrics.Shutdown(ctx) // an error where the Collector has gone before
+	_ = p.metrics.Shutdown(ctx) // fails if the Collector has already stopped
 	_ = p.logs.Shutdown(ctx)
 	return err
 }
 
-// A jam is a lock that is held, and goroutines that wait for it. Each way to
-// come to it is a stack, and so a finding, of its own.
+// A jam is a held lock and goroutines that wait for it. Each way of reaching it
+// has its own stack, and therefore its own finding.
 type jam struct {
 	lock    sync.Mutex
 	way     func(*sync.Mutex)
@@ -125,7 +125,7 @@ func (j *jam) grow(n int) {
 	}
 }
 
-// clear ends it. Clearing it again does nothing.
+// clear ends the jam. Later calls do nothing.
 func (j *jam) clear() {
 	j.once.Do(j.lock.Unlock)
 	j.waiting.Wait()

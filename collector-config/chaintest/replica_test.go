@@ -18,17 +18,17 @@ import (
 )
 
 // A replica is a patient in a process of its own: this test binary, started
-// again. Its faults end on an order.
+// again. Its faults end on command.
 type replica struct {
 	cmd    *exec.Cmd
 	orders io.WriteCloser // its standard input
 	output *strings.Builder
 }
 
-// patientVariable has the patientConfig of a replica in JSON.
+// patientVariable holds the patientConfig of a replica, in JSON.
 const patientVariable = "CHAINTEST_PATIENT"
 
-// startReplica starts a replica for the time of the test.
+// startReplica starts a replica that runs until the end of the test.
 func startReplica(t *testing.T, c patientConfig) *replica {
 	t.Helper()
 	program, err := os.Executable()
@@ -42,7 +42,7 @@ func startReplica(t *testing.T, c patientConfig) *replica {
 	require.NoError(t, err)
 	require.NoError(t, r.cmd.Start())
 	t.Cleanup(func() {
-		_ = r.orders.Close() // an error where it has ended by itself, which Wait tells
+		_ = r.orders.Close() // fails if the process has already ended; Wait reports that
 		assert.NoError(t, r.cmd.Wait(), "%s", r.output)
 	})
 	return r
@@ -57,7 +57,8 @@ func (r *replica) cure(t *testing.T) {
 
 func isPatient() bool { return os.Getenv(patientVariable) != "" }
 
-// runPatient is the process of a replica. It returns the exit status.
+// runPatient is the main function of a replica's process. It returns the exit
+// status.
 func runPatient() int {
 	if err := servePatient(os.Getenv(patientVariable), os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -66,7 +67,7 @@ func runPatient() int {
 	return 0
 }
 
-// servePatient runs until the orders end. The first one cures the patient.
+// servePatient runs until orders ends. The first order cures the patient.
 func servePatient(config string, orders io.Reader) error {
 	var c patientConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
@@ -84,7 +85,7 @@ func servePatient(config string, orders io.Reader) error {
 	return p.shutdown()
 }
 
-// startFaults starts the faults and returns what ends them.
+// startFaults starts the faults and returns a function that ends them.
 func startFaults(c patientConfig) (cure func()) {
 	var cures []func()
 	if c.Jam {
@@ -100,11 +101,11 @@ func startFaults(c patientConfig) (cure func()) {
 	}
 }
 
-// leakEvery is the time between two goroutines that a leak leaves behind.
+// leakEvery is the interval at which a leak leaves another goroutine behind.
 const leakEvery = 200 * time.Millisecond
 
-// startLeak starts a goroutine that leaves others behind, and returns what ends
-// them all.
+// startLeak starts a goroutine that leaves others behind. It returns a function
+// that ends all of them.
 func startLeak() (cure func()) {
 	ended := make(chan struct{})
 	var running sync.WaitGroup

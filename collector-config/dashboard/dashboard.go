@@ -1,5 +1,5 @@
-// Package dashboard generates grafana-dashboard.json. Its test compares the file
-// with the code; write the file anew with
+// Package dashboard generates grafana-dashboard.json. A test compares the file
+// with the code. To regenerate the file, run
 //
 //	go test ./dashboard -update
 package dashboard
@@ -17,11 +17,11 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// UID is the dashboard's identity in Grafana: importing a newer one replaces
-// it.
+// UID is the dashboard's identity in Grafana. Importing a newer version
+// replaces the older one.
 const UID = "otelgoroutine"
 
-// JSON returns the dashboard as Grafana imports it.
+// JSON returns the dashboard in the format that Grafana imports.
 func JSON() ([]byte, error) {
 	d, err := build(rows)
 	if err != nil {
@@ -31,8 +31,8 @@ func JSON() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// Queries returns every PromQL expression of the dashboard, by the title of
-// its panel. The expressions contain Grafana's variables.
+// Queries returns every PromQL expression of the dashboard, by the title of its
+// panel. The expressions contain Grafana variables.
 func Queries() map[string][]string {
 	queries := make(map[string][]string)
 	for _, r := range rows {
@@ -45,14 +45,14 @@ func Queries() map[string][]string {
 	return queries
 }
 
-// Variables returns, by the name of each variable, the metric that its values
-// are taken from. The variable has the name of the label.
+// Variables returns, for each variable, the metric from which its values are
+// taken. Each variable is named after its label.
 func Variables() map[string]string {
 	return map[string]string{"job": `goroutine_count`, "instance": `goroutine_count{job=~"$job"}`}
 }
 
-// build makes a dashboard of the first schema, which every Grafana imports from
-// a file; the second is an API of Grafana 12 and newer.
+// build makes a dashboard in the first schema, which every version of Grafana
+// can import from a file. The second schema is an API of Grafana 12 and newer.
 //
 //lint:ignore SA1019 see above
 func build(rows []row) (dashboard.Dashboard, error) {
@@ -111,7 +111,7 @@ func (p panel) number() cog.Builder[dashboard.Panel] {
 }
 
 // list shows the latest values as a table. Several queries become one table,
-// joined by the labels that they share.
+// joined by their common labels.
 func (p panel) list() cog.Builder[dashboard.Panel] {
 	b := table.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
 		Span(p.width).Height(p.height).

@@ -25,8 +25,8 @@ func TestTheFileIsGeneratedFromTheCode(t *testing.T) {
 	assert.Equal(t, string(want), string(text), "run: go test ./dashboard -update")
 }
 
-// The queries are tested by the title of their panel, so that each title exists
-// once, in the file and in the result of Queries.
+// The queries are tested by the title of their panel. Each title must therefore
+// appear exactly once, in the file and in the result of Queries.
 func TestEveryPanelOfTheFileIsTested(t *testing.T) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -1,6 +1,6 @@
 package dashboard
 
-// kind is how a panel shows its queries.
+// kind is the way in which a panel shows its queries.
 type kind int
 
 const (
@@ -9,7 +9,7 @@ const (
 	list
 )
 
-// A row is a part of the dashboard.
+// A row is a section of the dashboard.
 type row struct {
 	title  string
 	panels []panel
@@ -19,21 +19,21 @@ type row struct {
 type panel struct {
 	title, description string
 	kind               kind
-	width, height      uint32 // the dashboard is 24 wide
-	unit               string // as Grafana calls it
+	width, height      uint32 // the dashboard is 24 columns wide
+	unit               string // Grafana's name for it
 	stacked            bool
 	queries            []query
 }
 
-// A query is a PromQL expression. Its name is the legend of a graph, or the
+// A query is a PromQL expression. Its name is the legend of a graph or the
 // column of a table.
 type query struct{ expr, name, unit string }
 
-// chosen selects the services and replicas that are chosen at the top of the
+// chosen selects the services and replicas that are selected at the top of the
 // dashboard.
 const chosen = `job=~"$job", instance=~"$instance"`
 
-// ownStacks narrows it to stacks that have series of their own.
+// ownStacks also limits the selection to stacks that have series of their own.
 const ownStacks = chosen + `, goroutine_stack_id!="_OTHER"`
 
 const place = "{{code_function_name}} {{goroutine_stack_id}}"

@@ -1,12 +1,12 @@
 // Local starts the whole chain on this machine, without containers: the example
-// with its faults, the Collector, and Prometheus where it is installed. Run it
+// with its faults, the Collector and, if it is installed, Prometheus. Run it
 // from the root of the repository:
 //
 //	go run ./collector-config/local
 //
 // It prints the addresses to open, then each event that the Collector forwards.
-// Ctrl-C ends everything. The times in the alerts are divided by 60 to match the
-// short times of the example.
+// Ctrl-C stops everything. The times in the alerts are divided by 60 to match
+// the short times of the example.
 package main
 
 import (
@@ -35,11 +35,11 @@ func main() {
 	}
 }
 
-// hurry is by how much the times in the alerts are divided.
+// hurry is the factor by which the times in the alerts are divided.
 const hurry = 60
 
-// run starts everything, waits for the end of ctx or of the time, and ends
-// everything in reverse.
+// run starts everything, waits until ctx ends or the duration is over, and
+// stops everything in reverse order.
 func run(ctx context.Context, duration time.Duration, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "otelgoroutine-local-")
 	if err != nil {
@@ -94,9 +94,10 @@ func build(ctx context.Context, out io.Writer) (folder, collector, example strin
 	return
 }
 
-// logFile is where a program's output goes: the screen belongs to the events.
+// logFile opens the file for a program's output. The screen is reserved for the
+// events.
 func logFile(dir, name string) io.Writer {
-	f, err := os.Create(filepath.Join(dir, name)) // open until the end of the process
+	f, err := os.Create(filepath.Join(dir, name)) // stays open until the process ends
 	if err != nil {
 		return io.Discard
 	}
@@ -121,7 +122,7 @@ func tell(out io.Writer, dir string, col *rig.Collector, prom *rig.Prometheus) {
 	fmt.Fprint(out, "Ends with Ctrl-C.\n\n")
 }
 
-// wait waits for the end, or for one of the programs to end before it should.
+// wait waits for the end, or until one of the programs ends too early.
 func wait(ctx context.Context, duration time.Duration, col, shop *rig.Process) error {
 	if duration > 0 {
 		var cancel context.CancelFunc
@@ -134,6 +135,6 @@ func wait(ctx context.Context, duration time.Duration, col, shop *rig.Process) e
 	case <-col.Ended():
 		return fmt.Errorf("the Collector has ended:\n%s", col.Output())
 	case <-shop.Ended():
-		return nil // Ctrl-C reaches it as well
+		return nil // Ctrl-C interrupts the program as well
 	}
 }

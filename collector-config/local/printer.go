@@ -13,8 +13,8 @@ import (
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
-// A printer takes logs by OTLP over HTTP, in the place of a store for logs, and
-// prints what people read of an event.
+// A printer receives logs by OTLP over HTTP, in place of a log store. It prints
+// the parts of an event that people read.
 type printer struct {
 	out      io.Writer
 	listener net.Listener
@@ -28,11 +28,11 @@ func startPrinter(out io.Writer) (*printer, error) {
 	}
 	p := &printer{out: out, listener: l}
 	p.server = &http.Server{Handler: otlptest.Handler(p)}
-	go func() { _ = p.server.Serve(l) }() // ends with Close
+	go func() { _ = p.server.Serve(l) }() // ends on Close
 	return p, nil
 }
 
-// URL is the endpoint for exporters.
+// URL returns the endpoint for exporters.
 func (p *printer) URL() string { return "http://" + p.listener.Addr().String() }
 
 func (p *printer) Close() error { return p.server.Close() }
@@ -46,5 +46,5 @@ func (p *printer) Logs(_ context.Context, logs plog.Logs) error {
 	return nil
 }
 
-// Metrics implements [otlptest.Sink]: none are sent here.
+// Metrics implements [otlptest.Sink]. No metrics are sent here.
 func (p *printer) Metrics(context.Context, pmetric.Metrics) error { return nil }

@@ -1,5 +1,6 @@
-// Package seriescount calculates, from the catalog of metrics, how many series
-// a replica has in Prometheus. The README's tables are rendered from it.
+// Package seriescount calculates how many series a replica has in Prometheus,
+// using the catalog of metrics. The README's tables are rendered from the
+// result.
 package seriescount
 
 import (
@@ -12,27 +13,28 @@ import (
 // DefaultTop is the default of otelgoroutine.WithTopStacks.
 const DefaultTop = 20
 
-// A Row has the number of series that one metric has for one replica.
+// A Row has the number of series of one metric for one replica.
 type Row struct {
-	Metric     string // in OpenTelemetry
-	Prometheus string // in Prometheus; a histogram appends _bucket, _sum and _count
+	Metric     string // name in OpenTelemetry
+	Prometheus string // name in Prometheus; a histogram appends _bucket, _sum and _count
 	Usual      int    // series of a service of medium size without findings
 	Most       int    // upper bound
 	Why        string
 }
 
-// A span is the usual and the largest number of values.
+// A span is the usual and the maximum number of values.
 type span struct{ usual, most int }
 
-// sources is how many sources of snapshots a replica uses: usually the first
-// profile and then traces; at most all of goroutine.snapshot.source.
+// sources is how many sources of snapshots a replica uses. Usually it is the
+// first profile and then traces; at most it is all values of
+// goroutine.snapshot.source.
 var sources = span{2, 6}
 
 // reasons is how many values goroutine.snapshot.skip_reason has.
 const reasons = 8
 
 // of returns how many attribute sets a metric has, and why. Attributes that
-// depend on each other, like a stack and its function, are counted together.
+// depend on each other, such as a stack and its function, are counted together.
 func of(m telemetry.Metric, top int) (span, string) {
 	switch m.Name {
 	case telemetry.MetricCount:
@@ -61,8 +63,8 @@ func of(m telemetry.Metric, top int) (span, string) {
 // bounds, +Inf, the sum and the count.
 const buckets = 11 + 3
 
-// Rows returns a row for each metric of the catalog that has a case in of; a
-// test makes sure that every metric has one.
+// Rows returns a row for each metric of the catalog that has a case in of. A
+// test checks that every metric has one.
 func Rows(top int) []Row {
 	var rows []Row
 	for _, m := range telemetry.Metrics() {
@@ -79,8 +81,8 @@ func Rows(top int) []Row {
 	return rows
 }
 
-// inPrometheus returns the name after the translation: dots become underscores,
-// and the unit, unless it is an annotation, and _total are appended.
+// inPrometheus returns the translated name. Dots become underscores. The unit,
+// unless it is an annotation, and _total are appended.
 func inPrometheus(m telemetry.Metric) string {
 	name := strings.ReplaceAll(m.Name, ".", "_")
 	if m.Unit == "s" {
@@ -92,7 +94,7 @@ func inPrometheus(m telemetry.Metric) string {
 	return name
 }
 
-// Total adds rows up, and target_info, which every replica has.
+// Total adds up the rows and target_info, which every replica has.
 func Total(rows []Row) (usual, most int) {
 	usual, most = 1, 1
 	for _, r := range rows {
@@ -101,9 +103,9 @@ func Total(rows []Row) (usual, most int) {
 	return usual, most
 }
 
-// Guarded returns what the guard of gateway.yaml leaves of rows: stacks with at
-// least ten goroutines, which are a quarter of the top stacks in the example,
-// _OTHER by state, and the ages of old goroutines.
+// Guarded returns what remains of rows after the guard of gateway.yaml: stacks
+// with at least ten goroutines, which are a quarter of the top stacks in the
+// example, _OTHER by state, and the ages of old goroutines.
 func Guarded(rows []Row, top int) []Row {
 	guarded := append([]Row(nil), rows...)
 	for i, r := range guarded {
@@ -117,7 +119,7 @@ func Guarded(rows []Row, top int) []Row {
 	return guarded
 }
 
-// Markdown renders the tables of the README.
+// Markdown renders the tables for the README.
 func Markdown() string {
 	rows := Rows(DefaultTop)
 	var b strings.Builder

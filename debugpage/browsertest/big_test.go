@@ -13,22 +13,23 @@ import (
 	"github.com/otelgoroutine/go/internal/live"
 )
 
-// big is a snapshot of 100,000 goroutines at 2,000 stacks of 20 frames, out of
-// as many functions, whose names are as long as those of real programs.
+// big returns a snapshot of 100,000 goroutines at 2,000 stacks of 20 frames.
+// Stacks share their outer frames, and function names are as long as those of
+// real programs.
 func big(at time.Time, n int) *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: at, Source: goroutine.SourceTrace, Epochs: []goroutine.Epoch{{LastID: 1 << 40, End: at}}}
 	states := []goroutine.State{goroutine.IOWait, goroutine.Select, goroutine.ChanReceive, goroutine.MutexLock}
 	for i := range 2000 {
 		var frames []goroutine.Frame
 		for depth := range 20 {
-			part := i >> (depth / 2) // stacks share more the nearer they are to the entry
+			part := i >> (depth / 2) // stacks share more frames the closer they are to the entry
 			frames = append(frames, goroutine.Frame{
 				Function: fmt.Sprintf("github.com/some-company/service/internal/package%d.(*Handler).Method%d_%d", part%50, depth, part),
 				File:     fmt.Sprintf("/build/service/internal/package%d/handler.go", part%50), Line: 100 + depth,
 			})
 		}
 		count := 50
-		if i%20 == n%20 { // one in twenty changes
+		if i%20 == n%20 { // one in twenty stacks changes
 			count += n % 3
 		}
 		s.Groups = append(s.Groups, goroutine.Group{Stack: goroutine.NewStack(frames), State: states[i%len(states)], Count: count,
@@ -59,8 +60,8 @@ func TestAHundredThousandGoroutinesAtTwoThousandStacks(t *testing.T) {
 	}
 }
 
-// assertUpdatesAreSmall lets the page receive ten more snapshots, in each of
-// which one stack in twenty changes.
+// assertUpdatesAreSmall sends the page ten more snapshots. In each of them, one
+// stack in twenty changes.
 func assertUpdatesAreSmall(t *testing.T, p *tab, recorder *live.Recorder, began time.Time) {
 	eval[chromedp.Void](p, `window.bytes = []; window.paints = []; page.source.addEventListener("change", (e) => {
 		bytes.push(e.data.length);

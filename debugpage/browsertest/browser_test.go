@@ -24,11 +24,11 @@ import (
 	"github.com/otelgoroutine/go/internal/realprograms"
 )
 
-// patience is how long the tests wait for something to appear. It bounds
-// failing tests only.
+// patience is how long the tests wait for something to appear. It limits only
+// tests that fail.
 const patience = 60 * time.Second
 
-// browser is the one browser of all tests.
+// browser is the browser shared by all tests.
 var browser context.Context
 
 func TestMain(m *testing.M) {
@@ -66,7 +66,7 @@ func chromium() string {
 	return ""
 }
 
-// A screen is what a page is shown on.
+// A screen describes the screen on which a page is shown.
 type screen struct {
 	name          string
 	width, height int64
@@ -81,23 +81,23 @@ var screens = []screen{
 	{"phone-dark", 390, 844, "dark", true},
 }
 
-// A tab is a page that is open in the browser.
+// A tab is an open page in the browser.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu       sync.Mutex
-	messages []string // warnings and errors of the console
+	messages []string // warnings and errors from the console
 }
 
-// open opens a page. Warnings and errors in the console fail the test at its
-// end.
+// open opens a page. Warnings and errors in the console fail the test when it
+// ends.
 func open(t *testing.T, l screen, url string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	p := &tab{t: t, ctx: ctx}
-	require.NoError(t, chromedp.Do(ctx)) // without a timeout, which would be that of the tab
+	require.NoError(t, chromedp.Do(ctx)) // no timeout here: it would apply to the whole tab
 	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
@@ -166,7 +166,7 @@ func (p *tab) text(selector string) string {
 	return eval[string](p, "document.querySelector("+quote(selector)+").innerText")
 }
 
-// click moves the pointer over an element and clicks in its middle.
+// click moves the pointer over an element and clicks on its centre.
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	p.until("document.querySelector(" + quote(selector) + ")")
@@ -177,8 +177,8 @@ func (p *tab) click(selector string) {
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// clickUntil clicks until an expression is true. The page is live: elements above
-// may grow at the moment of a click, which then misses.
+// clickUntil clicks until an expression is true. The page is live: elements
+// above may grow at the moment of a click, which then misses its target.
 func (p *tab) clickUntil(selector, expression string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -204,11 +204,11 @@ func (p *tab) middle(selector string) point {
 type point struct{ X, Y float64 }
 
 func quote(s string) string {
-	b, _ := json.Marshal(s) // a string can be encoded
+	b, _ := json.Marshal(s) // encoding a string cannot fail
 	return string(b)
 }
 
-// shoot saves a picture of the page in the folder SCREENSHOTS.
+// shoot saves a screenshot of the page in the folder SCREENSHOTS.
 func (p *tab) shoot(name string) {
 	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
@@ -235,8 +235,8 @@ func (p *tab) assertAccessible(what string) {
 	assert.Empty(p.t, violations, what)
 }
 
-// start runs a program until the test ends, and returns its output up to a word
-// that it must print.
+// start runs a program until the test ends. It returns the program's output up
+// to a word that the program must print.
 func start(t *testing.T, until string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -253,7 +253,7 @@ func start(t *testing.T, until string, name string, args ...string) string {
 		text.Write(buf[:n])
 		require.NoError(t, err, text.String())
 	}
-	go func() { // keep the pipe empty
+	go func() { // drain the pipe
 		for err := error(nil); err == nil; {
 			_, err = stdout.Read(buf)
 		}

@@ -1,7 +1,7 @@
 // Package browsertest opens the live page of package debugpage in a real
-// browser. It has tests only.
+// browser. It contains only tests.
 //
-// They need Chromium, and run where the environment variable
-// OTELGOROUTINE_REAL_PROGRAMS is set, as it is in CI. With SCREENSHOTS set to a
-// folder they leave pictures of what they saw in it.
+// The tests need Chromium. They run if the environment variable
+// OTELGOROUTINE_REAL_PROGRAMS is set, as it is in CI. If SCREENSHOTS names a
+// folder, they save screenshots there.
 package browsertest

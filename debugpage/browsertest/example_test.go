@@ -14,7 +14,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// startExample builds and starts the example and returns the address of its
+// startExample builds and starts the example. It returns the address of its
 // page.
 func startExample(t *testing.T) string {
 	t.Helper()
@@ -55,8 +55,8 @@ func TestTheExample(t *testing.T) {
 	}
 }
 
-// awaitAFinding comes first: the example deadlocks some seconds after its start,
-// and the finding takes some more.
+// awaitAFinding must come first: the example deadlocks a few seconds after its
+// start, and the finding takes a few more.
 func awaitAFinding(t *testing.T, p *tab) {
 	const card = `[data-finding="deadlock"]`
 	require.False(t, eval[bool](p, "Boolean(document.querySelector('"+card+"'))"), "too early")
@@ -78,7 +78,7 @@ func awaitChanges(t *testing.T, p *tab) {
 	assert.True(t, eval[bool](p, "Boolean(document.querySelector('#chart canvas'))"))
 }
 
-// clickAStack opens the stack that leaks and closes it by the keyboard.
+// clickAStack opens the leaking stack and closes it with the keyboard.
 func clickAStack(t *testing.T, p *tab, l screen) {
 	eval[chromedp.Void](p, "byID('search').value = 'main.report.func1'; choose('chan send')")
 	p.until("document.querySelectorAll('#stacks tr').length === 1")

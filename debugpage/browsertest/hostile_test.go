@@ -18,8 +18,8 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// serve serves the page of a monitor that takes one snapshot and then no more
-// while the test runs, so that the test can feed the page.
+// serve serves the page of a monitor that takes only one snapshot during the
+// test, so that the test can feed the page.
 func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.Recorder) {
 	t.Helper()
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
@@ -32,14 +32,14 @@ func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.R
 	return server.URL + "/", page.(interface{ Recorder() *live.Recorder }).Recorder()
 }
 
-// Each of these would run in a page that makes markup out of text.
+// Each of these texts would run code in a page that turns text into markup.
 const (
 	script = `</script></style></title><script>window.hurt=1</script>`
 	image  = `"'><img src=x onerror="window.hurt=1">`
 	link   = `javascript:window.hurt=1//`
 )
 
-// hostile is a snapshot in which every text carries markup.
+// hostile returns a snapshot in which every text contains markup.
 func hostile() *goroutine.Snapshot {
 	stack := goroutine.NewStack([]goroutine.Frame{
 		{Function: "main." + image, File: "/src/" + script + "/" + image, Line: 1},

@@ -21,7 +21,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// snapshotOf reads the pprof file that the page of a program offers.
+// snapshotOf reads the pprof file offered by a program's page.
 func snapshotOf(t *testing.T, url string) *goroutine.Snapshot {
 	t.Helper()
 	response, err := http.Get(url + "snapshot.pb.gz")

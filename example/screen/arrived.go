@@ -11,11 +11,11 @@ import (
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
-// maxPending is how many events wait for being shown at most.
+// maxPending is how many events may wait to be shown.
 const maxPending = 1000
 
-// An arrivals is what arrived: the latest collection, and the events that were
-// not shown yet. It is safe for concurrent use.
+// An arrivals holds what has arrived: the latest collection and the events that
+// have not been shown yet. It is safe for concurrent use.
 type arrivals struct {
 	mu      sync.Mutex
 	latest  collection
@@ -23,11 +23,11 @@ type arrivals struct {
 	counts  Counts
 }
 
-// A collection has the points of each metric, by its name. It is replaced,
-// never changed.
+// A collection holds the points of each metric, by metric name. It is replaced,
+// never modified.
 type collection map[string][]otlptest.Point
 
-// Counts is how much arrived.
+// Counts is how much has arrived.
 type Counts struct {
 	Collections int            // requests with metrics
 	Points      int            // metric data points in them
@@ -35,7 +35,7 @@ type Counts struct {
 	Events      map[string]int // log records, by event name
 }
 
-// Metrics takes a collection.
+// Metrics receives a collection.
 func (a *arrivals) Metrics(_ context.Context, all pmetric.Metrics) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -46,14 +46,15 @@ func (a *arrivals) Metrics(_ context.Context, all pmetric.Metrics) error {
 		collected[metric.Name()] = points
 		a.counts.Points += len(points)
 	}
-	// The last collection of a program comes when the monitor has ended.
+	// A program sends its last collection after the monitor has stopped,
+	// without goroutine counts.
 	if len(collected["goroutine.count"]) > 0 {
 		a.latest = collected
 	}
 	return nil
 }
 
-// Logs takes log records.
+// Logs receives log records.
 func (a *arrivals) Logs(_ context.Context, all plog.Logs) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -67,7 +68,7 @@ func (a *arrivals) Logs(_ context.Context, all plog.Logs) error {
 	return nil
 }
 
-// Counts returns how much arrived so far.
+// Counts returns how much has arrived so far.
 func (a *arrivals) Counts() Counts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -76,7 +77,7 @@ func (a *arrivals) Counts() Counts {
 	return counts
 }
 
-// take returns the latest collection, and the events that arrived since the
+// take returns the latest collection and the events that have arrived since the
 // last call.
 func (a *arrivals) take() (latest collection, events []plog.LogRecord) {
 	a.mu.Lock()

@@ -28,16 +28,16 @@ var (
 )
 
 const (
-	maxStacks = 8  // rows, without the one for the rest
+	maxStacks = 8  // rows, not counting the row for the rest
 	maxBar    = 40 // columns
-	maxFrames = 4  // of an event's stack
+	maxFrames = 4  // frames of an event's stack
 )
 
 // otherStacks is the stack ID that stands for all stacks without a series of
 // their own.
 const otherStacks = "_OTHER"
 
-// lines returns a collection: a title, states with bars, stacks.
+// lines renders a collection: a title, states with bars, and stacks.
 func (c collection) lines(title string) []string {
 	goroutines, created, open := sum(c["goroutine.count"]), sum(c["goroutine.created"]), sum(c["goroutine.finding.open"])
 	findings := fmt.Sprintf("%d findings open", open)
@@ -91,8 +91,8 @@ func (c collection) stacks() []string {
 	return lines
 }
 
-// largestFirst sorts points. It drops the zeros that are sent for a while after
-// a state or a stack has gone.
+// largestFirst sorts points. It drops points with value 0, which are sent for a
+// while after a state or a stack has disappeared.
 func largestFirst(points []otlptest.Point) []otlptest.Point {
 	points = slices.DeleteFunc(slices.Clone(points), func(p otlptest.Point) bool { return p.Value == 0 })
 	slices.SortFunc(points, func(a, b otlptest.Point) int {
@@ -105,8 +105,9 @@ func largestFirst(points []otlptest.Point) []otlptest.Point {
 	return points
 }
 
-// where names the function, and where it was started from if that is another.
-// What WaitGroup.Go starts is not known by that.
+// where names the function and, if it is a different one, the entry function.
+// It omits entry functions in sync, such as that of WaitGroup.Go, because they
+// say nothing about the goroutine.
 func where(p otlptest.Point) string {
 	function, entry := p.Attribute("code.function.name"), p.Attribute("goroutine.entry.function.name")
 	switch {
@@ -118,8 +119,8 @@ func where(p otlptest.Point) string {
 	return path.Base(function) + faint.Render(" ← "+path.Base(entry))
 }
 
-// eventText returns an event as a person on call wants to read it: what
-// happened, why it is believed, and where.
+// eventText formats an event for a person on call: what happened, why it is
+// believed, and where.
 func eventText(e plog.LogRecord, since time.Time, width int) string {
 	label, ok := severities[e.SeverityText()]
 	if !ok {
@@ -143,8 +144,8 @@ func eventText(e plog.LogRecord, since time.Time, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// frames returns some frames of a stack trace, from the named function on: above
-// it is how a lock waits, which is always the same.
+// frames returns a few frames of a stack trace, starting at the named function.
+// The frames above it show how a lock waits, which is always the same.
 func frames(trace, function string) []string {
 	if i := strings.Index(trace, function); i > 0 {
 		trace = trace[i:]
@@ -164,8 +165,8 @@ func frames(trace, function string) []string {
 	return lines
 }
 
-// wrap begins a text with a prefix and breaks it at a width, with what follows
-// indented.
+// wrap adds a prefix to a text and breaks it at a width. It indents the lines
+// after the first.
 func wrap(prefix, text string, width int) string {
 	indent := strings.Repeat(" ", min(ansi.StringWidth(prefix), width/2))
 	return prefix + strings.ReplaceAll(ansi.Wrap(text, width-len(indent), " "), "\n", "\n"+indent)

@@ -1,7 +1,7 @@
 // Package screen shows OTLP metrics and events of otelgoroutine in a terminal.
 //
-// A [Screen] is given what a receiver receives and knows nothing but that: what
-// it shows is what any backend is given.
+// A [Screen] receives what a receiver receives and has no other information: it
+// shows only what any backend would get.
 package screen
 
 import (
@@ -19,28 +19,28 @@ import (
 
 const (
 	repaintEvery = 250 * time.Millisecond
-	blockEvery   = 5 * time.Second // where there is no terminal to repaint
-	endless      = 1 << 16         // columns and lines, likewise
+	blockEvery   = 5 * time.Second // if there is no terminal to repaint
+	endless      = 1 << 16         // columns and lines without a terminal
 )
 
-// A Screen is an [otlptest.Sink] that shows what arrives: on a terminal a block
-// that is painted over and over, with the events scrolling by above it;
-// elsewhere a block every five seconds with the events in between. Colours
-// appear only on a terminal, and not when NO_COLOR is set.
+// A Screen is an [otlptest.Sink] that shows what arrives. On a terminal, it
+// repaints a block in place, with the events scrolling by above it. Elsewhere,
+// it prints a block every five seconds, with the events in between. It uses
+// colours only on a terminal, and only if NO_COLOR is not set.
 //
-// Its methods Metrics, Logs and Counts are safe for concurrent use, the others
+// The methods Metrics, Logs and Counts are safe for concurrent use. The others
 // are not.
 type Screen struct {
 	arrivals
 	out      *colorprofile.Writer
-	terminal *os.File // nil when there is none
+	terminal *os.File // nil if there is none
 	started  time.Time
 	status   func() string
-	painted  int // lines of the block on the terminal
+	painted  int // lines of the block now on the terminal
 }
 
-// New returns a screen on out. Status is a few words that a block begins with;
-// it is asked each time.
+// New returns a screen on out. status returns a few words for the start of a
+// block; it is called for each block.
 func New(out io.Writer, status func() string) *Screen {
 	s := &Screen{out: colorprofile.NewWriter(out, os.Environ()), started: time.Now(), status: status}
 	s.counts.Events = make(map[string]int)
@@ -50,7 +50,7 @@ func New(out io.Writer, status func() string) *Screen {
 	return s
 }
 
-// Run shows what arrives until ctx ends. Finish shows what is left.
+// Run shows what arrives until ctx ends. Finish shows the rest.
 func (s *Screen) Run(ctx context.Context) {
 	repaint := time.NewTicker(repaintEvery)
 	defer repaint.Stop()
@@ -68,7 +68,7 @@ func (s *Screen) Run(ctx context.Context) {
 	}
 }
 
-// Finish shows the events that are left and a last block.
+// Finish shows the remaining events and a last block.
 func (s *Screen) Finish() {
 	s.show(true)
 	if s.terminal != nil {
@@ -76,7 +76,7 @@ func (s *Screen) Finish() {
 	}
 }
 
-// show prints the events that arrived and, if asked for, the block.
+// show prints the events that have arrived and, if block is set, the block.
 func (s *Screen) show(block bool) {
 	latest, events := s.take()
 	width, height := s.size()
@@ -84,7 +84,7 @@ func (s *Screen) show(block bool) {
 	for _, e := range events {
 		text.WriteString(eventText(e, s.started, width) + "\n\n")
 	}
-	if s.painted > 0 { // back to the first line of the block, and wipe it
+	if s.painted > 0 { // go back to the first line of the block and erase it
 		fmt.Fprint(s.terminal, ansi.CursorUp(s.painted)+"\r"+ansi.EraseScreenBelow)
 	}
 	if block {
@@ -102,8 +102,8 @@ func (s *Screen) show(block bool) {
 	_, _ = io.WriteString(s.out, text.String())
 }
 
-// size returns how many columns and lines there is room for: on a terminal one
-// less of each than it has, since the cursor needs room too.
+// size returns the available columns and lines. On a terminal, that is one less
+// of each than the terminal has, because the cursor needs room.
 func (s *Screen) size() (width, height int) {
 	if s.terminal == nil {
 		return endless, endless

@@ -18,7 +18,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// A point is one of a metric, with its attributes as name, value, name, value.
+// A point is a point of a metric. Its attributes are given as name, value,
+// name, value.
 type point struct {
 	metric     string
 	value      float64
@@ -56,7 +57,7 @@ func put(attributes pcommon.Map, pairs ...string) {
 	}
 }
 
-// sample is a collection with all that is shown.
+// sample returns a collection with everything that is shown.
 func sample() pmetric.Metrics {
 	return collected(
 		point{"goroutine.count", 3, []string{"goroutine.detailed_state", "select"}},
@@ -88,8 +89,8 @@ func leak(at time.Time, event, severity string) plog.Logs {
 	return all
 }
 
-// screenOf returns a screen that was given collections, and its latest lines
-// as where there is no terminal.
+// screenOf returns a screen that has received collections, and its latest
+// lines, rendered without a terminal.
 func screenOf(t *testing.T, collections ...pmetric.Metrics) (s *Screen, lines []string) {
 	t.Helper()
 	s = New(io.Discard, nil)

@@ -7,9 +7,10 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// holderSentence says what a dump suggests about the holder of a lock, with a
-// leading space. It returns "" when the dump does not show the lock's object.
-// The sentence is worded as a hint, and its only addresses are those of locks.
+// holderSentence returns a sentence, with a leading space, about what a dump
+// suggests about the holder of a lock. It returns "" if the dump does not show
+// the lock's object. The sentence is worded as a hint, and the only addresses
+// in it are those of locks.
 func holderSentence(l *parse.Lock) string {
 	switch {
 	case l.Circle != nil:
@@ -28,8 +29,8 @@ func holderSentence(l *parse.Lock) string {
 	return fmt.Sprintf(" %d other goroutines work on its object, %d of them like %s; one may have locked it.", l.Others, l.Most, suspect(&l.Example))
 }
 
-// suspect describes a goroutine: its ID, its state, where it is, and the caller
-// that works on the object.
+// suspect describes a goroutine: its ID, its state, its location, and the
+// caller that works on the object.
 func suspect(s *parse.Suspect) string {
 	text := fmt.Sprintf("goroutine %d, in %s", s.ID, s.State)
 	if s.At.Function != "" {

@@ -1,8 +1,8 @@
-// Package htmlreport writes a report as one HTML file that needs nothing else:
-// states, findings, an icicle graph of all goroutines by stack, a filter, and,
+// Package htmlreport writes a report as one self-contained HTML file. It shows
+// states, findings, an icicle graph of all goroutines by stack, a filter and,
 // for two snapshots, what changed.
 //
-// The file runs no script but its own and loads nothing. Everything from the
+// The file runs only its own script and loads nothing. Everything from the
 // report is shown as text.
 package htmlreport
 
@@ -18,7 +18,7 @@ import (
 // Write writes r as HTML. It returns the first error of w.
 func Write(w io.Writer, r *report.Report) error {
 	data, err := json.Marshal(dataOf(r))
-	if err != nil { // a number that JSON has no word for
+	if err != nil { // a number that JSON cannot represent
 		return fmt.Errorf("HTML report: %w", err)
 	}
 	_, err = io.WriteString(w, webui.Report(titleOf(r), data))
@@ -33,7 +33,8 @@ func titleOf(r *report.Report) string {
 	return title
 }
 
-// data is the report as the script reads it: each frame is in a table once.
+// data is the report in the form that the script reads: a table contains each
+// frame once.
 type data struct {
 	*report.Report
 	Stacks  []stack        `json:"stacks"`
@@ -48,10 +49,10 @@ type comparison struct {
 	Stacks []struct{} `json:"stacks,omitempty"`
 }
 
-// A stack has calls, as on the live page, instead of frames.
+// A stack has calls instead of frames, as on the live page.
 type stack struct {
 	report.Stack
-	Calls  []int      `json:"calls"` // into data.Frames
+	Calls  []int      `json:"calls"` // indices into data.Frames
 	Frames []struct{} `json:"frames,omitempty"`
 }
 

@@ -27,7 +27,7 @@ func snapshot(counts map[string]int) *goroutine.Snapshot {
 	return s
 }
 
-// written is what the script of the page reads.
+// written is the data that the script of the page reads.
 type written struct {
 	Target string `json:"target"`
 	Total  int    `json:"total"`
@@ -109,7 +109,7 @@ func TestAnErrorOfTheWriterIsReturned(t *testing.T) {
 	assert.ErrorContains(t, Write(broken{}, report.New(nil, nil, report.Options{})), "no space")
 }
 
-// 4,000 stacks make a file that mail and browsers take.
+// 4,000 stacks must fit into a file that mail and browsers accept.
 func TestALargeReportIsSmallEnough(t *testing.T) {
 	counts := make(map[string]int)
 	for i := range 4000 {

@@ -13,7 +13,7 @@ import (
 type Detail struct {
 	SchemaVersion string `json:"schema_version"`
 	Number        int    `json:"number"`
-	report.Stack         // of the latest snapshot, without the values of labels
+	report.Stack         // of the latest snapshot, without label values
 
 	History GroupHistory `json:"history"` // empty for small groups
 }
@@ -22,12 +22,12 @@ type Detail struct {
 type GroupHistory struct {
 	Time  []time.Time `json:"time"`
 	Count []int32     `json:"count"`
-	Born  []int32     `json:"born"` // since the snapshot before
-	Left  []int32     `json:"left"` // exited or moved on since the snapshot before
+	Born  []int32     `json:"born"` // created since the previous snapshot
+	Left  []int32     `json:"left"` // exited or moved on since the previous snapshot
 }
 
-// Detail returns the details of the group with this number, and false when
-// there is none.
+// Detail returns the details of the group with this number, and false if there
+// is no such group.
 func (r *Recorder) Detail(number int) (*Detail, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,8 +59,8 @@ func (r *Recorder) detail(g *group) *Detail {
 	return d
 }
 
-// merged returns the groups of a snapshot that belong to g as one, without the
-// values of labels. It is of no goroutines when they are gone.
+// merged returns the groups of a snapshot that belong to g as one group,
+// without label values. If all their goroutines are gone, its count is 0.
 func merged(s *goroutine.Snapshot, g *group) *goroutine.Group {
 	all := &goroutine.Group{Stack: g.stack, State: g.key.State}
 	births := make([]int, len(s.Epochs))

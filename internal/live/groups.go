@@ -9,29 +9,29 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A group is all goroutines with one key, snapshot after snapshot.
+// A group is all goroutines with one key, tracked across snapshots.
 type group struct {
-	serial int // its name on the page
+	serial int // identifies the group on the page
 	key    goroutine.GroupKey
 	stack  *goroutine.Stack
 
 	sample
-	before  sample    // of the snapshot before
+	before  sample    // of the previous snapshot
 	oldest  time.Time // born at or before; zero when unknown
 	aged    bool      // oldest was known at the last change
-	recent  sample    // sums of births and exits over recentLength; no count
-	created uint64    // seq of its first snapshot, or of its return: pages need its stack
+	recent  sample    // sums of births and exits over recentLength; its count is unused
+	created uint64    // seq of its first snapshot, or of its return: pages need its stack from then on
 	changed uint64    // seq of the last snapshot at which a number changed
-	seen    uint64    // number of the last snapshot with goroutines
+	seen    uint64    // number of the last snapshot in which it had goroutines
 
-	series *ring[sample] // nil: not one of the largest
+	series *ring[sample] // nil if it is not one of the largest groups
 }
 
 // A sample is what one snapshot says about a group.
 type sample struct {
 	count int32
-	born  int32 // of them since the snapshot before
-	left  int32 // of the snapshot before, exited or moved on
+	born  int32 // created since the previous snapshot
+	left  int32 // in the previous snapshot, but since exited or moved on
 }
 
 // count updates the groups with a snapshot.
@@ -81,8 +81,8 @@ func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 	}
 }
 
-// group returns the group that from belongs to, or nil when there is no room
-// for it.
+// group returns the group that from belongs to, or nil if there is no room for
+// it.
 func (r *Recorder) group(from *goroutine.Group) *group {
 	key := from.Key()
 	g := r.groups[key]
@@ -94,8 +94,8 @@ func (r *Recorder) group(from *goroutine.Group) *group {
 	return g
 }
 
-// settle counts the goroutines that left. Without IDs only the difference is
-// known.
+// settle counts the goroutines that left. Without IDs, only the difference in
+// the count is known.
 func (g *group) settle(ids bool) {
 	if !ids {
 		g.born = max(0, g.count-g.before.count)
@@ -103,8 +103,8 @@ func (g *group) settle(ids bool) {
 	g.left = max(0, g.before.count-(g.count-g.born))
 }
 
-// follow begins to keep the counts of the largest groups, in place of smaller
-// ones where there is no more room.
+// follow starts to keep the counts of the largest groups. If there is no room,
+// they replace smaller groups.
 func (r *Recorder) follow() {
 	largest := slices.SortedFunc(maps.Values(r.groups), func(a, b *group) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.serial, b.serial))
@@ -130,8 +130,8 @@ func (r *Recorder) drop(g *group) {
 	}
 }
 
-// record ends a snapshot: it keeps the sample where samples are kept, and marks
-// what has changed.
+// record completes a snapshot for a group. It stores the sample if the group
+// keeps samples, and marks what has changed.
 func (g *group) record(seq uint64) {
 	recent := sample{born: g.born, left: g.left}
 	if g.series != nil {
@@ -148,8 +148,8 @@ func (g *group) record(seq uint64) {
 	g.recent = recent
 }
 
-// clear drops groups that have had no goroutines for a while, and at once when
-// there is little room for others.
+// clear drops groups that have had no goroutines for a while. It drops them
+// immediately if there is little room left.
 func (r *Recorder) clear() {
 	crowded := len(r.groups) > maxGroups/2
 	for key, g := range r.groups {
@@ -166,8 +166,8 @@ func clamp(n int) int32 { return int32(min(max(n, 0), 1<<30)) }
 
 // departures remembers which groups were dropped, so that pages can drop them.
 type departures struct {
-	list  []departure // in the order of seq
-	floor uint64      // before this nothing is known
+	list  []departure // sorted by seq
+	floor uint64      // changes before this seq are unknown
 }
 
 type departure struct {
@@ -184,7 +184,7 @@ func (d *departures) add(serial int, seq uint64) {
 	}
 }
 
-// since returns the groups that were dropped after seq, and false when that is
+// since returns the groups that were dropped after seq. ok is false if that is
 // too long ago to be known.
 func (d *departures) since(seq uint64) (serials []int, ok bool) {
 	if seq < d.floor {

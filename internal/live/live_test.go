@@ -20,10 +20,11 @@ func stackOf(name string) *goroutine.Stack {
 	return goroutine.NewStack([]goroutine.Frame{{Function: "runtime.gopark"}, {Function: "main." + name, File: "/src/main.go", Line: 7}, {Function: "net/http.(*conn).serve", Line: 9}})
 }
 
-// A crowd says for one stack how many goroutines were born in which second.
+// A crowd lists, for each stack, how many goroutines were born in each second.
 type crowd map[string][]int
 
-// taken is the snapshot at a second. Goroutines of second n have IDs up to n+1.
+// taken returns the snapshot at a second. Goroutines born in second n have IDs
+// up to n+1.
 func taken(second int, c crowd) *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: began.Add(time.Duration(second) * time.Second), Source: goroutine.SourceTrace, Duration: 10 * time.Millisecond}
 	for n := range second + 1 {
@@ -112,7 +113,7 @@ func TestWithoutIDsOnlyTheDifferenceIsKnown(t *testing.T) {
 func TestAGroupIsSentAgainOnceItsAgeIsKnown(t *testing.T) {
 	r := New(Config{})
 	first := taken(0, crowd{"a": {1}})
-	first.Epochs, first.Groups[0].Births = nil, nil // as the first snapshot of a process
+	first.Epochs, first.Groups[0].Births = nil, nil // as in the first snapshot of a process
 	record(r, first)
 	record(r, taken(1, crowd{"a": {1}}))
 	v, ok := r.Since(1)
@@ -123,7 +124,7 @@ func TestAGroupIsSentAgainOnceItsAgeIsKnown(t *testing.T) {
 	assert.Empty(t, v.Stacks)
 }
 
-// page is what a browser knows: everything, and then what changed.
+// A page has what a browser knows: first everything, then the changes.
 type page struct {
 	seq       uint64
 	groups    map[int]Group
@@ -256,7 +257,7 @@ func TestEverythingIsBounded(t *testing.T) {
 	for i := range 40 {
 		s := taken(0, crowd{})
 		s.Time = began.Add(time.Duration(i) * time.Second)
-		for n := range 1500 { // others in every snapshot
+		for n := range 1500 { // different ones in every snapshot
 			s.Groups = append(s.Groups, goroutine.Group{Stack: stackOf(fmt.Sprint(i, "/", n)), State: goroutine.State(fmt.Sprint("state ", n%100)), Count: 1500 - n})
 		}
 		r.Record(Update{Snapshot: s, Events: make([]report.Event, 6), Skips: []report.Skip{

@@ -8,22 +8,22 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// Bounds of a recorder, in snapshots where nothing else is said.
+// Limits of a recorder, in snapshots unless stated otherwise.
 const (
 	historyLength = 720 // of the states: three hours at 15 s
 	seriesLength  = 240 // of the counts of a group: one hour at 15 s
 	maxSeries     = 300 // groups whose counts are kept
-	topSeries     = 200 // the largest groups of a snapshot, whose counts are kept from then on
+	topSeries     = 200 // the largest groups of a snapshot; their counts are kept from then on
 	maxGroups     = 8192
 	maxEvents     = 200
 	maxFindings   = 100
 	maxSkips      = 64 // pairs of source and reason
-	maxStates     = 64 // of a snapshot; the runtime has some forty
+	maxStates     = 64 // states of a snapshot; the runtime has about forty
 
-	// lingering is for how many snapshots a group without goroutines is kept:
-	// most of those come back.
+	// lingering is how many snapshots a group without goroutines is kept for.
+	// Most such groups come back.
 	lingering = 8
-	// recentLength is over how many snapshots births and exits are added up.
+	// recentLength is how many snapshots the sums of births and exits cover.
 	recentLength = 20
 )
 
@@ -33,15 +33,15 @@ type Config struct {
 	CPU      float64       // budget, as a share of one core
 }
 
-// An Update is one interval of the monitor.
+// An Update is the result of one interval of the monitor.
 type Update struct {
-	Snapshot *goroutine.Snapshot // kept until the next; nil when there is no new one
+	Snapshot *goroutine.Snapshot // kept until the next one; nil if there is no new one
 	Open     []report.Finding    // after the snapshot, the longest open first
-	Events   []report.Event      // that the snapshot led to
+	Events   []report.Event      // events caused by the snapshot
 	Skips    []report.Skip       // snapshots that were not taken
 }
 
-// A Recorder remembers snapshots. Make one with [New].
+// A Recorder stores past snapshots. Create one with [New].
 type Recorder struct {
 	config Config
 
@@ -52,22 +52,22 @@ type Recorder struct {
 
 	latest  *goroutine.Snapshot // nil before the first
 	taken   uint64              // snapshots recorded
-	newborn uint64              // highest goroutine ID of the last snapshot that knew IDs
+	newborn uint64              // highest goroutine ID in the last snapshot that had IDs
 
 	groups map[goroutine.GroupKey]*group
-	serial int // of the youngest group
-	series int // groups with a series
+	serial int // number of the newest group
+	series int // number of groups with a series
 	gone   departures
 
 	points   *ring[point]
-	open     int              // findings
-	findings []report.Finding // the first of them
-	judged   uint64           // seq of the last snapshot at which findings were open, or ceased to be
+	open     int              // number of findings
+	findings []report.Finding // the first of them, at most maxFindings
+	judged   uint64           // seq of the last snapshot at which findings were open or stopped being open
 	events   *ring[event]
 	skips    map[report.Skip]int
 }
 
-// New returns a recorder of nothing.
+// New returns an empty recorder.
 func New(c Config) *Recorder {
 	return &Recorder{
 		config:  c,
@@ -120,8 +120,8 @@ func (r *Recorder) found(open []report.Finding) {
 	}
 }
 
-// Close says that there will be no more snapshots. The record can still
-// be viewed. It may be called again.
+// Close marks the end of the recording: no more snapshots will follow. The
+// recorder can still be viewed. Close may be called more than once.
 func (r *Recorder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,8 +138,9 @@ func (r *Recorder) wake() {
 	r.changed = make(chan struct{})
 }
 
-// Changed returns a channel that is closed at the next change after the one
-// with the number seq, and so at once when there was one since.
+// Changed returns a channel that is closed at the first change after the change
+// with number seq. If that has already happened, the channel is closed
+// immediately.
 func (r *Recorder) Changed(seq uint64) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,5 +165,5 @@ type event struct {
 	report.Event
 }
 
-// millis shortens a time that is sent often.
+// millis truncates a time to milliseconds, because times are sent often.
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

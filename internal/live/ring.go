@@ -1,10 +1,9 @@
 package live
 
-// A ring keeps the newest items, at most size. It grows as it is
-// filled.
+// A ring keeps the newest items, at most size. It grows as it fills.
 type ring[T any] struct {
 	size  int
-	items []T // oldest at next once it is full
+	items []T // once full, the oldest item is at next
 	next  int
 }
 
@@ -19,8 +18,8 @@ func (r *ring[T]) push(item T) {
 	r.next = (r.next + 1) % r.size
 }
 
-// newest returns a copy of the newest n, oldest first; of all when there are
-// fewer.
+// newest returns a copy of the newest n items, oldest first, or of all items if
+// there are fewer.
 func (r *ring[T]) newest(n int) []T {
 	n = min(n, len(r.items))
 	out := make([]T, 0, n)
@@ -30,5 +29,5 @@ func (r *ring[T]) newest(n int) []T {
 	return out
 }
 
-// all returns a copy, oldest first.
+// all returns a copy of all items, oldest first.
 func (r *ring[T]) all() []T { return r.newest(len(r.items)) }

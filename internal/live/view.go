@@ -12,26 +12,26 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// A View is what a page shows: everything, or what has changed. Nothing in it
-// came from arguments, label values or other memory of the program; addresses
-// are left out.
+// A View is what a page shows: either everything or only what has changed.
+// Nothing in it comes from arguments, label values or other memory of the
+// program, and addresses are left out.
 type View struct {
 	report.Head // the latest snapshot
 
-	// Seq is the number of the change that the view is of, for the next
+	// Seq is the sequence number of this view. Pass it to the next call of
 	// [Recorder.Since].
 	Seq     uint64 `json:"seq"`
-	Full    bool   `json:"full"`    // the view is everything, and not what has changed
-	Stopped bool   `json:"stopped"` // the monitor was shut down: there will be no more
+	Full    bool   `json:"full"`    // the view contains everything, not only changes
+	Stopped bool   `json:"stopped"` // the monitor was shut down: no more changes will follow
 
-	States   []report.Share   `json:"states"`        // of the latest, largest first
-	History  History          `json:"history"`       // of past snapshots; in a change, of the new ones
-	Stacks   []Group          `json:"stacks"`        // largest first; in a change, those that differ
-	Gone     []int            `json:"gone"`          // numbers of stacks that are no more
-	Frames   []report.Frame   `json:"frames"`        // what Group.Calls counts into, in this view
-	Findings []report.Finding `json:"findings"`      // open, the longest open first; null in a change that has none
-	Open     int              `json:"open_findings"` // how many are open, also where Findings has not all
-	Events   []report.Event   `json:"events"`        // oldest first; in a change, the new ones
+	States   []report.Share   `json:"states"`        // of the latest snapshot, largest first
+	History  History          `json:"history"`       // of past snapshots; in a change, only of the new ones
+	Stacks   []Group          `json:"stacks"`        // largest first; in a change, only stacks that differ
+	Gone     []int            `json:"gone"`          // numbers of stacks that no longer exist
+	Frames   []report.Frame   `json:"frames"`        // frames of this view, indexed by Group.Calls
+	Findings []report.Finding `json:"findings"`      // open findings, the longest open first; null in a change that does not update them
+	Open     int              `json:"open_findings"` // number of open findings, including any that Findings leaves out
+	Events   []report.Event   `json:"events"`        // oldest first; in a change, only the new ones
 	Cost     report.Cost      `json:"cost"`
 }
 
@@ -39,46 +39,46 @@ type View struct {
 // snapshot, oldest first.
 type History struct {
 	Time     []time.Time      `json:"time"`
-	Duration []float64        `json:"duration_seconds"` // of taking the snapshot
+	Duration []float64        `json:"duration_seconds"` // time taken by the snapshot
 	States   map[string][]int `json:"states"`
 }
 
 // A Group is all goroutines with the same stack, line and state.
 type Group struct {
-	Number int `json:"number"` // its name, for as long as it is there
+	Number int `json:"number"` // identifies the group for as long as it exists
 	report.Place
 
-	// Born and Left are how many goroutines were created, and how many of the
-	// older ones exited or moved on, over the last snapshots.
+	// Born is how many goroutines were created during the last snapshots, and
+	// Left how many of the older ones exited or moved on.
 	Born int `json:"born"`
 	Left int `json:"left"`
 
-	// Calls is the stack, leaf first, as indices into View.Frames; null in a
-	// change when the group is not new.
+	// Calls is the stack, leaf first, as indices into View.Frames. In a change,
+	// it is null unless the group is new.
 	Calls []int `json:"calls"`
 
-	// Counts are those of the last snapshots, oldest first, for the largest
-	// groups of a full view.
+	// Counts holds the counts of the last snapshots, oldest first. Only the
+	// largest groups of a full view have it.
 	Counts []int32 `json:"counts,omitempty"`
 }
 
 // Bounds of a view.
 const (
-	maxDepth    = 128     // frames of a stack: the innermost, and the outermost
-	outermost   = 32      // of those
+	maxDepth    = 128     // frames of a stack: the innermost and the outermost
+	outermost   = 32      // how many of them are the outermost
 	sparkLength = 60      // counts of a group
-	maxStacks   = 2 << 20 // bytes of all stacks, about, a tenth of it compressed; smaller groups are left out
+	maxStacks   = 2 << 20 // approximate bytes of all stacks (a tenth of that when compressed); smaller groups are left out
 )
 
-// View returns everything.
+// View returns a full view.
 func (r *Recorder) View() *View {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.view(0, true)
 }
 
-// Since returns what has changed after seq. ok is false when that is not known
-// any more: get everything then.
+// Since returns what has changed after seq. If ok is false, that is no longer
+// known, and the caller must get a full view.
 func (r *Recorder) Since(seq uint64) (v *View, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,7 +91,7 @@ func (r *Recorder) Since(seq uint64) (v *View, ok bool) {
 	return v, true
 }
 
-// missed reports whether there were more snapshots after seq than are kept.
+// missed reports whether more snapshots were taken after seq than are kept.
 func (r *Recorder) missed(seq uint64) bool {
 	oldest := r.points.newest(seriesLength)
 	return len(oldest) == seriesLength && oldest[0].seq > seq
@@ -118,7 +118,8 @@ func (r *Recorder) view(seq uint64, full bool) *View {
 	return v
 }
 
-// after returns the items of a list in the order of seq that came after one.
+// after returns the items with a sequence number above seq. all must be sorted
+// by sequence number.
 func after[T any](all []T, seq uint64, of func(T) uint64) []T {
 	i, _ := slices.BinarySearchFunc(all, seq+1, func(item T, seq uint64) int { return cmp.Compare(of(item), seq) })
 	return all[i:]
@@ -139,8 +140,8 @@ func historyOf(points []point) History {
 	return h
 }
 
-// viewGroups adds the groups that changed after seq, with the stacks of those
-// that are new, the largest first until the room for stacks is used up.
+// viewGroups adds the groups that changed after seq. New groups come with their
+// stacks. The largest groups come first, until the room for stacks is used up.
 func (r *Recorder) viewGroups(v *View, seq uint64) {
 	changed := slices.SortedFunc(maps.Values(r.groups), func(a, b *group) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.serial, b.serial))
@@ -177,8 +178,8 @@ func (r *Recorder) viewGroup(g *group) Group {
 	}
 }
 
-// callsOf adds the frames of a stack to t, without their files, which are a
-// third of the size.
+// callsOf adds the frames of a stack to t. It leaves out file names, which are
+// a third of the size.
 func callsOf(t *report.FrameTable, s *goroutine.Stack) (calls []int, user int) {
 	frames, user := bothEnds(report.Frames(s))
 	for i := range frames {
@@ -187,7 +188,8 @@ func callsOf(t *report.FrameTable, s *goroutine.Stack) (calls []int, user int) {
 	return t.Calls(frames), user
 }
 
-// bothEnds returns all of a usual stack, and both ends of a deep one.
+// bothEnds returns all frames of a stack of usual depth, and both ends of a
+// deeper one.
 func bothEnds(frames []report.Frame, user int) ([]report.Frame, int) {
 	more := len(frames) - maxDepth
 	if more <= 0 {
@@ -208,7 +210,7 @@ func column[T any](samples []sample, of func(sample) T) []T {
 	return out
 }
 
-// viewFindings returns the open findings with the groups that they are about.
+// viewFindings returns the open findings with the groups that they concern.
 func (r *Recorder) viewFindings() []report.Finding {
 	byStack := make(map[string][]*group)
 	for _, g := range r.groups {
@@ -227,13 +229,13 @@ func (r *Recorder) viewFindings() []report.Finding {
 	return findings
 }
 
-// address matches what looks like an address in memory.
+// address matches anything that looks like a memory address.
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// Scrub leaves addresses out of a text.
+// Scrub replaces addresses in a text.
 func Scrub(text string) string { return address.ReplaceAllString(text, "0x…") }
 
-// sentence scrubs and bounds a text that should be one sentence.
+// sentence scrubs a text that should be one sentence and limits its length.
 func sentence(s string) string {
 	const most = 1 << 10
 	if len(s) > most {

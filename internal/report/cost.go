@@ -1,15 +1,15 @@
 package report
 
-// A Cost is what taking snapshots costs.
+// A Cost is the cost of taking snapshots.
 type Cost struct {
 	Interval  float64   `json:"interval_seconds"` // between snapshots, as configured
 	Budget    float64   `json:"budget_share"`     // share of one core that snapshots may take
-	Share     float64   `json:"share"`            // of the time that snapshots took, over the history
-	Snapshots uint64    `json:"snapshots"`        // taken
+	Share     float64   `json:"share"`            // share of the time that was spent on snapshots, over the history
+	Snapshots uint64    `json:"snapshots"`        // number of snapshots taken
 	Skipped   []Skipped `json:"skipped"`          // by source and reason
 }
 
-// A Skip is why a snapshot was not taken.
+// A Skip is a snapshot that was not taken, and the reason.
 type Skip struct {
 	Source string `json:"source"`
 	Reason string `json:"reason"`

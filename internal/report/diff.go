@@ -24,26 +24,26 @@ type Diff struct {
 	Before Moment `json:"before"`
 	After  Moment `json:"after"`
 
-	// Identity: both sides are of one process and know goroutine IDs, so that
-	// Born and Left are known.
+	// Identity reports whether both sides are of one process and have goroutine
+	// IDs. Only then are Born and Left known.
 	Identity bool `json:"identity"`
-	Born     int  `json:"born,omitempty"` // created since, and still there
-	Left     int  `json:"left,omitempty"` // there before, exited since
+	Born     int  `json:"born,omitempty"` // created since then and still present
+	Left     int  `json:"left,omitempty"` // present before and exited since then
 
 	States     []Change      `json:"states"`     // largest change first
-	Categories []Change      `json:"categories"` // likewise
-	Stacks     []StackChange `json:"stacks"`     // those that changed, largest change first
+	Categories []Change      `json:"categories"` // largest change first
+	Stacks     []StackChange `json:"stacks"`     // stacks that changed, largest change first
 	Unchanged  int           `json:"unchanged"`  // stacks with the same number of goroutines
 }
 
-// A Change is a number before and after.
+// A Change is a count before and after.
 type Change struct {
 	Name   string `json:"name"`
 	Before int    `json:"before"`
 	After  int    `json:"after"`
 }
 
-// Kind says in a word how a stack changed.
+// Kind says how a stack changed.
 type Kind string
 
 // The kinds of change.
@@ -52,7 +52,7 @@ const (
 	Grew     Kind = "grew"
 	Shrank   Kind = "shrank"
 	Gone     Kind = "gone"
-	Replaced Kind = "replaced" // the same number, but other goroutines
+	Replaced Kind = "replaced" // the same number of goroutines, but different ones
 )
 
 // A StackChange is a stack with more, fewer or other goroutines than before.
@@ -62,15 +62,16 @@ type StackChange struct {
 	After  int  `json:"after"`
 	Delta  int  `json:"delta"`
 
-	// With Diff.Identity: how many goroutines of this stack were created since,
-	// and how many of those before exited or moved on.
+	// Born is how many goroutines of this stack were created since then, and
+	// Left how many of the earlier ones exited or moved on. Both need
+	// Diff.Identity.
 	Born int `json:"born,omitempty"`
 	Left int `json:"left,omitempty"`
 
-	Stack Stack `json:"stack"` // as it is after, or as it was before if it is gone
+	Stack Stack `json:"stack"` // the later version, or the earlier one if the stack is gone
 }
 
-// NewDiff compares two snapshots, by stack, innermost user line and state.
+// NewDiff compares two snapshots by stack, innermost user line and state.
 func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 	d := &Diff{
 		SchemaVersion: SchemaVersion,
@@ -80,7 +81,7 @@ func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 	}
 	d.States = changes(States(before), States(after))
 	d.Categories = changes(categories(before), categories(after))
-	last := uint64(0) // an ID is never used again
+	last := uint64(0) // IDs are never reused
 	if d.Identity {
 		last = before.Epochs[len(before.Epochs)-1].LastID
 	}
@@ -110,12 +111,13 @@ func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 // A site is a stack in one snapshot, in the other, or in both.
 type site struct {
 	before, after int
-	was, is       *goroutine.Group // the largest; nil where there is none
-	born          int              // of after, created after an ID
+	was, is       *goroutine.Group // the largest group on each side; nil if there is none
+	born          int              // goroutines of the later snapshot that were created in between
 }
 
-// sitesOf brings the groups of two snapshots together, those of the later one
-// first, largest first. Goroutines above the ID last were created in between.
+// sitesOf merges the groups of two snapshots into sites. The sites of the later
+// snapshot come first, largest first. Goroutines with IDs above last were
+// created in between.
 func sitesOf(before, after *goroutine.Snapshot, last uint64) []*site {
 	by := make(map[goroutine.GroupKey]*site)
 	var list []*site
@@ -144,7 +146,7 @@ func sitesOf(before, after *goroutine.Snapshot, last uint64) []*site {
 	return list
 }
 
-// changeOf returns what changed at a site, and false where nothing did.
+// changeOf returns what changed at a site. ok is false if nothing changed.
 func (d *Diff) changeOf(s *site) (c StackChange, ok bool) {
 	c = StackChange{Before: s.before, After: s.after, Delta: s.after - s.before}
 	if d.Identity {

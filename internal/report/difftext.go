@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Text writes d for people: which stacks appeared, grew, shrank and are gone,
-// the largest changes first, at most top stacks of each kind; 0 stands for 20.
+// Text writes d for people: which stacks appeared, grew, shrank or disappeared.
+// The largest changes come first, at most top stacks of each kind; 0 means 20.
 // It returns the first error of w.
 func (d *Diff) Text(w io.Writer, top int) error {
 	b := bufio.NewWriter(w)

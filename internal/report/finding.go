@@ -11,7 +11,7 @@ import (
 
 // A Finding is what a detector found.
 type Finding struct {
-	ID         string    `json:"id,omitempty"` // the same from its first snapshot to its end
+	ID         string    `json:"id,omitempty"` // constant from its first snapshot to its end
 	Detector   string    `json:"detector"`
 	Confidence string    `json:"confidence"`
 	Severity   string    `json:"severity"` // info, warn or error, as in the event
@@ -22,17 +22,17 @@ type Finding struct {
 
 	State           string   `json:"state,omitempty"`
 	StackID         string   `json:"stack_id,omitempty"`
-	Stacks          []int    `json:"stack_numbers,omitempty"` // on the live page: its stacks
+	Stacks          []int    `json:"stack_numbers,omitempty"` // on the live page: the numbers of its stacks
 	Count           int      `json:"count"`
 	GrowthPerMinute float64  `json:"growth_per_minute,omitempty"`
 	Age             float64  `json:"age_seconds,omitempty"` // minimum duration of the condition
 	IDs             []uint64 `json:"goroutine_ids,omitempty"`
 	At              *Frame   `json:"at,omitempty"` // the frame that names the place
 	CreatedBy       *Frame   `json:"created_by,omitempty"`
-	Frames          []Frame  `json:"frames,omitempty"` // leaf first; the live page has them in its stacks
+	Frames          []Frame  `json:"frames,omitempty"` // leaf first; on the live page, its stacks contain them
 }
 
-// Findings describes findings, in their order.
+// Findings describes findings. It keeps their order.
 func Findings(findings []detectors.Finding) []Finding {
 	list := Briefly(findings)
 	for i := range list {
@@ -66,7 +66,7 @@ func findingOf(f *detectors.Finding) Finding {
 	return r
 }
 
-// finite replaces what JSON has no word for.
+// finite replaces numbers that JSON cannot represent.
 func finite(f float64) float64 {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0
@@ -75,7 +75,7 @@ func finite(f float64) float64 {
 }
 
 // An Event says what happened to a finding, or that findings are not reported
-// one by one.
+// individually.
 type Event struct {
 	Time       time.Time `json:"time"`
 	Kind       string    `json:"kind"` // detected, repeated, resolved or suppressed
@@ -83,7 +83,7 @@ type Event struct {
 	Detector   string    `json:"detector,omitempty"`
 	Confidence string    `json:"confidence,omitempty"`
 	Severity   string    `json:"severity"` // info, warn or error
-	Count      int       `json:"count"`    // goroutines; findings where the kind is suppressed
+	Count      int       `json:"count"`    // number of goroutines; number of findings if the kind is suppressed
 	Message    string    `json:"message"`
 }
 

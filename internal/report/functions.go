@@ -5,13 +5,14 @@ import (
 	"slices"
 )
 
-// Functions is the goroutines by function. Flat is how many are in a function
-// itself: it is the innermost one outside the runtime. Cumulative is how many
-// have it anywhere on their stack, each counted once.
+// Functions counts the goroutines by function. Flat is how many goroutines are
+// in the function itself, which means that it is the innermost function outside
+// the runtime. Cumulative is how many have the function anywhere on their
+// stack; each goroutine counts once.
 type Functions struct {
-	Distinct   int        `json:"distinct"`   // functions on all stacks
-	Flat       []Function `json:"flat"`       // the largest by Flat
-	Cumulative []Function `json:"cumulative"` // the largest by Cumulative
+	Distinct   int        `json:"distinct"`   // number of functions on all stacks
+	Flat       []Function `json:"flat"`       // largest by Flat
+	Cumulative []Function `json:"cumulative"` // largest by Cumulative
 }
 
 // A Function is one row of Functions.
@@ -23,12 +24,13 @@ type Function struct {
 	CumulativePercent float64 `json:"cumulative_percent"`
 }
 
-// FunctionsOf counts the goroutines of some stacks, of which there are total in
-// all, by function. It returns the largest, at most top of each list.
+// FunctionsOf counts the goroutines of stacks by function. total is the number
+// of goroutines in all. FunctionsOf returns the largest functions, at most top
+// in each list.
 func FunctionsOf(stacks []Stack, total, top int) Functions {
 	index := make(map[string]int, len(stacks))
 	var all []Function
-	var last []int // by function, the stack counted last: recursion counts once
+	var last []int // by function, the last stack counted: a recursive function counts once
 	for i := range stacks {
 		for depth := range stacks[i].Frames {
 			name := stacks[i].Frames[depth].Function

@@ -16,8 +16,8 @@ const (
 	LevelWarn Level = "warn" // unusual in healthy programs
 )
 
-// The thresholds of the health assessment, by custom: numbers of goroutines,
-// and percentages of them.
+// The customary thresholds of the health assessment: numbers of goroutines and
+// percentages of them.
 const (
 	manyGoroutines    = 1_000
 	tooManyGoroutines = 10_000
@@ -26,10 +26,11 @@ const (
 	channelPercent    = 50
 )
 
-// Health is observations on one snapshot by rules of thumb. Faults are in the
-// findings: an idle server has most of its goroutines blocked and no fault.
+// Health is a set of observations on one snapshot, made by rules of thumb. They
+// are not faults, which are reported as findings: an idle server has most of
+// its goroutines blocked and no fault.
 type Health struct {
-	Level  Level   `json:"level"` // the highest of the checks
+	Level  Level   `json:"level"` // the highest level of the checks
 	Checks []Check `json:"checks"`
 }
 
@@ -38,11 +39,11 @@ type Check struct {
 	Name      string  `json:"name"`
 	Level     Level   `json:"level"`
 	Value     float64 `json:"value"`
-	Threshold float64 `json:"threshold"` // the level is ok up to here
+	Threshold float64 `json:"threshold"` // the level is ok up to this value
 	Message   string  `json:"message"`
 }
 
-// Over returns the checks over their thresholds.
+// Over returns the checks that are over their thresholds.
 func (h Health) Over() []Check {
 	var over []Check
 	for _, c := range h.Checks {

@@ -1,12 +1,12 @@
-// Package report is the one view model of snapshots and findings. [Report] is
-// written as text and as JSON here and as HTML by internal/htmlreport; the live
-// page (internal/live) and the terminal use the same [Head], [Share], [Stack],
-// [Finding] and [Event].
+// Package report is the single view model of snapshots and findings. This
+// package writes a [Report] as text and JSON, and internal/htmlreport writes it
+// as HTML. The live page (internal/live) and the terminal use the same [Head],
+// [Share], [Stack], [Finding] and [Event].
 //
-// Nothing that could hold personal data is shown unless [Options.Values] is set: stacks carry
-// no arguments, label values and addresses are left out.
+// Nothing that could be personal data is shown unless [Options.Values] is set:
+// stacks have no arguments, and label values and addresses are left out.
 //
-// docs/json.md documents the JSON. A test holds it and the structs together.
+// docs/json.md documents the JSON. A test checks that it matches the structs.
 package report
 
 import (
@@ -19,77 +19,77 @@ import (
 )
 
 // SchemaVersion is the version of the JSON. It changes when a field changes its
-// meaning or goes away, not when one is added.
+// meaning or is removed, but not when a field is added.
 const SchemaVersion = "1"
 
-// Options changes what a report has. The zero value is what
-// otelgoroutine.Monitor writes.
+// Options controls what a report contains. The zero value is what
+// otelgoroutine.Monitor uses.
 type Options struct {
-	// Target names the subject: a file, a URL, a process. It may be empty. It
-	// is not part of the text.
+	// Target names the subject: a file, a URL or a process. It may be empty.
+	// The text does not show it.
 	Target string
 
 	// Stacks and Functions are how many of each the text shows, the largest
-	// first; 0 stands for 20. The model has all stacks of the snapshot.
+	// first; 0 means 20. The model has all stacks of the snapshot.
 	Stacks, Functions int
 
-	// Values shows the values of labels, which may be personal data, and the
+	// Values includes label values, which may be personal data, and the
 	// addresses of locks.
 	Values bool
 
-	// Notes are sentences about what the report lacks and why: which
-	// detectors could not run, say. They are not part of the text.
+	// Notes are sentences that say what the report lacks and why: for example,
+	// which detectors could not run. The text does not show them.
 	Notes []string
 
-	// Terse leaves out what the text does not show and what takes as long as
-	// all the rest: why stacks wait by design, and which frames are of the
-	// standard library.
+	// Terse leaves out data that the text does not show and that takes as long
+	// to compute as all the rest: why stacks wait by design, and which frames
+	// belong to the standard library.
 	Terse bool
 
-	// Same says that the snapshots of a series are of one process, so that
-	// goroutine IDs can be compared. Without it a [Diff] counts only.
+	// Same says that all snapshots of a series are of one process, so goroutine
+	// IDs can be compared. Without it, a [Diff] compares only counts.
 	Same bool
 }
 
 const defaultTop = 20
 
-// A Report is a series of snapshots and its findings as plain values. Where
-// nothing else is said, it is about the last of the series. It shares nothing
-// with the snapshots but strings and may be changed.
+// A Report holds a series of snapshots and its findings as plain values. Unless
+// stated otherwise, its fields describe the last snapshot. It shares nothing
+// with the snapshots except strings and may be modified.
 type Report struct {
 	Head
 	Target string `json:"target,omitempty"`
 
 	Health     Health  `json:"health"`
 	States     []Share `json:"states"`     // largest first
-	Categories []Share `json:"categories"` // largest first; those without a goroutine are left out
+	Categories []Share `json:"categories"` // largest first; categories without goroutines are left out
 
-	Trend    *Trend    `json:"trend,omitempty"` // of two snapshots and more
+	Trend    *Trend    `json:"trend,omitempty"` // nil for fewer than two snapshots
 	Findings []Finding `json:"findings"`
 	Notes    []string  `json:"notes,omitempty"`
 
 	Functions Functions `json:"functions"`
 	Stacks    []Stack   `json:"stacks"`         // all, largest first
-	Diff      *Diff     `json:"diff,omitempty"` // against the first of the series
+	Diff      *Diff     `json:"diff,omitempty"` // changes since the first snapshot of the series
 
-	stacks int // how many the text shows
+	stacks int // number of stacks that the text shows
 }
 
 // A Head is a snapshot without its goroutines.
 type Head struct {
 	SchemaVersion string    `json:"schema_version"`
-	Taken         bool      `json:"taken"` // false: there is no snapshot yet, and nothing below is set
+	Taken         bool      `json:"taken"` // false: there is no snapshot yet, and the fields below are not set
 	Time          time.Time `json:"time,omitzero"`
 	Source        string    `json:"source"`
-	Duration      float64   `json:"duration_seconds,omitempty"` // of taking and reading it
-	Bytes         int64     `json:"bytes,omitempty"`            // that the source wrote
+	Duration      float64   `json:"duration_seconds,omitempty"` // time to take and read it
+	Bytes         int64     `json:"bytes,omitempty"`            // bytes that the source wrote
 	Total         int       `json:"total"`                      // goroutines that are described
 	Missing       int       `json:"missing,omitempty"`          // goroutines that could not be described
-	IDs           bool      `json:"has_ids"`                    // whether the source knows goroutine IDs, and so ages
-	Scheduler     Scheduler `json:"scheduler,omitzero"`         // in a process of its own only
+	IDs           bool      `json:"has_ids"`                    // whether the source knows goroutine IDs, and therefore ages
+	Scheduler     Scheduler `json:"scheduler,omitzero"`         // only for a snapshot that a process took of itself
 }
 
-// Scheduler is what the scheduler counted.
+// Scheduler holds the scheduler's own counts.
 type Scheduler struct {
 	Running  int64 `json:"running"`
 	Runnable int64 `json:"runnable"`
@@ -98,8 +98,7 @@ type Scheduler struct {
 	Created  int64 `json:"created"`   // since the start of the process
 }
 
-// HeadOf returns the head of a snapshot. Without one, with nil, nothing but the
-// version is set.
+// HeadOf returns the head of a snapshot. If s is nil, only the version is set.
 func HeadOf(s *goroutine.Snapshot) Head {
 	if s == nil {
 		return Head{SchemaVersion: SchemaVersion}
@@ -110,9 +109,10 @@ func HeadOf(s *goroutine.Snapshot) Head {
 	}
 }
 
-// New returns the report of a series of snapshots, oldest first, of which the
-// last is the one described, and the findings that are open in it. Nil
-// snapshots are left out; without any the report says that there is none yet.
+// New returns the report of a series of snapshots, oldest first, and the
+// findings that are open in the last one. The report describes the last
+// snapshot. Nil snapshots are ignored; if none is left, the report says that
+// there is none yet.
 func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) *Report {
 	series = slices.DeleteFunc(slices.Clone(series), func(s *goroutine.Snapshot) bool { return s == nil })
 	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), stacks: cmp.Or(o.Stacks, defaultTop)}
@@ -133,7 +133,7 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	return r
 }
 
-// A Share is a part of the goroutines.
+// A Share is a number of goroutines and its share of the total.
 type Share struct {
 	Name    string  `json:"name"`
 	Count   int     `json:"count"`
@@ -168,11 +168,11 @@ func percent(part, whole int) float64 {
 	return 100 * float64(part) / float64(max(whole, 1))
 }
 
-// seconds rounds a duration to the microsecond.
+// seconds returns a duration in seconds, rounded to the microsecond.
 func seconds(d time.Duration) float64 { return d.Round(time.Microsecond).Seconds() }
 
-// Age returns how many seconds before now a time was, to the millisecond: at
-// least 0, and 0 for the zero time.
+// Age returns the seconds from then to now, with millisecond precision. It is
+// at least 0, and 0 if then is the zero time.
 func Age(now, then time.Time) float64 {
 	if then.IsZero() {
 		return 0

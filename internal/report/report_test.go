@@ -43,7 +43,7 @@ func TestSharesAddUp(t *testing.T) {
 	assert.Equal(t, []Share{{"channel", 8, 50}, {"network", 5, 31.25}, {"parked", 2, 12.5}, {"other", 1, 6.25}}, r.Categories)
 }
 
-// TestFunctions has a recursion, and a function that is both flat and below
+// TestFunctions uses recursion and a function that is both flat and below
 // others.
 func TestFunctions(t *testing.T) {
 	r := one(snapshot(at,
@@ -106,7 +106,7 @@ func TestTrend(t *testing.T) {
 	assert.Nil(t, one(series[0], Options{}).Diff)
 }
 
-// aged gives a group cohorts of one goroutine for each ID.
+// aged gives a group cohorts of one goroutine, one cohort for each ID.
 func aged(g goroutine.Group, epochs []int) goroutine.Group {
 	g.Count = len(epochs)
 	for _, e := range epochs {

@@ -13,7 +13,7 @@ type Frame struct {
 	Function string `json:"function"`
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
-	Standard bool   `json:"standard,omitempty"` // of the standard library
+	Standard bool   `json:"standard,omitempty"` // belongs to the standard library
 }
 
 // String formats the frame as function, file and line, on one line.
@@ -30,8 +30,8 @@ func frameOf(f goroutine.Frame) *Frame {
 }
 
 // framesOf returns the visible frames of a stack, leaf first, and the index of
-// the one that names the place, which is [goroutine.Stack.User]. With terse it
-// does not mark the frames of the standard library.
+// the frame that names the place, [goroutine.Stack.User]. With terse, it does
+// not mark the frames of the standard library.
 func framesOf(s *goroutine.Stack, terse bool) (frames []Frame, user int) {
 	visible := s.Visible()
 	frames = make([]Frame, len(visible))
@@ -42,24 +42,26 @@ func framesOf(s *goroutine.Stack, terse bool) (frames []Frame, user int) {
 		return frames, 0
 	}
 	user = slices.IndexFunc(frames, func(f Frame) bool { return !f.Standard })
-	if user < 0 { // of the standard library alone: known best by its entry
+	if user < 0 { // only standard library frames; the entry function identifies the stack best
 		user = max(0, len(frames)-1)
 	}
 	return frames, user
 }
 
-// Frames returns the frames of a stack as [Stack.Frames] has them, and
+// Frames returns the frames of a stack as in [Stack.Frames], and the index for
 // [Place.User].
 func Frames(s *goroutine.Stack) (frames []Frame, user int) { return framesOf(s, false) }
 
-// A FrameTable has every frame of many stacks once. Pages get one instead of
-// frames in each stack: that is a tenth of the size. The zero value is empty.
+// A FrameTable stores each frame of many stacks once. Pages get one table
+// instead of frames in each stack, which is a tenth of the size. The zero value
+// is an empty table.
 type FrameTable struct {
 	Frames []Frame
 	index  map[Frame]int
 }
 
-// Calls returns the indices of frames in t, and adds those that are new.
+// Calls returns the indices of frames in t. It adds frames that t does not have
+// yet.
 func (t *FrameTable) Calls(frames []Frame) []int {
 	calls := make([]int, len(frames))
 	for i, f := range frames {
@@ -77,37 +79,37 @@ func (t *FrameTable) Calls(frames []Frame) []int {
 	return calls
 }
 
-// A Place is the goroutines with one stack and state.
+// A Place is all goroutines with one stack and state.
 type Place struct {
-	ID     string  `json:"id"` // of the stack, the same on every replica
+	ID     string  `json:"id"` // ID of the stack, the same on every replica
 	State  string  `json:"state"`
 	Count  int     `json:"count"`
-	Oldest float64 `json:"oldest_seconds,omitempty"` // minimum age of the oldest; 0 when unknown
+	Oldest float64 `json:"oldest_seconds,omitempty"` // minimum age of the oldest goroutine; 0 if unknown
 	User   int     `json:"user,omitempty"`           // index of the frame that names the place
 }
 
-// A Stack is the goroutines with one stack, state and, if the snapshot has
-// them, labels.
+// A Stack is all goroutines with one stack and state and, if the snapshot has
+// them, the same labels.
 type Stack struct {
 	Place
 	Category string  `json:"category"`
 	Percent  float64 `json:"percent"`
 
-	Waiting float64  `json:"waiting_seconds,omitempty"` // longest wait by the runtime's clock, in whole minutes; 0 when unknown
-	Births  []Birth  `json:"births,omitempty"`          // oldest first; nil when there are no IDs
-	IDs     []uint64 `json:"goroutine_ids,omitempty"`   // the oldest, at most goroutine.MaxIDs
+	Waiting float64  `json:"waiting_seconds,omitempty"` // longest wait according to the runtime, in whole minutes; 0 if unknown
+	Births  []Birth  `json:"births,omitempty"`          // oldest first; nil if there are no IDs
+	IDs     []uint64 `json:"goroutine_ids,omitempty"`   // the oldest goroutines, at most goroutine.MaxIDs
 
-	Labels    []Label `json:"labels,omitempty"`     // by key; the values are empty without Options.Values
-	Lock      string  `json:"lock,omitempty"`       // address, with Options.Values where known
-	CreatedBy *Frame  `json:"created_by,omitempty"` // the go statement, where known
-	Known     string  `json:"known,omitempty"`      // why it waits by design; empty where that is not known
-	Frames    []Frame `json:"frames"`               // leaf first, without the runtime's own at either end
+	Labels    []Label `json:"labels,omitempty"`     // sorted by key; values are empty without Options.Values
+	Lock      string  `json:"lock,omitempty"`       // address, if known and Options.Values is set
+	CreatedBy *Frame  `json:"created_by,omitempty"` // the go statement, if known
+	Known     string  `json:"known,omitempty"`      // why it waits by design; empty if unknown
+	Frames    []Frame `json:"frames"`               // leaf first, without the runtime's own frames at either end
 }
 
-// A Birth is how many goroutines are at least so old.
+// A Birth is how many goroutines have at least this age.
 type Birth struct {
 	Age   float64 `json:"age_seconds"` // minimum
-	Count int     `json:"count"`       // created in this span, not in total
+	Count int     `json:"count"`       // created in this period, not cumulative
 }
 
 // A Label is a pprof label.

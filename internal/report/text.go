@@ -33,7 +33,7 @@ func (r *Report) Text(w io.Writer) error {
 	return b.Flush()
 }
 
-// Top writes all functions, as go tool pprof -top -cum does.
+// Top writes all functions in the manner of go tool pprof -top -cum.
 func (r *Report) Top(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	r.writeHead(b)
@@ -42,7 +42,7 @@ func (r *Report) Top(w io.Writer) error {
 	return b.Flush()
 }
 
-// Traces writes all stacks, as go tool pprof -traces does.
+// Traces writes all stacks in the manner of go tool pprof -traces.
 func (r *Report) Traces(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	r.writeHead(b)
@@ -61,7 +61,7 @@ func (r *Report) writeHead(w io.Writer) {
 	}
 }
 
-// write writes the checks over their thresholds only.
+// write writes only the checks that are over their thresholds.
 func (h Health) write(w io.Writer) {
 	over := h.Over()
 	if len(over) == 0 {
@@ -130,7 +130,7 @@ func writeStacks(w io.Writer, stacks []Stack, top int) {
 	}
 }
 
-// describe returns a stack without its frames, on one line.
+// describe returns a one-line description of a stack without its frames.
 func (s *Stack) describe() string {
 	var b strings.Builder
 	b.WriteString(s.State + "  " + s.ID)
@@ -153,7 +153,8 @@ func (s *Stack) describe() string {
 	return b.String()
 }
 
-// writeFrames writes the stack as a goroutine dump does, two lines a frame.
+// writeFrames writes the stack in the format of a goroutine dump, with two
+// lines for each frame.
 func (s *Stack) writeFrames(w io.Writer) {
 	left := textTrace
 	for _, f := range s.Frames {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// strongFactor and strongGrowth mark strong growth: both must be reached,
+	// strongFactor and strongGrowth define strong growth. Both must be reached,
 	// so that growth from one goroutine to three is not strong.
 	strongFactor = 2
 	strongGrowth = 10
@@ -18,9 +18,9 @@ type Trend struct {
 	From      int     `json:"from"`
 	To        int     `json:"to"`
 	Seconds   float64 `json:"duration_seconds"` // from the first snapshot to the last
-	Factor    float64 `json:"factor"`           // To / From; 0 when From is 0
+	Factor    float64 `json:"factor"`           // To / From; 0 if From is 0
 	PerMinute float64 `json:"growth_per_minute"`
-	Strong    bool    `json:"strong"` // at least doubled, and at least ten more
+	Strong    bool    `json:"strong"` // at least doubled, with at least ten more goroutines
 	Points    []Point `json:"points"` // oldest first
 }
 

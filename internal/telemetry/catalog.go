@@ -51,25 +51,25 @@ const (
 	AttrCodeStacktrace   = "code.stacktrace"
 )
 
-// SchemaURL names the version of the semantic conventions that the code.*
-// attributes come from. It is a literal because importing package semconv for
-// one constant would add 37 kB to every user's program.
+// SchemaURL names the version of the semantic conventions that defines the
+// code.* attributes. It is a literal because importing package semconv for one
+// constant would add 37 kB to every user's program.
 const SchemaURL = "https://opentelemetry.io/schemas/1.43.0"
 
-// Names of events that do not belong to a built-in detector. The events of all
-// users' detectors have the same two names, because event names must not contain
-// dynamic values; goroutine.detector.name tells them apart.
+// Names of events that do not belong to a built-in detector. All user-defined
+// detectors share these two names, because event names must not contain dynamic
+// values; goroutine.detector.name tells them apart.
 const (
 	EventDetected   = "goroutine.finding.detected"
 	EventResolved   = "goroutine.finding.resolved"
 	EventSuppressed = "goroutine.finding.suppressed"
 )
 
-// eventNames are the names of the events of one detector.
+// eventNames holds the names of the events of one detector.
 type eventNames struct{ detected, resolved string }
 
 // builtIn lists the built-in detectors, which have event names of their own,
-// with the meaning of their detected events.
+// and the meaning of their detected events.
 var builtIn = []struct {
 	detector string
 	events   eventNames
@@ -112,8 +112,8 @@ type Metric struct {
 // not the attributes of its elements.
 func Metrics() []Metric { return slices.Clone(metricCatalog) }
 
-// metricCatalog is the one place where a metric is described: instruments are
-// made from it and TELEMETRY.md is rendered from it.
+// metricCatalog is the only place that describes metrics: instruments are
+// created and TELEMETRY.md is rendered from it.
 var metricCatalog = []Metric{
 	{MetricCount, "ObservableUpDownCounter", "{goroutine}", []string{AttrState, AttrDetailedState},
 		"Goroutines by state, in the latest snapshot. The values add up to the snapshot's total."},

@@ -50,7 +50,7 @@ func TestEveryAttributeIsDescribedOnce(t *testing.T) {
 	assert.Len(t, described, len(used), "an attribute is described that nothing has")
 }
 
-// names returns every name of the catalog, in the form in which it is sent.
+// names returns every name of the catalog in the form in which it is sent.
 func names() (metrics, attributes, events []string) {
 	for _, m := range metricCatalog {
 		metrics = append(metrics, m.Name)
@@ -64,8 +64,8 @@ func names() (metrics, attributes, events []string) {
 	return metrics, attributes, events
 }
 
-// wellFormed is what the tooling of the semantic conventions accepts: lower
-// case, dots between namespaces, underscores between words.
+// wellFormed matches what the tooling of the semantic conventions accepts:
+// lower case, dots between namespaces, underscores between words.
 var wellFormed = regexp.MustCompile(`^[a-z][a-z0-9]*([._][a-z0-9]+)*$`)
 
 func TestNamesFollowTheRulesOfOpenTelemetry(t *testing.T) {
@@ -85,8 +85,8 @@ func TestNamesFollowTheRulesOfOpenTelemetry(t *testing.T) {
 	}
 }
 
-// A built-in detector without events of its own would be sent under the names
-// of users' detectors.
+// Without event names of its own, a built-in detector would be sent under the
+// names of user-defined detectors.
 func TestEveryBuiltInDetectorHasItsEvents(t *testing.T) {
 	var have, want []string
 	for _, d := range builtIn {

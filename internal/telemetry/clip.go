@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of attribute values, in bytes. The SDK has none of its own, and the
-// Collector refuses requests over 4 MiB.
+// Limits of attribute values, in bytes. The SDK has no limit of its own, and
+// the Collector refuses requests over 4 MiB.
 const (
 	maxName     = 512
 	maxLabel    = 128
@@ -14,7 +14,7 @@ const (
 	maxTrace    = 16 << 10
 )
 
-// clip bounds a value to max bytes of valid UTF-8 and marks the cut.
+// clip limits a value to max bytes of valid UTF-8. It marks the cut.
 func clip(s string, max int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= max {

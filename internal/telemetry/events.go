@@ -12,8 +12,9 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Emit sends an event of an incident as a log record, and counts it when it
-// opens one. profile is the path of the profile that was saved, or empty.
+// Emit sends an event about an incident as a log record. If the event opens the
+// incident, Emit also counts it. profile is the path of the saved profile, or
+// empty.
 func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
 	f := &e.Finding
 	if e.Kind == detectors.Detected {
@@ -59,7 +60,7 @@ func severityOf(e detectors.Event) log.Severity {
 	return severities[e.Finding.Confidence.Severity()]
 }
 
-// severities are the severities of findings as those of log records.
+// severities maps the severities of findings to those of log records.
 var severities = map[detectors.Severity]log.Severity{
 	detectors.SeverityInfo:  log.SeverityInfo,
 	detectors.SeverityWarn:  log.SeverityWarn,
@@ -107,7 +108,7 @@ func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
 	return attrs
 }
 
-// appendFrame appends what is known of a frame under these names.
+// appendFrame appends the known parts of a frame under these names.
 func appendFrame(attrs []attribute.KeyValue, f goroutine.Frame, function, file, line string) []attribute.KeyValue {
 	if f.Function == "" {
 		return attrs

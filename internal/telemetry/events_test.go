@@ -19,10 +19,10 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// memory is a log processor that keeps what it gets.
+// memory is a log processor that keeps the records it receives.
 type memory struct {
 	records []sdklog.Record
-	refuse  string // event name that Enabled says no to
+	refuse  string // event name for which Enabled returns false
 	asked   []sdklog.EnabledParameters
 }
 
@@ -132,7 +132,7 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 	}
 }
 
-// The names of events are fixed: a detector of the user's brings none.
+// The names of events are fixed: user-defined detectors add none.
 func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	f := finding()
@@ -189,8 +189,8 @@ func TestOnlyOpeningCounts(t *testing.T) {
 	assert.EqualValues(t, 2, data.DataPoints[0].Value)
 }
 
-// Whatever a detector reports, an event stays far below the 4 MiB that
-// receivers take.
+// An event stays far below the 4 MiB that receivers accept, regardless of what
+// a detector reports.
 func TestAnEventIsBounded(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	long := strings.Repeat("x\xff\u4e16", 1<<18)

@@ -17,15 +17,14 @@ import (
 // ScopeName is the name of the instrumentation scope.
 const ScopeName = "github.com/otelgoroutine/go/otelgoroutine"
 
-// Version is the version of the module, and of the instrumentation scope.
+// Version is the version of the module and of the instrumentation scope.
 const Version = "0.1.0"
 
-// A Config is what a Telemetry is made of. All fields but Scheduler are
-// required.
+// A Config configures a Telemetry. All fields except Scheduler are required.
 type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
-	TopStacks      int                        // stacks with series of their own
+	TopStacks      int                        // number of stacks with series of their own
 	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler cannot be read
 }
 
@@ -59,8 +58,9 @@ type observation[N int64 | float64] struct {
 }
 
 // New creates the instruments and registers two callbacks: one for the
-// scheduler, which is read at every collection, and one for the latest snapshot.
-// A View that drops all instruments of one switches its callback off.
+// scheduler, which is read at every collection, and one for the latest
+// snapshot. A View that drops all instruments of a callback disables that
+// callback.
 func New(c Config) (*Telemetry, error) {
 	t := &Telemetry{
 		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(SchemaURL)),
@@ -135,8 +135,8 @@ func (t *Telemetry) register(m *maker, f metric.Callback, instruments ...metric.
 	t.registrations = append(t.registrations, r)
 }
 
-// recovered keeps a panic in f from ending the process: the SDK does not recover
-// it.
+// recovered recovers from a panic in f. The SDK does not, so the panic would
+// end the process.
 func recovered(f metric.Callback) metric.Callback {
 	return func(ctx context.Context, o metric.Observer) error {
 		defer func() { _ = recover() }()
@@ -144,7 +144,7 @@ func recovered(f metric.Callback) metric.Callback {
 	}
 }
 
-// Close unregisters the callbacks: from then on nothing is observed.
+// Close unregisters the callbacks. After that, nothing is observed.
 func (t *Telemetry) Close() error {
 	var errs []error
 	for _, r := range t.registrations {
@@ -155,7 +155,8 @@ func (t *Telemetry) Close() error {
 }
 
 // Publish sets what is observed from now on: the counts of one snapshot and the
-// ages of another, which may be the same. It records how long they took.
+// ages of another. Both may be the same snapshot. Publish also records how long
+// they took.
 func (t *Telemetry) Publish(ctx context.Context, counts, ages *goroutine.Snapshot) {
 	t.current.Store(t.views.of(counts, ages))
 	t.Took(ctx, counts)
@@ -178,15 +179,15 @@ func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason
 }
 
 // maxOpenStacks is how many open findings are observed with their stack: the
-// ten that are reported one by one, and as many to spare. maxOpenSeries adds
-// those that fade out, and the levels of confidence of 40 detectors.
+// ten that are reported individually, and as many in reserve. maxOpenSeries
+// adds series that fade out and the confidence levels of 40 detectors.
 const (
 	maxOpenStacks = 20
 	maxOpenSeries = maxOpenStacks*(1+fadedPerStack) + 240
 )
 
-// SetOpen sets the open findings that are observed from now on. Findings that
-// have been open for longest come first.
+// SetOpen sets the open findings that are observed from now on. The findings
+// must be sorted, the longest open first.
 func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 	t.openSeen.begin(now)
 	for i := range findings {
@@ -196,9 +197,9 @@ func (t *Telemetry) SetOpen(findings []detectors.Finding, now time.Time) {
 	t.open.Store(&open)
 }
 
-// openSet returns the attributes that an open finding is counted under. With
-// the stack among them, an alert can name the place, and replicas with the same
-// finding can be counted.
+// openSet returns the attributes under which an open finding is counted. The
+// stack is included so that an alert can name the place and replicas with the
+// same finding can be counted.
 func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 	attrs := []attribute.KeyValue{
 		attribute.String(AttrDetectorName, f.Detector),
@@ -212,8 +213,8 @@ func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 		attribute.String(AttrCodeFunctionName, clip(f.Stack.User().Function, maxName)))...)
 }
 
-// A maker creates instruments as the catalog describes them and collects the
-// errors.
+// A maker creates instruments from their descriptions in the catalog and
+// collects the errors.
 type maker struct {
 	meter metric.Meter
 	errs  []error
@@ -243,8 +244,8 @@ func (m *maker) gauge(name string) metric.Float64ObservableGauge {
 	return keep(m, i, err)
 }
 
-// histogram has bounds from 0.1 ms, for 100 goroutines, to 10 s, for several
-// million.
+// histogram creates a histogram with bounds from 0.1 ms, for 100 goroutines, to
+// 10 s, for several million.
 func (m *maker) histogram(name string) metric.Float64Histogram {
 	e := entry(name)
 	i, err := m.meter.Float64Histogram(e.Name, metric.WithUnit(e.Unit), metric.WithDescription(e.Doc),

@@ -20,7 +20,8 @@ import (
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// harness is a Telemetry on a real SDK with a reader that collects on demand.
+// harness returns a Telemetry on a real SDK, with a reader that collects on
+// demand.
 func harness(t *testing.T, top int, opts ...sdkmetric.Option) (*Telemetry, *sdkmetric.ManualReader) {
 	t.Helper()
 	reader := sdkmetric.NewManualReader()
@@ -193,7 +194,7 @@ func TestSeriesAreBoundedUnderChurn(t *testing.T) {
 }
 
 func TestSeriesOfAllTopStacksFitTheLimitOfSDKs(t *testing.T) {
-	// otelgoroutine.MaxTopStacks is 400; 30 states can be in _OTHER.
+	// otelgoroutine.MaxTopStacks is 400. _OTHER can have 30 states.
 	assert.Less(t, 400*(1+fadedPerStack)+30, 2000)
 }
 
@@ -297,8 +298,8 @@ func instrument(m metricdata.Metrics) string {
 	return fmt.Sprintf("%T", m.Data)
 }
 
-// What the SDK does with our instruments: the points of facts that the choice
-// of instruments rests on.
+// The following tests show what the SDK does with our instruments. The choice
+// of instruments relies on it.
 
 func TestAViewThatDropsAnAttributeSums(t *testing.T) {
 	tel, reader := harness(t, 5, sdkmetric.WithView(sdkmetric.NewView(

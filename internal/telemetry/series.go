@@ -7,14 +7,15 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// fade is how long a series without a value is observed as 0. In many backends
-// a series that is no longer observed stays at its last value for about as long.
+// fade is how long a series without a value is observed as 0. In many backends,
+// a series that is no longer observed keeps its last value for about that long.
 const fade = 5 * time.Minute
 
-// A series holds attribute sets with a value each. Values with the same
-// attributes add up; attribute sets without a value stay at 0 for a while.
+// A series holds attribute sets, each with a value. Values with the same
+// attributes are added up. Attribute sets without a value stay at 0 for a
+// while.
 type series struct {
-	max    int // attribute sets, those at 0 included
+	max    int // maximum number of attribute sets, including those at 0
 	values map[attribute.Distinct]*value
 	now    time.Time
 	live   int // attribute sets that have a value now
@@ -57,9 +58,9 @@ func (s *series) add(n int, set attribute.Set) {
 	v.last = s.now
 }
 
-// end removes attribute sets that have been at 0 for longer than fade or are
-// more than max, and returns the observations. Those with a value come first,
-// because an SDK that limits the number of series keeps the first observed.
+// end removes attribute sets that have been at 0 for longer than fade or that
+// exceed max. It returns the observations. Sets with a value come first,
+// because an SDK that limits the number of series keeps those observed first.
 func (s *series) end() []observation[int64] {
 	live := make([]observation[int64], 0, len(s.values))
 	var zero []observation[int64]

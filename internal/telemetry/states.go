@@ -6,7 +6,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// The values of goroutine.state: the words of runtime/metrics
+// The values of goroutine.state. They are the names used by runtime/metrics
 // (/sched/goroutines/…:goroutines), in snake case.
 const (
 	stateRunning  = "running"
@@ -15,9 +15,9 @@ const (
 	stateNotInGo  = "not_in_go"
 )
 
-// schedulerState returns what the scheduler calls a state. The scheduler's
-// metrics count as waiting whatever is neither on a CPU, nor in a run queue, nor
-// in a system call or in C code, and so does this.
+// schedulerState returns the scheduler's name for a state. The scheduler's
+// metrics count a goroutine as waiting if it is not on a CPU, in a run queue, in
+// a system call or in C code. So does this function.
 func schedulerState(s goroutine.State) string {
 	switch s {
 	case goroutine.Running:
@@ -30,10 +30,11 @@ func schedulerState(s goroutine.State) string {
 	return stateWaiting
 }
 
-// The two attributes of a state relate as go.cpu.state and
-// go.cpu.detailed_state do in the semantic conventions: a few values that stay,
-// and the runtime's own, which change with its version. The first follows from
-// the second, so that both have no more series than the second alone.
+// The two attributes of a state relate to each other like go.cpu.state and
+// go.cpu.detailed_state in the semantic conventions: one has a few stable
+// values; the other has the runtime's own values, which change with its
+// version. The first is derived from the second, so both together have no more
+// series than the second alone.
 func stateAttr(s goroutine.State) attribute.KeyValue {
 	return attribute.String(AttrState, schedulerState(s))
 }

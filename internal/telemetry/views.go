@@ -12,16 +12,16 @@ import (
 // views turns snapshots into observations.
 type views struct {
 	top            int
-	own            int // stacks of this snapshot that have series of their own
+	own            int // stacks of this snapshot with series of their own
 	states, stacks series
 }
 
-// maxStates bounds the series of goroutine.count: the runtime has about forty
+// maxStates limits the series of goroutine.count. The runtime has about forty
 // states.
 const maxStates = 100
 
-// fadedPerStack is how many series that left the top are kept at 0, for each
-// of the top.
+// fadedPerStack is how many series that have left the top are kept at 0, for
+// each stack in the top.
 const fadedPerStack = 3
 
 func newViews(top int) views {
@@ -45,9 +45,9 @@ func (v *views) of(counts, ages *goroutine.Snapshot) *observations {
 	return &observations{states: v.states.end(), stacks: v.stacks.end(), ages: agesOf(ages, shown)}
 }
 
-// stackSet returns the attributes that g is counted under, and whether they
+// stackSet returns the attributes under which g is counted, and whether they
 // are its own. Groups come largest first, so the first v.top attribute sets
-// belong to the largest stacks; a stack in two groups counts once.
+// belong to the largest stacks. A stack in two groups counts once.
 func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 	set := attribute.NewSet(withLabels(g,
 		attribute.String(AttrStackID, string(g.Stack.ID)),

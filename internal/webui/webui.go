@@ -1,9 +1,10 @@
-// Package webui has the scripts, styles and HTML of the live page and the HTML
-// report. They share ui.css (all colours), icicle.js (the icicle graph) and
-// kit.js (everything else).
+// Package webui contains the scripts, styles and HTML of the live page and the
+// HTML report. Both share ui.css (all colours), icicle.js (the icicle graph)
+// and kit.js (everything else).
 //
-// The scripts are plain ones that share a scope, so that they need no bundler:
-// they are served as one file. They make no markup out of text and load nothing.
+// The scripts are plain scripts with a common scope. They are served as one
+// file and need no bundler. They never turn text into markup, and they load
+// nothing.
 package webui
 
 import (
@@ -17,24 +18,25 @@ import (
 //go:embed assets/*.css assets/*.js assets/*.html assets/*.svg assets/uplot/uPlot.* assets/uplot/LICENSE
 var assets embed.FS
 
-// Index is the HTML of the live page. It refers to page.css, page.js, icon.svg,
-// data.json, stream, stack.json, snapshot.pb.gz and report.txt next to it.
+// Index returns the HTML of the live page. It refers to page.css, page.js,
+// icon.svg, data.json, stream, stack.json, snapshot.pb.gz and report.txt next
+// to it.
 func Index() string { return read("index.html") }
 
-// Icon is the SVG icon of the page.
+// Icon returns the SVG icon of the page.
 func Icon() string { return read("icon.svg") }
 
-// PageScript is the script of the live page.
+// PageScript returns the script of the live page.
 func PageScript() string {
 	return concat("uplot/uPlot.iife.min.js", "kit.js", "icicle.js", "live.js")
 }
 
-// PageStyle is the style sheet of the live page.
+// PageStyle returns the style sheet of the live page.
 func PageStyle() string { return concat("uplot/uPlot.min.css", "ui.css", "live.css") }
 
-// Report returns the HTML report of data, which is JSON as encoding/json writes
-// it. The file loads nothing, and its policy allows its own script and style
-// only. The title is text.
+// Report returns the HTML report of data, which must be JSON as written by
+// encoding/json. The file loads nothing, and its policy allows only its own
+// script and style. The title is plain text.
 func Report(title string, data []byte) string {
 	script := "\n" + concat("kit.js", "icicle.js", "report.js")
 	style := "\n" + concat("ui.css", "report.css")
@@ -48,7 +50,7 @@ func Report(title string, data []byte) string {
 	).Replace(read("report.html"))
 }
 
-// hashOf returns the name of a script or style in a policy: its hash.
+// hashOf returns the hash that identifies a script or style in a policy.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -65,7 +67,7 @@ func concat(names ...string) string {
 	return b.String()
 }
 
-// read returns an asset. A test checks that all of them are embedded.
+// read returns an asset. A test checks that all assets are embedded.
 func read(name string) string {
 	content, err := assets.ReadFile("assets/" + name)
 	if err != nil {

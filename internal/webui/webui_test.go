@@ -27,12 +27,12 @@ func TestAllAssetsAreEmbedded(t *testing.T) {
 	}
 }
 
-// The page is small enough for a slow connection.
+// The page must be small enough for a slow connection.
 func TestAssetsAreSmall(t *testing.T) {
 	assert.Less(t, len(PageScript())+len(PageStyle())+len(Index()), 128<<10)
 }
 
-// The scripts show text as text. uPlot is the one that is not ours.
+// The scripts must show text as text. uPlot is exempt because it is not ours.
 func TestNoMarkupIsMadeOfText(t *testing.T) {
 	forbidden := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser|setAttribute\("(style|on)`)
 	err := fs.WalkDir(assets, "assets", func(path string, d fs.DirEntry, err error) error {
@@ -46,7 +46,7 @@ func TestNoMarkupIsMadeOfText(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The page loads nothing from elsewhere and has no inline script or style,
+// The page must load nothing from elsewhere and have no inline script or style,
 // which its policy forbids.
 func TestThePageIsSelfContained(t *testing.T) {
 	assert.NotRegexp(t, `(?i)(src|href)="(https?:)?//`, Index())
@@ -69,7 +69,8 @@ func TestTheReportIsOneFileThatRunsItsOwnScriptOnly(t *testing.T) {
 	assert.Contains(t, page, "style-src "+hashOf(style)+";")
 }
 
-// Every state with a name in Go has a colour in kit.js, which is in ui.css.
+// Every colour that kit.js gives to a state must be defined in ui.css, for the
+// light and the dark scheme.
 func TestEveryColourOfAStateIsDefined(t *testing.T) {
 	names := regexp.MustCompile(`"[^"]+": "([a-z]+)",`).FindAllStringSubmatch(read("kit.js"), -1)
 	require.Greater(t, len(names), 15)
@@ -78,8 +79,9 @@ func TestEveryColourOfAStateIsDefined(t *testing.T) {
 	}
 }
 
-// The built chart library is what npm published: its script says which version,
-// and these are the sums of what it left here.
+// The built chart library must be the one that npm published. The script
+// assets/uplot/update names the version, and the checksum is that of the file
+// it left here.
 func TestTheChartLibraryIsAsBuilt(t *testing.T) {
 	script, err := os.ReadFile("assets/uplot/update")
 	require.NoError(t, err)

@@ -7,22 +7,23 @@ import (
 	"sync/atomic"
 )
 
-// The ports that Free chooses from are below those that systems take for
-// outgoing connections: one of these could have the port when a program that was
-// stopped is started again, and a client that tries to reach a port of its own
-// range can reach itself.
+// Free chooses from ports below the range that systems use for outgoing
+// connections. A port in that range could be taken by such a connection while a
+// program is restarted, and a client that connects to a port in its own range
+// can connect to itself.
 const (
 	firstPort = 20000
 	ports     = 10000
 )
 
-// nextPort is where Free goes on. Two processes begin at different ports.
+// nextPort is where the next search of Free starts. It starts at a random port,
+// so that two processes differ.
 var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(ports)) }
 
 // Free returns an address on the loopback interface that was free a moment ago.
-// It is never the same twice in a process.
+// It returns no address twice in the same process.
 func Free() string {
 	for range ports {
 		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
@@ -31,10 +32,10 @@ func Free() string {
 			return addr
 		}
 	}
-	return "127.0.0.1:0" // the program that listens there will say why it cannot
+	return "127.0.0.1:0" // the program that tries to listen there will report the problem
 }
 
-// orFree returns addr, or, where that is empty, one that is free.
+// orFree returns addr or, if addr is empty, a free address.
 func orFree(addr string) string {
 	if addr != "" {
 		return addr
@@ -42,7 +43,7 @@ func orFree(addr string) string {
 	return Free()
 }
 
-// Prefer returns addr where it is free, and another one where it is not.
+// Prefer returns addr if it is free, and otherwise another address.
 func Prefer(addr string) string {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -10,30 +10,32 @@ import (
 	"strings"
 )
 
-// module is this module; its folder holds the files for operators.
+// module is the path of this module. Its folder contains the files for
+// operators.
 const module = "github.com/otelgoroutine/go/collector-config"
 
-// Folder returns the folder collector-config. The go command finds it, from
-// anywhere in the repository.
+// Folder returns the path of the folder collector-config. It works anywhere in
+// the repository, because it asks the go command.
 func Folder(ctx context.Context) (string, error) {
 	out, err := run(ctx, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	return strings.TrimSpace(out), err
 }
 
 // BuildCollector builds distribution/ and returns the path of the program. The
-// first time that takes minutes; then the build cache has all but the link.
+// first build takes minutes. After that, the build cache has everything but the
+// link step.
 func BuildCollector(ctx context.Context, folder string) (string, error) {
 	return build(ctx, folder, "distribution", "otelcol-goroutine", "GOWORK=off")
 }
 
-// BuildExample builds the example service, with the modules of the workspace,
-// and returns the path of the program.
+// BuildExample builds the example service with the modules of the workspace. It
+// returns the path of the program.
 func BuildExample(ctx context.Context, folder string) (string, error) {
 	return build(ctx, folder, filepath.Join("..", "example"), "example")
 }
 
 // build builds the module in dir, which is relative to folder. The distribution
-// is no part of the workspace.
+// is not part of the workspace.
 func build(ctx context.Context, folder, dir, name string, env ...string) (string, error) {
 	if runtime.GOOS == "windows" {
 		name += ".exe"

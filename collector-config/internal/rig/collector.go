@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Combinations are the ways in which the files for the Collector are used, later
-// ones on top.
+// Combinations lists the ways in which the Collector's files are combined.
+// Later files override earlier ones.
 var Combinations = [][]string{
 	{"otel-collector.yaml"},
 	{"otel-collector.yaml", "remote-write.yaml"},
@@ -19,28 +19,30 @@ var Combinations = [][]string{
 	{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},
 }
 
-// A CollectorConfig says how a Collector is to run.
+// A CollectorConfig says how to run a Collector.
 type CollectorConfig struct {
-	Program string   // of BuildCollector
-	Folder  string   // where the configuration files are
-	Files   []string // the names of those to use, later ones on top
-	Dir     string   // for what it writes
+	Program string   // path returned by BuildCollector
+	Folder  string   // folder of the configuration files
+	Files   []string // names of the files to use; later files override earlier ones
+	Dir     string   // folder for the files that it writes
 	Out     io.Writer
 
-	// OTLP is the address for OTLP over gRPC and Scrape the one for Prometheus;
-	// a free one is chosen where they are empty. The others are always chosen.
+	// OTLP is the address for OTLP over gRPC, and Scrape the address for
+	// Prometheus. If one is empty, a free address is chosen. All other
+	// addresses are always chosen.
 	OTLP, Scrape string
 
-	// Env has further variables of the files, as in "EVENTS_FILE=/tmp/e.jsonl".
+	// Env has further variables for the files, for example
+	// "EVENTS_FILE=/tmp/e.jsonl".
 	Env []string
 }
 
-// A Collector is a Collector that runs.
+// A Collector is a running Collector.
 type Collector struct {
 	*Process
-	OTLP   string // address of the receiver of OTLP over gRPC
+	OTLP   string // address of the OTLP receiver, over gRPC
 	Scrape string // address that Prometheus scrapes
-	Own    string // address of its metrics about itself
+	Own    string // address of its own metrics
 	Events string // file that events are written to
 }
 
@@ -73,7 +75,7 @@ func StartCollector(ctx context.Context, c CollectorConfig) (*Collector, error) 
 func (c CollectorConfig) args() []string {
 	var args []string
 	for _, f := range c.Files {
-		if !strings.Contains(f, ":") && !filepath.IsAbs(f) { // yaml:… goes as it is
+		if !strings.Contains(f, ":") && !filepath.IsAbs(f) { // yaml:… is passed on unchanged
 			f = filepath.Join(c.Folder, f)
 		}
 		args = append(args, "--config", f)
@@ -81,14 +83,14 @@ func (c CollectorConfig) args() []string {
 	return args
 }
 
-// Validate asks the Collector whether it would start with these files, and
-// returns its message when it would not.
+// Validate checks whether the Collector would start with these files. If not,
+// it returns the Collector's message.
 func (c CollectorConfig) Validate(ctx context.Context) error {
 	_, err := run(ctx, c.Dir, c.Env, c.Program, append([]string{"validate"}, c.args()...)...)
 	return err
 }
 
-// answers returns a check that a URL answers with 200.
+// answers returns a check that a URL answers with status 200.
 func answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := Get(ctx, url)
@@ -96,7 +98,7 @@ func answers(url string) func(context.Context) error {
 	}
 }
 
-// Get returns the body of an answer with status 200.
+// Get returns the body of a response with status 200.
 func Get(ctx context.Context, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

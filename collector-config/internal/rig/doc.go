@@ -1,7 +1,7 @@
 // Package rig starts the real programs: the Collector of distribution/, the
-// example, and Prometheus where it is installed. The tests and the command
-// local use it, so that what a person sees is what is tested.
+// example and, if it is installed, Prometheus. The tests and the command local
+// share it, so users see the setup that is tested.
 //
-// All addresses are on the loopback interface. Every process that is started is
-// ended, and waited for, by its Stop.
+// All addresses are on the loopback interface. Every process that is started
+// must be stopped with its Stop method, which waits for its end.
 package rig

@@ -2,16 +2,17 @@ package rig
 
 import "io"
 
-// An ExampleConfig says how the example is to run.
+// An ExampleConfig says how to run the example.
 type ExampleConfig struct {
-	Program  string // of BuildExample
+	Program  string // path returned by BuildExample
 	OTLP     string // address to export to
 	Instance string // service.instance.id
 	Args     []string
 	Out      io.Writer
 }
 
-// StartExample starts the example. It exports by itself, ready or not.
+// StartExample starts the example. It does not wait: the example exports by
+// itself.
 func StartExample(c ExampleConfig) (*Process, error) {
 	env := []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + c.OTLP,

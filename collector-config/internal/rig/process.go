@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// A Process is a program that runs. Its methods are safe for concurrent use.
+// A Process is a running program. Its methods are safe for concurrent use.
 type Process struct {
 	name  string
 	cmd   *exec.Cmd
 	log   *tail
 	ended chan struct{}
-	err   error // of Wait; valid when ended is closed
+	err   error // result of Wait; valid once ended is closed
 }
 
-// stopTime is how long a program has to end by itself.
+// stopTime is how long a program may take to stop.
 const stopTime = 10 * time.Second
 
-// start starts a program. What it prints goes to out, and the end of that is
-// remembered for errors.
+// start starts a program. Its output goes to out, and the end of the output is
+// kept for errors.
 func start(name string, out io.Writer, env []string, path string, args ...string) (*Process, error) {
 	p := &Process{name: name, cmd: exec.Command(path, args...), log: &tail{}, ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
@@ -41,11 +41,11 @@ func start(name string, out io.Writer, env []string, path string, args ...string
 	return p, nil
 }
 
-// Stop asks the program to end, waits for it, and kills it when it does not.
-// Stopping it again does nothing.
+// Stop asks the program to stop and waits for it. It kills the program if that
+// takes too long. Later calls do nothing.
 func (p *Process) Stop() {
 	if p.cmd.Process.Signal(os.Interrupt) != nil {
-		p.Kill() // Windows knows no interrupt
+		p.Kill() // Windows has no interrupt signal
 		return
 	}
 	select {
@@ -55,25 +55,26 @@ func (p *Process) Stop() {
 	}
 }
 
-// Kill ends the program at once and waits for that.
+// Kill kills the program immediately and waits until it has ended.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // an error: it has ended already
+	_ = p.cmd.Process.Kill() // fails only if the program has already ended
 	<-p.ended
 }
 
-// Name is what the program is called in errors.
+// Name returns the name of the program in errors.
 func (p *Process) Name() string { return p.name }
 
-// Ended is closed when the program has ended, for whatever reason.
+// Ended returns a channel that is closed when the program has ended, for any
+// reason.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Output returns the end of what the program has printed.
+// Output returns the end of the program's output.
 func (p *Process) Output() string { return p.log.String() }
 
-// errEnded is why a program is not ready and never will be.
+// errEnded means that a program ended before it was ready.
 var errEnded = errors.New("it has ended")
 
-// waitFor calls ready until it returns nil, the program ends or ctx does.
+// waitFor calls ready until it returns nil, the program ends, or ctx ends.
 func (p *Process) waitFor(ctx context.Context, ready func(context.Context) error) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// ErrNoPrometheus says how Prometheus is had where there is none.
+// ErrNoPrometheus says how to install Prometheus if it is missing.
 var ErrNoPrometheus = errors.New("Prometheus is not installed; on Debian: apt-get install prometheus")
 
 // FindPrometheus returns the paths of prometheus and promtool.
@@ -28,33 +28,35 @@ func FindPrometheus() (prometheus, promtool string, err error) {
 	return prometheus, promtool, nil
 }
 
-// A PrometheusConfig says how a Prometheus is to run.
+// A PrometheusConfig says how to run Prometheus.
 type PrometheusConfig struct {
-	Folder    string // where prometheus.yaml and alerts.yaml are
-	Dir       string // for what it writes
+	Folder    string // contains prometheus.yaml and alerts.yaml
+	Dir       string // for the files that it writes
 	Collector *Collector
 	Out       io.Writer
 
-	// Addr is the address of its page; a free one where it is empty.
+	// Addr is the address of its web page. If it is empty, a free address is
+	// chosen.
 	Addr string
 
-	// Hurry divides the times in the two files: 60 makes a minute a second. At
-	// least 1. A scrape is never more often than every second.
+	// Hurry divides the times in the two files: with 60, a minute becomes a
+	// second. It must be at least 1. Scrapes are never less than a second
+	// apart.
 	Hurry float64
 
-	// RemoteWrite lets it be written to.
+	// RemoteWrite enables the receiver for remote write.
 	RemoteWrite bool
 }
 
-// A Prometheus is a Prometheus that runs.
+// A Prometheus is a running Prometheus.
 type Prometheus struct {
 	*Process
 	Addr string
 }
 
-// StartPrometheus starts Prometheus with the files for operators, in which the
-// Collector's addresses are replaced and times divided. It waits until it is
-// ready.
+// StartPrometheus starts Prometheus with the files for operators. It replaces
+// the Collector's addresses in them and divides the times. It waits until
+// Prometheus is ready.
 func StartPrometheus(ctx context.Context, c PrometheusConfig) (*Prometheus, error) {
 	program, _, err := FindPrometheus()
 	if err != nil {
@@ -100,11 +102,11 @@ func (c PrometheusConfig) writeFiles() error {
 	return nil
 }
 
-// timeInFile matches the times that mean something to Prometheus: after "for:",
+// timeInFile matches the times that Prometheus interprets: after "for:",
 // "_interval:" and "offset", and in brackets.
 var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[)(\d+[smhd])\b`)
 
-// Hurry divides the times in a file for Prometheus. None becomes less than a
+// Hurry divides the times in a file for Prometheus. No time becomes less than a
 // second.
 func Hurry(text string, by float64) string {
 	return timeInFile.ReplaceAllStringFunc(text, func(s string) string {
@@ -121,10 +123,10 @@ func Hurry(text string, by float64) string {
 // A Series is one result of a query.
 type Series struct {
 	Labels map[string]string `json:"metric"`
-	Point  [2]any            `json:"value"` // seconds, and the number as text
+	Point  [2]any            `json:"value"` // time in seconds, and the value as text
 }
 
-// Query evaluates an expression now.
+// Query evaluates an expression at the current time.
 func (p *Prometheus) Query(ctx context.Context, expr string) ([]Series, error) {
 	var data struct{ Result []Series }
 	err := p.api(ctx, "query?query="+url.QueryEscape(expr), &data)
@@ -134,21 +136,21 @@ func (p *Prometheus) Query(ctx context.Context, expr string) ([]Series, error) {
 	return data.Result, nil
 }
 
-// An Alert is one that is pending or firing.
+// An Alert is a pending or firing alert.
 type Alert struct {
 	Labels, Annotations map[string]string
 	State               string
 }
 
-// Alerts returns the alerts that are pending or firing.
+// Alerts returns the pending and firing alerts.
 func (p *Prometheus) Alerts(ctx context.Context) ([]Alert, error) {
 	var data struct{ Alerts []Alert }
 	err := p.api(ctx, "alerts", &data)
 	return data.Alerts, err
 }
 
-// FailedRules returns the errors of the alerting rules that could not be
-// evaluated, by their name.
+// FailedRules returns the errors of alerting rules that could not be evaluated,
+// by rule name.
 func (p *Prometheus) FailedRules(ctx context.Context) (map[string]string, error) {
 	var data struct {
 		Groups []struct {

@@ -1,6 +1,6 @@
-// Package export sends what watch observes of a process by OTLP, as the library
-// would from inside it: the same metrics and events, with the process as the
-// resource.
+// Package export sends what watch observes in a process over OTLP. It sends the
+// same metrics and events as the library inside the process would, with the
+// observed process as the resource.
 package export
 
 import (
@@ -23,17 +23,17 @@ import (
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
-// A Config says where to send to and which resource to send for.
+// A Config specifies the endpoint and the resource.
 type Config struct {
 	Endpoint string // host:port or a URL; https:// encrypts
 	Protocol string // grpc or http/protobuf
 	Service  string // service.name
 	Instance string // service.instance.id
 	Interval time.Duration
-	Stacks   int // how many stacks have series of their own
+	Stacks   int // number of stacks with series of their own
 }
 
-// An Exporter sends for one process.
+// An Exporter sends the telemetry of one process.
 type Exporter struct {
 	Telemetry *telemetry.Telemetry
 
@@ -41,8 +41,8 @@ type Exporter struct {
 	logs    *sdklog.LoggerProvider
 }
 
-// CheckEndpoint checks an endpoint and a protocol. It returns the protocol, or
-// if that is empty the one that the endpoint's port suggests.
+// CheckEndpoint validates an endpoint and a protocol. It returns the protocol,
+// or the one that the endpoint's port suggests if protocol is empty.
 func CheckEndpoint(endpoint, protocol string) (string, error) {
 	u, err := parseEndpoint(endpoint)
 	if err != nil {
@@ -72,7 +72,7 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	return u, nil
 }
 
-// New returns an exporter. It connects once there is something to send.
+// New returns an exporter. It connects when there is something to send.
 func New(ctx context.Context, c Config) (*Exporter, error) {
 	metrics, logs, err := exporters(ctx, c)
 	if err != nil {
@@ -114,7 +114,7 @@ func exporters(ctx context.Context, c Config) (sdkmetric.Exporter, sdklog.Export
 	return metrics, logs, errors.Join(errs[:]...)
 }
 
-// Shutdown sends what is still buffered, until ctx is done at the latest.
+// Shutdown sends what is still buffered. It stops trying when ctx ends.
 func (e *Exporter) Shutdown(ctx context.Context) error {
 	err := errors.Join(e.metrics.ForceFlush(ctx), e.logs.ForceFlush(ctx))
 	if e.Telemetry != nil {

@@ -57,12 +57,12 @@ func TestCheckEndpoint(t *testing.T) {
 func config(endpoint, protocol string) Config {
 	return Config{
 		Endpoint: endpoint, Protocol: protocol, Service: "checkout", Instance: "10.0.0.1:6060",
-		Interval: time.Hour, // what arrives is what Shutdown sends
+		Interval: time.Hour, // so that only Shutdown sends anything
 		Stacks:   20,
 	}
 }
 
-// send exports a snapshot of seven goroutines with a finding, and shuts down.
+// send exports a snapshot of seven goroutines with a finding and shuts down.
 func send(t *testing.T, c Config) error {
 	t.Helper()
 	e, err := New(t.Context(), c)
@@ -80,7 +80,7 @@ func send(t *testing.T, c Config) error {
 	return e.Shutdown(ctx)
 }
 
-// requireSent checks what send exports.
+// requireSent checks that everything from send has arrived.
 func requireSent(t *testing.T, r *otlptest.Recorder) {
 	t.Helper()
 	assert.Equal(t, map[string]string{
@@ -121,7 +121,7 @@ func TestGRPC(t *testing.T) {
 	assert.Len(t, received.Events(), 2)
 }
 
-// TestHTTP has a collector at the root, and one behind a path.
+// TestHTTP uses a collector at the root and one below a path.
 func TestHTTP(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ignored.invalid:1")
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=abc")
@@ -138,7 +138,7 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// TestTLS trusts the certificate that the environment names, and no other.
+// TestTLS checks that only the certificate named by the environment is trusted.
 func TestTLS(t *testing.T) {
 	var received otlptest.Recorder
 	s := httptest.NewUnstartedServer(otlptest.Handler(&received))
@@ -156,7 +156,7 @@ func TestTLS(t *testing.T) {
 	requireSent(t, &received)
 }
 
-// TestInterval: metrics are sent at every interval until Shutdown.
+// TestInterval checks that metrics are sent at every interval until Shutdown.
 func TestInterval(t *testing.T) {
 	var received otlptest.Recorder
 	s := httptest.NewServer(otlptest.Handler(&received))
@@ -175,8 +175,8 @@ func TestInterval(t *testing.T) {
 	assert.Len(t, after, len(before))
 }
 
-// TestNothingListens: Shutdown ends with its context, and its error says that
-// something could not be sent.
+// TestNothingListens checks that Shutdown ends with its context and that its
+// error says that something could not be sent.
 func TestNothingListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package graph draws the stacks of a report as an icicle graph: an SVG that
-// needs no other program to be drawn and no script to be read.
+// Package graph draws the stacks of a report as an icicle graph. The result is
+// a self-contained SVG without scripts; no other program is needed to draw it.
 package graph
 
 import (
@@ -20,19 +20,20 @@ const (
 	rowHeight = 19
 	margin    = 10
 	titleRoom = 44
-	// leastWidth is the width in pixels below which a call is not drawn.
+	// leastWidth is the width in pixels below which a call is omitted.
 	leastWidth = 0.8
-	// maxDepth is how many calls of a stack are drawn, beginning with the outermost.
+	// maxDepth is how many calls of a stack are drawn, starting with the
+	// outermost.
 	maxDepth = 64
 	// glyph is the approximate width of a character in pixels.
 	glyph = 6.6
 )
 
-// A node is a call, by the path from the entry function to it.
+// A node is a call, identified by the path from the entry function to it.
 type node struct {
 	function string
 	place    string
-	category string // of a state; empty for calls
+	category string // category of a state; empty for calls
 	count    int
 	below    map[string]*node
 }
@@ -49,9 +50,10 @@ func (n *node) child(function, place string) *node {
 	return c
 }
 
-// SVG writes the stacks of r: entry functions at the top and below each call the
-// calls that it made, as wide as their share of the goroutines. Below a leaf is
-// the state of its goroutines, in the colour of the category.
+// SVG writes the stacks of r. Entry functions are at the top; below each call
+// are the calls that it made. Each is as wide as its share of the goroutines.
+// Below a leaf are the states of its goroutines, in the colours of their
+// categories.
 func SVG(w io.Writer, r *report.Report) error {
 	root, depth := treeOf(r.Stacks)
 	b := bufio.NewWriter(w)
@@ -134,14 +136,14 @@ func label(n *node, room int) string {
 	return string(runes[:room-1]) + "…"
 }
 
-// categoryColours are the colours of states.
+// categoryColours are the colours of the categories of states.
 var categoryColours = map[string]string{
 	"channel": "#7fb2e5", "mutex": "#f08a80", "network": "#86c98a", "timer": "#d8c46a",
 	"syscall": "#b79be0", "running": "#f5a95b", "parked": "#b8c0c8", "other": "#b8c0c8",
 }
 
-// colour returns the colour of a state's category, or a pale one of a call's
-// package.
+// colour returns the colour of a state's category. For a call it returns a pale
+// colour that depends on the package.
 func colour(n *node) string {
 	if c := categoryColours[n.category]; c != "" {
 		return c
@@ -154,8 +156,8 @@ func colour(n *node) string {
 	return fmt.Sprintf("hsl(%d,45%%,%d%%)", h%360, 84+h/360%6)
 }
 
-// short returns a function's name without the path of its package. Type arguments
-// have paths of their own.
+// short returns a function's name without the path of its package. Type
+// arguments are kept in full.
 func short(function string) string {
 	name := strings.Index(function+"[", "[")
 	return path.Base(function[:name]) + function[name:]

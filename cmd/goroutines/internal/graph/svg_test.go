@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// A box is a call or a state as it is drawn.
+// A box is a call or a state as drawn.
 type box struct {
 	Title string `xml:"title"`
 	Rect  struct {
@@ -35,7 +35,7 @@ type box struct {
 	Text string `xml:"text"`
 }
 
-// name returns the function or the state, which is the title's first line.
+// name returns the function or the state, which is the first line of the title.
 func (b box) name() string { name, _, _ := strings.Cut(b.Title, "\n"); return name }
 
 type drawing struct {
@@ -45,7 +45,7 @@ type drawing struct {
 	Boxes  []box    `xml:"g"`
 }
 
-// find returns the only box of a name.
+// find returns the only box with a name.
 func (d drawing) find(t *testing.T, name string) box {
 	t.Helper()
 	i := slices.IndexFunc(d.Boxes, func(b box) bool { return b.name() == name })
@@ -53,7 +53,7 @@ func (d drawing) find(t *testing.T, name string) box {
 	return d.Boxes[i]
 }
 
-// draw returns the graph of a process, as text and parsed.
+// draw returns the graph of a process, both as text and parsed.
 func draw(t *testing.T, p *detectortest.Process) ([]byte, drawing) {
 	t.Helper()
 	r := report.New([]*goroutine.Snapshot{p.Snapshot()}, nil, report.Options{Target: `http://host:6060/?a=1&b="2"`})
@@ -64,8 +64,9 @@ func draw(t *testing.T, p *detectortest.Process) ([]byte, drawing) {
 	return out.Bytes(), d
 }
 
-// service is a process with shared entry functions, names that need escaping,
-// states of several categories, and a stack of one goroutine among many.
+// service returns a process with shared entry functions, names that need
+// escaping, states of several categories, and one stack with a single goroutine
+// among many.
 func service() *detectortest.Process {
 	p := detectortest.NewProcess(1)
 	p.Go(detectortest.At(goroutine.ChanReceive, "main.(*pool).work:30", "main.start:12"), 60)
@@ -87,8 +88,8 @@ func TestGolden(t *testing.T) {
 	assert.Equal(t, string(want), string(got), "go test -update writes it anew; check it in a browser")
 }
 
-// TestAreas: a call is as wide as its share, lies within its caller, and
-// overlaps none of its siblings.
+// TestAreas checks that a call is as wide as its share, lies within its caller,
+// and overlaps none of its siblings.
 func TestAreas(t *testing.T) {
 	_, d := draw(t, service())
 	const goroutines, usable = 100, width - 2*margin
@@ -156,7 +157,7 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestBounds has deep stacks, and stacks too small to be seen.
+// TestBounds uses deep stacks, and stacks too small to be seen.
 func TestBounds(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	deep := make([]string, 100)
@@ -182,7 +183,7 @@ func TestBounds(t *testing.T) {
 	assert.Contains(t, d.Texts[0], "0 goroutines")
 }
 
-// TestSameGraphEachTime: the order does not depend on that of a map.
+// TestSameGraphEachTime checks that the order does not depend on map iteration.
 func TestSameGraphEachTime(t *testing.T) {
 	first, _ := draw(t, service())
 	for range 20 {

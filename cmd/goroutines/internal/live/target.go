@@ -1,6 +1,6 @@
-// Package live observes processes from outside: each snapshot goes through the
-// engine that otelgoroutine's monitor has in a process of its own. A process
-// that restarts, or cannot be reached, is waited for.
+// Package live observes processes from outside. Each snapshot goes through the
+// same engine that otelgoroutine's monitor uses inside a process. If a process
+// restarts or cannot be reached, observation resumes when it responds again.
 package live
 
 import (
@@ -20,23 +20,24 @@ import (
 )
 
 const (
-	// maxPoints is how many snapshots the sparklines go back.
+	// maxPoints is how many snapshots the sparklines cover.
 	maxPoints = 120
-	// maxEvents is how many events are kept to be shown.
+	// maxEvents is how many events are kept for display.
 	maxEvents = 100
-	// maxRows bounds the stacks that a point remembers: the largest.
+	// maxRows is how many stacks, the largest, a point stores.
 	maxRows = 64
 )
 
 var errEmpty = errors.New("a snapshot without goroutines")
 
-// A Process takes snapshots of one process. *source.Remote is the real one.
+// A Process takes snapshots of one process. *source.Remote is the production
+// implementation.
 type Process interface {
 	Take(context.Context) (*goroutine.Snapshot, error)
 	Forget()
 }
 
-// A Point is what a snapshot leaves behind for the sparklines.
+// A Point is the part of a snapshot that is kept for the sparklines.
 type Point struct {
 	Time   time.Time
 	Failed bool
@@ -45,19 +46,19 @@ type Point struct {
 	Stacks map[goroutine.GroupKey]int // the largest
 }
 
-// An Event is an event with the process that it is about.
+// An Event is an event and the process that it is about.
 type Event struct {
 	Target string
 	detectors.Event
 }
 
-// A Status is everything there is to show of a target.
+// A Status is everything that is displayed about a target.
 type Status struct {
 	Name     string
-	Snapshot *goroutine.Snapshot // the last; nil before the first
-	Err      error               // why the last could not be had; nil when it could
-	Since    time.Time           // when it began to fail
-	Faults   []string            // what went wrong in detectors, by their order; nil when all is well
+	Snapshot *goroutine.Snapshot // the latest; nil before the first
+	Err      error               // why the latest attempt failed; nil if it succeeded
+	Since    time.Time           // start of the current series of failures
+	Faults   []string            // errors of detectors, in the detectors' order; nil if there are none
 	Restarts int
 	Taken    int // snapshots
 	Open     []detectors.Finding
@@ -65,11 +66,11 @@ type Status struct {
 }
 
 // A Target is a process under observation. Its methods are safe for concurrent
-// use; Observe and Run must not run twice at a time.
+// use, but calls of Observe and Run must not overlap.
 type Target struct {
 	process   Process
 	detectors []*detectors.Detector
-	telemetry *telemetry.Telemetry // nil: nothing is exported
+	telemetry *telemetry.Telemetry // nil if nothing is exported
 	onEvent   func(Event)
 
 	engine *engine.Engine
@@ -78,20 +79,20 @@ type Target struct {
 	status Status
 }
 
-// NewTarget returns a target. telemetry may be nil; onEvent is called for each
-// event, on the goroutine that observes.
+// NewTarget returns a target. telemetry may be nil. onEvent is called for each
+// event, on the goroutine that runs Observe.
 func NewTarget(name string, p Process, ds []*detectors.Detector, t *telemetry.Telemetry, onEvent func(Event)) *Target {
 	target := &Target{process: p, detectors: ds, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
 	target.begin()
 	return target
 }
 
-// begin starts with a process of which nothing is known.
+// begin starts over with an empty history, for a new process.
 func (t *Target) begin() {
 	t.engine = engine.New(engine.Config{Detectors: t.detectors})
 }
 
-// Status returns what there is to show.
+// Status returns a copy of the current status.
 func (t *Target) Status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,7 +101,7 @@ func (t *Target) Status() Status {
 	return s
 }
 
-// Run takes a snapshot at once and then every interval, until ctx ends.
+// Run takes a snapshot immediately and then at every interval, until ctx ends.
 func (t *Target) Run(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -113,7 +114,8 @@ func (t *Target) Run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// Observe takes a snapshot and does everything that follows from it.
+// Observe takes a snapshot, runs the detectors, and reports and exports the
+// results.
 func (t *Target) Observe(ctx context.Context) {
 	s, err := t.process.Take(ctx)
 	if ctx.Err() != nil {
@@ -129,7 +131,7 @@ func (t *Target) Observe(ctx context.Context) {
 		t.send(ctx, t.engine.End(s.Time))
 		t.begin()
 		if again, e := t.process.Take(ctx); again != nil && again.Total > 0 {
-			s, err = again, e // its births are counted anew
+			s, err = again, e // births are counted from here
 		}
 	}
 	result := t.judge(ctx, s)
@@ -144,9 +146,10 @@ func (t *Target) Observe(ctx context.Context) {
 	t.add(pointOf(s))
 }
 
-// restarted reports whether s is of another process than the snapshot before.
-// When nothing listened in between it is taken for another one, whatever its IDs are:
-// those of a small process are soon where the last one's were.
+// restarted reports whether s is of a different process than the previous
+// snapshot. If the connection was refused in between, it assumes a restart and
+// ignores the IDs: a small process that restarts soon reaches the IDs of its
+// predecessor.
 func (t *Target) restarted(s *goroutine.Snapshot) bool {
 	last := t.status.Snapshot
 	switch {
@@ -157,11 +160,11 @@ func (t *Target) restarted(s *goroutine.Snapshot) bool {
 	case last.HasIDs() && s.HasIDs():
 		return !source.Continues(last, s)
 	}
-	away := t.status.Points[len(t.status.Points)-1].Failed // a snapshot that lacks something has an error too
-	return away                                            // and nothing tells that it is the same process
+	away := t.status.Points[len(t.status.Points)-1].Failed // not Err, which is also set for a partial snapshot
+	return away                                            // nothing shows that it is the same process
 }
 
-// judge runs the detectors, and tells and exports what follows.
+// judge runs the detectors, reports the events and exports the results.
 func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
 	result := t.engine.Step(s)
 	t.send(ctx, result.Events)
@@ -172,7 +175,7 @@ func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result
 	return result
 }
 
-// faults returns what went wrong in detectors.
+// faults returns the errors of detectors.
 func faults(verdicts []engine.Verdict) (all []string) {
 	for _, v := range verdicts {
 		if v.Err != nil {
@@ -191,8 +194,8 @@ func (t *Target) send(ctx context.Context, events []detectors.Event) {
 	}
 }
 
-// failed notes a snapshot that could not be had. Metrics go to 0: the last values of
-// a process that is away would be taken for its present ones.
+// failed records a failed snapshot. Metrics are set to 0; otherwise the last
+// values of an unreachable process would look current.
 func (t *Target) failed(ctx context.Context, err error) {
 	if t.telemetry != nil {
 		empty := &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace}
@@ -210,7 +213,7 @@ func (t *Target) failed(ctx context.Context, err error) {
 	t.add(Point{Time: time.Now(), Failed: true})
 }
 
-// add adds a point; t.mu is held.
+// add adds a point. The caller holds t.mu.
 func (t *Target) add(p Point) {
 	t.status.Points = append(t.status.Points, p)
 	if n := len(t.status.Points) - maxPoints; n > 0 {

@@ -42,8 +42,9 @@ var crowd = &detectors.Detector{
 	},
 }
 
-// A fake is a process whose snapshots a test makes. Next is what Take returns;
-// without it that is the next snapshot of the simulated process.
+// A fake is a process whose snapshots are made by the test. Take returns the
+// result of next or, if next is nil, the next snapshot of the simulated
+// process.
 type fake struct {
 	*detectortest.Process
 	next      func() (*goroutine.Snapshot, error)
@@ -70,12 +71,12 @@ func (f *fake) Take(context.Context) (*goroutine.Snapshot, error) {
 
 func (f *fake) Forget() { f.forgotten++ }
 
-// fails makes the following snapshots fail.
+// fails makes all further snapshots fail.
 func (f *fake) fails(err error) {
 	f.next = func() (*goroutine.Snapshot, error) { return nil, err }
 }
 
-// restart begins another process at the same address.
+// restart starts another process at the same address.
 func (f *fake) restart(at detectortest.Place, n int) {
 	now := f.Now()
 	f.Process, f.next = detectortest.NewProcess(1), nil
@@ -83,7 +84,7 @@ func (f *fake) restart(at detectortest.Place, n int) {
 	f.Go(at, n)
 }
 
-// withoutIDs takes away what a profile does not have.
+// withoutIDs removes everything that a profile does not have.
 func (f *fake) withoutIDs() {
 	f.next = func() (*goroutine.Snapshot, error) {
 		f.Advance(15 * time.Second)
@@ -140,12 +141,12 @@ func TestFindings(t *testing.T) {
 	assert.Empty(t, target.Status().Open)
 }
 
-// TestRestarts: nothing is carried over to another process.
+// TestRestarts checks that nothing is carried over to another process.
 func TestRestarts(t *testing.T) {
 	refused := fmt.Errorf("http://host: %w: nothing listens on that port", syscall.ECONNREFUSED)
 	other := errors.New("no complete response")
 	for name, c := range map[string]struct {
-		between func(*fake) // the first snapshot and the last
+		between func(*fake) // between the first snapshot and the last
 		last    func(*fake)
 		restart bool
 	}{
@@ -198,7 +199,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// TestRestartWithoutASecondSnapshot uses the first one.
+// TestRestartWithoutASecondSnapshot checks that the first snapshot is used.
 func TestRestartWithoutASecondSnapshot(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, _ := newTestTarget(f, nil, crowd)
@@ -257,7 +258,8 @@ func TestAbsence(t *testing.T) {
 	})
 }
 
-// TestPartOfASnapshot: a partial snapshot is judged, and its error shown.
+// TestPartOfASnapshot checks that a partial snapshot is judged and its error
+// shown.
 func TestPartOfASnapshot(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, events := newTestTarget(f, nil, crowd)
@@ -272,7 +274,8 @@ func TestPartOfASnapshot(t *testing.T) {
 	assert.False(t, s.Points[0].Failed)
 }
 
-// TestFaultOfADetector: a detector's error is shown, and the others still run.
+// TestFaultOfADetector checks that a detector's error is shown and the other
+// detectors still run.
 func TestFaultOfADetector(t *testing.T) {
 	broken := &detectors.Detector{Name: "broken", Doc: "Fails.", Run: func(*detectors.Pass) error { return errors.New("out of order") }}
 	panics := &detectors.Detector{Name: "panics", Doc: "Panics.", Run: func(*detectors.Pass) error { panic("unexpected") }}
@@ -283,7 +286,8 @@ func TestFaultOfADetector(t *testing.T) {
 	assert.Equal(t, told{"http://host: crowd detected"}, *events)
 }
 
-// TestInterrupted: a snapshot that fails because the context ended is no error.
+// TestInterrupted checks that a snapshot that fails because the context ended
+// is not an error.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := newFake(waiting, 3)
@@ -316,7 +320,7 @@ func TestPoints(t *testing.T) {
 	assert.Equal(t, maxPoints+10, target.Status().Taken)
 }
 
-// TestStatusIsACopy: a status does not change while it is shown.
+// TestStatusIsACopy checks that a status does not change while it is shown.
 func TestStatusIsACopy(t *testing.T) {
 	f := newFake(crowded, 20)
 	target, _ := newTestTarget(f, nil, crowd)
@@ -374,7 +378,7 @@ func TestEvents(t *testing.T) {
 	assert.Equal(t, "5", events.List()[0].Target)
 }
 
-// logs keeps the names of the events that are exported.
+// logs stores the names of the exported events.
 type logs struct{ names []string }
 
 func (l *logs) Export(_ context.Context, records []sdklog.Record) error {
@@ -386,7 +390,7 @@ func (l *logs) Export(_ context.Context, records []sdklog.Record) error {
 func (l *logs) Shutdown(context.Context) error   { return nil }
 func (l *logs) ForceFlush(context.Context) error { return nil }
 
-// sums returns the sum over all attributes of each metric that is one.
+// sums returns the sum of each sum metric over all attributes.
 func sums(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -404,8 +408,8 @@ func sums(t *testing.T, reader sdkmetric.Reader) map[string]int64 {
 	return all
 }
 
-// TestExports: a process that is away has no goroutines, and its findings stay
-// open until there is evidence.
+// TestExports checks that an unreachable process has no goroutines and that its
+// findings stay open until there is evidence.
 func TestExports(t *testing.T) {
 	reader, exported := sdkmetric.NewManualReader(), new(logs)
 	tel, err := telemetry.New(telemetry.Config{

@@ -15,11 +15,11 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// peekSize is how many bytes of the content its format is detected from.
+// peekSize is how many bytes of the content are used to detect its format.
 const peekSize = 64 << 10
 
-// parsers reads the snapshots of one process. What it remembers from one to the
-// next lets goroutines be recognized.
+// parsers reads the snapshots of one process. It keeps state between snapshots
+// so that goroutines are recognized.
 type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
@@ -29,20 +29,21 @@ type parsers struct {
 func newParsers() *parsers {
 	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
-	p.traces.ExcludeReader = true // it runs only because a trace is taken
+	p.traces.ExcludeReader = true // its goroutine runs only because a trace is taken
 	return p
 }
 
-// read reads a snapshot in any format. at is when it was taken, as far as that
-// is known from outside; a profile that holds a time of its own keeps that. It
-// may return both a snapshot and an error that says what the snapshot lacks.
+// read reads a snapshot in any format. at is the time at which it was taken, as
+// far as the caller knows; a profile that contains a time keeps its own. read
+// may return both a snapshot and an error that describes what the snapshot
+// lacks.
 func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
 	began := time.Now()
 	in := &bounded{r: r, left: limit, limit: limit}
 	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, false)
 	switch {
 	case in.over != nil:
-		err = in.over // the parser saw the end of the input and says that it is cut off
+		err = in.over // the parser only reports a truncated input
 	case in.broken != nil:
 		err = in.broken
 	case err != nil:
@@ -54,7 +55,8 @@ func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int
 	return s, err
 }
 
-// A contentError says what is wrong with content that could be fetched.
+// A contentError describes what is wrong with content that was fetched
+// successfully.
 type contentError struct{ error }
 
 func (e *contentError) Unwrap() error { return e.error }
@@ -84,7 +86,7 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 	}
 }
 
-// whole reads the formats that are not read as a stream.
+// whole reads the formats that cannot be read as a stream.
 func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) (*goroutine.Snapshot, error) {
 	switch k {
 	case kindTrace:
@@ -99,7 +101,8 @@ func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) 
 	return s, err
 }
 
-// unpack reads compressed content, with the same bound once more.
+// unpack reads compressed content. The limit applies again to the decompressed
+// size.
 func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -116,7 +119,8 @@ func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit i
 	return s, err
 }
 
-// A kind is the format of content. One that cannot be read is the reason why.
+// A kind is the format of content. For content that cannot be read, it is the
+// reason.
 type kind string
 
 const (
@@ -162,8 +166,8 @@ func isHTML(text []byte) bool {
 	return false
 }
 
-// isText reports whether the first 4 KiB hold no control characters but those
-// of text and terminals, and are mostly valid UTF-8.
+// isText reports whether the first 4 KiB are mostly valid UTF-8 and contain no
+// control characters other than those used in text and by terminals.
 func isText(head []byte) bool {
 	head = head[:min(len(head), 4<<10)]
 	invalid := 0
@@ -180,21 +184,21 @@ func isText(head []byte) bool {
 	return invalid*50 <= len(head)
 }
 
-// couldBeProfile reports whether the first byte is the tag of a field of a
-// profile: number 1 to 15, in the wire types that those have.
+// couldBeProfile reports whether the first byte is the tag of a profile field:
+// a number from 1 to 15 with a wire type that such a field can have.
 func couldBeProfile(head []byte) bool {
 	number, wire := head[0]>>3, head[0]&7
 	return head[0] < 0x80 && number >= 1 && number <= 15 && (wire == 0 || wire == 2)
 }
 
-// A bounded reader fails at the first byte above its limit.
+// A bounded reader fails at the first byte beyond its limit.
 type bounded struct {
 	r      io.Reader
 	left   int64
 	limit  int64
 	what   string
-	over   error // set once there was more than the limit
-	broken error // of the underlying reader
+	over   error // set once the limit is exceeded
+	broken error // error of the underlying reader
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -226,7 +230,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// oneLine returns the first line of an error, with the number of further ones.
+// oneLine returns the first line of an error and the number of further lines.
 func oneLine(err error) error {
 	if err == nil {
 		return nil

@@ -40,7 +40,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestTimeOfASnapshot: only a profile knows when it was taken.
+// TestTimeOfASnapshot checks that only a profile has a time of its own.
 func TestTimeOfASnapshot(t *testing.T) {
 	for _, f := range formats() {
 		s, err := readBytes(f.data)
@@ -132,8 +132,9 @@ func TestContentThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts every format at many lengths. Either there is an error or
-// nothing is missing, and there are never more goroutines than in the whole.
+// TestTruncated truncates every format at many lengths. Either there is an
+// error or nothing is missing, and there are never more goroutines than in the
+// complete input.
 func TestTruncated(t *testing.T) {
 	for _, f := range formats() {
 		whole, err := readBytes(f.data)
@@ -147,7 +148,7 @@ func TestTruncated(t *testing.T) {
 				continue
 			}
 			partial++
-			if f.source != goroutine.SourceTrace { // where the end is missing, a trace does not tell the runtime's own goroutines apart
+			if f.source != goroutine.SourceTrace { // a trace without its end does not distinguish the runtime's own goroutines
 				require.LessOrEqual(t, s.Total+s.Missing, whole.Total+whole.Missing, "%s cut at %d", f.name, cut)
 			}
 			if err != nil {
@@ -162,7 +163,7 @@ func TestTruncated(t *testing.T) {
 
 func TestTruncatedErrors(t *testing.T) {
 	counted := page("debug=1")
-	var dump bytes.Buffer // larger than what is peeked at, and hard to compress
+	var dump bytes.Buffer // larger than the peeked part, and hard to compress
 	for i := range 4000 {
 		fmt.Fprintf(&dump, "goroutine %d [select]:\nmain.work(%#x)\n\t/app/main.go:%d +0x125\n\n", i+1, goroutine.DigestID(uint64(i)), i)
 	}
@@ -217,8 +218,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestReaderThatFails: the error of a reader is passed on, not the parser's error
-// about input that ends early.
+// TestReaderThatFails checks that the error of a reader is returned, not the
+// parser's error about truncated input.
 func TestReaderThatFails(t *testing.T) {
 	reset := errors.New("connection reset")
 	for _, f := range formats() {
@@ -232,7 +233,7 @@ func TestReaderThatFails(t *testing.T) {
 	}
 }
 
-// TestShortReads reads byte by byte, as a slow connection delivers.
+// TestShortReads reads byte by byte, as from a slow connection.
 func TestShortReads(t *testing.T) {
 	for _, f := range formats() {
 		want, err := readBytes(f.data)
@@ -268,8 +269,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestGoroutinesAreRecognized reads two dumps of one process: the second tells
-// which goroutines are older than the first.
+// TestGoroutinesAreRecognized reads two dumps of one process. The second shows
+// which goroutines are older than the first dump.
 func TestGoroutinesAreRecognized(t *testing.T) {
 	dump := func(ids ...int) io.Reader {
 		var b strings.Builder
@@ -289,7 +290,8 @@ func TestGoroutinesAreRecognized(t *testing.T) {
 	assert.True(t, Continues(first, second))
 }
 
-// TestDumpsOfDayToDay reads what the runtime and older versions of it write.
+// TestDumpsOfDayToDay reads dumps as the runtime and its older versions write
+// them.
 func TestDumpsOfDayToDay(t *testing.T) {
 	lock := "internal/sync.(*Mutex).lockSlow(0xc0000a160)\n\t/go/src/internal/sync/mutex.go:149 +0x15d\nsync.(*Mutex).Lock(...)\n\t/go/src/sync/mutex.go:46\n"
 	for name, c := range map[string]struct {

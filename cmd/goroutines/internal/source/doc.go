@@ -1,6 +1,6 @@
-// Package source reads goroutine snapshots from files, standard input, and
-// processes that serve net/http/pprof. It detects formats by content, never by
-// name.
+// Package source reads goroutine snapshots from files, from standard input, and
+// from processes that serve net/http/pprof. It detects formats by their content,
+// never by file name.
 //
-// Every input is bounded and every request has a deadline.
+// Every input has a size limit and every request has a deadline.
 package source

@@ -29,7 +29,7 @@ func parked(ready *sync.WaitGroup, c chan int) {
 	<-c
 }
 
-// A format is a page of net/http/pprof, as this process writes it.
+// A format is a page of net/http/pprof as written by this process.
 type format struct {
 	name   string
 	data   []byte
@@ -102,14 +102,14 @@ func unzipped(data []byte) []byte {
 
 const (
 	unlimited = 1 << 30
-	// oneGoroutine is the shortest dump that has everything.
+	// oneGoroutine is the shortest dump that has all parts.
 	oneGoroutine = "goroutine 7 [sync.Mutex.Lock, 34 minutes]:\nsync.(*Mutex).Lock(0xc000010040)\n\t/go/src/sync/mutex.go:46 +0x1\n" +
 		"main.work(0xc000010000)\n\t/app/main.go:29 +0x125\ncreated by main.main in goroutine 1\n\t/app/main.go:23 +0x12b\n"
-	// oneCounted is the shortest debug=1.
+	// oneCounted is the shortest debug=1 profile.
 	oneCounted = "goroutine profile: total 1\n1 @ 0x1\n#\t0x1\tmain.main+0x1\t/app/main.go:1\n\n"
 )
 
-// taken is the time that these tests pass in for every input.
+// taken is the time that these tests pass for every input.
 var taken = time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // allLabels keeps labels and their values.
@@ -129,7 +129,8 @@ func at(s *goroutine.Snapshot, function string) (n int) {
 	return n
 }
 
-// file writes a file that was last modified at a time, and returns its path.
+// file writes a file with the given modification time. It returns the file's
+// path.
 func file(t *testing.T, dir, name, content string, modified time.Time) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

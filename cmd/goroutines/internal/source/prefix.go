@@ -11,9 +11,10 @@ import (
 
 var header = regexp.MustCompile(`goroutine \d+ (?:[a-z]+=\S+ )*\[[a-z]`)
 
-// unprefixed returns a dump without what a logger wrapped its lines in: a prefix
-// of the same length on every line, as of journald, Compose or Kubernetes, or
-// JSON objects with the line in a field, as of Docker.
+// unprefixed returns a dump without the wrapping that a logger added to its
+// lines. The wrapping is either a prefix of the same length on every line, as
+// added by journald, Compose or Kubernetes, or a JSON object with the line in
+// one of its fields, as written by Docker.
 //
 // A dump whose headers start at the beginning of their lines is passed on
 // unchanged.
@@ -26,10 +27,10 @@ type unprefixer struct {
 	out    bytes.Buffer
 	prefix int // bytes before the text on each line; -1 before the first header
 	plain  bool
-	inside bool // the line before was cut off by the buffer: its rest comes next
+	inside bool // the previous line did not fit into the buffer; its rest follows
 }
 
-// maxPrefix is how far into a line a header is searched for, in bytes.
+// maxPrefix is how many bytes of a line are searched for a header.
 const maxPrefix = 512
 
 func (u *unprefixer) Read(p []byte) (int, error) {
@@ -55,7 +56,7 @@ func (u *unprefixer) Read(p []byte) (int, error) {
 	return u.out.Read(p)
 }
 
-// take takes a line, or as much of one as fits into the buffer.
+// take processes a line, or as much of it as fits into the buffer.
 func (u *unprefixer) take(line []byte) {
 	if text, ok := fromJSON(line); ok {
 		u.out.WriteString(text)
@@ -73,7 +74,7 @@ func (u *unprefixer) take(line []byte) {
 }
 
 // strip removes a prefix and keeps the end of the line. A line shorter than the
-// prefix is an empty one whose trailing blanks were trimmed.
+// prefix was an empty line whose trailing blanks were trimmed.
 func strip(line []byte, prefix int) []byte {
 	text := bytes.TrimRight(line, "\r\n")
 	if len(text) < prefix {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unwrap returns what unprefixed makes of a text.
+// unwrap returns the result of unprefixed for a text.
 func unwrap(t testing.TB, text string) string {
 	t.Helper()
 	out, err := io.ReadAll(unprefixed(bufio.NewReaderSize(strings.NewReader(text), peekSize)))
@@ -21,7 +21,7 @@ func unwrap(t testing.TB, text string) string {
 	return string(out)
 }
 
-// wrapped returns a text with each line in a wrapper.
+// wrapped returns a text with each line wrapped.
 func wrapped(text string, wrap func(i int, line string) string) string {
 	var b strings.Builder
 	i := 0
@@ -34,7 +34,8 @@ func wrapped(text string, wrap func(i int, line string) string) string {
 
 const twoGoroutines = oneGoroutine + "\ngoroutine 8 gp=0xc000002 m=nil [chan receive]:\nmain.wait()\n\t/app/wait.go:3 +0x12\n"
 
-// TestWrappersOfLoggers: what loggers wrap lines in is removed without a trace.
+// TestWrappersOfLoggers checks that the wrapping of loggers is removed
+// completely.
 func TestWrappersOfLoggers(t *testing.T) {
 	field := func(name string) func(int, string) string {
 		return func(_ int, line string) string {
@@ -60,8 +61,8 @@ func TestWrappersOfLoggers(t *testing.T) {
 	}
 }
 
-// TestPrefixOfAnyLength: a prefix is removed if it and the header's beginning are
-// at most maxPrefix long.
+// TestPrefixOfAnyLength checks that a prefix is removed if the prefix and the
+// beginning of the header are together at most maxPrefix long.
 func TestPrefixOfAnyLength(t *testing.T) {
 	head := len("goroutine 7 [s")
 	for n := range maxPrefix + 2 {
@@ -97,7 +98,8 @@ func TestUnwrapping(t *testing.T) {
 	}
 }
 
-// TestLongLines: the prefix of a line longer than the buffer is removed once.
+// TestLongLines checks that the prefix of a line longer than the buffer is
+// removed once.
 func TestLongLines(t *testing.T) {
 	long := "main.call(" + strings.Repeat("0x1, ", peekSize/2) + "0x2)\n"
 	text := "goroutine 1 [running]:\n" + long + "\t/a.go:1 +0x1\n"
@@ -121,7 +123,8 @@ func TestUnwrappingInSmallReads(t *testing.T) {
 	}
 }
 
-// FuzzUnwrapping: a text without a wrapper is unchanged, and no text is an error.
+// FuzzUnwrapping checks that text without wrapping is unchanged and that no
+// text causes an error.
 func FuzzUnwrapping(f *testing.F) {
 	f.Add("goroutine 1 [running]:\nmain.main()\n")
 	f.Add("app: goroutine 1 [running]:\napp:\n")

@@ -16,17 +16,19 @@ import (
 // A Reader reads snapshots. Its fields must not change while it is in use.
 type Reader struct {
 	HTTP     HTTP
-	Endpoint Endpoint // of processes
+	Endpoint Endpoint // page to request from processes
 	Labels   parse.Labels
-	Max      int64         // bytes of one input, before and after decompression
-	Every    time.Duration // the files were taken this far apart, in the order given; 0: at their own times
-	Samples  int           // snapshots of a process, Every apart; below 1: one
-	Ordered  bool          // keep the order of the arguments, whatever the times
+	Max      int64         // maximum size of one input in bytes, before and after decompression
+	Every    time.Duration // interval at which the files were taken, in the order given; 0: use their own times
+	Samples  int           // snapshots to take of a process, Every apart; below 1: one
+	Ordered  bool          // keep the order of the arguments, regardless of their times
 	Stdin    io.Reader
 
-	// Progress is called with how much of an input has been read. It may be nil.
+	// Progress is called with the number of bytes read from an input so far. It
+	// may be nil.
 	Progress func(name string, bytes int64, done bool)
-	// Note is called with sentences about what is missing. It may be nil.
+	// Note is called with sentences that describe what is missing. It may be
+	// nil.
 	Note func(string)
 }
 
@@ -38,14 +40,15 @@ func (r *Reader) note(sentence string) {
 
 func (r *Reader) wantsLabels() bool { return r.Labels.All && !r.Labels.Hide || len(r.Labels.Keys) > 0 }
 
-// A Series is snapshots of one process, oldest first.
+// A Series holds the snapshots of one process, oldest first.
 type Series struct {
 	Names     []string
 	Snapshots []*goroutine.Snapshot
-	// Same reports whether the IDs can be compared: nothing contradicts that
-	// the snapshots are of one process.
+	// Same reports whether goroutine IDs can be compared: nothing contradicts
+	// that all snapshots are of one process.
 	Same bool
-	// Partial is what was wrong with inputs that could be read only in part.
+	// Partial describes what was wrong with inputs that could be read only in
+	// part.
 	Partial error
 }
 
@@ -72,14 +75,14 @@ func (r *Reader) Read(ctx context.Context, names []string) (*Series, error) {
 	return series, nil
 }
 
-// An input is one argument, and when it was taken.
+// An input is one argument and the time at which it was taken.
 type input struct {
 	name string
 	at   time.Time
 }
 
-// order sorts files by their time, so that births are counted in the order in
-// which they happened. Files of the same time stay in the order given.
+// order sorts files by time, so that births are counted in the order in which
+// they happened. Files with the same time stay in the order given.
 func (r *Reader) order(names []string) []input {
 	list := make([]input, len(names))
 	for i, name := range names {
@@ -123,7 +126,8 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]*goroutine.
 	return []*goroutine.Snapshot{s}, err
 }
 
-// plain shortens "open x: no such file or directory" by the operation.
+// plain shortens errors such as "open x: no such file or directory" by removing
+// the operation.
 func plain(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {
@@ -172,7 +176,8 @@ func (r *Reader) wait(ctx context.Context, name string) error {
 	}
 }
 
-// arrange makes the times of a series rise, as detectors need them to.
+// arrange makes the times of a series strictly increasing, as detectors
+// require.
 func (r *Reader) arrange(series *Series) {
 	s := series.Snapshots
 	if r.Every > 0 && r.Samples <= 1 {
@@ -202,12 +207,12 @@ func (r *Reader) arrange(series *Series) {
 	}
 }
 
-// slack is how many goroutines may have an ID lower than their birth allows: 16
-// for each P, since every P takes IDs in batches of 16.
+// slack is how many goroutines may have a lower ID than their time of birth
+// allows: 16 for each P, since every P allocates IDs in batches of 16.
 const slack = 1024
 
-// sameProcess reports whether nothing contradicts that the snapshots are of one
-// process.
+// sameProcess reports whether the snapshots can all be of one process: nothing
+// contradicts it.
 func sameProcess(series []*goroutine.Snapshot) bool {
 	for i, s := range series {
 		if !s.HasIDs() {
@@ -220,9 +225,10 @@ func sameProcess(series []*goroutine.Snapshot) bool {
 	return len(series) > 1
 }
 
-// Continues reports whether two snapshots with IDs can be of one process: IDs
-// rise, no more goroutines are as old as the first snapshot than it had, and no
-// goroutine has changed its entry function.
+// Continues reports whether two snapshots with IDs can be of one process. IDs
+// must not decrease, no goroutine may have changed its entry function, and
+// apart from some slack the second snapshot must not have more goroutines from
+// the time of the first than the first one had.
 func Continues(before, after *goroutine.Snapshot) bool {
 	last := before.Epochs[len(before.Epochs)-1].LastID
 	if after.Epochs[len(after.Epochs)-1].LastID < last {
@@ -236,8 +242,8 @@ func Continues(before, after *goroutine.Snapshot) bool {
 	return old <= before.Total+before.Missing+slack && sameEntries(before, after)
 }
 
-// sameEntries reports whether the goroutines that both snapshots list have the
-// same entry functions: that of a goroutine never changes.
+// sameEntries reports whether goroutines listed in both snapshots have the same
+// entry function in both. The entry function of a goroutine never changes.
 func sameEntries(before, after *goroutine.Snapshot) bool {
 	entries := make(map[uint64]string)
 	for i := range before.Groups {

@@ -19,7 +19,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// newReader returns a reader of anything, which collects notes.
+// newReader returns a reader for any input. The reader collects notes.
 func newReader(notes *[]string) *Reader {
 	return &Reader{
 		HTTP: HTTP{Timeout: 10 * time.Second}, Max: unlimited, Samples: 1, Stdin: strings.NewReader(oneGoroutine),
@@ -116,7 +116,8 @@ func TestStandardInput(t *testing.T) {
 	assert.WithinDuration(t, time.Now(), series.Snapshots[0].Time, time.Hour)
 }
 
-// TestProgress: the number of bytes rises, and the end is reported once.
+// TestProgress checks that the number of bytes increases and that the end is
+// reported once.
 func TestProgress(t *testing.T) {
 	name := file(t, t.TempDir(), "dump", strings.Repeat(oneGoroutine+"\n", 2000), taken)
 	var notes []string
@@ -141,7 +142,7 @@ func TestProgress(t *testing.T) {
 	assert.Greater(t, len(told), 3)
 }
 
-// serve returns the address of a server with net/http/pprof's paths.
+// serve returns the address of a server with the paths of net/http/pprof.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -179,7 +180,7 @@ func TestSamples(t *testing.T) {
 	assert.Empty(t, notes)
 }
 
-// TestSamplesUntilItFails: snapshots that were taken before an error are kept.
+// TestSamplesUntilItFails checks that snapshots taken before an error are kept.
 func TestSamplesUntilItFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		second func(http.ResponseWriter, *http.Request, context.CancelFunc)
@@ -214,7 +215,7 @@ func TestSamplesUntilItFails(t *testing.T) {
 	}
 }
 
-// TestInterruptedWait: a wait of an hour ends with the context.
+// TestInterruptedWait checks that a wait of one hour ends with the context.
 func TestInterruptedWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, oneGoroutine) })
@@ -238,7 +239,7 @@ var (
 )
 
 // process returns a simulated process with goroutines that were born one after
-// the other.
+// another.
 func process(at detectortest.Place, n int) *detectortest.Process {
 	p := detectortest.NewProcess(1)
 	for range n {
@@ -270,8 +271,8 @@ func TestContinues(t *testing.T) {
 		"in the wrong order":               {grown, first, false},
 		"fewer were ever born":             {first, snapshot(process(place, 10)), false},
 		"other functions have those IDs":   {first, snapshot(process(place2, 60)), false},
-		"more old ones than there were":    {first, snapshot(process(place, 2*slack)), true}, // the rest may be born since
-		"a process much like it, by count": {first, snapshot(process(place, 51)), true},      // nothing contradicts
+		"more old ones than there were":    {first, snapshot(process(place, 2*slack)), true}, // the rest may have been born since
+		"a process much like it, by count": {first, snapshot(process(place, 51)), true},      // nothing contradicts it
 	} {
 		assert.Equal(t, c.want, Continues(c.before, c.after), name)
 	}
@@ -281,7 +282,9 @@ func TestContinues(t *testing.T) {
 	assert.False(t, sameProcess([]*goroutine.Snapshot{first, {Time: taken}}), "no IDs")
 }
 
-// TestMoreOldGoroutinesThanBefore: goroutines are not born with old IDs.
+// TestMoreOldGoroutinesThanBefore checks that snapshots are of different
+// processes if the later one has more old goroutines: no goroutine is born with
+// an old ID.
 func TestMoreOldGoroutinesThanBefore(t *testing.T) {
 	s := func(births ...goroutine.Cohort) *goroutine.Snapshot {
 		g := goroutine.Group{Stack: place.Stack, Births: births}

@@ -21,37 +21,37 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// An Endpoint says which page of net/http/pprof a process is asked for.
+// An Endpoint selects the page of net/http/pprof that a process is asked for.
 type Endpoint string
 
 // The endpoints.
 const (
-	// Auto is the trace, the only page with goroutine IDs that does not stop
-	// the process, or the profile if there is no trace.
+	// Auto requests the trace, the only page that has goroutine IDs and does
+	// not stop the process. If there is no trace, it requests the profile.
 	Auto    Endpoint = "auto"
 	Trace   Endpoint = "trace"
 	Profile Endpoint = "profile"
-	// Dump is debug=2. It stops the process while it is written.
+	// Dump is debug=2. The process is stopped while it is written.
 	Dump Endpoint = "dump"
 )
 
-// traceWindow is the duration of a trace in seconds. The page accepts anything
-// over 0; the goroutines are all listed at the beginning.
+// traceWindow is the duration of a trace in seconds. The page accepts any
+// duration above 0. The trace lists all goroutines at its beginning.
 const traceWindow = "0.005"
 
-// HTTP is how processes are reached.
+// HTTP says how to connect to processes.
 type HTTP struct {
 	User       string      // name:password for basic authentication; empty: none
 	Header     http.Header // sent with every request
-	CA         string      // file with certificates to trust; empty: the system's
-	Cert, Key  string      // files with the client's certificate
-	ServerName string      // to verify the certificate against; empty: the host
+	CA         string      // file with the certificates to trust; empty: the system's
+	Cert, Key  string      // files with the client certificate and its key
+	ServerName string      // name to verify the certificate against; empty: the host
 	Insecure   bool        // do not verify certificates
 	Timeout    time.Duration
 }
 
-// client returns an HTTP client that never follows a redirect to another host,
-// which would receive the headers.
+// client returns an HTTP client. It never follows a redirect to another host,
+// because that host would receive the headers.
 func (c HTTP) client() (*http.Client, error) {
 	config := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure}
 	if c.CA != "" {
@@ -76,7 +76,7 @@ func (c HTTP) client() (*http.Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
-	transport.DisableCompression = true // profiles are compressed already
+	transport.DisableCompression = true // profiles are already compressed
 	return &http.Client{Transport: transport, CheckRedirect: sameHost}, nil
 }
 
@@ -90,8 +90,8 @@ func sameHost(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// IsURL reports whether an argument names a process rather than a file: it has
-// a scheme, or is host:port and no file has that name.
+// IsURL reports whether an argument names a process rather than a file. It does
+// if it has a scheme, or if it is host:port and no file has that name.
 func IsURL(name string) bool {
 	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
 		return true
@@ -109,12 +109,13 @@ func IsURL(name string) bool {
 
 // A target is a process that serves net/http/pprof.
 type target struct {
-	base  *url.URL // the index page, with a slash at the end
-	exact *url.URL // the one page to ask for, if the argument named it
+	base  *url.URL // the index page, ending in a slash
+	exact *url.URL // the only page to request, if the argument named one
 }
 
-// parseTarget accepts the root of a server, the index page below any path, and
-// a single page: an address with a query or with the name of a profile.
+// parseTarget accepts the root of a server, the index page below any path, or a
+// single page. A single page is an address with a query or with the name of a
+// profile.
 func parseTarget(name string) (target, error) {
 	if !strings.Contains(name, "://") {
 		name = "http://" + name
@@ -161,8 +162,8 @@ func (t target) page(e Endpoint) *url.URL {
 	return &u
 }
 
-// A Remote takes snapshots of one process and recognizes its goroutines from one
-// to the next. It is not safe for concurrent use.
+// A Remote takes snapshots of one process and recognizes goroutines from one
+// snapshot to the next. It is not safe for concurrent use.
 type Remote struct {
 	Name string // the address, without a password
 
@@ -170,7 +171,7 @@ type Remote struct {
 	target  target
 	parsers *parsers
 	client  *http.Client
-	noTrace error // why no more traces are asked for
+	noTrace error // why traces are no longer requested
 }
 
 // Remote returns the process at an address.
@@ -190,11 +191,12 @@ func (r *Reader) Remote(name string) (*Remote, error) {
 	return &Remote{Name: u.Redacted(), reader: r, target: t, parsers: newParsers(), client: client}, nil
 }
 
-// Forget starts afresh: the next snapshot is of another process at this address.
+// Forget discards all state: the next snapshot is of another process at this
+// address.
 func (r *Remote) Forget() { r.parsers, r.noTrace = newParsers(), nil }
 
-// Take takes a snapshot. It may return both a snapshot and an error that says
-// what the snapshot lacks.
+// Take takes a snapshot. It may return both a snapshot and an error that
+// describes what the snapshot lacks.
 func (r *Remote) Take(ctx context.Context) (*goroutine.Snapshot, error) {
 	e := r.reader.Endpoint
 	if e != Auto && e != "" || r.target.exact != nil {
@@ -275,7 +277,7 @@ func (r *Remote) fetch(ctx context.Context, u *url.URL) (*goroutine.Snapshot, er
 	return s, err
 }
 
-// refused returns the error of a response without content for us.
+// refused returns the error for a response with a status other than 200.
 func refused(response *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 	text := response.Status
@@ -292,15 +294,15 @@ func refused(response *http.Response) error {
 	return &statusError{response.StatusCode, text}
 }
 
-// talkedFirst is in the error of net/http if a server sends something before it
-// gets the request, as those of SSH and SMTP do.
+// talkedFirst is part of the net/http error for a server that sends data before
+// it receives the request, as SSH and SMTP servers do.
 const talkedFirst = "readLoopPeekFail"
 
-// explain returns an error that says in a few words what a network error means.
+// explain returns an error that describes a network error in a few words.
 func explain(err error, timeout time.Duration) error {
 	var request *url.Error
 	if errors.As(err, &request) {
-		err = request.Err // without the address, which the caller names
+		err = request.Err // without the address, which the caller adds
 	}
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
@@ -320,7 +322,7 @@ func explain(err error, timeout time.Duration) error {
 		return errors.New("the server speaks plain HTTP; use http://")
 	case errors.As(err, &verify):
 		return fmt.Errorf("the server certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
-	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS, before or after the handshake
+	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert, before or after the handshake
 		return fmt.Errorf("the server refused the TLS connection (--cert, --key): %w", op.Err)
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, talkedFirst):
 		return errors.New("the server does not speak HTTP; is the port right?")

@@ -29,7 +29,7 @@ import (
 )
 
 func TestParseTarget(t *testing.T) {
-	for name, want := range map[string]string{ // what is asked for a profile
+	for name, want := range map[string]string{ // the request for a profile
 		"localhost:6060":                             "http://localhost:6060/debug/pprof/goroutine",
 		":6060":                                      "http://:6060/debug/pprof/goroutine",
 		"http://h:6060/":                             "http://h:6060/debug/pprof/goroutine",
@@ -85,7 +85,7 @@ func TestIsURL(t *testing.T) {
 	file(t, dir, "host:6060", "x", taken)
 	for name, want := range map[string]bool{
 		"http://h": true, "https://h/x": true, "h:6060": true, ":6060": true, "[::1]:80": true, "h:http": true,
-		"host:6060": false, // there is a file of that name
+		"host:6060": false, // a file has that name
 		"-":         false, "dump.txt": false, "h": false, "dir/h:6060": false, `C:\dumps:6060`: false, "h:port": false,
 		"h:99999": false, "a:b:1": false, "": false, "ftp://h": false,
 	} {
@@ -93,10 +93,10 @@ func TestIsURL(t *testing.T) {
 	}
 }
 
-// A pprofServer serves the pages that a test sets, and records requests.
+// A pprofServer serves the pages that a test sets. It records requests.
 type pprofServer struct {
 	mu    sync.Mutex
-	pages map[string]http.HandlerFunc // by the path's last element
+	pages map[string]http.HandlerFunc // by the last element of the path
 	asked []string
 }
 
@@ -113,7 +113,7 @@ func (p *pprofServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h(w, r)
 }
 
-// requests returns what was asked since the last call.
+// requests returns the requests since the last call.
 func (p *pprofServer) requests() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,8 +148,8 @@ func TestTake(t *testing.T) {
 	for name, c := range map[string]struct {
 		trace  http.HandlerFunc
 		change func(*Reader)
-		asked  []string // by the first snapshot
-		again  []string // by the second
+		asked  []string // requests of the first snapshot
+		again  []string // requests of the second
 		source goroutine.Source
 		note   string
 	}{
@@ -192,7 +192,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestNoSecondRequest: a page that would fail as well is not asked for.
+// TestNoSecondRequest checks that no second page is requested if it would fail
+// for the same reason.
 func TestNoSecondRequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		page http.HandlerFunc
@@ -214,7 +215,8 @@ func TestNoSecondRequest(t *testing.T) {
 	}
 }
 
-// TestPartOfASnapshot: what came before a response broke off is used.
+// TestPartOfASnapshot checks that the content received before a response breaks
+// off is used.
 func TestPartOfASnapshot(t *testing.T) {
 	whole := strings.Repeat(oneGoroutine+"\n", 3000)
 	remote, _ := remoteOf(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -228,8 +230,8 @@ func TestPartOfASnapshot(t *testing.T) {
 	assert.False(t, s.Time.IsZero())
 }
 
-// TestRefusals: the first line of an error response is shown if it is short and
-// plain text.
+// TestRefusals checks that the first line of an error response is shown if it
+// is short plain text.
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
@@ -270,7 +272,7 @@ func TestWhatIsSent(t *testing.T) {
 	assert.Empty(t, got.Header.Get("Accept-Encoding"), "profiles are compressed already")
 }
 
-// TestPasswordInAnAddress: a password is used and never shown.
+// TestPasswordInAnAddress checks that a password is used but never shown.
 func TestPasswordInAnAddress(t *testing.T) {
 	var password string
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -318,7 +320,7 @@ func TestRedirects(t *testing.T) {
 	require.ErrorContains(t, err, "it redirects more than 5 times")
 }
 
-// TestSlowServers has servers that never complete a response.
+// TestSlowServers uses servers that never complete a response.
 func TestSlowServers(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"silent": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -340,7 +342,7 @@ func TestSlowServers(t *testing.T) {
 	}
 }
 
-// TestBrokenConnections has connections that end too early, in several ways.
+// TestBrokenConnections uses connections that end too early, in several ways.
 func TestBrokenConnections(t *testing.T) {
 	for name, c := range map[string]struct {
 		bytes string
@@ -364,8 +366,9 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
-// TestTalksFirst has a server that greets its clients, as those of SSH and SMTP
-// do. Whether net/http sees that before it has sent the request is chance.
+// TestTalksFirst uses a server that greets its clients, as SSH and SMTP servers
+// do. Whether net/http sees the greeting before it sends the request is a
+// matter of chance.
 func TestTalksFirst(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -377,7 +380,7 @@ func TestTalksFirst(t *testing.T) {
 				return
 			}
 			io.WriteString(c, "220 mail.example.com ESMTP\r\n")
-			io.Copy(io.Discard, c) // until the client gives up
+			io.Copy(io.Discard, c) // until the client disconnects
 			c.Close()
 		}
 	}()
@@ -418,7 +421,7 @@ func TestExplain(t *testing.T) {
 	assert.ErrorIs(t, explain(asked(context.Canceled), 0), context.Canceled)
 }
 
-// write writes PEM blocks, and returns the name of the file.
+// write writes PEM blocks to a file and returns its name.
 func write(t *testing.T, blocks ...*pem.Block) string {
 	t.Helper()
 	var content strings.Builder
@@ -428,8 +431,8 @@ func write(t *testing.T, blocks ...*pem.Block) string {
 	return file(t, t.TempDir(), "x.pem", content.String(), taken)
 }
 
-// TestTLS has a server that requires a client certificate. The client presents
-// the server's own.
+// TestTLS uses a server that requires a client certificate. The client presents
+// the server's own certificate.
 func TestTLS(t *testing.T) {
 	s := httptest.NewUnstartedServer(body([]byte(oneCounted)))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -482,8 +485,8 @@ func TestTLS(t *testing.T) {
 	require.ErrorContains(t, err, "the server speaks plain HTTP; use http://")
 }
 
-// TestGoroutinesOfARemote: births are counted from one snapshot to the next,
-// and anew after Forget.
+// TestGoroutinesOfARemote checks that births are counted from one snapshot to
+// the next, and start over after Forget.
 func TestGoroutinesOfARemote(t *testing.T) {
 	id := 0
 	remote, _ := remoteOf(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -500,7 +503,8 @@ func TestGoroutinesOfARemote(t *testing.T) {
 	}
 }
 
-// TestNoSuchFileIsAnAddress: host:port is asked, not opened.
+// TestNoSuchFileIsAnAddress checks that host:port is requested, not opened as a
+// file.
 func TestNoSuchFileIsAnAddress(t *testing.T) {
 	address := serve(t, body(page("trace")))
 	var notes []string

@@ -28,13 +28,13 @@ var (
 
 const (
 	sparkWidth = 24
-	// narrow is below how many columns sparklines and states of stacks give way
-	// to functions.
+	// narrow is the width in columns below which sparklines and the states of
+	// stacks are left out to make room for functions.
 	narrow    = 100
 	maxStates = 8
 	maxEvents = 6
-	// maxFindings and maxAdvice are how many findings are shown, and how many
-	// of them with the next step.
+	// maxFindings is how many findings are shown, and maxAdvice how many of
+	// them are shown with the next step.
 	maxFindings = 4
 	maxAdvice   = 2
 )
@@ -46,8 +46,8 @@ type Screen struct {
 	Events   []live.Event // oldest first
 	Interval time.Duration
 	Now      time.Time
-	Exports  string // OTLP endpoint; empty where nothing is exported
-	Keys     bool   // keys can be pressed
+	Exports  string // OTLP endpoint; empty if nothing is exported
+	Keys     bool   // keyboard input is available
 }
 
 // Lines returns the screen in at most height lines of at most width columns.
@@ -100,7 +100,7 @@ func findings(n int) string {
 	return red.Render(fmt.Sprintf("%d findings", n))
 }
 
-// overview is a line for each target.
+// overview returns a line for each target.
 func (s Screen) overview() []string {
 	lines := []string{""}
 	for i, t := range s.Targets {
@@ -131,7 +131,8 @@ func condition(t live.Status, now time.Time) string {
 	return green.Render("ok")
 }
 
-// detail shows one target in room lines, if they suffice for all but its stacks.
+// detail shows one target in at most room lines. It may need more if everything
+// but the stacks does not fit.
 func detail(t live.Status, now time.Time, width, room int) []string {
 	lines := []string{bold.Render(t.Name) + "  " + about(t, now)}
 	if t.Err != nil {
@@ -227,7 +228,7 @@ func oldest(s *goroutine.Snapshot, g *goroutine.Group) string {
 	return ""
 }
 
-// where names the innermost function of the program's own code, and the one
+// where names the innermost function of the program's own code and the function
 // that the go statement called.
 func where(s *goroutine.Stack) string {
 	user, entry := s.User().Function, s.Entry().Function
@@ -253,8 +254,8 @@ func (s Screen) events() []string {
 	return lines
 }
 
-// EventLine renders an event on one line; named says with the name of its
-// target.
+// EventLine renders an event on one line. If named is set, the line includes
+// the target's name.
 func EventLine(from live.Event, named bool) string {
 	e := report.EventOf(from.Event)
 	style := severities[e.Severity]
@@ -269,7 +270,7 @@ func totals(points []live.Point) []int {
 	return values(points, func(p live.Point) int { return p.Total })
 }
 
-// values returns one value for each point, and -1 where a snapshot failed.
+// values returns one value for each point, or -1 if its snapshot failed.
 func values(points []live.Point, of func(live.Point) int) []int {
 	list := make([]int, len(points))
 	for i, p := range points {
@@ -283,8 +284,8 @@ func values(points []live.Point, of func(live.Point) int) []int {
 
 var blocks = []rune("▁▂▃▄▅▆▇█")
 
-// sparkline draws the last values from 0 to the largest, in as many columns as
-// width says; a failed snapshot is a dot.
+// sparkline draws the last width values, one in each column, on a scale from 0
+// to the largest. A failed snapshot is a dot.
 func sparkline(list []int, width int) string {
 	list = list[max(0, len(list)-width):]
 	largest := 1

@@ -30,7 +30,7 @@ func group(count int, state goroutine.State, wait time.Duration, functions ...st
 	return goroutine.Group{Stack: goroutine.NewStack(frames), State: state, Count: count, Wait: wait}
 }
 
-// leaking is a process that leaks, with a deadlock.
+// leaking returns a process with a leak and a deadlock.
 func leaking() live.Status {
 	s := &goroutine.Snapshot{Time: now, Source: goroutine.SourceTrace, Duration: 3 * time.Millisecond,
 		Epochs: []goroutine.Epoch{{LastID: 100, End: now.Add(-90 * time.Minute)}},
@@ -110,7 +110,8 @@ func TestEveryLineFits(t *testing.T) {
 	}
 }
 
-// On a low terminal the stacks give way: states, findings and events stay.
+// On a small terminal, stacks are dropped first. States, findings and events
+// stay.
 func TestALowTerminalShowsTheStateFirst(t *testing.T) {
 	text := strings.Join(plain(screen(leaking()), 120, 20), "\n")
 	for _, want := range []string{"chan send", "deadlock", "leak detected"} {
@@ -176,7 +177,7 @@ func TestSparkline(t *testing.T) {
 	assert.Equal(t, blank+" ·▄█", sparkline([]int{0, -1, 5, 10}, sparkWidth))
 	assert.Equal(t, strings.Repeat(" ", sparkWidth), sparkline(nil, sparkWidth))
 	many := make([]int, 3*sparkWidth)
-	many[0] = 1000 // too long ago to be drawn
+	many[0] = 1000 // too old to be drawn
 	many[len(many)-1] = 1
 	assert.Equal(t, strings.Repeat(" ", sparkWidth-1)+"█", sparkline(many, sparkWidth))
 }
