@@ -123,7 +123,7 @@ func TestARelease(t *testing.T) {
 	dir := newRepo(t)
 	_, err := release("tag")
 	assert.ErrorContains(t, err, "CHANGELOG.md has no heading ## [0.1.0]")
-	assert.ErrorContains(t, err, "cmd/goroutines/go.sum has not the hashes of our modules")
+	assert.ErrorContains(t, err, "cmd/goroutines/go.sum lacks the hashes of our modules")
 	replace(t, "CHANGELOG.md", "[Unreleased]", "[0.1.0] - 2026-12-01")
 	mustRelease(t, "sums")
 	_, err = release("tag")
@@ -147,7 +147,7 @@ func TestAChangeAfterTheHashes(t *testing.T) {
 	write(t, "new.go", "package new\n")
 	commit(t, dir)
 	_, err := release("check", "-final")
-	assert.ErrorContains(t, err, "cmd/goroutines/go.sum has not the hashes")
+	assert.ErrorContains(t, err, "cmd/goroutines/go.sum lacks the hashes")
 }
 
 func TestCommandOfAnotherVersion(t *testing.T) {

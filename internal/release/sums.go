@@ -53,7 +53,7 @@ func checkSums(r *repo, m *mod) error {
 	}
 	want, err := r.hashes(m)
 	if err == nil && !slices.Equal(r.ours(have), want) {
-		err = fmt.Errorf("%s/go.sum has not the hashes of our modules: go run ./internal/release sums", m.dir)
+		err = fmt.Errorf("%s/go.sum lacks the hashes of our modules: go run ./internal/release sums", m.dir)
 	}
 	return err
 }
