@@ -39,6 +39,18 @@ func TestProgramsAreJudged(t *testing.T) {
 	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
 }
 
+// TestWithoutFlagsEverythingRuns holds the defaults: every program, without the
+// leak proof.
+func TestWithoutFlagsEverythingRuns(t *testing.T) {
+	o, err := parseOptions(nil, &bytes.Buffer{})
+	assert.NoError(t, err)
+	for _, s := range corpus.All() {
+		assert.True(t, o.Pattern.MatchString(s.Name), s.Name)
+	}
+	assert.Equal(t, []bool{false}, o.proofs)
+	assert.Equal(t, 55*time.Second, o.Duration)
+}
+
 func TestBadFlags(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
