@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/framepointer"
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
@@ -47,7 +48,8 @@ func New(c Config) *Capturer {
 	}
 	if c.Tracing {
 		t := newTraceSource(stacks)
-		capturer.regular = append(capturer.regular, t)
+		capturer.safety.verdict = framepointer.Process
+		capturer.regular = append(capturer.regular, t, newTextSeries(stacks))
 		capturer.window = &windowSource{trace: t}
 	}
 	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
@@ -63,7 +65,9 @@ func New(c Config) *Capturer {
 // Take takes a snapshot from the best source that can run. The snapshot is nil
 // when none may or can; skips tell which were passed over and why. When a
 // source only has to wait, for its budget or for the load to pass, no other is
-// tried: that would spend what the better one is waiting for.
+// tried: that would spend what the better one is waiting for. Before the first
+// trace it is decided, once in a process, whether the process can bear one;
+// where it cannot, goroutine dumps come instead.
 //
 // The first snapshot is a profile: it is taken while the program starts, which
 // is when it would start a flight recorder of its own, and that one must find
@@ -91,18 +95,28 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	return nil, skips
 }
 
-// order returns the regular sources to try now.
+// order returns the regular sources to try now. Dumps stop the world and take
+// the place of traces only where those could end the process.
 func (c *Capturer) order() []source {
 	if !c.started {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
 	for _, s := range c.regular {
-		if !c.retired[s.name()] {
+		if !c.retired[s.name()] && (s.name() != goroutine.SourceText || c.unsafe() != nil) {
 			order = append(order, s)
 		}
 	}
 	return order
+}
+
+// unsafe returns why traces could end the process, or nil. The budget pays for
+// finding out, which is done once.
+func (c *Capturer) unsafe() *Refusal {
+	began := time.Now()
+	refusal := c.safety.trace()
+	c.Charge(time.Since(began))
+	return refusal
 }
 
 // Labelled takes a snapshot with labels. It returns nil and no skip when no
@@ -137,7 +151,7 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // predicted cost is covered. It returns nil and no skip where no traces are
 // taken.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if c.window == nil || c.retired[goroutine.SourceTrace] {
+	if c.window == nil || c.retired[goroutine.SourceTrace] || c.unsafe() != nil {
 		return nil, nil
 	}
 	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
@@ -182,6 +196,11 @@ func (c *Capturer) Charge(work time.Duration) { c.governor.Charge(work, time.Now
 
 // try takes a snapshot from a source, if its predicted cost is covered.
 func (c *Capturer) try(s source) (result, *Skip) {
+	if s.name() == goroutine.SourceTrace {
+		if refusal := c.unsafe(); refusal != nil {
+			return result{}, c.skip(s, refusal)
+		}
+	}
 	if refusal := c.governor.Allow(s.name(), runtime.NumGoroutine(), time.Now()); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
