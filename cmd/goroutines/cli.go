@@ -61,7 +61,7 @@ even if part of the input could be reported.`,
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newReport(), newDiff(), newWatch())
+	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck())
 	return root
 }
 

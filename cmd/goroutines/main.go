@@ -10,6 +10,7 @@
 //	report.go, diff.go          what they do with snapshots
 //	bundle.go                   the folder of a report
 //	watch.go                    the live view and the export
+//	check.go                    whether a built program can bear traces
 //	internal/source             reading snapshots, from anywhere
 //	internal/graph              the call graph as SVG
 //	internal/live               looking at processes over and over
