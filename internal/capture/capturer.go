@@ -113,6 +113,10 @@ func (c *Capturer) order() []source {
 // unsafe returns why traces could end the process, or nil. The budget pays for
 // finding out, which is done once.
 func (c *Capturer) unsafe() *Refusal {
+	if c.safety.decided {
+		return c.safety.trace()
+	}
+	c.safety.decided = true
 	began := time.Now()
 	refusal := c.safety.trace()
 	c.Charge(time.Since(began))

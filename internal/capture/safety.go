@@ -12,6 +12,7 @@ import (
 // before it is asked what it costs.
 type safety struct {
 	verdict func() framepointer.Verdict // on traces; nil where none are taken
+	decided bool                        // the verdict was asked for, and paid for
 	parks   goroutine.Frame             // a function outside the standard library that parks goroutines itself
 }
 
