@@ -1,8 +1,8 @@
-// Bench measures, side by side in one run, what one look at all goroutines of
-// a process costs: our snapshot against what people use today. Run it from the
-// root of the repository:
+// Bench measures, side by side in one run, what one snapshot of all goroutines
+// of a process costs: ours against what people use today. Run it from the root
+// of the repository:
 //
-//	go run ./bench
+//	go run -C bench .
 //
 // Each scenario is a process of its own: this program starts itself again.
 // README.md tells what the columns mean, RESULTS.md what came out.
@@ -10,94 +10,84 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func main() {
-	if text := os.Getenv(scenarioVariable); text != "" {
-		os.Exit(child(text, os.Stdout, os.Stderr))
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	lab.Child(measureScenario)
+	lab.Main(run)
 }
 
-// run is main with its surroundings as parameters. It returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// options is what the flags say.
+type options struct {
+	sizes  []int
+	shapes []string
+	large  bool
+	rounds int
+	plot   string
+}
+
+// parseOptions reads the flags.
+func parseOptions(args []string, help io.Writer) (options, error) {
+	o := options{sizes: []int{1000, 10_000, 100_000}, shapes: shapeNames(), rounds: 5}
+	f := flag.NewFlagSet(".", flag.ContinueOnError)
+	f.Func("sizes", "`numbers` of goroutines, separated by commas, each from 100 to 1000000; k\nstands for 1000 (default 1k,10k,100k)", lab.Numbers(&o.sizes, 100, 1_000_000))
+	f.Func("shapes", "all, or some of these `shapes`, separated by commas:\n"+shapeHelp(), lab.Names(&o.shapes, shapeNames()))
+	f.BoolVar(&o.large, "large", false, "measure 1,000,000 goroutines as well, without goroutine dumps; takes\nfour minutes and about 4 GB of memory")
+	f.Func("rounds", "measure each method `N` times, from 1 to 100 (default 5); goroutine dumps\nat most 3 times", lab.Within(&o.rounds, strconv.Atoi, 1, 100))
+	f.StringVar(&o.plot, "plot", "", "draw the costs against the number of goroutines, as SVG files in `DIR`,\nwhich must exist")
+	return o, lab.Parse(f, args, help)
+}
+
+// scenarios returns what is to be measured, small ones first.
+func (o *options) scenarios() (all []scenario) {
+	slices.Sort(o.sizes)
+	for _, size := range slices.Compact(o.sizes) {
+		for _, shape := range o.shapes {
+			all = append(all, scenario{Shape: shape, Size: size, Rounds: o.rounds})
+		}
+		all = append(all, scenario{Shape: readingShape, Size: size, Rounds: o.rounds, Reading: true})
+	}
+	if rounds := min(o.rounds, largeRounds); o.large {
+		all = append(all,
+			scenario{Shape: baseShape, Size: largeSize, Rounds: rounds, Large: true},
+			scenario{Shape: readingShape, Size: largeSize, Rounds: rounds, Reading: true})
+	}
+	return all
+}
+
+// run is main with its surroundings as parameters.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool, err error) {
 	o, err := parseOptions(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\nRun with --help for the flags.\n", err)
-		return 2
+		return false, err
 	}
-	r, failed := o.report(ctx, stderr)
-	if r == nil {
-		fmt.Fprintf(stderr, "bench: %v\n", failed)
-		return 1
-	}
-	r.Checks = check(r.Results)
-	failed = errors.Join(failed, o.write(r, stdout))
-	if failed != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", failed)
-		return 1
-	}
-	if o.check && lab.Missed(r.Checks) {
-		return 1
-	}
-	return 0
+	results, err := runAll(ctx, o.scenarios(), stderr)
+	return true, errors.Join(err, printReport(stdout, lab.ThisMachine(compared...), results), drawAll(results, o.plot))
 }
 
-// report measures, or loads what was measured. There is a report beside the
-// error when only some scenarios failed.
-func (o *options) report(ctx context.Context, progress io.Writer) (*report, error) {
-	if o.load != "" {
-		return load(o.load)
-	}
-	r := &report{Machine: lab.ThisMachine(compared...), Leaks: hasLeakProof(), Started: time.Now().UTC().Truncate(time.Second)}
-	var err error
-	r.Results, err = runAll(ctx, o.scenarios(), progress)
-	return r, err
-}
+// scenarioTime is what one scenario may take.
+const scenarioTime = 13 * time.Minute
 
-func load(path string) (*report, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("-load: %w", err)
-	}
-	r := &report{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, fmt.Errorf("-load: %s is not what -json saves: %w", path, err)
-	}
-	if len(r.Results) == 0 {
-		return nil, fmt.Errorf("-load: %s has no results", path)
-	}
-	return r, nil
-}
-
-// runAll measures the scenarios one after the other. One that fails does not
-// keep the others from being measured.
-func runAll(ctx context.Context, all []scenario, progress io.Writer) ([]result, error) {
-	var results []result
-	var errs []error
+// runAll measures the scenarios one after the other, each in a process of its
+// own, which begins as clean as the one before it. One that fails does not keep
+// the others from being measured.
+func runAll(ctx context.Context, all []scenario, progress io.Writer) (results []result, failed error) {
 	for i, s := range all {
 		fmt.Fprintf(progress, "[%d/%d] %s ... ", i+1, len(all), s)
 		began := time.Now()
-		r, err := inChild(ctx, s, progress)
-		if err != nil {
+		var r result
+		if err := lab.Ask(ctx, scenarioTime, "", s, &r); err != nil {
 			fmt.Fprintln(progress, "failed")
-			errs = append(errs, fmt.Errorf("%s: %w", s, err))
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s, err))
 			if ctx.Err() != nil {
 				break
 			}
@@ -106,20 +96,5 @@ func runAll(ctx context.Context, all []scenario, progress io.Writer) ([]result, 
 		fmt.Fprintf(progress, "%.1fs\n", time.Since(began).Seconds())
 		results = append(results, r)
 	}
-	return results, errors.Join(errs...)
-}
-
-// write prints a report, and saves and draws it where that was asked for.
-func (o *options) write(r *report, stdout io.Writer) error {
-	if err := r.print(stdout); err != nil {
-		return err
-	}
-	var errs []error
-	if o.json != "" {
-		errs = append(errs, lab.SaveJSON(o.json, r))
-	}
-	if o.plot != "" {
-		errs = append(errs, drawAll(r.Results, o.plot))
-	}
-	return errors.Join(errs...)
+	return results, failed
 }

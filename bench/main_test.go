@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,9 +14,7 @@ import (
 
 // TestMain lets the test binary be the process of a scenario, as bench is.
 func TestMain(m *testing.M) {
-	if os.Getenv(scenarioVariable) != "" {
-		main()
-	}
+	lab.Child(measureScenario)
 	os.Exit(m.Run())
 }
 
@@ -26,42 +22,34 @@ func TestMain(m *testing.M) {
 func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	status = run(t.Context(), args, &out, &err)
+	status = lab.Status(t.Context(), run, args, &out, &err)
 	return status, out.String(), err.String()
 }
 
 func TestASmallRun(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "out.json")
-	status, stdout, stderr := call(t, "-sizes", "200", "-shapes", "distinct,convoy", "-rounds", "2", "-json", path, "-plot", dir)
+	status, stdout, stderr := call(t, "-sizes", "200", "-shapes", "distinct", "-rounds", "1", "-plot", dir)
 	require.Zero(t, status, stderr)
-	assert.Contains(t, stderr, "[2/3] 200 goroutines, convoy ... ")
-
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	var r report
-	require.NoError(t, json.Unmarshal(data, &r))
-	require.Len(t, r.Results, 3)
-	assert.Empty(t, r.Checks, "the promises are about more goroutines")
-	for _, result := range r.Results[:2] {
-		assert.Contains(t, stdout, "## "+result.String())
-		assert.Positive(t, result.TraceBytes)
-		for _, m := range result.Methods {
-			assert.Contains(t, stdout, "| "+m.Name)
-			assert.Len(t, m.Samples, 2, m.Name)
-			checkSamples(t, m)
-		}
-		assert.Equal(t, hasLeakProof(), result.method(leakProof) != nil)
-	}
-	checkReadings(t, stdout, &r.Results[2])
+	assert.Contains(t, stderr, "[1/2] 200 goroutines, distinct ... ")
+	assert.Contains(t, stdout, "## 200 goroutines, distinct")
+	assert.Contains(t, stdout, "| "+ours)
+	assert.Contains(t, stdout, "## One collection of metrics")
+	assert.Contains(t, stdout, "| "+readOurs)
+	assert.NotContains(t, stdout, "## Checks", "the promises are about more goroutines")
 	for _, name := range []string{"time-shapes", "stop-shapes", "allocated-shapes", "reading"} {
 		assert.FileExists(t, filepath.Join(dir, name+".svg"))
 	}
 	assert.NoFileExists(t, filepath.Join(dir, "time.svg"), "of a shape that was not measured")
+}
 
-	status, again, stderr := call(t, "-load", path)
-	require.Zero(t, status, stderr)
-	assert.Equal(t, stdout, again)
+func TestEveryMethodSeesEveryGoroutine(t *testing.T) {
+	r := measureInChild(t, scenario{Shape: lockShape, Size: 200, Rounds: 2})
+	assert.Positive(t, r.TraceBytes)
+	assert.Equal(t, hasLeakProof(), r.method(leakProof) != nil)
+	for _, m := range r.Methods {
+		assert.Len(t, m.Samples, 2, m.Name)
+		checkSamples(t, m)
+	}
 }
 
 // checkSamples holds what is true of every machine.
@@ -86,11 +74,10 @@ func checkSamples(t *testing.T, m measured) {
 	}
 }
 
-// checkReadings holds that every reader read: our instruments show 20 stacks
-// with their ages, the states and more.
-func checkReadings(t *testing.T, stdout string, r *result) {
-	t.Helper()
-	assert.Contains(t, stdout, "## One collection of metrics")
+// Every reader reads: our instruments show 20 stacks with their ages, the states
+// and more.
+func TestReadings(t *testing.T) {
+	r := measureInChild(t, scenario{Shape: readingShape, Size: 200, Rounds: 2, Reading: true})
 	require.Len(t, r.Methods, 4)
 	for name, series := range map[string]int{readOurs: 40, readContrib: 7, readGo: 20, readGoAll: 80} {
 		m := r.method(name)
@@ -107,9 +94,7 @@ func checkReadings(t *testing.T, stdout string, r *result) {
 // With -large, the methods are those that bear it, and memory is measured.
 func TestALargeScenarioInSmall(t *testing.T) {
 	s := scenario{Shape: baseShape, Size: 300, Rounds: 1, Large: true}
-	var stderr bytes.Buffer
-	r, err := inChild(t.Context(), s, &stderr)
-	require.NoError(t, err, stderr.String())
+	r := measureInChild(t, s)
 	assert.Equal(t, s, r.scenario)
 	assert.Nil(t, r.method(textParse))
 	assert.Nil(t, r.method(textPanic))
@@ -121,15 +106,20 @@ func TestALargeScenarioInSmall(t *testing.T) {
 	}
 }
 
+// measureInChild measures a scenario in a process of its own.
+func measureInChild(t *testing.T, s scenario) (r result) {
+	t.Helper()
+	require.NoError(t, lab.Ask(t.Context(), scenarioTime, "", s, &r))
+	return r
+}
+
 func TestEveryShapeHasItsGoroutines(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) {
-			var stderr bytes.Buffer
-			r, err := inChild(t.Context(), scenario{Shape: s.name, Size: 200, Rounds: 1}, &stderr)
-			require.NoError(t, err, stderr.String())
-			look := r.method(ours)
-			require.NotNil(t, look)
-			assert.Equal(t, look.Samples[0].Existing, look.Samples[0].Seen)
+			r := measureInChild(t, scenario{Shape: s.name, Size: 200, Rounds: 1})
+			m := r.method(ours)
+			require.NotNil(t, m)
+			assert.Equal(t, m.Samples[0].Existing, m.Samples[0].Seen)
 		})
 	}
 }
@@ -138,38 +128,10 @@ func TestAFailedScenarioEndsWithStatus1(t *testing.T) {
 	var stderr bytes.Buffer
 	results, err := runAll(t.Context(), []scenario{{Shape: "none", Size: 200, Rounds: 1}}, &stderr)
 	assert.Empty(t, results)
-	assert.ErrorContains(t, err, "200 goroutines, none")
-	assert.Contains(t, stderr.String(), `no shape "none"`)
-
-	status, _, text := call(t, "-sizes", "200", "-shapes", "shallow", "-rounds", "1", "-json", filepath.Join(t.TempDir(), "none", "f"))
-	assert.Equal(t, 1, status)
-	assert.Contains(t, text, "-json")
+	assert.ErrorContains(t, err, `200 goroutines, none: exit status 1; its standard error: no shape "none"`)
 }
 
-func TestWhatCannotBeLoadedOrDrawnEndsWithStatus1(t *testing.T) {
-	dir := t.TempDir()
-	saved, broken, empty := filepath.Join(dir, "saved"), filepath.Join(dir, "broken"), filepath.Join(dir, "empty")
-	require.NoError(t, lab.SaveJSON(saved, example()))
-	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o666))
-	require.NoError(t, os.WriteFile(empty, []byte("{}"), 0o666))
-	for name, tt := range map[string]struct {
-		args []string
-		want string
-	}{
-		"no such file":      {[]string{"-load", filepath.Join(dir, "none")}, "-load: open"},
-		"not JSON":          {[]string{"-load", broken}, "is not what -json saves"},
-		"no results":        {[]string{"-load", empty}, "has no results"},
-		"no such directory": {[]string{"-load", saved, "-plot", filepath.Join(dir, "none")}, "-plot: open"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			status, _, stderr := call(t, tt.args...)
-			assert.Equal(t, 1, status)
-			assert.Contains(t, stderr, tt.want)
-		})
-	}
-}
-
-func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
+func TestWrongFlagsEndWithStatus2AndSayWhatIsAccepted(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
 		want []string
@@ -182,13 +144,11 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAllowed(t *testing.T) {
 		"no size":           {[]string{"-sizes", ""}, []string{`""`}},
 		"unknown shape":     {[]string{"-shapes", "deep"}, []string{`"deep"`, "deep12", "busy"}},
 		"all with another":  {[]string{"-shapes", "all,busy"}, []string{`"all"`}},
-		"no rounds":         {[]string{"-rounds", "0"}, []string{"-rounds 0", "1 to 100"}},
+		"no rounds":         {[]string{"-rounds", "0"}, []string{"-rounds", "1 to 100"}},
 		"too many rounds":   {[]string{"-rounds", "101"}, []string{"1 to 100"}},
 		"rounds not a word": {[]string{"-rounds", "x"}, []string{"rounds"}},
 		"argument":          {[]string{"now"}, []string{`"now"`}},
 		"unknown flag":      {[]string{"-size", "1k"}, []string{"-size"}},
-		"loads and sizes":   {[]string{"-load", "f", "-sizes", "1k", "-large"}, []string{"-sizes says", "-large says"}},
-		"two mistakes":      {[]string{"-sizes", "x", "-rounds", "0"}, []string{`"x"`, "-rounds 0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, stdout, stderr := call(t, tt.args...)
@@ -205,11 +165,8 @@ func TestHelp(t *testing.T) {
 	status, stdout, stderr := call(t, "--help")
 	assert.Zero(t, status)
 	assert.Empty(t, stderr)
-	for _, want := range append([]string{"Examples:", "go run ./bench", "-sizes", "-rounds", "-json", "-large", "-check", "-load", "-plot"}, shapeNames()...) {
+	for _, want := range append([]string{"go run -C bench .", "-sizes", "-rounds", "-large", "-plot"}, shapeNames()...) {
 		assert.Contains(t, stdout, want)
-	}
-	for line := range strings.Lines(strings.ReplaceAll(stdout, "\t", "  ")) {
-		assert.LessOrEqual(t, len(line), 90, line)
 	}
 }
 

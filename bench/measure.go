@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -12,22 +14,22 @@ import (
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// A sample is what one look cost.
+// A sample is what one snapshot cost.
 type sample struct {
-	Wall      time.Duration `json:"wall_ns"`
-	CPU       time.Duration `json:"cpu_ns"`          // of the process; 0 where the system does not tell
-	Stop      time.Duration `json:"longest_stop_ns"` // of the world; upper end of the histogram's bucket
-	Delay     time.Duration `json:"worst_delay_ns"`  // of a goroutine that sleeps
-	Allocated int64         `json:"allocated_bytes"` // on the Go heap
-	Objects   int64         `json:"allocated_objects"`
-	Memory    int64         `json:"memory_bytes"` // by which resident memory grew at most; 0 where that was not measured
-	Peak      int64         `json:"peak_bytes"`   // resident memory at its most; 0 where that was not measured
-	Seen      int           `json:"seen"`         // goroutines; -1: the method does not count them. Of a reading, series
-	Existing  int           `json:"existing"`     // goroutines before the look
+	Wall      time.Duration
+	CPU       time.Duration // of the process; 0 where the system does not tell
+	Stop      time.Duration // of the world, the longest; upper end of the histogram's bucket
+	Delay     time.Duration // of a goroutine that sleeps, the worst
+	Allocated int64         // bytes on the Go heap
+	Objects   int64         // allocated
+	Memory    int64         // bytes by which resident memory grew at most; 0 where that was not measured
+	Peak      int64         // bytes of resident memory at its most; 0 where that was not measured
+	Seen      int           // goroutines; -1: the method does not count them. Of a reading, series
+	Existing  int           // goroutines before the snapshot
 }
 
-// mean returns what one of n equal looks cost. The longest stop and the worst
-// delay are those of all of them.
+// mean returns what one of n equal snapshots cost. The longest stop and the
+// worst delay are those of all of them.
 func (s sample) mean(n int) sample {
 	s.Wall /= time.Duration(n)
 	s.CPU /= time.Duration(n)
@@ -36,7 +38,62 @@ func (s sample) mean(n int) sample {
 	return s
 }
 
-// A meter measures one look at a time.
+// measureScenario lets the methods take turns, so that what else the machine
+// does meets all of them.
+func measureScenario(s scenario) (any, error) {
+	shape, err := shapeOf(s.Shape)
+	if err != nil {
+		return nil, err
+	}
+	parked, err := populate(shape, s.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer runtime.KeepAlive(parked) // what they wait for can be reached: they are not leaked
+	methods, err := methodsFor(s)
+	if err != nil {
+		return nil, err
+	}
+	r := result{scenario: s, Doc: shape.doc, Note: parked.note}
+	m := newMeter(s.Large)
+	for _, method := range methods {
+		for range method.warmUps {
+			_, _ = method.once() // the first snapshot is a profile; other errors come back when it is measured
+		}
+		r.Methods = append(r.Methods, measured{Name: method.name, LeftOut: method.leftOut})
+	}
+	for round := range s.Rounds {
+		for i, method := range methods {
+			if method.leftOut != "" || method.rounds > 0 && round >= method.rounds {
+				continue
+			}
+			s, err := m.turn(method)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", method.name, err)
+			}
+			r.Methods[i].Samples = append(r.Methods[i].Samples, s)
+		}
+	}
+	var trace bytes.Buffer
+	if !s.Reading {
+		err = lab.Record(&trace)
+	}
+	r.TraceBytes = int64(trace.Len())
+	return r, err
+}
+
+// once does without measuring.
+func (m *method) once() (seen int, err error) {
+	if m.before != nil {
+		err = m.before()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return m.take()
+}
+
+// A meter measures one snapshot at a time.
 type meter struct {
 	probe   *probe
 	memory  bool // measure Memory, for which the heap's free pages are given back each time
@@ -61,9 +118,10 @@ const (
 	objects
 )
 
-// newMeter is called when nothing runs but what is looked at.
+// newMeter is called when nothing runs but what is measured.
 func newMeter(memory bool) *meter {
-	m := &meter{probe: startProbe(), memory: memory}
+	m := &meter{probe: &probe{}, memory: memory}
+	go m.probe.run()
 	for i, name := range figures {
 		m.samples[i].Name = name
 	}
@@ -71,36 +129,41 @@ func newMeter(memory bool) *meter {
 	return m
 }
 
-// measure takes one look. Its stops of the world are those that are not for
-// garbage collection, and those as well when the look collects garbage itself.
-func (m *meter) measure(look func() (int, error), collects bool) (sample, error) {
+// turn lets a method take one snapshot. Its stops of the world are those that
+// are not for garbage collection, and those as well when the method collects
+// garbage itself.
+func (m *meter) turn(method method) (sample, error) {
+	if method.before != nil {
+		if err := method.before(); err != nil {
+			return sample{}, err
+		}
+	}
 	m.settle()
 	s := sample{Existing: runtime.NumGoroutine()}
 	resident := m.resetPeak()
 	bytes, count := m.begin()
 	m.probe.reset()
-	cpu := lab.ProcessCPU()
-	began := time.Now()
-	seen, err := look()
+	cpu, began := lab.ProcessCPU(), time.Now()
+	var err error
+	s.Seen, err = method.take()
 	s.Wall = time.Since(began)
 	s.CPU = lab.ProcessCPU() - cpu
 	s.Delay = m.probe.worstDelay()
 	metrics.Read(m.samples[:])
 	s.Stop = m.longestStop(stopOther)
-	if collects {
+	if method.collects {
 		s.Stop = max(s.Stop, m.longestStop(stopGC))
 	}
 	s.Allocated, s.Objects = m.used(bytesUsed)-bytes, m.used(objects)-count
-	s.Seen = seen
 	if m.memory {
 		s.Peak, _ = lab.ResidentMemory()
 		s.Memory = s.Peak - resident
 	}
-	return s, err
+	return s.mean(max(method.times, 1)), err
 }
 
-// settle lets each look begin alike: without the garbage of the one before it,
-// and without its goroutines, which may end a moment late.
+// settle lets each snapshot begin alike: without the garbage of the one before
+// it, and without its goroutines, which may end a moment late.
 func (m *meter) settle() {
 	if m.memory {
 		debug.FreeOSMemory()
@@ -140,38 +203,27 @@ func (m *meter) longestStop(kind int) time.Duration {
 	return 0
 }
 
-func (m *meter) resetPeak() int64 {
-	if !m.memory {
-		return 0
+func (m *meter) resetPeak() (peak int64) {
+	if m.memory {
+		lab.ResetPeakMemory()
+		peak, _ = lab.ResidentMemory()
 	}
-	lab.ResetPeakMemory()
-	peak, _ := lab.ResidentMemory()
 	return peak
 }
 
-// A probe is a goroutine that sleeps and notes how late it wakes: what a look
-// does to the response times of a service.
-type probe struct {
-	worst atomic.Int64
-	naps  atomic.Int64
-}
+// A probe is a goroutine that sleeps and notes how late it wakes: what a
+// snapshot does to the response times of a service.
+type probe struct{ worst, naps atomic.Int64 }
 
 const nap = 200 * time.Microsecond
 
-func startProbe() *probe {
-	p := &probe{}
-	go p.run()
-	return p
-}
-
 func (p *probe) run() {
-	for {
+	for ; ; p.naps.Add(1) {
 		began := time.Now()
 		time.Sleep(nap)
 		if late := int64(time.Since(began) - nap); late > p.worst.Load() {
 			p.worst.Store(late)
 		}
-		p.naps.Add(1)
 	}
 }
 

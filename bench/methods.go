@@ -32,19 +32,19 @@ const (
 // peers are the methods of others that give the stacks of all goroutines.
 var peers = []string{pprofParse, pprofText, records, recordsAgain, textParse, textPanic}
 
-// A method is a way to look at all goroutines, or to read metrics.
+// A method is a way to take a snapshot of all goroutines, or to read metrics.
 type method struct {
 	name     string
-	leftOut  string       // why it is not measured; "": it is
-	rounds   int          // at most; 0: as many as the scenario has
-	times    int          // that one sample is the mean of; 0: once
-	collects bool         // a garbage collection is part of it
-	warm     func() error // once, before the first round; may be nil
-	before   func() error // before each round, not measured; may be nil
-	look     func() (seen int, err error)
+	leftOut  string                       // why it is not measured; "": it is
+	rounds   int                          // at most; 0: as many as the scenario has
+	times    int                          // that one sample is the mean of; 0: once
+	collects bool                         // a garbage collection is part of it
+	warmUps  int                          // times that are not measured, before the first round
+	before   func() error                 // before each time, not measured; may be nil
+	take     func() (seen int, err error) // measured
 }
 
-// notCounted is what a look returns that does not count goroutines.
+// notCounted is what a method returns that does not count goroutines.
 const notCounted = -1
 
 const (
@@ -52,8 +52,9 @@ const (
 	// textRounds is how often a goroutine dump is taken: it is slow, and no
 	// number of rounds brings it near the others.
 	textRounds = 3
-	// warmLooks are what a capturer needs to have its buffers.
-	warmLooks = 3
+	// warmUps are what a capturer needs: the first snapshot is a profile by design,
+	// and the first trace allocates what the later ones use.
+	warmUps = 3
 )
 
 // methodsFor returns the methods of a scenario, in the order in which they
@@ -62,92 +63,61 @@ func methodsFor(s scenario) ([]method, error) {
 	if s.Reading {
 		return readingsFor(s)
 	}
-	return looksFor(s), nil
-}
-
-func looksFor(s scenario) []method {
-	snapshot := &looker{source: goroutine.SourceTrace, capturer: newCapturer(true)}
-	fallback := &looker{source: goroutine.SourceProfile, capturer: newCapturer(false)}
 	var reused recorder
-	var traced decoding
+	traced := newDecoding()
 	all := []method{
-		{name: nothing, look: doNothing},
-		{name: ours, warm: snapshot.warm, look: snapshot.look},
-		{name: pprofParse, look: lookWithPprof},
-		{name: oursProfile, warm: fallback.warm, look: fallback.look},
-		{name: records, look: func() (int, error) { return new(recorder).look() }},
-		{name: recordsAgain, warm: reused.warm, look: reused.look},
-		{name: pprofText, look: lookWithPprofText},
-		{name: tracerAlone, look: func() (int, error) { return notCounted, lab.Record(io.Discard) }},
-		{name: ourDecoder, warm: traced.warm, before: traced.record, look: traced.ours},
+		{name: nothing, take: func() (int, error) { time.Sleep(nothingFor); return notCounted, nil }},
+		{name: ours, warmUps: warmUps, before: earn, take: snapshots(goroutine.SourceTrace)},
+		{name: pprofParse, take: profiled("goroutine", 0, countProfile)},
+		{name: oursProfile, warmUps: warmUps, before: earn, take: snapshots(goroutine.SourceProfile)},
+		{name: records, take: func() (int, error) { return new(recorder).take() }},
+		{name: recordsAgain, warmUps: 1, take: reused.take},
+		{name: pprofText, take: profiled("goroutine", 1, countProfile)}, // profile.Parse knows it too
+		{name: tracerAlone, take: func() (int, error) { return notCounted, lab.Record(io.Discard) }},
+		{name: ourDecoder, warmUps: warmUps, before: traced.record, take: traced.ours},
 	}
 	if !s.Large {
 		all = append(all,
-			method{name: expDecoder, look: traced.exp}, // of the bytes that ours has just read
-			method{name: textParse, rounds: textRounds, look: lookWithText},
-			method{name: textPanic, rounds: textRounds, look: lookWithPanicparse})
+			method{name: expDecoder, take: traced.exp}, // of the bytes that ours has just read
+			method{name: textParse, rounds: textRounds, take: profiled("goroutine", 2, countText)},
+			method{name: textPanic, rounds: textRounds, take: profiled("goroutine", 2, countPanics)})
 	}
 	if hasLeakProof() {
-		all = append(all, method{name: leakProof, leftOut: tooLong(s), collects: true, look: lookForLeaks})
+		all = append(all, method{name: leakProof, leftOut: tooLong(s), collects: true, take: profiled("goroutineleak", 0, countProfile)})
 	}
-	return all
+	return all, nil
 }
 
-func doNothing() (int, error) {
-	time.Sleep(nothingFor)
-	return notCounted, nil
-}
-
-// A looker takes snapshots as the monitor does.
-type looker struct {
-	source   goroutine.Source
-	capturer *capture.Capturer
-}
-
-// newCapturer returns a capturer that its governor never refuses anything: it
-// earns so fast that any look is paid for in a millisecond.
-func newCapturer(tracing bool) *capture.Capturer {
-	return capture.New(capture.Config{
-		Budget:  capture.Budget{CPU: 1000, Pause: time.Hour},
-		Tracing: tracing,
-	})
-}
-
-// warm takes the first looks: the very first one is a profile by design, and
-// the first trace allocates what the later ones use.
-func (l *looker) warm() error {
-	for range warmLooks {
-		time.Sleep(10 * time.Millisecond) // to earn it
-		if _, err := l.take(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *looker) look() (int, error) {
-	s, err := l.take()
-	if err != nil {
-		return 0, err
-	}
-	if s.Source != l.source {
-		return 0, fmt.Errorf("the snapshot came from source %s, not from %s", s.Source, l.source)
-	}
-	return s.Total, nil
-}
-
-// take gives a look that was put off for the load the tries after which the
-// capturer takes it all the same. Putting one off takes microseconds.
-func (l *looker) take() (*goroutine.Snapshot, error) {
+// snapshots returns what takes snapshots as the monitor does, from one source,
+// with a capturer that its governor never refuses anything: it earns so fast
+// that any snapshot is paid for in a millisecond. One that is put off for the
+// load, which takes microseconds, gets the tries after which the capturer takes
+// it all the same.
+func snapshots(source goroutine.Source) func() (int, error) {
 	const tries = 10
-	var skips []capture.Skip
-	for range tries {
-		var s *goroutine.Snapshot
-		if s, skips = l.capturer.Take(); s != nil {
-			return s, nil
+	c := capture.New(capture.Config{
+		Budget:  capture.Budget{CPU: 1000, Pause: time.Hour},
+		Tracing: source == goroutine.SourceTrace,
+	})
+	return func() (int, error) {
+		s, skips := c.Take()
+		for try := 1; s == nil && try < tries; try++ {
+			s, skips = c.Take()
 		}
+		switch {
+		case s == nil:
+			return 0, fmt.Errorf("%s: %w", skips[0].Source, skips[0].Refusal)
+		case s.Source != source:
+			return 0, fmt.Errorf("the snapshot came from source %s, not from %s", s.Source, source)
+		}
+		return s.Total, nil
 	}
-	return nil, fmt.Errorf("%s: %w", skips[0].Source, skips[0].Refusal)
+}
+
+// earn lets the capturer earn a snapshot.
+func earn() error {
+	time.Sleep(10 * time.Millisecond)
+	return nil
 }
 
 // A decoding reads one trace with two decoders.
@@ -156,18 +126,10 @@ type decoding struct {
 	decoder *parse.TraceDecoder
 }
 
-func (d *decoding) warm() error {
-	d.decoder = parse.NewTraceDecoder(parse.NewStacks(), &goroutine.Births{})
+func newDecoding() *decoding {
+	d := &decoding{decoder: parse.NewTraceDecoder(parse.NewStacks(), &goroutine.Births{})}
 	d.decoder.ExcludeReader = true
-	for range warmLooks {
-		if err := d.record(); err != nil {
-			return err
-		}
-		if _, err := d.ours(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d
 }
 
 func (d *decoding) record() error {

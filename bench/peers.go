@@ -2,39 +2,39 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"time"
 
 	"github.com/DataDog/gostackparse"
 	"github.com/google/pprof/profile"
 	"github.com/maruel/panicparse/v2/stack"
+	"golang.org/x/exp/trace"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-func lookWithPprof() (int, error) { return lookAtProfile("goroutine", 0) }
-
-// lookWithPprofText reads the text that /debug/pprof/goroutine?debug=1 shows.
-// profile.Parse knows it too.
-func lookWithPprofText() (int, error) { return lookAtProfile("goroutine", 1) }
-
-// lookForLeaks counts the goroutines that can never be woken. The runtime
-// collects garbage to find them.
-func lookForLeaks() (int, error) { return lookAtProfile("goroutineleak", 0) }
-
-func lookAtProfile(name string, debug int) (int, error) {
-	var buf bytes.Buffer
-	if err := pprof.Lookup(name).WriteTo(&buf, debug); err != nil {
-		return 0, err
+// profiled returns what counts the goroutines in what a profile writes. A buffer
+// takes everything.
+func profiled(name string, debug int, count func(*bytes.Buffer) (int, error)) func() (int, error) {
+	return func() (int, error) {
+		var b bytes.Buffer
+		if err := pprof.Lookup(name).WriteTo(&b, debug); err != nil {
+			return 0, err
+		}
+		return count(&b)
 	}
-	p, err := profile.Parse(&buf)
+}
+
+func countProfile(data *bytes.Buffer) (seen int, err error) {
+	p, err := profile.Parse(data)
 	if err != nil {
 		return 0, err
 	}
-	seen := 0
 	for _, sample := range p.Sample {
 		seen += int(sample.Value[0])
 	}
@@ -62,28 +62,19 @@ func tooLong(s scenario) string {
 		lab.Thousands(s.Size), lab.Duration(pairs*leakPerPair))
 }
 
-// lookWithText counts what was parsed. That the dump is cut off where it gets
-// too long is not an error of pprof's; the goroutine at the cut is one of
+// countText counts what was parsed. That the dump is cut off where it gets too
+// long is not an error of pprof's; the goroutine at the cut is one of
 // gostackparse's.
-func lookWithText() (int, error) {
-	var buf bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&buf, 2); err != nil {
-		return 0, err
-	}
-	goroutines, _ := gostackparse.Parse(&buf)
+func countText(dump *bytes.Buffer) (int, error) {
+	goroutines, _ := gostackparse.Parse(dump)
 	return len(goroutines), nil
 }
 
-// lookWithPanicparse counts what was parsed, without the names for arguments
-// and the search for source files that are panicparse's default. It stops at
-// what it does not know and can then be called for the rest.
-func lookWithPanicparse() (int, error) {
-	var buf bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&buf, 2); err != nil {
-		return 0, err
-	}
-	seen := 0
-	for rest := io.Reader(&buf); ; {
+// countPanics counts what was parsed, without the names for arguments and the
+// search for source files that are panicparse's default. It stops at what it
+// does not know and can then be called for the rest.
+func countPanics(dump *bytes.Buffer) (seen int, err error) {
+	for rest := io.Reader(dump); ; {
 		found, unread, err := stack.ScanSnapshot(rest, io.Discard, &stack.Opts{})
 		if found != nil {
 			seen += len(found.Goroutines)
@@ -98,12 +89,7 @@ func lookWithPanicparse() (int, error) {
 // A recorder is runtime.GoroutineProfile with a buffer.
 type recorder struct{ records []runtime.StackRecord }
 
-func (r *recorder) warm() error {
-	_, err := r.look()
-	return err
-}
-
-func (r *recorder) look() (int, error) {
+func (r *recorder) take() (int, error) {
 	n := runtime.NumGoroutine()
 	for {
 		if room := n + n/10 + 16; len(r.records) < room {
@@ -114,4 +100,50 @@ func (r *recorder) look() (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// countWithExp reads a trace with x/exp/trace and returns how many of the
+// program's goroutines exist at its end. It aggregates nothing: what that
+// would cost comes on top.
+func countWithExp(from io.Reader) (int, error) {
+	r, err := trace.NewReader(from)
+	if err != nil {
+		return 0, err
+	}
+	programs, systems := make(map[trace.GoID]bool), make(map[trace.GoID]bool)
+	for {
+		e, err := r.ReadEvent()
+		if errors.Is(err, io.EOF) {
+			return len(programs), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if e.Kind() != trace.EventStateTransition || e.StateTransition().Resource.Kind != trace.ResourceGoroutine {
+			continue
+		}
+		t := e.StateTransition()
+		id := t.Resource.Goroutine()
+		switch _, to := t.Goroutine(); {
+		case to == trace.GoNotExist:
+			delete(programs, id)
+			delete(systems, id)
+		case systems[id] || systemStack(t.Stack):
+			delete(programs, id)
+			systems[id] = true
+		default:
+			programs[id] = true
+		}
+	}
+}
+
+// systemStack reports whether a goroutine is the runtime's or the tracer's, by
+// its outermost frame.
+func systemStack(s trace.Stack) bool {
+	entry := ""
+	for f := range s.Frames() {
+		entry = f.Func
+	}
+	return entry != "runtime.main" && strings.HasPrefix(entry, "runtime.") ||
+		strings.HasPrefix(entry, "runtime/trace.")
 }

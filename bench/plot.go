@@ -8,8 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/dustin/go-humanize"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -18,22 +21,99 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// drawAll writes the drawings that there is something to see in.
-func drawAll(results []result, dir string) error {
-	var errs []error
-	for _, d := range drawingsOf(results) {
-		if d.empty() {
-			continue
-		}
-		svg, err := d.svg()
-		if err == nil {
+// A drawing is an SVG file: a panel for each shape, with one legend for all.
+// In each, the number of goroutines goes to the right and a figure upwards,
+// both in logarithms.
+type drawing struct {
+	file, title, axis, unit string
+	figure                  func(sample) float64
+	lines                   []line
+	shapes                  []string // a panel for each
+	reading                 bool
+}
+
+// A line is how a method is drawn. Signs and dashes tell the lines apart for
+// readers who do not see the colours.
+type line struct {
+	method, label string
+	colour        color.RGBA
+	sign          draw.GlyphDrawer
+	dashed        bool
+}
+
+// The colours are those of Okabe and Ito, which were chosen for people who
+// confuse some colours.
+var (
+	black     = color.RGBA{A: 255}
+	orange    = color.RGBA{230, 159, 0, 255}
+	skyBlue   = color.RGBA{86, 180, 233, 255}
+	green     = color.RGBA{0, 158, 115, 255}
+	blue      = color.RGBA{0, 114, 178, 255}
+	vermilion = color.RGBA{213, 94, 0, 255}
+	purple    = color.RGBA{204, 121, 167, 255}
+	pale      = color.RGBA{215, 215, 215, 255}
+)
+
+// snapshotLines are what we offer and what others do. The parts of our snapshot
+// are left to the tables. Ours is the last, so that it is drawn over the others.
+var snapshotLines = []line{
+	{textPanic, "pprof debug=2 + panicparse", black, draw.PlusGlyph{}, true},
+	{textParse, "pprof debug=2 + gostackparse", green, draw.BoxGlyph{}, false},
+	{leakProof, "runtime's leak profile", orange, draw.CrossGlyph{}, true},
+	{pprofParse, "pprof debug=0", blue, draw.PyramidGlyph{}, false},
+	{pprofText, "pprof debug=1 (text)", skyBlue, draw.SquareGlyph{}, true},
+	{records, "GoroutineProfile, fresh", purple, draw.TriangleGlyph{}, true},
+	{recordsAgain, "GoroutineProfile, reused", purple, draw.BoxGlyph{}, false},
+	{oursProfile, "our fallback (profile)", vermilion, draw.RingGlyph{}, true},
+	{ours, "our snapshot", vermilion, draw.CircleGlyph{}, false},
+}
+
+var readingLines = []line{
+	{readGoAll, "client_golang, all metrics", green, draw.BoxGlyph{}, true},
+	{readGo, "client_golang, Go collector", blue, draw.PyramidGlyph{}, false},
+	{readContrib, "contrib's instrumentation", purple, draw.SquareGlyph{}, true},
+	{readOurs, "our instruments", vermilion, draw.CircleGlyph{}, false},
+}
+
+func seconds(figure func(sample) time.Duration) func(sample) float64 {
+	return func(s sample) float64 { return figure(s).Seconds() }
+}
+
+// drawings returns what is drawn: of snapshots in the base shape and in the
+// others side by side, and of readings.
+func drawings() (all []drawing) {
+	others := slices.DeleteFunc(shapeNames(), func(name string) bool { return name == baseShape })
+	for _, d := range []drawing{
+		{file: "time", title: "Time of one snapshot of all goroutines", axis: "time", unit: "s", figure: seconds(wall)},
+		{file: "stop", title: "Longest stop of the world during one snapshot", axis: "stop", unit: "s", figure: seconds(stop)},
+		{file: "allocated", title: "Memory allocated by one snapshot", axis: "allocated", unit: "B", figure: func(s sample) float64 { return float64(s.Allocated) }},
+	} {
+		d.lines = snapshotLines
+		side := d
+		side.file, side.shapes = d.file+"-shapes", others
+		d.title, d.shapes = d.title+" ("+baseShape+")", []string{baseShape}
+		all = append(all, d, side)
+	}
+	return append(all, drawing{file: "reading", title: "Time of one collection of metrics", axis: "time", unit: "s",
+		figure: seconds(wall), lines: readingLines, shapes: []string{readingShape}, reading: true})
+}
+
+// drawAll does what the flag -plot says, unless dir is empty: it writes the
+// drawings that there is something to see in.
+func drawAll(results []result, dir string) (failed error) {
+	if dir == "" {
+		return nil
+	}
+	for _, d := range drawings() {
+		svg, err := d.svg(results)
+		if err == nil && svg != nil {
 			err = os.WriteFile(filepath.Join(dir, d.file+".svg"), svg, 0o666)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("-plot: %w", err))
+			failed = errors.Join(failed, fmt.Errorf("-plot: %w", err))
 		}
 	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // Measures of a drawing, in points.
@@ -43,40 +123,41 @@ const (
 	margin      = 10
 )
 
-// svg renders a drawing. It is white, whatever it is shown on.
-func (d *drawing) svg() ([]byte, error) {
-	cols, rows, width, height := d.layout()
+// svg renders a drawing, or nothing where there is nothing to see. It is white,
+// whatever it is shown on.
+func (d *drawing) svg(results []result) ([]byte, error) {
+	panels, legend, err := d.panels(results)
+	if err != nil || len(panels) == 0 {
+		return nil, err
+	}
+	cols, width, height := min(len(panels), 3), vg.Length(240), vg.Length(230)
+	if len(panels) == 1 {
+		width, height = 460, 330
+	}
+	rows := (len(panels) + cols - 1) / cols
 	canvas := vgsvg.New(vg.Length(cols)*width+legendWidth, vg.Length(rows)*height+titleHeight)
 	whole := draw.New(canvas)
 	whole.SetColor(color.White)
 	whole.Fill(whole.Rectangle.Path())
-	write(&whole, 14, 0, d.title)
-	write(&whole, 10, 18, "Medians, with bars from the least to the most. Both axes are logarithmic.")
-
-	grid, legend, err := d.plots(cols, rows)
-	if err != nil {
-		return nil, err
+	caption(&whole, 14, 0, d.title)
+	caption(&whole, 10, 18, "Medians, with bars from the least to the most. Both axes are logarithmic.")
+	for i, p := range panels {
+		p.Y.Label.Text = map[bool]string{true: d.axis}[i%cols == 0]
+		p.X.Label.Text = map[bool]string{true: "goroutines"}[i+cols >= len(panels)]
 	}
-	tiles := draw.Tiles{Cols: cols, Rows: rows, PadX: 14, PadY: 14}
-	area := draw.Crop(whole, margin, -legendWidth, margin, -titleHeight)
-	for y, row := range plot.Align(grid, tiles, area) {
-		for x, tile := range row {
-			if grid[y][x] != nil {
-				grid[y][x].Draw(tile)
-			}
-		}
+	grid := slices.Collect(slices.Chunk(slices.Concat(panels, make([]*plot.Plot, rows*cols-len(panels))), cols))
+	tiles := plot.Align(grid, draw.Tiles{Cols: cols, Rows: rows, PadX: 14, PadY: 14}, draw.Crop(whole, margin, -legendWidth, margin, -titleHeight))
+	for i, p := range panels {
+		p.Draw(tiles[i/cols][i%cols])
 	}
 	legend.Draw(draw.Crop(whole, whole.Max.X-legendWidth+margin, 0, 0, -titleHeight-margin))
-
 	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	return withFonts(b.Bytes()), nil
+	_, err = canvas.WriteTo(&b)
+	return withFonts(b.Bytes()), err
 }
 
-// write writes a line, so far below the top of a canvas.
-func write(c *draw.Canvas, size, below vg.Length, line string) {
+// caption writes a line, so far below the top of a canvas.
+func caption(c *draw.Canvas, size, below vg.Length, line string) {
 	style := plot.New().Title.TextStyle
 	style.Font = sans(size)
 	style.XAlign, style.YAlign = draw.XLeft, draw.YTop
@@ -90,63 +171,65 @@ func withFonts(svg []byte) []byte {
 	return bytes.Replace(svg, []byte("<svg "), []byte("<svg font-family=\"Liberation Sans,Arial,Helvetica,sans-serif\" "), 1)
 }
 
-// layout returns how many panels there are in a row and in a column, and how
-// large one is.
-func (d *drawing) layout() (cols, rows int, width, height vg.Length) {
-	if len(d.panels) == 1 {
-		return 1, 1, 460, 330
-	}
-	cols = min(len(d.panels), 3)
-	return cols, (len(d.panels) + cols - 1) / cols, 240, 230
-}
-
-// plots returns the panels in rows, all with the same axes, and the legend.
-func (d *drawing) plots(cols, rows int) ([][]*plot.Plot, *plot.Legend, error) {
-	grid := make([][]*plot.Plot, rows)
-	for i := range grid {
-		grid[i] = make([]*plot.Plot, cols)
-	}
-	legend := plot.NewLegend()
+// panels returns the panels that have lines, all with the same axes, and the
+// legend.
+func (d *drawing) panels(results []result) (panels []*plot.Plot, legend plot.Legend, err error) {
+	legend = plot.NewLegend()
 	legend.TextStyle.Font = sans(10)
 	legend.Top, legend.Left, legend.ThumbnailWidth, legend.Padding = true, true, 28, 5
-	across, up := d.extent()
 	shown := make(map[string]bool)
-	for i, panel := range d.panels {
-		p := d.axes(panel.title, across, up)
+	for _, shape := range d.shapes {
+		p, empty := d.axes(), true
+		if len(d.shapes) > 1 {
+			p.Title.Text = shape
+		}
 		for _, l := range d.lines {
-			drawn, err := d.add(p, l, panel.results, up.least)
+			points := d.points(l.method, bySize(results, shape, d.reading))
+			if len(points.XYs) == 0 {
+				continue
+			}
+			sign, err := l.add(p, points)
 			if err != nil {
-				return nil, nil, err
+				return nil, legend, err
 			}
-			if drawn != nil && !shown[l.label] {
+			if empty = false; !shown[l.label] {
 				shown[l.label] = true
-				legend.Add(l.label, drawn...)
+				legend.Add(l.label, sign...)
 			}
 		}
-		if i%cols > 0 {
-			p.Y.Label.Text = ""
+		if !empty {
+			panels = append(panels, p)
 		}
-		if i+cols < len(d.panels) {
-			p.X.Label.Text = ""
-		}
-		grid[i/cols][i%cols] = p
 	}
-	return grid, &legend, nil
+	align(panels)
+	return panels, legend, nil
 }
 
-// add draws the line of a method, its signs at the medians and bars from the
-// least to the most, and returns what the legend shows of it.
-func (d *drawing) add(p *plot.Plot, l line, results []*result, floor float64) ([]plot.Thumbnailer, error) {
-	points := d.points(l.method, results, floor)
-	if len(points.XYs) == 0 {
-		return nil, nil
+// align gives all panels the axes that all lines are within: upwards of whole
+// powers of ten.
+func align(panels []*plot.Plot) {
+	x, y := plot.Axis{Min: math.Inf(1)}, plot.Axis{Min: math.Inf(1)}
+	for _, p := range panels {
+		x.Min, x.Max = min(x.Min, p.X.Min), max(x.Max, p.X.Max)
+		y.Min, y.Max = min(y.Min, p.Y.Min), max(y.Max, p.Y.Max)
 	}
+	for _, p := range panels {
+		p.X.Min, p.X.Max = x.Min/1.4, x.Max*1.4
+		p.Y.Min, p.Y.Max = decade(math.Floor, y.Min), decade(math.Ceil, y.Max)
+	}
+}
+
+// decade rounds to a power of ten.
+func decade(round func(float64) float64, v float64) float64 {
+	return math.Pow(10, round(math.Log10(v)))
+}
+
+// add draws a line, its signs at the medians and bars from the least to the
+// most, and returns what the legend shows of it.
+func (l *line) add(p *plot.Plot, points bars) ([]plot.Thumbnailer, error) {
 	path, signs, err := plotter.NewLinePoints(points.XYs)
-	if err != nil {
-		return nil, err
-	}
-	bars, err := plotter.NewYErrorBars(points)
-	if err != nil {
+	bars, bad := plotter.NewYErrorBars(points)
+	if err := errors.Join(err, bad); err != nil {
 		return nil, err
 	}
 	path.Color, bars.Color = l.colour, l.colour
@@ -155,7 +238,7 @@ func (d *drawing) add(p *plot.Plot, l line, results []*result, floor float64) ([
 	if l.dashed {
 		path.Dashes = []vg.Length{4, 3}
 	}
-	if l.bold() {
+	if l.method == ours || l.method == readOurs { // what it is all about
 		path.Width, bars.Width, signs.Radius = 3, 1.5, 4
 	}
 	p.Add(bars, path, signs)
@@ -169,9 +252,8 @@ type bars struct {
 }
 
 // points returns the medians that can be shown in logarithms. A bar that would
-// reach down to nothing ends at the floor.
-func (d *drawing) points(method string, results []*result, floor float64) bars {
-	var b bars
+// reach down to nothing ends at the power of ten below its median.
+func (d *drawing) points(method string, results []*result) (b bars) {
 	for _, r := range results {
 		m := r.method(method)
 		if m == nil {
@@ -181,57 +263,20 @@ func (d *drawing) points(method string, results []*result, floor float64) bars {
 		if s.median <= 0 {
 			continue
 		}
+		if s.least <= 0 {
+			s.least = decade(math.Floor, s.median)
+		}
 		b.XYs = append(b.XYs, plotter.XY{X: float64(r.Size), Y: s.median})
-		b.YErrors = append(b.YErrors, struct{ Low, High float64 }{s.median - max(s.least, floor), s.most - s.median})
+		b.YErrors = append(b.YErrors, struct{ Low, High float64 }{s.median - s.least, s.most - s.median})
 	}
 	return b
 }
 
-// A stretch is a part of an axis.
-type stretch struct{ least, most float64 }
-
-func (s *stretch) take(v float64) {
-	if v > 0 {
-		s.least, s.most = min(s.least, v), max(s.most, v)
-	}
-}
-
-// extent returns the stretches that everything is in. The one upwards is of
-// whole powers of ten.
-func (d *drawing) extent() (across, up stretch) {
-	across, up = stretch{math.Inf(1), 0}, stretch{math.Inf(1), 0}
-	for _, p := range d.panels {
-		for _, r := range p.results {
-			for _, l := range d.lines {
-				if m := r.method(l.method); m != nil {
-					s := spreadOf(m, d.figure)
-					across.take(float64(r.Size))
-					up.take(s.least)
-					up.take(s.median)
-					up.take(s.most)
-				}
-			}
-		}
-	}
-	up.least = math.Pow(10, math.Floor(math.Log10(up.least)))
-	up.most = math.Pow(10, math.Ceil(math.Log10(up.most)))
-	return stretch{across.least / 1.4, across.most * 1.4}, up
-}
-
-// empty reports whether there is nothing that can be shown in logarithms.
-func (d *drawing) empty() bool {
-	_, up := d.extent()
-	return up.most == 0
-}
-
 // axes returns an empty panel.
-func (d *drawing) axes(title string, across, up stretch) *plot.Plot {
+func (d *drawing) axes() *plot.Plot {
 	p := plot.New()
-	p.Title.Text, p.Title.TextStyle.Font = title, sans(11)
-	p.X.Label.Text, p.Y.Label.Text = "goroutines", d.axis
-	p.X.Min, p.X.Max = across.least, across.most
-	p.Y.Min, p.Y.Max = up.least, up.most
-	p.X.Tick.Marker, p.Y.Tick.Marker = decades(inThousands), decades(d.unit)
+	p.Title.TextStyle.Font = sans(11)
+	p.X.Tick.Marker, p.Y.Tick.Marker = decades(""), decades(d.unit)
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Scale = plot.LogScale{}
 		a.Padding = 0
@@ -249,32 +294,13 @@ func sans(size vg.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 }
 
-// decades has a mark with a label at each power of ten.
-type decades func(float64) string
+// decades has a mark at each power of ten, with a label in a unit.
+type decades string
 
 // Ticks implements [plot.Ticker].
-func (label decades) Ticks(least, most float64) []plot.Tick {
-	var ticks []plot.Tick
-	for power := math.Floor(math.Log10(least)); power <= math.Ceil(math.Log10(most)); power++ {
-		v := math.Pow(10, power)
-		ticks = append(ticks, plot.Tick{Value: v, Label: label(v)})
+func (unit decades) Ticks(least, most float64) (ticks []plot.Tick) {
+	for v := decade(math.Floor, least); v < most*1.001; v *= 10 {
+		ticks = append(ticks, plot.Tick{Value: v, Label: strings.TrimSpace(humanize.SIWithDigits(v, 0, string(unit)))})
 	}
 	return ticks
-}
-
-func inSeconds(v float64) string   { return scaled(v*1e9, "ns", "µs", "ms", "s") }
-func inBytes(v float64) string     { return scaled(v, "B", "kB", "MB", "GB") }
-func inThousands(v float64) string { return scaled(v, "", "k", "M") }
-
-// scaled formats a power of ten in units, each a thousand times the one before.
-func scaled(v float64, units ...string) string {
-	v = math.Round(v)
-	for len(units) > 1 && v >= 1000 {
-		v, units = v/1000, units[1:]
-	}
-	text := strconv.FormatFloat(v, 'f', -1, 64)
-	if len(units[0]) > 1 || units[0] == "B" || units[0] == "s" {
-		text += " "
-	}
-	return text + units[0]
 }

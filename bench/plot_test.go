@@ -33,9 +33,10 @@ func texts(t *testing.T, svg []byte) []string {
 
 func TestPlots(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, drawAll(example().Results, dir))
+	assert.ErrorContains(t, drawAll(example(), filepath.Join(dir, "none")), "-plot: open")
+	require.NoError(t, drawAll(example(), dir))
 	for name, want := range map[string][]string{
-		"time":             {"Time of one look at all goroutines (deep12)", "10k", "100k", "1M", "10 ms", "1 s", "our snapshot", "pprof debug=0"},
+		"time":             {"Time of one snapshot of all goroutines (deep12)", "10 k", "100 k", "1 M", "10 ms", "1 s", "our snapshot", "pprof debug=0"},
 		"stop":             {"10 µs", "1 ms", "our snapshot", "runtime's leak profile"},
 		"allocated":        {"1 MB", "100 MB", "goroutines"},
 		"allocated-shapes": {"convoy", "our snapshot"},
@@ -62,35 +63,37 @@ func TestNothingIsDrawnAtZero(t *testing.T) {
 			{Name: records, Samples: []sample{{}}},
 		},
 	}
-	d := drawing{figure: stopSeconds, unit: inSeconds, lines: lookLines, panels: []panel{{results: []*result{&r}}}}
-	_, up := d.extent()
-	assert.InEpsilon(t, 1e-5, up.least, 1e-9)
-	assert.InEpsilon(t, 1e-4, up.most, 1e-9)
-	points := d.points(ours, d.panels[0].results, up.least)
+	d := drawing{figure: seconds(stop), unit: "s", lines: snapshotLines, shapes: []string{baseShape}}
+	points := d.points(ours, []*result{&r})
 	require.Len(t, points.XYs, 1)
 	assert.InEpsilon(t, 1e-5, points.YErrors[0].Low, 1e-9)
-	assert.Empty(t, d.points(records, d.panels[0].results, up.least).XYs)
-	_, err := d.svg()
+	assert.Empty(t, d.points(records, []*result{&r}).XYs)
+	panels, _, err := d.panels([]result{r})
 	require.NoError(t, err)
+	require.Len(t, panels, 1)
+	assert.InEpsilon(t, 1e-5, panels[0].Y.Min, 1e-9)
+	assert.InEpsilon(t, 1e-4, panels[0].Y.Max, 1e-9)
 
 	r.Methods = r.Methods[1:]
-	assert.True(t, d.empty())
+	svg, err := d.svg([]result{r})
+	require.NoError(t, err)
+	assert.Empty(t, svg)
 }
 
 func TestMarks(t *testing.T) {
 	var labels []string
-	for _, tick := range decades(inSeconds).Ticks(1e-7, 10) {
+	for _, tick := range decades("s").Ticks(1e-7, 10) {
 		assert.False(t, tick.IsMinor(), tick)
 		labels = append(labels, tick.Label)
 	}
 	assert.Equal(t, []string{"100 ns", "1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s", "10 s"}, labels)
-	assert.Equal(t, []plot.Tick{{Value: 100, Label: "100 B"}, {Value: 1000, Label: "1 kB"}}, decades(inBytes).Ticks(100, 1000))
-	assert.Equal(t, "1M", inThousands(1e6))
+	assert.Equal(t, []plot.Tick{{Value: 100, Label: "100 B"}, {Value: 1000, Label: "1 kB"}}, decades("B").Ticks(100, 1000))
+	assert.Equal(t, []plot.Tick{{Value: 1e6, Label: "1 M"}}, decades("").Ticks(1e6, 1e6))
 }
 
 // Lines must be told apart.
 func TestNoTwoLinesLookTheSame(t *testing.T) {
-	for _, lines := range [][]line{lookLines, readingLines} {
+	for _, lines := range [][]line{snapshotLines, readingLines} {
 		seen := make(map[line]bool)
 		for _, l := range lines {
 			l.method, l.label = "", ""

@@ -31,62 +31,53 @@ const readings = 200
 // readingsFor returns what reads metrics, in the order in which they take
 // turns. A monitor runs meanwhile; they wait until it rests.
 func readingsFor(s scenario) ([]method, error) {
-	own, err := startOwn(s.Size)
+	provider, ours := newCollector()
+	monitor, err := start(provider, s.Size)
 	if err != nil {
 		return nil, err
 	}
-	runtime, failed := startContrib()
-	plain, badPlain := newGatherer(collectors.NewGoCollector())
-	all, badAll := newGatherer(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll)))
-	methods := []method{
-		{name: readOurs, look: own.collect},
-		{name: readContrib, look: runtime.collect},
-		{name: readGo, look: plain.gather},
-		{name: readGoAll, look: all.gather},
+	provider, others := newCollector() // contrib's, told to read the runtime every time
+	err = contrib.Start(contrib.WithMeterProvider(provider), contrib.WithMinimumReadMemStatsInterval(0))
+	var methods []method
+	for _, reader := range []struct {
+		name    string
+		collect func() (series int, err error)
+	}{
+		{readOurs, ours},
+		{readContrib, others},
+		{readGo, gatherer(collectors.NewGoCollector())},
+		{readGoAll, gatherer(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll)))},
+	} {
+		methods = append(methods, method{
+			name: reader.name, times: readings, warmUps: 1, before: monitor.rests,
+			take: func() (series int, err error) {
+				for range readings {
+					if series, err = reader.collect(); err != nil {
+						return 0, err
+					}
+				}
+				return series, nil
+			},
+		})
 	}
-	for i := range methods {
-		m := &methods[i]
-		once := m.look
-		m.times, m.before = readings, own.rests
-		m.warm = func() error { _, err := once(); return err }
-		m.look = func() (int, error) { return repeated(once) }
-	}
-	return methods, errors.Join(failed, badPlain, badAll)
+	return methods, err
 }
 
-// repeated looks as often as a sample needs.
-func repeated(look func() (int, error)) (seen int, err error) {
-	for range readings {
-		if seen, err = look(); err != nil {
+// newCollector returns a meter provider and what collects from it.
+func newCollector() (*sdkmetric.MeterProvider, func() (series int, err error)) {
+	reader := sdkmetric.NewManualReader()
+	var data metricdata.ResourceMetrics
+	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), func() (series int, err error) {
+		if err := reader.Collect(context.Background(), &data); err != nil {
 			return 0, err
 		}
-	}
-	return seen, nil
-}
-
-// A collector collects from a meter provider.
-type collector struct {
-	reader *sdkmetric.ManualReader
-	data   metricdata.ResourceMetrics
-}
-
-func newCollector() (*collector, *sdkmetric.MeterProvider) {
-	c := &collector{reader: sdkmetric.NewManualReader()}
-	return c, sdkmetric.NewMeterProvider(sdkmetric.WithReader(c.reader))
-}
-
-// collect returns how many series there are.
-func (c *collector) collect() (int, error) {
-	if err := c.reader.Collect(context.Background(), &c.data); err != nil {
-		return 0, err
-	}
-	series := 0
-	for _, scope := range c.data.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			series += points(m.Data)
+		for _, scope := range data.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				series += points(m.Data)
+			}
 		}
+		return series, nil
 	}
-	return series, nil
 }
 
 func points(a metricdata.Aggregation) int {
@@ -103,70 +94,56 @@ func points(a metricdata.Aggregation) int {
 	return 0
 }
 
-// startContrib lets contrib's instrumentation read the runtime every time.
-func startContrib() (*collector, error) {
-	c, provider := newCollector()
-	return c, contrib.Start(contrib.WithMeterProvider(provider), contrib.WithMinimumReadMemStatsInterval(0))
-}
-
-// A gatherer is a Prometheus registry.
-type gatherer struct{ registry *prometheus.Registry }
-
-func newGatherer(c prometheus.Collector) (gatherer, error) {
-	g := gatherer{prometheus.NewRegistry()}
-	return g, g.registry.Register(c)
-}
-
-// gather returns how many series there are, a histogram being one.
-func (g gatherer) gather() (int, error) {
-	families, err := g.registry.Gather()
-	series := 0
-	for _, f := range families {
-		series += len(f.Metric)
+// gatherer returns what gathers from a Prometheus registry. A histogram counts
+// as one series.
+func gatherer(c prometheus.Collector) func() (series int, err error) {
+	registry := prometheus.NewRegistry()
+	bad := registry.Register(c)
+	return func() (series int, err error) {
+		families, err := registry.Gather()
+		for _, f := range families {
+			series += len(f.Metric)
+		}
+		return series, errors.Join(bad, err)
 	}
-	return series, err
 }
 
-// own is a monitor and what collects its metrics.
-type own struct {
-	*collector
-	monitor  *otelgoroutine.Monitor
+// A monitor is ours, with an interval so long that one snapshot is a small part
+// of it.
+type monitor struct {
+	*otelgoroutine.Monitor
 	interval time.Duration
 }
 
-// startOwn starts a monitor and waits until it has taken a snapshot of the
-// regular kind, which shows all series: the first is a profile. Its interval is
-// so long that one look is a small part of it.
-func startOwn(goroutines int) (*own, error) {
-	o := &own{interval: 400*time.Millisecond + time.Duration(goroutines)*8*time.Microsecond}
-	c, provider := newCollector()
-	o.collector = c
+// start starts a monitor and waits until it has taken a snapshot of the regular
+// kind, which shows all series: the first is a profile.
+func start(provider *sdkmetric.MeterProvider, goroutines int) (*monitor, error) {
+	m := &monitor{interval: 400*time.Millisecond + time.Duration(goroutines)*8*time.Microsecond}
 	var err error
-	o.monitor, err = otelgoroutine.Start(provider,
-		otelgoroutine.WithInterval(o.interval),
+	m.Monitor, err = otelgoroutine.Start(provider, otelgoroutine.WithInterval(m.interval),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}))
 	if err != nil {
 		return nil, err
 	}
-	return o, o.await(func(s *goroutine.Snapshot) bool { return s.Source == goroutine.SourceTrace })
+	return m, m.await(func(s *goroutine.Snapshot) bool { return s.Source == goroutine.SourceTrace })
 }
 
-// rests waits for a time at which the monitor has been done with its last look
-// for a while and will not begin the next one for a while.
-func (o *own) rests() error {
-	return o.await(func(s *goroutine.Snapshot) bool {
+// rests waits for a time at which the monitor has been done with its last
+// snapshot for a while and will not begin the next one for a while.
+func (m *monitor) rests() error {
+	return m.await(func(s *goroutine.Snapshot) bool {
 		age := time.Since(s.Time)
-		return age >= o.interval/4 && age <= o.interval/2
+		return age >= m.interval/4 && age <= m.interval/2
 	})
 }
 
 // await waits until the latest snapshot is as it should be.
-func (o *own) await(good func(*goroutine.Snapshot) bool) error {
+func (m *monitor) await(good func(*goroutine.Snapshot) bool) error {
 	const patience = 2 * time.Minute
-	for began := time.Now(); time.Since(began) < patience; time.Sleep(o.interval / 50) {
-		if s := o.monitor.Snapshot(); s != nil && good(s) {
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(m.interval / 50) {
+		if s := m.Snapshot(); s != nil && good(s) {
 			return nil
 		}
 	}
-	return fmt.Errorf("the monitor has taken no snapshot every %v in %v", o.interval, patience)
+	return fmt.Errorf("the monitor has taken no snapshot every %v in %v", m.interval, patience)
 }

@@ -4,52 +4,42 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/otelgoroutine/go/bench/internal/lab"
 )
-
-// A report is one run of this program.
-type report struct {
-	Machine lab.Machine   `json:"machine"`
-	Leaks   bool          `json:"leak_profile"` // the runtime has one
-	Started time.Time     `json:"started"`
-	Results []result      `json:"results"`
-	Checks  []lab.Verdict `json:"checks"`
-}
 
 // A result is what was measured in one scenario.
 type result struct {
 	scenario
-	Doc        string     `json:"doc"`
-	Note       string     `json:"note,omitempty"`
-	TraceBytes int64      `json:"trace_bytes"`
-	Methods    []measured `json:"methods"`
+	Doc        string
+	Note       string // what a reader of the table should know, or nothing
+	TraceBytes int64
+	Methods    []measured
 }
 
 // measured is what one method cost, a sample a round.
 type measured struct {
-	Name    string   `json:"name"`
-	LeftOut string   `json:"left_out,omitempty"` // why there are no samples
-	Samples []sample `json:"samples"`
+	Name    string
+	LeftOut string // why there are no samples, or nothing
+	Samples []sample
 }
 
 // method returns the samples of a method, or nil.
 func (r *result) method(name string) *measured {
-	for i := range r.Methods {
-		if r.Methods[i].Name == name && len(r.Methods[i].Samples) > 0 {
-			return &r.Methods[i]
-		}
+	i := slices.IndexFunc(r.Methods, func(m measured) bool { return m.Name == name && len(m.Samples) > 0 })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &r.Methods[i]
 }
 
-// looks returns the results of looking at goroutines in a shape, small ones
-// first; readings those of reading metrics.
-func (r *report) looks(shape string) []*result { return bySize(r.Results, shape, false) }
-func (r *report) readings() []*result          { return bySize(r.Results, readingShape, true) }
+// perGoroutine returns the nanoseconds that a method takes for each goroutine.
+// There must be samples.
+func (r *result) perGoroutine(name string) float64 {
+	return float64(spreadOf(r.method(name), wall).median) / float64(r.Size)
+}
 
-func bySize(all []result, shape string, reading bool) []*result {
-	var some []*result
+// bySize returns the results of a shape, small ones first: of snapshots, or of
+// reading metrics.
+func bySize(all []result, shape string, reading bool) (some []*result) {
 	for i := range all {
 		if r := &all[i]; r.Shape == shape && r.Reading == reading {
 			some = append(some, r)
@@ -71,8 +61,7 @@ func memory(s sample) int64        { return s.Memory }
 // spread is a figure over the rounds.
 type spread[T cmp.Ordered] struct{ least, median, most T }
 
-// spreadOf returns the spread of a figure. Of an even number of samples, the
-// upper of the middle two is the median. m must have samples.
+// spreadOf returns the spread of a figure. m must have samples.
 func spreadOf[T cmp.Ordered](m *measured, figure func(sample) T) spread[T] {
 	values := make([]T, len(m.Samples))
 	for i, s := range m.Samples {
@@ -81,6 +70,8 @@ func spreadOf[T cmp.Ordered](m *measured, figure func(sample) T) spread[T] {
 	return spreadOfAll(values)
 }
 
+// spreadOfAll takes the upper of the middle two of an even number of values for
+// the median.
 func spreadOfAll[T cmp.Ordered](values []T) spread[T] {
 	slices.Sort(values)
 	return spread[T]{values[0], values[len(values)/2], values[len(values)-1]}
@@ -88,12 +79,12 @@ func spreadOfAll[T cmp.Ordered](values []T) spread[T] {
 
 // ratio returns the spread of how many times as large a figure is in m as in
 // base, each round by itself, because what else the machine does meets both of
-// one round; false when it cannot be told.
+// one round; false when it cannot be told. Both may be nil.
 func ratio(m, base *measured, figure func(sample) time.Duration) (spread[float64], bool) {
+	var all []float64
 	if m == nil || base == nil {
 		return spread[float64]{}, false
 	}
-	var all []float64
 	for i := range min(len(m.Samples), len(base.Samples)) {
 		if of := figure(base.Samples[i]); of > 0 {
 			all = append(all, float64(figure(m.Samples[i]))/float64(of))

@@ -2,18 +2,19 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // A scenario is one process: what its goroutines do, how many they are, and
-// how often each method looks at them.
+// how often each method takes a snapshot of them.
 type scenario struct {
-	Shape   string `json:"shape"`
-	Size    int    `json:"goroutines"`
-	Rounds  int    `json:"rounds"`
-	Large   bool   `json:"large,omitempty"`   // only the methods that bear it, with the memory that they take
-	Reading bool   `json:"reading,omitempty"` // metrics are read, instead of looking at goroutines
+	Shape   string
+	Size    int // goroutines
+	Rounds  int
+	Large   bool // only the methods that bear it, with the memory that they take
+	Reading bool // metrics are read, instead of snapshots taken
 }
 
 const (
@@ -30,10 +31,11 @@ const (
 )
 
 func (s scenario) String() string {
+	what := s.Shape
 	if s.Reading {
-		return fmt.Sprintf("%s goroutines, reading metrics", lab.Thousands(s.Size))
+		what = "reading metrics"
 	}
-	return fmt.Sprintf("%s goroutines, %s", lab.Thousands(s.Size), s.Shape)
+	return fmt.Sprintf("%s goroutines, %s", lab.Thousands(s.Size), what)
 }
 
 // A shape is what the goroutines of a scenario do.
@@ -57,19 +59,23 @@ var shapes = []shape{
 	{"busy", "as deep12, beside goroutines that keep every core busy", 6, 7, (*population).busy},
 }
 
-func shapeNames() []string {
-	var names []string
+func shapeNames() (names []string) {
 	for _, s := range shapes {
 		names = append(names, s.name)
 	}
 	return names
 }
 
+func shapeHelp() (help string) {
+	for _, s := range shapes {
+		help += fmt.Sprintf("%-9s %s\n", s.name, s.doc)
+	}
+	return help
+}
+
 func shapeOf(name string) (*shape, error) {
-	for i := range shapes {
-		if shapes[i].name == name {
-			return &shapes[i], nil
-		}
+	if i := slices.Index(shapeNames(), name); i >= 0 {
+		return &shapes[i], nil
 	}
 	return nil, fmt.Errorf("no shape %q", name)
 }

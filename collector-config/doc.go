@@ -1,3 +1,4 @@
-// Package collectorconfig has no code: the folder is what operators copy, and
-// this package's tests run it on the real programs.
+// Package collectorconfig has no code: the folder is what operators copy. The
+// tests of this package check the files by themselves; those in chaintest run
+// them on the real programs.
 package collectorconfig

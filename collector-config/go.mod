@@ -2,8 +2,6 @@ module github.com/otelgoroutine/go/collector-config
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ..
-
 require (
 	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/stretchr/testify v1.12.1
@@ -38,7 +36,8 @@ require (
 )
 
 require (
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
+	github.com/otelgoroutine/go/internal/otlptest v0.1.0
 	go.opentelemetry.io/collector/pdata v1.70.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc v0.23.0

@@ -11,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,7 +31,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// watched returns a monitor that has looked once and will not again.
+// watched returns a monitor that has taken one snapshot and takes no more.
 func watched(t *testing.T) *otelgoroutine.Monitor {
 	t.Helper()
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
@@ -47,6 +49,15 @@ func again(m *otelgoroutine.Monitor, more int) *goroutine.Snapshot {
 	s.Groups[0].Count += more
 	s.Total += more
 	return &s
+}
+
+// serve serves the page of a monitor until the streams of the test are closed.
+func serve(t *testing.T, m *otelgoroutine.Monitor) (*live.Recorder, *httptest.Server) {
+	t.Helper()
+	p := Handler(m).(*page)
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	return p.Recorder(), server
 }
 
 func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
@@ -87,30 +98,30 @@ func TestUnderAnyPrefix(t *testing.T) {
 	}
 	w := get(t, mux, "/exact?x=1")
 	assert.Equal(t, http.StatusTemporaryRedirect, w.Code)
-	assert.Equal(t, "exact/", w.Header().Get("Location"), "what is before is not known")
+	assert.Equal(t, "exact/", w.Header().Get("Location"), "the prefix is not known")
 }
 
-func TestWhatIsRefusedSaysWhy(t *testing.T) {
+func TestRefusalsSayWhy(t *testing.T) {
 	page := Handler(watched(t))
 	for _, tt := range []struct {
 		path    string
 		headers []string
 		status  int
-		says    string
+		text    string
 	}{
-		{"/nothing", nil, http.StatusNotFound, `no "nothing" here`},
-		{"/stack.json", nil, http.StatusBadRequest, "needs n"},
-		{"/stack.json?n=x", nil, http.StatusBadRequest, "needs n"},
-		{"/stack.json?n=99999", nil, http.StatusNotFound, "no group 99999"},
-		{"/stream", nil, http.StatusBadRequest, "needs since"},
-		{"/stream?since=-1", nil, http.StatusBadRequest, "needs since"},
+		{"/nothing", nil, http.StatusNotFound, `no resource "nothing"`},
+		{"/stack.json", nil, http.StatusBadRequest, "must be the number of a stack"},
+		{"/stack.json?n=x", nil, http.StatusBadRequest, "must be the number of a stack"},
+		{"/stack.json?n=99999", nil, http.StatusNotFound, "stack 99999 does not exist"},
+		{"/stream", nil, http.StatusBadRequest, "must be the seq"},
+		{"/stream?since=-1", nil, http.StatusBadRequest, "must be the seq"},
 		{"/data.json", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"}, http.StatusForbidden, "other sites"},
 		{"/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, http.StatusOK, "<!doctype html>"},
 		{"/data.json", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors"}, http.StatusOK, `"full":true`},
 	} {
 		w := get(t, page, tt.path, tt.headers...)
 		assert.Equal(t, tt.status, w.Code, tt.path)
-		assert.Contains(t, w.Body.String(), tt.says, tt.path)
+		assert.Contains(t, w.Body.String(), tt.text, tt.path)
 	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 		w := httptest.NewRecorder()
@@ -124,7 +135,7 @@ func TestWhatIsRefusedSaysWhy(t *testing.T) {
 	assert.Empty(t, w.Body.String())
 }
 
-func TestWithoutAMonitorThePageSaysSo(t *testing.T) {
+func TestWithoutAMonitor(t *testing.T) {
 	w := get(t, Handler(nil), "/")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Contains(t, w.Body.String(), "Handler was called with nil")
@@ -135,22 +146,22 @@ func TestTheDataIsTheSnapshot(t *testing.T) {
 	var v everything
 	require.NoError(t, json.Unmarshal(get(t, Handler(m, WithName("shop"), nil), "/data.json").Body.Bytes(), &v))
 	s := m.Snapshot()
-	assert.Equal(t, s.Total, v.View.Snapshot.Total)
+	assert.Equal(t, s.Total, v.Total)
 	assert.Equal(t, "shop", v.Program.Name)
 	assert.Equal(t, os.Getpid(), v.Program.PID)
 	total := 0
-	for _, g := range v.Groups {
+	for _, g := range v.Stacks {
 		total += g.Count
-		for _, i := range g.Frames {
+		for _, i := range g.Calls {
 			require.Less(t, i, len(v.Frames))
 		}
 	}
 	assert.Equal(t, s.Total, total)
 
 	var d live.Detail
-	require.NoError(t, json.Unmarshal(get(t, Handler(m), "/stack.json?n="+strconv.Itoa(v.Groups[0].Number)).Body.Bytes(), &d))
-	assert.Equal(t, v.Groups[0].Stack, d.Group.Stack)
-	assert.Len(t, d.Stack, len(v.Groups[0].Frames))
+	require.NoError(t, json.Unmarshal(get(t, Handler(m), "/stack.json?n="+strconv.Itoa(v.Stacks[0].Number)).Body.Bytes(), &d))
+	assert.Equal(t, v.Stacks[0].ID, d.ID)
+	assert.Len(t, d.Frames, len(v.Stacks[0].Calls))
 }
 
 func TestCompressionAndCaching(t *testing.T) {
@@ -234,28 +245,25 @@ func (s *stream) change(t *testing.T) live.View {
 	return v
 }
 
-func TestTheStreamTellsOfChanges(t *testing.T) {
+func TestStreamOfChanges(t *testing.T) {
 	m := watched(t)
-	p := Handler(m).(*page)
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close) // after the streams
-	recorder := p.recorder
+	recorder, server := serve(t, m)
 	since := recorder.View().Seq
 	s := openStream(t, server.URL+"/stream?since="+strconv.FormatUint(since, 10))
 	assert.Equal(t, "text/event-stream", s.response.Header.Get("Content-Type"))
 
-	recorder.Look(again(m, 3), nil, nil)
+	recorder.Record(live.Update{Snapshot: again(m, 3)})
 	v := s.change(t)
 	assert.Equal(t, since+1, v.Seq)
-	assert.Equal(t, m.Snapshot().Total+3, v.Snapshot.Total)
-	recorder.Look(again(m, 5), nil, nil)
-	assert.Equal(t, m.Snapshot().Total+5, s.change(t).Snapshot.Total)
+	assert.Equal(t, m.Snapshot().Total+3, v.Total)
+	recorder.Record(live.Update{Snapshot: again(m, 5)})
+	assert.Equal(t, m.Snapshot().Total+5, s.change(t).Total)
 
 	back := openStream(t, server.URL+"/stream?since=0", "Last-Event-ID", strconv.FormatUint(since+1, 10))
-	assert.Equal(t, m.Snapshot().Total+5, back.change(t).Snapshot.Total, "what was missed meanwhile comes at once")
+	assert.Equal(t, m.Snapshot().Total+5, back.change(t).Total, "missed changes come at once")
 
 	strange := openStream(t, server.URL+"/stream?since=99999")
-	recorder.Look(again(m, 6), nil, nil)
+	recorder.Record(live.Update{Snapshot: again(m, 6)})
 	recorder.Close()
 	for v := s.change(t); !v.Stopped; {
 		v = s.change(t)
@@ -265,13 +273,11 @@ func TestTheStreamTellsOfChanges(t *testing.T) {
 	strange.response.Body.Close()
 }
 
-func TestAStreamOfAnotherProcessIsToldToReload(t *testing.T) {
+func TestAStreamOfAnotherProcessReloads(t *testing.T) {
 	m := watched(t)
-	p := Handler(m).(*page)
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close) // after the streams
+	recorder, server := serve(t, m)
 	for range 300 {
-		p.recorder.Look(again(m, 1), nil, nil)
+		recorder.Record(live.Update{Snapshot: again(m, 1)})
 	}
 	s := openStream(t, server.URL+"/stream?since=1")
 	name, _ := s.next()
@@ -292,7 +298,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	assert.NotEmpty(t, third.response.Header.Get("Retry-After"))
 	first.response.Body.Close()
 	assert.Eventually(t, func() bool { return openStream(t, url).response.StatusCode == http.StatusOK }, time.Minute, 10*time.Millisecond,
-		"one that has left makes room")
+		"a closed stream makes room")
 }
 
 func TestAnOpenPageDoesNotHoldUpTheServersShutdown(t *testing.T) {
@@ -318,8 +324,8 @@ func TestAServersWriteTimeoutDoesNotEndAStream(t *testing.T) {
 	t.Cleanup(server.Close) // after the streams
 	s := openStream(t, server.URL+"/stream?since="+strconv.FormatUint(p.recorder.View().Seq, 10))
 	time.Sleep(100 * time.Millisecond) // longer than the timeout
-	p.recorder.Look(again(m, 3), nil, nil)
-	assert.Equal(t, m.Snapshot().Total+3, s.change(t).Snapshot.Total)
+	p.recorder.Record(live.Update{Snapshot: again(m, 3)})
+	assert.Equal(t, m.Snapshot().Total+3, s.change(t).Total)
 	s.response.Body.Close()
 }
 
@@ -331,9 +337,9 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close) // after the streams
 	s := openStream(t, server.URL+"/stream?since=0")
-	looks := uint64(0)
-	for looks < 3 {
-		looks = s.change(t).Cost.Looks
+	snapshots := uint64(0)
+	for snapshots < 3 {
+		snapshots = s.change(t).Cost.Snapshots
 	}
 	require.NoError(t, m.Shutdown(t.Context()))
 	for v := s.change(t); !v.Stopped; {
@@ -341,8 +347,17 @@ func TestTheMonitorFeedsThePage(t *testing.T) {
 	}
 	var v everything
 	require.NoError(t, json.Unmarshal(get(t, p, "/data.json").Body.Bytes(), &v))
-	assert.True(t, v.Stopped, "the page of a monitor that was shut down shows what was")
-	assert.GreaterOrEqual(t, v.Cost.Looks, looks)
+	assert.True(t, v.Stopped, "the page of a monitor that was shut down shows its last state")
+	assert.GreaterOrEqual(t, v.Cost.Snapshots, snapshots)
+}
+
+// A service that makes a handler for each request must not collect recorders.
+func TestADroppedHandlerIsCollected(t *testing.T) {
+	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MinInterval))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
+	recorder := weak.Make(Handler(m).(*page).Recorder())
+	require.Eventually(t, func() bool { runtime.GC(); return recorder.Value() == nil }, time.Minute, 10*time.Millisecond)
 }
 
 func TestOptionsStayWithinTheirBounds(t *testing.T) {
@@ -360,7 +375,7 @@ func TestConcurrentSafe(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for i := range 20 {
-				p.recorder.Look(again(m, i), nil, nil)
+				p.recorder.Record(live.Update{Snapshot: again(m, i)})
 				for _, name := range []string{"/", "/data.json", "/stack.json?n=1", "/snapshot.pb.gz", "/report.txt"} {
 					r := httptest.NewRequest(http.MethodGet, name, nil)
 					p.ServeHTTP(httptest.NewRecorder(), r)

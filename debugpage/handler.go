@@ -8,27 +8,31 @@ import (
 	"encoding/json"
 	"net/http"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/live"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/webui"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// Handler returns the page of a monitor, which begins to remember past looks.
-// The handler stays valid after the monitor was shut down: it shows what was
-// last seen. A nil monitor gives a handler that says so, with status 503.
+// Handler returns the page of a monitor and begins to keep the counts of its
+// snapshots. The handler stays valid after the monitor was shut down: it shows
+// the last state. A nil monitor gives a handler that says so, with status 503.
 func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	c := newConfig(opts)
 	if monitor == nil {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "debugpage: there is no monitor: Handler was called with nil", http.StatusServiceUnavailable)
+			http.Error(w, "debugpage: no monitor: Handler was called with nil", http.StatusServiceUnavailable)
 		})
 	}
-	p := &page{monitor: monitor, recorder: recorderOf(monitor), program: programOf(c.name)}
+	recorder, stop := record(monitor)
+	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name)}
+	runtime.AddCleanup(p, func(stop func()) { stop() }, stop) // a handler that is dropped costs nothing
 	p.streams = newStreams(c.streams)
 	p.resources = map[string]http.HandlerFunc{
 		"":               asset("text/html; charset=utf-8", webui.Index()),
@@ -44,23 +48,21 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	return p
 }
 
-// recorderOf returns a recorder that remembers what the monitor takes, until
-// that is shut down.
-func recorderOf(m *otelgoroutine.Monitor) *live.Recorder {
-	r := live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU, Pause: m.Budget().Pause})
-	m.Subscribe(func(u otelgoroutine.Update) {
-		for _, s := range u.Skips {
-			r.Skipped(s.Source, s.Reason)
+// record returns a recorder of a monitor's updates, and how to stop it. The
+// monitor calls it until it is shut down.
+func record(m *otelgoroutine.Monitor) (r *live.Recorder, stop func()) {
+	r = live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU})
+	stop = m.Subscribe(func(from otelgoroutine.Update) {
+		u := live.Update{Snapshot: from.Snapshot, Open: report.Briefly(from.Open)}
+		for _, e := range from.Events {
+			u.Events = append(u.Events, report.EventOf(e))
 		}
-		if u.Snapshot != nil {
-			r.Look(u.Snapshot, u.Open, u.Events)
+		for _, s := range from.Skips {
+			u.Skips = append(u.Skips, report.Skip{Source: string(s.Source), Reason: s.Reason})
 		}
+		r.Record(u)
 	})
-	go func() {
-		<-m.Done()
-		r.Close()
-	}()
-	return r
+	return r, stop
 }
 
 // A page is the handler.
@@ -72,22 +74,26 @@ type page struct {
 	resources map[string]http.HandlerFunc // by the last element of the path
 }
 
-// ServeHTTP knows what is asked for from the last element of the path alone,
-// so that it works wherever it is mounted.
+// Recorder returns what the page shows, for debugpage/browsertest: only this
+// module can name its type.
+func (p *page) Recorder() *live.Recorder { return p.recorder }
+
+// ServeHTTP decides by the last element of the path alone, so that it works
+// wherever it is mounted.
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	serve, ok := p.resources[name]
 	switch {
 	case !ok:
-		http.Error(w, "debugpage: no "+strconv.Quote(name)+" here; the page itself is at a path that ends in a slash", http.StatusNotFound)
+		http.Error(w, "debugpage: no resource "+strconv.Quote(name)+"; the path of the page must end in a slash", http.StatusNotFound)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "debugpage: only GET and HEAD are allowed", http.StatusMethodNotAllowed)
+		http.Error(w, "debugpage: method "+r.Method+" is not supported; it must be GET or HEAD", http.StatusMethodNotAllowed)
 	case foreign(r.Header):
-		http.Error(w, "debugpage: not for pages of other sites", http.StatusForbidden)
+		http.Error(w, "debugpage: requests from pages of other sites are refused", http.StatusForbidden)
 	case name == "" && !endsInSlash(r):
-		// The redirect is relative: what is before the prefix is not known.
+		// The redirect is relative: the path in front of the prefix is not known.
 		w.Header().Set("Location", path.Base(askedPath(r))+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
@@ -95,8 +101,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secure sets what every answer has: the page may load what is beside it and
-// nothing else, run no inline script, be in no frame, and is not for others.
+// secure sets the headers of every response: the page may load its own
+// resources and nothing else, run no inline script, be in no frame, and be read
+// by no other site.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -106,13 +113,13 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// foreign reports whether a page of another site asks, other than by a link. It
-// could not read the answer, but use up streams.
+// foreign reports whether a request comes from a page of another site, other
+// than by a link. That page could not read the response, but use up streams.
 func foreign(h http.Header) bool {
 	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "navigate"
 }
 
-// askedPath is the path that the client asked for, before any StripPrefix.
+// askedPath is the path of the request before any StripPrefix.
 func askedPath(r *http.Request) string {
 	asked, _, _ := strings.Cut(r.RequestURI, "?")
 	if asked == "" {
@@ -140,7 +147,7 @@ func asset(contentType, text string) http.HandlerFunc {
 	}
 }
 
-// write sends a body, compressed where the client can read that.
+// write sends a body, compressed if the client accepts that.
 func write(w http.ResponseWriter, r *http.Request, body []byte) {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
@@ -168,25 +175,30 @@ func acceptsGzip(h http.Header) bool {
 	return false
 }
 
-// A full view has what changes do not repeat.
+// everything is a full view, with what changes do not repeat.
 type everything struct {
 	*live.View
 	Program program `json:"program"`
 }
 
 func (p *page) data(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-p.monitor.Done():
+		p.recorder.Close()
+	default:
+	}
 	p.json(w, r, everything{p.recorder.View(), p.program})
 }
 
 func (p *page) stack(w http.ResponseWriter, r *http.Request) {
 	number, err := strconv.Atoi(r.URL.Query().Get("n"))
 	if err != nil {
-		http.Error(w, "debugpage: stack.json needs n, the number of a group of data.json", http.StatusBadRequest)
+		http.Error(w, "debugpage: stack.json: n is "+strconv.Quote(r.URL.Query().Get("n"))+"; it must be the number of a stack in data.json", http.StatusBadRequest)
 		return
 	}
 	detail, ok := p.recorder.Detail(number)
 	if !ok {
-		http.Error(w, "debugpage: there is no group "+strconv.Itoa(number)+" (any more)", http.StatusNotFound)
+		http.Error(w, "debugpage: stack "+strconv.Itoa(number)+" does not exist or is gone", http.StatusNotFound)
 		return
 	}
 	p.json(w, r, detail)

@@ -7,10 +7,10 @@ import (
 	"runtime/debug"
 )
 
-// Limits of the options. Values outside are brought to the nearest bound: a
+// Limits of the options. A value outside is replaced by the nearest bound: a
 // page for debugging must not keep a service from starting.
 const (
-	DefaultStreams = 8    // pages that are open at a time
+	DefaultStreams = 8    // open pages
 	MaxStreams     = 1000 // of WithStreams
 	maxName        = 100  // bytes
 )
@@ -44,13 +44,13 @@ func WithName(name string) Option {
 }
 
 // WithStreams sets how many pages may be live at a time, from 1 to [MaxStreams].
-// The default is [DefaultStreams]. Each is a goroutine and some kilobytes a look;
-// one page too many is told so and tries again.
+// The default is [DefaultStreams]. Each is a goroutine and receives some
+// kilobytes for each snapshot; one page too many shows that, and tries again.
 func WithStreams(n int) Option {
 	return optionFunc(func(c *config) { c.streams = min(max(n, 1), MaxStreams) })
 }
 
-// A program says what is looked at.
+// A program identifies the process.
 type program struct {
 	Name    string `json:"name"`
 	Main    string `json:"main"` // import path of the main package

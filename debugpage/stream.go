@@ -11,11 +11,10 @@ import (
 
 const (
 	// writeTimeout is how long a browser may take to accept one change. It
-	// takes the place of the server's own timeout, which is meant for answers
-	// that end.
+	// replaces the server's own timeout, which is meant for responses that end.
 	writeTimeout = 10 * time.Second
-	// beat is how often an idle stream is written to: it tells proxies that the
-	// connection is in use, and us that the browser is still there.
+	// beat is how often an idle stream is written to: proxies see that the
+	// connection is in use, and the handler sees that the browser is there.
 	beat = 20 * time.Second
 	// leastGap is the least time between two changes of one stream.
 	leastGap = 100 * time.Millisecond
@@ -25,13 +24,13 @@ const (
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	since, err := strconv.ParseUint(sinceOf(r), 10, 64)
 	if err != nil {
-		http.Error(w, "debugpage: stream needs since, the seq of data.json", http.StatusBadRequest)
+		http.Error(w, "debugpage: stream: since is "+strconv.Quote(sinceOf(r))+"; it must be the seq of data.json", http.StatusBadRequest)
 		return
 	}
 	ending, ok := p.streams.begin(r)
 	if !ok {
 		w.Header().Set("Retry-After", "10")
-		http.Error(w, "debugpage: too many pages are open", http.StatusServiceUnavailable)
+		http.Error(w, "debugpage: "+strconv.Itoa(p.streams.most)+" pages are open, which is the most; close one or raise WithStreams", http.StatusServiceUnavailable)
 		return
 	}
 	defer p.streams.end()
@@ -44,7 +43,8 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	p.follow(r, &s, since, ending)
 }
 
-// sinceOf returns what the browser has: what it saw last, if it reconnects.
+// sinceOf returns the seq that the browser has: the last one that it received,
+// if it reconnects.
 func sinceOf(r *http.Request) string {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		return last
@@ -52,10 +52,11 @@ func sinceOf(r *http.Request) string {
 	return r.URL.Query().Get("since")
 }
 
-// follow sends changes until somebody ends it.
+// follow sends changes until the browser, the server or the monitor ends.
 func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan struct{}) {
 	heart := time.NewTicker(beat)
 	defer heart.Stop()
+	stopped := p.monitor.Done()
 	for {
 		sent := true
 		select {
@@ -64,6 +65,9 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 		case <-ending:
 			s.send("event: end\ndata: {}\n\n")
 			return
+		case <-stopped:
+			p.recorder.Close() // the last change
+			stopped = nil
 		case <-heart.C:
 			sent = s.send(": beat\n\n")
 		case <-p.recorder.Changed(since):
@@ -77,7 +81,8 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 	}
 }
 
-// change sends what has changed after since, and returns what to go on from.
+// change sends what has changed after since, and returns the seq to continue
+// from.
 func (p *page) change(s *sender, since uint64) (seq uint64, last, sent bool) {
 	v, ok := p.recorder.Since(since)
 	if !ok {
@@ -108,8 +113,8 @@ type sender struct {
 	method  string
 }
 
-// send reports whether the browser took it. A server that cannot set
-// deadlines, in a test or behind a wrapper, goes without.
+// send reports whether the browser accepted text. A server that cannot set
+// deadlines, in a test or behind a wrapper, has none.
 func (s *sender) send(text string) bool {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	if s.method != http.MethodHead {
@@ -120,23 +125,23 @@ func (s *sender) send(text string) bool {
 	return s.control.Flush() == nil
 }
 
-// streams bounds how many there are at a time, and ends those of a server that
-// is being shut down: it would else wait for pages to be closed.
+// streams bounds the number of streams, and ends those of a server that is
+// being shut down: it would wait for them otherwise.
 type streams struct {
 	mu      sync.Mutex
 	most    int
 	open    int
-	servers map[*http.Server]chan struct{} // closed when the server goes down
+	servers map[*http.Server]chan struct{} // closed when the server shuts down
 }
 
-// maxServers is how many servers are watched for their end.
+// maxServers is how many servers are watched for their shutdown.
 const maxServers = 16
 
 func newStreams(most int) *streams {
 	return &streams{most: most, servers: make(map[*http.Server]chan struct{})}
 }
 
-// begin counts a stream in. The channel is closed when its server goes down.
+// begin counts a stream. The channel is closed when its server shuts down.
 func (s *streams) begin(r *http.Request) (ending <-chan struct{}, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

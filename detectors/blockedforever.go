@@ -11,7 +11,7 @@ import (
 // [DefaultBlockedForeverConfig].
 type BlockedForeverConfig struct {
 	// MinCount is how many goroutines must be blocked at one place, at least 1.
-	// Default 1: each of them is lost for certain.
+	// Default 1: a single one is already a certain fault.
 	MinCount int
 }
 
@@ -26,14 +26,14 @@ func (c BlockedForeverConfig) checks() []check { return []check{atLeast("MinCoun
 // enough.
 //
 // A select without cases in the goroutine of main.main is exempt: there it is
-// the customary way to keep a program running. A library that parks
-// a goroutine so on purpose, to keep a thread or to hold memory alive, is
-// reported: exclude its stack if that is meant.
+// the customary way to keep a program running. A library that parks a goroutine
+// this way on purpose, to keep a thread or to hold memory alive, is reported;
+// exclude its stack if the wait is intended.
 //
-// The source must tell a nil channel from a real one. Sources without the
+// The source must distinguish a nil channel from a real one. Sources without the
 // runtime's own wait reasons do so by a line number in the runtime, which is
-// known for Go 1.26 and 1.27; with other versions they see an ordinary channel
-// and this detector nothing.
+// known for Go 1.26 and 1.27. With other Go versions they report an ordinary
+// channel, and this detector finds nothing.
 func NewBlockedForever(c BlockedForeverConfig) *Detector {
 	return configured(c, &Detector{
 		Name: "blocked_forever",
@@ -43,11 +43,10 @@ func NewBlockedForever(c BlockedForeverConfig) *Detector {
 }
 
 func (c BlockedForeverConfig) run(p *Pass) error {
-	s := p.places()
 	var all findings
-	for _, pl := range judged(s, places.ByStack, goroutine.State.Never, c.MinCount, p.Known) {
+	for _, pl := range judged(p.places(), places.ByStack, goroutine.State.Never, c.MinCount, p.Known) {
 		if pl.State != goroutine.SelectNoCases || !keepsRunning(pl.Stack) {
-			all = append(all, lost(s, pl))
+			all = append(all, lost(pl))
 		}
 	}
 	all.report(p)
@@ -55,9 +54,9 @@ func (c BlockedForeverConfig) run(p *Pass) error {
 }
 
 // lost returns the finding for a place where goroutines are blocked forever.
-func lost(s *places.Series, pl *places.Place) Finding {
+func lost(pl *places.Place) Finding {
 	since := pl.HeldSince(1)
-	f := found(Certain, s, pl, since)
+	f := found(Certain, pl, since)
 	f.Message = fmt.Sprintf("%s at %s %s blocked in %s, which nothing can ever end.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State)
 	f.note("%s waits forever by definition.", operation(pl.State))
@@ -65,7 +64,7 @@ func lost(s *places.Series, pl *places.Place) Finding {
 		f.note("%s ago there %s %d.", span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
 	}
 	if born, ok := pl.Oldest(); ok {
-		f.note("The oldest of them was born at least %s ago.", span(s.Newest().Time.Sub(born)))
+		f.note("The oldest of them was born at least %s ago.", span(pl.Series.Newest().Time.Sub(born)))
 	}
 	f.Advice = "Find how the goroutine gets to this line and what it was meant to wait for: a channel that was never made, or a field that is set later."
 	return f

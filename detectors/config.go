@@ -9,10 +9,10 @@ import (
 	"github.com/otelgoroutine/go/internal/places"
 )
 
-// A configuration is that of a built-in detector.
+// A configuration configures a built-in detector.
 type configuration interface{ checks() []check }
 
-// A check is whether the value of a field can be, and what can.
+// A check is the result of validating one field.
 type check struct {
 	field    string
 	value    any
@@ -20,8 +20,8 @@ type check struct {
 	accepted string // follows "must be"
 }
 
-// configured returns d, or a detector that says what is wrong with its
-// configuration: to Validate, and to a caller that runs it all the same.
+// configured returns d. If c is invalid, Validate and every call of Run return
+// what is wrong with it.
 func configured(c configuration, d *Detector) *Detector {
 	name := strings.TrimPrefix(fmt.Sprintf("%T", c), "detectors.")
 	var errs []error
@@ -33,7 +33,7 @@ func configured(c configuration, d *Detector) *Detector {
 	return refuse(errors.Join(errs...), d)
 }
 
-// refuse makes d report an error unless that is nil.
+// refuse makes d report err, unless err is nil.
 func refuse(err error, d *Detector) *Detector {
 	if err != nil {
 		d.config = err
@@ -43,12 +43,12 @@ func refuse(err error, d *Detector) *Detector {
 	return d
 }
 
-// within accepts times from 0 to what a history can hold.
+// within accepts durations from 0 to MaxHistory.
 func within(field string, d time.Duration) check {
 	return check{field, d, d >= 0 && d <= MaxHistory, fmt.Sprintf("0 to %v", MaxHistory)}
 }
 
-// above0 accepts the same but 0.
+// above0 accepts durations above 0, up to MaxHistory.
 func above0(field string, d time.Duration) check {
 	return check{field, d, d > 0 && d <= MaxHistory, fmt.Sprintf("above 0 and at most %v", MaxHistory)}
 }
@@ -61,8 +61,8 @@ func between(field string, n, low, high int) check {
 	return check{field, n, n >= low && n <= high, fmt.Sprintf("%d to %d", low, high)}
 }
 
-// inARow accepts how many snapshots a condition may have to hold in: two or
-// more, of which a history keeps all.
+// inARow accepts numbers of consecutive snapshots: at least two, and no more
+// than a history keeps without thinning.
 func inARow(field string, n int) check { return between(field, n, 2, places.Whole) }
 
 func share(field string, v float64) check {

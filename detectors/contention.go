@@ -11,27 +11,27 @@ import (
 // ContentionConfig is the configuration of [NewContention]. Start from
 // [DefaultContentionConfig].
 type ContentionConfig struct {
-	// MinWaiters is how many goroutines must wait for locks at one place, at
-	// least 1. Default 100: with so many in line, a hundred critical sections
-	// pass before a goroutine gets its turn.
+	// MinWaiters is how many goroutines must wait for locks at one place, at least
+	// 1. Default 100: a goroutine at the end of such a queue waits for a hundred
+	// critical sections.
 	MinWaiters int
 
 	// MinSenders is how many goroutines must wait to send on a channel at one
-	// place, at least 1. Default 1,000: to make senders wait is what channels
-	// are often for. A pool whose members wait for the next stage to take their
-	// results works as designed, and pools have hundreds of members, not
-	// thousands.
+	// place, at least 1. Default 1,000: channels often exist to make senders wait.
+	// A pool whose workers wait for the next stage to take their results works as
+	// designed, and pools have hundreds of workers, not thousands.
 	MinSenders int
 
-	// MinWait is for how long so many must have waited in every snapshot.
-	// Default 90 s: longer than most bursts and cold caches last, and at the
-	// default interval of 15 s no snapshot of that time has been thinned out, in
-	// which the queue may have been gone. At most [MaxHistory]; with 0 only
-	// MinSnapshots counts.
+	// MinWait is how long every snapshot must have shown that many waiting
+	// goroutines. Default 90 s: longer than most bursts and cold caches last. At
+	// the default interval of 15 s no snapshot of that period has been thinned
+	// out, so the queue cannot have been gone in a missing one. At most
+	// [MaxHistory]; with 0 only MinSnapshots applies.
 	MinWait time.Duration
 
-	// MinSnapshots is in how many snapshots at least, 2 to 8. Default 4: fewer
-	// may have met spells that were each over in a moment.
+	// MinSnapshots is the minimum number of snapshots with that many waiting
+	// goroutines, 2 to 8. Default 4: fewer may have coincided with separate short
+	// bursts.
 	MinSnapshots int
 }
 
@@ -40,8 +40,8 @@ func DefaultContentionConfig() ContentionConfig {
 	return ContentionConfig{MinWaiters: 100, MinSenders: 1000, MinWait: 90 * time.Second, MinSnapshots: 4}
 }
 
-// contentionReach is how far back snapshots are wanted, in MinWait: so far back
-// the age of a finding is known.
+// contentionReach is how far back snapshots are needed, in multiples of MinWait.
+// It bounds the age of a finding.
 const contentionReach = 10
 
 func (c ContentionConfig) checks() []check {
@@ -53,37 +53,36 @@ func (c ContentionConfig) checks() []check {
 	}
 }
 
-// NewContention returns the detector "contention": a long queue that moves,
-// and that many goroutines spend their time in. Confidence [Info].
+// NewContention returns the detector "contention": many goroutines spend their
+// time in a long queue that moves. Confidence [Info].
 //
-// It fires when, in every snapshot back to MinWait ago and in at least
-// MinSnapshots, so many goroutines waited at one place for a sync.Mutex,
-// a sync.RWMutex or to send on a channel, and in this time a goroutine left the
-// queue and another one joined it. Where none leaves, none is served: that is
-// for the detectors "deadlock" and "leak" to judge. Where none joins, a batch is
-// being worked off.
+// It fires when every snapshot of the last MinWait, and at least MinSnapshots of
+// them, shows at least MinWaiters goroutines at one place waiting for a
+// sync.Mutex or sync.RWMutex, or at least MinSenders waiting to send on a
+// channel, and during this time goroutines left the queue and others joined it.
+// A queue that no goroutine leaves is for the detectors "deadlock" and "leak" to
+// judge. A queue that no goroutine joins is a batch being worked off.
 //
-// It asks for a trace window and names the code that most often wakes the
-// goroutines of the queue: it releases the lock, or receives.
+// It asks for a trace window and names the code that most often wakes goroutines
+// in the queue: the code that releases the lock, or that receives.
 //
-// Receivers and selects are not judged. Idle workers wait for jobs so, in any
-// number, and whenever jobs come the queue moves: nothing in it tells
-// a goroutine that waits too long from one that has nothing to do.
+// Receivers and selects are not judged. Any number of idle workers may wait for
+// jobs this way, and their queue moves whenever jobs arrive. Nothing
+// distinguishes a goroutine that waits too long from one that has nothing to do.
 //
-// Where every snapshot tells the addresses of locks (goroutine dumps as text),
+// When every snapshot has the addresses of locks (goroutine dumps in text form),
 // each lock is judged on its own and named in [Finding.Subject].
 //
-// What it cannot see: queues at several places for one lock, each of which is
-// short; and waits that are short enough to be over between snapshots, however
-// many there are: the runtime's mutex profile counts those. What it may take
-// for contention although it is none: one line of code that locks a hundred
-// different locks, unless snapshots tell addresses; a stuck lock at the same
-// place as one in use; and senders that a program holds back on purpose, in
-// their thousands, as with a semaphore.
+// False negatives: several short queues for one lock, at different places; and
+// any number of waits that begin and end between two snapshots, which the
+// runtime's mutex profile counts. False positives: one line of code that locks a
+// hundred different locks, unless snapshots have addresses; a stuck lock at the
+// same place as one in use; and thousands of senders that a program holds back
+// on purpose, as with a semaphore.
 func NewContention(c ContentionConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "contention",
-		Doc:   "Many goroutines wait all the time for a lock or to send on a channel, in a queue that moves.",
+		Doc:   "Many goroutines constantly wait for a lock or to send on a channel, in a queue that moves.",
 		Needs: Needs{IDs: true, History: min(contentionReach*c.MinWait, MaxHistory)},
 		Run:   c.run,
 	})
@@ -110,8 +109,8 @@ func (c ContentionConfig) run(p *Pass) error {
 	return nil
 }
 
-// contended reports whether a goroutine in state s waits in a queue that there
-// would not be if things went faster.
+// contended reports whether a goroutine in state s waits in a queue that faster
+// service would shorten.
 func contended(s goroutine.State) bool { return s.Lock() || s == goroutine.ChanSend }
 
 func (c ContentionConfig) least(s goroutine.State) int {
@@ -121,11 +120,11 @@ func (c ContentionConfig) least(s goroutine.State) int {
 	return c.MinSenders
 }
 
-// movingQueue returns the finding for a place where there has been a queue since
-// a snapshot, as seen since a later one.
+// movingQueue returns the finding for a place that has had a queue since
+// snapshot since. Its evidence covers the snapshots from begin on.
 func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
-	s := p.places()
-	f := found(Info, s, pl, since)
+	s := pl.Series
+	f := found(Info, pl, since)
 	what, served, advice := queueFor(pl.State)
 	f.Message = fmt.Sprintf("%s at %s %s been queueing %s for %s.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, span(f.Age))
@@ -143,8 +142,8 @@ func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
 	return f
 }
 
-// wakers returns how often a goroutine at a place was woken in a window, and
-// where most often.
+// wakers returns how often goroutines at a place were woken in a window, and the
+// most frequent waker.
 func wakers(w *goroutine.Snapshot, pl *places.Place) (woken int, most goroutine.Waker) {
 	for i := range w.Movements {
 		m := &w.Movements[i]
@@ -161,12 +160,12 @@ func wakers(w *goroutine.Snapshot, pl *places.Place) (woken int, most goroutine.
 	return woken, most
 }
 
-// queueFor says what goroutines in a queue of this state wait for, what the code
-// does that wakes them, and what to do about the queue.
+// queueFor returns what goroutines in state s are queueing for, what the code
+// that wakes them does, and what to do about the queue.
 func queueFor(s goroutine.State) (what, served, advice string) {
 	if s.Lock() {
 		return fmt.Sprintf("for a lock (%s)", s), "releases the lock",
-			"Find what is done while the lock is held; a mutex profile tells which code holds it for how long."
+			"Find what is done while the lock is held; a mutex profile shows which code holds it, and for how long."
 	}
 	return "to send on a channel", "receives what they send",
 		"Find the receivers, and check whether there are enough of them for what is sent."

@@ -12,24 +12,24 @@ import (
 // DeadlockConfig is the configuration of [NewDeadlock]. Start from
 // [DefaultDeadlockConfig].
 type DeadlockConfig struct {
-	// MinWait is how long a queue must have stood still. Default 60 s: no
-	// sound program holds a lock for a minute while others wait for it. Above
+	// MinWait is how long a queue must not have moved. Default 60 s: no correct
+	// program holds a lock for a minute while other goroutines wait for it. Above
 	// 0, at most [MaxHistory].
 	MinWait time.Duration
 
-	// MinSnapshots is in how many snapshots it must have, 2 to 8. Default 4:
-	// with fewer, a queue in one slow spell would do.
+	// MinSnapshots is the minimum number of snapshots in which the queue must not
+	// have moved, 2 to 8. Default 4: with fewer, one slow moment would be enough.
 	MinSnapshots int
 
-	// MaxChance is the greatest probability that a lock which is merely busy
-	// gives the same snapshots, above 0 and at most 1. Default one in
-	// a million: a monitor takes 5,760 snapshots a day.
+	// MaxChance is the maximum probability that a lock that is merely busy
+	// produces the same snapshots, above 0 and at most 1. Default one in a
+	// million: a monitor takes 5,760 snapshots a day.
 	//
-	// The worst case is a lock for which n+1 goroutines do nothing but queue,
-	// work and queue again. The one that works in one snapshot does so in the
-	// next with a probability of 1/(n+1), and only then are the same n waiting.
-	// So a hundred waiters are convincing after four snapshots, three after
-	// eleven, and a single one after 21.
+	// The worst case is a lock for which n+1 goroutines do nothing but queue, work
+	// and queue again. The goroutine that works in one snapshot also works in the
+	// next with a probability of 1/(n+1), and only then are the same n goroutines
+	// waiting. With a hundred waiters the default is reached after four snapshots,
+	// with three after eleven, and with a single one after 21.
 	MaxChance float64
 }
 
@@ -38,9 +38,9 @@ func DefaultDeadlockConfig() DeadlockConfig {
 	return DeadlockConfig{MinWait: time.Minute, MinSnapshots: 4, MaxChance: 1e-6}
 }
 
-// deadlockReach is how far back snapshots are wanted, in MinWait: half an hour
-// by default, so that a queue of one gets its 21 snapshots where they are up to
-// a minute and a half apart.
+// deadlockReach is how far back snapshots are needed, in multiples of MinWait:
+// half an hour by default. A queue of one gets its 21 snapshots even when they
+// are up to a minute and a half apart.
 const deadlockReach = 30
 
 func (c DeadlockConfig) checks() []check {
@@ -54,32 +54,31 @@ func (c DeadlockConfig) checks() []check {
 // NewDeadlock returns the detector "deadlock": goroutines that wait for a
 // sync.Mutex or sync.RWMutex whose queue does not move. Confidence [High].
 //
-// A lock hands itself to its waiters in their order once one has waited for a
-// millisecond. So the queue of a lock that is in use moves, however long it
-// is, and one that no goroutine leaves belongs to a lock that is never
-// released. It fires when, in every snapshot back to MinWait ago and in at
-// least MinSnapshots, all goroutines that waited at a place were still waiting
-// there in the next. Others may have joined them: that is how a deadlock shows.
+// Once a goroutine has waited for a millisecond, a lock is handed to its waiters
+// in order. The queue of a lock in use therefore moves, however long it is. A
+// queue that no goroutine leaves belongs to a lock that is never released. The
+// detector fires when, over at least MinWait and at least MinSnapshots
+// snapshots, no goroutine that waited at a place left it. Other goroutines may
+// have joined: in a deadlock they usually do.
 //
-// Before it fires it asks for a trace window. One in which a goroutine of the
-// queue is woken clears the suspicion.
+// Before it fires, it asks for a trace window. If a goroutine in the queue is
+// woken in a window, the detector does not fire.
 //
-// Where every snapshot tells the addresses of the locks (goroutine dumps as
-// text), each lock is judged on its own and named in [Finding.Subject], and
-// a wait of MinWait that the runtime itself has measured needs no second
-// snapshot. A goroutine dump among other snapshots clears a suspicion when by
-// the runtime's clock the queue moves.
+// When every snapshot has the addresses of locks (goroutine dumps in text form),
+// each lock is judged on its own and named in [Finding.Subject], and one
+// snapshot is enough if the runtime itself has measured a wait of MinWait. The
+// detector does not fire if a goroutine dump among other snapshots shows, by the
+// runtime's clock, that the queue moves.
 //
-// What it cannot see: a stuck lock that shares its place with locks in use (an
-// account's lock among those of other accounts, say), unless snapshots tell
-// addresses. What it may take for a deadlock although it is none: a single
-// goroutine that waits nearly always, in every one of 21 snapshots, for a lock
-// that another one holds nearly always; and a lock held for minutes on
-// purpose, while something loads.
+// False negatives: a stuck lock that shares its place with locks in use (for
+// example one account's lock among those of other accounts), unless snapshots
+// have addresses. False positives: a single goroutine that waits, in each of 21
+// snapshots, for a lock that another goroutine holds nearly all the time; and a
+// lock held for minutes on purpose, for example while something loads.
 func NewDeadlock(c DeadlockConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "deadlock",
-		Doc:   "Goroutines that wait for a lock whose queue does not move.\n\nA live lock serves its waiters in their order, so no goroutine stays in the queue.",
+		Doc:   "Goroutines that wait for a lock whose queue does not move.\n\nA lock in use serves its waiters in order, so no goroutine stays in its queue.",
 		Needs: Needs{IDs: true, History: min(deadlockReach*c.MinWait, MaxHistory)},
 		Run:   c.run,
 	})
@@ -91,7 +90,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 	by := s.Locks(first)
 	var stuck []*queue
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
-		if q := newQueue(s, pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
+		if q := newQueue(pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
 			stuck = append(stuck, q)
 		}
 	}
@@ -103,28 +102,28 @@ func (c DeadlockConfig) run(p *Pass) error {
 	return nil
 }
 
-// A queue is what waits for locks at one place.
+// A queue is the goroutines that wait for locks at one place.
 type queue struct {
 	*places.Place
-	series  *places.Series
-	since   int           // the snapshot since which no goroutine has left it
-	windows int           // since then, in which none of them was handed the lock
-	chance  float64       // that the queue of a busy lock looks the same
-	waited  time.Duration // at least; as the snapshots show it or the runtime says
+	since   int           // the snapshot since which no goroutine has left
+	windows int           // trace windows since then in which no waiter was handed the lock
+	chance  float64       // probability that the queue of a busy lock looks the same
+	waited  time.Duration // minimum wait, from the snapshots or the runtime
 }
 
-func newQueue(s *places.Series, pl *places.Place, first int) *queue {
-	q := &queue{Place: pl, series: s, since: max(first, pl.StoodSince()), chance: 1}
-	for i := s.Last() - 1; i >= q.since; i-- {
+func newQueue(pl *places.Place, first int) *queue {
+	q := &queue{Place: pl, since: max(first, pl.StoodSince()), chance: 1}
+	for i := pl.Series.Last() - 1; i >= q.since; i-- {
 		q.chance /= float64(pl.Count(i) + 1)
 	}
-	q.waited = s.Ago(q.since)
+	q.waited = pl.Series.Ago(q.since)
 	return q
 }
 
-// stuck decides, and completes what is known about the queue's wait.
+// stuck reports whether the queue is stuck. It also sets q.waited from the wait
+// that the runtime measured.
 func (c DeadlockConfig) stuck(q *queue, text bool) bool {
-	last := q.series.Last()
+	last := q.Series.Last()
 	measured := q.LongestWait(last)
 	if text && measured >= c.MinWait {
 		q.waited = max(q.waited, measured)
@@ -133,13 +132,14 @@ func (c DeadlockConfig) stuck(q *queue, text bool) bool {
 	return q.waited >= c.MinWait && last-q.since+1 >= c.MinSnapshots && q.chance <= c.MaxChance && !q.cleared()
 }
 
-// served reports whether a window since the queue seems to stand still showed
-// one of the waiters being handed the lock: it took it and came back between
-// snapshots. It asks for a window where there is none yet.
+// served reports whether a trace window shows that a waiter was handed the lock
+// since the queue seems to have stopped: the waiter took the lock and returned
+// to the queue between two snapshots. If there is no such window yet, served
+// asks for one.
 func (q *queue) served(p *Pass) bool {
 	waiting, _ := q.IDs(q.since)
 	for _, w := range p.Windows {
-		if w.Time.Before(q.series.Time(q.since)) {
+		if w.Time.Before(q.Series.Time(q.since)) {
 			continue
 		}
 		if slices.ContainsFunc(q.Woken(w.Fed), func(id uint64) bool { return slices.Contains(waiting, id) }) {
@@ -153,22 +153,22 @@ func (q *queue) served(p *Pass) bool {
 	return false
 }
 
-// waitError is by how much the runtime's own measure of a wait falls short: it
-// counts whole minutes, from the first garbage collection after blocking, and
-// there is one every two minutes at least.
+// waitError is the most by which the runtime underestimates a wait. It counts
+// whole minutes from the first garbage collection after the goroutine blocked,
+// and garbage is collected at least every two minutes.
 const waitError = 3 * time.Minute
 
-// cleared reports whether a goroutine dump shows that the queue moves after all:
-// the runtime tells shorter waits than the snapshots suggest. A dump counts when
-// it tells waits as long as that elsewhere; without garbage collections the
-// runtime tells none.
+// cleared reports whether a goroutine dump shows that the queue moves: the
+// runtime reports shorter waits than the snapshots suggest. A dump counts only
+// if it shows waits that long elsewhere, because the runtime measures no waits
+// without garbage collections.
 func (q *queue) cleared() bool {
-	for i := q.since; i <= q.series.Last(); i++ {
-		s := q.series.Snapshots[i]
+	for i := q.since; i <= q.Series.Last(); i++ {
+		s := q.Series.Snapshots[i]
 		if s.Source != goroutine.SourceText {
 			continue
 		}
-		due := s.Time.Sub(q.series.Time(q.since)) - waitError
+		due := s.Time.Sub(q.Series.Time(q.since)) - waitError
 		elsewhere := func(g goroutine.Group) bool { return g.Wait >= due }
 		if q.LongestWait(i) < due && slices.ContainsFunc(s.Groups, elsewhere) {
 			return true
@@ -178,8 +178,8 @@ func (q *queue) cleared() bool {
 }
 
 func (q *queue) finding(all []*queue) Finding {
-	s := q.series
-	f := found(High, s, q.Place, q.since)
+	s := q.Series
+	f := found(High, q.Place, q.since)
 	f.Age = q.waited
 	ids, _ := q.IDs(q.since)
 	f.IDs = slices.Clone(ids)
@@ -204,8 +204,8 @@ func (q *queue) finding(all []*queue) Finding {
 	return f
 }
 
-// noteOthers names the other queues that are stuck: a deadlock is usually
-// between two, and each alone does not tell.
+// noteOthers names the other stuck queues. A deadlock usually involves two, and
+// one of them alone does not explain it.
 func (q *queue) noteOthers(f *Finding, all []*queue) {
 	if len(all) < 2 {
 		return

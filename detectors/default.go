@@ -11,13 +11,13 @@ import (
 // leak, deadlock, blocked_forever, pileup, surge, contention and stall.
 func Default() []*Detector { return Scaled(1) }
 
-// Scaled returns the built-in detectors with each of their times multiplied by
-// k, which must be above 0 and finite: with 0.01 a leak is found in half
-// a minute instead of 45. It is for demonstrations and for tests that make the
-// faults themselves, with an interval between snapshots that is scaled alike:
-// what takes a service minutes must then take it as much less, or healthy work
-// looks like standing still. Numbers of goroutines and of snapshots stay as they
-// are. [Validate] reports a k that cannot be.
+// Scaled returns the built-in detectors with all of their durations multiplied
+// by k, which must be above 0 and finite. With 0.01 a leak is found in half a
+// minute instead of 45 minutes. Numbers of goroutines and of snapshots are not
+// scaled. [Validate] reports an invalid k. Scaled is meant for demonstrations,
+// and for tests that create faults. Scale the interval between snapshots and the
+// program's own delays by the same factor; otherwise healthy work looks as if it
+// stood still.
 func Scaled(k float64) []*Detector {
 	all := []*Detector{
 		NewLeak(scaled(DefaultLeakConfig(), k)),

@@ -10,99 +10,103 @@ import (
 	"github.com/otelgoroutine/go/internal/places"
 )
 
-// A Detector finds one kind of fault. Its fields must not change once it
-// is in use; one value may serve any number of monitors at the same time.
+// A Detector finds one kind of fault. Its fields must not change once it is in
+// use. One Detector may be used by several monitors at the same time.
 type Detector struct {
-	// Name identifies the detector: it is the value of the attribute
-	// goroutine.detector.name. Lower case letters, digits and underscores,
-	// starting with a letter, at most 40 bytes.
+	// Name identifies the detector and is the value of the attribute
+	// goroutine.detector.name. It has 1 to 40 lower case letters, digits and
+	// underscores and starts with a letter.
 	Name string
 
-	// Doc says what the detector finds. The first sentence is shown alone
-	// where detectors are listed.
+	// Doc describes what the detector finds. Lists of detectors show only its
+	// first sentence.
 	Doc string
 
-	// Needs is what Run relies on. Where it is not given, Run is not called.
+	// Needs describes what Run requires. Run is not called when the snapshots do
+	// not provide it.
 	Needs Needs
 
-	// Run judges a pass and reports what it finds through Pass.Report. It is
-	// called from one goroutine at a time, must not keep the pass, and should
-	// take time in proportion to the snapshot's groups, not its goroutines.
-	// What was reported before an error counts. A panic is survived and
-	// counts as an error.
+	// Run judges a pass and reports findings through Pass.Report. It is called
+	// from one goroutine at a time and must not keep the pass. Its running time
+	// should be proportional to the number of groups in the snapshot, not of
+	// goroutines. Findings reported before an error are kept. A panic is recovered
+	// and treated as an error.
 	Run func(*Pass) error
 
-	// config is what is wrong with the configuration given to a constructor.
-	// Constructors return no error, so that a list of detectors reads like
-	// one; Validate reports it.
+	// config is the error in the configuration passed to a constructor.
+	// Constructors return no error, so that they can be called within a list of
+	// detectors. Validate reports the error.
 	config error
 }
 
-// Needs is what a detector relies on.
+// Needs describes what a detector requires.
 type Needs struct {
-	// IDs: snapshots whose source knows goroutine IDs. The detector is given
-	// only such snapshots; with a source that has none it does not run.
+	// IDs requires snapshots with goroutine IDs. The detector receives only such
+	// snapshots and does not run when the source has no IDs.
 	IDs bool
 
-	// History is how far back Pass.History should reach. The further back,
-	// the further apart its snapshots are. At most [MaxHistory].
+	// History is how far back Pass.History should reach, at most [MaxHistory].
+	// Older snapshots are spaced further apart.
 	History time.Duration
 }
 
-// A Pass is what one detector is given to judge one snapshot. More fields may
-// be added.
+// A Pass is the input of one detector for judging one snapshot. Fields may be
+// added in later versions.
 type Pass struct {
-	// Snapshot is what is to be judged.
+	// Snapshot is the snapshot to judge.
 	Snapshot *goroutine.Snapshot
 
 	// History holds earlier snapshots of the same process, oldest first, not
-	// including Snapshot. It is shared: read only.
+	// including Snapshot. It is shared and must not be modified.
 	History []*goroutine.Snapshot
 
 	// Started is the time of the first snapshot of the process, whether or
 	// not History still reaches that far.
 	Started time.Time
 
-	// Known reports whether a stack is on the list of stacks that wait by
-	// design (see [KnownGood]) or was excluded by the user. Never nil.
+	// Known reports whether a stack waits by design (see [KnownGood]) or was
+	// excluded by the user. It is never nil.
 	Known func(*goroutine.Stack) bool
 
-	// Owned reports whether a stack for which Known is true belongs to what
-	// the program itself makes and has to close (see [KnownStack]). Never nil.
+	// Owned reports whether a stack for which Known is true belongs to a resource
+	// that the program itself creates and must close (see [KnownStack]). It is
+	// never nil.
 	Owned func(*goroutine.Stack) bool
 
-	// Inspections holds the newest closer inspection of each kind, by its
-	// source. It may have been taken long ago: see its time. Shared: read only.
+	// Inspections holds the newest closer inspection of each kind, by its source.
+	// An inspection may be old: check its Time. The map and its contents are
+	// shared and must not be modified.
 	Inspections map[goroutine.Source]*goroutine.Snapshot
 
-	// Windows tells which goroutines were woken in the latest trace windows,
-	// oldest first. Shared: read only.
+	// Windows records which goroutines were woken in the latest trace windows,
+	// oldest first. It is shared and must not be modified.
 	Windows []Window
 
-	// Ask asks for a closer inspection of a suspicion: a leak proof
-	// ([goroutine.SourceProof]) or a trace window ([goroutine.SourceWindow]).
-	// If the user's options, its cost and the time since the last one allow,
-	// it is taken at once, and Run is called again with it in Inspections;
-	// only what that call reports counts. Otherwise nothing happens. Ask
-	// returns false when such an inspection cannot be had, now or soon: then
-	// there is no point in waiting for it. Never nil while Run runs.
+	// Ask requests a closer inspection of a suspected fault: a leak proof
+	// ([goroutine.SourceProof]) or a trace window ([goroutine.SourceWindow]). If
+	// the user's options, the cost and the time since the last inspection permit,
+	// it is taken as soon as all detectors have run. Run is then called again with
+	// the inspection in Inspections, and only the findings of that call count.
+	// Otherwise nothing happens. Ask returns false when such an inspection is
+	// unavailable now and will not be available soon, so there is no point in
+	// waiting for it. It is never nil while Run runs.
 	Ask func(goroutine.Source) bool
 
-	// Report takes a finding. Never nil while Run runs.
+	// Report records a finding. It is never nil while Run runs.
 	Report func(Finding)
 
 	shared *shared // by all passes over one snapshot
 }
 
-// NewestKept is how many of the newest snapshots a pass always has, [Pass.Snapshot]
-// included, provided that so many were taken: [Pass.History] is thinned only
-// beyond those.
+// NewestKept is the number of newest snapshots, including [Pass.Snapshot], that
+// are never thinned out of a pass. [Pass.History] is thinned only beyond those.
 const NewestKept = places.Whole
 
-// NewPass returns a pass over a series of snapshots of one process, oldest
-// first, of which the last is to be judged. It excludes nothing, its Ask
-// promises nothing, and its Report drops what it is given: set what differs.
-// series must not be empty and must not change while the pass is in use.
+// NewPass returns a pass that judges the last snapshot in series, which holds
+// snapshots of one process, oldest first. The pass excludes no stacks, its Ask
+// always returns false, and its Report discards findings; callers may replace
+// each of these. series must not be empty and must not change while the pass is
+// in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
 	last := len(series) - 1
 	p := &Pass{
@@ -117,8 +121,8 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 	return p
 }
 
-// For returns a copy of p for a detector with these needs, and false when
-// there is nothing that it could judge.
+// For returns a copy of p for a detector with the given needs. It returns false
+// when p cannot meet them.
 func (p *Pass) For(needs Needs) (*Pass, bool) {
 	own := *p
 	if !needs.IDs {
@@ -131,8 +135,8 @@ func (p *Pass) For(needs Needs) (*Pass, bool) {
 	return &own, true
 }
 
-// Exclude sets Known and Owned to what list says. Where several entries match,
-// the first one counts.
+// Exclude sets Known and Owned from list. When several entries match a stack,
+// the first one applies.
 func (p *Pass) Exclude(list []KnownStack) {
 	p.Known = func(s *goroutine.Stack) bool {
 		_, ok := lookup(list, s)
@@ -144,16 +148,16 @@ func (p *Pass) Exclude(list []KnownStack) {
 	}
 }
 
-// Confidence is how sure a finding is, weakest first.
+// Confidence is how certain a finding is. Higher values are more certain.
 type Confidence int
 
 // The levels of confidence.
 const (
 	Info      Confidence = iota + 1 // worth knowing, not a fault
-	Medium                          // a fault or an unusual but sound program
+	Medium                          // a fault, or an unusual but correct program
 	Suspected                       // most likely a fault
 	Confirmed                       // suspected, and the runtime proved it
-	High                            // a fault, save in a program built to look like one
+	High                            // a fault, except in a program built to look like one
 	Certain                         // cannot be otherwise
 )
 
@@ -172,43 +176,43 @@ func Confidences() []Confidence {
 	return []Confidence{Info, Medium, Suspected, Confirmed, High, Certain}
 }
 
-// A Finding is one fault as one pass sees it. Findings of later passes with
-// the same detector, stack ID, state and subject are the same fault.
+// A Finding describes one fault as seen in one pass. Findings of later passes
+// with the same detector, stack ID, state and subject describe the same fault.
 type Finding struct {
-	// Set by the engine that runs the detectors. ID is 16 hexadecimal digits
-	// and stays the same from the first pass with the finding to its end;
-	// Opened is the time of that first pass.
+	// ID, Opened and Detector are set by the engine that runs the detectors. ID
+	// has 16 hexadecimal digits and does not change until the finding is resolved.
+	// Opened is the time of the first pass with the finding.
 	ID       string
 	Opened   time.Time
 	Detector string
 
 	Confidence Confidence
 
-	// Stack is where the fault is; never nil in what Report takes. State
-	// may be empty when the finding spans several.
+	// Stack is where the fault is. It must not be nil when the finding is
+	// reported. State may be empty when the finding spans several states.
 	Stack *goroutine.Stack
 	State goroutine.State
-	// Subject tells apart findings at one stack: the address of a lock, say.
-	// Empty where there is nothing to tell apart.
+	// Subject distinguishes findings at the same stack, for example by the address
+	// of a lock. It is empty when there is nothing to distinguish.
 	Subject string
 
-	Count           int           // goroutines concerned
-	GrowthPerMinute float64       // goroutines a minute; 0 when it does not grow
+	Count           int           // number of goroutines affected
+	GrowthPerMinute float64       // in goroutines per minute; 0 when the number does not grow
 	Age             time.Duration // minimum duration of the condition
 	IDs             []uint64      // some of the goroutines, oldest first, at most goroutine.MaxIDs
 	CreatedBy       goroutine.Frame
 
-	// Message is one sentence for a person on call. Evidence is short
-	// sentences with the numbers behind it, at most [MaxEvidence].
+	// Message is one sentence for the person on call. Evidence holds short
+	// sentences with the numbers behind it, at most [MaxEvidence] of them.
 	Message  string
 	Evidence []string
-	Advice   string // what to do next, one sentence; empty when there is nothing to say
+	Advice   string // what to do next, in one sentence; empty when there is no advice
 }
 
-// MaxEvidence is how many sentences of evidence a finding carries at most.
+// MaxEvidence is the maximum number of sentences of evidence in a finding.
 const MaxEvidence = 8
 
-// Identity is what stays the same while a fault lasts.
+// Identity identifies a fault for as long as it lasts.
 type Identity struct {
 	Detector string
 	Stack    goroutine.StackID
@@ -227,12 +231,12 @@ func (f *Finding) Identity() Identity {
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
-// MaxHistory is the furthest back that Needs.History may ask for.
+// MaxHistory is the maximum of Needs.History.
 const MaxHistory = 24 * time.Hour
 
-// Validate returns an error that names every mistake in a set of detectors:
-// nil entries, bad or repeated names, no Run function, an impossible history,
-// and whatever a constructor did not accept in its configuration.
+// Validate returns an error that lists every mistake in a set of detectors: nil
+// entries, invalid or repeated names, missing Run functions, a History out of
+// range, and invalid configurations passed to constructors.
 func Validate(ds []*Detector) error {
 	var errs []error
 	seen := make(map[string]bool)

@@ -1,17 +1,17 @@
 // Package detectors finds goroutines that will never finish, in a series of
 // snapshots.
 //
-// A [Detector] is a name, a sentence, what it needs and a function over a
-// [Pass]. It is pure: it knows the time only from the snapshots, asks the
-// runtime nothing and keeps no state, so that the same snapshots give the same
-// findings again, in a test and on a saved series.
+// A [Detector] has a name, a description, its needs and a function that judges a
+// [Pass]. The function is pure: it takes the time from the snapshots, does not
+// query the runtime and keeps no state. The same snapshots therefore always give
+// the same findings, in a test as on a saved series.
 //
-// The detectors of this module each have a file of their own, with what makes
-// them fire, the reason behind every threshold, and what they cannot see:
-// [NewLeak], [NewDeadlock], [NewBlockedForever], [NewPileup], [NewSurge],
-// [NewContention] and [NewStall]. [Default] returns them all. To change one,
-// start from its defaults: from [DefaultLeakConfig], and so on. A value of 0
-// means 0. [Validate] reports a configuration that cannot be.
+// The built-in detectors document when they fire, why each threshold has its
+// value, and what they cannot detect: [NewLeak], [NewDeadlock],
+// [NewBlockedForever], [NewPileup], [NewSurge], [NewContention] and [NewStall].
+// [Default] returns them all. To configure one, start from its defaults, such as
+// [DefaultLeakConfig]. A value of 0 means 0. [Validate] reports invalid
+// configurations.
 //
 // Package detectortest replays series of snapshots through a detector.
 package detectors

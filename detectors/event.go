@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A Kind is what an [Event] says about a finding.
+// A Kind is the kind of an [Event].
 type Kind int
 
 // The kinds of events.
 const (
 	Detected   Kind = iota + 1 // reported for the first time
-	Repeated                   // still open: worse, back again, or open for long
+	Repeated                   // still open: worse, back again, or open for a long time
 	Resolved                   // gone
-	Suppressed                 // the number of findings not reported one by one has changed
+	Suppressed                 // the number of findings not reported individually has changed
 )
 
 var kinds = [...]string{Detected: "detected", Repeated: "repeated", Resolved: "resolved", Suppressed: "suppressed"}
@@ -26,17 +26,18 @@ func (k Kind) String() string {
 	return kinds[k]
 }
 
-// An Event is something to tell people about a finding.
+// An Event reports a change of a finding.
 type Event struct {
 	Kind Kind
-	Time time.Time // of the snapshot that led to it
+	Time time.Time // of the snapshot that caused it
 
-	// Finding is what the event is about. In a Suppressed event it is the
-	// worst of those not reported, and zero when there are none any more.
+	// Finding is the subject of the event. In a Suppressed event it is the worst
+	// of the findings that are not reported individually, or the zero Finding when
+	// none are left.
 	Finding Finding
 
-	// Suppressed is how many open findings are not reported one by one,
-	// including those for which there was no room. Set in Suppressed events
-	// only.
+	// Suppressed is the number of open findings that are not reported
+	// individually, including those that could not be tracked. It is set only in
+	// Suppressed events.
 	Suppressed int
 }

@@ -1,7 +1,6 @@
 package detectors_test
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
 )
@@ -41,7 +39,7 @@ func TestCustomDetectorPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/custom-detector.md")
 	require.NoError(t, err)
 	var code string
-	for _, file := range []string{"example_detector_test.go", "example_test.go"} {
+	for _, file := range []string{"example_detector_test.go", "example_builtin_test.go", "example_test.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		code += unindented(string(text))
@@ -63,26 +61,4 @@ func unindented(text string) string {
 		b.WriteString(strings.TrimSpace(line) + "\n")
 	}
 	return b.String()
-}
-
-// The built-in detectors can be configured, and joined with others.
-func ExampleNewLeak() {
-	leak := detectors.DefaultLeakConfig()
-	leak.MinAge = 15 * time.Minute // our requests may take ten
-	all := []*detectors.Detector{
-		detectors.NewLeak(leak),
-		detectors.NewDeadlock(detectors.DefaultDeadlockConfig()),
-	}
-	fmt.Println(detectors.Validate(all))
-
-	all = append(detectors.Default(), newSleepers(100))
-	fmt.Println(detectors.Validate(all))
-
-	leak.MinRise = 0
-	all[0] = detectors.NewLeak(leak)
-	fmt.Println(detectors.Validate(all))
-	// Output:
-	// <nil>
-	// <nil>
-	// detector 0 ("leak"): LeakConfig.MinRise is 0; must be at least 1
 }

@@ -12,20 +12,20 @@ import (
 // findings collects what a detector found at single places.
 type findings []Finding
 
-// found returns a finding about the goroutines at a place, which has been as it
-// is since a snapshot.
-func found(c Confidence, s *places.Series, pl *places.Place, since int) Finding {
-	ids, _ := pl.IDs(s.Last())
+// found returns a finding about the goroutines at a place whose condition has
+// held since a snapshot.
+func found(c Confidence, pl *places.Place, since int) Finding {
+	ids, _ := pl.IDs(pl.Series.Last())
 	f := Finding{
 		Confidence: c,
 		Stack:      pl.Stack,
 		State:      pl.State,
 		Count:      pl.Now(),
-		Age:        s.Ago(since),
+		Age:        pl.Series.Ago(since),
 		IDs:        slices.Clone(ids),
 		CreatedBy:  pl.CreatedBy(),
 	}
-	f.grew(s, pl, since)
+	f.grew(pl, since)
 	if pl.Lock != 0 {
 		f.Subject = fmt.Sprintf("%#x", pl.Lock)
 		f.note("The lock is at %s.", f.Subject)
@@ -34,8 +34,8 @@ func found(c Confidence, s *places.Series, pl *places.Place, since int) Finding 
 }
 
 // grew sets the growth since a snapshot.
-func (f *Finding) grew(s *places.Series, pl *places.Place, since int) {
-	if minutes := s.Ago(since).Minutes(); minutes > 0 {
+func (f *Finding) grew(pl *places.Place, since int) {
+	if minutes := pl.Series.Ago(since).Minutes(); minutes > 0 {
 		f.GrowthPerMinute = float64(pl.Now()-pl.Count(since)) / minutes
 	}
 }
@@ -47,9 +47,8 @@ func (f *Finding) note(format string, args ...any) {
 	}
 }
 
-// report hands the findings over, largest first. Those with the same identity,
-// which differ in the line only, become one that the largest leads: the identity
-// of a finding has no line.
+// report reports the findings, largest first. Findings that differ only in the
+// line have the same identity and are merged into the largest.
 func (fs findings) report(p *Pass) {
 	slices.SortStableFunc(fs, func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) })
 	index := make(map[Identity]int)
@@ -79,13 +78,13 @@ func (f *Finding) join(other *Finding) {
 	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
 }
 
-// processWide returns the stack of a finding that concerns the whole process
-// and is best shown by one stack. Its ID is that of everything summed up: the
-// identity of the finding must not change with what shows it best.
+// processWide returns the stack of a finding about the whole process, which
+// shows the frames of one stack. Its ID is goroutine.OtherStacks, so that the
+// identity of the finding does not change with the stack shown.
 func processWide(shown *goroutine.Stack) *goroutine.Stack {
 	return &goroutine.Stack{ID: goroutine.OtherStacks, Frames: shown.Frames}
 }
 
-// keepsRunning reports whether a stack is that of the main goroutine. It waits
-// for what never comes, to keep the program running: on purpose.
+// keepsRunning reports whether a stack is that of the main goroutine, which may
+// wait forever on purpose to keep the program running.
 func keepsRunning(s *goroutine.Stack) bool { return s.Entry().Function == "main.main" }

@@ -9,27 +9,28 @@ import (
 // A KnownStack is a stack at which goroutines wait by design, for as long as
 // the process or a connection lasts.
 type KnownStack struct {
-	Name   string // of the entry, for reports and for users that drop it
-	Reason string // why waiting there is no fault
+	Name   string // identifies the entry in reports, and for users that remove it
+	Reason string // why waiting here is not a fault
 	Match  func(*goroutine.Stack) bool
 
-	// Owned says that each of these goroutines belongs to something that the
-	// program itself makes and has to close: a client, a pool, a subscription.
-	// A program has as many as it has servers, tenants or topics, and keeps
-	// them, so that their number rises while a fleet comes up and then stays.
-	// It goes on rising where one is made per request and none is closed,
-	// which the detector "leak" waits for patiently. Where it is false,
-	// the number is fixed or up to others, such as the clients of a server.
+	// Owned says that each of these goroutines belongs to a resource that the
+	// program itself creates and must close: a client, a pool or a subscription. A
+	// healthy program has one per server, tenant or topic and keeps it, so the
+	// number rises while a fleet starts and then stays constant. If the program
+	// creates one per request and closes none, the number keeps rising; the
+	// detector "leak" looks for that over its longest window. When Owned is false,
+	// the number is fixed or determined by others, such as the clients of a
+	// server.
 	Owned bool
 }
 
-// KnownGood returns the stacks that wait by design. The list is a copy, so
-// that users may drop entries and add their own. Each entry matches a function
-// at one end of the stack or one specific loop, never a whole package.
+// KnownGood returns the stacks that wait by design. The list is a copy, so users
+// may remove entries and add their own. Each entry matches a function at one end
+// of the stack or one specific loop, never a whole package.
 //
-// A net/http.(*persistConn).readLoop is in the list only while it reads: else
-// it waits for a response body to be read and closed, and where those pile
-// up, bodies are not closed.
+// The list includes net/http.(*persistConn).readLoop only while it reads.
+// Otherwise it waits for a response body to be read and closed, and many such
+// goroutines mean that bodies are not closed.
 func KnownGood() []KnownStack { return slices.Clone(known) }
 
 // IsKnownGood reports whether an entry of [KnownGood] matches s.
@@ -201,8 +202,8 @@ const (
 	natsClient    = "github.com/nats-io/nats%2ego."
 )
 
-// What waits for the other end of a connection to send, as a goroutine in IO
-// wait does, although it reads from a buffer.
+// These match goroutines that wait for the peer of a connection to send, as a
+// goroutine in IO wait does, but read from a buffer.
 var (
 	bodyRead   = cond("net/http.(*http2pipe).Read", "net/http/internal/http2.(*pipe).Read", "golang.org/x/net/http2.(*pipe).Read")
 	serverRecv = leaf(grpcTransport+"(*recvBufferReader).readMessageHeader", grpcTransport+"(*recvBufferReader).read")
@@ -213,8 +214,8 @@ func entry(functions ...string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool { return slices.Contains(functions, s.Entry().Function) }
 }
 
-// leaf matches stacks on which one of functions is the innermost outside the
-// runtime: it waits itself, and not within a call of its own.
+// leaf matches stacks whose innermost frame outside the runtime is one of
+// functions: the function waits itself, not in a function that it calls.
 func leaf(functions ...string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
 		visible := s.Visible()
@@ -222,13 +223,13 @@ func leaf(functions ...string) func(*goroutine.Stack) bool {
 	}
 }
 
-// loop matches stacks of one function alone: the goroutine was started with it
-// and waits in it.
+// loop matches stacks that consist of one of functions alone: the goroutine was
+// started with it and waits in it.
 func loop(functions ...string) func(*goroutine.Stack) bool {
 	return all(entry(functions...), leaf(functions...))
 }
 
-// cond matches stacks on which one of functions waits for a condition itself.
+// cond matches stacks on which one of functions calls sync.Cond.Wait directly.
 func cond(functions ...string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
 		i := slices.IndexFunc(s.Frames, func(f goroutine.Frame) bool { return f.Function == "sync.(*Cond).Wait" })
@@ -242,7 +243,7 @@ func reader(functions ...string) func(*goroutine.Stack) bool {
 	return all(entry(functions...), anyOf(has("internal/poll.(*FD).Read"), has("internal/poll.(*FD).RawRead")))
 }
 
-// has matches stacks on which function is anywhere.
+// has matches stacks that contain function.
 func has(function string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool { return s.Has(function) }
 }

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -10,65 +11,64 @@ import (
 
 // LeakConfig is the configuration of [NewLeak]. Start from [DefaultLeakConfig].
 //
-// MinAge, MaxAge, Window, Warmup and MinStand scale together: a service that is
-// watched once a second in a demonstration may set them to seconds. All are at
-// most [MaxHistory].
+// MinAge, MaxAge, Window, Warmup and MinStand scale together: a demonstration
+// that takes a snapshot every second may set them to seconds. Each is at most
+// [MaxHistory].
 type LeakConfig struct {
-	// MinAge is how long a goroutine must have stood where it is to count,
-	// above 0. Default 5 min: longer than the time limits that services put on
-	// a request, so that requests never count, however many there are.
+	// MinAge is how long a goroutine must have stayed in place to be counted,
+	// above 0. Default 5 min: longer than the usual time limits of requests, so
+	// that requests are never counted, however many there are.
 	MinAge time.Duration
 
-	// MaxAge bounds the search for the right age. Where goroutines older than
-	// MinAge still move on, those standing twice as long are judged, and so
-	// on up to MaxAge. So goroutines that leak where healthy ones wait for
-	// long are found, only later. At least MinAge. Default 40 min, 8 × MinAge:
-	// beyond, births are not known finely enough to tell the steps of a window
-	// apart.
+	// MaxAge bounds the search for a suitable age limit, at least MinAge. When
+	// goroutines older than MinAge still move on, the detector doubles the age
+	// limit, up to MaxAge. Goroutines that leak where healthy ones wait for a long
+	// time are thus found as well, but later. Default 40 min, 8 × MinAge: beyond
+	// that, times of birth are too coarse to distinguish the steps of a window.
 	MaxAge time.Duration
 
-	// Window is the time over which the number must rise, above 0. Default
-	// 30 min: long enough for a cache or a pool to fill and stop rising, short
-	// enough to warn before the memory is gone. Windows of two and four times
-	// the length are tried as well, with a rise two and four times as large:
-	// they see leaks that come in bursts and are flat in between.
+	// Window is the time over which the number must rise, above 0. Default 30 min:
+	// long enough for a cache or a pool to fill up and stop growing, short enough
+	// to warn before memory runs out. Windows of two and four times the length are
+	// tried as well, with a rise two and four times as large. They find leaks that
+	// occur in bursts with flat periods in between.
 	Window time.Duration
 
-	// Steps is how many parts a window has, 1 to 7, and MinSteps in how many
-	// of them the number must rise, by half of what an even rise would be.
-	// Defaults 5 and 4: a pool that grew once or twice rises in fewer, and
-	// a leak may pause.
+	// Steps is the number of parts of a window, 1 to 7. MinSteps is in how many of
+	// them the number must rise, by at least half of what an even rise would be, 1
+	// to Steps. Defaults 5 and 4: a pool that grows once or twice rises in fewer
+	// steps, and a leak may pause.
 	Steps, MinSteps int
 
-	// MinRise is how many more goroutines must stand there at the end of
-	// a window, at least 1. Default 10, in 30 min one every three minutes: less
-	// is in the noise of pools and caches that fill, and a month away from
+	// MinRise is the minimum rise in the number of goroutines over a window, at
+	// least 1. Default 10, one every three minutes in 30 min: a slower rise is
+	// within the noise of pools and caches that fill up, and takes a month to do
 	// harm.
 	MinRise int
 
-	// MaxExits is how many may have moved on for good since History reaches
-	// back, in proportion to the rise, 0 to 1. Default 0.01: leaked goroutines
-	// do not exit at all, and those of streams that last a day do so to a larger
-	// part in two hours.
+	// MaxExits is the maximum number of goroutines that left for good within
+	// History, as a share of the rise, 0 to 1. Default 0.01: leaked goroutines do
+	// not exit at all, and even of streams that last a day a larger share ends
+	// within two hours.
 	MaxExits float64
 
-	// MaxAway is how many of those that stood may have been elsewhere in the
-	// next snapshot, on average and in proportion, 0 to 1. Default 0.01: an
-	// idle pool's workers come and go more often than that, a forgotten
-	// goroutine that wakes up for a ticker is back within a millisecond. One
-	// more is added to those seen: that few were away says little where there
-	// are few snapshots. With 0 none may have been.
+	// MaxAway is the maximum average share of counted goroutines that were
+	// elsewhere in the next snapshot, 0 to 1. Default 0.01: workers of an idle
+	// pool come and go more often than that, while a forgotten goroutine that
+	// wakes up for a ticker is back within a millisecond. One is added to the
+	// number seen away, because with few snapshots a low number proves little.
+	// With 0 no goroutine may have been away.
 	MaxAway float64
 
-	// Warmup is the time after the start of the observation in which whatever
-	// appears is taken as part of the service. Default 10 min: connections
-	// and pools fill up after a start.
+	// Warmup is the time after the first snapshot in which all new goroutines are
+	// taken as part of the service. Default 10 min: connections and pools are set
+	// up after a start.
 	Warmup time.Duration
 
-	// MinStand is how long a goroutine must have stood still for a leak proof
-	// to be worth its cost although nothing rises, and how far apart such
-	// proofs are. Default 1 h: a single forgotten goroutine is not urgent.
-	// Without the proof it changes nothing.
+	// MinStand is how long a goroutine must have stayed in place before a leak
+	// proof is worth its cost although no number rises. It is also the time
+	// between such proofs. Default 1 h: a single forgotten goroutine is not
+	// urgent. It has no effect without leak proofs.
 	MinStand time.Duration
 }
 
@@ -104,74 +104,79 @@ func (c LeakConfig) checks() []check {
 	}
 }
 
-// NewLeak returns the detector "leak": goroutines that stand where they are
-// and never leave, while ever more of them join. Confidence [Suspected], or
-// [Confirmed] with the runtime's own proof.
+// NewLeak returns the detector "leak": the number of goroutines blocked at a
+// place keeps growing, and none leave. Confidence [Suspected], or [Confirmed]
+// with the runtime's own proof.
 //
-// It judges by identity and not by counts, since counts rise with load just as
-// they do with a leak. At each place (stack, line and state) it follows the
-// goroutines of every epoch of birth. Those whose number and digest are what
-// they were MinAge ago have stood there since; none was replaced. Where none was
-// ever seen to leave, all that were there MinAge ago count. It fires when these
+// It follows the identity of goroutines, because counts rise with load as well
+// as with a leak. At each place (stack, line and state) it compares the
+// goroutines of each epoch of birth with those of MinAge ago. If their number
+// and digest have not changed, the goroutines have stayed there and none was
+// replaced. If no goroutine was ever seen to leave, all that were there MinAge
+// ago are counted. The detector fires when the counted goroutines
 //
-//   - rose in MinSteps of the Steps of a window, and by MinRise in total,
-//   - do not move on: almost none left for good (MaxExits) or for a while
+//   - increase in at least MinSteps of the Steps of a window, and by at least
+//     MinRise in total,
+//   - do not move on: almost none left for good (MaxExits) or temporarily
 //     (MaxAway), and
 //   - are new: at least half of the rise was born within the window, or the
-//     goroutines with the same entry function have become more by as many.
-//     Workers that go idle one after the other are neither.
+//     number of goroutines with the same entry function rose by at least that
+//     many. Neither is true of workers that go idle one after another.
 //
-// The window begins after Warmup. What stood there by then is not counted in
-// the rise.
+// The window begins after Warmup. Goroutines that were there before are not part
+// of the rise.
 //
-// It judges goroutines that wait for a channel, a select, a lock, a condition
-// or a wait group; never those in IO, system calls, sleep or coroutines.
+// It judges only goroutines that wait for a channel, a select, a lock, a
+// condition or a wait group; never goroutines in IO, system calls, sleep or
+// coroutines.
 //
-// On a suspicion it asks for trace windows: workers whose jobs are short stand
-// in every snapshot. Where another goroutine wakes one of those that are
-// suspected, and it comes back, they are a leak only when they have grown over
-// the longest window of time that is tried, two hours by default, with
-// confidence [Medium]. Being woken by a timer tells nothing. Where no trace
-// windows can be had, the suspicion is reported without.
+// When it suspects a leak, it asks for trace windows, because workers with short
+// jobs are in place in every snapshot. If another goroutine wakes a suspected
+// goroutine and it returns to its place, a leak is reported only when the number
+// has grown over the longest time that is tried, two hours by default, and with
+// confidence [Medium]. Wakeups by timers are ignored. If trace windows are not
+// available, the leak is reported without them.
 //
-// Then, and where goroutines have stood still for MinStand, it asks for the leak
-// proof. Where the user has opted into that, what is proven is reported whether
-// it grows or not, and a single goroutine is enough; except for the main
-// goroutine, which may wait for ever on purpose.
+// After that, and when goroutines have stayed in place for MinStand, it asks for
+// a leak proof. If the user has enabled leak proofs, proven leaks are reported
+// even if their number does not grow and even for a single goroutine. The main
+// goroutine is exempt, because it may wait forever on purpose.
 //
-// Of the stacks that wait by design it judges those that belong to a client,
-// a pool or a subscription of the program's own (see [KnownStack]): where one is
-// made per request and none closed, they are all that shows. A fleet of servers
-// that comes up and stays looks the same until it is complete, so there only
-// the longest window counts (2 h), and all of its steps. What takes up to an
-// hour and a half to come up is thus never found, and confidence is [Medium].
+// Of the stacks that wait by design, it judges those that belong to a client, a
+// pool or a subscription of the program itself (see [KnownStack]). If the
+// program creates one per request and closes none, these stacks are the only
+// symptom. A growing fleet of servers looks the same until it is complete. For
+// these stacks, therefore, only the longest window (2 h by default) is used, the
+// number must rise in all of its steps, and confidence is [Medium]. A fleet that
+// is complete within an hour and a half is never reported.
 //
-// Goroutines that come to one line in different ways, each too seldom to be
-// judged alone, are judged together when they were started with the same
-// function.
+// Goroutines that reach one line by different call paths, each too rare to be
+// judged alone, are judged together if they have the same entry function.
 //
-// What it cannot see without the proof: fewer than MinRise a window; leaks that
-// pause for longer than the longest window's step (24 min); and leaks at
-// a place where healthy goroutines stand for longer than MaxAge before they
-// leave. Where little traffic that lasts for minutes shares the place, on
-// a machine with dozens of Ps, it finds leaks late: IDs left over from a P's old
-// batch make young goroutines look old, and leave at a seemingly high age. What
-// it takes for a leak although it is none: a population that keeps growing and
-// whose members have lived for hours without one of them leaving. Such a finding
-// goes away with the first exits, or with the end of the growth.
+// False negatives, without the proof: leaks of fewer than MinRise goroutines a
+// window; leaks that pause for longer than a step of the longest window (24 min
+// by default); and leaks at a place where healthy goroutines stay for longer
+// than MaxAge before they leave. Leaks are found late on a machine with dozens
+// of Ps when they share the place with a few healthy goroutines that last for
+// minutes: goroutines with IDs left over from an old batch of a P look older
+// than they are, and so seem to leave at a high age. False positives: a
+// population that keeps growing and from which no goroutine has exited for
+// hours. Such a finding is resolved by the first exits, or when the growth ends.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "leak",
-		Doc:   "Goroutines that never leave where they wait, while more and more join them.\n\nIt follows identities, not counts: load makes counts rise too.",
+		Doc:   "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
 		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
 		Run:   c.run,
 	})
 }
 
-// longest is by how much the longest window that is tried exceeds Window.
+// longest is the length of the longest window that is tried, in multiples of
+// Window.
 const longest = 4
 
-// reach is how far back the longest window and its oldest goroutines are.
+// reach is how far back snapshots are needed for the longest window and its
+// oldest goroutines.
 func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge, c.MinStand) }
 
 func (c LeakConfig) run(p *Pass) error {
@@ -183,14 +188,15 @@ func (c LeakConfig) run(p *Pass) error {
 	return nil
 }
 
-// watchWindows is how many trace windows a suspicion waits for, four minutes of
-// snapshots by default. Fifty workers with a job a minute each are given one in
-// one of them with a probability of 96 %.
+// watchWindows is how many trace windows the detector waits for before it
+// reports a leak: four minutes of snapshots by default. If fifty workers get a
+// job a minute each, the windows show at least one job with a probability of 96
+// %.
 const watchWindows = 16
 
-// watched reports whether enough trace windows have shown what is suspected, or
-// no more can be had, and asks for them. It asks before those that there are
-// grow too old, so that what was watched once stays so.
+// watched reports whether there are enough recent trace windows to judge a
+// suspicion, or no more are available. It asks for windows before the existing
+// ones get too old, so that a suspicion that was watched once stays watched.
 func (c LeakConfig) watched(p *Pass) bool {
 	now := p.Snapshot.Time
 	recent := now.Add(-c.Window / 2)
@@ -203,7 +209,7 @@ func (c LeakConfig) watched(p *Pass) bool {
 	return windowsSince(p.Windows, now.Add(-c.Window)) >= need || !coming
 }
 
-// rising finds leaks by the rise of those that stand.
+// rising finds leaks by the rising number of goroutines that stay in place.
 func (c LeakConfig) rising(p *Pass) (all findings) {
 	s := p.places()
 	r := search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows}
@@ -223,17 +229,13 @@ func (c LeakConfig) rising(p *Pass) (all findings) {
 
 // atEnds reports whether a finding is about one of the stacks of pl.
 func (fs findings) atEnds(pl *places.Place) bool {
-	for _, f := range fs {
-		if pl.SameEnds(f.Stack, f.State) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(fs, func(f Finding) bool { return pl.SameEnds(f.Stack, f.State) })
 }
 
-// owned finds what the program makes and never closes, by the stacks that wait
-// by design. It is patient: a fleet of servers that comes up within an hour and
-// then stays rises in some steps of the longest window, and a leak in all.
+// owned finds resources that the program creates and never closes, by the stacks
+// that wait by design. It uses only the longest window and requires a rise in
+// every step: a fleet of servers that comes up within an hour and then stays
+// rises in some steps, a leak in all.
 func (r *search) owned(p *Pass) findings {
 	notOwned := func(s *goroutine.Stack) bool { return !p.Owned(s) }
 	all := r.patient().judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
@@ -243,11 +245,11 @@ func (r *search) owned(p *Pass) findings {
 	return all
 }
 
-// unclosed makes f say what it means that its goroutines wait by design.
+// unclosed rewords f for goroutines that wait by design.
 func (f *Finding) unclosed() {
 	f.Confidence = Medium
 	f.Message = fmt.Sprintf("%s of clients, pools or subscriptions that are never closed wait at %s in %s; %s more every minute.",
 		goroutines(f.Count), where(f.Stack), f.State, perMinute(f.GrowthPerMinute))
-	f.note("They wait there by design until what they belong to is closed; the fault is that more and more of it is made.")
-	f.Advice = "Find what makes them, once per request perhaps, and close each or share one."
+	f.note("They wait by design until the client, pool or subscription is closed; the fault is that more are created all the time.")
+	f.Advice = "Find the code that creates them, perhaps once per request, and close each one or share one."
 }

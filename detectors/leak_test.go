@@ -334,7 +334,7 @@ func TestLeakAlongManyWays(t *testing.T) {
 	require.NotEmpty(t, found)
 	assert.Equal(t, "main.send", found[0].Stack.User().Function)
 	assert.GreaterOrEqual(t, found[0].Count, 15)
-	assert.Contains(t, strings.Join(found[0].Evidence, " "), "different ways")
+	assert.Contains(t, strings.Join(found[0].Evidence, " "), "different call paths")
 }
 
 // TestManyWaysOfHealthyWork has the same number of goroutines, which end.
@@ -394,7 +394,7 @@ func TestLeakOfWhatIsNeverClosed(t *testing.T) {
 				detectortest.Compare(t, []detectors.Finding{last}, detectortest.Want{
 					State: goroutine.Select, Confidence: detectors.Medium, Contains: "that are never closed wait at database/sql.(*DB).connectionOpener (sql.go:9)",
 				})
-				assert.Contains(t, last.Advice, "Find what makes them")
+				assert.Contains(t, last.Advice, "Find the code that creates them")
 			}
 		})
 	}

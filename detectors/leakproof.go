@@ -8,13 +8,13 @@ import (
 	"github.com/otelgoroutine/go/internal/places"
 )
 
-// withProof joins what the runtime can prove to what was found by growth. It
-// confirms findings, adds goroutines that are proven to be leaked although
-// their number does not rise, and asks for a proof where one would tell more.
+// withProof combines the runtime's proof with the findings that are based on
+// growth. It confirms findings, adds goroutines that are proven to be leaked
+// although their number does not rise, and asks for a proof when one would help.
 //
-// A goroutine that is leaked once and one that waits for its next job look the
-// same, however long one watches. The runtime can tell them apart, unless
-// something that lives refers to what the goroutine waits for.
+// A single leaked goroutine and one that waits for its next job look the same,
+// however long they are observed. The runtime can tell them apart, unless
+// something reachable refers to what the goroutine waits for.
 func (c LeakConfig) withProof(p *Pass, all findings) findings {
 	proof := p.Inspections[goroutine.SourceProof]
 	proven := provenAt(proof)
@@ -33,14 +33,13 @@ func (c LeakConfig) withProof(p *Pass, all findings) findings {
 	return all
 }
 
-// provenOnly returns the proven leaks that are not among those found.
-// That a client waits by design is no excuse when nothing refers to it any more.
+// provenOnly returns the proven leaks that are not in all. It includes clients
+// that wait by design: nothing refers to them any more.
 func provenOnly(p *Pass, proof *goroutine.Snapshot, proven map[goroutine.StackID]int, all findings) (more findings) {
-	s := p.places()
 	known := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
-	for _, pl := range judged(s, places.ByStack, places.WokenByGoroutines, 1, known) {
+	for _, pl := range judged(p.places(), places.ByStack, places.WokenByGoroutines, 1, known) {
 		if n := min(proven[pl.Stack.ID], pl.Now()); n > 0 && !all.has(pl) && !keepsRunning(pl.Stack) {
-			more = append(more, provenLeak(s, pl, proof, n))
+			more = append(more, provenLeak(pl, proof, n))
 		}
 	}
 	return more
@@ -60,7 +59,8 @@ func provenAt(proof *goroutine.Snapshot) map[goroutine.StackID]int {
 	return proven
 }
 
-// confirm takes the proof for n goroutines of a suspected finding.
+// confirm raises a suspected finding to Confirmed if n of its goroutines are
+// proven to be leaked.
 func (f *Finding) confirm(n int) {
 	if n == 0 || f.Confidence >= Confirmed {
 		return
@@ -74,8 +74,8 @@ func (fs findings) has(pl *places.Place) bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Stack.ID == pl.Stack.ID && f.State == pl.State })
 }
 
-// anyStood reports whether a goroutine that has not been proven to be leaked has
-// stood where it can be for MinStand: then a proof is worth its cost.
+// anyStood reports whether a proof is worth its cost: whether a goroutine that
+// may be leaked, and is not proven to be, has stayed in place for MinStand.
 func (c LeakConfig) anyStood(p *Pass, proven map[goroutine.StackID]int) bool {
 	s := p.places()
 	old := min(s.At(p.Snapshot.Time.Add(-c.MinStand)), s.Last()-1)
@@ -90,10 +90,10 @@ func (c LeakConfig) anyStood(p *Pass, proven map[goroutine.StackID]int) bool {
 	return false
 }
 
-func provenLeak(s *places.Series, pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
-	f := found(Confirmed, s, pl, s.Last())
+func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
+	f := found(Confirmed, pl, pl.Series.Last())
 	f.Count = n
-	f.Age = s.Newest().Time.Sub(proof.Time)
+	f.Age = pl.Series.Newest().Time.Sub(proof.Time)
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
 	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", span(f.Age), verb(n, "it waits", "they wait"))

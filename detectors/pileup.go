@@ -12,35 +12,34 @@ import (
 // [DefaultPileupConfig].
 type PileupConfig struct {
 	// MinCount is how many goroutines must be blocked at one place, at least 1.
-	// Default 10,000: no pool is that large, and each has a stack of 2 KiB at
-	// least and most likely a client that waits.
+	// Default 10,000: no pool is that large. Each goroutine has a stack of at
+	// least 2 KiB, and most likely a client is waiting for it.
 	MinCount int
 
-	// MinWait is how long so many must have waited for locks, in every snapshot.
-	// Default 60 s: by then the client has given up. At most [MaxHistory]; with
-	// 0 only MinSnapshots counts.
+	// MinWait is how long every snapshot must have shown that many goroutines
+	// waiting for locks. Default 60 s: by then the client has given up. At most
+	// [MaxHistory]; with 0 only MinSnapshots applies.
 	MinWait time.Duration
 
-	// MinSnapshots is in how many snapshots at least, 2 to 8. Default 4: fewer
-	// may have met bursts that were each over in a moment. It holds for locks
-	// alone.
+	// MinSnapshots is the minimum number of snapshots with that many goroutines, 2
+	// to 8. Default 4: fewer may have coincided with separate short bursts. It
+	// applies only to locks.
 	MinSnapshots int
 
-	// MinStand is how long goroutines must have stood where they wait for
-	// anything but a lock, with none leaving. Default 10 min: longer than
-	// a long poll. Of ten thousand clients of a service some go within ten
-	// minutes, even where they stay for weeks on average. At most Window.
+	// MinStand is how long no goroutine must have left the place. It applies to
+	// all waits except those for locks. Default 10 min: longer than a long poll.
+	// Of ten thousand clients of a service, some disconnect within ten minutes
+	// even if they stay for weeks on average. At most Window.
 	MinStand time.Duration
 
-	// Window is the time in which they must have come. Default 2 h. What has
-	// stood there for longer is taken for part of the service, or was told
-	// long ago. Above 0, at most [MaxHistory].
+	// Window is the time within which the goroutines must have arrived. Default 2
+	// h: goroutines that have been there for longer are taken as part of the
+	// service, or were reported long ago. Above 0, at most [MaxHistory].
 	Window time.Duration
 
-	// Warmup is the time after the start of the observation in which whatever
-	// appears is taken as part of the service: clients reconnect and
-	// goroutines that live as long as the process are started. Default 10 min;
-	// at most [MaxHistory].
+	// Warmup is the time after the first snapshot in which all new goroutines are
+	// taken as part of the service: clients reconnect, and goroutines that live as
+	// long as the process are started. Default 10 min; at most [MaxHistory].
 	Warmup time.Duration
 }
 
@@ -68,38 +67,38 @@ func (c PileupConfig) checks() []check {
 	}
 }
 
-// NewPileup returns the detector "pileup": a huge number of goroutines that are
-// blocked at one place.
+// NewPileup returns the detector "pileup": a huge number of goroutines blocked
+// at one place.
 //
-// A number alone says nothing: a service for 50,000 clients has as many
-// goroutines that wait, in a select or in IO, and is well. So it asks what is
-// waited for.
+// The number alone proves nothing: a healthy service for 50,000 clients has as
+// many goroutines waiting in a select or in IO. The criteria therefore depend on
+// what the goroutines wait for.
 //
-//   - For a lock: MinCount in every snapshot back to MinWait ago. No program is
-//     meant to queue so. Confidence [Suspected]; needs no goroutine IDs.
-//   - To send or receive, in a select, for a condition, a wait group or
-//     a semaphore: MinCount more than at the beginning of Window, most of them
-//     newly born, that have stood there for MinStand without one goroutine
-//     leaving the place. Clients and requests come and go. Confidence
+//   - For a lock: at least MinCount in every snapshot of the last MinWait. No
+//     program is meant to have such a queue. Confidence [Suspected]; needs no
+//     goroutine IDs.
+//   - To send or receive, in a select, or for a condition, a wait group or a
+//     semaphore: at least MinCount more than at the beginning of Window, at
+//     least half of them born since, and no goroutine has left the place for
+//     MinStand. Clients and requests, in contrast, come and go. Confidence
 //     [Suspected] for senders, whose receiver is gone, and [Medium] for the
-//     others, which may be the actors of a program that gives each of its
-//     thousands of things a goroutine.
+//     others, which may belong to a program that runs one goroutine for each of
+//     thousands of objects.
 //
 // It never judges goroutines in IO, system calls, sleep or coroutines, and
-// leaves the nil channels to "blocked_forever".
+// leaves nil channels to "blocked_forever".
 //
-// What it cannot see: a pile of receivers at a place that healthy goroutines
-// leave as well, which the detector "leak" can tell apart; one that came in
-// the warm-up; requests that pile up and give up after a time limit of theirs;
-// and, while the source has no IDs, whatever does not wait for a lock. What it
-// takes for a pile although it is none: ten thousand goroutines that a program
-// starts within Window, after the warm-up and for good, and then leaves alone
-// for MinStand. A pile that no longer grows goes away when it has stood for
-// Window.
+// False negatives: a pile-up of receivers at a place that healthy goroutines
+// leave as well, which the detector "leak" can tell apart; a pile-up that arose
+// during the warm-up; requests that pile up and give up after a timeout; and,
+// when the source has no IDs, everything except waits for locks. False
+// positives: ten thousand long-lived goroutines that a program starts within
+// Window, after the warm-up, and then leaves idle for MinStand. A pile-up that
+// no longer grows is resolved once it is older than Window.
 func NewPileup(c PileupConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "pileup",
-		Doc:   "A huge number of goroutines that are blocked at one place.\n\nThey queue for a lock, or all came lately and none has left.",
+		Doc:   "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
 		Needs: Needs{History: max(c.Window, c.MinWait)},
 		Run:   c.run,
 	})
@@ -126,7 +125,7 @@ func (c PileupConfig) queues(p *Pass) (all findings) {
 		if since > begin {
 			continue
 		}
-		f := pileOf(Suspected, s, pl, since, since)
+		f := pileOf(Suspected, pl, since, since)
 		f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s); there have been at least %d for %s.",
 			goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State, c.MinCount, span(f.Age))
 		f.Advice = adviceLock
@@ -135,8 +134,8 @@ func (c PileupConfig) queues(p *Pass) (all findings) {
 	return all
 }
 
-// piles returns a finding for each place where a huge number came and none
-// left.
+// piles returns a finding for each place where a huge number of goroutines
+// arrived and none left.
 func (c PileupConfig) piles(p *Pass) (all findings) {
 	s := p.placesWithIDs()
 	first := max(s.From(p.places().Time(p.places().Back(c.Window))), s.From(p.Started.Add(c.Warmup)))
@@ -150,7 +149,7 @@ func (c PileupConfig) piles(p *Pass) (all findings) {
 		if came < c.MinCount || 2*born < came || pl.LeftSince(since) {
 			continue
 		}
-		f := pileOf(pileConfidence(pl.State), s, pl, first, since)
+		f := pileOf(pileConfidence(pl.State), pl, first, since)
 		f.Message = fmt.Sprintf("%s %s blocked in %s at %s; none exited or moved on for %s.",
 			goroutines(f.Count), verb(f.Count, "is", "are"), pl.State, where(pl.Stack), span(f.Age))
 		f.note("%d of them were born within the last %s.", born, span(s.Ago(first)))
@@ -173,14 +172,14 @@ func pileConfidence(s goroutine.State) Confidence {
 	return Medium
 }
 
-// pileOf returns a finding about goroutines that came after a first snapshot
-// and have been there since another one.
-func pileOf(c Confidence, s *places.Series, pl *places.Place, first, since int) Finding {
-	f := found(c, s, pl, since)
-	f.grew(s, pl, first)
+// pileOf returns a finding about goroutines that arrived after snapshot first
+// and have been there since snapshot since.
+func pileOf(c Confidence, pl *places.Place, first, since int) Finding {
+	f := found(c, pl, since)
+	f.grew(pl, first)
 	f.GrowthPerMinute = max(0, f.GrowthPerMinute)
-	if first < s.Last() {
-		f.note("%s ago there were %d.", span(s.Ago(first)), pl.Count(first))
+	if first < pl.Series.Last() {
+		f.note("%s ago there were %d.", span(pl.Series.Ago(first)), pl.Count(first))
 	}
 	return f
 }

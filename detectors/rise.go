@@ -10,76 +10,71 @@ import (
 	"github.com/otelgoroutine/go/internal/places"
 )
 
-// A search is for places at which those that stand become more.
+// A search looks for places where the number of goroutines that stay keeps
+// growing.
 type search struct {
 	LeakConfig
 	*places.Series
-	first   int // snapshot to begin with
+	first   int // the snapshot where the search begins
 	windows []Window
 	trials  []trial
 }
 
-// A trial is an age limit with the spans of time in which it can be tried.
+// A trial is an age limit and a span of time to judge with it, given by Steps+1
+// points.
 type trial struct {
 	age     time.Duration
-	periods []period
-}
-
-// A period is a series of points in time, Steps+1 of them.
-type period struct {
 	points  []point
 	minRise int
 }
 
-// A point stands for what was known in a snapshot: which goroutines had stood
-// there since. Periods are measured in the latter, since snapshots further back
-// are further apart, and so are the moments that later ones can be compared
-// with.
+// A point pairs a snapshot with the earlier time that it is compared with:
+// goroutines counted in the snapshot have been there since that time. Spans are
+// measured between these earlier times. Older snapshots are further apart, and
+// so are the times that later snapshots can be compared with.
 type point struct {
 	snapshot int
 	since    time.Time
 }
 
-func (p *period) start() time.Time { return p.points[0].since }
+func (t *trial) start() time.Time { return t.points[0].since }
 
-// length is how long the period is.
-func (p *period) length() time.Duration { return p.points[len(p.points)-1].since.Sub(p.start()) }
+// length returns the length of the span.
+func (t *trial) length() time.Duration { return t.points[len(t.points)-1].since.Sub(t.start()) }
 
-// newTrials returns what the snapshots allow to try, the lowest age limit and
-// the shortest period first.
+// newTrials returns the trials that the snapshots allow, by age limit and then
+// by span, lowest first.
 func (r *search) newTrials(started time.Time) (all []trial) {
 	for age := r.MinAge; age <= r.MaxAge; age *= 2 {
-		t := trial{age: age}
-		known := r.moments(age)
+		known, fewer := r.moments(age), len(all)
 		for scale := 1; scale <= longest; scale *= 2 {
 			points := r.pick(known, time.Duration(scale)*r.Window)
 			if points != nil && !points[0].since.Before(started.Add(r.Warmup)) {
-				t.periods = append(t.periods, period{points, scale * r.MinRise})
+				all = append(all, trial{age, points, scale * r.MinRise})
 			}
 		}
-		if t.periods == nil {
-			break // a higher age limit needs more time still
+		if len(all) == fewer {
+			break // a higher age limit needs even more time
 		}
-		all = append(all, t)
 	}
 	return all
 }
 
-// patient returns a search over the longest periods alone, in all of whose steps
-// the number must rise.
+// longest reports whether the span is one of the longest that are tried.
+func (r *search) longest(t trial) bool { return t.minRise == longest*r.MinRise }
+
+// patient returns a search over the longest spans only, which requires a rise in
+// every step.
 func (r *search) patient() *search {
 	p := *r
-	p.MinSteps, p.trials = r.Steps, nil
-	for _, t := range r.trials {
-		if last := t.periods[len(t.periods)-1]; last.minRise == longest*r.MinRise {
-			p.trials = append(p.trials, trial{t.age, []period{last}})
-		}
-	}
+	p.MinSteps = r.Steps
+	p.trials = slices.DeleteFunc(slices.Clone(r.trials), func(t trial) bool { return !r.longest(t) })
 	return &p
 }
 
-// moments returns one point for every moment that snapshots can be compared
-// with: the first snapshot to know of it, and the newest one for the last.
+// moments returns one point for each earlier time that snapshots can be compared
+// with. Its snapshot is the first one compared with that time; for the last time
+// it is the newest snapshot.
 func (r *search) moments(age time.Duration) []point {
 	var known []point
 	for i, b := range r.Before(age) {
@@ -93,9 +88,9 @@ func (r *search) moments(age time.Duration) []point {
 	return known
 }
 
-// pick returns the points that divide the time back to w before the newest
-// evenly. Where they are too far apart for that it reaches back further. It
-// returns nil when they do not reach that far.
+// pick returns points that divide the last w evenly. If the points are too far
+// apart for that, it reaches back further. It returns nil when known does not
+// reach back far enough.
 func (r *search) pick(known []point, w time.Duration) []point {
 	last := len(known) - 1
 	if last < r.Steps {
@@ -141,39 +136,45 @@ func (r *search) judge(all []*places.Place) (found findings) {
 	return found
 }
 
-// mayRise tells the few places that may have new goroutines for long enough
-// from the many that have not, at a fraction of the cost of judging them.
+// mayRise reports whether a place may have enough new goroutines that have
+// stayed for long enough. Few places do, and checking is far cheaper than
+// judging.
 func (r *search) mayRise(pl *places.Place) bool {
 	for _, t := range r.trials {
-		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // that may have been under way
-		for _, pd := range t.periods {
-			from := r.Newest().EpochAt(pd.start())
-			started := r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), pd.points[0].snapshot)
-			if 2*pl.Born(from, until) >= pd.minRise || 2*started >= pd.minRise {
-				return true
-			}
+		from := r.Newest().EpochAt(t.start())
+		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
+		if 2*pl.Born(from, until) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
+			return true
 		}
 	}
 	return false
 }
 
+// started returns how many more goroutines with the entry function of a place
+// there are than at the start of a trial.
+func (r *search) started(pl *places.Place, t trial) int {
+	return r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), t.points[0].snapshot)
+}
+
 func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
-	for _, t := range r.trials {
-		st := pl.StandingFor(t.age, r.first)
+	var st *places.Standing
+	for i, t := range r.trials {
+		if i == 0 || t.age != r.trials[i-1].age {
+			st = pl.StandingFor(t.age, r.first)
+		}
 		if r.moveOn(st) {
 			continue
 		}
-		for _, pd := range t.periods {
-			rise := rise{search: r, Standing: st, period: pd, place: pl, age: t.age}
-			if rise.leaks() && (len(rise.woken) == 0 || pd.minRise >= longest*r.MinRise) {
-				return rise.finding(), true
-			}
+		rise := rise{search: r, Standing: st, trial: t, place: pl}
+		if rise.leaks() && (len(rise.woken) == 0 || r.longest(t)) {
+			return rise.finding(), true
 		}
 	}
 	return Finding{}, false
 }
 
-// moveOn reports whether too many of those that stood were away for a while.
+// moveOn reports whether too many of the goroutines that stayed were away
+// temporarily.
 func (c LeakConfig) moveOn(st *places.Standing) bool {
 	if c.MaxAway == 0 {
 		return st.Away > 0
@@ -181,20 +182,20 @@ func (c LeakConfig) moveOn(st *places.Standing) bool {
 	return float64(st.Away+1) > c.MaxAway*float64(st.Stood)
 }
 
-// A rise is what one trial says about one place and one period.
+// A rise is the result of one trial at one place.
 type rise struct {
 	*search
 	*places.Standing
-	period
+	trial
 	place *places.Place
-	age   time.Duration
 	gone  int
-	born  int      // of those that stand, since the period began
-	woken []uint64 // those of the rise that other goroutines wake now and then
-	why   string   // the rise is of new goroutines
+	born  int      // of those that stay, how many were born since the span began
+	woken []uint64 // IDs of goroutines of the rise that other goroutines wake
+	why   string   // why its goroutines are new; empty if they are not
 }
 
-// leaks decides, and completes what is known about the rise.
+// leaks reports whether the rise is a leak. It also sets gone, born, woken and
+// why.
 func (r *rise) leaks() bool {
 	if r.total() < r.minRise || r.risen() < r.MinSteps {
 		return false
@@ -211,10 +212,11 @@ func (r *rise) leaks() bool {
 // half reports whether n goroutines are half of the rise.
 func (r *rise) half(n int) bool { return 2*n >= r.total() }
 
-// wokenAndBack returns those that stand and were woken by another goroutine in
-// a trace window since the rise began, and are there again; where the rise is of
-// newborn goroutines, of those only. Where none of an epoch is gone, whatever was
-// woken came back.
+// wokenAndBack returns the IDs of goroutines that another goroutine woke in a
+// trace window since the rise began, and that have returned to the place. If at
+// least half of the rise was born since then, only goroutines born since then
+// are returned. A woken goroutine must have returned if the goroutines of its
+// epoch are the same as before.
 func (r *rise) wokenAndBack() (ids []uint64) {
 	newborn := r.half(r.born)
 	for i := range r.windows {
@@ -237,9 +239,9 @@ func (r *rise) at(p point) int { return r.Counts[p.snapshot] }
 func (r *rise) now() int       { return r.Counts[r.Last()] }
 func (r *rise) total() int     { return r.now() - r.at(r.points[0]) }
 
-// risen returns in how many steps the number rose by at least half of what an
-// even rise would have. Less is not the same rise: a pool that grew once and
-// a straggler in every other step.
+// risen returns the number of steps with at least half of the growth of an even
+// rise. Smaller steps do not count: a pool may grow once and have a straggler in
+// every other step.
 func (r *rise) risen() (n int) {
 	for i := 1; i < len(r.points); i++ {
 		a, b := r.points[i-1], r.points[i]
@@ -252,7 +254,7 @@ func (r *rise) risen() (n int) {
 }
 
 func (r *rise) finding() Finding {
-	f := found(Suspected, r.Series, r.place, r.Last())
+	f := found(Suspected, r.place, r.Last())
 	f.Count = r.now()
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()
@@ -272,37 +274,37 @@ func (r *rise) finding() Finding {
 		f.note("%s more %s here and not counted: younger, or moving on.", goroutines(others), verb(others, "is", "are"))
 	}
 	if n := r.place.Stacks(); n > 1 {
-		f.note("They came here in %d different ways; the stack is the most frequent one.", n)
+		f.note("They got here by %d different call paths; the stack shown is the most frequent one.", n)
 	}
 	r.noteWoken(&f)
 	f.Advice = adviceToWake(f.State)
 	return f
 }
 
-// whyNew says why the goroutines of the rise are new in the process, or nothing
-// when they are not.
+// whyNew returns a sentence that says why the goroutines of the rise are new in
+// the process. It returns "" when they are not.
 func (r *rise) whyNew() string {
 	if r.half(r.born) {
 		return fmt.Sprintf("%d of them %s born within the last %s.", r.born, verb(r.born, "was", "were"), span(r.Newest().Time.Sub(r.start())))
 	}
-	entry := r.place.Entry()
-	was, are := r.StartedWith(entry, r.points[0].snapshot), r.StartedWith(entry, r.Last())
-	if r.half(are - was) {
-		return fmt.Sprintf("The goroutines started with %s went from %d to %d, whatever they do.", entry, was, are)
+	if started := r.started(r.place, r.trial); r.half(started) {
+		entry := r.place.Entry()
+		is := r.StartedWith(entry, r.Last())
+		return fmt.Sprintf("The number of goroutines started with %s rose from %d to %d, wherever they are now.", entry, is-started, is)
 	}
 	return ""
 }
 
-// noteWoken tells whether other goroutines still wake them. If so they may be
-// members of a population that grows for hours.
+// noteWoken notes whether other goroutines still wake them. If so, they may
+// belong to a healthy population that grows for hours.
 func (r *rise) noteWoken(f *Finding) {
 	n := windowsSince(r.windows, r.start())
 	switch {
 	case len(r.woken) > 0:
 		f.Confidence = Medium
-		f.note("Other goroutines still wake %d of them now and then; they come back and never end, as forgotten listeners do, and clients that stay for hours.", len(r.woken))
+		f.note("Other goroutines still wake %d of them now and then; they return and never exit, like forgotten listeners or clients that stay for hours.", len(r.woken))
 	case n > 0:
-		f.note("In %s no goroutine woke one of them.", plural(n, "trace window"))
+		f.note("In %s no goroutine woke any of them.", plural(n, "trace window"))
 	}
 }
 

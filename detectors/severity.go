@@ -1,7 +1,7 @@
 package detectors
 
-// Severity says how much attention a finding deserves, in the words of the
-// text that OpenTelemetry gives to a log record's severity, in lower case.
+// Severity says how much attention a finding deserves. Its values are the
+// severity texts of OpenTelemetry log records, in lower case.
 type Severity string
 
 // The severities, weakest first.
@@ -12,8 +12,8 @@ const (
 )
 
 // Severity returns the severity of a finding of this confidence: info for
-// [Info], warn up to [Suspected], error above. It is the only such mapping:
-// events, reports, pages and terminals all use it.
+// [Info], warn up to [Suspected], error above. Events, reports, pages and
+// terminals all use this mapping.
 func (c Confidence) Severity() Severity {
 	switch {
 	case c <= Info:

@@ -5,8 +5,8 @@ import (
 	"github.com/otelgoroutine/go/internal/places"
 )
 
-// shared is what the passes over one snapshot share: the model of all snapshots,
-// and that of those with goroutine IDs where some have none.
+// shared is what the passes over one snapshot share: the model of all snapshots
+// and, if some have no goroutine IDs, the model of those that have.
 type shared struct{ series []*places.Series }
 
 // places returns the model of the snapshots of p.
@@ -16,8 +16,8 @@ func (p *Pass) places() *places.Series { return p.series(p.History) }
 // IDs. Snapshot must be one of them.
 func (p *Pass) placesWithIDs() *places.Series { return p.series(places.WithIDs(p.History)) }
 
-// series returns the model of some snapshots before Snapshot, which is built
-// once. A pass that was built by hand shares it with no other.
+// series returns the model of history and Snapshot. It is built once. Copies of
+// a pass from NewPass share it; a pass made without NewPass has its own.
 func (p *Pass) series(history []*goroutine.Snapshot) *places.Series {
 	if p.shared == nil {
 		p.shared = new(shared)
@@ -32,8 +32,9 @@ func (p *Pass) series(history []*goroutine.Snapshot) *places.Series {
 	return s
 }
 
-// judged returns the places that a detector judges: in a state, with at least
-// so many goroutines in the newest snapshot, and not known to wait by design.
+// judged returns the places that a detector judges: those in an accepted state,
+// with at least least goroutines in the newest snapshot, that are not known to
+// wait by design.
 func judged(s *places.Series, by places.Grouping, state func(goroutine.State) bool, least int, known func(*goroutine.Stack) bool) (all []*places.Place) {
 	for _, pl := range s.Places(by) {
 		if pl.Now() >= least && state(pl.State) && !known(pl.Stack) {

@@ -13,25 +13,25 @@ import (
 // StallConfig is the configuration of [NewStall]. Start from
 // [DefaultStallConfig].
 type StallConfig struct {
-	// MinWait is how long everything must have stood still. Default 2 min:
-	// nothing in a program takes that long without a goroutine that runs,
-	// sleeps or waits for the world outside. At most [MaxHistory]; with 0 only
-	// MinSnapshots counts.
+	// MinWait is how long the whole process must have made no progress. Default 2
+	// min: no program works for that long without a goroutine that runs, sleeps or
+	// waits for external events. At most [MaxHistory]; with 0 only MinSnapshots
+	// applies.
 	MinWait time.Duration
 
-	// MinSnapshots is in how many snapshots at least, 2 to 8. Default 4:
-	// a program that wakes up now and then may be asleep in fewer.
+	// MinSnapshots is the minimum number of snapshots without progress, 2 to 8.
+	// Default 4: a program that wakes up now and then may be asleep in fewer.
 	MinSnapshots int
 
-	// MaxCreated is how many goroutines may have been created for each
-	// snapshot, as the scheduler counts them, at least 0. Default 10: our own
-	// snapshots take up to five, and an export of telemetry a few.
+	// MaxCreated is the maximum number of goroutines created per snapshot, as the
+	// scheduler counts them, at least 0. Default 10: a snapshot itself creates up
+	// to five, and an export of telemetry a few.
 	MaxCreated int
 
-	// NoTimers says that the program has no timers, tickers or contexts with
-	// a deadline that it waits for. Then a goroutine that receives or selects
-	// is as stuck as any, where else a timer might be about to wake it. Default
-	// false.
+	// NoTimers says that the program never waits for a timer, a ticker or a
+	// context with a deadline. A goroutine that receives or selects is then as
+	// stuck as any other; without NoTimers, a timer might be about to wake it.
+	// Default false.
 	NoTimers bool
 }
 
@@ -40,8 +40,8 @@ func DefaultStallConfig() StallConfig {
 	return StallConfig{MinWait: 2 * time.Minute, MinSnapshots: 4, MaxCreated: 10}
 }
 
-// stallReach is how far back snapshots are wanted, in MinWait: so far back the
-// age of a finding is known.
+// stallReach is how far back snapshots are needed, in multiples of MinWait. It
+// bounds the age of a finding.
 const stallReach = 10
 
 func (c StallConfig) checks() []check {
@@ -52,44 +52,44 @@ func (c StallConfig) checks() []check {
 	}
 }
 
-// NewStall returns the detector "stall": the whole process stands still, and
-// nothing in it can go on. Confidence [Medium].
+// NewStall returns the detector "stall": the whole process makes no progress,
+// and nothing in it can continue. Confidence [Medium].
 //
-// The runtime ends a process in which all goroutines are asleep, unless there
-// is a timer; and with a monitor or an exporter of telemetry in it there always
-// is one. This detector takes the runtime's place. It fires when, in every
-// snapshot back to MinWait ago and in at least MinSnapshots,
+// The runtime ends a process in which all goroutines are asleep, unless it has a
+// timer. A process with a monitor or a telemetry exporter always has one, so
+// this detector takes the place of the runtime's check. It fires when, in every
+// snapshot of the last MinWait and in at least MinSnapshots,
 //
 //   - every goroutine waits for other goroutines: none runs, is in a system
-//     call, sleeps, waits for IO or within a client of the network,
-//   - none receives or selects: no source can tell a timer's channel from
-//     another one, and a worker behind a rate limiter does nothing else,
+//     call, sleeps, or waits for IO or in a network client,
+//   - none receives or selects: no source can distinguish a timer's channel from
+//     any other, and a worker behind a rate limiter does nothing else,
 //   - the same goroutines wait at the same places, and hardly any was created
 //     in between, and
-//   - one of them wants a lock or to send on a channel. A program that only
-//     waits for its wait group may be one of timers' callbacks.
+//   - at least one waits for a lock or to send on a channel. A program that only
+//     waits for a wait group may do its work in callbacks of timers.
 //
 // NoTimers drops the second and the last condition.
 //
-// Not counted are the stacks that wait by design, this module's own and the
+// Stacks that wait by design are not counted, nor are this module's own and the
 // idle connections of an HTTP or gRPC client, such as an exporter's. An
-// exclusion of the user's never makes up for goroutines that run or wait for
-// the world outside.
+// exclusion by the user does not apply to goroutines that run or wait for
+// external events: they always prevent a finding.
 //
-// There is one finding for the process, whose stack is the largest of those
-// that want a lock or to send and whose stack ID is [goroutine.OtherStacks].
+// There is one finding for the whole process. Its stack is the one with the most
+// goroutines that wait for a lock or to send. Its stack ID is
+// [goroutine.OtherStacks].
 //
-// What it cannot see: a stall of anything that listens, handles signals with
-// os/signal, has a ticker, a context with a deadline or idle workers, which is
-// to say of nearly every server. It is for batch jobs and workers, of which
-// those that have no timers do well to say so. What it may take for a stall
-// although it is none: a program whose work is done by C threads or by
-// callbacks of time.AfterFunc, minutes apart, while goroutines wait for a lock
-// or to send.
+// False negatives: stalls of a program that listens, handles signals with
+// os/signal, or has a ticker, a context with a deadline or idle workers. That is
+// nearly every server. The detector is for batch jobs and workers; set NoTimers
+// for those without timers. False positives: a program whose work is done by C
+// threads, or by callbacks of time.AfterFunc that are minutes apart, while
+// goroutines wait for a lock or to send.
 func NewStall(c StallConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "stall",
-		Doc:   "The whole process stands still, and nothing in it can go on.\n\nFor programs without a listener or signal handler: those may be woken from outside.",
+		Doc:   "The whole process makes no progress, and nothing in it can continue.\n\nFor programs without a listener or signal handler, which could be woken from outside.",
 		Needs: Needs{IDs: true, History: min(stallReach*c.MinWait, MaxHistory)},
 		Run:   c.run,
 	})
@@ -98,7 +98,7 @@ func NewStall(c StallConfig) *Detector {
 func (c StallConfig) run(p *Pass) error {
 	s := p.places()
 	begin := s.Begin(c.MinWait, c.MinSnapshots)
-	if begin < 0 || c.mayBeWoken(p, s) {
+	if begin < 0 || c.mayBeWoken(p) {
 		return nil
 	}
 	all, still := parked(p.Snapshot, p.Known)
@@ -111,22 +111,24 @@ func (c StallConfig) run(p *Pass) error {
 	return nil
 }
 
-// mayBeWoken reports whether a timer may be what a goroutine waits for.
-func (c StallConfig) mayBeWoken(p *Pass, s *places.Series) bool {
-	return !c.NoTimers && slices.ContainsFunc(s.Places(places.ByStack), func(pl *places.Place) bool {
+// mayBeWoken reports whether a goroutine may be waiting for a timer. It is
+// checked first: in most services it makes searching every stack for network
+// packages unnecessary.
+func (c StallConfig) mayBeWoken(p *Pass) bool {
+	return !c.NoTimers && slices.ContainsFunc(p.places().Places(places.ByStack), func(pl *places.Place) bool {
 		return (pl.State == goroutine.ChanReceive || pl.State == goroutine.Select) && !p.Known(pl.Stack)
 	})
 }
 
-// stillSince goes back from the newest snapshot, in which some groups count, for
-// as long as everything was as it is.
+// stillSince returns the first snapshot since which nothing has changed. now is
+// the groups of the newest snapshot that count.
 func (c StallConfig) stillSince(s *places.Series, now []*goroutine.Group, known func(*goroutine.Stack) bool) int {
 	at := placesOf(s, now)
 	first := s.Last()
 	interval := s.Ago(first - 1)
 	for end := s.Back(stallReach * c.MinWait); first > end; first-- {
 		before, after := s.Snapshots[first-1], s.Snapshots[first]
-		taken := int64(max(1, after.Time.Sub(before.Time).Round(interval)/interval)) // not all are kept
+		taken := int64(max(1, after.Time.Sub(before.Time).Round(interval)/interval)) // history may be thinned
 		if after.Scheduler.Created-before.Scheduler.Created > int64(c.MaxCreated)*taken {
 			break
 		}
@@ -156,8 +158,8 @@ func total(groups []*goroutine.Group) (n int) {
 }
 
 // parked returns the groups of a snapshot that count. still is false when a
-// goroutine may go on by itself or by what comes from outside, or could not be
-// described.
+// goroutine may continue by itself or because of an external event, or when one
+// could not be described.
 func parked(s *goroutine.Snapshot, known func(*goroutine.Stack) bool) (all []*goroutine.Group, still bool) {
 	observers := 0
 	for i := range s.Groups {
@@ -184,8 +186,8 @@ func parked(s *goroutine.Snapshot, known func(*goroutine.Stack) bool) (all []*go
 }
 
 // observer reports whether a group is the goroutine that takes the snapshot. It
-// runs, and a trace has no stack of a goroutine that is on a CPU. So one of them
-// without a stack is the observer, and a second one is at work.
+// is running, and a trace has no stack for a goroutine on a CPU. So one running
+// goroutine without a stack is the observer, and a second one is doing work.
 func observer(g *goroutine.Group) bool {
 	return !inside(g.State) && g.Stack.Entry().Package() == "github.com/otelgoroutine/go/otelgoroutine" ||
 		g.State == goroutine.Running && len(g.Stack.Frames) == 0
@@ -197,7 +199,8 @@ func inside(s goroutine.State) bool {
 	return places.WokenByGoroutines(s) || s == goroutine.Semacquire || s.Never()
 }
 
-// wants reports whether a group wants what an idle program has no need of.
+// wants reports whether a group waits for something that an idle program does
+// not wait for.
 func wants(g *goroutine.Group) bool { return g.State.Lock() || g.State == goroutine.ChanSend }
 
 // ours reports whether a goroutine that is not parked inside the program is
@@ -211,8 +214,8 @@ var ours = anyOf(
 		grpcTransport+"(*http2Client).reader"),
 )
 
-// viaNetwork reports whether a goroutine waits within a package that talks to
-// others: for an answer that may yet come.
+// viaNetwork reports whether a goroutine waits within a networking package: for
+// an answer that may still arrive.
 func viaNetwork(s *goroutine.Stack) bool {
 	return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
 		pkg := f.Package() + "/"
@@ -231,7 +234,7 @@ func standstill(s *places.Series, since int, all []*goroutine.Group) Finding {
 		CreatedBy:  shown.CreatedBy,
 		Advice:     adviceStall,
 	}
-	f.Message = fmt.Sprintf("The process stands still: its %s %s done nothing but wait for other goroutines for %s.",
+	f.Message = fmt.Sprintf("The process makes no progress: its %s %s only waited for other goroutines for %s.",
 		goroutines(f.Count), verb(f.Count, "has", "have"), span(f.Age))
 	f.note("In %d snapshots the same goroutines waited at the same places.", s.Last()-since+1)
 	f.note("None runs, sleeps, or waits for IO or a system call.")

@@ -51,7 +51,7 @@ func TestStall(t *testing.T) {
 		Contains: "1 goroutine in sync.WaitGroup.Wait at main.main (main.go:30).",
 	})
 	f := lastFindings(steps)[0]
-	assert.Equal(t, "The process stands still: its 25 goroutines have done nothing but wait for other goroutines for 15 min.", f.Message)
+	assert.Equal(t, "The process makes no progress: its 25 goroutines have only waited for other goroutines for 15 min.", f.Message)
 	assert.Equal(t, 59*interval, f.Age)
 	assert.Len(t, f.IDs, goroutine.MaxIDs)
 	assert.Equal(t, goroutine.OtherStacks, f.Stack.ID, "whatever shows it best, it is one stall")

@@ -13,37 +13,38 @@ import (
 // SurgeConfig is the configuration of [NewSurge]. Start from
 // [DefaultSurgeConfig].
 type SurgeConfig struct {
-	// Threshold is the number of goroutines in the process above which it is
-	// reported whatever it was before, at least 1. Default 100,000: they take
-	// 250 MB of stacks at least, and few services are built for that. One that
-	// is raises it, and math.MaxInt turns it off.
+	// Threshold is the number of goroutines above which the process is reported,
+	// regardless of its earlier numbers, at least 1. Default 100,000: their stacks
+	// take at least 250 MB, and few services are designed for that. Raise it for a
+	// service that is; math.MaxInt turns it off.
 	Threshold int
 
 	// Factor is how many times the recent median the number must be, above 1.
-	// Default 2: the load of a service follows its users, who take hours to
+	// Default 2: the load of a service follows its users and takes hours to
 	// double. math.Inf(1) turns the comparison off.
 	Factor float64
 
-	// MinRise is how many goroutines above the median it must be as well, at
-	// least 1. Default 1,000: doubling from 40 to 80 is a few connections.
+	// MinRise is how far above the median the number must be as well, in
+	// goroutines, at least 1. Default 1,000: a few connections are enough to
+	// double 40 to 80.
 	MinRise int
 
-	// Window is the time whose median is the measure, by time and not by
-	// snapshots, since older ones are further apart. It must have passed since
-	// the warm-up. Default 30 min: a burst is no part of it, and half an hour
-	// after a lasting rise the new number is what is usual. Above 0, at most
-	// [MaxHistory].
+	// Window is the time over which the median is taken. The median is weighted by
+	// time, not by snapshots, because older snapshots are further apart. A full
+	// Window must have passed since the warm-up. Default 30 min: a burst does not
+	// affect the median, and half an hour after a lasting rise the new number is
+	// normal. Above 0, at most [MaxHistory].
 	Window time.Duration
 
-	// Warmup is the time after the start of the observation that is no part
-	// of the window. Default 10 min: a service that has just started has few
-	// goroutines, and any load doubles them. At most [MaxHistory].
+	// Warmup is the time after the first snapshot that is excluded from the
+	// window. Default 10 min: a service that has just started has few goroutines,
+	// and any load doubles them. At most [MaxHistory].
 	Warmup time.Duration
 
-	// MinSnapshots is in how many snapshots in a row the number must be so
-	// high, 1 to 4. Default 3, three quarters of a minute: nothing can be done
-	// about what is over by then. Where there have been fewer snapshots, as
-	// with a single saved dump, the threshold holds for those.
+	// MinSnapshots is in how many consecutive snapshots the number must be that
+	// high, 1 to 4. Default 3, which is three quarters of a minute: nobody can act
+	// on a shorter surge. If there are fewer snapshots, as with a single saved
+	// dump, Threshold applies to those.
 	MinSnapshots int
 }
 
@@ -59,8 +60,8 @@ func DefaultSurgeConfig() SurgeConfig {
 	}
 }
 
-// minBaseline is how many snapshots a median must rest on. Together with
-// MinSnapshots they are no more than a history never thins out.
+// minBaseline is the minimum number of snapshots for a median. Together with
+// MinSnapshots it does not exceed the number that a history never thins out.
 const minBaseline = places.Whole / 2
 
 func (c SurgeConfig) checks() []check {
@@ -75,29 +76,30 @@ func (c SurgeConfig) checks() []check {
 }
 
 // NewSurge returns the detector "surge": the process has far more goroutines
-// than it used to have, or more than a threshold. Confidence [Info].
+// than before, or more than a threshold. Confidence [Info].
 //
-// It counts, and so cannot tell load from a fault: the other detectors do. It
-// is for the first minutes of a fault, in which they do not know yet, and
-// works with every source. It fires when the number in each of the newest
-// MinSnapshots snapshots is
+// It only counts, and so cannot distinguish load from a fault, as the other
+// detectors do. It covers the first minutes of a fault, before the others can
+// fire, and works with every source. It fires when the number in each of the
+// newest MinSnapshots snapshots is
 //
 //   - above Threshold, or
-//   - Factor times the median over the Window before, and MinRise above it.
+//   - at least Factor times the median over the preceding Window, and at least
+//     MinRise above it.
 //
-// There is one finding for the whole process: its stack is the one at which
-// the number rose most, or the largest, its stack ID is
-// [goroutine.OtherStacks], and the evidence names the largest rises.
+// There is one finding for the whole process. Its stack is the one where the
+// number rose most or, without an earlier snapshot, the largest. Its stack ID is
+// [goroutine.OtherStacks]. The evidence names the largest rises.
 //
-// What it cannot see: a rise that takes longer than Window to double, below
-// Threshold. What it reports although nothing is wrong: a service that is
-// built for more goroutines than Threshold, for as long as it has them; and
-// a batch job that starts thousands of goroutines for longer than MinSnapshots,
-// each time anew. A rise that lasts goes away when it has become the median.
+// False negatives: below Threshold, a rise that takes longer than Window to
+// double the number. False positives: a service designed for more than Threshold
+// goroutines, for as long as it has them; and a batch job, each time it runs
+// thousands of goroutines for longer than MinSnapshots. The finding for a
+// lasting rise is resolved once the new number has become the median.
 func NewSurge(c SurgeConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "surge",
-		Doc:   "The process has far more goroutines than it used to have, or more than a threshold.\n\nIt only counts: load does this as well as a fault.",
+		Doc:   "The process has far more goroutines than before, or more than a threshold.\n\nIt only counts, so the cause may be load as well as a fault.",
 		Needs: Needs{History: c.Window},
 		Run:   c.run,
 	})
@@ -120,19 +122,19 @@ func (c SurgeConfig) run(p *Pass) error {
 	return nil
 }
 
-// population is how many goroutines snapshot i knows of.
+// population returns the number of goroutines in snapshot i, including those
+// that could not be described.
 func population(s *places.Series, i int) int { return s.Snapshots[i].Total + s.Snapshots[i].Missing }
 
-// surgedSince returns the first of the newest snapshots in a row with at least
-// so many goroutines.
+// surgedSince returns the first snapshot since which every snapshot had at least
+// limit goroutines.
 func surgedSince(s *places.Series, limit float64) int {
 	return s.HeldSince(func(i int) bool { return float64(population(s, i)) >= limit })
 }
 
-// median returns the number of goroutines that the process had or exceeded in
-// half of the time since the beginning of the window. ok is false when the
-// snapshots after the warm-up do not reach back for Window, or are too few. The
-// newest MinSnapshots are not counted.
+// median returns the median number of goroutines in the window, weighted by
+// time. ok is false when the snapshots after the warm-up do not cover Window, or
+// are too few. The newest MinSnapshots are excluded.
 func (c SurgeConfig) median(s *places.Series, started time.Time) (median int, ok bool) {
 	first := max(s.Back(c.Window), s.From(started.Add(c.Warmup)))
 	end := len(s.Snapshots) - c.MinSnapshots
@@ -157,13 +159,13 @@ func (c SurgeConfig) median(s *places.Series, started time.Time) (median int, ok
 	return 0, false
 }
 
-// finding returns the finding for a surge since a snapshot, and tells what there
-// was before it.
+// finding returns the finding for a surge since a snapshot, with the numbers
+// before it.
 func (c SurgeConfig) finding(s *places.Series, since int, message string) Finding {
 	since = max(since, s.Back(c.Window))
 	before := since - 1
 	if since == s.Back(c.Window) {
-		before = -1 // out of the window
+		before = -1 // outside the window
 	}
 	rises := changes(s, before)
 	f := Finding{
@@ -185,18 +187,17 @@ func (c SurgeConfig) finding(s *places.Series, since int, message string) Findin
 	return f
 }
 
-// shownRises is how many places the evidence names.
+// shownRises is the maximum number of places that the evidence names.
 const shownRises = 3
 
-// A change is how many goroutines were at one place before, and how many are
-// now.
+// A change is the number of goroutines at one place before and now.
 type change struct {
 	stack    *goroutine.Stack
 	state    goroutine.State
 	from, to int
 }
 
-// String tells the change.
+// String describes the change in one sentence.
 func (c *change) String() string {
 	text := fmt.Sprintf("%s in %s at %s", goroutines(c.to), c.state, where(c.stack))
 	if c.from == 0 {
@@ -205,9 +206,10 @@ func (c *change) String() string {
 	return fmt.Sprintf("%s; there were %d.", text, c.from)
 }
 
-// changes compares the places now with those of a snapshot, or with nothing when
-// that is -1. Those that rose most come first. There is at least one change, be
-// it that of no place at all: what was summed up has none.
+// changes compares the current places with those of snapshot before, or with
+// none when before is -1. The largest rises come first. There is always at least
+// one change: if all goroutines are summed up under goroutine.OtherStacks, it
+// stands for these.
 func changes(s *places.Series, before int) (all []change) {
 	for _, pl := range s.Places(places.ByStack) {
 		c := change{stack: pl.Stack, state: pl.State, to: pl.Now()}

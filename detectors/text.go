@@ -9,7 +9,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// where names the place of a stack: function, file and line.
+// where describes where a stack is: function, file and line.
 func where(s *goroutine.Stack) string {
 	u := s.User()
 	if u.Function == "" {
@@ -38,7 +38,7 @@ func verb(n int, one, many string) string {
 	return many
 }
 
-// span formats a duration, to two units at most.
+// span formats a duration in one unit.
 func span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
@@ -66,11 +66,11 @@ func oneIn(chance float64) string {
 }
 
 const (
-	adviceLock  = "Find the holder of the lock, on a path that returns without unlocking, locks again, or waits for other goroutines meanwhile; the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
-	adviceStall = "Find which of these waits for which; the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
+	adviceLock  = "Find the holder of the lock: a path that returns without unlocking, locks again, or waits for other goroutines while holding it. The saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
+	adviceStall = "Find out which of these waits for which; the saved profile or /debug/pprof/goroutine?debug=1 shows all stacks."
 )
 
-// adviceToWake says what to do where goroutines in state s are never woken.
+// adviceToWake says what to do about goroutines in state s that are never woken.
 func adviceToWake(s goroutine.State) string {
 	switch s {
 	case goroutine.ChanSend:
@@ -78,7 +78,7 @@ func adviceToWake(s goroutine.State) string {
 	case goroutine.ChanReceive:
 		return "Find what should send or close here, and the path on which it returns without doing so."
 	case goroutine.Select:
-		return "Find what should end this select, a context or a channel, and the path on which it is never cancelled or closed."
+		return "Find what should end this select, a context or a channel, and the path on which that is never cancelled or closed."
 	case goroutine.CondWait:
 		return "Find what should signal, and check whether the signal can come before the wait."
 	case goroutine.WaitGroupWait:

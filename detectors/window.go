@@ -6,11 +6,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Window is what is remembered of a trace window ([goroutine.SourceWindow]):
-// which goroutines other goroutines woke, by where they waited until then. It
-// has the 128 busiest of these places, in whatever state goroutines waited.
+// A Window is the part of a trace window ([goroutine.SourceWindow]) that is
+// kept: which goroutines were woken by other goroutines, by the place where they
+// had been waiting. It holds the 128 busiest places, regardless of state.
 type Window struct {
-	Time time.Time                       // its end
+	Time time.Time                       // when the window ended
 	Fed  map[goroutine.GroupKey][]uint64 // IDs of some of them; see [goroutine.SampleIDs]
 }
 

@@ -99,7 +99,7 @@ func TestALeakIsWatchedBeforeItIsReported(t *testing.T) {
 	first, last := grow(w, p, 3*time.Hour, &members)
 	assert.Greater(t, first, 45*time.Minute)
 	assert.Less(t, first, 55*time.Minute)
-	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "no goroutine woke one of them"})
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "no goroutine woke any of them"})
 	assert.Less(t, w.asked, 400, "not in every snapshot of three hours")
 }
 

@@ -4,36 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 )
 
-// faultNames are the faults that -faults switches on, and the kind of finding
-// each one ends in: leak, deadlock and blocked_forever.
-var faultNames = []string{"leak", "deadlock", "nilchan"}
-
-// parseFaults reads the value of -faults.
-func parseFaults(value string) ([]string, error) {
-	switch value {
-	case "all":
-		return faultNames, nil
-	case "none":
-		return nil, nil
-	}
-	var faults []string
-	for name := range strings.SplitSeq(value, ",") {
-		if !slices.Contains(faultNames, name) {
-			return nil, fmt.Errorf("-faults %s: unknown fault %q; allowed are all, none, or one or more of %s, separated by commas",
-				value, name, strings.Join(faultNames, ", "))
-		}
-		faults = append(faults, name)
-	}
-	return faults, nil
-}
-
-// Faults stop growing here, so that the example can be left running.
+// The faults stop growing, so that the example can be left running.
 const (
 	maxLeaked   = 2000
 	maxPiledUp  = 8
@@ -58,15 +33,6 @@ func (s *service) startFaults(ctx context.Context, faults []string) {
 	}
 }
 
-// faultTime returns the context that ends when the faults are to be switched
-// off: after d, or, when d is 0, with ctx.
-func faultTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if d == 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, d)
-}
-
 // leak asks for reports, each of which leaves a goroutine behind.
 func (s *service) leak(ctx context.Context) {
 	for n := 0; n < maxLeaked && wait(ctx, leakEvery); n++ {
@@ -75,7 +41,7 @@ func (s *service) leak(ctx context.Context) {
 }
 
 // report is the leak. The report takes longer than the handler is ready to
-// wait, and once the handler has gone, nobody will ever receive it: its
+// wait, and once the handler has returned, nothing will ever receive it: its
 // goroutine sends forever. Room for one value in the channel would cure it.
 func report(w http.ResponseWriter, _ *http.Request) {
 	result := make(chan string)
@@ -115,11 +81,12 @@ func audit(between func()) {
 	between()
 	accounts.Lock()
 	defer accounts.Unlock()
-	fmt.Println("the books agree:", entries == balance) // never said
+	fmt.Println("the books agree:", entries == balance) // never printed
 }
 
-// deadlock lets one transfer and one audit meet with one lock each, which in a
-// real service happens on some unlucky day. More transfers then pile up.
+// deadlock lets one transfer and one audit hold one lock each at the same time,
+// which in a real service happens on some unlucky day. More transfers then pile
+// up.
 func (s *service) deadlock(ctx context.Context) {
 	if !wait(ctx, 4*time.Second) {
 		return
@@ -130,16 +97,8 @@ func (s *service) deadlock(ctx context.Context) {
 	go transfer(meet)
 	go audit(meet)
 	for n := 0; n < maxPiledUp && wait(ctx, pileUpEvery); n++ {
-		s.giveUpOn(ctx, "/transfer")
+		s.running.Go(func() { s.call(ctx, http.MethodPost, "/transfer") }) // gives up after a second; the handler does not
 	}
-}
-
-// giveUpOn makes a request and does not wait long for the answer. The handler
-// hangs on.
-func (s *service) giveUpOn(ctx context.Context, path string) {
-	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-	defer cancel()
-	s.call(ctx, http.MethodPost, path)
 }
 
 // settings has a channel that newSettings forgot to make.

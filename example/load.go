@@ -10,69 +10,24 @@ import (
 	"time"
 )
 
-// newClient returns an HTTP client that keeps as many connections open as the
-// load has callers.
-func newClient() *http.Client {
-	return &http.Client{
-		Timeout:   time.Second,
-		Transport: &http.Transport{MaxIdleConnsPerHost: steadyCallers + burstCallers + mostOnTide},
-	}
-}
-
 const (
 	steadyCallers = 8
 	burstCallers  = 16
 	mostOnTide    = 48
 )
 
-// startLoad starts callers that never pause for long, and a burst of more of
-// them every other second.
-func (s *service) startLoad(ctx context.Context) {
+// startLoad starts callers that never pause for long, and every other second
+// a burst of more of them. With tides, there are more callers for some of the
+// time, and bursts four times as large.
+func (s *service) startLoad(ctx context.Context, tides bool) {
 	for range steadyCallers {
 		s.running.Go(func() { s.keepCalling(ctx) })
 	}
-	s.running.Go(func() {
-		for wait(ctx, 2*time.Second) {
-			s.burst(ctx)
-		}
-	})
-}
-
-// startTides adds callers whose number follows a day that lasts 24 minutes,
-// with a wave every minute on top, and bursts four times as large.
-func (s *service) startTides(ctx context.Context) {
-	s.running.Go(func() {
-		var leave []context.CancelFunc
-		for began := time.Now(); wait(ctx, 250*time.Millisecond); {
-			want := onTide(time.Since(began))
-			for len(leave) < want {
-				tide, cancel := context.WithCancel(ctx)
-				leave = append(leave, cancel)
-				s.running.Go(func() { s.keepCalling(tide) })
-			}
-			for len(leave) > want {
-				leave[len(leave)-1]()
-				leave = leave[:len(leave)-1]
-			}
-		}
-		for _, cancel := range leave {
-			cancel()
-		}
-	})
-	s.running.Go(func() {
-		for wait(ctx, 40*time.Second) {
-			for range 4 {
-				s.running.Go(func() { s.burst(ctx) })
-			}
-		}
-	})
-}
-
-// onTide returns how many more callers there are so long after the start.
-func onTide(since time.Duration) int {
-	day := (1 - math.Cos(2*math.Pi*since.Minutes()/24)) / 2
-	wave := (1 + math.Sin(2*math.Pi*since.Minutes())) / 2
-	return int(mostOnTide * day * (0.7 + 0.3*wave))
+	s.running.Go(func() { s.keepBursting(ctx, 2*time.Second, burstCallers) })
+	if tides {
+		s.running.Go(func() { s.followTheTide(ctx) })
+		s.running.Go(func() { s.keepBursting(ctx, 40*time.Second, 4*burstCallers) })
+	}
 }
 
 func (s *service) keepCalling(ctx context.Context) {
@@ -81,12 +36,38 @@ func (s *service) keepCalling(ctx context.Context) {
 	}
 }
 
-func (s *service) burst(ctx context.Context) {
-	var callers sync.WaitGroup
-	defer callers.Wait()
-	for range burstCallers {
-		callers.Go(func() { s.callAll(ctx) })
+func (s *service) keepBursting(ctx context.Context, every time.Duration, callers int) {
+	for wait(ctx, every) {
+		var burst sync.WaitGroup
+		for range callers {
+			burst.Go(func() { s.callAll(ctx) })
+		}
+		burst.Wait()
 	}
+}
+
+// followTheTide keeps as many more callers as onTide says.
+func (s *service) followTheTide(ctx context.Context) {
+	var leave []context.CancelFunc
+	for began := time.Now(); wait(ctx, 250*time.Millisecond); {
+		want := onTide(time.Since(began))
+		for len(leave) < want {
+			tide, cancel := context.WithCancel(ctx)
+			leave = append(leave, cancel)
+			s.running.Go(func() { s.keepCalling(tide) })
+		}
+		for ; len(leave) > want; leave = leave[:len(leave)-1] {
+			leave[len(leave)-1]()
+		}
+	}
+}
+
+// onTide returns how many more callers there are so long after the start:
+// a day that lasts 24 minutes, with a wave every minute on top.
+func onTide(since time.Duration) int {
+	day := (1 - math.Cos(2*math.Pi*since.Minutes()/24)) / 2
+	wave := (1 + math.Sin(2*math.Pi*since.Minutes())) / 2
+	return int(mostOnTide * day * (0.7 + 0.3*wave))
 }
 
 func (s *service) callAll(ctx context.Context) {
@@ -95,19 +76,9 @@ func (s *service) callAll(ctx context.Context) {
 	s.call(ctx, http.MethodGet, "/warehouse")
 }
 
-// call makes one request. It reads the answer to the end, without which the
-// connection could not be used again.
+// call makes one request. Whether it succeeds is of no interest to the load.
 func (s *service) call(ctx context.Context, method, path string) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.listener.Addr().String()+path, nil)
-	if err != nil {
-		return
-	}
-	res, err := s.client.Do(req)
-	if err != nil {
-		return
-	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
+	_ = request(ctx, s.client, method, s.shop.url(path), io.Discard)
 }
 
 // wait waits for d and reports whether ctx is still alive.

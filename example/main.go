@@ -1,24 +1,25 @@
 // Example is a small real service with otelgoroutine in it, and faults that
-// can be switched. Run it from the root of the repository:
+// can be switched on and off. Run it from the root of the repository:
 //
 //	go run ./example
 //
 // # How otelgoroutine is added to a service
 //
-// Below, serve does what a service does at its start. One call in it is about
-// goroutines: [otelgoroutine.Start] in watchGoroutines, with the providers
-// that the service has anyway. A real service leaves out all options but the
-// logger provider.
+// Below, serve does what a service does when it starts. One call in it is about
+// goroutines: [otelgoroutine.Start] in startMonitor, with the providers that
+// the service has anyway. A real service needs no option but the logger
+// provider.
 //
 // # What is where
 //
 //	main.go      the start, the call, the end
 //	telemetry.go the OpenTelemetry SDK with its OTLP exporters
-//	admin.go     the live page, beside net/http/pprof
-//	service.go   the healthy service; also load.go, pipeline.go, pool.go
+//	server.go    the live page, beside net/http/pprof
+//	service.go   the healthy service, and in load.go the load on it
 //	faults.go    the leak, the deadlock and the nil channel
-//	receiver/    the OTLP receiver that takes the place of a Collector
-//	screen/      what arrived there, for people
+//	output.go    where the telemetry goes: the OTLP receiver that takes the
+//	             place of a Collector
+//	screen/      what arrives there, for people
 package main
 
 import (
@@ -46,15 +47,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
-	var dest *destination
+	var out *output
 	if err == nil {
-		dest, err = newDestination(o, stdout)
+		out, err = newOutput(o, stdout)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "example: %v\nRun with -help for the flags.\n", err)
 		return 2
 	}
-	if err := serve(ctx, o, dest); err != nil {
+	if err := serve(ctx, o, out); err != nil {
 		fmt.Fprintf(stderr, "example: %v\n", err)
 		return 1
 	}
@@ -62,29 +63,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // serve starts everything, waits for the end, and ends everything in reverse.
-func serve(ctx context.Context, o options, dest *destination) (err error) {
+func serve(ctx context.Context, o options, out *output) (err error) {
 	ctx, stopSignals := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopSignals()
-	if o.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
-	}
-	var shop *service
-	defer func() { err = errors.Join(err, dest.close(shop)) }()
+	ctx, cancel := withTimeout(ctx, o.duration)
+	defer cancel()
+	defer func() { err = errors.Join(err, out.close()) }()
 
-	otel, err := startTelemetry(ctx, dest.addr(), o.interval)
+	otel, err := startTelemetry(ctx, out.addr(), o.interval)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, inTime(otel.shutdown)) }()
 
-	if shop, err = startService(context.Background(), o.tides); err != nil {
+	shop, err := startService(context.Background(), o.tides)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, shop.stop()) }()
+	out.shop = shop
 
-	monitor, err := watchGoroutines(otel, o)
+	monitor, err := startMonitor(otel, o)
 	if err != nil {
 		return err
 	}
@@ -95,23 +94,22 @@ func serve(ctx context.Context, o options, dest *destination) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, inTime(admin.stop)) }()
-	dest.page = admin.url()
 
-	faulty, switchOff := faultTime(ctx, o.faultsFor)
+	faulty, switchOff := withTimeout(ctx, o.faultsFor)
 	defer switchOff()
 	shop.startFaults(faulty, o.faults)
-	dest.show(ctx, shop, monitor)
+	out.show(ctx, monitor, admin.url(pagePath))
 	stopSignals() // from here on, a second Ctrl-C ends the program at once
 	return nil
 }
 
-// watchGoroutines is all that otelgoroutine needs.
-func watchGoroutines(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
+// startMonitor is all that otelgoroutine needs.
+func startMonitor(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
 	options := []otelgoroutine.Option{
 		otelgoroutine.WithLoggerProvider(otel.logs),
-		// The rest is there to show in less than a minute what takes longer
-		// with the defaults. Do not copy it: a look every second instead of
-		// every 15 needs a larger budget, and for the detectors see hasty.
+		// The rest shows in less than a minute what takes longer with the
+		// defaults. Do not copy it: a snapshot every second instead of every
+		// 15 needs a larger budget, and for the detectors see hasty.
 		otelgoroutine.WithInterval(o.interval),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}),
 		otelgoroutine.WithDetectors(hasty()...),
@@ -127,7 +125,7 @@ func watchGoroutines(otel *telemetry, o options) (*otelgoroutine.Monitor, error)
 func hasty() []*detectors.Detector {
 	leak, deadlock, pileup := detectors.DefaultLeakConfig(), detectors.DefaultDeadlockConfig(), detectors.DefaultPileupConfig()
 	surge, contention, stall := detectors.DefaultSurgeConfig(), detectors.DefaultContentionConfig(), detectors.DefaultStallConfig()
-	leak.MinAge, leak.MaxAge = 4*time.Second, 8*time.Second // so that a leak that has ended is soon seen to have
+	leak.MinAge, leak.MaxAge = 4*time.Second, 8*time.Second // so that a leak that has ended is soon resolved
 	leak.Window, leak.Warmup, leak.MinStand = 15*time.Second, 5*time.Second, 30*time.Second
 	deadlock.MinWait = 8 * time.Second
 	pileup.MinWait, pileup.MinStand, pileup.Window, pileup.Warmup = 8*time.Second, 10*time.Second, time.Minute, 5*time.Second
@@ -145,8 +143,16 @@ func hasty() []*detectors.Detector {
 	}
 }
 
-// inTime calls a function that ends something, and does not wait for it longer
-// than a person does who has pressed Ctrl-C.
+// withTimeout ends a context after d, or, where d is 0, with its parent.
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// inTime calls a function that ends something and gives it no more time than
+// a person waits after Ctrl-C.
 func inTime(end func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

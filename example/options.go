@@ -1,17 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
-const usage = `Example is a small real service under its own load, with faults that can be
-switched, and otelgoroutine watching it. What it exports is shown here.
+const usage = `Example is a small real service under its own load, with otelgoroutine in it and
+faults that can be switched on. What it exports is shown here.
 
 Usage:
 
@@ -19,15 +22,15 @@ Usage:
 
 Flags:
 
-	-duration D    end after D, from 1s to 24h; without it, run until Ctrl-C
+	-duration D    end after D, at least 1s; without it, run until Ctrl-C
 	-faults LIST   all (the default), none, or some of these, separated by
 	               commas:
 	                 leak      every GET /report leaves a goroutine behind
 	                 deadlock  two locks taken in two orders, and more
 	                           goroutines piling up behind them
 	                 nilchan   a receive from a nil channel
-	-faults-for D  switch the faults off after D, from 1s to 24h; without it,
-	               they go on. What leaked or is deadlocked by then stays
+	-faults-for D  switch the faults off after D, at least 1s; without it, they
+	               go on. What leaked or is deadlocked by then stays
 	-load L        steady (the default), or tides: callers come and go as in
 	               a day that lasts 24 minutes, with waves and bursts on top
 	-http ADDR     serve the live page and net/http/pprof on ADDR; unless given,
@@ -74,6 +77,10 @@ type options struct {
 	endpoint  string // from the environment; empty: the embedded receiver
 }
 
+// faultNames are the faults that -faults switches on, and the kind of finding
+// that each one ends in: leak, deadlock and blocked_forever.
+var faultNames = []string{"leak", "deadlock", "nilchan"}
+
 // parseOptions reads the flags. The error is flag.ErrHelp when help was asked
 // for; it is then written already.
 func parseOptions(args []string, help io.Writer) (options, error) {
@@ -98,39 +105,54 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
 	}
-	given := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.tides = load == "tides"
 	var err error
-	o.faults, err = parseFaults(faults)
-	if o.tides = load == "tides"; !o.tides && load != "steady" {
-		err = errors.Join(err, fmt.Errorf("-load %q: allowed are steady and tides", load))
+	if !o.tides && load != "steady" {
+		err = fmt.Errorf("-load %q: must be steady or tides", load)
 	}
-	return o, errors.Join(err, o.check(given))
+	return o, errors.Join(o.setFaults(faults), err, o.check())
 }
 
-func (o *options) check(given map[string]bool) error {
-	var errs []error
-	if given["duration"] && (o.duration < time.Second || o.duration > 24*time.Hour) {
-		errs = append(errs, fmt.Errorf("-duration %v: allowed are 1s to 24h; leave it out to run until Ctrl-C", o.duration))
+// setFaults reads the value of -faults.
+func (o *options) setFaults(value string) error {
+	switch value {
+	case "all":
+		o.faults = faultNames
+	case "none":
+	default:
+		o.faults = strings.Split(value, ",")
 	}
-	if given["faults-for"] && (o.faultsFor < time.Second || o.faultsFor > 24*time.Hour) {
-		errs = append(errs, fmt.Errorf("-faults-for %v: allowed are 1s to 24h; leave it out to keep them on", o.faultsFor))
+	for _, name := range o.faults {
+		if !slices.Contains(faultNames, name) {
+			return fmt.Errorf("-faults %s: unknown fault %q; must be all, none, or some of %s, separated by commas",
+				value, name, strings.Join(faultNames, ", "))
+		}
+	}
+	return nil
+}
+
+func (o *options) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.duration < time.Second && o.duration != 0 {
+		wrong("-duration %v: must be at least 1s, or 0 to run until Ctrl-C", o.duration)
+	}
+	if o.faultsFor < time.Second && o.faultsFor != 0 {
+		wrong("-faults-for %v: must be at least 1s, or 0 to keep them on", o.faultsFor)
 	}
 	if o.interval < 200*time.Millisecond || o.interval > 2*time.Second {
-		errs = append(errs, fmt.Errorf("-interval %v: allowed are 200ms to 2s", o.interval))
+		wrong("-interval %v: must be 200ms to 2s", o.interval)
 	}
-	if _, _, err := net.SplitHostPort(o.http); given["http"] && o.http != noHTTP && err != nil {
-		errs = append(errs, fmt.Errorf("-http %q: allowed are host:port, as 127.0.0.1:6060, and off", o.http))
+	if _, _, err := net.SplitHostPort(o.http); err != nil && o.http != "" && o.http != noHTTP {
+		wrong("-http %q: must be host:port, such as 127.0.0.1:6060, or off", o.http)
 	}
 	if o.out != "" && o.endpoint != "" {
-		errs = append(errs, fmt.Errorf("-out %s: with %s set, nothing arrives here that could be written", o.out, endpointVariable))
+		wrong("-out %s: with %s set, nothing arrives here that could be written", o.out, endpointVariable)
 	}
-	if o.profiles != "" {
-		if info, err := os.Stat(o.profiles); err != nil {
-			errs = append(errs, fmt.Errorf("-profiles: %w", err))
-		} else if !info.IsDir() {
-			errs = append(errs, fmt.Errorf("-profiles %s: not a directory", o.profiles))
-		}
+	if info, err := os.Stat(cmp.Or(o.profiles, ".")); err != nil {
+		wrong("-profiles: %w", err)
+	} else if !info.IsDir() {
+		wrong("-profiles %s: not a directory", o.profiles)
 	}
 	return errors.Join(errs...)
 }

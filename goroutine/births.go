@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Births tells when the goroutines of one process were born, from their IDs
-// alone: it remembers the highest ID of each snapshot. It keeps fewer than
-// [MaxEpochs] epochs, whatever the number of goroutines and of snapshots.
+// Births estimates when the goroutines of one process were born, using only
+// their IDs: it records the highest ID of each snapshot. It keeps fewer than
+// [MaxEpochs] epochs, regardless of the number of goroutines and snapshots.
 //
 // To take a snapshot, count each goroutine with [Births.Cohort], then end the
 // epoch with [Births.Close].
@@ -26,19 +26,19 @@ func (b *Births) Cohort(id uint64) Cohort {
 }
 
 // Close ends the current epoch at last, the highest ID of a snapshot taken at
-// a time. It returns the epochs of that snapshot, at most [MaxEpochs], which
-// the caller owns. An epoch in which nothing was born does not exist.
+// time at. It returns the epochs of that snapshot, at most [MaxEpochs]; the
+// caller owns the slice. It adds no epoch if no goroutine was born.
 //
-// Then it merges two epochs when there is no room for another one, as [Thin]
-// chooses them: the age of a goroutine stays known to within a fraction of it.
+// When there is no room for another epoch, Close then merges two, chosen as by
+// [Thin]: the error of a goroutine's age stays a fraction of that age.
 func (b *Births) Close(last uint64, at time.Time) []Epoch {
 	epochs := b.Peek(last, at)
 	b.epochs = Thin(append(b.epochs[:0], epochs...), MaxEpochs-1, 1, func(e Epoch) time.Time { return e.End })
 	return epochs
 }
 
-// Peek returns what [Births.Close] would, and ends no epoch. It is for a
-// snapshot whose highest ID cannot be trusted.
+// Peek returns what [Births.Close] would return, without ending the epoch. It is
+// for a snapshot whose highest ID cannot be trusted.
 func (b *Births) Peek(last uint64, at time.Time) []Epoch {
 	n := len(b.epochs)
 	epochs := append(make([]Epoch, 0, n+1), b.epochs...)
@@ -51,15 +51,15 @@ func (b *Births) Peek(last uint64, at time.Time) []Epoch {
 	return append(epochs, Epoch{LastID: last, End: at})
 }
 
-// Thin removes elements of a series, in place, until no more than limit are
-// left, and returns it. The series is in the order of the times of its
-// elements. The oldest element and as many of the newest as newest says are
-// never removed; limit must be greater than newest.
+// Thin removes elements of a series in place until at most limit are left, and
+// returns the series. The series must be in order of time. The oldest element
+// and the newest ones, as many as the argument newest, are never removed; limit
+// must be greater than newest.
 //
-// Of the others it removes the one that leaves the smallest gap in proportion
-// to its age, the time between it and the newest element. A series that grows
-// and is thinned again and again is dense near its end and reaches back to its
-// beginning, with gaps in proportion to how long ago they were.
+// Of the others, Thin repeatedly removes the one that leaves the smallest gap in
+// proportion to its age, which is measured from the newest element. A series
+// that grows and is thinned again and again is dense near its end and reaches
+// back to its beginning, with gaps in proportion to how long ago they were.
 func Thin[T any](series []T, limit, newest int, at func(T) time.Time) []T {
 	for len(series) > limit {
 		victim := leastMissed(series, newest, at)
@@ -81,8 +81,8 @@ func leastMissed[T any](series []T, newest int, at func(T) time.Time) int {
 	return victim
 }
 
-// Add adds goroutines to g: how many, some of their IDs and their births. Of the
-// IDs it keeps the lowest [MaxIDs].
+// Add adds count goroutines to g, with some of their IDs and with their births.
+// It keeps the lowest [MaxIDs] of the IDs.
 func (g *Group) Add(count int, ids []uint64, births []Cohort) {
 	g.Count += count
 	g.IDs = LowestIDs(g.IDs, ids...)
@@ -91,8 +91,9 @@ func (g *Group) Add(count int, ids []uint64, births []Cohort) {
 	}
 }
 
-// LowestIDs adds IDs to a list of the lowest, without duplicates: of all that
-// were ever added it keeps [MaxIDs], rising. It may reuse lowest.
+// LowestIDs adds IDs to a rising list of the lowest IDs, without duplicates. It
+// keeps the lowest [MaxIDs] of all IDs that were ever added. It may reuse
+// lowest.
 func LowestIDs(lowest []uint64, ids ...uint64) []uint64 {
 	for _, id := range ids {
 		i, found := slices.BinarySearch(lowest, id)
@@ -104,7 +105,7 @@ func LowestIDs(lowest []uint64, ids ...uint64) []uint64 {
 	return lowest
 }
 
-// AddCohort adds the goroutines of c to births, which has one cohort an epoch,
+// AddCohort adds the goroutines of c to births, which has one cohort per epoch,
 // oldest first. It may reuse births.
 func AddCohort(births []Cohort, c Cohort) []Cohort {
 	i := len(births)

@@ -2,12 +2,11 @@
 // one process was doing at one moment, as plain values, with the arithmetic on
 // them.
 //
-// A [Snapshot] is aggregated. Goroutines with the same stack, the same state
-// and the same selected labels form one [Group], so the size of a snapshot
-// depends on the number of distinct stacks and not on the number of goroutines.
-// Identity survives the aggregation in two forms: a group counts its goroutines
-// by the [Epoch] of their birth, each count with a digest of the IDs, and it
-// lists a few of the oldest IDs.
+// A [Snapshot] is aggregated. Goroutines with the same stack, the same state and
+// the same selected labels form one [Group], so the size of a snapshot depends
+// on the number of distinct stacks and not on the number of goroutines. A group
+// keeps the identity of its goroutines in two forms: a count and a digest of the
+// IDs for each [Epoch] of birth, and a list of the lowest IDs.
 //
 // # Concurrency
 //
@@ -16,5 +15,5 @@
 //
 // # Dependencies
 //
-// The package imports only the standard library and asks the runtime nothing.
+// The package imports only the standard library and does not query the runtime.
 package goroutine

@@ -10,7 +10,7 @@ import (
 // telemetry attribute goroutine.snapshot.source.
 type Source string
 
-// The sources. docs/DESIGN.md says what each of them gives and costs.
+// The sources. docs/DESIGN.md describes what each of them provides and costs.
 const (
 	SourceTrace    Source = "trace"
 	SourceProfile  Source = "profile"
@@ -41,19 +41,19 @@ type Snapshot struct {
 	Time     time.Time     // when the source had seen the last goroutine
 	Source   Source        // how it was taken
 	Duration time.Duration // how long taking and reading it took
-	Bytes    int64         // how much the source wrote; 0 for one that writes nothing
+	Bytes    int64         // amount of data that the source wrote; 0 if it writes none
 
 	// Total is the number of goroutines in Groups: the sum of their counts.
 	Total int
 	// Groups holds every goroutine of the snapshot exactly once, largest
 	// group first.
 	Groups []Group
-	// Missing is the number of goroutines that are known to exist and could
-	// not be described, because the input was cut off or damaged.
+	// Missing is the number of goroutines that are known to exist but could not be
+	// described, because the input was cut off or damaged.
 	Missing int
 
-	// Movements holds the wakeups while a window was open, by the place where
-	// goroutines waited, most wakeups first; at most [MaxMovements]. Only
+	// Movements holds the wakeups during a trace window, by the place where the
+	// goroutines were waiting, most wakeups first; at most [MaxMovements]. Only
 	// snapshots of [SourceWindow] have them.
 	Movements []Movement
 
@@ -102,20 +102,20 @@ type Group struct {
 	Lock      uint64 // address of the lock that they wait for; 0 when unknown
 	CreatedBy Frame  // the go statement; zero when unknown
 
-	// Wait is the longest wait in the group, of those that a goroutine dump
-	// shows, in whole minutes; 0 when unknown. The runtime counts from the
-	// first garbage collection after a goroutine has blocked.
+	// Wait is the longest wait in the group that a goroutine dump shows, in whole
+	// minutes; 0 when unknown. The runtime counts from the first garbage
+	// collection after a goroutine has blocked.
 	Wait time.Duration
 }
 
-// A Movement is the wakeups of goroutines that waited at one place, during a
-// window.
+// A Movement is the wakeups, during a trace window, of goroutines that were
+// waiting at one place.
 type Movement struct {
 	Stack  *Stack // where they waited; never nil
 	State  State
 	Woken  int      // number of wakeups
 	Wakers []Waker  // by number of wakeups, highest first, at most [MaxWakers]
-	Fed    []uint64 // IDs of some that another goroutine woke, and not the runtime; see [SampleIDs]
+	Fed    []uint64 // IDs of some goroutines that were woken by another goroutine, not by the runtime; see [SampleIDs]
 }
 
 // MaxMovements is how many movements a [Snapshot] lists at most.
@@ -125,7 +125,7 @@ const MaxMovements = 1024
 const MaxSample = 16
 
 // SampleIDs adds IDs to a sample without duplicates. Of all IDs that were ever
-// added it keeps [MaxSample], those with the lowest [DigestID], which is as good
+// added, it keeps the [MaxSample] with the lowest [DigestID], which is as good
 // as a random choice. Their order has no meaning. It may reuse sample.
 func SampleIDs(sample []uint64, ids ...uint64) []uint64 {
 	for _, id := range ids {
@@ -225,8 +225,8 @@ func (s *Snapshot) BornBy(g *Group, last uint64) (count int, digest uint64) {
 	return count, digest
 }
 
-// Sort brings the groups into their order: largest first, then by stack, state
-// and all else that tells them apart, so the order does not depend on the source.
+// Sort sorts the groups: largest first, then by stack, state and all other
+// distinguishing fields, so that the order does not depend on the source.
 func (s *Snapshot) Sort() {
 	slices.SortFunc(s.Groups, func(a, b Group) int {
 		// Counts mostly differ, and whole stacks are slow to compare.

@@ -17,9 +17,9 @@ type Frame struct {
 }
 
 // Standard reports whether the frame belongs to the standard library: whether
-// its import path begins with an element that the standard library uses. Whether
-// the first element has a dot does not tell: "module myservice" is a valid and
-// common first line of a go.mod.
+// its import path begins with an element that the standard library uses. A dot
+// in the first element is no criterion: "module myservice" is a valid and common
+// first line of a go.mod.
 func (f Frame) Standard() bool {
 	root, _, _ := strings.Cut(packageOf(f.Function), "/")
 	return standardRoots[root]
@@ -67,8 +67,7 @@ func (f Frame) Package() string { return packageOf(f.Function) }
 // and, until a function on it is renamed, in every build.
 type StackID string
 
-// OtherStacks is the ID under which stacks are summed up that have none of their
-// own, because there are too many.
+// OtherStacks is the ID of the group that sums up all stacks beyond a limit.
 const OtherStacks StackID = "_OTHER"
 
 // idDepth is how many frames a [StackID] covers, from the leaf on and without
@@ -85,8 +84,8 @@ type Stack struct {
 }
 
 // NewStack returns the stack of these frames, leaf first. It keeps frames. A
-// stack without frames is valid: a source may not have that of a goroutine that
-// is running.
+// stack without frames is valid: a source may have no stack for a running
+// goroutine.
 func NewStack(frames []Frame) *Stack {
 	return &Stack{ID: stackID(frames), Frames: frames}
 }
@@ -136,8 +135,8 @@ func trimRuntime(frames []Frame) []Frame {
 
 // User returns the innermost frame outside the standard library: where the
 // goroutine is in the code of the service, or of a library that it uses. For a
-// stack without one, as that of net/http.(*conn).serve, it returns [Stack.Entry],
-// which tells what the goroutine was started for.
+// stack without such a frame, such as that of net/http.(*conn).serve, it returns
+// [Stack.Entry], which shows what the goroutine was started for.
 func (s *Stack) User() Frame {
 	for _, f := range s.Frames {
 		if !f.Standard() {
@@ -182,8 +181,8 @@ func (s *Stack) Has(function string) bool {
 }
 
 // Text formats the visible frames as a goroutine dump does, in two lines a frame
-// and without arguments. It returns at most max bytes of whole frames; where it
-// had to cut, the last line is "...".
+// and without arguments. It returns at most max bytes of whole frames. If frames
+// were left out, the last line is "...".
 func (s *Stack) Text(max int) string {
 	const cut = "...\n"
 	var b strings.Builder

@@ -1,7 +1,7 @@
 package goroutine
 
 // A State is what a goroutine is doing, in the Go runtime's own words: those
-// that a goroutine dump shows in brackets. Other values than those of this
+// that a goroutine dump shows in brackets. Values other than those of this
 // package are valid.
 type State string
 
@@ -32,7 +32,7 @@ const (
 	Coroutine State = "coroutine"
 )
 
-// A Category groups states: eight words instead of thirty.
+// A Category is a group of states: eight categories replace some thirty states.
 type Category string
 
 // The categories. Every state belongs to exactly one; an unknown state belongs
@@ -86,7 +86,7 @@ func (s State) Category() Category {
 // sync.RWMutex.
 func (s State) Lock() bool { return facts[s].lock }
 
-// Never reports whether nothing can end state s, as an operation on a nil
+// Never reports whether nothing can end state s: it is an operation on a nil
 // channel or a select without cases.
 func (s State) Never() bool { return facts[s].never }
 

@@ -13,22 +13,22 @@
 //
 // # Expected behaviour
 //
-// One goroutine takes a snapshot every interval (15 s unless told otherwise),
-// runs the detectors over it and goes back to sleep. Nothing stops the world
-// for a walk over goroutines: a snapshot of 1,000 goroutines takes around a
-// millisecond, and above what the [Budget] allows the interval stretches.
+// One goroutine takes a snapshot every interval (15 s by default), runs the
+// detectors on it and sleeps until the next. Nothing stops the world for a walk
+// over goroutines: a snapshot of 1,000 goroutines takes about a millisecond.
+// When snapshots would exceed the [Budget], the interval is extended.
 //
-// After Start has returned, nothing in this package panics, blocks the
-// program, prints, or ends it. What goes wrong goes to otel.Handle, once for
-// each kind of failure, and is counted in goroutine.snapshot.skipped.
+// After Start has returned, nothing in this package panics, blocks the program,
+// prints, or ends it. Failures go to otel.Handle, once for each kind, and
+// skipped snapshots are counted in goroutine.snapshot.skipped.
 //
-// The package changes no setting of the runtime and registers nothing global.
-// It uses the process's flight recorder slot for a fraction of a second at a
-// time, so that trace.Start, /debug/pprof/trace and continuous profilers work
-// as if it were not there. A program with a runtime/trace.FlightRecorder of
-// its own should start that before, or shortly after, it calls Start; while
-// that one runs, snapshots are taken from the goroutine profile, which has no
-// goroutine IDs, and the detectors that need IDs pause.
+// The package changes no setting of the runtime and registers nothing global. It
+// uses the process's flight recorder slot for a fraction of a second at a time,
+// so that trace.Start, /debug/pprof/trace and continuous profilers work as if it
+// were not there. A program with its own runtime/trace.FlightRecorder should
+// start it before, or shortly after, it calls Start. While that recorder runs,
+// snapshots come from the goroutine profile, which has no goroutine IDs, and the
+// detectors that need IDs pause.
 //
 // # Concurrency
 //

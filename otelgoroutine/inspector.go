@@ -16,7 +16,7 @@ const (
 	dumpSpacing = time.Minute
 
 	// windowPatience is how many times in a row a window may be refused before
-	// detectors are told not to wait for one.
+	// detectors no longer wait for one.
 	windowPatience = 8
 )
 
@@ -27,8 +27,8 @@ func windowSpan(interval time.Duration) time.Duration {
 	return min(max(interval/60, 25*time.Millisecond), 250*time.Millisecond)
 }
 
-// An inspector takes closer inspections of this process, each kind as often as
-// is good for the host.
+// An inspector takes closer inspections of this process and limits how often
+// each kind is taken.
 type inspector struct {
 	observer *observer
 	window   time.Duration // how long a window is open
@@ -69,9 +69,8 @@ func (i *inspector) Expect(kind goroutine.Source) bool {
 	return kind == goroutine.SourceWindow && i.refused < windowPatience
 }
 
-// openWindow takes a trace window and counts those that could not be had. One
-// that is refused for the budget may come later; where none are taken none ever
-// will.
+// openWindow takes a trace window and counts refusals in a row. A window refused
+// for the budget may succeed later; a source that takes no windows never will.
 func (i *inspector) openWindow() (*engine.Inspection, *capture.Skip) {
 	s, skip := i.observer.capturer.Window(i.window, i.stop)
 	switch {

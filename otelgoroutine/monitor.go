@@ -30,6 +30,7 @@ type Monitor struct {
 	latest atomic.Pointer[goroutine.Snapshot]
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
 	feed   feed
+	told   complaints
 
 	stop     chan struct{} // closed by Shutdown
 	stopOnce sync.Once
@@ -57,12 +58,12 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		done:      make(chan struct{}),
 		closed:    make(chan struct{}),
 	}
-	m.observer = newObserver(c, t, m.stop)
+	m.observer = newObserver(c, t, &m.told, m.stop)
 	return m, nil
 }
 
-// Snapshot returns the latest snapshot. It is nil before the first, which is
-// taken right after Start, and never after. The snapshot is shared: read only.
+// Snapshot returns the latest snapshot, or nil before the first, which is taken
+// right after Start. The snapshot is shared and must not be modified.
 func (m *Monitor) Snapshot() *goroutine.Snapshot { return m.latest.Load() }
 
 // Findings returns the findings that are open now, the longest open first.
@@ -88,10 +89,10 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true}).Text(w)
 }
 
-// Shutdown stops observing: it unregisters every callback, ends the monitor's
-// goroutine and waits for it, at most until ctx is done, when it returns the
-// error of ctx. Events that were sent are with the logger provider, which the
-// caller shuts down next. Calling it again does nothing but wait.
+// Shutdown stops the monitor: it unregisters every callback, stops the monitor's
+// goroutine and waits for it to end. If ctx is done first, it returns an error
+// that wraps the error of ctx. Events are passed to the logger provider as they
+// occur; the caller shuts that down next. Further calls only wait.
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
@@ -112,8 +113,8 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 }
 
-// close unregisters everything. It waits for as long as any callback of the
-// meter provider runs, also those of others: the SDK holds its lock meanwhile.
+// close unregisters everything. It waits until no callback of the meter provider
+// runs, because the SDK holds its lock during any callback, not only ours.
 func (m *Monitor) close() {
 	defer close(m.closed)
 	m.closeErr = m.telemetry.Close()
@@ -137,9 +138,8 @@ func (m *Monitor) run() {
 	}
 }
 
-// step takes a snapshot and does everything that follows from it. Nothing that
-// goes wrong in it, in a detector or in a log processor of the user's reaches
-// the host.
+// step takes a snapshot and does everything that follows from it. A failure in
+// it, in a detector or in the user's log processor does not reach the host.
 func (m *Monitor) step() {
 	o := m.observer
 	defer o.survive()
@@ -160,10 +160,10 @@ func (m *Monitor) step() {
 	o.send(ctx, snapshot, r.Events)
 }
 
-// deliver tells subscribers, at the expense of the budget.
+// deliver calls the subscribers and charges their time to the budget.
 func (m *Monitor) deliver(u Update) {
 	began := time.Now()
-	if m.feed.deliver(u, m.observer.survive) {
+	if m.feed.deliver(u, m.told.survive) {
 		m.observer.capturer.Charge(time.Since(began))
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel"
-
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
@@ -25,8 +23,8 @@ type capturer interface {
 	Charge(work time.Duration)
 }
 
-// An observer is what the monitor's goroutine works with. Only that goroutine
-// touches it.
+// An observer holds what the monitor's goroutine works with. Only that goroutine
+// uses it.
 type observer struct {
 	capturer  capturer
 	engine    *engine.Engine
@@ -34,13 +32,14 @@ type observer struct {
 	inspector *inspector
 	profiles  *profiles // nil: none are saved
 
-	steps      int    // snapshots judged
-	skips      []Skip // since the last snapshot
-	complained map[string]bool
+	*complaints
+
+	steps int    // snapshots judged
+	skips []Skip // since the last snapshot
 }
 
-func newObserver(c config, t *telemetry.Telemetry, stop <-chan struct{}) *observer {
-	o := &observer{capturer: c.newCapturer(), telemetry: t, complained: make(map[string]bool)}
+func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
+	o := &observer{capturer: c.newCapturer(), telemetry: t, complaints: told}
 	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), stop: stop}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
@@ -74,7 +73,7 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 	o.telemetry.Publish(ctx, counts, s)
 }
 
-// check tells what went wrong in the detectors.
+// check reports errors of the detectors.
 func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 	if verdicts != nil {
 		o.steps++
@@ -110,10 +109,10 @@ func (o *observer) emit(ctx context.Context, e detectors.Event, profile string) 
 	o.telemetry.Emit(ctx, e, profile)
 }
 
-// opens reports whether an event tells of a fault rather than of its end.
+// opens reports whether an event is about an open fault.
 func opens(k detectors.Kind) bool { return k == detectors.Detected || k == detectors.Repeated }
 
-// skipped counts captures that did not happen, and tells those that should have.
+// skipped counts captures that did not happen, and reports those that failed.
 func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 	for _, s := range skips {
 		o.telemetry.Skipped(ctx, s.Source, string(s.Reason))
@@ -127,25 +126,4 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}
 	}
-}
-
-// survive is deferred where code of the user's runs, and tells of its panic.
-func (o *observer) survive() {
-	if p := recover(); p != nil {
-		o.complain("panic", fmt.Errorf("otelgoroutine: panic: %v", p))
-	}
-}
-
-// maxComplaints bounds the kinds of failure that are told.
-const maxComplaints = 100
-
-// complain tells the OpenTelemetry error handler about each kind of failure
-// once. The handler is the user's and may panic.
-func (o *observer) complain(kind string, err error) {
-	defer func() { _ = recover() }()
-	if o.complained[kind] || len(o.complained) >= maxComplaints {
-		return
-	}
-	o.complained[kind] = true
-	otel.Handle(err)
 }

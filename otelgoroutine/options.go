@@ -10,7 +10,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 )
 
-// Limits of the options. Start refuses values outside.
+// Limits of the options. Start returns an error for values outside these limits.
 const (
 	MinInterval  = 100 * time.Millisecond
 	MaxInterval  = time.Hour
@@ -20,17 +20,17 @@ const (
 	maxLabelKey  = 64 // bytes
 )
 
-// A Budget is what snapshots may cost the service. Captures that would exceed
-// it wait or do not happen, and are counted.
+// A Budget limits what snapshots may cost the service. Captures that would
+// exceed it are delayed or skipped, and counted.
 type Budget struct {
-	// CPU is the share of one core that snapshots may use, averaged over
-	// minutes: 0.005 is half a percent. Over 0, at most 1.
+	// CPU is the share of one core that snapshots may use, averaged over minutes:
+	// 0.005 is half a percent. Above 0, at most 1.
 	CPU float64
 
-	// Pause is the longest stop of the world that a capture may be predicted
-	// to cause. The regular snapshots stop it for a fraction of a
-	// millisecond whatever the number of goroutines; the budget is for those
-	// taken on a suspicion. Over 0, at most one second.
+	// Pause is the longest predicted stop of the world that a capture may cause.
+	// Regular snapshots stop the world for a fraction of a millisecond, regardless
+	// of the number of goroutines; the limit matters for captures taken on a
+	// suspicion. Above 0, at most one second.
 	Pause time.Duration
 }
 
@@ -38,9 +38,8 @@ type Budget struct {
 type Source int
 
 const (
-	// SourceAuto takes execution traces, which have goroutine IDs, exact
-	// states and full stacks, and the goroutine profile where those cannot
-	// be had.
+	// SourceAuto takes execution traces, which have goroutine IDs, exact states
+	// and full stacks, and goroutine profiles when traces are not available.
 	SourceAuto Source = iota
 	// SourceProfileOnly takes goroutine profiles only and never uses the tracer.
 	// Without goroutine IDs there are no ages, and the detectors that need
@@ -58,7 +57,7 @@ func (s Source) String() string {
 	return fmt.Sprintf("Source(%d)", int(s))
 }
 
-// config is what Start was told.
+// config is the configuration of a monitor.
 type config struct {
 	loggerProvider log.LoggerProvider
 	interval       time.Duration
@@ -117,10 +116,11 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 }
 
 // WithInterval sets the time between snapshots, from [MinInterval] to
-// [MaxInterval]. The default is 15 s. The budget may stretch it: a snapshot of
-// a busy process takes some 10 ms, which is 1 % of a core when it is taken
-// every second. What is stretched is counted in goroutine.snapshot.skipped,
-// and the metrics show the last snapshot meanwhile.
+// [MaxInterval]. The default is 15 s. The budget may extend it: a snapshot of a
+// busy process takes about 10 ms, which is 1 % of a core when one is taken every
+// second. Snapshots skipped for the budget are counted in
+// goroutine.snapshot.skipped; until the next one, the metrics show the last
+// snapshot.
 func WithInterval(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < MinInterval || d > MaxInterval {
@@ -130,8 +130,8 @@ func WithInterval(d time.Duration) Option {
 	})
 }
 
-// WithTopStacks sets how many stacks have series of their own, from 1 to
-// [MaxTopStacks]. The default is 20. The others are counted together.
+// WithTopStacks sets the number of stacks with their own metric series, from 1
+// to [MaxTopStacks]. The default is 20. The other stacks are counted together.
 func WithTopStacks(n int) Option {
 	return optionFunc(func(c *config) {
 		if n < 1 || n > MaxTopStacks {
@@ -141,8 +141,8 @@ func WithTopStacks(n int) Option {
 	})
 }
 
-// WithDetectors replaces the detectors, which are [detectors.Default] unless
-// told otherwise. Without arguments nothing is detected: metrics only.
+// WithDetectors replaces the default detectors, [detectors.Default]. Without
+// arguments there are no detectors, only metrics.
 func WithDetectors(ds ...*detectors.Detector) Option {
 	return optionFunc(func(c *config) {
 		if err := detectors.Validate(ds); err != nil {
@@ -177,11 +177,10 @@ func WithSource(s Source) Option {
 	})
 }
 
-// WithProfileDir saves a pprof goroutine profile into dir whenever something
-// is detected, named after the detector and the time, and keeps the newest
-// keep of them, from 1 to [MaxProfiles]. The event says the path. The profile
-// is written from the snapshot at hand: nothing is captured for it. dir must
-// exist.
+// WithProfileDir saves a pprof goroutine profile into dir whenever something is
+// detected, named after the detector and the time, and keeps the newest keep of
+// them, from 1 to [MaxProfiles]. The event has the path. The profile is written
+// from the current snapshot, without another capture. dir must exist.
 func WithProfileDir(dir string, keep int) Option {
 	return optionFunc(func(c *config) {
 		if err := checkDir(dir); err != nil {
@@ -195,8 +194,8 @@ func WithProfileDir(dir string, keep int) Option {
 }
 
 // WithKnownStacks adds to the stacks that wait by design, [detectors.KnownGood]:
-// the detectors pass over them. Each needs a name, a reason and a predicate,
-// which runs on the monitor's goroutine.
+// the detectors ignore them. Each needs a name, a reason and a predicate, which
+// runs on the monitor's goroutine.
 func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 	return optionFunc(func(c *config) {
 		for i, k := range stacks {
@@ -210,9 +209,10 @@ func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 
 // WithLabelKeys adds pprof labels with these keys, at most [MaxLabelKeys], to
 // goroutine.stack.goroutine.count as attributes goroutine.label.<key>, with
-// values cut at 128 bytes. Goroutines are then counted in a goroutine profile, taken beside the regular snapshot at about twice its
-// cost, because traces have no labels. Choose labels with few values: each
-// combination is a stack of its own.
+// values cut at 128 bytes. Because traces have no labels, goroutines are then
+// counted in a goroutine profile, which is taken in addition to the regular
+// snapshot at about twice its cost. Choose labels with few values: each
+// combination counts as a separate stack.
 func WithLabelKeys(keys ...string) Option {
 	return optionFunc(func(c *config) {
 		if len(keys) == 0 || len(keys) > MaxLabelKeys {
@@ -229,20 +229,20 @@ func WithLabelKeys(keys ...string) Option {
 
 // WithLeakProof lets a suspected leak be confirmed by the runtime's own proof,
 // the goroutineleak profile, which came with Go 1.27 (and with Go 1.26 when
-// built with GOEXPERIMENT=goroutineleakprofile). It runs on a suspicion only,
-// at most every ten minutes, and when its predicted cost is within the budget.
-// It forces a garbage collection. That goroutines have stood still for an hour
-// is a suspicion too, so that a single leaked goroutine is found; for those it
-// runs once an hour at most.
+// built with GOEXPERIMENT=goroutineleakprofile). It runs only on a suspicion, at
+// most every ten minutes, and only when its predicted cost is within the budget.
+// It forces a garbage collection. Goroutines that have not moved for an hour are
+// a suspicion as well, so that a single leaked goroutine is found; for these the
+// proof runs at most once an hour.
 //
-// It is off unless asked for, because it can end the process: a goroutine that
-// the runtime found to be leaked, and that is woken all the same, ends in
-// "fatal error: bad g->status in ready". Go code can wake such a goroutine
-// when the only way to its channel leads through a weak.Pointer or a pointer
-// kept as uintptr. Nothing can see that beforehand: do not use this option in
-// a program that, itself or in its libraries, reaches channels or locks
-// through weak pointers. Packages that park goroutines themselves, as gVisor
-// does, are recognized, and the proof is then refused.
+// It is off by default because it can end the process: if a goroutine that the
+// runtime found to be leaked is woken nevertheless, the process ends with "fatal
+// error: bad g->status in ready". Go code can wake such a goroutine when the
+// only way to its channel leads through a weak.Pointer or a pointer kept as
+// uintptr. This cannot be detected beforehand: do not use this option in a
+// program that, itself or in its libraries, reaches channels or locks through
+// weak pointers. Packages that park goroutines themselves, as gVisor does, are
+// recognized, and the proof is then refused.
 func WithLeakProof() Option {
 	return optionFunc(func(c *config) { c.leakProof = true })
 }

@@ -18,14 +18,14 @@ const ScopeName = telemetry.ScopeName
 // Version is the version of this module.
 const Version = telemetry.Version
 
-// ErrStarted is returned by [Start] for a meter provider that a monitor
-// already reports to: a second one would double every sum.
+// ErrStarted is returned by [Start] when a monitor already reports to the meter
+// provider: a second one would double every sum.
 var ErrStarted = errors.New("otelgoroutine: already started on this meter provider; call Shutdown on the first monitor before starting another")
 
 // Start begins to observe the goroutines of this process and returns before the
 // first snapshot. A nil provider means the global one, otel.GetMeterProvider.
-// The SDK registers no instrument while a metric callback runs: a callback of
-// the service that hangs holds up Start, as it does any other registration.
+// The SDK registers no instrument while a metric callback runs, so a hanging
+// callback of the service blocks Start as it does any other registration.
 //
 // It registers the metrics
 //
@@ -44,8 +44,8 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 // goroutine.finding.detected and goroutine.finding.resolved for the others.
 // TELEMETRY.md lists all names.
 //
-// The error names every option with a bad value and what is accepted; it is
-// [ErrStarted] for a provider that is in use. On an error nothing is left
+// The error names every option with an invalid value, and what is accepted. It
+// is [ErrStarted] for a provider that is in use. After an error nothing is left
 // running or registered.
 func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {
 	c, err := newConfig(opts)
@@ -88,8 +88,8 @@ var inUse struct {
 	providers []metric.MeterProvider
 }
 
-// claim marks mp as used, and returns false when it was. A provider whose type
-// cannot be compared is never found to be in use.
+// claim marks mp as in use. It returns false if mp already was. A provider whose
+// type cannot be compared is never found to be in use.
 func claim(mp metric.MeterProvider) bool {
 	inUse.Lock()
 	defer inUse.Unlock()

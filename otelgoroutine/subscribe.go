@@ -9,10 +9,11 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// An Update is what one interval brought. Everything in it is shared: read only.
+// An Update is the result of one interval. Its contents are shared and must not
+// be modified.
 type Update struct {
-	Snapshot *goroutine.Snapshot // nil when none was taken; Skips tells why
-	Open     []detectors.Finding // all that are open now, longest open first
+	Snapshot *goroutine.Snapshot // nil when none was taken; Skips has the reason
+	Open     []detectors.Finding // all findings open now, longest open first
 	Events   []detectors.Event   // what was opened, repeated and resolved with this snapshot
 	Skips    []Skip              // captures that did not happen since the last update
 }
@@ -23,21 +24,20 @@ type Skip struct {
 	Reason string // a value of the attribute goroutine.snapshot.skip_reason
 }
 
-// Subscribe calls f after every interval with what it brought, and once before
-// it returns when there is a snapshot already. Calls come one at a time, in
-// order, until cancel is called or the monitor is shut down; one that is under
-// way when cancel returns may still run.
+// Subscribe calls f after every interval with its result. If there already is a
+// snapshot, it also calls f once before it returns. Calls are made one at a
+// time, in order, until cancel is called or the monitor is shut down. A call in
+// progress may still be running when cancel returns.
 //
 // f runs on the monitor's goroutine, between two snapshots: it should return
 // within milliseconds, and its time is charged to the budget. While it blocks,
 // nothing is observed. A panic in it is reported to the OpenTelemetry error
-// handler and goes no further, except from the call within Subscribe. f must not
-// call Subscribe.
+// handler and goes no further. f must not call Subscribe.
 func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
-	return m.feed.subscribe(f)
+	return m.feed.subscribe(f, m.told.survive)
 }
 
-// A feed tells subscribers about updates.
+// A feed delivers updates to subscribers.
 type feed struct {
 	mu          sync.Mutex // held while subscribers are called
 	subscribers []*subscriber
@@ -50,12 +50,18 @@ type subscriber struct {
 	cancelled atomic.Bool
 }
 
-func (f *feed) subscribe(call func(Update)) (cancel func()) {
+// call calls the subscriber with survive deferred.
+func (s *subscriber) call(u Update, survive func()) {
+	defer survive()
+	s.f(u)
+}
+
+func (f *feed) subscribe(call func(Update), survive func()) (cancel func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &subscriber{f: call}
 	if f.last.Snapshot != nil {
-		call(Update{Snapshot: f.last.Snapshot, Open: f.last.Open})
+		s.call(Update{Snapshot: f.last.Snapshot, Open: f.last.Open}, survive)
 	}
 	if !f.ended {
 		f.subscribers = append(f.subscribers, s)
@@ -73,10 +79,7 @@ func (f *feed) deliver(u Update, survive func()) bool {
 	}
 	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
 	for _, s := range f.subscribers {
-		func() {
-			defer survive()
-			s.f(u)
-		}()
+		s.call(u, survive)
 	}
 	return len(f.subscribers) > 0
 }

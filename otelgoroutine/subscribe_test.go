@@ -2,6 +2,8 @@ package otelgoroutine
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,22 +17,43 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
+// updates keeps what a subscriber is called with.
+type updates struct {
+	mu  sync.Mutex
+	all []Update
+}
+
+func (u *updates) add(one Update) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.all = append(u.all, one)
+}
+
+func (u *updates) list() []Update {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.all)
+}
+
 func TestSubscribersAreToldOfEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()))
 		require.NoError(t, err)
 		synctest.Wait()
-		var got []Update
-		cancel := m.Subscribe(func(u Update) { got = append(got, u) })
+		var seen updates
+		cancel := m.Subscribe(seen.add)
+		got := seen.list()
 		require.Len(t, got, 1, "what there is already comes before Subscribe returns")
 		assert.Same(t, m.Snapshot(), got[0].Snapshot)
 		assert.Empty(t, got[0].Events, "its events are over")
 		assert.Len(t, got[0].Open, 1)
 		time.Sleep(time.Minute + time.Second)
-		assert.Len(t, got, 5)
+		synctest.Wait()
+		assert.Len(t, seen.list(), 5)
 		cancel()
 		time.Sleep(time.Hour)
-		assert.Len(t, got, 5)
+		synctest.Wait()
+		assert.Len(t, seen.list(), 5)
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }
@@ -39,7 +62,9 @@ func TestAnUpdateHasEventsAndSkips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		take := c.take
+		subscribed := make(chan struct{})
 		c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+			<-subscribed
 			if n == 2 {
 				return nil, []capture.Skip{{Source: goroutine.SourceTrace, Refusal: &capture.Refusal{Reason: capture.ReasonBudget, Err: errors.New("later")}}}
 			}
@@ -47,10 +72,12 @@ func TestAnUpdateHasEventsAndSkips(t *testing.T) {
 		}
 		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always()))
 		require.NoError(t, err)
-		var got []Update
-		m.Subscribe(func(u Update) { got = append(got, u) })
+		var seen updates
+		m.Subscribe(seen.add)
+		close(subscribed)
 		time.Sleep(31 * time.Second)
 		require.NoError(t, m.Shutdown(t.Context()))
+		got := seen.list()
 		require.Len(t, got, 3)
 		require.Len(t, got[0].Events, 1)
 		assert.Equal(t, detectors.Detected, got[0].Events[0].Kind)
@@ -66,11 +93,12 @@ func TestASubscriberThatPanicsDisturbsNoOther(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)))
 			require.NoError(t, err)
-			calls := 0
+			var seen updates
 			m.Subscribe(func(Update) { panic("boom") })
-			m.Subscribe(func(Update) { calls++ })
+			m.Subscribe(seen.add)
 			time.Sleep(time.Minute + time.Second)
-			assert.Equal(t, 5, calls)
+			synctest.Wait()
+			assert.Len(t, seen.list(), 5)
 			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	})
@@ -85,9 +113,11 @@ func TestSubscribeAfterShutdown(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, m.Shutdown(t.Context()))
 		<-m.Done()
-		var got []Update
-		m.Subscribe(func(u Update) { got = append(got, u) })
+		var seen updates
+		m.Subscribe(seen.add)
 		time.Sleep(time.Hour)
+		synctest.Wait()
+		got := seen.list()
 		require.Len(t, got, 1, "what was last seen")
 		assert.NotNil(t, got[0].Snapshot)
 		assert.Empty(t, m.feed.subscribers)

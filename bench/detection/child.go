@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -15,15 +11,11 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
-
-// childVariable makes this program run one scenario, which it holds as JSON,
-// and write what was observed to its standard output.
-const childVariable = "OTELGOROUTINE_DETECTION_SCENARIO"
 
 // An order is what a child is to do.
 type order struct {
@@ -33,118 +25,90 @@ type order struct {
 	Proof    bool
 }
 
+// minute is how far apart the other rules' checks are, scaled.
+func (o order) minute() time.Duration { return time.Duration(o.Scale * float64(time.Minute)) }
+
 // An observation is what a child observed.
 type observation struct {
-	GoVersion      string
 	Served, Faults int64
-	FirstFault     time.Duration    // since the start
-	Standing       int              // goroutines within an expected function, at the end
-	Events         []events.Finding // in the order of their time; without those of an end
-	Open           []events.Finding // at the end
-	Looks          int
-	MaxGap         time.Duration  // between two looks
-	Sources        map[string]int // looks by source
-	Course         []int          // goroutines within an expected function, at twelve moments
-	Alarms         []alarm        // of the other rules
-	Errors         []string       // given to the OpenTelemetry error handler
-}
-
-// child is the process of one scenario. It returns the exit status.
-func child(text string, stdout, stderr io.Writer) int {
-	var o order
-	err := json.Unmarshal([]byte(text), &o)
-	if err == nil {
-		var seen *observation
-		if seen, err = observe(o); err == nil {
-			err = json.NewEncoder(stdout).Encode(seen)
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "%v\n", err)
-		return 1
-	}
-	return 0
+	FirstFault     time.Duration     // since the start
+	Standing       int               // goroutines within an expected function, at the end
+	Events         []watch.Finding   // in the order of their time; without those of an end
+	Open           []watch.Finding   // at the end
+	Course         []int             // goroutines within an expected function, at twelve moments
+	Alarms         [len(rules)]alarm // of the other rules
 }
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
 // its own waits in a way that a detector could take for the scenario's: it is
 // driven by timers, and the main goroutine waits for a WaitGroup.
-func observe(o order) (*observation, error) {
+func observe(o order) (any, error) {
 	s, ok := corpus.Find(o.Name)
 	if !ok {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
-	seen := &observation{GoVersion: runtime.Version(), Sources: make(map[string]int)}
-	var complaints events.Recorder[string]
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { complaints.Add(err.Error()) }))
-
-	began := time.Now()
-	told := &events.Log{Began: began}
-	looks := &observer{seen: seen, scenario: &s, every: o.Duration / 12}
-	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(
-		sdkmetric.NewPeriodicReader(discard{}, sdkmetric.WithInterval(time.Duration(o.Scale*float64(time.Minute))))))
-	monitor, err := otelgoroutine.Start(meters, told.Options(o.Scale, o.Proof, looks.detector())...)
+	seen := &observation{}
+	told := &watch.Log{Began: time.Now()}
+	witness := &witness{seen: seen, scenario: &s, every: o.Duration / 12}
+	reader := sdkmetric.NewManualReader()
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+		told.Options(o.Scale, o.Proof, &detectors.Detector{Name: "witness", Doc: "Counts the goroutines of the fault.", Run: witness.run})...)
 	if err != nil {
 		return nil, err
 	}
+	collectEvery(o.minute(), reader)
 	others := newRivals(&s, o)
 	env := corpus.NewEnv(o.Scale)
 	go s.Run(env)
 	others.start()
-
-	var end sync.WaitGroup
-	end.Add(1)
-	time.AfterFunc(o.Duration, end.Done)
-	end.Wait()
+	watch.For(o.Duration)
 
 	for _, f := range monitor.Findings() {
-		seen.Open = append(seen.Open, events.From(&f))
+		seen.Open = append(seen.Open, watch.From(&f))
 	}
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Events = told.All()
-	_ = meters.Shutdown(context.Background())
+	seen.Events = told.Findings()
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Errors = complaints.All()
 	return seen, nil
 }
 
-// An observer is a detector that finds nothing: it writes down what the
-// detectors were shown.
-type observer struct {
+// collectEvery has the metrics collected again and again, as by an exporter.
+func collectEvery(d time.Duration, reader sdkmetric.Reader) {
+	time.AfterFunc(d, func() {
+		if err := reader.Collect(context.Background(), &metricdata.ResourceMetrics{}); err != nil {
+			otel.Handle(err)
+		}
+		collectEvery(d, reader)
+	})
+}
+
+// A witness is a detector that finds nothing: it writes down how many goroutines
+// of the fault the detectors were shown.
+type witness struct {
 	seen     *observation
 	scenario *corpus.Scenario
 	every    time.Duration
-	last     time.Time
 	noted    time.Time
 }
 
-func (ob *observer) detector() *detectors.Detector {
-	return &detectors.Detector{Name: "observer", Doc: "Counts the looks.", Run: ob.run}
-}
-
-func (ob *observer) run(p *detectors.Pass) error {
-	now := p.Snapshot.Time
-	ob.seen.Looks++
-	ob.seen.Sources[string(p.Snapshot.Source)]++
-	if !ob.last.IsZero() {
-		ob.seen.MaxGap = max(ob.seen.MaxGap, now.Sub(ob.last))
-	}
-	ob.last = now
-	if now.Sub(ob.noted) >= ob.every && len(ob.scenario.Expect) > 0 {
-		ob.noted = now
-		ob.seen.Course = append(ob.seen.Course, ob.count(p.Snapshot))
+func (w *witness) run(p *detectors.Pass) error {
+	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every && len(w.scenario.Expect) > 0 {
+		w.noted = now
+		w.seen.Course = append(w.seen.Course, count(p.Snapshot, w.scenario))
 	}
 	return nil
 }
 
-func (ob *observer) count(s *goroutine.Snapshot) (n int) {
+// count returns how many goroutines of a snapshot are within an expected
+// function.
+func count(s *goroutine.Snapshot, of *corpus.Scenario) (n int) {
 	for i := range s.Groups {
 		g := &s.Groups[i]
-		if slices.ContainsFunc(g.Stack.Frames, func(f goroutine.Frame) bool { return expected(ob.scenario, f.Function) }) {
+		if slices.ContainsFunc(g.Stack.Frames, func(f goroutine.Frame) bool { return expected(of, f.Function) }) {
 			n += g.Count
 		}
 	}
@@ -155,17 +119,3 @@ func (ob *observer) count(s *goroutine.Snapshot) (n int) {
 func expected(s *corpus.Scenario, function string) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool { return x.Matches(function) })
 }
-
-// discard is an exporter that takes everything and keeps nothing.
-type discard struct{}
-
-func (discard) Temporality(k sdkmetric.InstrumentKind) metricdata.Temporality {
-	return sdkmetric.DefaultTemporalitySelector(k)
-}
-
-func (discard) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
-	return sdkmetric.DefaultAggregationSelector(k)
-}
-func (discard) Export(context.Context, *metricdata.ResourceMetrics) error { return nil }
-func (discard) ForceFlush(context.Context) error                          { return nil }
-func (discard) Shutdown(context.Context) error                            { return nil }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 )
 
 // A result is what is to be thought of one run of a scenario.
@@ -17,15 +17,15 @@ type result struct {
 	Beyond  string // why the fault cannot be found by watching
 	Proof   bool   // the leak proof can find it
 	Found   bool
-	By      events.Finding   // what found it first
-	After   time.Duration    // from the first fault to By
-	Others  []events.Finding // faulty: what else was found; sound: all that was found
-	Trouble string           // why this run says nothing
+	By      watch.Finding   // what found it first
+	After   time.Duration   // from the first fault to By
+	Others  []watch.Finding // faulty: what else was found; sound: all that was found
+	Trouble string          // why this run says nothing
 	Seen    *observation
 }
 
 // judge compares what was observed with what is true.
-func judge(s *corpus.Scenario, seen *observation, err error, in setting) result {
+func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result {
 	r := result{Name: s.Name, Class: s.Class, Faulty: s.Faulty, Beyond: s.Beyond, Proof: s.Proof, Seen: seen}
 	if err != nil {
 		r.Trouble = err.Error()
@@ -34,7 +34,7 @@ func judge(s *corpus.Scenario, seen *observation, err error, in setting) result 
 	for _, f := range append(slices.Clone(seen.Events), seen.Open...) {
 		switch {
 		case !hits(s, &f):
-			if !slices.ContainsFunc(r.Others, func(o events.Finding) bool { return same(&o, &f) }) {
+			if !slices.ContainsFunc(r.Others, func(o watch.Finding) bool { return same(&o, &f) }) {
 				r.Others = append(r.Others, f)
 			}
 		case !r.Found:
@@ -42,20 +42,20 @@ func judge(s *corpus.Scenario, seen *observation, err error, in setting) result 
 		}
 	}
 	r.Trouble = untrue(s, seen)
-	if in.Proof && s.Proof {
+	if proof && s.Proof {
 		r.Beyond = ""
 	}
 	return r
 }
 
 // hits reports whether f is the fault of s.
-func hits(s *corpus.Scenario, f *events.Finding) bool {
+func hits(s *corpus.Scenario, f *watch.Finding) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool {
 		return x.Detector == f.Detector && x.Matches(f.Function)
 	})
 }
 
-func same(a, b *events.Finding) bool {
+func same(a, b *watch.Finding) bool {
 	return a.Detector == b.Detector && a.Function == b.Function && a.Confidence == b.Confidence
 }
 
@@ -69,12 +69,8 @@ func untrue(s *corpus.Scenario, seen *observation) string {
 	case !s.Faulty && seen.Faults > 0:
 		return "a fault happened in a sound program"
 	}
-	for _, x := range s.Expect {
-		if seen.Standing >= x.Least {
-			return ""
-		}
-	}
-	if s.Faulty {
+	enough := func(x corpus.Expectation) bool { return seen.Standing >= x.Least }
+	if s.Faulty && !slices.ContainsFunc(s.Expect, enough) {
 		return fmt.Sprintf("only %d goroutines stood where the fault leaves them", seen.Standing)
 	}
 	return ""
@@ -89,7 +85,7 @@ const (
 	severe               // what must not be
 )
 
-func rankOf(f *events.Finding) rank {
+func rankOf(f *watch.Finding) rank {
 	if f.Confidence == "info" {
 		return harmless
 	}

@@ -3,43 +3,40 @@ package main
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 // TestMain lets the test binary be the child, as the program itself is.
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childVariable); text != "" {
-		os.Exit(child(text, os.Stdout, os.Stderr))
-	}
+	lab.Child(observe)
 	os.Exit(m.Run())
+}
+
+// call runs the program in this process, and the scenarios in processes of their
+// own.
+func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = lab.Status(t.Context(), run, args, &out, &errs)
+	return status, out.String(), errs.String()
 }
 
 // TestProgramsAreJudged runs faults that show at once, beside their twins: real
 // processes, the real monitor.
 func TestProgramsAreJudged(t *testing.T) {
-	dir := t.TempDir()
-	var out, progress bytes.Buffer
-	status := run(t.Context(), []string{
+	status, out, progress := call(t,
 		"-run", "^(double-lock-nested-call|double-lock-locked-helper|nil-channel-receive|nil-channel-made)$",
-		"-scale", "0.02", "-duration", "8s", "-parallel", "4",
-		"-json", filepath.Join(dir, "out.json"), "-markdown", filepath.Join(dir, "out.md"),
-	}, &out, &progress)
-	assert.Zero(t, status, progress.String()+out.String())
-	assert.Contains(t, out.String(), "| 2 of 2 (100 %) | 0 of 2 (0 %) | 0 | PASS |")
-	assert.Contains(t, progress.String(), "double-lock-nested-call: found by deadlock (high)")
-	for _, name := range []string{"out.json", "out.md"} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		require.NoError(t, err)
-		assert.NotEmpty(t, data)
-	}
+		"-scale", "0.02", "-duration", "8s", "-parallel", "4")
+	assert.Zero(t, status, progress+out)
+	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
+	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
 }
 
 func TestBadFlags(t *testing.T) {
@@ -47,51 +44,49 @@ func TestBadFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing matches":  {[]string{"-run", "nothing-is-called-so"}, "-list lists them"},
-		"bad pattern":      {[]string{"-run", "("}, "-run"},
-		"a scale of zero":  {[]string{"-scale", "0"}, "-scale 0: allowed are"},
-		"a scale of NaN":   {[]string{"-scale", "NaN"}, "-scale NaN"},
-		"no child":         {[]string{"-parallel", "0"}, "-parallel 0: allowed are 1 to 1000"},
-		"no time":          {[]string{"-duration", "1ms"}, "-duration 1ms: allowed are 1s to 24h"},
-		"a strange mode":   {[]string{"-proof", "maybe"}, "allowed are off, on and both"},
-		"an empty version": {[]string{"-toolchains", "go1.26.8,"}, "an entry is empty"},
-		"an argument":      {[]string{"all"}, `unknown argument "all"`},
+		"bad pattern":     {[]string{"-run", "("}, "-run"},
+		"a scale of zero": {[]string{"-scale", "0"}, "for flag -scale: must be 0.007 to 1"},
+		"a scale of NaN":  {[]string{"-scale", "NaN"}, "must be 0.007 to 1"},
+		"no child":        {[]string{"-parallel", "0"}, "for flag -parallel: must be 1 to 1000"},
+		"no time":         {[]string{"-duration", "1ms"}, "for flag -duration: must be 1s to 24h"},
+		"a strange mode":  {[]string{"-proof", "maybe"}, "must be off, on or both"},
+		"an argument":     {[]string{"all"}, `unexpected argument "all"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out, errs bytes.Buffer
-			assert.Equal(t, 2, run(t.Context(), tc.args, &out, &errs))
-			assert.Contains(t, errs.String(), tc.want)
-			assert.Empty(t, out.String())
+			status, out, errs := call(t, tc.args...)
+			assert.Equal(t, 2, status)
+			assert.Contains(t, errs, tc.want)
+			assert.Empty(t, out)
 		})
 	}
 }
 
-func TestHelpAndList(t *testing.T) {
-	var out, errs bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"--help"}, &out, &errs))
-	assert.Contains(t, out.String(), "go run ./bench/detection")
-	out.Reset()
-	assert.Zero(t, run(t.Context(), []string{"-list"}, &out, &errs))
-	assert.Len(t, bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n")), len(corpus.All()))
-	assert.Empty(t, errs.String())
+func TestNothingMatches(t *testing.T) {
+	status, _, errs := call(t, "-run", "nothing-is-called-so")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, errs, "programs.md has them all")
+}
+
+func TestHelp(t *testing.T) {
+	status, out, errs := call(t, "--help")
+	assert.Zero(t, status)
+	assert.Contains(t, out, "go run -C bench ./detection")
+	assert.Contains(t, out, "-proof")
+	assert.Empty(t, errs)
 }
 
 func TestAChildThatFailsIsTold(t *testing.T) {
-	var out, errs bytes.Buffer
-	assert.Equal(t, 1, child(`{"Name":"nothing"}`, &out, &errs))
-	assert.Contains(t, errs.String(), `no scenario is called "nothing"`)
-	errs.Reset()
-	assert.Equal(t, 1, child(`{`, &out, &errs))
-	assert.NotEmpty(t, errs.String())
+	_, err := observe(order{Name: "nothing"})
+	assert.EqualError(t, err, `no scenario is called "nothing"`)
 }
 
 func TestJudge(t *testing.T) {
 	faulty := corpus.Scenario{Name: "f", Faulty: true, Expect: []corpus.Expectation{{Detector: "leak", Function: "fetch", Least: 5}}}
 	sound := corpus.Scenario{Name: "s"}
-	hit := events.Finding{At: 9 * time.Second, Detector: "leak", Confidence: "suspected", Function: "x/corpus.fetch.func1"}
-	other := events.Finding{Detector: "leak", Confidence: "suspected", Function: "x/corpus.other"}
+	hit := watch.Finding{At: 9 * time.Second, Detector: "leak", Confidence: "suspected", Function: "x/corpus.fetch.func1"}
+	other := watch.Finding{Detector: "leak", Confidence: "suspected", Function: "x/corpus.other"}
 	happened := observation{Faults: 1, FirstFault: 2 * time.Second, Standing: 5}
-	with := func(o observation, f ...events.Finding) *observation { o.Events = f; return &o }
+	with := func(o observation, f ...watch.Finding) *observation { o.Events = f; return &o }
 	for name, tc := range map[string]struct {
 		s       corpus.Scenario
 		seen    *observation
@@ -103,17 +98,17 @@ func TestJudge(t *testing.T) {
 		"at another place":   {faulty, with(happened, other), false, severe, ""},
 		"missed":             {faulty, with(happened), false, harmless, ""},
 		"it did not happen":  {faulty, with(observation{}), false, harmless, "the fault did not happen"},
-		"nobody stands":      {faulty, with(observation{Faults: 1, Standing: 4}, hit), true, harmless, "only 4 goroutines"},
+		"too few stand":      {faulty, with(observation{Faults: 1, Standing: 4}, hit), true, harmless, "only 4 goroutines"},
 		"sound":              {sound, with(observation{Served: 1}), false, harmless, ""},
 		"idle":               {sound, with(observation{}), false, harmless, "it did no work"},
 		"not so sound":       {sound, with(observation{Served: 1, Faults: 1}), false, harmless, "a fault happened"},
 		"a false alarm":      {sound, with(observation{Served: 1}, other), false, severe, ""},
-		"information":        {sound, with(observation{Served: 1}, events.Finding{Detector: "surge", Confidence: "info"}), false, harmless, ""},
-		"something to watch": {sound, with(observation{Served: 1}, events.Finding{Detector: "pileup", Confidence: "suspected"}), false, lower, ""},
-		"a sure mistake":     {sound, with(observation{Served: 1}, events.Finding{Detector: "blocked_forever", Confidence: "certain"}), false, severe, ""},
+		"information":        {sound, with(observation{Served: 1}, watch.Finding{Detector: "surge", Confidence: "info"}), false, harmless, ""},
+		"something to watch": {sound, with(observation{Served: 1}, watch.Finding{Detector: "pileup", Confidence: "suspected"}), false, lower, ""},
+		"a sure mistake":     {sound, with(observation{Served: 1}, watch.Finding{Detector: "blocked_forever", Confidence: "certain"}), false, severe, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := judge(&tc.s, tc.seen, nil, setting{})
+			r := judge(&tc.s, tc.seen, nil, false)
 			assert.Equal(t, tc.found, r.Found)
 			assert.Equal(t, tc.worst, r.worst())
 			assert.Contains(t, r.Trouble, tc.trouble)
@@ -127,7 +122,7 @@ func TestJudge(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	found, missed := result{Faulty: true, Found: true}, result{Faulty: true}
-	alarm := result{Others: []events.Finding{{Detector: "deadlock", Confidence: "high"}}}
+	alarm := result{Others: []watch.Finding{{Detector: "deadlock", Confidence: "high"}}}
 	twenty := func(r result) (all []result) {
 		for range 19 {
 			all = append(all, found)
@@ -146,7 +141,7 @@ func TestTargets(t *testing.T) {
 		"beyond watching": {twenty(result{Faulty: true, Beyond: "why"}), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tally := count(tc.results)
+			tally := tallyOf(tc.results)
 			assert.Equal(t, tc.passed, tally.passed())
 		})
 	}
@@ -163,8 +158,7 @@ func TestBare(t *testing.T) {
 		"main.f(0xc000012345, {0x1, 0x2})": "main.f",
 		"main.(*t).f(...)":                 "main.(*t).f",
 		"main.f.func1()":                   "main.f.func1",
-		"[Goroutine 7 in state chan receive, with main.f.func1 on top":        "main.f.func1 on top",
-		"[Goroutine 7 in state select, with main.(*t).f on top of the stack:": "main.(*t).f",
+		"created by main.f in goroutine 7": "created by main.f in goroutine 7",
 	} {
 		assert.Equal(t, want, bare(line), line)
 	}

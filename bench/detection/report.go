@@ -2,91 +2,62 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// leastRecall is the share of the faults to be found.
-const leastRecall = 0.95
-
 // A report is all that came out.
 type report struct {
-	Machine  string
-	Started  time.Time
-	Scale    float64
-	Duration time.Duration
-	Settings []settingResult
+	options
+	started  time.Time
+	settings []setting
 }
 
-func thisMachine(o options) string {
-	return fmt.Sprintf("%d cores, %s/%s, %d programs side by side", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, o.parallel)
-}
-
-// save prints the report, and writes the files that are asked for.
-func (r *report) save(o options, stdout io.Writer) error {
-	text := r.markdown()
-	if _, err := io.WriteString(stdout, text); err != nil {
-		return err
-	}
-	if o.markdown != "" {
-		if err := os.WriteFile(o.markdown, []byte(text), 0o666); err != nil {
-			return fmt.Errorf("-markdown: %w", err)
-		}
-	}
-	if o.json == "" {
-		return nil
-	}
-	return lab.SaveJSON(o.json, r)
+func (s setting) String() string {
+	return runtime.Version() + map[bool]string{true: " with leak proof", false: " without leak proof"}[s.proof]
 }
 
 func (r *report) passed() bool {
-	return !slices.ContainsFunc(r.Settings, func(s settingResult) bool { t := s.tally(); return !t.passed() })
+	return !slices.ContainsFunc(r.settings, func(s setting) bool { t := tallyOf(s.results); return !t.passed() })
 }
 
 // A tally counts results.
 type tally struct {
-	possible, found    int // faults that can be found in this setting
-	beyond, beyondToo  int // those that cannot, and were
-	sound              int
-	severe, lower      int // sound programs with a finding of this rank at worst
-	info               int
-	trouble            int
-	after              []time.Duration
-	missed, false_, ko []result
+	possible, found     int // faults that can be found in this setting
+	beyond, beyondToo   int // those that cannot, and were
+	sound               int
+	alarms              [severe + 1]int // sound programs by the rank of their worst finding
+	after               []time.Duration
+	missed, alarmed, ko []result
 }
 
-func (s settingResult) tally() tally { return count(s.Results) }
-
-func count(results []result) (t tally) {
+func tallyOf(results []result) (t tally) {
 	for _, r := range results {
 		switch {
 		case r.Trouble != "":
-			t.trouble++
 			t.ko = append(t.ko, r)
 			continue
 		case r.Faulty && r.Beyond != "":
 			t.beyond++
-			if r.Found {
-				t.beyondToo++
-			}
+			t.beyondToo += one(r.Found)
 		case r.Faulty:
 			t.possible++
-			if r.Found {
-				t.found++
-			} else {
+			t.found += one(r.Found)
+			if !r.Found {
 				t.missed = append(t.missed, r)
 			}
 		default:
 			t.sound++
-			t.alarm(r)
+			if len(r.Others) > 0 {
+				t.alarms[r.worst()]++
+				t.alarmed = append(t.alarmed, r)
+			}
 		}
 		if r.Found {
 			t.after = append(t.after, r.After)
@@ -96,35 +67,30 @@ func count(results []result) (t tally) {
 	return t
 }
 
-func (t *tally) alarm(r result) {
-	if len(r.Others) == 0 {
-		return
-	}
-	switch r.worst() {
-	case severe:
-		t.severe++
-	case lower:
-		t.lower++
-	default:
-		t.info++
-	}
-	t.false_ = append(t.false_, r)
-}
-
 // passed reports whether the targets are met.
 func (t *tally) passed() bool {
-	return float64(t.found) >= leastRecall*float64(t.possible) && t.severe == 0 && t.trouble == 0
+	return float64(t.found) >= watch.LeastRecall*float64(t.possible) && t.alarms[severe] == 0 && len(t.ko) == 0
 }
 
 // markdown is the report for people.
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Detection: results\n\n%s, %s. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
-		r.Started.Format("2 January 2006"), r.Machine, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
-	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n")
-	r.summary(&b)
-	for i := range r.Settings {
-		r.setting(&b, &r.Settings[i])
+	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
+		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
+	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
+	rows := []lab.Row{{"setting", "found", "false alarms", "runs that failed", ""}}
+	for _, s := range r.settings {
+		t := tallyOf(s.results)
+		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
+		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), len(t.ko), verdict})
+	}
+	lab.Table(&b, rows)
+	for _, s := range r.settings {
+		fmt.Fprintf(&b, "\n## %s\n\n", s)
+		r.classes(&b, s.results)
+		b.WriteString("\n")
+		rivalsTable(&b, s.results)
+		lists(&b, s.results)
 	}
 	r.beyond(&b)
 	return b.String()
@@ -133,18 +99,6 @@ func (r *report) markdown() string {
 // real converts a time of the run to that of a service.
 func (r *report) real(d time.Duration) time.Duration { return time.Duration(float64(d) / r.Scale) }
 
-func (r *report) summary(b *strings.Builder) {
-	b.WriteString("\n## Targets\n\n| setting | found | false alarms | runs that failed | |\n|---|---|---|---|---|\n")
-	for i := range r.Settings {
-		t := r.Settings[i].tally()
-		verdict := "PASS"
-		if !t.passed() {
-			verdict = "MISS"
-		}
-		fmt.Fprintf(b, "| %s | %s | %s | %d | %s |\n", r.Settings[i].Setting, share(t.found, t.possible), share(t.severe, t.sound), t.trouble, verdict)
-	}
-}
-
 func share(n, of int) string {
 	if of == 0 {
 		return "–"
@@ -152,89 +106,71 @@ func share(n, of int) string {
 	return fmt.Sprintf("%d of %d (%.0f %%)", n, of, 100*float64(n)/float64(of))
 }
 
-func (r *report) setting(b *strings.Builder, s *settingResult) {
-	fmt.Fprintf(b, "\n## %s\n\n", s.Setting)
-	r.classes(b, s)
-	rivalsTable(b, s)
-	r.lists(b, s)
-}
+func one(b bool) int { return map[bool]int{true: 1}[b] }
 
-func (r *report) classes(b *strings.Builder, s *settingResult) {
-	b.WriteString("| class | faults | found | beyond | found too | median time | longest | of a service | sound | false alarms | lower | info |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
-	line := func(name string, t *tally) {
-		median, longest, real := "–", "–", "–"
-		if n := len(t.after); n > 0 {
-			m, l := t.after[n/2], t.after[n-1]
-			median, longest = seconds(m), seconds(l)
-			real = fmt.Sprintf("%s, %s", minutes(r.real(m)), minutes(r.real(l)))
-		}
-		fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %s | %s | %s | %d | %d | %d | %d |\n",
-			name, t.possible, t.found, t.beyond, t.beyondToo, median, longest, real, t.sound, t.severe, t.lower, t.info)
-	}
+func (r *report) classes(b *strings.Builder, results []result) {
+	rows := []lab.Row{{"class", "faults", "found", "beyond", "found too", "median time", "longest", "of a service", "sound", "false alarms", "lower", "info"}}
 	for _, c := range corpus.Classes() {
-		of := slices.DeleteFunc(slices.Clone(s.Results), func(r result) bool { return r.Class != c })
+		of := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Class != c })
 		if len(of) > 0 {
-			t := count(of)
-			line(string(c), &t)
+			rows = append(rows, r.class(string(c), tallyOf(of)))
 		}
 	}
-	all := s.tally()
-	line("**all**", &all)
+	lab.Table(b, append(rows, r.class("**all**", tallyOf(results))))
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
-func minutes(d time.Duration) string { return fmt.Sprintf("%.0f min", d.Minutes()) }
+func (r *report) class(name string, t tally) lab.Row {
+	median, longest, real := "–", "–", "–"
+	if n := len(t.after); n > 0 {
+		m, l := t.after[n/2], t.after[n-1]
+		median, longest = fmt.Sprintf("%.1f s", m.Seconds()), fmt.Sprintf("%.1f s", l.Seconds())
+		real = fmt.Sprintf("%.0f min, %.0f min", r.real(m).Minutes(), r.real(l).Minutes())
+	}
+	return lab.Row{name, t.possible, t.found, t.beyond, t.beyondToo, median, longest, real,
+		t.sound, t.alarms[severe], t.alarms[lower], t.alarms[harmless]}
+}
 
 // rivalsTable shows the other rules on the same runs.
-func rivalsTable(b *strings.Builder, s *settingResult) {
-	t := s.tally()
-	b.WriteString("\n| rule | faults found | of those beyond watching | alarms on sound programs |\n|---|---|---|---|\n")
-	fmt.Fprintf(b, "| **otelgoroutine** | %s | %s | %s |\n", share(t.found, t.possible), share(t.beyondToo, t.beyond), share(t.severe, t.sound))
-	for i, rule := range rules() {
-		var found, faults, beyondFound, beyond, raised, sound int
-		for _, r := range s.Results {
-			if r.Trouble != "" || r.Seen == nil || !r.Seen.Alarms[i].Ran {
+func rivalsTable(b *strings.Builder, results []result) {
+	t := tallyOf(results)
+	rows := []lab.Row{
+		{"rule", "faults found", "of those beyond watching", "alarms on sound programs"},
+		{"**otelgoroutine**", share(t.found, t.possible), share(t.beyondToo, t.beyond), share(t.alarms[severe], t.sound)},
+	}
+	for i, rule := range rules {
+		var of, n [3]int // faulty, beyond watching, sound
+		for _, r := range results {
+			if r.Trouble != "" || r.Seen.Alarms[i].Missing {
 				continue
 			}
-			a := r.Seen.Alarms[i]
-			switch {
-			case r.Faulty && r.Beyond != "":
-				beyond++
-				beyondFound += one(a.Named)
-			case r.Faulty:
-				faults++
-				found += one(a.Named)
-			default:
-				sound++
-				raised += one(a.Raised)
+			kind, counts := 2, r.Seen.Alarms[i].Raised
+			if r.Faulty {
+				kind, counts = one(r.Beyond != ""), r.Seen.Alarms[i].Named
 			}
+			of[kind]++
+			n[kind] += one(counts)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", rule, share(found, faults), share(beyondFound, beyond), share(raised, sound))
+		rows = append(rows, lab.Row{rule, share(n[0], of[0]), share(n[1], of[1]), share(n[2], of[2])})
 	}
-}
-
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	lab.Table(b, rows)
 }
 
 // lists tells what went wrong, by name.
-func (r *report) lists(b *strings.Builder, s *settingResult) {
-	t := s.tally()
+func lists(b *strings.Builder, results []result) {
+	t := tallyOf(results)
+	others := func(r result) string { return also(r.Others) }
 	section(b, "Missed", t.missed, func(r result) string {
-		return fmt.Sprintf("%s; goroutines there over time: %v%s", expectation(r.Name), r.Seen.Course, also(r.Others))
-	})
-	section(b, "Found on sound programs", t.false_, func(r result) string { return strings.TrimPrefix(also(r.Others), "; also ") })
-	section(b, "Runs that failed", t.ko, func(r result) string { return r.Trouble })
-	var extra []result
-	for _, r := range s.Results {
-		if r.Faulty && r.Found && slices.ContainsFunc(r.Others, func(f events.Finding) bool { return rankOf(&f) > harmless }) {
-			extra = append(extra, r)
+		text := fmt.Sprintf("%s; goroutines there over time: %v", expectation(r.Name), r.Seen.Course)
+		if len(r.Others) > 0 {
+			text += "; also " + others(r)
 		}
-	}
-	section(b, "Found besides the fault", extra, func(r result) string { return strings.TrimPrefix(also(r.Others), "; also ") })
+		return text
+	})
+	section(b, "Found on sound programs", t.alarmed, others)
+	section(b, "Runs that failed", t.ko, func(r result) string { return r.Trouble })
+	section(b, "Found besides the fault", slices.DeleteFunc(slices.Clone(results), func(r result) bool {
+		return r.Trouble != "" || !r.Faulty || !r.Found || r.worst() == harmless
+	}), others)
 }
 
 func section(b *strings.Builder, title string, results []result, say func(result) string) {
@@ -256,36 +192,23 @@ func expectation(name string) string {
 	return strings.Join(all, " or ")
 }
 
-func also(others []events.Finding) string {
-	var b strings.Builder
-	for i, f := range others {
-		if i == 0 {
-			b.WriteString("; also ")
-		} else {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s (%s) at %s, %d goroutines", f.Detector, f.Confidence, short(f.Function), f.Count)
+func also(others []watch.Finding) string {
+	var all []string
+	for _, f := range others {
+		short := f.Function[strings.LastIndexByte(f.Function, '/')+1:]
+		all = append(all, fmt.Sprintf("%s (%s) at %s, %d goroutines", f.Detector, f.Confidence, short, f.Count))
 	}
-	return b.String()
-}
-
-// short is a function without the path of its package.
-func short(function string) string {
-	return function[strings.LastIndexByte(function, '/')+1:]
+	return strings.Join(all, ", ")
 }
 
 // beyond lists the faults that watching cannot tell from sound programs.
 func (r *report) beyond(b *strings.Builder) {
-	var all []string
-	for _, s := range corpus.All() {
-		ran := slices.ContainsFunc(r.Settings, func(set settingResult) bool {
-			return slices.ContainsFunc(set.Results, func(res result) bool { return res.Name == s.Name })
-		})
-		if s.Beyond != "" && ran {
-			all = append(all, fmt.Sprintf("- %s: %s.%s\n", s.Name, s.Beyond, map[bool]string{true: " The leak proof finds it, and counts it among the faults."}[s.Proof]))
+	head := "\n## Beyond watching\n\nWhat cannot be told from a sound program without the leak proof, and why:\n\n"
+	for _, s := range r.scenarios {
+		if s.Beyond != "" {
+			proof := map[bool]string{true: " The leak proof finds it, and counts it among the faults."}[s.Proof]
+			fmt.Fprintf(b, "%s- %s: %s.%s\n", head, s.Name, s.Beyond, proof)
+			head = ""
 		}
-	}
-	if len(all) > 0 {
-		fmt.Fprintf(b, "\n## Beyond watching\n\nWhat cannot be told from a sound program without the leak proof, and why:\n\n%s", strings.Join(all, ""))
 	}
 }

@@ -12,26 +12,31 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
-	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 )
 
-// The rules that people use today.
+// The rules that people use today, by their places in rules.
 const (
-	ruleGrew    = "count grew in over 80 % of the last ten samples"
-	ruleBlocked = "two goroutines or more blocked at the same channel operation"
-	ruleSame    = "stack unchanged between two checks"
-	ruleGoleak  = "goleak.Find, with IgnoreCurrent at the start"
-	ruleProfile = "the runtime's goroutineleak profile"
+	ruleGrew = iota
+	ruleBlocked
+	ruleSame
+	ruleGoleak
+	ruleProfile
 )
 
-func rules() []string { return []string{ruleGrew, ruleBlocked, ruleSame, ruleGoleak, ruleProfile} }
+var rules = [...]string{
+	ruleGrew:    "count grew in over 80 % of the last ten samples",
+	ruleBlocked: "two goroutines or more blocked at the same channel operation",
+	ruleSame:    "stack unchanged between two checks",
+	ruleGoleak:  "goleak.Find, with IgnoreCurrent at the start",
+	ruleProfile: "the runtime's goroutineleak profile",
+}
 
 // An alarm is what a rule says of one run.
 type alarm struct {
-	Rule   string
-	Ran    bool // false where this Go version or build has it not
-	Raised bool
-	Named  bool // it named a function where the fault is to be found
+	Missing bool // this Go version or build has it not
+	Raised  bool
+	Named   bool // it named a function where the fault is to be found
 }
 
 // rivals applies the other rules to this process. Like the child they are
@@ -44,30 +49,21 @@ type rivals struct {
 	mu     sync.Mutex
 	counts []int
 	before map[string]bool // goroutines of the last check, by ID and stack
-	alarms map[string]*alarm
+	alarms [len(rules)]alarm
 }
 
 func newRivals(s *corpus.Scenario, o order) *rivals {
-	r := &rivals{scenario: s, order: o, ignore: goleak.IgnoreCurrent(), alarms: make(map[string]*alarm)}
-	for _, rule := range rules() {
-		r.alarms[rule] = &alarm{Rule: rule, Ran: rule != ruleProfile}
-	}
-	return r
+	return &rivals{scenario: s, order: o, ignore: goleak.IgnoreCurrent()}
 }
 
-// minute is how far apart the guides' checks are, scaled.
-func (r *rivals) minute() time.Duration {
-	return time.Duration(r.order.Scale * float64(time.Minute))
-}
-
-// start begins to count every minute, and to look at all stacks at four pairs
-// of moments, a minute apart: each look stops the world.
+// start begins to count every minute, and to dump all stacks at four pairs of
+// moments, a minute apart: each dump stops the world.
 func (r *rivals) start() {
-	time.AfterFunc(r.minute(), r.sample)
+	time.AfterFunc(r.order.minute(), r.sample)
 	for _, share := range []float64{0.3, 0.5, 0.7, 0.9} {
 		at := time.Duration(share * float64(r.order.Duration))
 		time.AfterFunc(at, func() { r.check(false) })
-		time.AfterFunc(at+r.minute(), func() { r.check(true) })
+		time.AfterFunc(at+r.order.minute(), func() { r.check(true) })
 	}
 }
 
@@ -76,10 +72,9 @@ func (r *rivals) sample() {
 	defer r.mu.Unlock()
 	r.counts = append(r.counts, runtime.NumGoroutine())
 	if n := len(r.counts); n >= 10 && grew(r.counts[n-10:]) {
-		r.alarms[ruleGrew].Raised = true
-		r.alarms[ruleGrew].Named = true // it cannot name anything: it is given the benefit
+		r.raise(ruleGrew, true) // it cannot name anything: it is given the benefit
 	}
-	time.AfterFunc(r.minute(), r.sample)
+	time.AfterFunc(r.order.minute(), r.sample)
 }
 
 func grew(counts []int) bool {
@@ -92,83 +87,70 @@ func grew(counts []int) bool {
 	return float64(up) > 0.8*float64(len(counts)-1)
 }
 
-// check looks at all goroutines. The second one of a pair compares.
+// check dumps all goroutines. The second check of a pair compares.
 func (r *rivals) check(second bool) {
 	all := dump()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sameChannel(all)
-	now := make(map[string]bool, len(all))
+	now, sending := make(map[string]bool, len(all)), make(map[string]int)
 	for i := range all {
 		g := &all[i]
-		if !g.blocked() {
-			continue
+		if strings.HasPrefix(g.state, "chan ") {
+			if sending[g.place()]++; sending[g.place()] >= 2 {
+				r.raise(ruleBlocked, named(g.body, r.scenario))
+			}
 		}
-		key := g.id + g.body
-		now[key] = true
-		if second && r.before[key] {
-			r.raise(ruleSame, g.within(r.scenario))
+		if g.blocked() {
+			key := g.id + g.body
+			now[key] = true
+			if second && r.before[key] {
+				r.raise(ruleSame, named(g.body, r.scenario))
+			}
 		}
 	}
 	r.before = now
 }
 
-func (r *rivals) sameChannel(all []dumped) {
-	counts := make(map[string]int)
-	for i := range all {
-		g := &all[i]
-		if !strings.HasPrefix(g.state, "chan ") {
-			continue
-		}
-		if counts[g.place()]++; counts[g.place()] >= 2 {
-			r.raise(ruleBlocked, g.within(r.scenario))
-		}
-	}
-}
-
-func (r *rivals) raise(rule string, named bool) {
-	a := r.alarms[rule]
+func (r *rivals) raise(rule int, named bool) {
+	a := &r.alarms[rule]
 	a.Raised, a.Named = true, a.Named || named
 }
 
-// finish applies the rules for the end, and returns all alarms.
-func (r *rivals) finish() (all []alarm) {
+// finish applies the rules for the end, and returns all alarms. The runtime's
+// profile comes last: goroutines that it takes for leaked must not be woken
+// afterwards.
+func (r *rivals) finish() [len(rules)]alarm {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := goleak.Find(r.ignore); err != nil {
-		r.raise(ruleGoleak, named(strings.Split(err.Error(), "\n"), r.scenario))
+		r.raise(ruleGoleak, named(err.Error(), r.scenario))
 	}
-	r.profile()
-	for _, rule := range rules() {
-		all = append(all, *r.alarms[rule])
-	}
-	return all
-}
-
-// profile asks the runtime. It comes last: goroutines that it takes for leaked
-// must not be woken afterwards.
-func (r *rivals) profile() {
-	all, err := leaks.Ask()
-	r.alarms[ruleProfile].Ran = !errors.Is(err, leaks.ErrNone)
-	for _, g := range all {
+	leaked, err := watch.Leaked()
+	r.alarms[ruleProfile].Missing = errors.Is(err, watch.ErrNoProof)
+	for _, g := range leaked {
 		if len(g.Functions) > 0 && !slices.Contains(g.Functions, "main.main") {
 			r.raise(ruleProfile, slices.ContainsFunc(g.Functions, func(f string) bool { return expected(r.scenario, f) }))
 		}
 	}
+	return r.alarms
 }
 
 // A dumped is a goroutine in a dump.
-type dumped struct {
-	id, state, body string
-}
+type dumped struct{ id, state, body string }
 
 var header = regexp.MustCompile(`^goroutine (\d+) \[([^\],]+)`)
 
 // dump returns all goroutines but those of the monitor, of the OpenTelemetry
 // SDK and the main one: users of the other rules have not got them.
 func dump() (all []dumped) {
-	for _, text := range strings.Split(string(stacks()), "\n\n") {
-		head, body, _ := strings.Cut(text, "\n")
+	text := make([]byte, 1<<20)
+	n := runtime.Stack(text, true)
+	for n == len(text) && n < 64<<20 {
+		text = make([]byte, 2*n)
+		n = runtime.Stack(text, true)
+	}
+	for block := range strings.SplitSeq(string(text[:n]), "\n\n") {
+		head, body, _ := strings.Cut(block, "\n")
 		m := header.FindStringSubmatch(head)
 		if m == nil || strings.Contains(body, "go.opentelemetry.io/otel/") || strings.Contains(body, "github.com/otelgoroutine/go/otelgoroutine.") || strings.Contains(body, "main.main()") {
 			continue
@@ -176,15 +158,6 @@ func dump() (all []dumped) {
 		all = append(all, dumped{m[1], m[2], body})
 	}
 	return all
-}
-
-func stacks() []byte {
-	for size := 1 << 20; ; size *= 2 {
-		b := make([]byte, size)
-		if n := runtime.Stack(b, true); n < size || size >= 64<<20 {
-			return b[:n]
-		}
-	}
 }
 
 func (g *dumped) blocked() bool {
@@ -199,27 +172,28 @@ func (g *dumped) place() string {
 	return bare(function) + line
 }
 
-func (g *dumped) within(s *corpus.Scenario) bool { return named(strings.Split(g.body, "\n"), s) }
-
 // named reports whether one of the lines of a dump is an expected function.
-func named(lines []string, s *corpus.Scenario) bool {
-	return slices.ContainsFunc(lines, func(line string) bool { return expected(s, bare(line)) })
+func named(text string, s *corpus.Scenario) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if expected(s, bare(line)) {
+			return true
+		}
+	}
+	return false
 }
-
-var arguments = regexp.MustCompile(`\([^()]*\)$|,? on top of the stack:.*`)
 
 // bare takes the arguments off a line of a dump.
 func bare(line string) string {
-	if i := strings.Index(line, "with "); strings.HasPrefix(line, "[Goroutine") && i > 0 {
-		line = line[i+len("with "):] // goleak says what is on top
+	if i := strings.LastIndexByte(line, '('); i > 0 && strings.HasSuffix(line, ")") {
+		return line[:i]
 	}
-	return arguments.ReplaceAllString(line, "")
+	return line
 }
 
 // standing returns how many goroutines are within an expected function.
 func standing(all []dumped, s *corpus.Scenario) (n int) {
 	for i := range all {
-		if all[i].within(s) {
+		if named(all[i].body, s) {
 			n++
 		}
 	}

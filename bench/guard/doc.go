@@ -10,5 +10,5 @@
 //
 // After a change that costs more for a reason:
 //
-//	go test ./bench/guard -update
+//	go test -C bench ./guard -update
 package guard

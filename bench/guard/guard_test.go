@@ -32,7 +32,7 @@ var units = map[string]string{
 	"trace":     "goroutine",
 	"profile":   "goroutine",
 	"dump":      "goroutine",
-	"detectors": "stack and look",
+	"detectors": "stack and snapshot",
 	"collect":   "collection",
 }
 

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -17,16 +17,11 @@ import (
 
 // The loads, by the names they have in the tables.
 const (
-	steady     = "steady"
-	saturation = "saturation"
+	steady     = "steady"     // a fixed rate, half of what the server bears
+	saturation = "saturation" // connections that ask again as soon as they are answered
 )
 
-var loadNames = []string{steady, saturation}
-
-var loadDoc = map[string]string{
-	steady:     "a fixed rate, half of what the server bears",
-	saturation: "16 connections that ask again as soon as they are answered",
-}
+var loads = []string{steady, saturation}
 
 // The mix of requests, in hundredths. The rest are reads of hot items, which
 // the cache always has.
@@ -94,28 +89,37 @@ func newMix(addr string, random *rand.Rand) []request {
 
 // A loaded is what a load met with.
 type loaded struct {
-	requests int
-	errors   int
-	err      error // the first
-	elapsed  time.Duration
-	latency  *hdrhistogram.Histogram // µs
-	late     *hdrhistogram.Histogram // µs that requests were handed to a connection too late; steady load only
+	requests, errors          int
+	err                       error // the first
+	elapsed                   time.Duration
+	throughput                float64 // requests a second
+	p50, p99, p999, max, late time.Duration
 }
 
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)
+// A histogram has durations in microseconds.
+type histogram struct{ *hdrhistogram.Histogram }
+
+func newHistogram() histogram {
+	return histogram{hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
 }
 
-func record(h *hdrhistogram.Histogram, d time.Duration) {
+func (h histogram) record(d time.Duration) {
 	_ = h.RecordValue(max(d.Microseconds(), 1)) // nothing here takes an hour
 }
 
+func (h histogram) quantile(percent float64) time.Duration {
+	return time.Duration(h.ValueAtQuantile(percent)) * time.Microsecond
+}
+
+// close closes the connections.
+func (g *generator) close() { g.client.CloseIdleConnections() }
+
 // load loads the server for a time.
 func (g *generator) load(ctx context.Context, p plan, duration time.Duration) (loaded, error) {
-	if p.Load == saturation {
+	if p.load == saturation {
 		return g.saturate(ctx, duration)
 	}
-	return g.steady(ctx, p.Rate, duration)
+	return g.steady(ctx, p.rate, duration)
 }
 
 // saturate has each connection ask again as soon as it is answered.
@@ -133,7 +137,8 @@ func (g *generator) saturate(ctx context.Context, duration time.Duration) (loade
 }
 
 // steady sends requests at a fixed rate. Latency is counted from when a request
-// was to be sent: those that a slow answer delays have waited as well.
+// was to be sent: those that a slow answer delays have waited as well. Late is
+// the 99th percentile of how late requests were handed to a connection.
 func (g *generator) steady(ctx context.Context, rate float64, duration time.Duration) (loaded, error) {
 	due := make(chan time.Time, queueLength)
 	late := newHistogram()
@@ -143,12 +148,12 @@ func (g *generator) steady(ctx context.Context, rate float64, duration time.Dura
 			w.send(at)
 		}
 	})
-	l.late = late
+	l.late = late.quantile(99)
 	return l, err
 }
 
 // pace says when each request is due, has a thread of its own, and closes due.
-func pace(ctx context.Context, rate float64, duration time.Duration, due chan<- time.Time, late *hdrhistogram.Histogram) {
+func pace(ctx context.Context, rate float64, duration time.Duration, due chan<- time.Time, late histogram) {
 	defer close(due)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -162,7 +167,7 @@ func pace(ctx context.Context, rate float64, duration time.Duration, due chan<- 
 			pause(wait)
 		}
 		due <- began.Add(after)
-		record(late, time.Since(began)-after)
+		late.record(time.Since(began) - after)
 	}
 }
 
@@ -176,13 +181,15 @@ func (g *generator) workers(ctx context.Context, n int, work func(*worker)) (loa
 		running.Go(func() { work(all[i]) })
 	}
 	running.Wait()
-	total := loaded{elapsed: time.Since(began), latency: newHistogram()}
+	total, latency := loaded{elapsed: time.Since(began)}, newHistogram()
 	for _, w := range all {
-		total.requests += int(w.latency.TotalCount())
 		total.errors += w.errors
-		total.err = errors.Join(total.err, w.err)
-		total.latency.Merge(w.latency)
+		total.err = cmp.Or(total.err, w.err)
+		latency.Merge(w.latency.Histogram)
 	}
+	total.requests = int(latency.TotalCount())
+	total.throughput = float64(total.requests-total.errors) / total.elapsed.Seconds()
+	total.p50, total.p99, total.p999, total.max = latency.quantile(50), latency.quantile(99), latency.quantile(99.9), latency.quantile(100)
 	return total, ctx.Err()
 }
 
@@ -190,7 +197,7 @@ func (g *generator) workers(ctx context.Context, n int, work func(*worker)) (loa
 type worker struct {
 	generator *generator
 	next      int // in the mix
-	latency   *hdrhistogram.Histogram
+	latency   histogram
 	errors    int
 	err       error // the first
 	get, put  fasthttp.Request
@@ -210,17 +217,12 @@ func (w *worker) send(due time.Time) {
 	}
 	r.SetRequestURI(next.uri)
 	err := w.generator.client.Do(r, &w.response)
-	record(w.latency, time.Since(due))
+	w.latency.record(time.Since(due))
 	if err == nil && w.response.StatusCode() != http.StatusOK {
 		err = fmt.Errorf("status %d: %s", w.response.StatusCode(), w.response.Body())
 	}
 	if err != nil {
 		w.errors++
-		if w.err == nil {
-			w.err = fmt.Errorf("%s %s: %w", r.Header.Method(), next.uri, err)
-		}
+		w.err = cmp.Or(w.err, fmt.Errorf("%s %s: %w", r.Header.Method(), next.uri, err))
 	}
 }
-
-// close closes the connections.
-func (g *generator) close() { g.client.CloseIdleConnections() }

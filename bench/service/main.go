@@ -3,7 +3,7 @@
 // beside it; without a monitor, with ours and with others. Run it from the
 // root of the repository:
 //
-//	go run ./bench/service
+//	go run -C bench ./service
 //
 // Each run is a process of its own: this program starts itself again as the
 // server, and is itself the load and the OTLP receiver. README.md tells what is
@@ -14,47 +14,66 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func main() {
-	if text := os.Getenv(childVariable); text != "" {
-		os.Exit(child(text, os.Stdin, os.Stdout, os.Stderr))
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	lab.Child(serve)
+	lab.Main(run)
 }
 
-// run is main with its surroundings as parameters. It returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// options is what the flags say. Tests set what no flag does.
+type options struct {
+	parked   []int
+	rounds   []int         // for each of parked, the last for the rest; nil: the default
+	duration time.Duration // 0: the default
+	warmup   time.Duration // negative: the default
+	variants []variant
+	loads    []string
+	seed     uint64
+}
+
+// roundsThere is the default at checkedParked; elsewhere it is 1.
+const roundsThere = 5
+
+// parseOptions reads the flags.
+func parseOptions(args []string, help io.Writer) (options, error) {
+	o := options{parked: []int{100, 10_000, 100_000}, warmup: -1, variants: variants, loads: loads}
+	f := flag.NewFlagSet("./service", flag.ContinueOnError)
+	f.Func("parked", "`numbers` of goroutines that are parked beside the server, separated by\ncommas, each from 1 to 300000; k stands for 1000 (default 100,10k,100k)", lab.Numbers(&o.parked, 1, 300_000))
+	f.Func("rounds", "how often everything is measured, from 1 to 100: a `number` for each of\n-parked, the last one for the rest (default 5 at 10k, which the checks are\nabout, and 1 elsewhere)", lab.Numbers(&o.rounds, 1, 100))
+	f.BoolFunc("quick", "an impression in two minutes: one round at 10k, 6 s a run, without contrib\nand naive", func(string) error {
+		o.parked, o.rounds, o.duration, o.variants = []int{checkedParked}, []int{1}, 6*time.Second, variants[:3]
+		return nil
+	})
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "orders the runs and chooses the requests; by default the clock")
+	return o, lab.Parse(f, args, help)
+}
+
+// roundsOf returns the rounds of the ith number of parked goroutines.
+func (o *options) roundsOf(i int) int {
+	switch {
+	case len(o.rounds) > 0:
+		return o.rounds[min(i, len(o.rounds)-1)]
+	case o.parked[i] == checkedParked:
+		return roundsThere
+	}
+	return 1
+}
+
+// run is main with its surroundings as parameters.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool, err error) {
 	o, err := parseOptions(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "service: %v\nRun with --help for the flags.\n", err)
-		return 2
+		return false, err
 	}
-	r := report{Machine: lab.ThisMachine(named...), Started: time.Now().UTC().Truncate(time.Second), Command: o.command(), Seed: o.seed}
-	var failed error
-	r.Scenarios, failed = runAll(ctx, o, stderr)
-	r.Took = time.Since(r.Started).Round(time.Second)
-	r.Checks = check(r.Scenarios)
-	failed = errors.Join(failed, r.save(o, stdout))
-	if failed != nil {
-		fmt.Fprintf(stderr, "service: %v\n", failed)
-		return 1
-	}
-	if o.check && lab.Missed(r.Checks) {
-		return 1
-	}
-	return 0
+	r := report{machine: lab.ThisMachine(compared...), began: time.Now(), seed: o.seed,
+		command: strings.TrimSpace("go run -C bench ./service " + strings.Join(args, " "))}
+	r.scenarios, err = runAll(ctx, o, stderr)
+	r.took = time.Since(r.began).Round(time.Second)
+	return true, errors.Join(err, r.print(stdout))
 }

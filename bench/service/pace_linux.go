@@ -9,5 +9,5 @@ import (
 // process that does little else. d must be positive.
 func pause(d time.Duration) {
 	t := syscall.NsecToTimespec(int64(d))
-	_ = syscall.Nanosleep(&t, nil) // whoever is interrupted looks at the clock again
+	_ = syscall.Nanosleep(&t, nil) // pace asks the clock again
 }

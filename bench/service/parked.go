@@ -6,83 +6,63 @@ import (
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-// parkedDepth is how many frames a parked goroutine has, the runtime's own
-// included.
-const parkedDepth = 12
+const (
+	// parkedDepth is how many frames a parked goroutine has at least, the runtime's
+	// own included.
+	parkedDepth = 12
+	// parkedPaths is by how many paths goroutines come to each place.
+	parkedPaths = 4
+)
 
-// A parking holds goroutines until the process ends, as a service holds those
-// of its subscribers, streams and workers.
-type parking struct {
-	gate chan int      // nothing is ever sent
-	quit chan struct{} // never closed
-	tick chan time.Time
-}
+// Nothing is ever sent on these channels, and they are never closed.
+var (
+	gate = make(chan int)
+	quit = make(chan struct{})
+	tick = make(chan time.Time)
+)
 
-// places are the ways in which a goroutine is parked: each is a stack, or
-// several, of its own.
-var places = []func(p *parking){
-	func(p *parking) { <-p.gate },
-	func(p *parking) {
-		for range p.gate {
+// places are the ways to wait, as subscribers, streams and workers do.
+var places = []func(){
+	func() { <-gate },
+	func() {
+		for range gate {
 		}
 	},
-	func(p *parking) {
+	func() {
 		select {
-		case <-p.gate:
-		case <-p.quit:
+		case <-gate:
+		case <-quit:
 		}
 	},
-	func(p *parking) {
+	func() {
 		select {
-		case <-p.gate:
-		case <-p.tick:
-		case <-p.quit:
+		case <-gate:
+		case <-tick:
+		case <-quit:
 		}
 	},
-	func(p *parking) {
-		if _, ok := <-p.quit; ok {
+	func() {
+		if _, open := <-quit; open {
 			return
 		}
 	},
-	func(p *parking) {
+	func() {
 		for {
 			select {
-			case <-p.tick:
-			case <-p.quit:
+			case <-tick:
+			case <-quit:
 				return
 			}
 		}
 	},
 }
 
-// park starts n goroutines and returns when all of them wait.
+// park starts n goroutines and returns when all of them wait, until the process
+// ends.
 func park(n int) error {
-	p := &parking{gate: make(chan int), quit: make(chan struct{}), tick: make(chan time.Time)}
 	for i := range n {
-		go dispatch(parkedDepth-3, i, p)
+		path := i / len(places) % parkedPaths
+		go lab.Step(path)(path/4, parkedDepth-5, places[i%len(places)])
 	}
 	return lab.AwaitParked()
-}
-
-// dispatch and handle call each other until the stack is deep enough. Which of
-// them is called depends on n, so that there are more stacks than places.
-func dispatch(depth, n int, p *parking) {
-	switch {
-	case depth == 0:
-		places[n%len(places)](p)
-	case n/len(places)%4 > depth%4:
-		dispatch(depth-1, n, p)
-	default:
-		handle(depth-1, n, p)
-	}
-}
-
-func handle(depth, n int, p *parking) {
-	var frame [64]byte // something to keep, as most functions have
-	if depth == 0 {
-		places[n%len(places)](p)
-	} else {
-		dispatch(depth-1, n, p)
-	}
-	frame[n%len(frame)] = 1
 }

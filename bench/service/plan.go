@@ -17,13 +17,10 @@ import (
 // A scenario is everything that is measured with one number of parked
 // goroutines.
 type scenario struct {
-	Parked   int           `json:"parked"`
-	Rounds   int           `json:"rounds"`
-	Warmup   time.Duration `json:"warmup"`
-	Duration time.Duration `json:"duration"`
-	Capacity float64       `json:"capacity"` // requests a second that the server bears without a monitor
-	Rate     float64       `json:"rate"`     // requests a second of the steady load
-	Runs     []measurement `json:"runs"`
+	parked, rounds   int
+	warmup, duration time.Duration
+	capacity         float64 // requests a second that the server bears without a monitor
+	runs             []measurement
 }
 
 const (
@@ -35,127 +32,111 @@ const (
 	// The default of otelgoroutine.WithBudget.
 	defaultCPU   = 0.005
 	defaultPause = 10 * time.Millisecond
-	// lookMargin is how long before the end of the measured time the first
-	// regular look is to begin, where it comes late.
-	lookMargin = 5 * time.Second
+	// snapshotMargin is how long before the end of the measured time the first
+	// regular snapshot is to begin, where it comes late.
+	snapshotMargin = 5 * time.Second
 )
 
 func newScenario(o options, i int) scenario {
-	s := scenario{Parked: o.parked[i], Rounds: o.rounds[i], Duration: o.duration, Warmup: o.warmup}
-	first := firstRegularLook(s.Parked)
-	if s.Duration == 0 {
-		s.Duration = usualDuration
+	s := scenario{parked: o.parked[i], rounds: o.roundsOf(i), duration: o.duration, warmup: o.warmup}
+	first := firstRegular(s.parked)
+	if s.duration == 0 {
+		s.duration = usualDuration
 		if first > usualDuration {
-			s.Duration = longDuration
+			s.duration = longDuration
 		}
 	}
-	if s.Warmup < 0 {
-		s.Warmup = max(leastWarmup, first-s.Duration+min(lookMargin, s.Duration/2))
+	if s.warmup < 0 {
+		s.warmup = max(leastWarmup, first-s.duration+min(snapshotMargin, s.duration/2))
 	}
 	return s
 }
 
-// firstRegularLook asks the governor with the default budget when it will allow
-// the first look with the tracer, counted from the start of the monitor. The
-// look before that, at the start, finds no parked goroutines yet.
-func firstRegularLook(parked int) time.Duration {
+// firstRegular asks the governor with the default budget when it will allow the
+// first snapshot with the tracer, counted from the start of the monitor. The
+// snapshot before that, at the start, finds no parked goroutines yet.
+func firstRegular(parked int) time.Duration {
 	began := time.Time{}.Add(time.Hour)
 	g := capture.NewGovernor(capture.Budget{CPU: defaultCPU, Pause: defaultPause}, began)
-	for after := interval; ; after += interval {
-		if g.Allow(goroutine.SourceTrace, parked, began.Add(after)) == nil {
-			return after
-		}
+	after := interval
+	for g.Allow(goroutine.SourceTrace, parked, began.Add(after)) != nil {
+		after += interval
 	}
+	return after
 }
 
 // runAll measures the scenarios one after the other. A run that fails does not
 // keep the others from being measured.
-func runAll(ctx context.Context, o options, progress io.Writer) ([]scenario, error) {
+func runAll(ctx context.Context, o options, progress io.Writer) (scenarios []scenario, failed error) {
 	fmt.Fprintf(progress, "seed %d\n", o.seed)
 	random := rand.New(rand.NewPCG(o.seed, 0))
-	var scenarios []scenario
-	var errs []error
 	for i := range o.parked {
 		s := newScenario(o, i)
-		errs = append(errs, s.run(ctx, o, random, progress))
+		failed = errors.Join(failed, s.run(ctx, o, random, progress))
 		scenarios = append(scenarios, s)
-		if ctx.Err() != nil {
-			break
-		}
 	}
-	return scenarios, errors.Join(errs...)
+	return scenarios, failed
 }
 
 // run takes the variants in turns, in another order each time, so that what
 // else the machine does meets all of them.
-func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progress io.Writer) error {
-	if err := s.calibrate(ctx, random, progress); err != nil {
-		return fmt.Errorf("%s parked, calibration: %w", lab.Thousands(s.Parked), err)
-	}
-	var errs []error
-	n, all := 0, s.Rounds*len(o.loads)*len(o.variants)
-	for round := range s.Rounds {
-		for _, load := range o.loads {
-			for _, variant := range shuffled(o.variants, random) {
-				n++
-				p := s.plan(variant, load, round, random.Uint64())
-				fmt.Fprintf(progress, "[%d/%d] %s ... ", n, all, p)
-				m, err := measure(ctx, p, progress)
-				if err != nil {
-					fmt.Fprintln(progress, "failed")
-					errs = append(errs, fmt.Errorf("%s: %w", p, err))
-					if ctx.Err() != nil {
-						return errors.Join(errs...)
-					}
-					continue
-				}
-				fmt.Fprintln(progress, m.line())
-				s.Runs = append(s.Runs, m)
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// calibrate finds out what the server bears without a monitor.
-func (s *scenario) calibrate(ctx context.Context, random *rand.Rand, progress io.Writer) error {
-	p := s.plan(off, saturation, 0, random.Uint64())
-	p.Warmup, p.Duration = min(p.Warmup, leastWarmup), min(p.Duration, calibrationFor)
-	fmt.Fprintf(progress, "%s parked, calibration ... ", lab.Thousands(s.Parked))
-	m, err := measure(ctx, p, progress)
+func (s *scenario) run(ctx context.Context, o options, random *rand.Rand, progress io.Writer) (failed error) {
+	p := plan{parked: s.parked, variant: variants[0], load: saturation, seed: random.Uint64(),
+		warmup: min(s.warmup, leastWarmup), duration: min(s.duration, calibrationFor)}
+	calibration, err := p.measure(ctx, progress)
 	if err != nil {
-		fmt.Fprintln(progress, "failed")
 		return err
 	}
-	s.Capacity = m.Throughput
-	s.Rate = steadyShare * s.Capacity
-	fmt.Fprintf(progress, "bears %.0f requests a second; the steady load is %.0f\n", s.Capacity, s.Rate)
-	return nil
+	s.capacity = calibration.throughput
+	for i := range s.rounds * len(o.loads) {
+		for _, v := range shuffled(o.variants, random) {
+			p := plan{s.parked, v, o.loads[i%len(o.loads)], i / len(o.loads), s.warmup, s.duration, s.rate(), random.Uint64()}
+			m, err := p.measure(ctx, progress)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == nil {
+				s.runs = append(s.runs, m)
+			}
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// rate returns the requests a second of the steady load.
+func (s *scenario) rate() float64 { return steadyShare * s.capacity }
+
+func shuffled(all []variant, random *rand.Rand) []variant {
+	all = slices.Clone(all)
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
 }
 
 // A plan is one run that is to be made.
 type plan struct {
-	Parked   int
-	Variant  string
-	Load     string
-	Round    int
-	Warmup   time.Duration
-	Duration time.Duration
-	Rate     float64
-	Seed     uint64
-}
-
-func (s *scenario) plan(variant, load string, round int, seed uint64) plan {
-	return plan{Parked: s.Parked, Variant: variant, Load: load, Round: round,
-		Warmup: s.Warmup, Duration: s.Duration, Rate: s.Rate, Seed: seed}
+	parked           int
+	variant          variant
+	load             string
+	round            int
+	warmup, duration time.Duration
+	rate             float64 // requests a second; steady load only
+	seed             uint64
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("%s parked, %s, round %d, %s", lab.Thousands(p.Parked), p.Load, p.Round+1, p.Variant)
+	return fmt.Sprintf("%s parked, %s, round %d, %s", lab.Thousands(p.parked), p.load, p.round+1, p.variant.name)
 }
 
-func shuffled(names []string, random *rand.Rand) []string {
-	names = slices.Clone(names)
-	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	return names
+// measure makes the run and tells how it went.
+func (p plan) measure(ctx context.Context, progress io.Writer) (measurement, error) {
+	fmt.Fprintf(progress, "%s ... ", p)
+	m, err := measure(ctx, p, progress)
+	if err != nil {
+		fmt.Fprintln(progress, "failed")
+		return m, fmt.Errorf("%s: %w", p, err)
+	}
+	fmt.Fprintf(progress, "%.0f/s, p99 %s, CPU %.0f %% of a core, snapshots: %d, errors: %d\n",
+		m.throughput, lab.Duration(m.p99), 100*cores(&m), m.snapshots, m.errors)
+	return m, nil
 }

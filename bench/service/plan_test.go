@@ -17,55 +17,53 @@ func parsed(t *testing.T, args ...string) options {
 	return o
 }
 
-// A regular look begins within what is measured, well before its end.
-func TestTheMeasuredTimeHasALook(t *testing.T) {
-	for _, args := range [][]string{nil, {"-quick"}, {"-duration", "1s"}, {"-parked", "1,300k"}} {
+// A regular snapshot begins within what is measured, well before its end.
+func TestTheMeasuredTimeHasASnapshot(t *testing.T) {
+	for _, args := range [][]string{nil, {"-quick"}, {"-parked", "1,300k"}} {
 		o := parsed(t, args...)
 		for i, parked := range o.parked {
 			s := newScenario(o, i)
-			first := firstRegularLook(parked)
-			assert.Less(t, s.Warmup, first, "%v, %d", args, parked)
-			assert.GreaterOrEqual(t, s.Warmup+s.Duration-first, min(lookMargin, s.Duration/2), "%v, %d", args, parked)
+			first := firstRegular(parked)
+			assert.Less(t, s.warmup, first, "%v, %d", args, parked)
+			assert.GreaterOrEqual(t, s.warmup+s.duration-first, min(snapshotMargin, s.duration/2), "%v, %d", args, parked)
 		}
 	}
 }
 
-func TestMoreGoroutinesAreLookedAtLater(t *testing.T) {
-	assert.Equal(t, interval, firstRegularLook(100))
-	assert.Equal(t, interval, firstRegularLook(10_000))
-	assert.Equal(t, time.Minute, firstRegularLook(100_000))
+func TestSnapshotsOfMoreGoroutinesComeLater(t *testing.T) {
+	assert.Equal(t, interval, firstRegular(100))
+	assert.Equal(t, interval, firstRegular(10_000))
+	assert.Equal(t, time.Minute, firstRegular(100_000))
 }
 
-func TestRoundsAndTimes(t *testing.T) {
-	o := parsed(t)
-	assert.Equal(t, []int{100, 10_000, 100_000}, o.parked)
-	assert.Equal(t, []int{1, roundsThere, 1}, o.rounds)
-	assert.Equal(t, []int{3, 3}, parsed(t, "-parked", "1,10k", "-rounds", "3").rounds)
-	assert.Equal(t, []int{3, 4}, parsed(t, "-parked", "1,10k", "-rounds", "3,4").rounds)
-	assert.Equal(t, []int{1}, parsed(t, "-quick").rounds)
-
-	o = parsed(t, "-duration", "2s", "-warmup", "0s")
-	s := newScenario(o, 0)
-	assert.Equal(t, 2*time.Second, s.Duration)
-	assert.Zero(t, s.Warmup)
-}
-
-func TestACommandCanBeTypedAgain(t *testing.T) {
-	o := parsed(t, "-variants", "off again,off", "-rounds", "2")
-	assert.Equal(t, `go run ./bench/service -variants "off again,off" -rounds 2`, o.command())
+func TestRounds(t *testing.T) {
+	rounds := func(args ...string) (all []int) {
+		o := parsed(t, args...)
+		for i := range o.parked {
+			all = append(all, o.roundsOf(i))
+		}
+		return all
+	}
+	assert.Equal(t, []int{1, roundsThere, 1}, rounds())
+	assert.Equal(t, []int{3, 3}, rounds("-parked", "1,10k", "-rounds", "3"))
+	assert.Equal(t, []int{3, 4}, rounds("-parked", "1,10k", "-rounds", "3,4"))
+	assert.Equal(t, []int{1}, rounds("-quick"))
 }
 
 func TestTheSeedDecidesTheOrder(t *testing.T) {
 	order := func(seed uint64) (all []string) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		for range 10 {
-			turn := shuffled(variantNames, random)
-			assert.ElementsMatch(t, variantNames, turn)
+			var turn []string
+			for _, v := range shuffled(variants, random) {
+				turn = append(turn, v.name)
+			}
+			assert.ElementsMatch(t, []string{off, offAgain, on, "contrib", "naive"}, turn)
 			all = append(all, turn...)
 		}
 		return all
 	}
 	assert.Equal(t, order(1), order(1))
 	assert.NotEqual(t, order(1), order(2))
-	assert.NotEqual(t, slices.Repeat(order(1)[:len(variantNames)], 10), order(1), "another order each time")
+	assert.NotEqual(t, slices.Repeat(order(1)[:len(variants)], 10), order(1), "another order each time")
 }

@@ -1,101 +1,79 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"runtime/pprof"
+	"sync/atomic"
 	"time"
 
+	"github.com/DataDog/gostackparse"
 	contrib "go.opentelemetry.io/contrib/instrumentation/runtime"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 
+	ours "github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// The variants, by the names they have in the tables.
-const (
-	off         = "off"
-	offAgain    = "off again"
-	on          = "on"
-	contribOnly = "contrib"
-	naiveDump   = "naive"
-)
-
-var variantNames = []string{off, offAgain, on, contribOnly, naiveDump}
-
-var variantDoc = map[string]string{
-	off:         "no telemetry at all",
-	offAgain:    "the same again: what chance does",
-	on:          "otelgoroutine with all defaults, exporting OTLP",
-	contribOnly: "OpenTelemetry's runtime instrumentation, the same way",
-	naiveDump:   "a goroutine dump every 15 s, parsed and counted by state",
+// A variant is what a service has beside it.
+type variant struct {
+	name   string
+	start  func(*telemetry) error // nil: no telemetry at all
+	counts string                 // the metric that it counts goroutines in
+	source string                 // what its regular snapshots are called; "": it takes none
 }
 
-// interval is how often every variant looks and exports.
+// The names that the tables and checks refer to.
+const (
+	off      = "off"
+	offAgain = "off again"
+	on       = "on"
+)
+
+const (
+	contribCount   = "go.goroutine.count"
+	naiveCount     = "naive.goroutine.count"
+	naiveSnapshots = "naive.snapshots"
+	// What snapshots are called that are not ours.
+	dump       = "dump"
+	collection = "collection"
+)
+
+var variants = []variant{
+	{name: off},
+	{name: offAgain}, // what chance does
+	{on, (*telemetry).startOurs, ours.MetricCount, "trace"},
+	{"contrib", (*telemetry).startContrib, contribCount, collection},
+	{"naive", (*telemetry).startNaive, naiveCount, dump},
+}
+
+// interval is how often every variant takes a snapshot and exports.
 const interval = 15 * time.Second
 
-// telemetry is the OpenTelemetry SDK as services commonly set it up, and what
-// uses it.
+// telemetry is the OpenTelemetry SDK as services commonly set it up.
 type telemetry struct {
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
-	monitor func(context.Context) error // its Shutdown
 }
 
-// startVariant starts what a variant has beside the service. It is nil for those
-// that have nothing.
-func startVariant(ctx context.Context, variant, sink string) (*telemetry, error) {
-	if variant == off || variant == offAgain {
-		return nil, nil
-	}
-	t, err := startTelemetry(ctx, sink)
-	if err != nil {
+func newTelemetry(ctx context.Context, sink string) (*telemetry, error) {
+	metrics, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(sink), otlpmetricgrpc.WithInsecure())
+	logs, bad := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(sink), otlploggrpc.WithInsecure())
+	if err := errors.Join(err, bad); err != nil {
 		return nil, err
-	}
-	switch variant {
-	case on:
-		var m *otelgoroutine.Monitor
-		if m, err = otelgoroutine.Start(t.metrics, otelgoroutine.WithLoggerProvider(t.logs)); err == nil {
-			t.monitor = m.Shutdown
-		}
-	case contribOnly:
-		err = contrib.Start(contrib.WithMeterProvider(t.metrics))
-	case naiveDump:
-		t.monitor, err = startNaive(t.metrics)
-	default:
-		err = fmt.Errorf("no variant %q", variant)
-	}
-	if err != nil {
-		return nil, errors.Join(err, t.shutdown(ctx))
-	}
-	return t, nil
-}
-
-func startTelemetry(ctx context.Context, sink string) (*telemetry, error) {
-	metricExporter, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(sink), otlpmetricgrpc.WithInsecure())
-	if err != nil {
-		return nil, err
-	}
-	logExporter, err := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(sink), otlploggrpc.WithInsecure())
-	if err != nil {
-		return nil, errors.Join(err, metricExporter.Shutdown(ctx))
 	}
 	res := resource.NewSchemaless(attribute.String("service.name", "otelgoroutine-bench"))
+	reader := sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithInterval(interval))
 	return &telemetry{
-		metrics: sdkmetric.NewMeterProvider(
-			sdkmetric.WithResource(res),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metricExporter, sdkmetric.WithInterval(interval))),
-		),
-		logs: sdklog.NewLoggerProvider(
-			sdklog.WithResource(res),
-			sdklog.WithProcessor(sdklog.NewBatchProcessor(logExporter)),
-		),
-		monitor: func(context.Context) error { return nil },
+		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader)),
+		logs:    sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs))),
 	}, nil
 }
 
@@ -107,9 +85,62 @@ func (t *telemetry) flush(ctx context.Context) error {
 	return errors.Join(t.metrics.ForceFlush(ctx), t.logs.ForceFlush(ctx))
 }
 
-func (t *telemetry) shutdown(ctx context.Context) error {
-	if t == nil {
-		return nil
+func (t *telemetry) startOurs() error {
+	_, err := otelgoroutine.Start(t.metrics, otelgoroutine.WithLoggerProvider(t.logs))
+	return err
+}
+
+func (t *telemetry) startContrib() error { return contrib.Start(contrib.WithMeterProvider(t.metrics)) }
+
+// startNaive takes a dump at once and then every interval.
+func (t *telemetry) startNaive() error {
+	n, err := newNaive(t.metrics)
+	if err != nil {
+		return err
 	}
-	return errors.Join(t.monitor(ctx), t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
+	go func() {
+		for ticker := time.NewTicker(interval); ; <-ticker.C {
+			n.take()
+		}
+	}()
+	return nil
+}
+
+// naive is the monitor that blog posts recommend: once in a while it takes a
+// goroutine dump, parses it and counts the goroutines by state.
+type naive struct {
+	counts    atomic.Pointer[map[string]int64] // of the last dump, by state
+	snapshots metric.Int64Counter
+}
+
+func newNaive(mp metric.MeterProvider) (*naive, error) {
+	n := &naive{}
+	n.counts.Store(&map[string]int64{})
+	meter := mp.Meter("naive")
+	var bad error
+	n.snapshots, bad = meter.Int64Counter(naiveSnapshots)
+	_, err := meter.Int64ObservableUpDownCounter(naiveCount, metric.WithInt64Callback(
+		func(_ context.Context, o metric.Int64Observer) error {
+			for state, count := range *n.counts.Load() {
+				o.Observe(count, metric.WithAttributes(attribute.String("state", state)))
+			}
+			return nil
+		}))
+	return n, errors.Join(bad, err)
+}
+
+// take counts what can be parsed. Neither pprof nor the parser calls it an error
+// that a long dump is cut off.
+func (n *naive) take() {
+	var dump bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&dump, 2); err != nil {
+		return // a buffer takes everything
+	}
+	goroutines, _ := gostackparse.Parse(&dump)
+	counts := make(map[string]int64)
+	for _, g := range goroutines {
+		counts[g.State]++
+	}
+	n.counts.Store(&counts)
+	n.snapshots.Add(context.Background(), 1)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
@@ -27,12 +28,12 @@ type report struct {
 	Left                              string // all goroutines, when there are more than before
 	HeapBefore, HeapAfter             int64  // bytes, after a collection
 
-	Looks      int              // snapshots that the detectors were shown
+	Snapshots  int              // that the detectors were shown
 	Traces     int              // those of them that are execution traces
-	Fewest     int              // goroutines of the scenario in a look, the fewest that there ever were
+	Fewest     int              // goroutines of the scenario in a snapshot, the fewest that there ever were
 	Most       int              // and the most
 	Wrong      []string         // what did not add up
-	Skipped    map[string]int64 // looks by reason for which they did not happen
+	Skipped    map[string]int64 // snapshots that were not taken, by reason
 	Events     []string         // names
 	StackTrace int              // bytes of the longest stack trace in an event
 	Told       []string         // to the OpenTelemetry error handler
@@ -50,15 +51,16 @@ type child struct {
 	reader  *sdkmetric.ManualReader
 	meters  *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
+	entered chan struct{} // receives when something begins to hold the monitor up
 
 	mu     sync.Mutex
 	report report
 }
 
 // newChild returns a child with a goroutine that waits for ever, which a monitor
-// reports as soon as it looks: an event that must arrive in every scenario.
-func newChild() *child {
-	c := &child{report: report{Fewest: math.MaxInt, Skipped: make(map[string]int64), Numbers: make(map[string]int64)}}
+// reports with its first snapshot: an event that must arrive in every scenario.
+func newChild(o order) *child {
+	c := &child{order: o, entered: make(chan struct{}, 1), report: report{Fewest: math.MaxInt, Skipped: make(map[string]int64), Numbers: make(map[string]int64)}}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		c.note(func(r *report) { r.Told = append(r.Told, err.Error()) })
 	}))
@@ -108,20 +110,21 @@ func must(err error) {
 // until waits for something that must come to pass.
 func (c *child) until(what string, f func() bool) {
 	for began := time.Now(); !f(); time.Sleep(2 * time.Millisecond) {
-		if time.Since(began) > c.Time+time.Minute {
+		if time.Since(began) > c.Time+patience/2 {
 			panic("in vain: " + what)
 		}
 	}
 }
 
-// looks waits for n more snapshots.
-func (c *child) looks(n int) {
-	n += c.looked()
-	c.until(fmt.Sprintf("look %d", n), func() bool { return c.looked() >= n })
+// snapshots waits for n more.
+func (c *child) snapshots(n int) {
+	n += c.taken()
+	c.until(fmt.Sprintf("snapshot %d", n), func() bool { return c.taken() >= n })
 }
 
-func (c *child) looked() (n int) {
-	c.note(func(r *report) { n = r.Looks })
+// taken returns how many there were so far.
+func (c *child) taken() (n int) {
+	c.note(func(r *report) { n = r.Snapshots })
 	return n
 }
 
@@ -135,7 +138,7 @@ func (c *child) before() {
 // for it.
 func (c *child) after() {
 	want := c.finish().GoroutinesBefore
-	for began := time.Now(); runtime.NumGoroutine() > want && time.Since(began) < 5*time.Second; {
+	for began := time.Now(); runtime.NumGoroutine() > want && time.Since(began) < patience/2; {
 		time.Sleep(2 * time.Millisecond)
 	}
 	n, left := runtime.NumGoroutine(), ""
@@ -167,8 +170,8 @@ type (
 	extraProcessor struct{ sdklog.Processor }
 )
 
-// start makes providers and starts the monitor on them, with the most looks
-// that it may take. extras are extraReaders, extraProcessors and Options.
+// start makes providers and starts the monitor on them, with the most
+// snapshots that it may take. extras are extraReaders, extraProcessors and Options.
 func (c *child) start(function string, extras ...any) {
 	c.reader = sdkmetric.NewManualReader()
 	meterOptions := []sdkmetric.Option{sdkmetric.WithReader(c.reader)}
@@ -214,7 +217,7 @@ func (c *child) stopMonitor(ctx context.Context) {
 
 // stopProviders takes errors for what they are: the exporter's.
 func (c *child) stopProviders() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := c.limit(c.Endpoint != "" && c.Variant != answered)
 	defer cancel()
 	_ = c.logs.Shutdown(ctx)
 	_ = c.meters.Shutdown(ctx)
@@ -236,7 +239,7 @@ func (c *child) witness(function string) *detectors.Detector {
 			c.wrong("a snapshot has %d goroutines, says %d and misses %d", total, p.Snapshot.Total, p.Snapshot.Missing)
 		}
 		c.note(func(r *report) {
-			r.Looks++
+			r.Snapshots++
 			if p.Snapshot.Source == goroutine.SourceTrace {
 				r.Traces++
 			}
@@ -256,7 +259,7 @@ func (*eventLog) ForceFlush(context.Context) error                       { retur
 func (e *eventLog) OnEmit(_ context.Context, record *sdklog.Record) error {
 	stackTrace := 0
 	record.WalkAttributes(func(kv attribute.KeyValue) bool {
-		if kv.Key == "code.stacktrace" {
+		if kv.Key == telemetry.AttrCodeStacktrace {
 			stackTrace = len(kv.Value.AsString())
 		}
 		return true
@@ -296,7 +299,7 @@ func readingOf(rm *metricdata.ResourceMetrics) reading {
 			for _, p := range sum.DataPoints {
 				r.sums[m.Name] += p.Value
 				r.series[m.Name]++
-				if reason, ok := p.Attributes.Value("goroutine.snapshot.skip_reason"); ok {
+				if reason, ok := p.Attributes.Value(telemetry.AttrSkipReason); ok {
 					r.skipped[reason.AsString()] += p.Value
 				}
 			}
@@ -311,11 +314,11 @@ func (c *child) addUp() reading {
 	c.until("metrics that are of the latest snapshot", func() bool {
 		s := c.monitor.Snapshot()
 		r = c.collect()
-		if states, stacks := r.sums["goroutine.count"], r.sums["goroutine.stack.goroutine.count"]; states != stacks {
-			c.wrong("goroutine.count adds up to %d, goroutine.stack.goroutine.count to %d", states, stacks)
+		if states, stacks := r.sums[telemetry.MetricCount], r.sums[telemetry.MetricStackCount]; states != stacks {
+			c.wrong("the counts by state add up to %d, those by stack to %d", states, stacks)
 			return true
 		}
-		return s != nil && r.sums["goroutine.count"] == int64(s.Total)
+		return s != nil && r.sums[telemetry.MetricCount] == int64(s.Total)
 	})
 	c.note(func(report *report) { report.Skipped = r.skipped })
 	return r

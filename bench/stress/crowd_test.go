@@ -10,13 +10,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // TestAMillionGoroutines proves that the monitor bears as many goroutines as
-// there can be. With the default budget it looks at all of them or counts that
-// it did not; with the budget for it, every source shows each one, in bounded
+// there can be. With the default budget it takes a snapshot of all of them or
+// counts that it did not; with the budget for it, every source shows each one, in bounded
 // memory, and when they have ended it is given back. Where there are no 8 GiB
 // of memory to be had there are 100,000, and with the race detector, which
 // allows 8,128 goroutines, 7,000.
@@ -34,10 +36,10 @@ func TestAMillionGoroutines(t *testing.T) {
 	assert.Equal(t, n, r.Fewest, "every snapshot has all of them")
 	assert.Equal(t, n, r.Most)
 	assert.Positive(t, r.Traces)
-	assert.Positive(t, r.Numbers["looked or said why not, by default"])
+	assert.Positive(t, r.Numbers["taken or said why not, by default"])
 	assert.InDelta(t, r.Numbers["scheduler"], r.Numbers["total"], 100, "the scheduler's own count")
-	assert.LessOrEqual(t, r.Numbers["memory"], int64(3<<29), "bytes for looking, of the whole process: mostly the profile, and what is not collected yet beside so large a heap")
-	t.Logf("looking took %d MiB beside %d; heap %d → %d KiB; %v", r.Numbers["memory"]>>20, r.Numbers["memory before"]>>20, r.HeapBefore>>10, r.HeapAfter>>10, r.Texts)
+	assert.LessOrEqual(t, r.Numbers["memory"], int64(3<<29), "bytes for snapshots, of the whole process: mostly the profile, and what is not collected yet beside so large a heap")
+	t.Logf("snapshots took %d MiB beside %d; heap %d → %d KiB; %v", r.Numbers["memory"]>>20, r.Numbers["memory before"]>>20, r.HeapBefore>>10, r.HeapAfter>>10, r.Texts)
 }
 
 // availableMemory is how many bytes Linux would give us; elsewhere 0.
@@ -54,15 +56,15 @@ func availableMemory() (bytes int64) {
 func million(c *child) {
 	gather(c.Size, stand).leave() // the runtime keeps a descriptor for each goroutine that there ever was
 	c.before()
-	everybody := gather(c.Size, stand)
+	all := gather(c.Size, stand)
 	memory := processMemory()
 	c.number("memory before", memory)
 
 	c.start("stress.stand", otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 0.005, Pause: 10 * time.Millisecond}))
 	c.until("a snapshot or a reason for none", func() bool {
 		r := c.collect()
-		c.number("looked or said why not, by default", int64(c.looked())+r.skipped["cpu_budget"])
-		return c.looked() > 0 || len(r.skipped) > 0
+		c.number("taken or said why not, by default", int64(c.taken())+r.skipped["cpu_budget"])
+		return c.taken() > 0 || len(r.skipped) > 0
 	})
 	c.stop()
 
@@ -78,7 +80,7 @@ func million(c *child) {
 	c.until("the event", func() bool { return len(c.finish().Events) > 0 })
 	c.number("memory", processMemory()-memory)
 	c.stop()
-	everybody.leave()
+	all.leave()
 	c.after()
 }
 
@@ -118,7 +120,7 @@ func distinct(c *child) {
 	c.start("", otelgoroutine.WithTopStacks(topStacks))
 	for generation := range generations {
 		crowd := gather(c.Size, branch(generation*c.Size))
-		c.looks(5)
+		c.snapshots(5)
 		c.addUp()
 		c.keptStacks()
 		heap := heapNow() - c.finish().HeapBefore
@@ -127,7 +129,7 @@ func distinct(c *child) {
 		}
 		c.number("heap", heap)
 		r := c.addUp()
-		c.number("series", int64(r.series["goroutine.stack.goroutine.count"]))
+		c.number("series", int64(r.series[telemetry.MetricStackCount]))
 		crowd.leave()
 	}
 	c.stop()
@@ -143,7 +145,7 @@ func (c *child) keptStacks() {
 	}
 	ids, kept := make(map[goroutine.StackID]bool), 0
 	for i := range s.Groups {
-		if stack := s.Groups[i].Stack; stack.Has("github.com/otelgoroutine/go/bench/stress.left") || stack.Has("github.com/otelgoroutine/go/bench/stress.right") {
+		if stack := s.Groups[i].Stack; stack.Has("github.com/otelgoroutine/go/bench/internal/lab.arrive") {
 			kept++
 			ids[stack.ID] = true
 		}
@@ -152,28 +154,11 @@ func (c *child) keptStacks() {
 	c.number("IDs", int64(len(ids)))
 }
 
-// turns is how many functions a path leads through: two to this power are
-// distinct.
-const turns = 16
-
 // branch returns what parks each goroutine at the end of a path of its own.
 func branch(from int) func(int, <-chan struct{}) {
-	return func(i int, gate <-chan struct{}) { next(from+i, turns)(from+i, turns, gate) }
+	const turns = 8 // of four functions: 65,536 paths
+	return func(i int, gate <-chan struct{}) { lab.Step(from+i)((from+i)/4, turns-1, func() { <-gate }) }
 }
-
-// A turn is a frame of a path. It calls the next one, which the path chooses.
-type turn func(path, depth int, gate <-chan struct{})
-
-func next(path, depth int) turn {
-	if depth == 0 {
-		return arrive
-	}
-	return [...]turn{left, right}[path%2]
-}
-
-func left(path, depth int, gate <-chan struct{})  { next(path/2, depth-1)(path/2, depth-1, gate) }
-func right(path, depth int, gate <-chan struct{}) { next(path/2, depth-1)(path/2, depth-1, gate) }
-func arrive(_, _ int, gate <-chan struct{})       { <-gate }
 
 // TestStacksOfTenThousandFrames proves that endless recursion is seen like
 // anything else: the goroutines are counted, and an event about them is no
@@ -195,16 +180,16 @@ func TestStacksOfTenThousandFrames(t *testing.T) {
 	}
 }
 
-var deepVariants = map[string]otelgoroutine.Source{"trace": otelgoroutine.SourceAuto, "profile": otelgoroutine.SourceProfile}
+var deepVariants = map[string]otelgoroutine.Source{"trace": otelgoroutine.SourceAuto, "profile": otelgoroutine.SourceProfileOnly}
 
 func deep(c *child) {
 	gather(c.Size-1, func(_ int, gate <-chan struct{}) { recurse(10_000, gate) })
 	c.before()
 	c.start("stress.recurse", otelgoroutine.WithSource(deepVariants[c.Variant]))
-	c.looks(2)
+	c.snapshots(2)
 	gather(1, func(int, <-chan struct{}) { recurse(10_000, nil) })
 	c.note(func(r *report) { r.GoroutinesBefore++ }) // it never ends
-	c.looks(5)
+	c.snapshots(5)
 	c.addUp()
 	c.stop()
 	c.after()

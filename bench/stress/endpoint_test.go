@@ -3,20 +3,22 @@ package stress
 import (
 	"context"
 	"net"
-	"slices"
-	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	"google.golang.org/grpc"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
 // silent listens, accepts and never says a word.
 func silent(t *testing.T) string {
 	t.Helper()
-	l := listen(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -29,83 +31,22 @@ func silent(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func listen(t *testing.T) net.Listener {
+// receive serves OTLP over gRPC until the test ends.
+func receive(t *testing.T, sink otlptest.Sink) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := otlptest.Start(sink)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	return l
+	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
+	return server.Addr()
 }
 
-// An inbox is an OTLP/gRPC receiver that answers, or takes requests and never
-// does.
-type inbox struct {
-	colmetrics.UnimplementedMetricsServiceServer
-	answers bool
+// unanswered takes requests and never answers one.
+type unanswered struct{}
 
-	mu      sync.Mutex
-	metrics []string // names
-	events  []string // names
-}
+func (unanswered) Metrics(ctx context.Context, _ pmetric.Metrics) error { return never(ctx) }
+func (unanswered) Logs(ctx context.Context, _ plog.Logs) error          { return never(ctx) }
 
-func (b *inbox) serve(t *testing.T) string {
-	t.Helper()
-	l := listen(t)
-	server := grpc.NewServer()
-	colmetrics.RegisterMetricsServiceServer(server, b)
-	collogs.RegisterLogsServiceServer(server, eventInbox{inbox: b})
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(server.Stop)
-	return l.Addr().String()
-}
-
-func (b *inbox) Export(ctx context.Context, request *colmetrics.ExportMetricsServiceRequest) (*colmetrics.ExportMetricsServiceResponse, error) {
-	for _, resource := range request.ResourceMetrics {
-		for _, scope := range resource.ScopeMetrics {
-			for _, m := range scope.Metrics {
-				b.keep(&b.metrics, m.Name)
-			}
-		}
-	}
-	return &colmetrics.ExportMetricsServiceResponse{}, b.answer(ctx)
-}
-
-// keep adds a name that is not there yet.
-func (b *inbox) keep(names *[]string, name string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.Contains(*names, name) {
-		*names = append(*names, name)
-	}
-}
-
-func (b *inbox) answer(ctx context.Context) error {
-	if b.answers {
-		return nil
-	}
+func never(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-func (b *inbox) all() (metrics, events []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.metrics), slices.Clone(b.events)
-}
-
-// An eventInbox is the part of an inbox that takes log records.
-type eventInbox struct {
-	collogs.UnimplementedLogsServiceServer
-	*inbox
-}
-
-func (b eventInbox) Export(ctx context.Context, request *collogs.ExportLogsServiceRequest) (*collogs.ExportLogsServiceResponse, error) {
-	for _, resource := range request.ResourceLogs {
-		for _, scope := range resource.ScopeLogs {
-			for _, record := range scope.LogRecords {
-				b.keep(&b.events, record.EventName)
-			}
-		}
-	}
-	return &collogs.ExportLogsServiceResponse{}, b.answer(ctx)
 }

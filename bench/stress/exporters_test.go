@@ -3,6 +3,7 @@ package stress
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,15 +16,17 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/otlptest"
+	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // TestExportersThatDoNotExport proves that a backend in trouble is the
 // exporters' trouble alone. Whether they hang, fail or are slow, with the
-// periodic reader and the batch processor of the SDK looks go on, metrics can
-// be collected, the service works, and Shutdown returns without an error. With
-// the simple processor, which makes whoever emits a record wait for its export,
-// the looks may have to wait too; then Shutdown returns with the error of its
+// periodic reader and the batch processor of the SDK snapshots go on, metrics
+// can be collected, the service works, and Shutdown returns without an error. With
+// the simple processor, which makes the emitter of a record wait for its export,
+// the snapshots may have to wait too; then Shutdown returns with the error of its
 // context.
 func TestExportersThatDoNotExport(t *testing.T) {
 	t.Parallel()
@@ -43,7 +46,7 @@ func TestEndpointsThatDoNotAnswer(t *testing.T) {
 	long(t)
 	for name, serve := range map[string]func(*testing.T) string{
 		"silent":    silent,
-		"no answer": (&inbox{}).serve,
+		"no answer": func(t *testing.T) string { return receive(t, unanswered{}) },
 	} {
 		for _, processor := range []string{"batch", "simple"} {
 			t.Run(name+", "+processor, func(t *testing.T) {
@@ -58,15 +61,17 @@ func TestEndpointsThatDoNotAnswer(t *testing.T) {
 // metric that has a value, and the event.
 func TestEndpointThatAnswers(t *testing.T) {
 	t.Parallel()
-	b := &inbox{answers: true}
-	r := inChild(t, order{Scenario: "exporters", Variant: "gRPC, batch", Endpoint: b.serve(t)}, setting{})
+	var b otlptest.Recorder
+	r := inChild(t, order{Scenario: "exporters", Variant: answered, Endpoint: receive(t, &b)}, setting{})
 	exported(t, r, false)
 	assert.Empty(t, r.Told)
-	metrics, events := b.all()
-	assert.Equal(t, []string{lostEvent}, events)
-	assert.Subset(t, metrics, []string{
-		"goroutine.count", "goroutine.scheduler.goroutine.count", "goroutine.created", "goroutine.stack.goroutine.count", "goroutine.stack.age",
-		"goroutine.finding.open", "goroutine.finding.detected", "goroutine.snapshot.duration", "requests",
+	for _, event := range b.Events() {
+		assert.Equal(t, lostEvent, event.EventName())
+	}
+	assert.NotEmpty(t, b.Events())
+	assert.Subset(t, b.MetricNames(), []string{
+		telemetry.MetricCount, telemetry.MetricSchedulerCount, telemetry.MetricCreated, telemetry.MetricStackCount, telemetry.MetricStackAge,
+		telemetry.MetricFindingOpen, telemetry.MetricFindingDetected, telemetry.MetricSnapshotDuration, "requests",
 	})
 }
 
@@ -83,23 +88,13 @@ func exported(t *testing.T, r report, held bool) {
 		assert.Contains(t, r.Texts[0], "context deadline exceeded")
 	}
 	for _, told := range r.Told {
-		assert.NotContains(t, told, "otelgoroutine:", "the SDK complains, and nobody else")
+		assert.NotContains(t, told, "otelgoroutine:", "the SDK alone complains")
 	}
-	t.Logf("%d looks, %d requests, %d complaints of the SDK, Shutdown took %d ms and said %q", r.Looks, r.Work, len(r.Told), r.Numbers["shutdown ms"], r.Texts)
+	t.Logf("%d snapshots, %d requests, %d complaints of the SDK, Shutdown took %d ms and said %q", r.Snapshots, r.Work, len(r.Told), r.Numbers["shutdown ms"], r.Texts)
 }
 
-// exporting is what exporters do until they are let go, by variant.
-var exporting = map[string]struct {
-	simple bool
-	export func(ctx context.Context, gate <-chan struct{}) error
-}{
-	"hang, batch":  {false, hang},
-	"hang, simple": {true, hang},
-	"fail, batch":  {false, fail},
-	"fail, simple": {true, fail},
-	"slow, batch":  {false, slow},
-	"slow, simple": {true, slow},
-}
+// exporting is what exporters do until they are let go.
+var exporting = map[string]func(ctx context.Context, gate <-chan struct{}) error{"hang": hang, "fail": fail, "slow": slow}
 
 // hang does not even heed its context.
 func hang(_ context.Context, gate <-chan struct{}) error {
@@ -123,12 +118,17 @@ func exporters(c *child) {
 	work := l.work.Load()
 	time.Sleep(c.Time)
 	c.note(func(r *report) { r.Work = l.work.Load() - work })
-	if !c.held() {
-		c.looks(5)
+	if c.held() {
+		<-c.entered // the monitor waits for an export
+	} else {
+		c.snapshots(5)
 	}
 	c.addUp()
+	if c.Variant == answered {
+		must(errors.Join(c.meters.ForceFlush(context.Background()), c.logs.ForceFlush(context.Background())))
+	}
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := c.limit(c.held())
 	defer cancel()
 	began := time.Now()
 	c.stopMonitor(ctx)
@@ -145,30 +145,72 @@ func exporters(c *child) {
 	c.after()
 }
 
+// limit is how long Shutdown may take: a second where something holds it up, and
+// else as long as a test can wait.
+func (c *child) limit(held bool) (context.Context, context.CancelFunc) {
+	if held {
+		return context.WithTimeout(context.Background(), time.Second)
+	}
+	return context.WithTimeout(context.Background(), c.Time+patience/2)
+}
+
+// answered is the variant whose endpoint answers. It exports when it is told to,
+// so that no export is under way at the end: an SDK that is shut down gives one
+// up, and says so.
+const answered = "gRPC, answered"
+
 // held reports whether the exporter of log records holds the monitor up.
 func (c *child) held() bool { return c.Variant == "hang, simple" || c.Variant == "gRPC, simple" }
 
 // telemetry returns the reader and the processor of a variant.
 func (c *child) telemetry(gate <-chan struct{}) []any {
-	metrics, logs, simple := c.exportersOf(gate)
+	metrics, logs := c.exportersOf(gate)
+	if c.Variant == answered {
+		return []any{extraReader{sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithInterval(time.Hour))}, extraProcessor{sdklog.NewBatchProcessor(logs)}}
+	}
 	reader := sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithInterval(50*time.Millisecond), sdkmetric.WithTimeout(time.Second))
-	if simple {
-		return []any{extraReader{reader}, extraProcessor{sdklog.NewSimpleProcessor(logs)}}
+	if strings.HasSuffix(c.Variant, ", simple") {
+		return []any{extraReader{reader}, extraProcessor{sdklog.NewSimpleProcessor(logExporter{Exporter: logs, entered: c.entered})}}
 	}
 	return []any{extraReader{reader}, extraProcessor{sdklog.NewBatchProcessor(logs, sdklog.WithExportInterval(50*time.Millisecond), sdklog.WithExportTimeout(time.Second))}}
 }
 
-func (c *child) exportersOf(gate <-chan struct{}) (sdkmetric.Exporter, sdklog.Exporter, bool) {
+func (c *child) exportersOf(gate <-chan struct{}) (sdkmetric.Exporter, sdklog.Exporter) {
 	if c.Endpoint == "" {
-		v := exporting[c.Variant]
-		e := exporter{export: func(ctx context.Context) error { return v.export(ctx, gate) }}
-		return metricExporter{e}, logExporter{e}, v.simple
+		kind, _, _ := strings.Cut(c.Variant, ", ")
+		e := exporter{export: func(ctx context.Context) error { return exporting[kind](ctx, gate) }}
+		return metricExporter{e}, recordExporter{e}
 	}
 	metrics, err := otlpmetricgrpc.New(context.Background(), otlpmetricgrpc.WithEndpoint(c.Endpoint), otlpmetricgrpc.WithInsecure())
 	must(err)
-	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(c.Time+2500*time.Millisecond))
+	logs, err := otlploggrpc.New(context.Background(), otlploggrpc.WithEndpoint(c.Endpoint), otlploggrpc.WithInsecure(), otlploggrpc.WithTimeout(time.Hour))
 	must(err)
-	return metrics, logs, c.Variant == "gRPC, simple"
+	return metrics, logExporter{Exporter: logs, gate: gate}
+}
+
+// A logExporter tells when an export begins, and gives it up when its gate
+// opens. Both may be nil.
+type logExporter struct {
+	sdklog.Exporter
+	entered chan<- struct{}
+	gate    <-chan struct{}
+}
+
+func (e logExporter) Export(ctx context.Context, records []sdklog.Record) error {
+	select {
+	case e.entered <- struct{}{}:
+	default:
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.gate:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return e.Exporter.Export(ctx, records)
 }
 
 // An exporter keeps nothing.
@@ -193,9 +235,9 @@ func (e metricExporter) Export(ctx context.Context, _ *metricdata.ResourceMetric
 	return e.export(ctx)
 }
 
-type logExporter struct{ exporter }
+type recordExporter struct{ exporter }
 
-func (e logExporter) Export(ctx context.Context, _ []sdklog.Record) error { return e.export(ctx) }
+func (e recordExporter) Export(ctx context.Context, _ []sdklog.Record) error { return e.export(ctx) }
 
 // TestHostileCode proves that code of the user's which runs within the monitor,
 // or beside it in the SDK, and blocks or panics, hurts itself alone: what is
@@ -228,7 +270,7 @@ func TestHostileCode(t *testing.T) {
 				assert.Empty(t, r.Told)
 				return
 			}
-			if assert.Len(t, r.Told, 1, "once, and not at every look") {
+			if assert.Len(t, r.Told, 1, "once, and not at every snapshot") {
 				assert.Contains(t, r.Told[0], tt.told)
 			}
 		})
@@ -241,13 +283,13 @@ func hostile(c *child) {
 	var extras []any
 	switch c.Variant {
 	case "a processor blocks":
-		extras = append(extras, extraProcessor{processor(func() { <-gate })})
+		extras = append(extras, extraProcessor{processor(func() { c.block(gate) })})
 	case "a processor panics":
 		extras = append(extras, extraProcessor{processor(func() { panic("I am a processor") })})
 	case "a detector blocks":
 		extras = append(extras, c.alongside(func() {
-			if c.looked() > 0 && len(c.finish().Events) > 0 {
-				<-gate
+			if c.taken() > 0 && len(c.finish().Events) > 0 {
+				c.block(gate)
 			}
 		}))
 	case "a detector panics":
@@ -257,16 +299,16 @@ func hostile(c *child) {
 	c.until("the event", func() bool { return len(c.finish().Events) > 0 })
 	switch c.Variant {
 	case "a callback blocks":
-		c.looks(5)
+		c.snapshots(5)
 		c.hangCollection(gate)
 	case "a processor panics", "a detector panics":
-		c.looks(5)
+		c.snapshots(5)
 		c.addUp()
 	default:
-		time.Sleep(c.Time / 2)
+		<-c.entered
 		c.addUp()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := c.limit(strings.HasSuffix(c.Variant, " blocks"))
 	defer cancel()
 	c.stopMonitor(ctx)
 	c.note(func(r *report) { r.Texts = []string{r.Shutdown} })
@@ -284,21 +326,25 @@ func (c *child) alongside(run func()) otelgoroutine.Option {
 	return otelgoroutine.WithDetectors(append([]*detectors.Detector{bad, c.witness("")}, detectors.Default()...)...)
 }
 
-// hangCollection has a collection under way that does not end, in the callback
-// of somebody else.
+// block waits for the gate, and tells that it does.
+func (c *child) block(gate <-chan struct{}) {
+	select {
+	case c.entered <- struct{}{}:
+	default:
+	}
+	<-gate
+}
+
+// hangCollection has a collection under way that does not end, in another
+// callback than the monitor's.
 func (c *child) hangCollection(gate <-chan struct{}) {
-	entered := make(chan struct{}, 1)
 	_, err := c.meters.Meter("another").Int64ObservableGauge("another", metric.WithInt64Callback(func(context.Context, metric.Int64Observer) error {
-		select {
-		case entered <- struct{}{}:
-		default:
-		}
-		<-gate
+		c.block(gate)
 		return nil
 	}))
 	must(err)
 	go c.collect()
-	<-entered
+	<-c.entered
 }
 
 // A processor of log records that does as it likes.

@@ -12,12 +12,13 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/telemetry"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 // TestStartAndShutdownAThousandTimes proves that a monitor can be started and
 // shut down as often as one likes, in a service at work and at any moment of
-// its looks: nothing stays registered, runs on or is kept.
+// its snapshots: nothing stays registered, runs on or is kept.
 func TestStartAndShutdownAThousandTimes(t *testing.T) {
 	t.Parallel()
 	r := inChild(t, order{Scenario: "lifecycle", Size: size(1000, 300, 50)}, setting{})
@@ -71,8 +72,8 @@ func newLife() *life {
 	return l
 }
 
-// live is one life of a monitor. In most it has not looked yet or is looking
-// when it is shut down; some see the first snapshot, and few the second.
+// live is one life of a monitor. In most it has no snapshot yet or is taking
+// one when it is shut down; some see the first snapshot, and few the second.
 func (c *child) live(l *life, i int) {
 	m, err := otelgoroutine.Start(l.meters, otelgoroutine.WithLoggerProvider(l.logs),
 		otelgoroutine.WithInterval(otelgoroutine.MinInterval), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 1e9}))
@@ -99,10 +100,10 @@ func (c *child) live(l *life, i int) {
 }
 
 // recorded are the metrics of what happened, which an SDK keeps.
-var recorded = []string{"goroutine.snapshot.duration", "goroutine.snapshot.skipped", "goroutine.finding.detected"}
+var recorded = []string{telemetry.MetricSnapshotDuration, telemetry.MetricSnapshotSkipped, telemetry.MetricFindingDetected}
 
 // TestProvidersThatAreShutDownFirst proves that the usual mistake does no harm:
-// providers that end before the monitor does. It looks on, complains of nothing
+// providers that end before the monitor does. It goes on, complains of nothing
 // and shuts down.
 func TestProvidersThatAreShutDownFirst(t *testing.T) {
 	t.Parallel()
@@ -120,14 +121,14 @@ func TestProvidersThatAreShutDownFirst(t *testing.T) {
 func metersFirst(c *child) {
 	c.before()
 	c.start("")
-	c.looks(3)
+	c.snapshots(3)
 	if c.Variant != "logs" {
 		must(c.meters.Shutdown(context.Background()))
 	}
 	if c.Variant != "meters" {
 		must(c.logs.Shutdown(context.Background()))
 	}
-	c.looks(5)
+	c.snapshots(5)
 	c.stop()
 	c.after()
 }

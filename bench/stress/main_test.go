@@ -7,18 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/semaphore"
-)
 
-// orderVariable makes this program the child of one scenario, whose order it
-// holds as JSON.
-const orderVariable = "OTELGOROUTINE_STRESS_ORDER"
+	"github.com/otelgoroutine/go/bench/internal/lab"
+)
 
 // stressTime is for how long a scenario that could go on for ever does so.
 var stressTime = flag.Duration("stress.time", time.Second, "how long each scenario keeps up its stress")
@@ -50,28 +46,20 @@ var scenarios = map[string]func(*child){
 
 // TestMain lets the test binary be the process of a scenario.
 func TestMain(m *testing.M) {
-	if text := os.Getenv(orderVariable); text != "" {
-		runScenario(text)
-		os.Exit(0)
-	}
+	lab.Child(runScenario)
 	os.Exit(m.Run())
 }
 
-// runScenario does what the order says and reports on the standard output. What
-// goes wrong is a panic: it shows all goroutines.
-func runScenario(text string) {
-	c := newChild()
-	if err := json.Unmarshal([]byte(text), &c.order); err != nil {
-		panic(err)
-	}
-	run, ok := scenarios[c.Scenario]
+// runScenario does what the order says and answers with a report. What goes
+// wrong is a panic: it shows all goroutines.
+func runScenario(o order) (any, error) {
+	run, ok := scenarios[o.Scenario]
 	if !ok {
-		panic(fmt.Sprintf("no scenario is called %q", c.Scenario))
+		return nil, fmt.Errorf("no scenario is called %q", o.Scenario)
 	}
+	c := newChild(o)
 	run(c)
-	if err := json.NewEncoder(os.Stdout).Encode(c.finish()); err != nil {
-		panic(err)
-	}
+	return c.finish(), nil
 }
 
 const (
@@ -109,7 +97,8 @@ func inChild(t *testing.T, o order, s setting) report {
 	ctx, cancel := context.WithTimeout(t.Context(), o.Time+patience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := command(ctx, t, o, s)
+	cmd, err := lab.Command(ctx, "", o, s.env...)
+	require.NoError(t, err)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		said := stderr.Bytes()
@@ -121,27 +110,6 @@ func inChild(t *testing.T, o order, s setting) report {
 		t.Logf("the child said:\n%s", stderr.String())
 	}
 	return r
-}
-
-// command is the process of a scenario. When ctx ends it is asked for a dump,
-// and killed if that does not end it.
-func command(ctx context.Context, t *testing.T, o order, s setting) *exec.Cmd {
-	t.Helper()
-	program, err := os.Executable()
-	require.NoError(t, err)
-	text, err := json.Marshal(o)
-	require.NoError(t, err)
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(append(os.Environ(), s.env...), orderVariable+"="+string(text),
-		"GORACE=atexit_sleep_ms=0") // else every child of the race detector sleeps a second at its end
-	cmd.Cancel = func() error {
-		if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
-			return cmd.Process.Kill() // Windows
-		}
-		return nil
-	}
-	cmd.WaitDelay = 10 * time.Second
-	return cmd
 }
 
 // size is n, or less where the race detector allows no more goroutines or the

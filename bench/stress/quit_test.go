@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // TestQuit proves that SIGQUIT does to a service with a monitor what it does to
-// any other, at whatever moment of a look it comes: it ends with status 2 and
+// any other, at whatever moment of a snapshot it comes: it ends with status 2 and
 // a dump of all goroutines, which our own parser reads to the last one.
 func TestQuit(t *testing.T) {
 	t.Parallel()
@@ -29,7 +30,8 @@ func TestQuit(t *testing.T) {
 			require.NoError(t, lane.Acquire(t.Context(), 1))
 			defer lane.Release(1)
 			var stderr bytes.Buffer
-			cmd := command(t.Context(), t, order{Scenario: "quit", Size: standing}, setting{env: []string{"GOTRACEBACK=all"}})
+			cmd, err := lab.Command(t.Context(), "", order{Scenario: "quit", Size: standing}, "GOTRACEBACK=all")
+			require.NoError(t, err)
 			cmd.Stderr = &stderr
 			stdout, err := cmd.StdoutPipe()
 			require.NoError(t, err)
@@ -57,12 +59,12 @@ func TestQuit(t *testing.T) {
 	}
 }
 
-// quit looks at its goroutines until it is ended.
+// quit is watched until it is ended.
 func quit(c *child) {
 	gather(c.Size, stand)
 	c.start("")
-	c.looks(3)
+	c.snapshots(3)
 	fmt.Fprintln(os.Stdout, "ready")
-	time.Sleep(time.Minute)
-	panic("nobody sent a signal")
+	time.Sleep(patience)
+	panic("there was no signal")
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +20,10 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// errFindings is what a command returns when --fail-on is met.
+// errFindings is returned by a command whose --fail-on is met.
 var errFindings = errors.New("findings")
 
-// userVariable holds name:password, so that it need not stand in a command line.
+// userVariable holds name:password, to keep it out of the command line.
 const userVariable = "GOROUTINES_USER"
 
 const rootExamples = `  goroutines report http://host:6060                  # a process with net/http/pprof
@@ -31,28 +32,30 @@ const rootExamples = `  goroutines report http://host:6060                  # a 
   goroutines report --samples 5 --every 30s :6060     # with a trend
   goroutines report --format html -o report.html a.pb.gz b.pb.gz
   goroutines report --bundle incident/ http://host:6060
-  goroutines diff before.txt after.txt                # what grew, what appeared, what went
+  goroutines diff before.txt after.txt                # what grew, appeared and went
   goroutines watch http://a:6060 http://b:6060        # live
   goroutines watch --otlp localhost:4317 http://host:6060
+  goroutines detectors                                # what the detectors find
   goroutines completion bash                          # shell completion`
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "goroutines",
-		Short: "Shows what every goroutine of a Go process is doing",
-		Long: `Goroutines shows what every goroutine of a Go process is doing: from a pprof
-profile, a goroutine dump, an execution trace, a log with a panic in it, or a
-running process that serves net/http/pprof. Formats are told by their content.
+		Short: "Show what every goroutine of a Go process is doing",
+		Long: `Goroutines shows what every goroutine of a Go process is doing. It reads pprof
+profiles, goroutine dumps, execution traces, logs with a panic in them, and
+running processes that serve net/http/pprof. It detects formats by content.
 
-A process is asked for a trace of a few milliseconds, which has goroutine IDs
-and does not stop it, or else for its goroutine profile. A debug=2 dump, which
-stops it, is taken with --endpoint dump only.
+It asks a process for a trace of a few milliseconds, which has goroutine IDs and
+does not stop the process, and if that fails for a goroutine profile. It takes a
+debug=2 dump, which stops the process, only with --endpoint dump.
 
-Label values and addresses are not shown unless asked for (--values).
+Label values and lock addresses are hidden unless --values is given.
 
-Exit status: 0; 1 when --fail-on is met; 2 when the usage or an input is bad,
-even if part of the input could be reported.`,
+The exit status is 0 on success, 1 if --fail-on is met, and 2 if the usage or an
+input is bad, even if part of that input could be reported.`,
 		Example:       rootExamples,
+		Version:       version(debug.ReadBuildInfo()),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -61,11 +64,13 @@ even if part of the input could be reported.`,
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck())
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.InitDefaultVersionFlag()
+	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck(), newDetectors())
 	return root
 }
 
-// inputFlags are those of reading.
+// inputFlags are the flags for reading inputs.
 type inputFlags struct {
 	http     source.HTTP
 	headers  []string
@@ -75,56 +80,70 @@ type inputFlags struct {
 	max      bytesValue
 }
 
-// bytesValue is a number of bytes, with a unit or without.
+// bytesValue is a flag's number of bytes, with or without a unit.
 type bytesValue int64
 
-func (b *bytesValue) String() string { return strconv.FormatInt(int64(*b)>>20, 10) + "MiB" }
-func (b *bytesValue) Type() string   { return "size" }
+type unit struct {
+	name  string
+	bytes int64
+}
+
+// units are the units of a bytesValue, largest first.
+var units = []unit{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+func (b *bytesValue) Type() string { return "size" }
+
+func (b *bytesValue) String() string {
+	i := slices.IndexFunc(units, func(u unit) bool { return int64(*b)%u.bytes == 0 })
+	return strconv.FormatInt(int64(*b)/units[i].bytes, 10) + units[i].name
+}
+
 func (b *bytesValue) Set(s string) error {
-	number, unit := s, int64(1)
-	for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
-		if rest, ok := strings.CutSuffix(s, suffix); ok {
-			number, unit = rest, u
+	for _, u := range units {
+		number, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
 		}
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n <= 0 || n > (1<<40)/u.bytes {
+			break
+		}
+		*b = bytesValue(n * u.bytes)
+		return nil
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n <= 0 || n > (1<<40)/unit {
-		return errors.New("allowed is a number of bytes, or of KiB, MiB or GiB, up to 1024GiB")
-	}
-	*b = bytesValue(n * unit)
-	return nil
+	return errors.New("must be a positive number of bytes, or of KiB, MiB or GiB, of at most 1024GiB")
 }
 
 func (f *inputFlags) add(flags *pflag.FlagSet) {
 	f.max = 512 << 20
-	flags.StringVar(&f.endpoint, "endpoint", "auto", "what a process is asked for: auto, trace, profile, or dump, which stops it")
-	flags.StringSliceVar(&f.labels, "labels", nil, "tell goroutines apart by these pprof labels only; all unless given")
-	flags.BoolVar(&f.values, "values", false, "show the values of labels and the addresses of locks")
-	flags.Var(&f.max, "max-size", "most bytes of one input, decompressed as well")
-	flags.DurationVar(&f.http.Timeout, "timeout", 30*time.Second, "for one request, the answer included")
-	flags.StringVar(&f.http.User, "user", "", "name:password for HTTP basic authentication; better in the environment: "+userVariable)
-	flags.StringArrayVar(&f.headers, "header", nil, "\"Name: value\" to send with each request, or @FILE with one a line")
-	flags.StringVar(&f.http.CA, "ca", "", "file with the certificates to trust")
-	flags.StringVar(&f.http.Cert, "cert", "", "file with the client's certificate")
-	flags.StringVar(&f.http.Key, "key", "", "file with the client's key")
-	flags.StringVar(&f.http.ServerName, "server-name", "", "name to expect in the server's certificate")
-	flags.BoolVar(&f.http.Insecure, "insecure", false, "do not verify certificates")
+	flags.StringVar(&f.endpoint, "endpoint", "auto", "what to ask a process for: auto, trace, profile, or dump, which stops it")
+	flags.StringSliceVar(&f.labels, "labels", nil, "pprof labels to tell goroutines apart by (default all)")
+	flags.BoolVar(&f.values, "values", false, "show label values and lock addresses")
+	flags.Var(&f.max, "max-size", "largest input, both before and after decompression")
+	flags.DurationVar(&f.http.Timeout, "timeout", 30*time.Second, "time limit of one request, including the response")
+	flags.StringVar(&f.http.User, "user", "", "name:password for HTTP basic authentication (safer in the environment variable "+userVariable+")")
+	flags.StringArrayVar(&f.headers, "header", nil, "\"Name: value\" to send with each request, or @FILE with one per line")
+	flags.StringVar(&f.http.CA, "ca", "", "file with the CA certificates to trust")
+	flags.StringVar(&f.http.Cert, "cert", "", "file with the client certificate")
+	flags.StringVar(&f.http.Key, "key", "", "file with the key of the client certificate")
+	flags.StringVar(&f.http.ServerName, "server-name", "", "name to expect in the server certificate (default the host)")
+	flags.BoolVar(&f.http.Insecure, "insecure", false, "do not verify the server certificate")
 }
 
 // reader returns the reader that the flags describe.
 func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
 	if !slices.Contains([]source.Endpoint{source.Auto, source.Trace, source.Profile, source.Dump}, endpoint) {
-		return nil, fmt.Errorf("--endpoint %q: allowed are auto, trace, profile and dump", f.endpoint)
+		return nil, fmt.Errorf("--endpoint %q is unknown; it must be auto, trace, profile or dump", f.endpoint)
 	}
 	if f.http.Timeout <= 0 {
-		return nil, fmt.Errorf("--timeout %v: allowed is over 0", f.http.Timeout)
+		return nil, fmt.Errorf("--timeout %v is too short; it must be greater than 0", f.http.Timeout)
 	}
 	if f.http.User == "" {
 		f.http.User = os.Getenv(userVariable)
 	}
 	if f.http.User != "" && !strings.Contains(f.http.User, ":") {
-		return nil, errors.New("--user: name:password is needed")
+		return nil, errors.New("--user has no colon; it must be name:password")
 	}
 	var err error
 	if f.http.Header, err = headersOf(f.headers); err != nil {
@@ -150,7 +169,7 @@ func headersOf(given []string) (http.Header, error) {
 		for i, line := range lines {
 			name, value, ok := strings.Cut(line, ":")
 			if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t") {
-				return nil, fmt.Errorf("--header: entry %d is not \"Name: value\"", i+1) // without the value: it may be a secret
+				return nil, fmt.Errorf("--header: entry %d is no header; it must be \"Name: value\"", i+1) // the value may be a secret
 			}
 			header.Add(name, strings.TrimSpace(value))
 		}
@@ -175,7 +194,7 @@ func parseFailOn(s string) (f failOn, err error) {
 		default:
 			i := slices.IndexFunc(detectors.Confidences(), func(c detectors.Confidence) bool { return c.String() == word })
 			if i < 0 {
-				return f, fmt.Errorf("--fail-on %q: allowed are any, a confidence (%s), and health", word, confidenceWords())
+				return f, fmt.Errorf("--fail-on %q is unknown; it must be any, health, or a confidence (%s)", word, confidenceWords())
 			}
 			f.confidence = detectors.Confidences()[i]
 		}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"cmp"
-	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -17,16 +17,17 @@ func newDiff() *cobra.Command {
 	f := &diffFlags{reportFlags{samples: 1, ordered: true}}
 	c := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
-		Short: "Tells what grew, what appeared and what went between two snapshots",
-		Long: `Diff compares two snapshots by stack. Where both have goroutine IDs (traces and
-debug=2 dumps do) and are of one process, it tells how many goroutines were born
-since and how many of those before are gone. The order is that of the arguments.`,
+		Short: "Show which stacks appeared, grew, shrank or went away between two snapshots",
+		Long: `Diff compares two snapshots by stack. If both have goroutine IDs (traces and
+debug=2 dumps do) and are of one process, it also shows how many goroutines were
+created in between, and how many exited or moved on. The order is that of the
+arguments.`,
 		Example: `  goroutines diff before.txt after.txt
   goroutines diff yesterday.pb.gz http://host:6060
   goroutines diff --format html -o diff.html before.txt after.txt`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return errors.New("diff takes two sources: before and after")
+				return fmt.Errorf("got %d; diff needs two sources, before and after", len(args))
 			}
 			return nil
 		},

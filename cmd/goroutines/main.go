@@ -1,20 +1,22 @@
 // Goroutines shows what every goroutine of a Go process is doing, from a
 // profile, a dump, a trace, or the process itself. It needs no line of code in
-// that process but net/http/pprof.
+// that process except net/http/pprof.
 //
-//	go run github.com/otelgoroutine/go/cmd/goroutines report http://host:6060
+//	go run github.com/otelgoroutine/go/cmd/goroutines@latest report http://host:6060
 //
 // # What is where
 //
-//	main.go, cli.go             the start, the commands and their flags
-//	report.go, diff.go          what they do with snapshots
-//	bundle.go                   the folder of a report
-//	watch.go                    the live view and the export
+//	main.go, cli.go             start, root command, shared flags
+//	report.go, diff.go          the commands report and diff
+//	bundle.go                   the folder that report --bundle writes
+//	watch.go                    the command watch: live view and export
 //	check.go                    whether a built program can bear traces
-//	internal/source             reading snapshots, from anywhere
+//	detectors.go, version.go    the command detectors, and --version
+//	internal/source             snapshots from files, pipes and processes
+//	internal/export             metrics and events by OTLP
 //	internal/graph              the call graph as SVG
-//	internal/live               looking at processes over and over
-//	internal/view               what that looks like in a terminal
+//	internal/live               processes that are observed again and again
+//	internal/view               the terminal view of them
 package main
 
 import (
@@ -32,7 +34,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The exit statuses.
+// Exit statuses.
 const (
 	statusOK       = 0
 	statusFindings = 1 // with --fail-on
@@ -40,13 +42,13 @@ const (
 )
 
 func main() {
-	log.SetOutput(io.Discard) // net/http's remarks would tear the live view; what matters comes as an error too
+	log.SetOutput(io.Discard) // lines logged by net/http would tear the live view; its errors reach us anyway
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main with its surroundings as parameters. It returns the exit status.
+// run is main with its environment as parameters. It returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot(stdin, stdout, stderr)
 	root.SetArgs(twoDashes(root, args))
@@ -64,14 +66,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return statusBad
 }
 
-// twoDashes lets long flags have one dash, as those of the go command do.
+// twoDashes gives long flags that have one dash, as those of the go command do,
+// their second.
 func twoDashes(root *cobra.Command, args []string) []string {
 	long := make(map[string]bool)
 	for _, c := range append(root.Commands(), root) {
+		c.InitDefaultHelpFlag()
 		c.Flags().VisitAll(func(f *pflag.Flag) { long[f.Name] = true })
 		c.PersistentFlags().VisitAll(func(f *pflag.Flag) { long[f.Name] = true })
 	}
-	long["help"] = true
 	out := make([]string, len(args))
 	for i, arg := range args {
 		if arg == "--" {

@@ -49,7 +49,14 @@ var targetBinary = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// beTheCommand is a variable that makes this binary the command itself, for
+// tests that need a process of its own.
+const beTheCommand = "GOROUTINES_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(beTheCommand) != "" {
+		main()
+	}
 	status := m.Run()
 	if binary, err := targetBinary(); err == nil {
 		os.RemoveAll(filepath.Dir(binary))
@@ -109,25 +116,25 @@ func TestUsageErrors(t *testing.T) {
 		{"give a file, a URL", []string{"report"}},
 		{"two sources", []string{"diff", "a"}},
 		{"give a file, a URL", []string{"watch"}},
-		{`--format "yaml": allowed are text, json, html, pprof`, []string{"report", "-format", "yaml", "x"}},
-		{"--fail-on \"much\": allowed are any, a confidence (info, medium", []string{"report", "-fail-on", "much", "x"}},
-		{"--endpoint", []string{"report", "-endpoint", "heap", "x"}},
-		{"--samples: one address", []string{"report", "-samples", "3", "x"}},
+		{`--format "yaml" is unknown; it must be one of text, json, html, pprof`, []string{"report", "-format", "yaml", "x"}},
+		{`--fail-on "much" is unknown; it must be any, health, or a confidence (info, medium, suspected, confirmed, high, certain)`, []string{"report", "-fail-on", "much", "x"}},
+		{`--endpoint "heap" is unknown; it must be auto, trace, profile or dump`, []string{"report", "-endpoint", "heap", "x"}},
+		{"--samples needs exactly one source", []string{"report", "-samples", "3", "x"}},
 		{"--samples 0", []string{"report", "-samples", "0", "x"}},
 		{"--top 0", []string{"report", "-top", "0", "x"}},
 		{"--every -1s", []string{"report", "-every", "-1s", "x"}},
-		{"--timeout 0s", []string{"report", "-timeout", "0s", "x"}},
-		{"--user: name:password", []string{"report", "-user", "me", "x"}},
-		{"--header: entry 1", []string{"report", "-header", "secret", "x"}},
+		{"--timeout 0s is too short; it must be greater than 0", []string{"report", "-timeout", "0s", "x"}},
+		{"--user has no colon; it must be name:password", []string{"report", "-user", "me", "x"}},
+		{`--header: entry 1 is no header; it must be "Name: value"`, []string{"report", "-header", "secret", "x"}},
 		{"--header: open", []string{"report", "-header", "@/does/not/exist", "x"}},
-		{"--max-size", []string{"report", "-max-size", "lots", "x"}},
-		{"several processes make no series", []string{"report", "localhost:1", "localhost:2"}},
-		{"--cert and --key belong together", []string{"report", "-cert", "x", "localhost:1"}},
+		{`"--max-size" flag: must be a positive number of bytes`, []string{"report", "-max-size", "lots", "x"}},
+		{"several processes", []string{"report", "localhost:1", "localhost:2"}},
+		{"--cert and --key must be given together", []string{"report", "-cert", "x", "localhost:1"}},
 		{"--ca: open", []string{"report", "-ca", "/does/not/exist", "localhost:1"}},
 		{"not the address of a process", []string{"watch", "file.txt"}},
 		{"--interval 1ms", []string{"watch", "-interval", "1ms", "localhost:1"}},
-		{"--otlp", []string{"watch", "-otlp", "ftp://x", "localhost:1"}},
-		{"--otlp-protocol", []string{"watch", "-otlp", "x:1", "-otlp-protocol", "smoke", "localhost:1"}},
+		{`--otlp "ftp://x" is no endpoint; it must be host:port, http://host:port or https://host:port`, []string{"watch", "-otlp", "ftp://x", "localhost:1"}},
+		{`--otlp-protocol "smoke" is unknown; it must be grpc or http/protobuf`, []string{"watch", "-otlp", "x:1", "-otlp-protocol", "smoke", "localhost:1"}},
 		{"--service-instance", []string{"watch", "-service-instance", "x", "localhost:1", "localhost:2"}},
 		{"--time-scale", []string{"watch", "-time-scale", "0", "localhost:1"}},
 		{"unknown flag", []string{"report", "--nonsense", "x"}},

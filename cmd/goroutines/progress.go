@@ -9,14 +9,15 @@ import (
 	"golang.org/x/term"
 )
 
-// A progress tells what takes over a second: on a terminal in one line that is
-// written over, elsewhere now and then.
+// A progress shows how far the reading of an input is once it takes over a
+// second: on a terminal in one line that is overwritten, elsewhere in a new line
+// every five seconds.
 type progress struct {
 	w        io.Writer
 	terminal bool
 	name     string
 	began    time.Time
-	told     time.Time
+	last     time.Time // when a line was shown
 	shown    bool
 }
 
@@ -27,11 +28,11 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// tell is a source.Reader's Progress.
+// tell is the Progress of a source.Reader.
 func (p *progress) tell(name string, n int64, done bool) {
 	now := time.Now()
 	if p.name != name {
-		p.name, p.began, p.told = name, now, now
+		p.name, p.began, p.last = name, now, now
 	}
 	if done {
 		p.clear()
@@ -42,10 +43,10 @@ func (p *progress) tell(name string, n int64, done bool) {
 	if p.terminal {
 		spacing = 200 * time.Millisecond
 	}
-	if now.Sub(p.began) < time.Second || p.shown && now.Sub(p.told) < spacing {
+	if now.Sub(p.began) < time.Second || p.shown && now.Sub(p.last) < spacing {
 		return
 	}
-	p.told, p.shown = now, true
+	p.last, p.shown = now, true
 	text := fmt.Sprintf("goroutines: reading %s: %.1f MiB, %v", name, float64(n)/(1<<20), now.Sub(p.began).Round(time.Second/10))
 	if p.terminal {
 		fmt.Fprint(p.w, "\r\x1b[K"+text)

@@ -21,7 +21,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 )
 
-// outputFlags are those of writing.
+// outputFlags are the flags for writing a report.
 type outputFlags struct {
 	format string
 	file   string
@@ -32,21 +32,21 @@ type outputFlags struct {
 func (f *outputFlags) add(c *cobra.Command, formats string) {
 	c.Flags().StringVarP(&f.format, "format", "f", "text", formats)
 	c.Flags().StringVarP(&f.file, "output", "o", "", "file to write to instead of standard output")
-	c.Flags().IntVar(&f.top, "top", 20, "stacks and functions in the text")
-	c.Flags().StringVar(&f.failOn, "fail-on", "", "exit with 1 on findings of a confidence at least: any, "+confidenceWords()+"; and, after a comma, on a health assessment of warn: health")
+	c.Flags().IntVar(&f.top, "top", 20, "number of stacks and functions in the text")
+	c.Flags().StringVar(&f.failOn, "fail-on", "", "exit with 1 if there is a finding of at least this confidence: any, "+confidenceWords()+"; add health, after a comma, for health checks at level warn as well")
 }
 
-// check refuses what is wrong before anything is read.
+// check validates the flags before anything is read.
 func (f *outputFlags) check(formats ...string) (failOn, error) {
 	ok := false
 	for _, format := range formats {
 		ok = ok || f.format == format
 	}
 	if !ok {
-		return failOn{}, fmt.Errorf("--format %q: allowed are %s", f.format, strings.Join(formats, ", "))
+		return failOn{}, fmt.Errorf("--format %q is unknown; it must be one of %s", f.format, strings.Join(formats, ", "))
 	}
 	if f.top < 1 {
-		return failOn{}, fmt.Errorf("--top %d: allowed is 1 and more", f.top)
+		return failOn{}, fmt.Errorf("--top %d is too small; it must be at least 1", f.top)
 	}
 	return parseFailOn(f.failOn)
 }
@@ -57,22 +57,21 @@ type reportFlags struct {
 	bundle  string
 	samples int
 	every   time.Duration
-	ordered bool // as the arguments, whatever the times
+	ordered bool // in the order of the arguments, not of their times
 }
 
 func newReport() *cobra.Command {
 	f := &reportFlags{}
 	c := &cobra.Command{
 		Use:   "report SOURCE...",
-		Short: "Reports on a process, a profile, a dump, a trace or a log",
-		Long: `Report tells how many goroutines there are, in which states and categories, at
-which functions and stacks, what the detectors find, and how that compares with
-rules of thumb.
+		Short: "Report on a process, a profile, a dump, a trace or a log",
+		Long: `Report counts goroutines by state, category, function and stack, shows what the
+detectors find, and compares the counts with rules of thumb.
 
 A source is a file, - for standard input, or the address of a process with
-net/http/pprof: http://host:6060, host:6060, or one page of it. Several are a
-series of one process, in the order of their time, and give a trend; so does
---samples with one address.`,
+net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
+sources are a series of snapshots of one process, in the order of their times,
+and give a trend; so does --samples with one address.`,
 		Example: `  goroutines report http://host:6060
   goroutines report --format json host:6060 | jq .states
   goroutines report -o report.html --format html monday.pb.gz friday.pb.gz
@@ -83,16 +82,16 @@ series of one process, in the order of their time, and give a trend; so does
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	f.inputFlags.add(c.Flags())
-	f.outputFlags.add(c, "text, json, html, or pprof: the profile, to be saved with -o")
-	c.Flags().StringVar(&f.bundle, "bundle", "", "folder for everything: the report in each format, the profile, top functions, traces, the graph; made if need be")
-	c.Flags().IntVar(&f.samples, "samples", 1, "looks at a process")
-	c.Flags().DurationVar(&f.every, "every", 0, "time between them, 10s unless given; for several files: how far apart they were taken, as ordered, instead of what the files tell")
+	f.outputFlags.add(c, "text, json, html, or pprof (a profile; use with -o)")
+	c.Flags().StringVar(&f.bundle, "bundle", "", "folder to write, created if necessary: the report as text, JSON and HTML, top functions, traces, a graph and the profiles")
+	c.Flags().IntVar(&f.samples, "samples", 1, "number of snapshots to take of a process, from 1 to 10000")
+	c.Flags().DurationVar(&f.every, "every", 0, "time between the snapshots of --samples, by default 10s; with several files, the time between them, in the given order, in place of their own times")
 	return c
 }
 
 func atLeastOne(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return errors.New("what should be looked at? give a file, a URL, or - for standard input; --help has examples")
+		return errors.New("no source; give a file, a URL, or - for standard input (--help has examples)")
 	}
 	return nil
 }
@@ -106,7 +105,7 @@ func (f *reportFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	if f.format == "pprof" && f.file == "" && isTerminal(c.OutOrStdout()) {
-		return errors.New("--format pprof: this is binary; give -o FILE")
+		return errors.New("--format pprof is binary and standard output is a terminal; add -o FILE")
 	}
 	series, notes, err := f.read(c, args)
 	if err != nil {
@@ -125,10 +124,10 @@ func (f *reportFlags) run(c *cobra.Command, args []string) error {
 
 func (f *reportFlags) checkSeries(args []string) error {
 	if f.samples < 1 || f.samples > 10_000 {
-		return fmt.Errorf("--samples %d: allowed are 1 to 10000", f.samples)
+		return fmt.Errorf("--samples %d is out of range; it must be 1 to 10000", f.samples)
 	}
 	if f.every < 0 {
-		return fmt.Errorf("--every %v: allowed is over 0", f.every)
+		return fmt.Errorf("--every %v is negative; it must be greater than 0", f.every)
 	}
 	urls := make(map[string]bool)
 	for _, arg := range args {
@@ -137,10 +136,10 @@ func (f *reportFlags) checkSeries(args []string) error {
 		}
 	}
 	if len(urls) > 1 {
-		return errors.New("several processes make no series: report them one by one, or use watch")
+		return errors.New("the sources are several processes, not one series; report on each, or use watch")
 	}
 	if f.samples > 1 && (len(args) > 1 || len(urls) != 1) {
-		return errors.New("--samples: one address of a process is needed")
+		return errors.New("--samples needs exactly one source, the address of a process")
 	}
 	if f.samples > 1 {
 		f.every = cmp.Or(f.every, 10*time.Second)
@@ -148,7 +147,7 @@ func (f *reportFlags) checkSeries(args []string) error {
 	return nil
 }
 
-// read reads the series, and collects what could not be had.
+// read reads the series, with notes on what is missing from it.
 func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []string, error) {
 	reader, err := f.inputFlags.reader(c.InOrStdin())
 	if err != nil {
@@ -177,7 +176,8 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 // pprofCut is where net/http/pprof cuts a debug=2 dump.
 const pprofCut = 64 << 20
 
-// judge runs the detectors over a series, and says which could not judge it.
+// judge runs the detectors over a series, with notes on those that could not
+// judge it.
 func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
 	last := len(series) - 1
 	e := engine.New(engine.Config{Detectors: detectors.Default()})
@@ -197,13 +197,13 @@ func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []
 		}
 	}
 	if len(idle) > 0 {
-		notes = append(notes, fmt.Sprintf("%s cannot judge this: it takes goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
+		notes = append(notes, fmt.Sprintf("%s did not run: the input has no goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
 	}
 	if s := series[last]; s.Source == goroutine.SourceText && s.Bytes == pprofCut {
-		notes = append(notes, "this dump is as large as pprof writes them at most, 64 MiB: goroutines are missing from it")
+		notes = append(notes, "the dump has 64 MiB, the size at which net/http/pprof cuts it: goroutines are missing")
 	}
 	if len(series) == 1 {
-		notes = append(notes, "leaks show over time: give several snapshots, --samples, or use watch")
+		notes = append(notes, "a leak shows over time only; give several snapshots, use --samples, or use watch")
 	}
 	return result.Findings, notes
 }

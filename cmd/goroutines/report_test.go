@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,7 +113,7 @@ func gzipped(t testing.TB, data []byte) []byte {
 }
 
 func TestReportOfAProcess(t *testing.T) {
-	addr, _ := start(t)
+	addr, _ := start(t, "-leaks", "200")
 	r := jsonReport(t, "http://"+addr)
 	requireTarget(t, r)
 	assert.Equal(t, "trace", r.Source)
@@ -187,18 +188,22 @@ func TestSecretsAreScrubbed(t *testing.T) {
 	assert.NotContains(t, stdout, "0xc0")
 }
 
-// TestWhatIsSavedOpensInPprof runs every view that go tool pprof has for people
-// without graphviz.
+// TestWhatIsSavedOpensInPprof gives go tool pprof every command that takes no
+// graphviz.
 func TestWhatIsSavedOpensInPprof(t *testing.T) {
 	dir := files(t)
 	for _, name := range []string{"profile.pb.gz", "debug1.txt", "debug2.txt", "trace.out"} {
 		saved := filepath.Join(t.TempDir(), "saved.pb.gz")
 		status, _, stderr := call(t, "", "report", "-format", "pprof", "-o", saved, filepath.Join(dir, name))
 		require.Zero(t, status, stderr)
-		for _, view := range []string{"-top", "-traces", "-peek=main.worker", "-list=main.worker"} {
-			out, err := exec.Command("go", "tool", "pprof", view, saved).CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			assert.Contains(t, string(out), "main.worker", "%s of %s", view, name)
+		c := exec.Command("go", "tool", "pprof", saved)
+		c.Stdin = strings.NewReader("top 100\ntraces\npeek main.worker\nlist main.worker\n")
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		answers := strings.Split(string(out), "(pprof) ")
+		require.Len(t, answers, 6, "%s", out)
+		for i, command := range []string{"top", "traces", "peek", "list"} {
+			assert.Contains(t, answers[i+1], "main.worker", "%s of %s", command, name)
 		}
 	}
 }
@@ -256,40 +261,54 @@ func TestFailOn(t *testing.T) {
 		assert.Contains(t, stdout, "Stacks (", "the report comes all the same")
 	}
 	status, _, _ := call(t, "", "report", "-fail-on", "any", filepath.Join(filepath.Dir(dump), "debug1.txt"))
-	assert.Zero(t, status, "nobody can find anything in that")
+	assert.Zero(t, status, "debug=1 has no states to judge by")
 }
 
-// TestDiff has two traces of one process, and two dumps that a file system
-// would order the other way.
+// TestDiff compares a dump and a trace of one process, whose file times are in
+// the wrong order, and two different processes.
 func TestDiff(t *testing.T) {
 	addr, _ := start(t)
 	dir := t.TempDir()
 	save := func(name, page string) string {
+		response, err := http.Get("http://" + addr + "/debug/pprof/" + page)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		data, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
 		file := filepath.Join(dir, name)
-		out, err := exec.Command("go", "run", "./testdata/save", "http://"+addr+"/debug/pprof/"+page, file).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		require.NoError(t, os.WriteFile(file, data, 0o600))
 		return file
 	}
-	a, b := save("a", "goroutine?debug=2"), save("b", "trace?seconds=0.01")
+	untilLeaked := func(n int) {
+		require.Eventually(t, func() bool {
+			return states(jsonReport(t, "--endpoint", "profile", addr))["chan send"] >= n
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	untilLeaked(1)
+	a := save("a", "goroutine?debug=2")
+	data, err := os.ReadFile(a)
+	require.NoError(t, err)
+	untilLeaked(bytes.Count(data, []byte("[chan send")) + 1)
+	b := save("b", "trace?seconds=0.01")
 	require.NoError(t, os.Chtimes(a, time.Now(), time.Now().Add(time.Hour)))
 
 	status, stdout, stderr := call(t, "", "diff", a, b)
 	require.Zero(t, status, stderr)
-	assert.Contains(t, stdout, "were born since and are here")
-	assert.Regexp(t, `Grew \(\d+ of \d+ stacks\)\n\n +\+\d+ .*chan send .* born since, 0 gone since\n +main\.leaked`, stdout)
+	assert.Contains(t, stdout, "created since and still there")
+	assert.Regexp(t, `(?s)Grew \(\d+ of \d+ stacks\)\n.* \+\d+ [^\n]*chan send [^\n]* created since, 0 exited or moved on\n +main\.leaked`, stdout)
 
 	other := filepath.Join(files(t), "profile.pb.gz")
 	status, stdout, stderr = call(t, "", "diff", "-format", "json", a, other)
 	require.Zero(t, status, stderr)
 	assert.Contains(t, stdout, `"identity": false`)
-	assert.Contains(t, stdout, `"kind": "went"`)
+	assert.Contains(t, stdout, `"kind": "gone"`)
 }
 
-// TestReportIsTheLibrarys saves what the monitor saw: the command says about it
-// what the monitor says, to the letter.
+// TestReportIsTheLibrarys saves the last snapshot of a monitor: the command's
+// report of it is the monitor's, byte for byte.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
-		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfile))
+		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return m.Snapshot() != nil }, 10*time.Second, 5*time.Millisecond)
 	require.NoError(t, m.Shutdown(t.Context()))

@@ -46,7 +46,7 @@ func newWatch() *cobra.Command {
 	f := &watchFlags{}
 	c := &cobra.Command{
 		Use:   "watch URL...",
-		Short: "Watches processes live, and exports what it sees by OTLP",
+		Short: "Watch processes live, and export metrics and events by OTLP",
 		Long: `Watch observes one or many processes with the detectors of the library. On
 a terminal it shows states and stacks over time, and findings as they open;
 elsewhere it prints a line for each snapshot and each event. A process that

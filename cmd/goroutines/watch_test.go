@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,11 +18,9 @@ import (
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	collogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	colmetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
-	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
+
+	"github.com/otelgoroutine/go/internal/otlptest"
+	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
 // buffer is a bytes.Buffer that can be read while it is written.
@@ -35,7 +32,7 @@ type buffer struct {
 func (b *buffer) Write(p []byte) (int, error) { b.mu.Lock(); defer b.mu.Unlock(); return b.b.Write(p) }
 func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
-// watchUntil runs watch until the test has seen what it waits for.
+// watchUntil runs watch until its output is what the test waits for.
 func watchUntil(t *testing.T, seen func(string) bool, args ...string) (status int, out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -88,119 +85,42 @@ func TestWatchFindsLeaksAndDeadlocks(t *testing.T) {
 	assert.Contains(t, out, "7 goroutines at main.locked")
 }
 
-// A sink is an OTLP receiver for both protocols.
-type sink struct {
-	colmetrics.UnimplementedMetricsServiceServer
-	mu        sync.Mutex
-	metrics   map[string]bool
-	events    map[string]bool
-	resources map[string]string
-}
-
-func newSink() *sink {
-	return &sink{metrics: make(map[string]bool), events: make(map[string]bool), resources: make(map[string]string)}
-}
-
-func (s *sink) resource(r *resourcepb.Resource) {
-	for _, a := range r.GetAttributes() {
-		s.resources[a.GetKey()] = a.GetValue().GetStringValue()
-	}
-}
-
-func (s *sink) Export(_ context.Context, r *colmetrics.ExportMetricsServiceRequest) (*colmetrics.ExportMetricsServiceResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rm := range r.GetResourceMetrics() {
-		s.resource(rm.GetResource())
-		for _, sm := range rm.GetScopeMetrics() {
-			for _, m := range sm.GetMetrics() {
-				s.metrics[m.GetName()] = true
-			}
-		}
-	}
-	return &colmetrics.ExportMetricsServiceResponse{}, nil
-}
-
-type logSink struct {
-	collogs.UnimplementedLogsServiceServer
-	*sink
-}
-
-func (s logSink) Export(_ context.Context, r *collogs.ExportLogsServiceRequest) (*collogs.ExportLogsServiceResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rl := range r.GetResourceLogs() {
-		s.resource(rl.GetResource())
-		for _, sl := range rl.GetScopeLogs() {
-			for _, l := range sl.GetLogRecords() {
-				s.events[l.GetEventName()] = true
-			}
-		}
-	}
-	return &collogs.ExportLogsServiceResponse{}, nil
-}
-
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	switch r.URL.Path {
-	case "/v1/metrics":
-		var m colmetrics.ExportMetricsServiceRequest
-		if proto.Unmarshal(body, &m) == nil {
-			s.Export(r.Context(), &m)
-		}
-	case "/v1/logs":
-		var l collogs.ExportLogsServiceRequest
-		if proto.Unmarshal(body, &l) == nil {
-			logSink{sink: s}.Export(r.Context(), &l)
-		}
-	}
-	w.Header().Set("Content-Type", "application/x-protobuf")
-}
-
-func (s *sink) complete() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.metrics["goroutine.count"] && s.metrics["goroutine.stack.goroutine.count"] && s.metrics["goroutine.finding.open"] &&
-		s.events["goroutine.blocked_forever.detected"]
-}
-
 func TestWatchExports(t *testing.T) {
 	addr, _ := start(t)
-	overGRPC, overHTTP := newSink(), newSink()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var overGRPC, overHTTP otlptest.Recorder
+	server, err := otlptest.Start(&overGRPC)
 	require.NoError(t, err)
-	server := grpc.NewServer()
-	colmetrics.RegisterMetricsServiceServer(server, overGRPC)
-	collogs.RegisterLogsServiceServer(server, logSink{sink: overGRPC})
-	go server.Serve(l)
-	defer server.Stop()
-	web := httptest.NewServer(overHTTP)
+	defer func() { assert.NoError(t, server.Stop()) }()
+	web := httptest.NewServer(otlptest.Handler(&overHTTP))
 	defer web.Close()
 
-	for endpoint, s := range map[string]*sink{l.Addr().String(): overGRPC, web.URL: overHTTP} {
-		protocol := "grpc"
-		if s == overHTTP {
-			protocol = "http/protobuf"
+	for protocol, c := range map[string]struct {
+		endpoint string
+		received *otlptest.Recorder
+	}{
+		"grpc": {server.Addr(), &overGRPC}, "http/protobuf": {web.URL, &overHTTP},
+	} {
+		complete := func(string) bool {
+			names := c.received.MetricNames()
+			return slices.Contains(names, telemetry.MetricCount) && slices.Contains(names, telemetry.MetricStackCount) &&
+				slices.Contains(names, telemetry.MetricFindingOpen) && len(c.received.Events("goroutine.blocked_forever.detected")) > 0
 		}
-		watchUntil(t, func(string) bool { return s.complete() },
-			"-interval", "200ms", "-otlp", endpoint, "-otlp-protocol", protocol, "-service-name", "checkout", addr)
-		assert.Equal(t, "checkout", s.resources["service.name"], protocol)
-		assert.Equal(t, addr, s.resources["service.instance.id"])
-		assert.False(t, s.metrics["goroutine.scheduler.goroutine.count"], "another process's scheduler cannot be read")
+		watchUntil(t, complete, "-interval", "200ms", "-otlp", c.endpoint, "-otlp-protocol", protocol, "-service-name", "checkout", addr)
+		resource := c.received.Resource()
+		assert.Equal(t, "checkout", resource["service.name"], protocol)
+		assert.Equal(t, addr, resource["service.instance.id"], protocol)
+		assert.NotContains(t, c.received.MetricNames(), telemetry.MetricSchedulerCount, "only the process itself can ask its scheduler")
 	}
 }
 
 var colour = regexp.MustCompile(`\x1b\[[0-9;]*3[0-9][0-9;]*m`)
 
-// TestWatchOnATerminal runs the built command on one, and quits it with a key.
+// TestWatchOnATerminal runs the command on one, and quits it with a key.
 func TestWatchOnATerminal(t *testing.T) {
 	addr, _ := start(t)
-	binary := t.TempDir() + "/goroutines"
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	for _, noColor := range []bool{false, true} {
-		c := exec.CommandContext(t.Context(), binary, "watch", "-interval", "200ms", addr, "127.0.0.1:1")
-		c.Env = append(os.Environ(), "TERM=xterm-256color")
+		c := exec.CommandContext(t.Context(), os.Args[0], "watch", "-interval", "200ms", addr, "127.0.0.1:1")
+		c.Env = append(os.Environ(), "TERM=xterm-256color", beTheCommand+"=1")
 		if noColor {
 			c.Env = append(c.Env, "NO_COLOR=1")
 		}

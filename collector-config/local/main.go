@@ -4,9 +4,9 @@
 //
 //	go run ./collector-config/local
 //
-// It prints where to look, then the events as they arrive where the Collector
-// hands them on to, and ends everything with Ctrl-C. The times in the alerts
-// are divided by 60, as the example is in a hurry as well.
+// It prints the addresses to open, then each event that the Collector forwards.
+// Ctrl-C ends everything. The times in the alerts are divided by 60 to match the
+// short times of the example.
 package main
 
 import (

@@ -1,19 +1,22 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/otelgoroutine/go/collector-config/internal/rig"
+	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
 // A printer takes logs by OTLP over HTTP, in the place of a store for logs, and
 // prints what people read of an event.
 type printer struct {
+	out      io.Writer
 	listener net.Listener
 	server   *http.Server
 }
@@ -23,8 +26,8 @@ func startPrinter(out io.Writer) (*printer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &printer{listener: l}
-	p.server = &http.Server{Handler: rig.LogsHandler(func(logs plog.Logs) { printEvents(out, logs) })}
+	p := &printer{out: out, listener: l}
+	p.server = &http.Server{Handler: otlptest.Handler(p)}
 	go func() { _ = p.server.Serve(l) }() // ends with Close
 	return p, nil
 }
@@ -34,13 +37,14 @@ func (p *printer) URL() string { return "http://" + p.listener.Addr().String() }
 
 func (p *printer) Close() error { return p.server.Close() }
 
-func printEvents(out io.Writer, logs plog.Logs) {
-	for _, resource := range logs.ResourceLogs().All() {
-		for _, scope := range resource.ScopeLogs().All() {
-			for _, r := range scope.LogRecords().All() {
-				name, _ := r.Attributes().Get("event.name")
-				fmt.Fprintf(out, "%s  %-5s %s\n          %s\n", r.Timestamp().AsTime().Local().Format("15:04:05"), r.SeverityText(), name.AsString(), r.Body().AsString())
-			}
-		}
+// Logs implements [otlptest.Sink].
+func (p *printer) Logs(_ context.Context, logs plog.Logs) error {
+	for _, r := range otlptest.Records(logs) {
+		fmt.Fprintf(p.out, "%s  %-5s %s\n          %s\n", r.Timestamp().AsTime().Local().Format("15:04:05"), r.SeverityText(),
+			otlptest.Attribute(r.Attributes(), "event.name"), r.Body().AsString())
 	}
+	return nil
 }
+
+// Metrics implements [otlptest.Sink]: none are sent here.
+func (p *printer) Metrics(context.Context, pmetric.Metrics) error { return nil }

@@ -20,19 +20,25 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/internal/realprograms"
 )
 
-// patience is how long the tests wait for something to be seen. It bounds
+// patience is how long the tests wait for something to appear. It bounds
 // failing tests only.
 const patience = 60 * time.Second
 
-// browser is the one browser of all tests; nil when there is none.
+// browser is the one browser of all tests.
 var browser context.Context
 
 func TestMain(m *testing.M) {
+	if !realprograms.Wanted() {
+		os.Exit(realprograms.Skip(m, "Chromium"))
+	}
 	path := chromium()
 	if path == "" {
-		os.Exit(m.Run())
+		fmt.Fprintln(os.Stderr, "there is no Chromium: apt-get install chromium")
+		os.Exit(1)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -60,15 +66,15 @@ func chromium() string {
 	return ""
 }
 
-// A look is how a page is looked at.
-type look struct {
+// A screen is what a page is shown on.
+type screen struct {
 	name          string
 	width, height int64
 	scheme        string // light or dark
 	phone         bool
 }
 
-var looks = []look{
+var screens = []screen{
 	{"desktop-light", 1280, 900, "light", false},
 	{"desktop-dark", 1280, 900, "dark", false},
 	{"phone-light", 390, 844, "light", true},
@@ -84,18 +90,10 @@ type tab struct {
 	messages []string // warnings and errors of the console
 }
 
-// open opens a page. Whatever is wrong according to the console fails the test
-// at its end.
-func open(t *testing.T, l look, url string) *tab {
+// open opens a page. Warnings and errors in the console fail the test at its
+// end.
+func open(t *testing.T, l screen, url string) *tab {
 	t.Helper()
-	switch wanted := os.Getenv("OTELGOROUTINE_REAL_PROGRAMS"); {
-	case wanted == "skip":
-		t.Skip("OTELGOROUTINE_REAL_PROGRAMS=skip leaves the browser out")
-	case browser == nil && wanted == "required":
-		t.Fatal("there is no Chromium: apt-get install chromium")
-	case browser == nil:
-		t.Skip("there is no Chromium: apt-get install chromium")
-	}
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	p := &tab{t: t, ctx: ctx}
@@ -162,14 +160,13 @@ func (p *tab) until(expression string) {
 	}
 }
 
-// text returns what an element shows.
+// text returns the text of an element.
 func (p *tab) text(selector string) string {
 	p.t.Helper()
 	return eval[string](p, "document.querySelector("+quote(selector)+").innerText")
 }
 
-// click clicks as a person does: at where something is once the pointer is
-// over it.
+// click moves the pointer over an element and clicks in its middle.
 func (p *tab) click(selector string) {
 	p.t.Helper()
 	p.until("document.querySelector(" + quote(selector) + ")")
@@ -180,8 +177,8 @@ func (p *tab) click(selector string) {
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// clickUntil clicks until something follows. The page lives: what is above may
-// grow in the very moment of a click, which then misses.
+// clickUntil clicks until an expression is true. The page is live: elements above
+// may grow at the moment of a click, which then misses.
 func (p *tab) clickUntil(selector, expression string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -211,7 +208,7 @@ func quote(s string) string {
 	return string(b)
 }
 
-// shoot leaves a picture of the page where SCREENSHOTS says.
+// shoot saves a picture of the page in the folder SCREENSHOTS.
 func (p *tab) shoot(name string) {
 	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
@@ -227,7 +224,7 @@ func (p *tab) shoot(name string) {
 //go:embed testdata/axe/axe.min.js
 var axe string
 
-// assertAccessible runs axe over what is shown.
+// assertAccessible runs axe over the page.
 func (p *tab) assertAccessible(what string) {
 	p.t.Helper()
 	if !eval[bool](p, "typeof axe !== 'undefined'") {
@@ -238,8 +235,8 @@ func (p *tab) assertAccessible(what string) {
 	assert.Empty(p.t, violations, what)
 }
 
-// start runs a program and returns what it prints up to a word that it must
-// print. It is ended with the test.
+// start runs a program until the test ends, and returns its output up to a word
+// that it must print.
 func start(t *testing.T, until string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)

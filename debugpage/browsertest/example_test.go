@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,7 +21,6 @@ func startExample(t *testing.T) string {
 	binary := filepath.Join(t.TempDir(), "example")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
-	build.Env = append(os.Environ(), "GOWORK=off")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	text := start(t, "/debug/goroutines/", binary, "-http", "127.0.0.1:0", "-interval", "500ms")
@@ -34,60 +32,60 @@ func startExample(t *testing.T) string {
 func TestTheExample(t *testing.T) {
 	url := startExample(t)
 	var before *goroutine.Snapshot
-	for i, l := range looks {
+	for i, l := range screens {
 		t.Run(l.name, func(t *testing.T) {
 			p := open(t, l, url)
 			p.until("page.snapshot && page.source && page.source.readyState === 1")
 			if i == 0 {
 				before = snapshotOf(t, url)
-				seeAFindingAppear(t, p)
+				awaitAFinding(t, p)
 			}
-			seeCountsChange(t, p)
+			awaitChanges(t, p)
 			p.assertAccessible("the page")
 			p.shoot(l.name)
 			clickAStack(t, p, l)
 			zoomTheGraph(t, p)
 			search(t, p)
-			seeTheRest(t, p)
+			checkDownloads(t, p)
 			assert.LessOrEqual(t, eval[int64](p, "document.documentElement.scrollWidth"), l.width, "nothing is wider than the window")
 		})
 	}
 	if before != nil {
-		seeTheReport(t, before, snapshotOf(t, url))
+		checkTheReport(t, before, snapshotOf(t, url))
 	}
 }
 
-// seeAFindingAppear comes first: the example is deadlocked some seconds after
-// its start, and that takes some more to be found.
-func seeAFindingAppear(t *testing.T, p *tab) {
+// awaitAFinding comes first: the example deadlocks some seconds after its start,
+// and the finding takes some more.
+func awaitAFinding(t *testing.T, p *tab) {
 	const card = `[data-finding="deadlock"]`
 	require.False(t, eval[bool](p, "Boolean(document.querySelector('"+card+"'))"), "too early")
 	p.until("document.querySelector('" + card + "')")
 	text := p.text(card)
 	assert.Contains(t, text, "main.transfer")
-	assert.Contains(t, text, "opened")
+	assert.Regexp(t, `Opened .* ago \(`, text)
 	assert.NotRegexp(t, "0x[0-9a-f]", text)
 	assert.Regexp(t, `\(\d+\) .* goroutines`, eval[string](p, "document.title"))
 	assert.Contains(t, p.text("#events"), "deadlock detected")
 }
 
-func seeCountsChange(t *testing.T, p *tab) {
+func awaitChanges(t *testing.T, p *tab) {
 	before := eval[string](p, "byID('tiles').innerText")
-	looks := eval[int](p, "page.cost.looks")
-	p.until("page.cost.looks > " + itoa(looks+2) + " && byID('tiles').innerText !== " + quote(before))
+	snapshots := eval[int](p, "page.cost.snapshots")
+	p.until("page.cost.snapshots > " + itoa(snapshots+2) + " && byID('tiles').innerText !== " + quote(before))
 	assert.True(t, eval[bool](p, "[...page.groups.values()].reduce((sum, g) => sum + g.count, 0) === page.snapshot.total"), "the groups add up")
 	assert.True(t, eval[bool](p, "Object.values(page.history.states).every((c) => c.length === page.history.time.length)"))
 	assert.True(t, eval[bool](p, "Boolean(document.querySelector('#chart canvas'))"))
 }
 
 // clickAStack opens the stack that leaks and closes it by the keyboard.
-func clickAStack(t *testing.T, p *tab, l look) {
+func clickAStack(t *testing.T, p *tab, l screen) {
 	eval[chromedp.Void](p, "byID('search').value = 'main.report.func1'; choose('chan send')")
 	p.until("document.querySelectorAll('#stacks tr').length === 1")
-	leaking := eval[int](p, "[...page.groups.values()].find((g) => g.where && g.where.f === 'main.report.func1' && g.state === 'chan send').n")
+	leaking := eval[int](p, "[...page.groups.values()].find((g) => g.where && g.where.function === 'main.report.func1' && g.state === 'chan send').number")
 	p.clickUntil("#stacks [data-key='group-"+itoa(leaking)+"']", "byID('detail').open && byID('detail').innerText.includes('faults.go:')")
 	text := p.text("#detail")
-	for _, want := range []string{"main.report.func1", "chan send", "Stack ID", "Goroutine IDs", "When they were born", "were born"} {
+	for _, want := range []string{"main.report.func1", "chan send", "Stack ID", "Goroutine IDs", "Creation times", "exited or moved on"} {
 		assert.Contains(t, text, want)
 	}
 	p.until("document.querySelector('#detail .ages span')")
@@ -104,7 +102,7 @@ func zoomTheGraph(t *testing.T, p *tab) {
 	const block = "main.report.func1"
 	eval[chromedp.Void](p, "document.querySelector('.icicle-line').scrollIntoView({ block: 'center' })")
 	p.until("icicle.blockAt('" + block + "')")
-	for range 20 { // it grows and moves meanwhile
+	for range 20 { // the block moves
 		at := eval[point](p, "icicle.blockAt('"+block+"')")
 		p.do(chromedp.MouseClickXY(at.X, at.Y))
 		if eval[string](p, "new Promise((done) => setTimeout(() => done(icicle.zoomedTo()), 100))") == block {
@@ -114,7 +112,7 @@ func zoomTheGraph(t *testing.T, p *tab) {
 	}
 	p.until("icicle.zoomedTo() === '" + block + "'")
 	p.until("document.querySelector('.icicle-line').textContent.includes('Zoomed to " + block + "')")
-	assert.False(t, eval[bool](p, "icicle.blockAt('main.main') !== null"), "what is beside it is out of sight")
+	assert.False(t, eval[bool](p, "icicle.blockAt('main.main') !== null"), "its siblings are not shown")
 	p.click(".icicle button")
 	p.until("icicle.zoomedTo() === '' && icicle.blockAt('main.main')")
 
@@ -128,7 +126,7 @@ func zoomTheGraph(t *testing.T, p *tab) {
 func search(t *testing.T, p *tab) {
 	p.clickUntil("#search", "document.activeElement === byID('search')")
 	p.do(chromedp.KeyEvent("main.transfer"))
-	p.until("byID('filter-count').textContent.includes('stacks')")
+	p.until("byID('filter-count').textContent.includes(' stack')")
 	p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('main.transfer') || page.groups.get(Number(row.dataset.group)).text.includes('main.transfer'))")
 	assert.Contains(t, p.text(".icicle-line"), "match")
 	eval[chromedp.Void](p, "byID('search').value = ''; byID('search').dispatchEvent(new Event('input'))")
@@ -137,7 +135,7 @@ func search(t *testing.T, p *tab) {
 	p.clickUntil("#legend [data-state='chan send'] button", "byID('state').value === ''")
 }
 
-func seeTheRest(t *testing.T, p *tab) {
+func checkDownloads(t *testing.T, p *tab) {
 	assert.Contains(t, eval[string](p, "fetch('report.txt').then((r) => r.text())"), "main.report.func1")
 	assert.Equal(t, 0x1f8b, eval[int](p, "fetch('snapshot.pb.gz').then((r) => r.arrayBuffer()).then((b) => new DataView(b).getUint16(0))"))
 }

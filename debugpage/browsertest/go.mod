@@ -2,12 +2,10 @@ module github.com/otelgoroutine/go/debugpage/browsertest
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ../..
-
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel/sdk/metric v1.47.0
 )

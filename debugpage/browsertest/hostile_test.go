@@ -18,17 +18,18 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// serve serves the page of a monitor that looks once and then never again
-// while the test runs, so that the test can tell the page what it wants.
-func serve(t *testing.T, opts ...debugpage.Option) (url string, told *live.Recorder) {
+// serve serves the page of a monitor that takes one snapshot and then no more
+// while the test runs, so that the test can feed the page.
+func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.Recorder) {
 	t.Helper()
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
 	require.Eventually(t, func() bool { return m.Snapshot() != nil }, patience, time.Millisecond)
-	server := httptest.NewServer(debugpage.Handler(m, opts...))
+	page := debugpage.Handler(m, opts...)
+	server := httptest.NewServer(page)
 	t.Cleanup(server.Close)
-	return server.URL + "/", live.Of(m)
+	return server.URL + "/", page.(interface{ Recorder() *live.Recorder }).Recorder()
 }
 
 // Each of these would run in a page that makes markup out of text.
@@ -53,7 +54,7 @@ func hostile() *goroutine.Snapshot {
 
 func hostileFinding(s *goroutine.Snapshot) detectors.Finding {
 	return detectors.Finding{
-		Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
+		ID: "1", Opened: s.Time, Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
 		Message: script + image, Evidence: []string{image, script, "at 0xc000123456"}, CreatedBy: s.Groups[0].CreatedBy,
 	}
 }
@@ -67,13 +68,13 @@ func assertUnhurt(t *testing.T, p *tab, what string) {
 }
 
 func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
-	url, told := serve(t, debugpage.WithName(script+image))
+	url, recorder := serve(t, debugpage.WithName(script+image))
 	s := hostile()
 	finding := hostileFinding(s)
-	finding.ID, finding.Opened = "1", s.Time
-	told.Look(s, []detectors.Finding{finding}, []detectors.Event{{Kind: detectors.Detected, Time: s.Time, Finding: finding}})
+	found := report.Briefly([]detectors.Finding{finding})
+	recorder.Record(live.Update{Snapshot: s, Open: found, Events: []report.Event{report.EventOf(detectors.Event{Kind: detectors.Detected, Time: s.Time, Finding: finding})}})
 
-	p := open(t, looks[0], url)
+	p := open(t, screens[0], url)
 	p.until("document.querySelector('.finding')")
 	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
 	p.click("#stacks tr button")
@@ -82,7 +83,7 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 
 	again := *s
 	again.Time = s.Time.Add(time.Second)
-	told.Look(&again, []detectors.Finding{finding}, nil)
+	recorder.Record(live.Update{Snapshot: &again, Open: found})
 	p.until("page.history.time.length > 2")
 	assertUnhurt(t, p, "a change")
 }
@@ -90,8 +91,8 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 func TestMarkupInTheReportIsText(t *testing.T) {
 	s := hostile()
 	r := report.New([]*goroutine.Snapshot{hostile(), s}, []detectors.Finding{hostileFinding(s)}, report.Options{Target: script + image, Notes: []string{script}})
-	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // addresses are the reader's business there
-	p := open(t, looks[0], saveReport(t, r))
+	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // the report keeps addresses in evidence
+	p := open(t, screens[0], saveReport(t, r))
 	p.until("document.querySelector('.finding')")
 	assert.Contains(t, p.text(".finding"), "<script>window.hurt=1</script>", "it is shown as text")
 	p.click("#stacks tr button")

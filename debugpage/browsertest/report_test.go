@@ -48,8 +48,8 @@ func saveReport(t *testing.T, r *report.Report) string {
 	return "file://" + path
 }
 
-// seeTheReport looks at the HTML report of two snapshots of the example.
-func seeTheReport(t *testing.T, before, after *goroutine.Snapshot) {
+// checkTheReport opens the HTML report of two snapshots of the example.
+func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 	leak := after.Groups[0]
 	for _, g := range after.Groups {
 		if g.Stack.User().Function == "main.report.func1" && g.State == goroutine.ChanSend {
@@ -58,10 +58,10 @@ func seeTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 	}
 	url := saveReport(t, report.New([]*goroutine.Snapshot{before, after}, []detectors.Finding{{
 		Detector: "leak", Confidence: detectors.Suspected, Stack: leak.Stack, State: leak.State, Count: leak.Count, GrowthPerMinute: 120,
-		Message:  "Goroutines at main.report.func1 are stuck in chan send and none has left.",
+		Message:  "Goroutines at main.report.func1 are stuck in chan send; none exited or moved on.",
 		Evidence: []string{"The number rose in 5 of 5 steps."},
-	}}, report.Options{Target: "example", Notes: []string{"Without goroutine IDs, births are not known."}}))
-	for _, l := range looks {
+	}}, report.Options{Target: "example", Notes: []string{"Without goroutine IDs, creation times are not known."}}))
+	for _, l := range screens {
 		t.Run("report-"+l.name, func(t *testing.T) {
 			p := open(t, l, url)
 			p.until("document.querySelectorAll('#stacks tr').length > 3 && icicle.blockAt('main.report.func1')")
@@ -82,7 +82,7 @@ func seeTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 
 			p.click("#search")
 			p.do(chromedp.KeyEvent("faults.go"))
-			p.until("byID('filter-count').textContent.includes('stacks')")
+			p.until("byID('filter-count').textContent.includes(' stack')")
 			p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('main.'))")
 			assert.LessOrEqual(t, eval[int64](p, "document.documentElement.scrollWidth"), l.width, "nothing is wider than the window")
 		})

@@ -1,13 +1,13 @@
-// Package detectortest is a kit for testing detectors: it makes series of
-// snapshots, replays them through a detector and compares what it finds.
+// Package detectortest helps to test detectors: it makes series of snapshots,
+// replays them through a detector and compares the findings.
 //
 // A series comes from a [Process], a simulated Go process whose goroutines are
-// born, move and exit in simulated time, so that a test of hours takes
-// a moment. [Run] replays a series as a monitor would, through a
-// the same engine, and holds the detector to its contract. [Compare]
-// compares findings with what a test expects.
+// born, move and exit in simulated time, so that hours take a moment. [Run]
+// replays a series through the engine that a monitor uses, and checks that the
+// detector keeps its contract. [Compare] compares findings with those that a
+// test expects.
 //
-// A series of snapshots of a real process can be replayed just as well.
+// A series of snapshots of a real process can be replayed as well.
 //
 // # Dependencies
 //

@@ -12,12 +12,13 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Place is what a goroutine does and where, as a source would see it.
+// A Place is where a goroutine is and what it does there, as a source would
+// report it.
 type Place struct {
 	Stack *goroutine.Stack
 	State goroutine.State
 
-	// What only a text source tells.
+	// Only snapshots of [goroutine.SourceText] have these.
 	Lock      uint64
 	CreatedBy goroutine.Frame
 }
@@ -45,15 +46,15 @@ func frame(text string) goroutine.Frame {
 	return f
 }
 
-// A Process is a simulated Go process: goroutines that are born, stand at a
-// place, move and exit, in a time that only [Process.Advance] moves. Its
-// snapshots carry IDs, births and epochs just as those of a real process.
+// A Process is a simulated Go process. Its goroutines are born, stay at a place,
+// move and exit in simulated time, which only [Process.Advance] moves. Its
+// snapshots have IDs, births and epochs like those of a real process.
 //
 // A Process is not safe for concurrent use.
 type Process struct {
-	// Source is the source of its snapshots, [goroutine.SourceTrace] unless
-	// set. The profile sources yield no IDs, and only the text source locks
-	// and go statements.
+	// Source is the source of the snapshots. The default is
+	// [goroutine.SourceTrace]. The profile sources provide no IDs. Only
+	// [goroutine.SourceText] provides locks and go statements.
 	Source goroutine.Source
 
 	now    time.Time
@@ -77,13 +78,14 @@ type batch struct{ next, end uint64 }
 // (_GoidCacheBatch in runtime/proc.go).
 const batchSize = 16
 
-// Start is when the time of every [Process] begins.
+// Start is the time at which every [Process] begins.
 var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// NewProcess returns a process without goroutines, on so many Ps, at [Start].
-// With one P, IDs rise in the order of birth; with more, each P uses up
-// batches of 16 of its own, and a goroutine may have a lower ID than an older
-// one. Which P starts a goroutine is random, and the same in every run.
+// NewProcess returns a process without goroutines that has the given number of
+// Ps and begins at [Start]. With one P, IDs rise in the order of birth; with
+// more, each P uses up batches of 16 of its own, and a goroutine may have a
+// lower ID than an older one. The P that starts a goroutine is chosen
+// pseudo-randomly, and is the same in every run.
 func NewProcess(procs int) *Process {
 	return &Process{
 		Source: goroutine.SourceTrace,
@@ -108,7 +110,7 @@ func (p *Process) Go(at Place, n int) []uint64 {
 	return ids
 }
 
-// GoFor starts a goroutine that exits after a time.
+// GoFor starts a goroutine that exits after life, and returns its ID.
 func (p *Process) GoFor(at Place, life time.Duration) uint64 {
 	id := p.Go(at, 1)[0]
 	heap.Push(&p.exits, exit{p.now.Add(life), id})
@@ -125,7 +127,8 @@ func (p *Process) newID() uint64 {
 	return b.next - 1
 }
 
-// Move brings goroutines to another place. Those that have exited stay so.
+// Move moves goroutines to another place. It ignores goroutines that have
+// exited.
 func (p *Process) Move(to Place, ids ...uint64) {
 	for _, id := range ids {
 		if g := p.live[id]; g != nil {
@@ -141,7 +144,8 @@ func (p *Process) Exit(ids ...uint64) {
 	}
 }
 
-// Advance lets time pass. Goroutines of [Process.GoFor] whose time is up exit.
+// Advance moves the time forward by d. Goroutines started with [Process.GoFor]
+// exit when their time is up.
 func (p *Process) Advance(d time.Duration) {
 	p.now = p.now.Add(d)
 	for len(p.exits) > 0 && !p.exits[0].at.After(p.now) {
@@ -149,10 +153,10 @@ func (p *Process) Advance(d time.Duration) {
 	}
 }
 
-// Len returns how many goroutines are alive.
+// Len returns the number of live goroutines.
 func (p *Process) Len() int { return len(p.live) }
 
-// Snapshot takes a snapshot.
+// Snapshot takes a snapshot at the current time.
 func (p *Process) Snapshot() *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: p.now, Source: p.Source, Duration: time.Millisecond, Total: len(p.live)}
 	ids := make([]uint64, 0, len(p.live))
@@ -175,8 +179,8 @@ func (p *Process) tellsIDs() bool {
 	return p.Source == goroutine.SourceTrace || p.Source == goroutine.SourceText
 }
 
-// groupKey is what makes a group of its own: unlike the key of a place it
-// tells apart stacks that differ in any line.
+// groupKey identifies a group. Unlike the key of a place, it distinguishes
+// stacks that differ in any line.
 type groupKey struct {
 	stack     *goroutine.Stack
 	state     goroutine.State

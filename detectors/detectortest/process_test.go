@@ -158,15 +158,15 @@ func reporting(change func(*detectors.Finding)) *detectors.Detector {
 func TestRunHoldsDetectorsToTheirContract(t *testing.T) {
 	n := 0
 	for want, d := range map[string]*detectors.Detector{
-		"the detector is not valid":  {Name: "NOT VALID"},
-		"has no stack":               reporting(func(f *detectors.Finding) { f.Stack = nil }),
-		"has no confidence":          reporting(func(f *detectors.Finding) { f.Confidence = 0 }),
-		"concerns no goroutine":      reporting(func(f *detectors.Finding) { f.Count = 0 }),
-		"the message is not one":     reporting(func(f *detectors.Finding) { f.Message = "" }),
-		"more evidence than allowed": reporting(func(f *detectors.Finding) { f.Evidence = make([]string, 9) }),
-		"not oldest first":           reporting(func(f *detectors.Finding) { f.IDs = []uint64{2, 1} }),
-		"gave other findings":        reporting(func(f *detectors.Finding) { n++; f.Count = n }),
-		"it broke":                   {Name: "test", Run: func(*detectors.Pass) error { return fmt.Errorf("it broke") }},
+		"the detector is not valid":      {Name: "NOT VALID"},
+		"has no stack":                   reporting(func(f *detectors.Finding) { f.Stack = nil }),
+		"has no confidence":              reporting(func(f *detectors.Finding) { f.Confidence = 0 }),
+		"concerns no goroutine":          reporting(func(f *detectors.Finding) { f.Count = 0 }),
+		"the message is not one":         reporting(func(f *detectors.Finding) { f.Message = "" }),
+		"too many sentences of evidence": reporting(func(f *detectors.Finding) { f.Evidence = make([]string, 9) }),
+		"not in rising order":            reporting(func(f *detectors.Finding) { f.IDs = []uint64{2, 1} }),
+		"gave other findings":            reporting(func(f *detectors.Finding) { n++; f.Count = n }),
+		"it broke":                       {Name: "test", Run: func(*detectors.Pass) error { return fmt.Errorf("it broke") }},
 	} {
 		p := detectortest.NewProcess(1)
 		p.Go(atF, 1)
@@ -192,7 +192,7 @@ func TestRunReturnsAStepForEverySnapshot(t *testing.T) {
 	assert.Equal(t, "test", steps[0].Findings[0].Detector)
 
 	failures := fails(func(tb testing.TB) { detectortest.Run(tb, d, p.Snapshot(), p.Snapshot()) })
-	assert.Contains(t, failures[0], "not younger than the one before")
+	assert.Contains(t, failures[0], "not newer than the previous one")
 }
 
 func TestCompare(t *testing.T) {

@@ -17,16 +17,17 @@ import (
 type Step struct {
 	Snapshot *goroutine.Snapshot
 	Findings []detectors.Finding
-	Ran      bool // false where the detector's needs were not met
+	Ran      bool // false when the detector's needs were not met
 }
 
-// Run replays a series of snapshots, oldest first, and returns a step for each
-// of them. Known-good stacks are those of [detectors.KnownGood].
+// Run replays a series of snapshots, oldest first, and returns one step for
+// each. The stacks of [detectors.KnownGood] are known.
 //
-// It fails the test when the detector or its configuration is invalid, when
-// Run returns an error or breaks the contract of a finding, and when a second
-// run over the same pass gives other findings, as with a detector that keeps
-// state. The second run is made where there are findings, and now and then.
+// Run fails the test when the detector or its configuration is invalid, when the
+// detector returns an error or an invalid finding, and when a second run over
+// the same pass gives different findings, as it may if the detector keeps state.
+// The second run takes place when there are findings, and otherwise for every
+// 16th pass.
 func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []Step {
 	t.Helper()
 	r := NewReplay(t, d)
@@ -37,8 +38,9 @@ func Run(t testing.TB, d *detectors.Detector, series ...*goroutine.Snapshot) []S
 	return steps
 }
 
-// A Replay is [Run] one snapshot at a time: for tests that let findings decide
-// what happens next, or that are too long to be kept.
+// A Replay does what [Run] does, one snapshot at a time. It is for tests in
+// which findings decide what happens next, and for series that are too long to
+// keep in memory.
 type Replay struct {
 	t        testing.TB
 	detector *detectors.Detector
@@ -47,8 +49,7 @@ type Replay struct {
 	runs     int
 }
 
-// expected is the closer inspections that may be waited for. None is ever
-// taken.
+// expected is an Inspector that promises these inspections and never takes any.
 type expected []goroutine.Source
 
 func (e *expected) Inspect(goroutine.Source, *goroutine.Snapshot) *engine.Inspection { return nil }
@@ -68,11 +69,11 @@ func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 }
 
 // Inspect adds a closer inspection, such as a leak proof, for the steps that
-// follow: what a monitor takes when the detector asks for it.
+// follow. In a monitor, the detector would ask for it.
 func (r *Replay) Inspect(s *goroutine.Snapshot) { r.engine.Inspected(s) }
 
-// Expect says which closer inspections the detector may hope for when it asks:
-// none unless this is called.
+// Expect sets the closer inspections for which Pass.Ask returns true. Without a
+// call of Expect there are none.
 func (r *Replay) Expect(sources ...goroutine.Source) { r.expected = sources }
 
 // Step adds a snapshot and runs the detector on it.
@@ -80,7 +81,7 @@ func (r *Replay) Step(s *goroutine.Snapshot) Step {
 	r.t.Helper()
 	result := r.engine.Step(s)
 	if result.Verdicts == nil {
-		r.t.Fatalf("snapshot of %v: not younger than the one before", s.Time)
+		r.t.Fatalf("snapshot of %v: not newer than the previous one", s.Time)
 	}
 	verdict := result.Verdicts[0]
 	if verdict.Err != nil {
@@ -89,7 +90,7 @@ func (r *Replay) Step(s *goroutine.Snapshot) Step {
 	return Step{Snapshot: s, Findings: result.Findings, Ran: verdict.Ran}
 }
 
-// run is the detector's Run, held to its contract.
+// run calls the detector's Run and checks that it keeps the contract.
 func (r *Replay) run(pass *detectors.Pass) error {
 	found, err := r.once(pass)
 	for i := range found {
@@ -115,7 +116,7 @@ func (r *Replay) once(pass *detectors.Pass) (found []detectors.Finding, err erro
 	return found, err
 }
 
-// check holds a finding to what the contract promises to its readers.
+// check returns an error if a finding breaks the contract.
 func check(f *detectors.Finding) error {
 	switch {
 	case f.Stack == nil:
@@ -127,15 +128,15 @@ func check(f *detectors.Finding) error {
 	case f.Message == "" || strings.Contains(f.Message, "\n"):
 		return fmt.Errorf("the message is not one sentence")
 	case len(f.Evidence) > detectors.MaxEvidence:
-		return fmt.Errorf("the finding has more evidence than allowed")
+		return fmt.Errorf("the finding has too many sentences of evidence")
 	case len(f.IDs) > goroutine.MaxIDs || !slices.IsSorted(f.IDs):
-		return fmt.Errorf("the IDs are too many or not oldest first")
+		return fmt.Errorf("there are too many IDs, or they are not in rising order")
 	}
 	return nil
 }
 
-// Series lets time pass in a process and takes a snapshot every interval, n
-// times. do, unless nil, is called before each with its number, from 0.
+// Series advances p by interval and takes a snapshot, n times. If do is not nil,
+// it is called before each snapshot with the number of the snapshot, from 0.
 func Series(p *Process, n int, interval time.Duration, do func(i int)) []*goroutine.Snapshot {
 	series := make([]*goroutine.Snapshot, n)
 	for i := range series {
@@ -148,7 +149,7 @@ func Series(p *Process, n int, interval time.Duration, do func(i int)) []*gorout
 	return series
 }
 
-// Findings returns those of all steps, in their order.
+// Findings returns the findings of all steps, in order.
 func Findings(steps []Step) []detectors.Finding {
 	var all []detectors.Finding
 	for _, s := range steps {
@@ -157,7 +158,7 @@ func Findings(steps []Step) []detectors.Finding {
 	return all
 }
 
-// A Want is what a test expects of a finding. Zero fields match anything.
+// A Want describes an expected finding. Zero fields match anything.
 type Want struct {
 	Function   string // of the innermost user frame
 	Line       int    // of the same
@@ -168,8 +169,8 @@ type Want struct {
 	Contains   string // in the message or in a sentence of evidence
 }
 
-// Compare reports an error unless got holds exactly one finding for each of
-// want, in any order, and nothing else.
+// Compare fails the test unless got holds exactly one finding for each of want,
+// in any order, and no others.
 func Compare(t testing.TB, got []detectors.Finding, want ...Want) {
 	t.Helper()
 	rest := slices.Clone(got)

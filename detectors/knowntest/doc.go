@@ -1,15 +1,15 @@
 // Package knowntest checks [detectors.KnownGood], the list of stacks that wait
-// by design, against the libraries it speaks of by running them: servers,
-// clients, pools, subscriptions and exporters, over the loopback interface. It
-// is a module of its own because of what that needs, and has tests only.
+// by design, against the libraries in the list. It runs their servers, clients,
+// pools, subscriptions and exporters over the loopback interface. It is a
+// separate module because of its dependencies, and contains only tests.
 //
-// Three things are held. Every function that the list names occurs in a stack
-// that the list matches, in this Go version and these versions of the
-// libraries. Fleets of clients, connections and streams that come up and stay
-// raise no alarm. And what is made again and again and never closed, be it
-// behind an entry of the list, is found.
+// The tests check three things. Every function that the list names occurs in a
+// stack that the list matches, in this Go version and these versions of the
+// libraries. Fleets of clients, connections and streams that start and stay are
+// not reported. Resources that are created again and again and never closed are
+// found, even if an entry of the list matches their stacks.
 //
-// The snapshots are real and the time between them is not: a snapshot stands for
-// the next minute whenever it is taken, so that hours take seconds and nothing
-// depends on how fast the machine is.
+// The snapshots are real, but the time between them is not: each snapshot counts
+// as one minute later, whenever it is taken. Hours take seconds, and the results
+// do not depend on the speed of the machine.
 package knowntest

@@ -1,13 +1,18 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
 var (
@@ -28,143 +33,145 @@ const (
 	maxFrames = 4  // of an event's stack
 )
 
-// block returns the lines of a view: a title, states with bars, stacks.
-func (v view) block(title string) []string {
-	lines := []string{heading.Render(title)}
-	if v.total == 0 {
+// otherStacks is the stack ID that stands for all stacks without a series of
+// their own.
+const otherStacks = "_OTHER"
+
+// lines returns a collection: a title, states with bars, stacks.
+func (c collection) lines(title string) []string {
+	goroutines, created, open := sum(c["goroutine.count"]), sum(c["goroutine.created"]), sum(c["goroutine.finding.open"])
+	findings := fmt.Sprintf("%d findings open", open)
+	if open == 1 {
+		findings = "1 finding open"
+	}
+	lines := []string{heading.Render(fmt.Sprintf("%s · %d goroutines, %d created so far · %s", title, goroutines, created, findings))}
+	if goroutines == 0 {
 		return append(lines, faint.Render("  no metrics yet"))
 	}
-	lines = append(lines, v.stateLines()...)
-	return append(lines, v.stackLines()...)
+	return append(append(lines, c.states()...), c.stacks()...)
 }
 
-func (v view) stateLines() []string {
+func sum(points []otlptest.Point) int {
+	total := 0
+	for _, p := range points {
+		total += int(p.Value)
+	}
+	return total
+}
+
+func (c collection) states() []string {
 	var lines []string
-	for _, row := range v.states {
-		length := max(1, row.count*maxBar/v.states[0].count)
-		lines = append(lines, fmt.Sprintf("  %-24s%6d  %s", row.state, row.count, bar.Render(strings.Repeat("█", length))))
+	points := largestFirst(c["goroutine.count"])
+	for _, p := range points {
+		length := max(1, int(maxBar*p.Value/points[0].Value))
+		lines = append(lines, fmt.Sprintf("  %-24s%6.0f  %s", p.Attribute("goroutine.detailed_state"), p.Value, bar.Render(strings.Repeat("█", length))))
 	}
 	return lines
 }
 
-func (v view) stackLines() []string {
-	lines := []string{faint.Render(fmt.Sprintf("  %6s%9s  %-24s%s", "count", "oldest", "state", "where"))}
-	rest := 0
-	for i, row := range v.stacks {
-		if i >= maxStacks || row.id == otherStacks {
-			rest += row.count
+func (c collection) stacks() []string {
+	const format = "  %6v%9s  %-24s%s"
+	ages := make(map[string]string)
+	for _, p := range c["goroutine.stack.age"] {
+		ages[p.Attribute("goroutine.stack.id")] = time.Duration(p.Value * float64(time.Second)).Truncate(time.Second).String()
+	}
+	lines := []string{faint.Render(fmt.Sprintf(format, "count", "oldest", "state", "where"))}
+	rest := 0.0
+	for _, p := range largestFirst(c["goroutine.stack.goroutine.count"]) {
+		id := p.Attribute("goroutine.stack.id")
+		if len(lines) > maxStacks || id == otherStacks {
+			rest += p.Value
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("  %6d%9s  %-24s%s", row.count, age(row.age), row.state, row.where()))
+		lines = append(lines, fmt.Sprintf(format, p.Value, ages[id], p.Attribute("goroutine.detailed_state"), where(p)))
 	}
 	if rest > 0 {
-		lines = append(lines, fmt.Sprintf("  %6d%9s  %-24s%s", rest, "", "", "everywhere else"))
+		lines = append(lines, fmt.Sprintf(format, rest, "", "", "everywhere else"))
 	}
 	return lines
+}
+
+// largestFirst sorts points. It drops the zeros that are sent for a while after
+// a state or a stack has gone.
+func largestFirst(points []otlptest.Point) []otlptest.Point {
+	points = slices.DeleteFunc(slices.Clone(points), func(p otlptest.Point) bool { return p.Value == 0 })
+	slices.SortFunc(points, func(a, b otlptest.Point) int {
+		return cmp.Or(
+			cmp.Compare(b.Value, a.Value),
+			cmp.Compare(a.Attribute("code.function.name"), b.Attribute("code.function.name")),
+			cmp.Compare(a.Attribute("goroutine.detailed_state"), b.Attribute("goroutine.detailed_state")),
+		)
+	})
+	return points
 }
 
 // where names the function, and where it was started from if that is another.
 // What WaitGroup.Go starts is not known by that.
-func (r stackRow) where() string {
+func where(p otlptest.Point) string {
+	function, entry := p.Attribute("code.function.name"), p.Attribute("goroutine.entry.function.name")
 	switch {
-	case r.entry == r.function, r.entry == "", strings.HasPrefix(r.entry, "sync."):
-		return short(r.function)
-	}
-	return short(r.function) + faint.Render(" ← "+short(r.entry))
-}
-
-// short drops the directories of an import path.
-func short(function string) string {
-	if function == "" {
+	case function == "":
 		return "(on a CPU)"
+	case entry == "", entry == function, strings.HasPrefix(entry, "sync."):
+		return path.Base(function)
 	}
-	return path.Base(function)
+	return path.Base(function) + faint.Render(" ← "+path.Base(entry))
 }
 
-func age(d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	return d.Truncate(time.Second).String()
-}
-
-// lines returns an event as a person on call wants to read it: what happened,
-// why it is believed, and where.
-func (e Event) lines(since time.Time) []string {
-	label, ok := severities[e.Severity]
+// eventText returns an event as a person on call wants to read it: what
+// happened, why it is believed, and where.
+func eventText(e plog.LogRecord, since time.Time, width int) string {
+	label, ok := severities[e.SeverityText()]
 	if !ok {
 		label = heading
 	}
-	lines := []string{
-		fmt.Sprintf("%s  %s  %s", clock(e.Time.Sub(since)), label.Render(fmt.Sprintf("%-5s", e.Severity)), heading.Render(e.Name)),
-		"       " + e.Body,
+	lines := []string{fmt.Sprintf("%s  %s  %s", clock(e.Timestamp().AsTime().Sub(since)), label.Render(fmt.Sprintf("%-5s", e.SeverityText())), heading.Render(e.EventName()))}
+	lines = append(lines, wrap("       ", e.Body().AsString(), width))
+	if evidence, ok := e.Attributes().Get("goroutine.finding.evidence"); ok {
+		for _, sentence := range evidence.Slice().All() {
+			lines = append(lines, wrap(faint.Render("       · "), faint.Render(sentence.AsString()), width))
+		}
 	}
-	for evidence := range nonEmptyLines(e.Attributes["goroutine.finding.evidence"]) {
-		lines = append(lines, faint.Render("       · "+evidence))
+	if advice := otlptest.Attribute(e.Attributes(), "goroutine.finding.advice"); advice != "" {
+		lines = append(lines, wrap("       → ", advice, width))
 	}
-	if !strings.HasSuffix(e.Name, ".resolved") {
-		lines = append(lines, stackOf(e.Attributes["code.stacktrace"], e.Attributes["code.function.name"])...)
+	if !strings.HasSuffix(e.EventName(), ".resolved") {
+		for _, frame := range frames(otlptest.Attribute(e.Attributes(), "code.stacktrace"), otlptest.Attribute(e.Attributes(), "code.function.name")) {
+			lines = append(lines, wrap("         ", frame, width))
+		}
 	}
-	return lines
+	return strings.Join(lines, "\n")
 }
 
-// stackOf returns some frames of a stack trace, one on a line, from the named
-// function on: above it is how a lock waits, which is always the same.
-func stackOf(trace, function string) []string {
+// frames returns some frames of a stack trace, from the named function on: above
+// it is how a lock waits, which is always the same.
+func frames(trace, function string) []string {
 	if i := strings.Index(trace, function); i > 0 {
 		trace = trace[i:]
 	}
 	var lines []string
-	for line := range nonEmptyLines(trace) {
+	for line := range strings.Lines(trace) {
+		line = strings.TrimRight(line, "\n")
 		if file, ok := strings.CutPrefix(line, "\t"); ok && len(lines) > 0 {
 			lines[len(lines)-1] += faint.Render("  " + path.Base(file))
 			continue
 		}
 		if len(lines) == maxFrames {
-			return append(lines, faint.Render("         …"))
+			return append(lines, faint.Render("…"))
 		}
-		lines = append(lines, "         "+short(strings.TrimSuffix(line, "(...)")))
+		lines = append(lines, path.Base(strings.TrimSuffix(line, "(...)")))
 	}
 	return lines
 }
 
-func nonEmptyLines(s string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for line := range strings.SplitSeq(s, "\n") {
-			if strings.TrimSpace(line) != "" && !yield(line) {
-				return
-			}
-		}
-	}
+// wrap begins a text with a prefix and breaks it at a width, with what follows
+// indented.
+func wrap(prefix, text string, width int) string {
+	indent := strings.Repeat(" ", min(ansi.StringWidth(prefix), width/2))
+	return prefix + strings.ReplaceAll(ansi.Wrap(text, width-len(indent), " "), "\n", "\n"+indent)
 }
 
 func clock(d time.Duration) string {
 	seconds := max(0, int(d.Seconds()))
 	return fmt.Sprintf("%02d:%02d", seconds/60, seconds%60)
-}
-
-// fit cuts lines to a width, so that none of them wraps.
-func fit(lines []string, width int) []string {
-	cut := make([]string, len(lines))
-	for i, line := range lines {
-		cut[i] = ansi.Truncate(line, width, "…")
-	}
-	return cut
-}
-
-// wrap breaks lines at a width instead, and indents what follows as the line.
-func wrap(lines []string, width int) []string {
-	var wrapped []string
-	for _, line := range lines {
-		plain := ansi.Strip(line)
-		indent := strings.Repeat(" ", min(len(plain)-len(strings.TrimLeft(plain, " ")), width/2))
-		broken := ansi.Wrap(line, width-len(indent)-2, " ")
-		for i, part := range strings.Split(broken, "\n") {
-			if i > 0 {
-				part = indent + "  " + part
-			}
-			wrapped = append(wrapped, part)
-		}
-	}
-	return wrapped
 }

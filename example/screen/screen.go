@@ -1,3 +1,7 @@
+// Package screen shows OTLP metrics and events of otelgoroutine in a terminal.
+//
+// A [Screen] is given what a receiver receives and knows nothing but that: what
+// it shows is what any backend is given.
 package screen
 
 import (
@@ -16,53 +20,50 @@ import (
 const (
 	repaintEvery = 250 * time.Millisecond
 	blockEvery   = 5 * time.Second // where there is no terminal to repaint
+	endless      = 1 << 16         // columns and lines, likewise
 )
 
-// A Screen shows a model: on a terminal a block that is painted over and over,
-// with the events scrolling by above it; elsewhere a block every five seconds
-// with the events in between. Colours appear only on a terminal, and not when
-// NO_COLOR is set.
+// A Screen is an [otlptest.Sink] that shows what arrives: on a terminal a block
+// that is painted over and over, with the events scrolling by above it;
+// elsewhere a block every five seconds with the events in between. Colours
+// appear only on a terminal, and not when NO_COLOR is set.
 //
-// A Screen is not safe for concurrent use.
+// Its methods Metrics, Logs and Counts are safe for concurrent use, the others
+// are not.
 type Screen struct {
-	model   *Model
-	status  func() string
-	out     *colorprofile.Writer
-	file    *os.File // the terminal; nil when there is none
-	started time.Time
-	painted int // lines of the block on the terminal
+	arrivals
+	out      *colorprofile.Writer
+	terminal *os.File // nil when there is none
+	started  time.Time
+	status   func() string
+	painted  int // lines of the block on the terminal
 }
 
 // New returns a screen on out. Status is a few words that a block begins with;
 // it is asked each time.
-func New(out io.Writer, model *Model, status func() string) *Screen {
-	s := &Screen{
-		model:   model,
-		status:  status,
-		out:     colorprofile.NewWriter(out, os.Environ()),
-		started: time.Now(),
-	}
+func New(out io.Writer, status func() string) *Screen {
+	s := &Screen{out: colorprofile.NewWriter(out, os.Environ()), started: time.Now(), status: status}
+	s.counts.Events = make(map[string]int)
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		s.file = file
+		s.terminal = file
 	}
 	return s
 }
 
-// Run shows the model until ctx ends. Finish shows what is left.
+// Run shows what arrives until ctx ends. Finish shows what is left.
 func (s *Screen) Run(ctx context.Context) {
 	repaint := time.NewTicker(repaintEvery)
 	defer repaint.Stop()
-	lastBlock := s.started
-	for {
+	for shown := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-repaint.C:
-			due := s.file != nil || now.Sub(lastBlock) >= blockEvery
-			if due {
-				lastBlock = now
+			block := s.terminal != nil || now.Sub(shown) >= blockEvery
+			if block {
+				shown = now
 			}
-			s.show(due)
+			s.show(block)
 		}
 	}
 }
@@ -70,73 +71,44 @@ func (s *Screen) Run(ctx context.Context) {
 // Finish shows the events that are left and a last block.
 func (s *Screen) Finish() {
 	s.show(true)
-	if s.file != nil {
-		s.print([]string{""})
+	if s.terminal != nil {
+		fmt.Fprintln(s.out)
 	}
 }
 
-// show prints the events that arrived and, if due, the block.
+// show prints the events that arrived and, if asked for, the block.
 func (s *Screen) show(block bool) {
-	events := s.eventLines()
-	if len(events) == 0 && !block {
-		return
-	}
-	if s.file == nil {
-		s.print(events)
-		if block {
-			s.print(append(s.block(), ""))
-		}
-		return
-	}
+	latest, events := s.take()
 	width, height := s.size()
-	lines := fit(s.block(), width)
-	lines = lines[:min(len(lines), height)]
-	s.erase()
-	s.print(wrap(events, width))
-	s.print(lines)
-	s.painted = len(lines)
-}
-
-func (s *Screen) block() []string {
-	v := s.model.view()
-	return v.block(fmt.Sprintf("%s  %s", clock(time.Since(s.started)), v.title(s.status())))
-}
-
-// title is one line on the whole.
-func (v view) title(status string) string {
-	findings := fmt.Sprintf("%d findings open", v.open)
-	if v.open == 1 {
-		findings = "1 finding open"
+	var text strings.Builder
+	for _, e := range events {
+		text.WriteString(eventText(e, s.started, width) + "\n\n")
 	}
-	return fmt.Sprintf("%s · %d goroutines, %d created so far · %s", status, v.total, v.created, findings)
-}
-
-func (s *Screen) eventLines() []string {
-	var lines []string
-	for _, e := range s.model.takeEvents() {
-		lines = append(lines, e.lines(s.started)...)
-		lines = append(lines, "")
+	if s.painted > 0 { // back to the first line of the block, and wipe it
+		fmt.Fprint(s.terminal, ansi.CursorUp(s.painted)+"\r"+ansi.EraseScreenBelow)
 	}
-	return lines
-}
-
-// erase goes back to the first line of the block and wipes it.
-func (s *Screen) erase() {
-	if s.painted > 0 {
-		fmt.Fprint(s.file, ansi.CursorUp(s.painted)+"\r"+ansi.EraseScreenBelow)
+	if block {
+		lines := latest.lines(clock(time.Since(s.started)) + "  " + s.status())
+		lines = lines[:min(len(lines), height)]
+		for _, line := range lines {
+			text.WriteString(ansi.Truncate(line, width, "…") + "\n")
+		}
+		if s.terminal != nil {
+			s.painted = len(lines)
+		} else {
+			text.WriteString("\n")
+		}
 	}
+	_, _ = io.WriteString(s.out, text.String())
 }
 
-func (s *Screen) print(lines []string) {
-	if len(lines) > 0 {
-		fmt.Fprintln(s.out, strings.Join(lines, "\n"))
-	}
-}
-
-// size returns how many columns and lines there is room for, one less of each
-// than the terminal has: the cursor needs room too.
+// size returns how many columns and lines there is room for: on a terminal one
+// less of each than it has, since the cursor needs room too.
 func (s *Screen) size() (width, height int) {
-	width, height, err := term.GetSize(int(s.file.Fd()))
+	if s.terminal == nil {
+		return endless, endless
+	}
+	width, height, err := term.GetSize(int(s.terminal.Fd()))
 	if err != nil {
 		return 79, 23
 	}

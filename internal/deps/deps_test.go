@@ -30,15 +30,16 @@ var allowed = map[string][]string{
 	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
 	"internal/telemetry":     {"goroutine", "detectors"},
 	"internal/report":        {"goroutine", "detectors"},
-	"internal/live":          {"goroutine", "detectors"},
+	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},
-	"internal/htmlreport":    {"goroutine", "internal/report", "internal/webui"},
+	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
+	"internal/realprograms":  {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
 		"internal/telemetry", "internal/report",
 	},
-	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/webui"},
+	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/webui"},
 }
 
 // forbidden lists the packages that must not come with otelgoroutine, each with

@@ -1,6 +1,6 @@
 // Package engine is the one pipeline from snapshots to events: it keeps the
 // history, runs the detectors, takes the closer inspections they ask for, adds
-// what a goroutine dump tells, and follows findings from their opening to their
+// details from goroutine dumps, and tracks findings from their opening to their
 // end.
 //
 // The monitor, the command's watch and report, and detectortest all use it. They
@@ -23,12 +23,12 @@ import (
 // window (goroutine.SourceWindow), a leak proof (goroutine.SourceProof) or
 // a goroutine dump (goroutine.SourceText).
 type Inspector interface {
-	// Inspect takes an inspection of a kind, or returns nil when it cannot be
-	// had or is not due. base is the newest snapshot of the process.
+	// Inspect takes an inspection of a kind, or returns nil when it is unavailable
+	// or not due. base is the newest snapshot of the process.
 	Inspect(kind goroutine.Source, base *goroutine.Snapshot) *Inspection
 
-	// Expect reports whether it makes sense to wait for an inspection of
-	// a kind that could not be had just now.
+	// Expect reports whether it makes sense to wait for an inspection of a kind
+	// that is unavailable now.
 	Expect(kind goroutine.Source) bool
 }
 
@@ -43,7 +43,7 @@ type Config struct {
 	Detectors []*detectors.Detector
 	Known     []detectors.KnownStack // the user's exclusions; they come before detectors.KnownGood
 	Inspector Inspector              // nil: no inspections
-	Charge    func(time.Duration)    // told how long each detector took; may be nil
+	Charge    func(time.Duration)    // called with the time that each detector took; may be nil
 }
 
 // An Engine judges the snapshots of one process.
@@ -74,16 +74,16 @@ func New(c Config) *Engine {
 	return e
 }
 
-// A Result is what a step led to.
+// A Result is the result of a step.
 type Result struct {
 	Findings []detectors.Finding // of this snapshot
-	Open     []detectors.Finding // those of earlier snapshots that are not resolved included, longest open first
+	Open     []detectors.Finding // including unresolved ones of earlier snapshots, longest open first
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
-	Verdicts []Verdict           // by detector; nil when the snapshot was not younger than the last
+	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 }
 
-// Step judges a snapshot. One that is not younger than the one before, as after
-// a clock was set back, is not judged.
+// Step judges a snapshot. A snapshot that is not newer than the previous one, as
+// after the clock was set back, is not judged.
 func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	var r Result
 	if e.history.add(s) {
@@ -92,7 +92,7 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	ran := make(map[string]bool)
 	for _, v := range r.Verdicts {
 		r.Findings = append(r.Findings, v.findings...)
-		if v.Ran && v.Err == nil { // what a detector that failed did not find may be there all the same
+		if v.Ran && v.Err == nil { // a failed detector may have missed findings
 			ran[v.Detector] = true
 		}
 	}
@@ -110,27 +110,28 @@ func (e *Engine) Remember(series ...*goroutine.Snapshot) {
 	}
 }
 
-// Inspected adds an inspection that was taken unasked, for the steps that
+// Inspected adds an inspection that no detector asked for, for the steps that
 // follow.
 func (e *Engine) Inspected(s *goroutine.Snapshot) { e.history.inspected(s) }
 
-// End resolves everything that is open: the process is gone.
+// End resolves all open findings because the process has ended.
 func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolveAll(now) }
 
-// verdicts runs all detectors, and those again that asked for an inspection
-// that could be had.
+// verdicts runs all detectors. If an inspection was taken, it then reruns the
+// detectors that asked for one.
 func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
+	base := e.history.pass()
+	base.Exclude(e.known)
 	all := make([]Verdict, len(e.detectors))
-	e.run(all, func(Verdict) bool { return true })
+	e.run(base, all, func(Verdict) bool { return true })
 	if e.inspect(s, all) {
-		e.run(all, func(v Verdict) bool { return len(v.asked) > 0 })
+		e.history.refresh(base)
+		e.run(base, all, func(v Verdict) bool { return len(v.asked) > 0 })
 	}
 	return all
 }
 
-func (e *Engine) run(all []Verdict, wanted func(Verdict) bool) {
-	base := e.history.pass()
-	base.Exclude(e.known)
+func (e *Engine) run(base *detectors.Pass, all []Verdict, wanted func(Verdict) bool) {
 	for i, d := range e.detectors {
 		if wanted(all[i]) {
 			began := time.Now()

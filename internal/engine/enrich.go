@@ -15,8 +15,8 @@ import (
 const (
 	// maxLocks is how many locks the evidence names.
 	maxLocks = 3
-	// maxAdded is how many sentences of a detector make room for what a dump
-	// tells.
+	// maxAdded is how many of a detector's sentences may be replaced by details
+	// from a dump.
 	maxAdded = 4
 )
 
@@ -26,13 +26,12 @@ type enrichment struct {
 	evidence  []string
 }
 
-// enrich adds to findings that are most likely a fault what only a goroutine
-// dump knows: the go statement that created the goroutines and, of locks, the
-// addresses, since when the runtime has seen the wait, and what perhaps holds
-// them. One dump serves all findings of a snapshot; what it told is kept for as
-// long as the finding is there. Without a dump findings stay as they are.
-// Nothing that it adds is a verdict: confidence and identity stay what the
-// detector said.
+// enrich adds details that only a goroutine dump has to findings that are most
+// likely faults: the go statement that created the goroutines and, for locks,
+// the address, the longest wait that the runtime has measured, and the possible
+// holder. One dump serves all findings of a snapshot, and its details are kept
+// while the finding lasts. Without a dump, findings are unchanged. The details
+// never change confidence or identity.
 func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	kept := make(map[detectors.Identity]enrichment)
 	var fresh []*detectors.Finding
@@ -60,7 +59,7 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	}
 }
 
-// worthADump reports whether a dump tells more about f. A finding about the
+// worthADump reports whether a dump may add details to f. A finding about the
 // process as a whole has no goroutines of its own.
 func worthADump(f *detectors.Finding) bool {
 	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
@@ -69,7 +68,8 @@ func worthADump(f *detectors.Finding) bool {
 	return f.CreatedBy.Function == "" || f.State.Lock()
 }
 
-// enrichmentOf reads what a dump tells about the goroutines of a finding.
+// enrichmentOf returns the details that a dump has about the goroutines of a
+// finding.
 func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
 	var e enrichment
 	here := groupsAt(dump.Snapshot, f)
@@ -104,11 +104,11 @@ func groupsAt(dump *goroutine.Snapshot, f *detectors.Finding) (groups []*gorouti
 	return groups
 }
 
-// creators returns how many goroutines of f each go statement made. Where the
-// dump has those that f lists by their IDs, it goes by these: the stack of f
-// may be one of several, and shared with goroutines that are none of its. A go
-// statement stays the same wherever a goroutine has got to since. Else it goes
-// by the groups where they wait.
+// creators returns how many goroutines of f each go statement created. If the
+// dump has the IDs that f lists, only these goroutines are counted: f may span
+// several stacks, and other goroutines may share its stack. Otherwise all
+// goroutines in here are counted. The go statement of a goroutine does not
+// change when it moves.
 func creators(dump *goroutine.Snapshot, f *detectors.Finding, here []*goroutine.Group) map[goroutine.Frame]int {
 	made := make(map[goroutine.Frame]int)
 	for i := range dump.Groups {
@@ -139,7 +139,8 @@ func common(a, b []uint64) (n int) {
 	return n
 }
 
-// created takes the go statement that made the most, and says where it is.
+// created takes the go statement that created the most goroutines, and adds a
+// sentence that says where it is.
 func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 	if len(made) == 0 {
 		return
@@ -171,8 +172,8 @@ func place(f goroutine.Frame) string {
 	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
-// lockSentences says how many goroutines wait for each lock, and what perhaps
-// holds it; of a circle, once.
+// lockSentences returns sentences with the number of waiters of each lock and
+// its possible holder. A circle is described once.
 func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []string) {
 	locks := make([]uint64, 0, len(waiters))
 	for lock := range waiters {
@@ -195,8 +196,8 @@ func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []stri
 	return sentences
 }
 
-// addTo adds what the dump told. Where there is no room for it, up to maxAdded
-// sentences take the place of what the detector had to say last.
+// addTo adds the details to f. If there is no room, they replace up to maxAdded
+// of the detector's last sentences.
 func (e enrichment) addTo(f *detectors.Finding) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy

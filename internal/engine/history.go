@@ -20,12 +20,12 @@ const (
 	maxPlaces = 128
 )
 
-// A history is the bounded series of snapshots that detectors go back to.
+// A history is a bounded series of snapshots for the detectors.
 //
 // It keeps at most maxKept snapshots: the newest detectors.NewestKept at full
 // density, and older ones thinned so that the gaps between them grow in
-// proportion to their age. So a detector that goes back a minute and one that
-// goes back a day share a history, and each finds snapshots at its own scale.
+// proportion to their age. Detectors that need a minute and detectors that need
+// a day thus share one history, and each finds snapshots at its own scale.
 // Memory follows the number of distinct stacks, not of goroutines.
 type history struct {
 	span        time.Duration
@@ -44,8 +44,8 @@ func newHistory(ds []*detectors.Detector) *history {
 	return h
 }
 
-// add appends a snapshot. One that is not younger than the newest is dropped
-// and false returned.
+// add appends a snapshot. It returns false and drops a snapshot that is not
+// newer than the newest.
 func (h *history) add(s *goroutine.Snapshot) bool {
 	if n := len(h.kept); n > 0 && !s.Time.After(h.kept[n-1].Time) {
 		return false
@@ -59,9 +59,9 @@ func (h *history) add(s *goroutine.Snapshot) bool {
 	return true
 }
 
-// inspected keeps a closer inspection, in place of the last one of its source.
-// Of a trace window it also keeps, beside those before it, which goroutines
-// were woken.
+// inspected stores a closer inspection in place of the last one of its source.
+// It also records which goroutines a trace window shows as woken, in addition to
+// earlier windows.
 func (h *history) inspected(s *goroutine.Snapshot) {
 	if s.Source == goroutine.SourceWindow {
 		h.windows = append(slices.Clone(h.windows[max(0, len(h.windows)+1-maxWindows):]), windowOf(s))
@@ -89,21 +89,25 @@ func windowOf(s *goroutine.Snapshot) detectors.Window {
 	return w
 }
 
-// pass returns what all detectors share of the newest snapshot, and nil before
-// the first.
+// pass returns the pass over the newest snapshot that all detectors share, or
+// nil before the first snapshot.
 func (h *history) pass() *detectors.Pass {
 	if len(h.kept) == 0 {
 		return nil
 	}
 	p := detectors.NewPass(h.kept)
 	p.Started = h.started
-	p.Inspections = h.inspections
-	p.Windows = h.windows
+	h.refresh(p)
 	return p
 }
 
-// expire drops what is older than the span, except for the newest of those:
-// it is where the span begins.
+// refresh gives a pass the inspections that were taken since it was made.
+func (h *history) refresh(p *detectors.Pass) {
+	p.Inspections, p.Windows = h.inspections, h.windows
+}
+
+// expire drops snapshots older than the span, except the newest of them, with
+// which the span begins.
 func (h *history) expire(now time.Time) {
 	begin := 0
 	for begin+1 < len(h.kept) && now.Sub(h.kept[begin+1].Time) >= h.span {

@@ -7,9 +7,9 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// holderSentence says what a dump suggests about the holder of a lock, with
-// a space before it; nothing where the dump does not show the lock's object. It
-// is a hint, and is worded as one. The only addresses in it are those of locks.
+// holderSentence says what a dump suggests about the holder of a lock, with a
+// leading space. It returns "" when the dump does not show the lock's object.
+// The sentence is worded as a hint, and its only addresses are those of locks.
 func holderSentence(l *parse.Lock) string {
 	switch {
 	case l.Circle != nil:
@@ -28,8 +28,8 @@ func holderSentence(l *parse.Lock) string {
 	return fmt.Sprintf(" %d other goroutines work on its object, %d of them like %s; one may have locked it.", l.Others, l.Most, suspect(&l.Example))
 }
 
-// suspect says which goroutine it is, what it does and where, and from where in
-// the code that works on the object it got there.
+// suspect describes a goroutine: its ID, its state, where it is, and the caller
+// that works on the object.
 func suspect(s *parse.Suspect) string {
 	text := fmt.Sprintf("goroutine %d, in %s", s.ID, s.State)
 	if s.At.Function != "" {

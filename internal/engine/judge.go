@@ -11,13 +11,14 @@ import (
 
 const (
 	// maxFindings is how many findings one detector may report in one pass.
-	// What comes after is dropped and told in the error.
+	// Further findings are dropped and counted in the error.
 	maxFindings = 100
-	// maxAsked bounds what a detector asks for; there are fewer sources.
+	// maxAsked is the maximum number of inspections that a detector may ask for;
+	// there are fewer sources.
 	maxAsked = 10
 )
 
-// A Verdict is what one detector made of one snapshot.
+// A Verdict is the result of one detector for one snapshot.
 type Verdict struct {
 	Detector string
 	Ran      bool  // false when the snapshot lacks what the detector needs
@@ -27,7 +28,7 @@ type Verdict struct {
 }
 
 // judge runs d over the snapshot of base. A panic of the detector comes back as
-// an error; what was reported before an error or a panic counts.
+// an error; findings reported before an error or a panic are kept.
 func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	v := Verdict{Detector: d.Name}
 	p, ok := base.For(d.Needs)
@@ -72,7 +73,7 @@ func guarded(d *detectors.Detector, p *detectors.Pass) (err error) {
 	return d.Run(p)
 }
 
-// bounded makes f what the contract promises whatever a detector reported.
+// bounded makes f keep the contract, whatever the detector reported.
 func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
 	f.Detector = d.Name
 	if f.Confidence < detectors.Info || f.Confidence > detectors.Certain {

@@ -17,18 +17,18 @@ const (
 	// a proof that flaps, is missing in one or two.
 	absences = 3
 
-	// repeatEvery is after what time an incident is repeated that has not got
-	// worse: often enough for a person who comes on call, seldom enough not
-	// to be filtered out.
+	// repeatEvery is how often an incident that has not become worse is reported
+	// again: often enough for a person who comes on call, rarely enough not to be
+	// filtered out.
 	repeatEvery = time.Hour
 
-	// growth is by what factor the count must have grown since it was last
-	// reported for the incident to be repeated at once.
+	// growth is the factor by which the count must have grown since the last
+	// report for the incident to be reported again at once.
 	growth = 2
 
-	// cooldown is for how long after its end an incident that comes back is
-	// the same one, and how far apart it is reported as open at least: one
-	// that flaps is reported once per cooldown.
+	// cooldown is how long after its end an incident that comes back is still the
+	// same incident. It is also the minimum time between two reports of it as
+	// open: a flapping incident is reported once per cooldown.
 	cooldown = 10 * time.Minute
 
 	// maxReported is how many incidents are reported one by one at a time:
@@ -36,7 +36,7 @@ const (
 	// cooldown after its end, so that many short ones do not take turns.
 	maxReported = 10
 
-	// summaryEvery is how far apart summaries of the others are at least.
+	// summaryEvery is the minimum time between summaries of the other incidents.
 	summaryEvery = 10 * time.Minute
 
 	// maxTracked is how many incidents are remembered at most. A thousand
@@ -45,8 +45,8 @@ const (
 	maxTracked = 1000
 )
 
-// A tracker follows incidents: findings from their opening to their end. What
-// it emits is bounded, whatever it is given; see TestStorms.
+// A tracker follows incidents, which are findings from their opening to their
+// end. The number of its events is bounded for any input; see TestStorms.
 type tracker struct {
 	tracked   map[detectors.Identity]*incident
 	incidents []*incident // the same, in the order of opening
@@ -85,12 +85,12 @@ func newTracker() *tracker {
 	return &tracker{tracked: make(map[detectors.Identity]*incident)}
 }
 
-// step takes the findings of one snapshot and returns what is to be told about
-// them: ends first, then what was open before, then what is new.
+// step takes the findings of one snapshot and returns the events about them:
+// ended incidents first, then those already open, then new ones.
 //
-// ran tells by name which detectors did their work. One that did not, for want
-// of IDs or after an error, has no say in whether its incidents are over; what
-// it found nevertheless counts. Several findings of one identity count as the
+// ran holds the names of the detectors that ran without an error. The incidents
+// of a detector that did not, for lack of IDs or after an error, are not ended;
+// its findings still count. Several findings of one identity count as the
 // largest of them. A now that is earlier than in the step before counts as no
 // time having passed.
 func (t *tracker) step(ran map[string]bool, findings []detectors.Finding, now time.Time) []detectors.Event {
@@ -140,7 +140,7 @@ func (t *tracker) advance(now time.Time) {
 	t.overflow = 0
 }
 
-// see brings a finding to its incident, and reports whether it has one.
+// see updates the incident of a finding, and reports whether there is one.
 func (t *tracker) see(f *detectors.Finding) bool {
 	i := t.tracked[f.Identity()]
 	if i == nil {
@@ -159,8 +159,8 @@ func (t *tracker) found(i *incident, f *detectors.Finding) {
 	i.open, i.seen, i.absent = true, t.steps, 0
 }
 
-// admit brings findings without an incident to those that they continue, and
-// opens new ones for the others.
+// admit matches findings without an incident with incidents that they continue,
+// and opens new incidents for the others.
 func (t *tracker) admit(fresh []*detectors.Finding, now time.Time) {
 	var lost map[likeness]*incident
 	if len(fresh) > 0 {
@@ -189,7 +189,7 @@ func (t *tracker) rename(i *incident, f *detectors.Finding) {
 	t.found(i, f)
 }
 
-// open opens an incident where there is room for one.
+// open opens an incident if there is room for one.
 func (t *tracker) open(f *detectors.Finding, now time.Time) {
 	if len(t.tracked) >= maxTracked {
 		t.overflow++
@@ -228,8 +228,8 @@ func newID(identity detectors.Identity, opened time.Time) string {
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
-// end closes incidents that have been absent for long enough, and forgets
-// those that need not be remembered any more.
+// end closes incidents that have been absent for long enough, and forgets closed
+// ones that are no longer needed.
 func (t *tracker) end(ran map[string]bool, now time.Time) (events []detectors.Event) {
 	for _, i := range t.incidents {
 		if !i.open || i.seen == t.steps || !ran[i.identity.Detector] {
@@ -264,7 +264,8 @@ func (t *tracker) forget(i *incident) bool {
 	return true
 }
 
-// repeat tells of incidents that are worse, back again or there for long.
+// repeat adds events for incidents that are worse, back again, or open for a
+// long time.
 func (t *tracker) repeat(events []detectors.Event, now time.Time) []detectors.Event {
 	for _, i := range t.incidents {
 		if !i.turn || i.seen != t.steps || !t.due(i) {
@@ -288,8 +289,8 @@ func (t *tracker) due(i *incident) bool {
 		t.elapsed-i.reported >= repeatEvery
 }
 
-// report gives the turns that are free to the worst of those that have none.
-// It returns how many are left, and the worst of them.
+// report gives the free turns to the worst incidents without one. It returns how
+// many are left without a turn, and the worst of them.
 func (t *tracker) report(events []detectors.Event, now time.Time) (_ []detectors.Event, left int, worst *incident) {
 	free := maxReported
 	var waiting []*incident
@@ -320,7 +321,8 @@ func worstFirst(a, b *incident) int {
 	)
 }
 
-// summarize tells how many are not reported, when that has changed.
+// summarize adds an event with the number of incidents that are not reported,
+// when it has changed.
 func (t *tracker) summarize(events []detectors.Event, left int, worst *incident, now time.Time) []detectors.Event {
 	n := left + t.overflow
 	if n == t.summary || t.summed && t.elapsed-t.summarized < summaryEvery {
@@ -334,7 +336,7 @@ func (t *tracker) summarize(events []detectors.Event, left int, worst *incident,
 	return append(events, e)
 }
 
-// event makes an event of i and remembers what it told.
+// event returns an event about i and records what it reported.
 func (t *tracker) event(kind detectors.Kind, i *incident, now time.Time) detectors.Event {
 	i.reported = t.elapsed
 	i.count = max(1, i.count, i.finding.Count)

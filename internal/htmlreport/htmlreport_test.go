@@ -32,27 +32,21 @@ type written struct {
 	Target string `json:"target"`
 	Total  int    `json:"total"`
 	Stacks []struct {
-		ID     string
-		Count  int
-		Frames []int
-		User   int
+		ID    string
+		Count int
+		Calls []int
+		User  int
 	} `json:"stacks"`
 	Changes []struct {
 		Kind          string
 		Before, After int
-		Stack         struct{ Frames []int }
+		Stack         struct{ Calls []int }
 	} `json:"changes"`
 	Diff *struct {
 		States []any
 		Stacks []any
 	} `json:"diff"`
-	Frames []struct {
-		F    string
-		File int
-		L    int
-		Std  bool
-	} `json:"frames"`
-	Files []string `json:"files"`
+	Frames []report.Frame `json:"frames"`
 }
 
 func write(t *testing.T, r *report.Report) (page string, w written) {
@@ -72,12 +66,11 @@ func TestTheDataHasEveryFrameOnce(t *testing.T) {
 	assert.Equal(t, 7, w.Total)
 	require.Len(t, w.Stacks, 2)
 	assert.Len(t, w.Frames, 4)
-	assert.Equal(t, []string{"net.go", "a.go"}, w.Files)
 	first := w.Stacks[0]
 	assert.Equal(t, 5, first.Count)
-	require.Len(t, first.Frames, 3)
-	assert.Equal(t, "main.a", w.Frames[first.Frames[first.User]].F, "the innermost frame outside the standard library")
-	assert.True(t, w.Frames[first.Frames[0]].Std)
+	require.Len(t, first.Calls, 3)
+	assert.Equal(t, "main.a", w.Frames[first.Calls[first.User]].Function, "the innermost frame outside the standard library")
+	assert.True(t, w.Frames[first.Calls[0]].Standard)
 	assert.Nil(t, w.Diff)
 }
 
@@ -90,9 +83,9 @@ func TestADiffIsThere(t *testing.T) {
 	kinds := map[string][2]int{}
 	for _, c := range w.Changes {
 		kinds[c.Kind] = [2]int{c.Before, c.After}
-		assert.Len(t, c.Stack.Frames, 3)
+		assert.Len(t, c.Stack.Calls, 3)
 	}
-	assert.Equal(t, map[string][2]int{"grew": {5, 9}, "went": {3, 0}, "appeared": {0, 1}}, kinds)
+	assert.Equal(t, map[string][2]int{"grew": {5, 9}, "gone": {3, 0}, "appeared": {0, 1}}, kinds)
 }
 
 func TestMarkupStaysText(t *testing.T) {
@@ -100,7 +93,7 @@ func TestMarkupStaysText(t *testing.T) {
 	s := snapshot(map[string]int{"main." + hostile: 1})
 	page, w := write(t, report.New([]*goroutine.Snapshot{s}, nil, report.Options{Target: hostile, Notes: []string{hostile}}))
 	assert.NotContains(t, page, "<script>alert")
-	assert.Equal(t, hostile, w.Target, "and is told as it is")
+	assert.Equal(t, hostile, w.Target, "and is kept as it is")
 }
 
 func TestWithoutASnapshotThePageSaysSo(t *testing.T) {

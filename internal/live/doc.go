@@ -1,17 +1,17 @@
 // Package live remembers what the live page of package debugpage shows: the
-// counts of the last looks by state and by stack, what was found, and what
-// looking cost.
+// counts of past snapshots by state and by stack, findings and events, and what
+// the snapshots cost. It uses the model of package report.
 //
-// The monitor tells a [Recorder] about each look; pages ask it for a [View] of
+// A [Recorder] is given each snapshot of a monitor; pages ask it for a [View] of
 // everything, or of what has changed since. A recorder takes no snapshots and
-// has no goroutine. A monitor has one only once a page was made for it.
+// has no goroutine.
 //
 // # Bounds
 //
 // A recorder holds at most [maxGroups] groups, the counts of [maxSeries] of them
-// over [seriesLooks] looks (1 MiB), the states over [pointLooks] looks and
-// [maxEvents] events, next to the latest snapshot, which the monitor holds
-// anyway.
+// over [seriesLength] snapshots (1 MiB), the states over [historyLength]
+// snapshots and [maxEvents] events, next to the latest snapshot, which the
+// monitor holds anyway.
 //
 // # Concurrency
 //

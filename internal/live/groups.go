@@ -9,38 +9,39 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A group is all goroutines with one key, look after look.
+// A group is all goroutines with one key, snapshot after snapshot.
 type group struct {
 	serial int // its name on the page
 	key    goroutine.GroupKey
 	stack  *goroutine.Stack
 
 	sample
-	before  sample    // of the look before
+	before  sample    // of the snapshot before
 	oldest  time.Time // born at or before; zero when unknown
-	recent  sample    // sums of births and exits over recentLooks; no count
-	created uint64    // seq of its first look, or of its return: pages need its stack
-	changed uint64    // seq of the last look at which a number changed
-	seen    uint64    // number of the last look with goroutines
+	aged    bool      // oldest was known at the last change
+	recent  sample    // sums of births and exits over recentLength; no count
+	created uint64    // seq of its first snapshot, or of its return: pages need its stack
+	changed uint64    // seq of the last snapshot at which a number changed
+	seen    uint64    // number of the last snapshot with goroutines
 
 	series *ring[sample] // nil: not one of the largest
 }
 
-// A sample is what one look says about a group.
+// A sample is what one snapshot says about a group.
 type sample struct {
 	count int32
-	born  int32 // of them since the look before
-	left  int32 // how many fewer there are of those who were born before
+	born  int32 // of them since the snapshot before
+	left  int32 // of the snapshot before, exited or moved on
 }
 
-// count brings the groups to what s says.
+// count updates the groups with a snapshot.
 func (r *Recorder) count(s *goroutine.Snapshot) {
 	for _, g := range r.groups {
 		g.before, g.sample = g.sample, sample{}
 	}
 	ids := s.HasIDs() && r.newborn > 0
 	r.addUp(s, ids)
-	if r.looks > 1 {
+	if r.taken > 1 {
 		for _, g := range r.groups {
 			g.settle(ids)
 		}
@@ -55,7 +56,7 @@ func (r *Recorder) count(s *goroutine.Snapshot) {
 	r.clear()
 }
 
-// addUp adds the groups of s to those that are known.
+// addUp adds the groups of s to those of the recorder.
 func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 	for i := range s.Groups {
 		from := &s.Groups[i]
@@ -63,8 +64,8 @@ func (r *Recorder) addUp(s *goroutine.Snapshot, ids bool) {
 		if g == nil {
 			continue
 		}
-		if g.seen != r.looks {
-			g.seen, g.oldest = r.looks, time.Time{}
+		if g.seen != r.taken {
+			g.seen, g.oldest = r.taken, time.Time{}
 			if g.before.count == 0 {
 				g.created = r.seq
 			}
@@ -93,7 +94,8 @@ func (r *Recorder) group(from *goroutine.Group) *group {
 	return g
 }
 
-// settle finds out who left. Without IDs only the difference is known.
+// settle counts the goroutines that left. Without IDs only the difference is
+// known.
 func (g *group) settle(ids bool) {
 	if !ids {
 		g.born = max(0, g.count-g.before.count)
@@ -116,7 +118,7 @@ func (r *Recorder) follow() {
 			r.drop(largest[smallest])
 			smallest--
 		}
-		g.series = newRing[sample](seriesLooks)
+		g.series = newRing[sample](seriesLength)
 		r.series++
 	}
 }
@@ -128,30 +130,30 @@ func (r *Recorder) drop(g *group) {
 	}
 }
 
-// record ends a look: it keeps the sample where samples are kept, and marks
+// record ends a snapshot: it keeps the sample where samples are kept, and marks
 // what has changed.
 func (g *group) record(seq uint64) {
 	recent := sample{born: g.born, left: g.left}
 	if g.series != nil {
 		g.series.push(g.sample)
 		recent = sample{}
-		for _, s := range g.series.newest(recentLooks) {
+		for _, s := range g.series.newest(recentLength) {
 			recent.born += s.born
 			recent.left += s.left
 		}
 	}
-	if g.sample != g.before || recent != g.recent || g.created == seq {
-		g.changed = seq
+	if aged := !g.oldest.IsZero(); g.sample != g.before || recent != g.recent || g.created == seq || aged != g.aged {
+		g.changed, g.aged = seq, aged
 	}
 	g.recent = recent
 }
 
-// clear forgets groups that have had no goroutines for a while, and at once
-// when there is hardly room for others.
+// clear drops groups that have had no goroutines for a while, and at once when
+// there is little room for others.
 func (r *Recorder) clear() {
 	crowded := len(r.groups) > maxGroups/2
 	for key, g := range r.groups {
-		if g.count > 0 || !crowded && r.looks-g.seen < lingering {
+		if g.count > 0 || !crowded && r.taken-g.seen < lingering {
 			continue
 		}
 		r.drop(g)
@@ -162,7 +164,7 @@ func (r *Recorder) clear() {
 
 func clamp(n int) int32 { return int32(min(max(n, 0), 1<<30)) }
 
-// departures remembers which groups were forgotten, so that pages can be told.
+// departures remembers which groups were dropped, so that pages can drop them.
 type departures struct {
 	list  []departure // in the order of seq
 	floor uint64      // before this nothing is known
@@ -182,8 +184,8 @@ func (d *departures) add(serial int, seq uint64) {
 	}
 }
 
-// since returns the groups that were forgotten after seq, and false when that
-// is too long ago to be known.
+// since returns the groups that were dropped after seq, and false when that is
+// too long ago to be known.
 func (d *departures) since(seq uint64) (serials []int, ok bool) {
 	if seq < d.floor {
 		return nil, false

@@ -3,7 +3,6 @@ package live
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"sync"
 	"testing"
 	"time"
@@ -11,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/report"
 )
 
 var began = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -24,8 +23,8 @@ func stackOf(name string) *goroutine.Stack {
 // A crowd says for one stack how many goroutines were born in which second.
 type crowd map[string][]int
 
-// look is the snapshot at a second. Goroutines of second n have IDs up to n+1.
-func look(second int, c crowd) *goroutine.Snapshot {
+// taken is the snapshot at a second. Goroutines of second n have IDs up to n+1.
+func taken(second int, c crowd) *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: began.Add(time.Duration(second) * time.Second), Source: goroutine.SourceTrace, Duration: 10 * time.Millisecond}
 	for n := range second + 1 {
 		s.Epochs = append(s.Epochs, goroutine.Epoch{LastID: uint64(n + 1), End: began.Add(time.Duration(n) * time.Second)})
@@ -45,64 +44,91 @@ func look(second int, c crowd) *goroutine.Snapshot {
 	return s
 }
 
+// record records snapshots without findings.
+func record(r *Recorder, snapshots ...*goroutine.Snapshot) {
+	for _, s := range snapshots {
+		r.Record(Update{Snapshot: s})
+	}
+}
+
+var skipped = Update{Skips: []report.Skip{{Source: "trace", Reason: "cpu_budget"}}}
+
 func groupOf(t *testing.T, v *View, count int) Group {
 	t.Helper()
-	for _, g := range v.Groups {
+	for _, g := range v.Stacks {
 		if g.Count == count {
 			return g
 		}
 	}
-	require.Fail(t, "no group", "of %d in %+v", count, v.Groups)
+	require.Fail(t, "no group", "of %d in %+v", count, v.Stacks)
 	return Group{}
 }
 
 func TestBirthsAndExits(t *testing.T) {
 	r := New(Config{})
-	r.Look(look(0, crowd{"a": {10}}), nil, nil)
+	record(r, taken(0, crowd{"a": {10}}))
 	g := groupOf(t, r.View(), 10)
-	assert.Zero(t, g.Born, "who was there at the first look was not born then")
-	assert.Equal(t, seconds(began), g.Oldest)
+	assert.Zero(t, g.Born, "goroutines of the first snapshot were created before")
+	assert.Zero(t, g.Oldest)
 
-	r.Look(look(1, crowd{"a": {7, 4}}), nil, nil)
+	record(r, taken(1, crowd{"a": {7, 4}}))
 	g = groupOf(t, r.View(), 11)
 	assert.Equal(t, 4, g.Born)
 	assert.Equal(t, 3, g.Left)
+	assert.Equal(t, 1.0, g.Oldest)
 
-	r.Look(look(2, crowd{"a": {0, 4, 1}}), nil, nil)
+	record(r, taken(2, crowd{"a": {0, 4, 1}}))
 	g = groupOf(t, r.View(), 5)
-	assert.Equal(t, 5, g.Born, "over the last looks")
+	assert.Equal(t, 5, g.Born, "over the last snapshots")
 	assert.Equal(t, 10, g.Left)
-	assert.Equal(t, seconds(began.Add(time.Second)), g.Oldest)
+	assert.Equal(t, 1.0, g.Oldest)
 	assert.Equal(t, []int32{10, 11, 5}, g.Counts)
 
 	d, ok := r.Detail(g.Number)
 	require.True(t, ok)
-	assert.Equal(t, []PastSample{{seconds(began), 10, 0, 0}, {seconds(began.Add(time.Second)), 11, 4, 3}, {seconds(began.Add(2 * time.Second)), 5, 1, 7}}, d.Past)
-	assert.Equal(t, []Cohort{{seconds(began.Add(time.Second)), 4}, {seconds(began.Add(2 * time.Second)), 1}}, d.Ages)
-	assert.Equal(t, []DeepFrame{{"main.a", "/src/main.go", 7, false}, {"net/http.(*conn).serve", "", 9, true}}, d.Stack)
+	assert.Equal(t, GroupHistory{
+		Time:  []time.Time{began, began.Add(time.Second), began.Add(2 * time.Second)},
+		Count: []int32{10, 11, 5}, Born: []int32{0, 4, 1}, Left: []int32{0, 3, 7},
+	}, d.History)
+	assert.Equal(t, []report.Birth{{Age: 1, Count: 4}, {Age: 0, Count: 1}}, d.Births)
+	assert.Equal(t, []report.Frame{{Function: "main.a", File: "/src/main.go", Line: 7}, {Function: "net/http.(*conn).serve", Line: 9, Standard: true}}, d.Frames)
 }
 
 func TestWithoutIDsOnlyTheDifferenceIsKnown(t *testing.T) {
 	r := New(Config{})
 	for i, n := range []int{5, 8, 6} {
-		s := look(i, crowd{"a": {n}})
+		s := taken(i, crowd{"a": {n}})
 		s.Epochs, s.Groups[0].Births = nil, nil
-		r.Look(s, nil, nil)
+		record(r, s)
 	}
 	v := r.View()
 	g := groupOf(t, v, 6)
 	assert.Equal(t, 3, g.Born)
 	assert.Equal(t, 2, g.Left)
 	assert.Zero(t, g.Oldest)
-	assert.False(t, v.Snapshot.IDs)
+	assert.False(t, v.IDs)
+}
+
+func TestAGroupIsSentAgainOnceItsAgeIsKnown(t *testing.T) {
+	r := New(Config{})
+	first := taken(0, crowd{"a": {1}})
+	first.Epochs, first.Groups[0].Births = nil, nil // as the first snapshot of a process
+	record(r, first)
+	record(r, taken(1, crowd{"a": {1}}))
+	v, ok := r.Since(1)
+	require.True(t, ok)
+	assert.Equal(t, 1.0, groupOf(t, v, 1).Oldest)
+	record(r, taken(2, crowd{"a": {1}}))
+	v, _ = r.Since(2)
+	assert.Empty(t, v.Stacks)
 }
 
 // page is what a browser knows: everything, and then what changed.
 type page struct {
-	seq    uint64
-	groups map[int]Group
-	states int
-	looks  int
+	seq       uint64
+	groups    map[int]Group
+	states    int
+	snapshots int
 }
 
 func newPage(v *View) *page {
@@ -116,11 +142,11 @@ func (p *page) apply(v *View) {
 	for _, n := range v.Gone {
 		delete(p.groups, n)
 	}
-	for _, g := range v.Groups {
-		if known, ok := p.groups[g.Number]; ok && g.Frames == nil {
-			g.Frames = known.Frames
+	for _, g := range v.Stacks {
+		if known, ok := p.groups[g.Number]; ok && g.Calls == nil {
+			g.Calls = known.Calls
 		}
-		if g.Frames != nil {
+		if g.Calls != nil {
 			p.groups[g.Number] = g
 		}
 	}
@@ -128,7 +154,7 @@ func (p *page) apply(v *View) {
 	for _, s := range v.States {
 		p.states += s.Count
 	}
-	p.looks += len(v.History.Time)
+	p.snapshots += len(v.History.Time)
 }
 
 func (p *page) total() (n int) {
@@ -138,19 +164,19 @@ func (p *page) total() (n int) {
 	return n
 }
 
-func TestChangesLeadToWhatIs(t *testing.T) {
+func TestChangesAddUpToTheView(t *testing.T) {
 	r := New(Config{})
-	r.Look(look(0, crowd{"a": {1}, "b": {2}}), nil, nil)
+	record(r, taken(0, crowd{"a": {1}, "b": {2}}))
 	p, lazy := newPage(r.View()), newPage(r.View())
 	for i := 1; i < 60; i++ {
 		c := crowd{"a": {1 + i%3}, fmt.Sprint("x", i%13): {i % 5}}
 		if i%4 == 0 {
 			c["b"] = []int{2}
 		}
-		s := look(i, c)
-		r.Look(s, nil, nil)
+		s := taken(i, c)
+		record(r, s)
 		if i%7 == 0 {
-			r.Skipped(goroutine.SourceTrace, "cpu_budget")
+			r.Record(skipped)
 		}
 		v, ok := r.Since(p.seq)
 		require.True(t, ok)
@@ -159,40 +185,40 @@ func TestChangesLeadToWhatIs(t *testing.T) {
 			v, ok = r.Since(lazy.seq)
 			require.True(t, ok)
 			lazy.apply(v)
-			assert.Equal(t, s.Total, lazy.total(), "look %d, ten at once", i)
+			assert.Equal(t, s.Total, lazy.total(), "snapshot %d, ten at once", i)
 		}
-		assert.Equal(t, s.Total, p.total(), "look %d", i)
+		assert.Equal(t, s.Total, p.total(), "snapshot %d", i)
 		assert.Equal(t, s.Total, p.states)
 	}
-	assert.Equal(t, 60, p.looks, "every look once")
+	assert.Equal(t, 60, p.snapshots, "every snapshot once")
 	fresh := newPage(r.View())
 	for n, g := range fresh.groups {
 		assert.Equal(t, g.Count, p.groups[n].Count)
 	}
 }
 
-func TestAChangeHasOnlyWhatChanged(t *testing.T) {
+func TestAChangeHasOnlyDifferences(t *testing.T) {
 	r := New(Config{})
 	for i := range 30 {
-		r.Look(look(i, crowd{"still": {3}, "moving": {10 + i}}), nil, nil)
+		record(r, taken(i, crowd{"still": {3}, "moving": {10 + i}}))
 	}
 	v, ok := r.Since(r.View().Seq - 1)
 	require.True(t, ok)
-	require.Len(t, v.Groups, 1)
-	assert.Nil(t, v.Groups[0].Frames, "its stack is known")
+	require.Len(t, v.Stacks, 1)
+	assert.Nil(t, v.Stacks[0].Calls, "its stack is known")
 	assert.Empty(t, v.Frames)
 	assert.Len(t, v.History.Time, 1)
 	assert.Nil(t, v.Findings)
 
 	v, ok = r.Since(v.Seq)
 	require.True(t, ok)
-	assert.Empty(t, v.Groups)
+	assert.Empty(t, v.Stacks)
 }
 
-func TestWhatIsTooLongAgoIsNotKnown(t *testing.T) {
+func TestSinceGoesBackOnlySoFar(t *testing.T) {
 	r := New(Config{})
-	for i := range seriesLooks + 2 {
-		r.Look(look(i%3, crowd{"a": {1}}), nil, nil)
+	for i := range seriesLength + 2 {
+		record(r, taken(i%3, crowd{"a": {1}}))
 	}
 	_, ok := r.Since(1)
 	assert.False(t, ok)
@@ -214,7 +240,7 @@ func TestChangedIsClosedAtTheNextChange(t *testing.T) {
 	}
 	c := r.Changed(0)
 	assert.False(t, closed(c))
-	r.Look(look(0, crowd{"a": {1}}), nil, nil)
+	record(r, taken(0, crowd{"a": {1}}))
 	assert.True(t, closed(c))
 	assert.True(t, closed(r.Changed(0)), "it has changed since")
 	c = r.Changed(1)
@@ -228,14 +254,14 @@ func TestChangedIsClosedAtTheNextChange(t *testing.T) {
 func TestEverythingIsBounded(t *testing.T) {
 	r := New(Config{})
 	for i := range 40 {
-		s := look(0, crowd{})
+		s := taken(0, crowd{})
 		s.Time = began.Add(time.Duration(i) * time.Second)
-		for n := range 1500 { // others at every look
+		for n := range 1500 { // others in every snapshot
 			s.Groups = append(s.Groups, goroutine.Group{Stack: stackOf(fmt.Sprint(i, "/", n)), State: goroutine.State(fmt.Sprint("state ", n%100)), Count: 1500 - n})
 		}
-		r.Look(s, nil, []detectors.Event{{Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}, {Time: s.Time}})
-		r.Skipped(goroutine.SourceTrace, fmt.Sprint("reason ", 2*i))
-		r.Skipped(goroutine.SourceTrace, fmt.Sprint("reason ", 2*i+1))
+		r.Record(Update{Snapshot: s, Events: make([]report.Event, 6), Skips: []report.Skip{
+			{Source: "trace", Reason: fmt.Sprint("reason ", 2*i)}, {Source: "trace", Reason: fmt.Sprint("reason ", 2*i+1)},
+		}})
 		assert.LessOrEqual(t, len(r.groups), maxGroups)
 		assert.LessOrEqual(t, len(r.gone.list), maxGroups+1)
 		series := 0
@@ -248,93 +274,94 @@ func TestEverythingIsBounded(t *testing.T) {
 		assert.LessOrEqual(t, series, maxSeries)
 	}
 	v := r.View()
-	assert.Len(t, v.Groups, 1500)
+	assert.Len(t, v.Stacks, 1500)
 	assert.Len(t, v.Events, maxEvents)
 	assert.Len(t, v.States, maxStates)
 	assert.Len(t, v.Cost.Skipped, maxSkips)
 	_, ok := r.Since(1)
-	assert.False(t, ok, "departures are forgotten")
-	for i := range pointLooks + 10 {
-		s := look(0, crowd{"a": {1}})
+	assert.False(t, ok, "old departures are dropped")
+	for i := range historyLength + 10 {
+		s := taken(0, crowd{"a": {1}})
 		s.Time = began.Add(time.Duration(100+i) * time.Second)
-		r.Look(s, nil, nil)
+		record(r, s)
 	}
-	assert.Len(t, r.View().History.Time, pointLooks)
+	assert.Len(t, r.View().History.Time, historyLength)
 	assert.Len(t, r.groups, 1)
-	assert.Len(t, r.groups[look(0, crowd{"a": {1}}).Groups[0].Key()].series.all(), seriesLooks)
+	assert.Len(t, r.groups[taken(0, crowd{"a": {1}}).Groups[0].Key()].series.all(), seriesLength)
 }
 
 func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	r := New(Config{})
-	s := look(0, crowd{"a": {1}})
-	var open []detectors.Finding
+	s := taken(0, crowd{"a": {1}})
+	var open []report.Finding
 	for i := range maxFindings + 20 {
-		open = append(open, detectors.Finding{ID: fmt.Sprint(i),
-			Detector: "d", Confidence: detectors.High, Stack: s.Groups[0].Stack, GrowthPerMinute: math.NaN(),
-			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."},
-		})
+		open = append(open, report.Finding{ID: fmt.Sprint(i), StackID: string(s.Groups[0].Stack.ID),
+			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."}, Advice: "See 0xc000999999."})
 	}
-	r.Look(s, open, []detectors.Event{{Kind: detectors.Detected, Finding: open[0]}})
+	r.Record(Update{Snapshot: s, Open: open, Events: []report.Event{{Message: "At 0xc000123456."}}})
 	v := r.View()
 	assert.Len(t, v.Findings, maxFindings)
 	assert.Equal(t, maxFindings+20, v.Open)
-	assert.Equal(t, []int{1}, v.Findings[0].Groups)
-	assert.Equal(t, "main.a", v.Findings[0].Function)
+	assert.Equal(t, []int{1}, v.Findings[0].Stacks)
 	content, err := json.Marshal(v)
 	require.NoError(t, err)
 	assert.NotContains(t, string(content), "0xc000")
+	assert.Contains(t, open[0].Evidence[0], "0xc000", "the finding is shared: it stays as it is")
 
-	r.Look(look(1, crowd{"a": {1}}), nil, nil)
+	record(r, taken(1, crowd{"a": {1}}))
 	change, ok := r.Since(v.Seq)
 	require.True(t, ok)
-	assert.Equal(t, []Finding{}, change.Findings, "they are over, and the page is told")
-	r.Look(look(2, crowd{"a": {1}}), nil, nil)
+	assert.Equal(t, []report.Finding{}, change.Findings, "the page must learn that none is open")
+	record(r, taken(2, crowd{"a": {1}}))
 	change, _ = r.Since(change.Seq)
 	assert.Nil(t, change.Findings)
 }
 
 func TestDeepStacksAreShownAtBothEnds(t *testing.T) {
-	var frames []goroutine.Frame
-	for i := range 1000 {
-		frames = append(frames, goroutine.Frame{Function: fmt.Sprint("main.f", i)})
+	for user, want := range map[int]int{0: 0, 94: 94, 95: 95, 500: 95, 968: 96, 999: maxDepth - 1} {
+		frames := make([]report.Frame, 1000)
+		for i := range frames {
+			frames[i].Function = fmt.Sprint("main.f", i)
+		}
+		shown, at := bothEnds(frames, user)
+		require.Len(t, shown, maxDepth)
+		assert.Equal(t, "main.f0", shown[0].Function)
+		assert.Equal(t, "…", shown[maxDepth-outermost-1].Function)
+		assert.Equal(t, "main.f999", shown[maxDepth-1].Function)
+		assert.Equal(t, want, at, user)
 	}
-	shown := shownFrames(goroutine.NewStack(frames))
-	require.Len(t, shown, maxDepth)
-	assert.Equal(t, "main.f0", shown[0].Function)
-	assert.Equal(t, "…", shown[maxDepth-outermost-1].Function)
-	assert.Equal(t, "main.f999", shown[maxDepth-1].Function)
 }
 
 func TestAGoroutineWithoutAStackIsShown(t *testing.T) {
 	r := New(Config{})
 	s := &goroutine.Snapshot{Time: began, Total: 1, Groups: []goroutine.Group{{Stack: goroutine.NewStack(nil), State: goroutine.Running, Count: 1}}}
-	r.Look(s, nil, nil)
-	assert.Equal(t, []int{}, groupOf(t, r.View(), 1).Frames, "not null, which says that the page knows it")
+	record(r, s)
+	assert.Equal(t, []int{}, groupOf(t, r.View(), 1).Calls, "not null, which says that the page knows it")
 	d, ok := r.Detail(1)
 	require.True(t, ok)
-	assert.Empty(t, d.Stack)
+	assert.Empty(t, d.Frames)
 }
 
 func TestLabelValuesStayBehind(t *testing.T) {
 	r := New(Config{})
-	s := look(0, crowd{"a": {1}})
+	s := taken(0, crowd{"a": {1}})
 	s.Groups[0].Labels = []goroutine.Label{{Key: "tenant", Value: "SECRET"}}
-	r.Look(s, nil, nil)
+	record(r, s)
 	d, ok := r.Detail(1)
 	require.True(t, ok)
-	assert.Equal(t, []string{"tenant"}, d.Keys)
+	assert.Equal(t, []report.Label{{Key: "tenant"}}, d.Labels)
 	content, err := json.Marshal([]any{d, r.View()})
 	require.NoError(t, err)
 	assert.NotContains(t, string(content), "SECRET")
 }
 
-func TestOfAGroupThatIsGone(t *testing.T) {
+func TestDetailOfAGroupThatIsGone(t *testing.T) {
 	r := New(Config{})
 	_, ok := r.Detail(1)
-	assert.False(t, ok, "before the first look")
-	r.Look(look(0, crowd{"a": {1}}), nil, nil)
+	assert.False(t, ok, "before the first snapshot")
+	record(r, taken(0, crowd{"a": {1}}))
 	for i := range lingering + 1 {
-		r.Look(look(i+1, crowd{"b": {1}}), nil, nil)
+		record(r, taken(i+1, crowd{"b": {1}}))
 	}
 	_, ok = r.Detail(1)
 	assert.False(t, ok)
@@ -345,8 +372,8 @@ func TestConcurrentSafe(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 50 {
-			r.Look(look(i, crowd{"a": {i}, "b": {1}}), nil, []detectors.Event{{Time: began}})
-			r.Skipped(goroutine.SourceTrace, "load")
+			r.Record(Update{Snapshot: taken(i, crowd{"a": {i}, "b": {1}}), Events: []report.Event{{Time: began}}})
+			r.Record(skipped)
 		}
 		r.Close()
 	})
@@ -366,15 +393,15 @@ func TestConcurrentSafe(t *testing.T) {
 	wg.Wait()
 }
 
-func BenchmarkLook(b *testing.B) {
+func BenchmarkRecord(b *testing.B) {
 	c := crowd{}
 	for i := range 2000 {
 		c[fmt.Sprint(i)] = []int{50}
 	}
-	s := look(0, c)
+	s := taken(0, c)
 	r := New(Config{})
 	b.ReportAllocs()
 	for b.Loop() {
-		r.Look(s, nil, nil)
+		record(r, s)
 	}
 }

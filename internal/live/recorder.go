@@ -1,40 +1,47 @@
 package live
 
 import (
-	"cmp"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/report"
 )
 
-// Bounds of what is kept.
+// Bounds of a recorder, in snapshots where nothing else is said.
 const (
-	pointLooks  = 720 // looks whose states are kept: three hours at 15 s
-	seriesLooks = 240 // looks whose counts are kept for a group: one hour at 15 s
-	maxSeries   = 300 // groups whose counts are kept
-	topSeries   = 200 // the largest groups of a look, whose counts are kept from then on
-	maxGroups   = 8192
-	maxEvents   = 200
-	maxSkips    = 64 // pairs of source and reason
+	historyLength = 720 // of the states: three hours at 15 s
+	seriesLength  = 240 // of the counts of a group: one hour at 15 s
+	maxSeries     = 300 // groups whose counts are kept
+	topSeries     = 200 // the largest groups of a snapshot, whose counts are kept from then on
+	maxGroups     = 8192
+	maxEvents     = 200
+	maxFindings   = 100
+	maxSkips      = 64 // pairs of source and reason
+	maxStates     = 64 // of a snapshot; the runtime has some forty
 
-	// lingering is for how many looks a group without goroutines is kept:
+	// lingering is for how many snapshots a group without goroutines is kept:
 	// most of those come back.
 	lingering = 8
-	// recentLooks is the time over which births and exits are added up.
-	recentLooks = 20
+	// recentLength is over how many snapshots births and exits are added up.
+	recentLength = 20
 )
 
-// Config is what a recorder tells about the monitor.
+// Config is the part of the monitor's configuration that pages show.
 type Config struct {
-	Interval time.Duration // between looks
+	Interval time.Duration // between snapshots
 	CPU      float64       // budget, as a share of one core
-	Pause    time.Duration // budget of a stop
 }
 
-// A Recorder remembers looks. Make one with [New].
+// An Update is one interval of the monitor.
+type Update struct {
+	Snapshot *goroutine.Snapshot // kept until the next; nil when there is no new one
+	Open     []report.Finding    // after the snapshot, the longest open first
+	Events   []report.Event      // that the snapshot led to
+	Skips    []report.Skip       // snapshots that were not taken
+}
+
+// A Recorder remembers snapshots. Make one with [New].
 type Recorder struct {
 	config Config
 
@@ -43,68 +50,78 @@ type Recorder struct {
 	stopped bool
 	seq     uint64 // of the last change
 
-	latest  *goroutine.Snapshot // nil before the first look
-	looks   uint64
-	newborn uint64 // highest goroutine ID of the last look that knew IDs
+	latest  *goroutine.Snapshot // nil before the first
+	taken   uint64              // snapshots recorded
+	newborn uint64              // highest goroutine ID of the last snapshot that knew IDs
 
 	groups map[goroutine.GroupKey]*group
 	serial int // of the youngest group
 	series int // groups with a series
 	gone   departures
 
-	points *ring[point]
-	open   []detectors.Finding
-	judged uint64 // seq of the last look at which something was open, or ceased to be
-	events *ring[Event]
-	skips  map[Skip]int
+	points   *ring[point]
+	open     int              // findings
+	findings []report.Finding // the first of them
+	judged   uint64           // seq of the last snapshot at which findings were open, or ceased to be
+	events   *ring[event]
+	skips    map[report.Skip]int
 }
 
-// New returns a recorder that has seen nothing.
+// New returns a recorder of nothing.
 func New(c Config) *Recorder {
 	return &Recorder{
 		config:  c,
 		changed: make(chan struct{}),
 		groups:  make(map[goroutine.GroupKey]*group),
-		points:  newRing[point](pointLooks),
-		events:  newRing[Event](maxEvents),
-		skips:   make(map[Skip]int),
+		points:  newRing[point](historyLength),
+		events:  newRing[event](maxEvents),
+		skips:   make(map[report.Skip]int),
 	}
 }
 
-// Look records a snapshot, the incidents that are open after it and the events
-// that it led to. The snapshot is kept until the next.
-func (r *Recorder) Look(s *goroutine.Snapshot, open []detectors.Finding, events []detectors.Event) {
+// Record adds an update.
+func (r *Recorder) Record(u Update) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq++
-	r.looks++
-	r.count(s)
-	r.points.push(pointOf(r.seq, s))
-	if len(open)+len(r.open) > 0 {
-		r.open, r.judged = open, r.seq
+	for _, skip := range u.Skips {
+		if _, known := r.skips[skip]; known || len(r.skips) < maxSkips {
+			r.skips[skip]++
+		}
 	}
-	for _, e := range events {
-		r.events.push(eventOf(r.seq, e))
+	if u.Snapshot != nil {
+		r.snapshot(u.Snapshot)
+		r.found(u.Open)
 	}
-	r.latest = s
+	for _, e := range u.Events {
+		e.Message, e.Time = sentence(e.Message), millis(e.Time)
+		r.events.push(event{r.seq, e})
+	}
 	r.wake()
 }
 
-// Skipped records a look that did not happen.
-func (r *Recorder) Skipped(source goroutine.Source, reason string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	skip := Skip{Source: source, Reason: reason}
-	if _, known := r.skips[skip]; !known && len(r.skips) >= maxSkips {
+func (r *Recorder) snapshot(s *goroutine.Snapshot) {
+	r.taken++
+	r.count(s)
+	states := report.States(s)
+	r.points.push(point{r.seq, millis(s.Time), states[:min(len(states), maxStates)], s.Duration})
+	r.latest = s
+}
+
+// found replaces the open findings.
+func (r *Recorder) found(open []report.Finding) {
+	if len(open)+r.open == 0 {
 		return
 	}
-	r.skips[skip]++
-	r.seq++
-	r.wake()
+	r.open, r.judged = len(open), r.seq
+	r.findings = make([]report.Finding, min(len(open), maxFindings))
+	for i := range r.findings {
+		r.findings[i] = scrubbed(open[i])
+	}
 }
 
-// Close says that there will be no more looks. What was recorded can still be
-// viewed. It may be called again.
+// Close says that there will be no more snapshots. The record can still
+// be viewed. It may be called again.
 func (r *Recorder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,14 +132,14 @@ func (r *Recorder) Close() {
 	}
 }
 
-// wake tells everybody who waits.
+// wake ends every wait on Changed.
 func (r *Recorder) wake() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
 
 // Changed returns a channel that is closed at the next change after the one
-// that seq tells, and so at once when there was one since.
+// with the number seq, and so at once when there was one since.
 func (r *Recorder) Changed(seq uint64) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,39 +151,18 @@ func (r *Recorder) Changed(seq uint64) <-chan struct{} {
 	return r.changed
 }
 
-// Snapshot returns the latest snapshot, nil before the first.
-func (r *Recorder) Snapshot() *goroutine.Snapshot {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.latest
-}
-
-// A point is what is kept of one look for the states over time.
+// A point is what is kept of one snapshot for the states over time.
 type point struct {
 	seq    uint64
-	time   float64
-	states []StateCount
-	took   float64
+	time   time.Time
+	states []report.Share // largest first
+	took   time.Duration
 }
 
-func pointOf(seq uint64, s *goroutine.Snapshot) point {
-	return point{seq: seq, time: seconds(s.Time), states: statesOf(s), took: s.Duration.Seconds()}
+type event struct {
+	seq uint64
+	report.Event
 }
 
-// statesOf counts by state, largest first.
-func statesOf(s *goroutine.Snapshot) []StateCount {
-	counts := []StateCount{}
-	for state, n := range s.States() {
-		counts = append(counts, StateCount{State: state, Count: n})
-	}
-	slices.SortFunc(counts, func(a, b StateCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.State, b.State))
-	})
-	return counts[:min(len(counts), maxStates)]
-}
-
-// maxStates is how many states of a look are kept; the runtime has some forty.
-const maxStates = 64
-
-// seconds is how times are told: Unix time, to the millisecond.
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// millis shortens a time that is sent often.
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

@@ -1,6 +1,6 @@
 package live
 
-// A ring keeps the newest of what is pushed, at most size. It grows as it is
+// A ring keeps the newest items, at most size. It grows as it is
 // filled.
 type ring[T any] struct {
 	size  int

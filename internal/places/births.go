@@ -12,11 +12,11 @@ type tally struct {
 	digest uint64
 }
 
-// births holds the goroutines at one place by the epochs of the newest
-// snapshot, for every snapshot that was asked about. Epochs merge and never
-// split, so that those of the newest snapshot divide the goroutines of every
-// earlier one exactly. It is reused from place to place: a place for each of
-// thousands of stacks would take tens of megabytes.
+// births holds the goroutines at one place by the epochs of the newest snapshot,
+// for every snapshot that was asked about. Epochs are merged and never split, so
+// the epochs of the newest snapshot divide the goroutines of every earlier one
+// exactly. It is reused from place to place: one for each of thousands of places
+// would take tens of megabytes.
 type births struct {
 	of      *Place
 	epochs  []goroutine.Epoch
@@ -27,7 +27,7 @@ type births struct {
 
 // born returns the births at p.
 func (p *Place) born() *births {
-	s := p.series
+	s := p.Series
 	b := &s.births
 	if b.of != p {
 		b.of = p
@@ -46,7 +46,7 @@ func (b *births) at(i int) []tally {
 		b.known[i] = true
 		clear(row)
 		for _, g := range b.of.groups(i) {
-			b.add(row, b.of.series.Snapshots[i], g)
+			b.add(row, b.of.Series.Snapshots[i], g)
 		}
 	}
 	return row
@@ -67,8 +67,8 @@ func (b *births) add(row []tally, s *goroutine.Snapshot, g *goroutine.Group) {
 	}
 }
 
-// epochOf returns the epoch that an ID was born in: the number of epochs when
-// it is younger than all.
+// epochOf returns the epoch in which an ID was born, or the number of epochs
+// when it is newer than all of them.
 func (b *births) epochOf(id uint64) int {
 	k, _ := slices.BinarySearchFunc(b.epochs, id, func(e goroutine.Epoch, id uint64) int {
 		if e.LastID < id {
@@ -91,7 +91,7 @@ const (
 // step returns what happened between snapshots i and i+1.
 func (p *Place) step(i int) step {
 	if p.steps == nil {
-		p.steps = make([]step, p.series.Last())
+		p.steps = make([]step, p.Series.Last())
 	}
 	if p.steps[i] == 0 {
 		p.steps[i] = known | p.compare(i)
@@ -119,9 +119,9 @@ func (p *Place) compare(i int) (st step) {
 	return st
 }
 
-// missing reports whether one of the listed IDs of snapshot i is not among
-// those of the next although it would have to be. It sees what the births
-// cannot: a goroutine that left while more of the same epoch joined.
+// missing reports whether a listed ID of snapshot i is missing from the next
+// snapshot although it would be listed there. It detects what births cannot: a
+// goroutine that left while others of the same epoch joined.
 func (p *Place) missing(i int) bool {
 	was, _ := p.IDs(i)
 	is, all := p.IDs(i + 1)
@@ -135,17 +135,17 @@ func (p *Place) missing(i int) bool {
 }
 
 // Left reports whether a goroutine that was at p in snapshot i was not in the
-// next. It may miss one that left while others of the same epoch joined, and is
-// right whenever it is true. It needs goroutine IDs, as does all that follows.
+// next. It may miss one that left while others of the same epoch joined, but
+// true is always right. Left and the methods below need goroutine IDs.
 func (p *Place) Left(i int) bool { return p.step(i)&left != 0 }
 
 // Joined reports whether a goroutine that was at p in snapshot i+1 was not in
-// snapshot i. It may miss one as Left does.
+// snapshot i. It may miss one, as Left may.
 func (p *Place) Joined(i int) bool { return p.step(i)&joined != 0 }
 
 // LeftSince reports whether any goroutine left p after snapshot since.
 func (p *Place) LeftSince(since int) bool {
-	for i := since; i < p.series.Last(); i++ {
+	for i := since; i < p.Series.Last(); i++ {
 		if p.Left(i) {
 			return true
 		}
@@ -153,8 +153,8 @@ func (p *Place) LeftSince(since int) bool {
 	return false
 }
 
-// Moves returns in how many of the steps from snapshot to snapshot, between two
-// of them, goroutines left p, and in how many goroutines joined it.
+// Moves returns the numbers of steps between the snapshots from and until in
+// which goroutines left p and in which goroutines joined it.
 func (p *Place) Moves(from, until int) (left, joined int) {
 	for i := from; i < until; i++ {
 		if p.Left(i) {
@@ -167,10 +167,10 @@ func (p *Place) Moves(from, until int) (left, joined int) {
 	return left, joined
 }
 
-// StoodSince returns the first snapshot since which goroutines were at p and
-// none left.
+// StoodSince returns the first snapshot since which p had goroutines and none
+// left.
 func (p *Place) StoodSince() int {
-	first := p.series.Last()
+	first := p.Series.Last()
 	for first > 0 && p.Count(first-1) > 0 && !p.Left(first-1) {
 		first--
 	}
@@ -181,7 +181,7 @@ func (p *Place) StoodSince() int {
 // snapshot i are known to be there in the newest.
 func (p *Place) AnyStoodSince(i int) bool {
 	b := p.born()
-	now := b.at(p.series.Last())
+	now := b.at(p.Series.Last())
 	for k, was := range b.at(i) {
 		if was.count > 0 && was == now[k] {
 			return true

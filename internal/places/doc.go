@@ -1,19 +1,20 @@
 // Package places is the model that detectors share: what happened to the
 // goroutines of a place from snapshot to snapshot.
 //
-// A [Series] is the snapshots that are judged together. A [Place] is somewhere
-// goroutines are in the newest of them, seen over the whole series: how many
-// there were ([Place.Count]), whether any left or joined ([Place.Left],
-// [Place.Joined]), since when none left ([Place.StoodSince]), how many were born
-// when ([Place.Born]), which have stood there for some time
-// ([Place.StandingFor]), and which of those that were woken are still there
-// ([Place.Woken], [Standing.Unchanged]). A [Grouping] says what makes a place.
+// A [Series] holds the snapshots that are judged together. A [Place] is where
+// goroutines are in the newest snapshot, and describes that place over the whole
+// series: how many goroutines there were ([Place.Count]), whether any left or
+// joined ([Place.Left], [Place.Joined]), since when none left
+// ([Place.StoodSince]), how many were born in a span of time ([Place.Born]),
+// which have stayed for some time ([Place.StandingFor]), and which were woken
+// and are still there ([Place.Woken], [Standing.Unchanged]). A [Grouping]
+// determines which goroutines share a place.
 //
-// A Series is built once for a snapshot and shared by all detectors that judge
-// it. Whatever costs more than a pass over the newest snapshot is worked out
-// when it is first asked for, and kept. Detectors that look back for different
-// times use one series from different snapshots on: see [Series.Back].
+// A Series is built once for each snapshot and shared by all detectors. Whatever
+// costs more than one pass over the newest snapshot is computed on first use,
+// and cached. Detectors with histories of different lengths use the same series
+// from different snapshots on: see [Series.Back].
 //
 // A Series is not safe for concurrent use. It keeps the snapshots and never
-// changes them; what it returns is shared as well and read only.
+// changes them. What it returns is shared and must not be modified.
 package places

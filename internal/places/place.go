@@ -10,8 +10,8 @@ import (
 // A Grouping says which groups of goroutines are at the same place.
 type Grouping int
 
-// The groupings. Each tells apart the state, and the line in the innermost user
-// frame.
+// The groupings. Each of them also distinguishes the state and the line in the
+// innermost user frame.
 const (
 	ByStack Grouping = iota // one place for each stack ID: groups that have the same goroutine.GroupKey
 	ByLock                  // one for each stack ID and lock, where the source tells addresses
@@ -19,22 +19,22 @@ const (
 	groupings
 )
 
-// A Place is somewhere goroutines are in the newest snapshot of a series.
+// A Place is where goroutines are in the newest snapshot of a series.
 type Place struct {
-	Stack *goroutine.Stack // of the largest group in the newest snapshot
-	State goroutine.State
-	Lock  uint64 // with ByLock: the address of the lock, 0 when unknown
+	Series *Series
+	Stack  *goroutine.Stack // of the largest group in the newest snapshot
+	State  goroutine.State
+	Lock   uint64 // with ByLock: the address of the lock, 0 when unknown
 
 	// Key is the key of the groups. With [ByEnds] its Stack stands for several
 	// stacks and is not the ID of one.
 	Key goroutine.GroupKey
 
-	series *Series
-	index  *index
-	now    []*goroutine.Group   // in the newest snapshot
-	count  int                  // there
-	past   [][]*goroutine.Group // by snapshot; nil until the index is filled
-	steps  []step               // by snapshot, once known
+	index *index
+	now   []*goroutine.Group   // in the newest snapshot
+	count int                  // there
+	past  [][]*goroutine.Group // by snapshot; nil until the index is filled
+	steps []step               // by snapshot, once known
 }
 
 // An index holds the places of one grouping.
@@ -45,7 +45,7 @@ type index struct {
 	filled bool
 }
 
-// A key tells the places of an index apart.
+// A key identifies a place in an index.
 type key struct {
 	goroutine.GroupKey
 	lock  uint64
@@ -53,7 +53,7 @@ type key struct {
 }
 
 // Places returns the places of the newest snapshot, the one with its largest
-// group first. What was summed up under [goroutine.OtherStacks] has no place.
+// group first. Goroutines summed up under [goroutine.OtherStacks] have no place.
 func (s *Series) Places(by Grouping) []*Place {
 	if s.indexes[by] == nil {
 		s.indexes[by] = s.newIndex(by)
@@ -74,7 +74,7 @@ func (s *Series) newIndex(by Grouping) *index {
 		p := ix.find[k]
 		if p == nil {
 			p = &slab[len(ix.places)]
-			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, Key: k.GroupKey, series: s, index: ix}
+			*p = Place{Stack: g.Stack, State: g.State, Lock: k.lock, Key: k.GroupKey, Series: s, index: ix}
 			ix.find[k] = p
 			ix.places = append(ix.places, p)
 		}
@@ -97,7 +97,7 @@ func (s *Series) key(g *goroutine.Group, by Grouping) key {
 	return k
 }
 
-// fill looks the places of an index up in the snapshots before the newest.
+// fill finds the places of an index in the snapshots before the newest.
 func (s *Series) fill(ix *index) {
 	if ix.filled {
 		return
@@ -120,8 +120,8 @@ func (s *Series) fill(ix *index) {
 	}
 }
 
-// put adds a group to those at a place. Nearly always it is the only one there,
-// and then needs no more than one of the cells.
+// put adds a group to a place. Nearly always it is the only one there and uses
+// one of the cells.
 func put(at *[]*goroutine.Group, g *goroutine.Group, cells []*goroutine.Group) (rest []*goroutine.Group) {
 	if len(*at) > 0 {
 		*at = append(*at, g)
@@ -134,10 +134,10 @@ func put(at *[]*goroutine.Group, g *goroutine.Group, cells []*goroutine.Group) (
 
 // groups returns the groups at p in snapshot i.
 func (p *Place) groups(i int) []*goroutine.Group {
-	if i == p.series.Last() {
+	if i == p.Series.Last() {
 		return p.now
 	}
-	p.series.fill(p.index)
+	p.Series.fill(p.index)
 	return p.past[i]
 }
 
@@ -153,17 +153,17 @@ func (p *Place) Count(i int) int {
 	return n
 }
 
-// HeldSince returns the first of the newest snapshots in a row in each of which
-// at least n goroutines were at p: the number of snapshots when the newest is
-// none.
+// HeldSince returns the first snapshot since which at least n goroutines were at
+// p in every snapshot. It returns the number of snapshots when that is not true
+// of the newest.
 func (p *Place) HeldSince(n int) int {
-	return p.series.HeldSince(func(i int) bool { return p.Count(i) >= n })
+	return p.Series.HeldSince(func(i int) bool { return p.Count(i) >= n })
 }
 
 // Between returns the lowest and the highest count since a snapshot.
 func (p *Place) Between(since int) (low, high int) {
 	low, high = p.count, p.count
-	for i := since; i < p.series.Last(); i++ {
+	for i := since; i < p.Series.Last(); i++ {
 		n := p.Count(i)
 		low, high = min(low, n), max(high, n)
 	}
@@ -196,16 +196,17 @@ func (p *Place) Stacks() int {
 }
 
 // Entry returns the entry function of the goroutines at p.
-func (p *Place) Entry() string { return p.series.stack(p.Stack).entry }
+func (p *Place) Entry() string { return p.Series.stack(p.Stack).entry }
 
-// SameEnds reports whether goroutines in a state and at a stack are on one of
-// the ways that [ByEnds] takes together as p.
+// SameEnds reports whether goroutines with this stack and state belong to p
+// under [ByEnds].
 func (p *Place) SameEnds(s *goroutine.Stack, state goroutine.State) bool {
-	a, b := p.series.stack(s), p.series.stack(p.Stack)
+	a, b := p.Series.stack(s), p.Series.stack(p.Stack)
 	return state == p.State && a.user == b.user && a.entry == b.entry
 }
 
-// CreatedBy returns the go statement, where the source tells it.
+// CreatedBy returns the go statement, or the zero Frame when the source does not
+// provide it.
 func (p *Place) CreatedBy() goroutine.Frame {
 	for _, g := range p.now {
 		if g.CreatedBy != (goroutine.Frame{}) {
@@ -216,7 +217,7 @@ func (p *Place) CreatedBy() goroutine.Frame {
 }
 
 // LongestWait returns the longest wait in snapshot i, as the runtime measured
-// it; 0 where the source does not tell.
+// it; 0 when the source does not provide it.
 func (p *Place) LongestWait(i int) (longest time.Duration) {
 	for _, g := range p.groups(i) {
 		longest = max(longest, g.Wait)
@@ -241,19 +242,19 @@ func (p *Place) Born(from, until int) (n int) {
 // snapshot was born. ok is false when the snapshot has no IDs.
 func (p *Place) Oldest() (born time.Time, ok bool) {
 	for _, g := range p.now {
-		if t, known := p.series.Newest().Oldest(g); known && (!ok || t.Before(born)) {
+		if t, known := p.Series.Newest().Oldest(g); known && (!ok || t.Before(born)) {
 			born, ok = t, true
 		}
 	}
 	return born, ok
 }
 
-// Woken returns the IDs of goroutines that were woken at p, of those in woken,
-// which has them by the place at which they waited.
+// Woken returns the IDs in woken that belong to p. woken holds IDs of woken
+// goroutines by the place where they were waiting.
 func (p *Place) Woken(woken map[goroutine.GroupKey][]uint64) (ids []uint64) {
 	seen := make(map[goroutine.GroupKey]bool)
 	for _, g := range p.now {
-		if k := p.series.key(g, ByStack).GroupKey; !seen[k] {
+		if k := p.Series.key(g, ByStack).GroupKey; !seen[k] {
 			seen[k] = true
 			ids = append(ids, woken[k]...)
 		}

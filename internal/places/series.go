@@ -7,8 +7,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// Whole is how many of the newest snapshots a history never thins out. Where
-// snapshots are rare, detectors can rely on as many.
+// Whole is the number of newest snapshots that a history never thins out.
+// Detectors can rely on these even when snapshots are rare.
 const Whole = 8
 
 // A Series is a process over time: snapshots in the order of their time.
@@ -21,11 +21,11 @@ type Series struct {
 	indexes [groupings]*index
 	before  map[time.Duration][]int
 	entries []map[string]int // by snapshot
-	births  births           // of the place that was last asked about
+	births  births           // of the place used last
 }
 
-// A stack is what is worked out once for each stack: snapshots share stacks,
-// and a series has many times more groups than stacks.
+// A stack caches what is computed for a stack. Snapshots share stacks, and a
+// series has many times more groups than stacks.
 type stack struct {
 	user  string // innermost user function
 	line  int    // in it
@@ -46,7 +46,7 @@ func (s *Series) Of(history []*goroutine.Snapshot, newest *goroutine.Snapshot) b
 	return len(history) == last && s.Snapshots[last] == newest && slices.Equal(s.Snapshots[:last], history)
 }
 
-// WithIDs returns those of some snapshots that know goroutine IDs.
+// WithIDs returns the snapshots that have goroutine IDs.
 func WithIDs(all []*goroutine.Snapshot) []*goroutine.Snapshot {
 	if !slices.ContainsFunc(all, lacksIDs) {
 		return all
@@ -68,7 +68,7 @@ func (s *Series) Time(i int) time.Time { return s.Snapshots[i].Time }
 // Ago returns how long before the newest snapshot snapshot i was taken.
 func (s *Series) Ago(i int) time.Duration { return s.Newest().Time.Sub(s.Time(i)) }
 
-// At returns the newest snapshot at or before t, and -1 when there is none.
+// At returns the newest snapshot at or before t, or -1 when there is none.
 func (s *Series) At(t time.Time) int {
 	i, _ := slices.BinarySearchFunc(s.Snapshots, t, func(s *goroutine.Snapshot, t time.Time) int {
 		if s.Time.After(t) {
@@ -79,25 +79,27 @@ func (s *Series) At(t time.Time) int {
 	return i - 1
 }
 
-// From returns the oldest snapshot that was not taken before t: the number of
-// snapshots when there is none.
+// From returns the oldest snapshot at or after t, or the number of snapshots
+// when there is none.
 func (s *Series) From(t time.Time) int { return s.At(t.Add(-1)) + 1 }
 
-// Back returns the snapshot to begin with in order to look back for so long:
-// the newest that is at least as old, or the oldest. Where snapshots are rare
-// it reaches back further, over [Whole] of them.
+// Back returns the snapshot from which to begin in order to cover the time
+// reach: the newest that is at least that old, or else the oldest. When
+// snapshots are rare, it reaches back further, to include at least [Whole]
+// snapshots.
 func (s *Series) Back(reach time.Duration) int {
 	return max(0, min(s.At(s.Newest().Time.Add(-reach)), len(s.Snapshots)-Whole))
 }
 
-// Begin returns the snapshot since which something must hold in order to have
-// held for so long and in so many snapshots, and -1 when there are too few.
+// Begin returns the snapshot since which a condition must hold in order to have
+// held for at least wait and in at least as many snapshots as given. It returns
+// -1 when there are too few.
 func (s *Series) Begin(wait time.Duration, snapshots int) int {
 	return max(-1, min(s.At(s.Newest().Time.Add(-wait)), len(s.Snapshots)-snapshots))
 }
 
-// Locks returns [ByLock] where every snapshot since the first tells the
-// addresses of locks, as goroutine dumps do, and else [ByStack].
+// Locks returns [ByLock] when every snapshot from first on is a goroutine dump,
+// which has the addresses of locks, and otherwise [ByStack].
 func (s *Series) Locks(first int) Grouping {
 	for _, sn := range s.Snapshots[first:] {
 		if sn.Source != goroutine.SourceText {
@@ -107,8 +109,9 @@ func (s *Series) Locks(first int) Grouping {
 	return ByLock
 }
 
-// HeldSince returns the first of the newest snapshots in a row for which holds
-// is true: the number of snapshots when it is not for the newest.
+// HeldSince returns the first snapshot since which holds is true of every
+// snapshot. It returns the number of snapshots when holds is false for the
+// newest.
 func (s *Series) HeldSince(holds func(i int) bool) int {
 	first := len(s.Snapshots)
 	for first > 0 && holds(first-1) {
@@ -117,8 +120,8 @@ func (s *Series) HeldSince(holds func(i int) bool) int {
 	return first
 }
 
-// Before returns, by snapshot, the newest that is at least age older, and -1
-// where there is none.
+// Before returns, for each snapshot, the newest one that is at least age older,
+// or -1 when there is none.
 func (s *Series) Before(age time.Duration) []int {
 	if known, ok := s.before[age]; ok {
 		return known
@@ -135,7 +138,7 @@ func (s *Series) Before(age time.Duration) []int {
 }
 
 // StartedWith returns how many goroutines of snapshot i have this entry
-// function, whatever they do.
+// function, at any place.
 func (s *Series) StartedWith(entry string, i int) int {
 	if s.entries == nil {
 		s.entries = make([]map[string]int, len(s.Snapshots))
@@ -162,9 +165,9 @@ func (s *Series) stack(of *goroutine.Stack) stack {
 }
 
 // WokenByGoroutines reports whether a goroutine in state s waits for another
-// one, and not for the world outside or the time: on a channel, in a select, on
-// a lock, a condition or a wait group. What waits on a nil channel is not
-// woken at all.
+// goroutine and not for external events or the time: on a channel, in a select,
+// or for a lock, a condition or a wait group. A goroutine that waits on a nil
+// channel is never woken, so it is false.
 func WokenByGoroutines(s goroutine.State) bool {
 	switch s {
 	case goroutine.ChanReceive, goroutine.ChanSend, goroutine.Select,

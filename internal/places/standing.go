@@ -2,12 +2,12 @@ package places
 
 import "time"
 
-// A Standing is what is known about those goroutines of a place that have stood
-// there for at least some time.
+// A Standing describes the goroutines of a place that have been there for at
+// least some time.
 type Standing struct {
 	Counts []int // by snapshot; a lower bound
 	Stood  int   // the sum of Counts
-	Away   int   // how many of those were not there in the next snapshot
+	Away   int   // how many of those were elsewhere in the next snapshot
 
 	place  *Place
 	first  int   // snapshot that the place was followed from
@@ -15,13 +15,13 @@ type Standing struct {
 	now    []int // by epoch, in the newest snapshot
 }
 
-// StandingFor follows the goroutines of every epoch from snapshot to snapshot,
-// from the first on, and counts those that have stood at p for at least age.
-// Those of an epoch whose number and digest are what they were that long ago
-// have; none was replaced. Where none left since the first snapshot, all that
-// were there that long ago have.
+// StandingFor follows the goroutines of every epoch from snapshot first on and
+// counts those that have been at p for at least age. If the number and digest of
+// an epoch are the same as that long ago, none of its goroutines was replaced,
+// and all are counted. If no goroutine has left since snapshot first, all that
+// were there that long ago are counted.
 func (p *Place) StandingFor(age time.Duration, first int) *Standing {
-	s := p.series
+	s := p.Series
 	b := p.born()
 	st := &Standing{
 		Counts: make([]int, len(s.Snapshots)), place: p, first: first,
@@ -42,15 +42,16 @@ func (p *Place) StandingFor(age time.Duration, first int) *Standing {
 	return st
 }
 
-// step brings one epoch from the snapshot before i to snapshot i. Those that
-// stood there still do, as long as the number has not fallen and none was
-// replaced; and all do that were there the age before.
+// step advances one epoch from snapshot i-1 to snapshot i. It keeps the count
+// unless the number has fallen below it or a goroutine was replaced. It resets
+// the count when the goroutines of the epoch are those that were there the age
+// before.
 func (st *Standing) step(b *births, i, k int, noneLeft bool) {
 	here := b.at(i)[k]
 	if i > st.first {
 		left := max(0, st.now[k]-here.count)
 		if was := b.at(i - 1)[k]; here.count == st.now[k] && was.count == here.count && was.digest != here.digest {
-			left = min(1, here.count) // one of them was replaced, at least
+			left = min(1, here.count) // at least one of them was replaced
 		}
 		st.now[k] -= left
 		st.Away += left
@@ -63,17 +64,18 @@ func (st *Standing) step(b *births, i, k int, noneLeft bool) {
 	st.Counts[i] += st.now[k]
 }
 
-// Gone returns how many goroutines seem to have stood for as long and are not
-// in the newest snapshot: of each epoch, those that were there in both of two
-// snapshots that far apart. It counts too many rather than too few, unlike
-// Counts. In an epoch from which goroutines leave all the time none is known to
-// stand, and just those epochs tell that goroutines do leave.
+// Gone returns how many goroutines seem to have been there for at least the age
+// and are missing from the newest snapshot. For each epoch it compares two
+// snapshots that far apart, and takes the smaller count as the number that
+// stayed. Unlike Counts, it is an upper bound. In an epoch from which goroutines
+// leave all the time, Counts may be 0, and it is these epochs that show that
+// goroutines leave.
 //
 // Both snapshots must be later than the epoch. A goroutine with an ID left over
 // from an old batch looks old at birth, and is there in one snapshot only.
 func (st *Standing) Gone() (n int) {
 	b := st.place.born()
-	s := st.place.series
+	s := st.place.Series
 	now := b.at(s.Last())
 	for k, seen := range b.seen {
 		most := 0
@@ -87,8 +89,8 @@ func (st *Standing) Gone() (n int) {
 	return n
 }
 
-// BornAfter returns how many of those that stand in the newest snapshot were
-// born after t.
+// BornAfter returns how many of the goroutines counted in the newest snapshot
+// were born after t.
 func (st *Standing) BornAfter(t time.Time) (n int) {
 	for k, e := range st.place.born().epochs {
 		if e.End.After(t) {
@@ -98,20 +100,20 @@ func (st *Standing) BornAfter(t time.Time) (n int) {
 	return n
 }
 
-// Stands reports whether goroutines born in the epoch of an ID stand in the
-// newest snapshot.
+// Stands reports whether goroutines born in the epoch of an ID are counted in
+// the newest snapshot.
 func (st *Standing) Stands(id uint64) bool {
 	k := st.place.born().epochOf(id)
 	return k < len(st.now) && st.now[k] > 0
 }
 
-// Unchanged reports whether goroutines of the epoch of an ID stand there, and
-// all that were there in snapshot i are in the newest: if the one with the ID
-// was there, it is there again.
+// Unchanged reports whether goroutines of the epoch of an ID are counted in the
+// newest snapshot and are the same as in snapshot i: if the goroutine with the
+// ID was there, it is there again.
 func (st *Standing) Unchanged(id uint64, i int) bool {
 	b := st.place.born()
 	k := b.epochOf(id)
-	return k < len(st.now) && st.now[k] > 0 && b.at(i)[k] == b.at(st.place.series.Last())[k]
+	return k < len(st.now) && st.now[k] > 0 && b.at(i)[k] == b.at(st.place.Series.Last())[k]
 }
 
 // YoungerThan reports whether the epoch of an ID ended after t.

@@ -2,7 +2,7 @@ package report
 
 import (
 	"cmp"
-	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,19 +19,21 @@ type Moment struct {
 
 // A Diff is what changed from one snapshot to another.
 type Diff struct {
+	SchemaVersion string `json:"schema_version"`
+
 	Before Moment `json:"before"`
 	After  Moment `json:"after"`
 
 	// Identity: both sides are of one process and know goroutine IDs, so that
 	// Born and Left are known.
 	Identity bool `json:"identity"`
-	Born     int  `json:"born,omitempty"` // here now, born since
-	Left     int  `json:"left,omitempty"` // here before, ended since
+	Born     int  `json:"born,omitempty"` // created since, and still there
+	Left     int  `json:"left,omitempty"` // there before, exited since
 
 	States     []Change      `json:"states"`     // largest change first
 	Categories []Change      `json:"categories"` // likewise
-	Stacks     []StackChange `json:"stacks"`     // what appeared, grew, shrank or went; largest change first
-	Unchanged  int           `json:"unchanged"`  // stacks with as many goroutines as before
+	Stacks     []StackChange `json:"stacks"`     // those that changed, largest change first
+	Unchanged  int           `json:"unchanged"`  // stacks with the same number of goroutines
 }
 
 // A Change is a number before and after.
@@ -41,7 +43,7 @@ type Change struct {
 	After  int    `json:"after"`
 }
 
-// Kind says in a word what became of a stack.
+// Kind says in a word how a stack changed.
 type Kind string
 
 // The kinds of change.
@@ -49,42 +51,55 @@ const (
 	Appeared Kind = "appeared"
 	Grew     Kind = "grew"
 	Shrank   Kind = "shrank"
-	Went     Kind = "went"
-	Replaced Kind = "replaced" // as many as before, but not the same goroutines
+	Gone     Kind = "gone"
+	Replaced Kind = "replaced" // the same number, but other goroutines
 )
 
-// A StackChange is a stack of which there are more or fewer, or others.
+// A StackChange is a stack with more, fewer or other goroutines than before.
 type StackChange struct {
 	Kind   Kind `json:"kind"`
 	Before int  `json:"before"`
 	After  int  `json:"after"`
 	Delta  int  `json:"delta"`
 
-	// Where Diff.Identity: how many of those here now were born since, and how
-	// many of those here before have left this stack: ended or moved on.
+	// With Diff.Identity: how many goroutines of this stack were created since,
+	// and how many of those before exited or moved on.
 	Born int `json:"born,omitempty"`
 	Left int `json:"left,omitempty"`
 
-	Stack Stack `json:"stack"` // as it is after, or as it was before where it went
+	Stack Stack `json:"stack"` // as it is after, or as it was before if it is gone
 }
 
 // NewDiff compares two snapshots, by stack, innermost user line and state.
 func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 	d := &Diff{
-		Before:   Moment{o.Target, before.Time, string(before.Source), before.Total},
-		After:    Moment{o.Target, after.Time, string(after.Source), after.Total},
-		Identity: o.Same && before.HasIDs() && after.HasIDs(),
+		SchemaVersion: SchemaVersion,
+		Before:        Moment{o.Target, before.Time, string(before.Source), before.Total},
+		After:         Moment{o.Target, after.Time, string(after.Source), after.Total},
+		Identity:      o.Same && before.HasIDs() && after.HasIDs(),
 	}
-	d.States = changes(states(before), states(after))
+	d.States = changes(States(before), States(after))
 	d.Categories = changes(categories(before), categories(after))
-	last := uint64(0)
+	last := uint64(0) // an ID is never used again
 	if d.Identity {
 		last = before.Epochs[len(before.Epochs)-1].LastID
-		d.total(after, last)
 	}
-	sites := meet(before, after)
-	for _, key := range sites.order {
-		d.add(sites.by[key], last, o)
+	for _, s := range sitesOf(before, after, last) {
+		c, changed := d.changeOf(s)
+		d.Born += c.Born
+		switch {
+		case !changed:
+			d.Unchanged++
+			continue
+		case s.is != nil:
+			c.Stack = StackOf(after, s.is, o)
+		default:
+			c.Stack = StackOf(before, s.was, o)
+		}
+		d.Stacks = append(d.Stacks, c)
+	}
+	if d.Identity {
+		d.Left = max(0, before.Total-(after.Total-d.Born))
 	}
 	slices.SortStableFunc(d.Stacks, func(a, b StackChange) int {
 		return cmp.Or(cmp.Compare(abs(b.Delta), abs(a.Delta)), cmp.Compare(b.Born+b.Left, a.Born+a.Left))
@@ -92,75 +107,54 @@ func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 	return d
 }
 
-// total counts the whole process: an ID is never used again.
-func (d *Diff) total(after *goroutine.Snapshot, last uint64) {
-	stayed := 0
-	for i := range after.Groups {
-		n, _ := after.BornBy(&after.Groups[i], last)
-		stayed += n
-	}
-	d.Born, d.Left = after.Total-stayed, max(0, d.Before.Total-stayed)
-}
-
-// A site is where goroutines stand in one snapshot, in the other, or in both.
+// A site is a stack in one snapshot, in the other, or in both.
 type site struct {
-	before, after       int
-	was, is             *goroutine.Group // the largest; nil where there is none
-	beforeOf, afterOf   *goroutine.Snapshot
-	beforeAll, afterAll []*goroutine.Group
+	before, after int
+	was, is       *goroutine.Group // the largest; nil where there is none
+	born          int              // of after, created after an ID
 }
 
-type sites struct {
-	by    map[goroutine.GroupKey]*site
-	order []goroutine.GroupKey // of those after first, largest first
-}
-
-// meet brings the groups of two snapshots together.
-func meet(before, after *goroutine.Snapshot) sites {
-	all := sites{by: make(map[goroutine.GroupKey]*site)}
+// sitesOf brings the groups of two snapshots together, those of the later one
+// first, largest first. Goroutines above the ID last were created in between.
+func sitesOf(before, after *goroutine.Snapshot, last uint64) []*site {
+	by := make(map[goroutine.GroupKey]*site)
+	var list []*site
 	at := func(g *goroutine.Group) *site {
-		key := g.Key()
-		s := all.by[key]
+		s := by[g.Key()]
 		if s == nil {
-			s = &site{beforeOf: before, afterOf: after}
-			all.by[key] = s
-			all.order = append(all.order, key)
+			s = &site{}
+			by[g.Key()], list = s, append(list, s)
 		}
 		return s
 	}
 	for i := range after.Groups {
 		g := &after.Groups[i]
 		s := at(g)
+		stayed, _ := after.BornBy(g, last)
 		s.is = cmp.Or(s.is, g)
 		s.after += g.Count
-		s.afterAll = append(s.afterAll, g)
+		s.born += g.Count - stayed
 	}
 	for i := range before.Groups {
 		g := &before.Groups[i]
 		s := at(g)
 		s.was = cmp.Or(s.was, g)
 		s.before += g.Count
-		s.beforeAll = append(s.beforeAll, g)
 	}
-	return all
+	return list
 }
 
-// add adds the change of a site, if there is one.
-func (d *Diff) add(s *site, last uint64, o Options) {
-	c := StackChange{Before: s.before, After: s.after, Delta: s.after - s.before}
+// changeOf returns what changed at a site, and false where nothing did.
+func (d *Diff) changeOf(s *site) (c StackChange, ok bool) {
+	c = StackChange{Before: s.before, After: s.after, Delta: s.after - s.before}
 	if d.Identity {
-		stayed := 0
-		for _, g := range s.afterAll {
-			n, _ := s.afterOf.BornBy(g, last)
-			stayed += n
-		}
-		c.Born, c.Left = s.after-stayed, max(0, s.before-stayed)
+		c.Born, c.Left = s.born, max(0, s.before-(s.after-s.born))
 	}
 	switch {
 	case s.before == 0:
 		c.Kind = Appeared
 	case s.after == 0:
-		c.Kind = Went
+		c.Kind = Gone
 	case c.Delta > 0:
 		c.Kind = Grew
 	case c.Delta < 0:
@@ -168,44 +162,23 @@ func (d *Diff) add(s *site, last uint64, o Options) {
 	case c.Born > 0:
 		c.Kind = Replaced
 	default:
-		d.Unchanged++
-		return
+		return c, false
 	}
-	if s.is != nil {
-		c.Stack = stackOf(s.afterOf, s.is, o)
-	} else {
-		c.Stack = stackOf(s.beforeOf, s.was, o)
-	}
-	d.Stacks = append(d.Stacks, c)
+	return c, true
 }
 
 // changes pairs shares by name, largest change first.
 func changes(before, after []Share) []Change {
-	by := make(map[string]*Change)
-	var list []*Change
-	at := func(name string) *Change {
-		if by[name] == nil {
-			by[name] = &Change{Name: name}
-			list = append(list, by[name])
-		}
-		return by[name]
-	}
+	by := make(map[string]Change)
 	for _, s := range after {
-		at(s.Name).After = s.Count
+		by[s.Name] = Change{Name: s.Name, After: s.Count}
 	}
 	for _, s := range before {
-		at(s.Name).Before = s.Count
+		by[s.Name] = Change{Name: s.Name, Before: s.Count, After: by[s.Name].After}
 	}
-	slices.SortStableFunc(list, func(a, b *Change) int {
-		return cmp.Or(cmp.Compare(abs(b.After-b.Before), abs(a.After-a.Before)), cmp.Compare(b.After, a.After))
+	return slices.SortedFunc(maps.Values(by), func(a, b Change) int {
+		return cmp.Or(cmp.Compare(abs(b.After-b.Before), abs(a.After-a.Before)), cmp.Compare(b.After, a.After), cmp.Compare(a.Name, b.Name))
 	})
-	out := make([]Change, len(list))
-	for i, c := range list {
-		out[i] = *c
-	}
-	return out
 }
 
 func abs(n int) int { return max(n, -n) }
-
-func address(a uint64) string { return fmt.Sprintf("0x%x", a) }

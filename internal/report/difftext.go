@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// Text writes d for people: what appeared, grew, shrank and went, the largest
-// changes first, at most top stacks of each kind; 0 stands for 20. It returns
-// the first error of w.
+// Text writes d for people: which stacks appeared, grew, shrank and are gone,
+// the largest changes first, at most top stacks of each kind; 0 stands for 20.
+// It returns the first error of w.
 func (d *Diff) Text(w io.Writer, top int) error {
 	b := bufio.NewWriter(w)
 	d.writeHead(b)
 	writeChanges(b, "States", d.States)
 	writeChanges(b, "Categories", d.Categories)
-	for _, k := range []Kind{Appeared, Grew, Replaced, Shrank, Went} {
+	for _, k := range []Kind{Appeared, Grew, Replaced, Shrank, Gone} {
 		d.writeKind(b, k, cmp.Or(top, defaultTop))
 	}
 	if len(d.Stacks) == 0 {
-		fmt.Fprintln(b, "\nNo stack has changed.")
+		fmt.Fprintln(b, "\nNo stack changed.")
 	}
 	return b.Flush()
 }
@@ -31,7 +31,7 @@ func (d *Diff) writeHead(w io.Writer) {
 	d.Before.write(w, "before")
 	d.After.write(w, "after")
 	if d.Identity {
-		fmt.Fprintf(w, "%d were born since and are here, %d have ended.\n", d.Born, d.Left)
+		fmt.Fprintf(w, "%d created since and still there, %d exited.\n", d.Born, d.Left)
 	}
 }
 
@@ -71,14 +71,14 @@ func (d *Diff) writeKind(w io.Writer, k Kind, top int) {
 var titles = map[Kind]string{
 	Appeared: "Appeared",
 	Grew:     "Grew",
-	Replaced: "As many as before, and others",
+	Replaced: "Same number, other goroutines",
 	Shrank:   "Shrank",
-	Went:     "Went",
+	Gone:     "Gone",
 }
 
 func (d *Diff) identity(c *StackChange) string {
 	if !d.Identity {
 		return ""
 	}
-	return fmt.Sprintf("  %d born since, %d gone since", c.Born, c.Left)
+	return fmt.Sprintf("  %d created since, %d exited or moved on", c.Born, c.Left)
 }

@@ -1,8 +1,8 @@
 package report
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 )
 
 // Functions is the goroutines by function. Flat is how many are in a function
@@ -23,33 +23,33 @@ type Function struct {
 	CumulativePercent float64 `json:"cumulative_percent"`
 }
 
-// A tally counts the goroutines of one function.
-type tally struct {
-	flat, cumulative int
-	last             int // the stack counted last, from 1: recursion counts once
-}
-
 // FunctionsOf counts the goroutines of some stacks, of which there are total in
 // all, by function. It returns the largest, at most top of each list.
 func FunctionsOf(stacks []Stack, total, top int) Functions {
 	index := make(map[string]int, len(stacks))
-	var names []string
-	var tallies []tally
+	var all []Function
+	var last []int // by function, the stack counted last: recursion counts once
 	for i := range stacks {
 		for depth := range stacks[i].Frames {
 			name := stacks[i].Frames[depth].Function
 			at, ok := index[name]
 			if !ok {
-				at = len(tallies)
+				at = len(all)
 				index[name] = at
-				names, tallies = append(names, name), append(tallies, tally{})
+				all, last = append(all, Function{Name: name}), append(last, -1)
 			}
-			tallies[at].count(i+1, depth, stacks[i].Count)
+			if depth == 0 {
+				all[at].Flat += stacks[i].Count
+			}
+			if last[at] != i {
+				last[at] = i
+				all[at].Cumulative += stacks[i].Count
+			}
 		}
 	}
-	all := make([]Function, len(tallies))
-	for i, t := range tallies {
-		all[i] = Function{names[i], t.flat, percent(t.flat, total), t.cumulative, percent(t.cumulative, total)}
+	for i := range all {
+		f := &all[i]
+		f.FlatPercent, f.CumulativePercent = percent(f.Flat, total), percent(f.Cumulative, total)
 	}
 	return Functions{
 		Distinct:   len(all),
@@ -58,36 +58,20 @@ func FunctionsOf(stacks []Stack, total, top int) Functions {
 	}
 }
 
-func (t *tally) count(stack, depth, n int) {
-	if depth == 0 {
-		t.flat += n
-	}
-	if t.last != stack {
-		t.last = stack
-		t.cumulative += n
-	}
-}
-
-// largest returns the functions with the largest values, without zeros. It
-// keeps no more than it returns: a program has many thousands of functions.
+// largest returns the functions with the largest values, without zeros.
 func largest(all []Function, top int, value func(*Function) int) []Function {
-	before := func(a, b *Function) bool {
-		if n, m := value(a), value(b); n != m {
-			return n > m
-		}
-		if a.Cumulative+a.Flat != b.Cumulative+b.Flat {
-			return a.Cumulative+a.Flat > b.Cumulative+b.Flat
-		}
-		return a.Name < b.Name
-	}
-	var kept []Function
+	list := make([]*Function, 0, len(all))
 	for i := range all {
-		f := &all[i]
-		if value(f) == 0 || len(kept) == top && !before(f, &kept[top-1]) {
-			continue
+		if value(&all[i]) > 0 {
+			list = append(list, &all[i])
 		}
-		at := sort.Search(len(kept), func(j int) bool { return before(f, &kept[j]) })
-		kept = slices.Insert(kept[:min(len(kept), top-1)], at, *f)
+	}
+	slices.SortFunc(list, func(a, b *Function) int {
+		return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(b.Cumulative+b.Flat, a.Cumulative+a.Flat), cmp.Compare(a.Name, b.Name))
+	})
+	kept := make([]Function, min(len(list), top))
+	for i := range kept {
+		kept[i] = *list[i]
 	}
 	return kept
 }

@@ -6,14 +6,14 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A Level is how much a check matters.
+// A Level is how unusual a number is.
 type Level string
 
 // The levels, weakest first.
 const (
 	LevelOK   Level = "ok"
-	LevelNote Level = "note" // unusual, or usual in some healthy programs: read on
-	LevelWarn Level = "warn" // most likely a fault
+	LevelNote Level = "note" // usual in some healthy programs
+	LevelWarn Level = "warn" // unusual in healthy programs
 )
 
 // The thresholds of the health assessment, by custom: numbers of goroutines,
@@ -26,21 +26,31 @@ const (
 	channelPercent    = 50
 )
 
-// Health is rules of thumb on one snapshot. They are no verdict: a server that
-// waits for requests has most of its goroutines parked. What is sure is in the
-// findings.
+// Health is observations on one snapshot by rules of thumb. Faults are in the
+// findings: an idle server has most of its goroutines blocked and no fault.
 type Health struct {
-	Level  Level   `json:"level"` // the worst of the checks
+	Level  Level   `json:"level"` // the highest of the checks
 	Checks []Check `json:"checks"`
 }
 
-// A Check is one rule of thumb.
+// A Check compares one number with a customary threshold.
 type Check struct {
 	Name      string  `json:"name"`
 	Level     Level   `json:"level"`
 	Value     float64 `json:"value"`
-	Threshold float64 `json:"threshold"` // over it the level is not ok
+	Threshold float64 `json:"threshold"` // the level is ok up to here
 	Message   string  `json:"message"`
+}
+
+// Over returns the checks over their thresholds.
+func (h Health) Over() []Check {
+	var over []Check
+	for _, c := range h.Checks {
+		if c.Level != LevelOK {
+			over = append(over, c)
+		}
+	}
+	return over
 }
 
 func assess(s *goroutine.Snapshot) Health {
@@ -54,44 +64,43 @@ func assess(s *goroutine.Snapshot) Health {
 	}
 	h := Health{Level: LevelOK, Checks: []Check{
 		number(s.Total),
-		share("blocked", blocked, s.Total, blockedPercent, LevelNote, "parked", "usual for a server that waits, not for one that works"),
-		share("mutex", counts[goroutine.CategoryMutex], s.Total, mutexPercent, LevelWarn, "waiting for locks and the like", "points at contention or a deadlock"),
-		share("channel", counts[goroutine.CategoryChannel], s.Total, channelPercent, LevelNote, "waiting on channels", "usual for idle workers and for leaks alike"),
+		share("blocked", blocked, s.Total, blockedPercent, LevelNote, "blocked", "usual for a server at rest"),
+		share("mutex", counts[goroutine.CategoryMutex], s.Total, mutexPercent, LevelWarn, "waiting for locks", "usual under contention only"),
+		share("channel", counts[goroutine.CategoryChannel], s.Total, channelPercent, LevelNote, "waiting on channels", "usual for idle workers"),
 	}}
-	for _, c := range h.Checks {
-		h.Level = worse(h.Level, c.Level)
+	for _, c := range h.Over() {
+		if h.Level != LevelWarn {
+			h.Level = c.Level
+		}
 	}
 	return h
 }
 
-func worse(a, b Level) Level {
-	if a == LevelWarn || b == LevelOK {
-		return a
-	}
-	return b
-}
-
 func number(total int) Check {
-	c := Check{Name: "goroutines", Level: LevelOK, Value: float64(total), Threshold: manyGoroutines,
-		Message: fmt.Sprintf("%d goroutines, not over %d", total, manyGoroutines)}
+	c := Check{Name: "goroutines", Level: LevelOK, Value: float64(total), Threshold: manyGoroutines}
+	meaning := ""
 	switch {
 	case total > tooManyGoroutines:
-		c.Level, c.Threshold = LevelWarn, tooManyGoroutines
-		c.Message = fmt.Sprintf("%d goroutines, over %d: few programs mean to have so many", total, tooManyGoroutines)
+		c.Level, c.Threshold, meaning = LevelWarn, tooManyGoroutines, "usual for servers with many connections"
 	case total > manyGoroutines:
-		c.Level = LevelNote
-		c.Message = fmt.Sprintf("%d goroutines, over %d: usual under load, not at rest", total, manyGoroutines)
+		c.Level, meaning = LevelNote, "usual under load"
 	}
+	c.Message = c.compare(fmt.Sprintf("%d goroutines", total), fmt.Sprintf("%.0f", c.Threshold), meaning)
 	return c
 }
 
-func share(name string, n, total int, threshold float64, level Level, what, meaning string) Check {
+func share(name string, n, total int, threshold float64, over Level, what, meaning string) Check {
 	c := Check{Name: name, Level: LevelOK, Value: percent(n, total), Threshold: threshold}
 	if c.Value > threshold {
-		c.Level = level
-		c.Message = fmt.Sprintf("%.1f%% are %s, over %.0f%%: %s", c.Value, what, threshold, meaning)
-	} else {
-		c.Message = fmt.Sprintf("%.1f%% are %s, not over %.0f%%", c.Value, what, threshold)
+		c.Level = over
 	}
+	c.Message = c.compare(fmt.Sprintf("%.1f%% are %s", c.Value, what), fmt.Sprintf("%.0f%%", threshold), meaning)
 	return c
+}
+
+func (c *Check) compare(value, threshold, meaning string) string {
+	if c.Level == LevelOK {
+		return value + ", not over " + threshold
+	}
+	return value + ", over " + threshold + ": " + meaning
 }

@@ -1,9 +1,12 @@
-// Package report turns snapshots and their findings into something to read:
-// one model ([Report]), which is written as text and as JSON here, and as HTML
-// by internal/htmlreport.
+// Package report is the one view model of snapshots and findings. [Report] is
+// written as text and as JSON here and as HTML by internal/htmlreport; the live
+// page (internal/live) and the terminal use the same [Head], [Share], [Stack],
+// [Finding] and [Event].
 //
-// Nothing that could hold personal data is shown unless asked for: stacks carry
+// Nothing that could hold personal data is shown unless [Options.Values] is set: stacks carry
 // no arguments, label values and addresses are left out.
+//
+// docs/json.md documents the JSON. A test holds it and the structs together.
 package report
 
 import (
@@ -15,11 +18,15 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
+// SchemaVersion is the version of the JSON. It changes when a field changes its
+// meaning or goes away, not when one is added.
+const SchemaVersion = "1"
+
 // Options changes what a report has. The zero value is what
 // otelgoroutine.Monitor writes.
 type Options struct {
-	// Target names what was looked at: a file, a URL, a process. It may be
-	// empty. It is not part of the text.
+	// Target names the subject: a file, a URL, a process. It may be empty. It
+	// is not part of the text.
 	Target string
 
 	// Stacks and Functions are how many of each the text shows, the largest
@@ -34,8 +41,9 @@ type Options struct {
 	// detectors could not run, say. They are not part of the text.
 	Notes []string
 
-	// Terse leaves out why stacks wait by design, which the text does not
-	// show and which takes as long as all the rest.
+	// Terse leaves out what the text does not show and what takes as long as
+	// all the rest: why stacks wait by design, and which frames are of the
+	// standard library.
 	Terse bool
 
 	// Same says that the snapshots of a series are of one process, so that
@@ -45,18 +53,12 @@ type Options struct {
 
 const defaultTop = 20
 
-// A Report is everything that is told about a series of snapshots, as plain
-// values. Where nothing else is said, it is about the last of the series. It
-// shares nothing with the snapshots but strings and may be changed.
+// A Report is a series of snapshots and its findings as plain values. Where
+// nothing else is said, it is about the last of the series. It shares nothing
+// with the snapshots but strings and may be changed.
 type Report struct {
-	Target   string    `json:"target,omitempty"`
-	Taken    bool      `json:"taken"` // false: there is no snapshot yet, and nothing below is set
-	Time     time.Time `json:"time"`
-	Source   string    `json:"source"`
-	Duration float64   `json:"duration_seconds,omitempty"` // of taking and reading it
-	Total    int       `json:"total"`                      // goroutines that are described
-	Missing  int       `json:"missing,omitempty"`          // goroutines that could not be described
-	IDs      bool      `json:"has_ids"`                    // whether the source knows goroutine IDs
+	Head
+	Target string `json:"target,omitempty"`
 
 	Health     Health  `json:"health"`
 	States     []Share `json:"states"`     // largest first
@@ -73,67 +75,39 @@ type Report struct {
 	stacks int // how many the text shows
 }
 
-// A Share is a part of the goroutines.
-type Share struct {
-	Name    string  `json:"name"`
-	Count   int     `json:"count"`
-	Percent float64 `json:"percent"`
+// A Head is a snapshot without its goroutines.
+type Head struct {
+	SchemaVersion string    `json:"schema_version"`
+	Taken         bool      `json:"taken"` // false: there is no snapshot yet, and nothing below is set
+	Time          time.Time `json:"time,omitzero"`
+	Source        string    `json:"source"`
+	Duration      float64   `json:"duration_seconds,omitempty"` // of taking and reading it
+	Bytes         int64     `json:"bytes,omitempty"`            // that the source wrote
+	Total         int       `json:"total"`                      // goroutines that are described
+	Missing       int       `json:"missing,omitempty"`          // goroutines that could not be described
+	IDs           bool      `json:"has_ids"`                    // whether the source knows goroutine IDs, and so ages
+	Scheduler     Scheduler `json:"scheduler,omitzero"`         // in a process of its own only
 }
 
-// A Frame is one call.
-type Frame struct {
-	Function string `json:"function"`
-	File     string `json:"file,omitempty"`
-	Line     int    `json:"line,omitempty"`
+// Scheduler is what the scheduler counted.
+type Scheduler struct {
+	Running  int64 `json:"running"`
+	Runnable int64 `json:"runnable"`
+	Waiting  int64 `json:"waiting"`
+	NotInGo  int64 `json:"not_in_go"` // in a system call or in C
+	Created  int64 `json:"created"`   // since the start of the process
 }
 
-// A Stack is the goroutines with one stack, state and, where asked for, labels.
-type Stack struct {
-	ID       string  `json:"id"`
-	State    string  `json:"state"`
-	Category string  `json:"category"`
-	Count    int     `json:"count"`
-	Percent  float64 `json:"percent"`
-
-	Oldest  float64  `json:"oldest_seconds,omitempty"`  // age of the oldest, at least; 0 when unknown
-	Waiting float64  `json:"waiting_seconds,omitempty"` // longest wait by the runtime's clock, in whole minutes; 0 when unknown
-	Births  []Birth  `json:"births,omitempty"`          // oldest first; nil when there are no IDs
-	IDs     []uint64 `json:"ids,omitempty"`             // the oldest, at most goroutine.MaxIDs
-
-	Labels    []Label `json:"labels,omitempty"`     // by key; the values are empty unless asked for
-	Lock      string  `json:"lock,omitempty"`       // address, where asked for and known
-	CreatedBy *Frame  `json:"created_by,omitempty"` // the go statement, where known
-	Known     string  `json:"known,omitempty"`      // why it waits by design; empty where that is not known
-	Frames    []Frame `json:"frames"`               // leaf first, without the runtime's own at either end
-}
-
-// A Birth is how many goroutines are at least so old.
-type Birth struct {
-	Age   float64 `json:"age_seconds"` // at least
-	Count int     `json:"count"`       // born in this span, not in total
-}
-
-// A Label is a pprof label.
-type Label struct {
-	Key   string `json:"key"`
-	Value string `json:"value,omitempty"`
-}
-
-// A Finding is what a detector found.
-type Finding struct {
-	Detector        string   `json:"detector"`
-	Confidence      string   `json:"confidence"`
-	Severity        string   `json:"severity"` // info, warn or error, as in the event
-	Message         string   `json:"message"`
-	Evidence        []string `json:"evidence,omitempty"`
-	State           string   `json:"state,omitempty"`
-	StackID         string   `json:"stack_id,omitempty"`
-	Count           int      `json:"count"`
-	GrowthPerMinute float64  `json:"growth_per_minute,omitempty"`
-	Age             float64  `json:"age_seconds,omitempty"`
-	IDs             []uint64 `json:"ids,omitempty"`
-	CreatedBy       *Frame   `json:"created_by,omitempty"`
-	Frames          []Frame  `json:"frames,omitempty"`
+// HeadOf returns the head of a snapshot. Without one, with nil, nothing but the
+// version is set.
+func HeadOf(s *goroutine.Snapshot) Head {
+	if s == nil {
+		return Head{SchemaVersion: SchemaVersion}
+	}
+	return Head{
+		SchemaVersion: SchemaVersion, Taken: true, Time: s.Time, Source: string(s.Source), Duration: seconds(s.Duration),
+		Bytes: s.Bytes, Total: s.Total, Missing: s.Missing, IDs: s.HasIDs(), Scheduler: Scheduler(s.Scheduler),
+	}
 }
 
 // New returns the report of a series of snapshots, oldest first, of which the
@@ -141,17 +115,16 @@ type Finding struct {
 // snapshots are left out; without any the report says that there is none yet.
 func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) *Report {
 	series = slices.DeleteFunc(slices.Clone(series), func(s *goroutine.Snapshot) bool { return s == nil })
-	r := &Report{Target: o.Target, Notes: slices.Clone(o.Notes), stacks: cmp.Or(o.Stacks, defaultTop)}
+	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), stacks: cmp.Or(o.Stacks, defaultTop)}
 	if len(series) == 0 {
 		return r
 	}
 	s := series[len(series)-1]
-	r.Taken, r.Time, r.Source = true, s.Time, string(s.Source)
-	r.Duration, r.Total, r.Missing, r.IDs = s.Duration.Seconds(), s.Total, s.Missing, s.HasIDs()
-	r.States, r.Categories = states(s), categories(s)
-	r.Health = assess(s)
+	r.Head = HeadOf(s)
+	r.States, r.Categories = States(s), categories(s)
 	r.Trend = trendOf(series)
-	r.Findings = findingsOf(findings)
+	r.Findings = Findings(findings)
+	r.Health = assess(s)
 	r.Stacks = stacksOf(s, o)
 	r.Functions = FunctionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
 	if len(series) > 1 {
@@ -160,27 +133,30 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	return r
 }
 
-func states(s *goroutine.Snapshot) []Share {
-	counts := make(map[string]int)
-	for state, n := range s.States() {
-		counts[string(state)] += n
-	}
-	return shares(counts, s.Total)
+// A Share is a part of the goroutines.
+type Share struct {
+	Name    string  `json:"name"`
+	Count   int     `json:"count"`
+	Percent float64 `json:"percent"`
+}
+
+// States counts goroutines by state, largest first.
+func States(s *goroutine.Snapshot) []Share {
+	return shares(s, func(g goroutine.State) string { return string(g) })
 }
 
 func categories(s *goroutine.Snapshot) []Share {
-	counts := make(map[string]int)
-	for state, n := range s.States() {
-		counts[string(state.Category())] += n
-	}
-	return shares(counts, s.Total)
+	return shares(s, func(g goroutine.State) string { return string(g.Category()) })
 }
 
-// shares orders counts, largest first.
-func shares(counts map[string]int, total int) []Share {
+func shares(s *goroutine.Snapshot, name func(goroutine.State) string) []Share {
+	counts := make(map[string]int)
+	for state, n := range s.States() {
+		counts[name(state)] += n
+	}
 	list := make([]Share, 0, len(counts))
 	for name, n := range counts {
-		list = append(list, Share{name, n, percent(n, total)})
+		list = append(list, Share{name, n, percent(n, s.Total)})
 	}
 	slices.SortFunc(list, func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name))
@@ -192,87 +168,14 @@ func percent(part, whole int) float64 {
 	return 100 * float64(part) / float64(max(whole, 1))
 }
 
-func findingsOf(findings []detectors.Finding) []Finding {
-	list := make([]Finding, 0, len(findings))
-	for i := range findings {
-		f := &findings[i]
-		r := Finding{
-			Detector: f.Detector, Confidence: f.Confidence.String(), Severity: severity(f.Confidence),
-			Message: f.Message, Evidence: slices.Clone(f.Evidence), State: string(f.State),
-			Count: f.Count, GrowthPerMinute: f.GrowthPerMinute, Age: f.Age.Seconds(), IDs: slices.Clone(f.IDs),
-			CreatedBy: frameOf(f.CreatedBy),
-		}
-		if f.Stack != nil {
-			r.StackID, r.Frames = string(f.Stack.ID), framesOf(f.Stack.Visible())
-		}
-		list = append(list, r)
-	}
-	return list
-}
+// seconds rounds a duration to the microsecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Microsecond).Seconds() }
 
-// severity is that of the event which the monitor sends for a finding.
-func severity(c detectors.Confidence) string {
-	switch {
-	case c == detectors.Info:
-		return "info"
-	case c <= detectors.Suspected:
-		return "warn"
+// Age returns how many seconds before now a time was, to the millisecond: at
+// least 0, and 0 for the zero time.
+func Age(now, then time.Time) float64 {
+	if then.IsZero() {
+		return 0
 	}
-	return "error"
-}
-
-func stacksOf(s *goroutine.Snapshot, o Options) []Stack {
-	list := make([]Stack, len(s.Groups))
-	for i := range s.Groups {
-		list[i] = stackOf(s, &s.Groups[i], o)
-	}
-	return list
-}
-
-func stackOf(s *goroutine.Snapshot, g *goroutine.Group, o Options) Stack {
-	r := Stack{
-		ID: string(g.Stack.ID), State: string(g.State), Category: string(g.State.Category()),
-		Count: g.Count, Percent: percent(g.Count, s.Total), Waiting: g.Wait.Seconds(),
-		IDs: slices.Clone(g.IDs), CreatedBy: frameOf(g.CreatedBy), Frames: framesOf(g.Stack.Visible()),
-	}
-	if born, ok := s.Oldest(g); ok {
-		r.Oldest = max(0, s.Time.Sub(born).Seconds())
-	}
-	for _, c := range g.Births {
-		if c.Epoch < len(s.Epochs) {
-			r.Births = append(r.Births, Birth{max(0, s.Time.Sub(s.Epochs[c.Epoch].End).Seconds()), c.Count})
-		}
-	}
-	for _, l := range g.Labels {
-		shown := Label{Key: l.Key}
-		if o.Values {
-			shown.Value = l.Value
-		}
-		r.Labels = append(r.Labels, shown)
-	}
-	if o.Values && g.Lock != 0 {
-		r.Lock = address(g.Lock)
-	}
-	if !o.Terse {
-		if k, ok := detectors.KnownAs(g.Stack); ok {
-			r.Known = k.Name + ": " + k.Reason
-		}
-	}
-	return r
-}
-
-func framesOf(frames []goroutine.Frame) []Frame {
-	list := make([]Frame, len(frames))
-	for i, f := range frames {
-		list[i] = Frame(f)
-	}
-	return list
-}
-
-// frameOf returns nil for the zero frame.
-func frameOf(f goroutine.Frame) *Frame {
-	if f.Function == "" {
-		return nil
-	}
-	return &Frame{f.Function, f.File, f.Line}
+	return max(0, now.Sub(then).Round(time.Millisecond).Seconds())
 }

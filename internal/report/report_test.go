@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,7 @@ func TestDiff(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []row{
 		{"main.grows", Grew, 2, 3, 1}, {"main.comes", Appeared, 1, 1, 0},
-		{"main.goes", Went, -1, 0, 1}, {"main.replaced", Replaced, 0, 1, 1},
+		{"main.goes", Gone, -1, 0, 1}, {"main.replaced", Replaced, 0, 1, 1},
 	}, rows)
 	assert.Equal(t, "main.grows", rows[0].function, "the largest change first")
 	assert.Equal(t, Change{"chan send", 2, 4}, d.States[0])
@@ -159,20 +160,20 @@ func TestDiff(t *testing.T) {
 	require.NoError(t, d.Text(&b, 0))
 	text := b.String()
 	assert.Contains(t, text, "8 to 10 goroutines (+2) in 1m0s\n")
-	assert.Contains(t, text, "5 were born since and are here, 3 have ended.\n")
+	assert.Contains(t, text, "5 created since and still there, 3 exited.\n")
 	assert.Contains(t, text, "\nGrew (1 of 1 stacks)\n\n       +2  2 to 4  chan send  ")
-	assert.Contains(t, text, "3 born since, 1 gone since\n           main.grows(...)\n")
+	assert.Contains(t, text, "3 created since, 1 exited or moved on\n           main.grows(...)\n")
 
 	unknown := NewDiff(before, after, Options{})
 	assert.False(t, unknown.Identity, "two processes")
-	assert.Len(t, unknown.Stacks, 3, "nobody knows whether as many are the same")
+	assert.Len(t, unknown.Stacks, 3, "a stack with the same number of goroutines counts as unchanged")
 	assert.Zero(t, unknown.Born)
 }
 
 func TestDiffOfTheSame(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, NewDiff(sample(), sample(), Options{Same: true}).Text(&b, 0))
-	assert.Contains(t, b.String(), "No stack has changed.")
+	assert.Contains(t, b.String(), "No stack changed.")
 }
 
 func TestJSON(t *testing.T) {
@@ -190,9 +191,36 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(b.String()), &back))
 	back.stacks = r.stacks
 	assert.Equal(t, r, &back)
+	assert.Equal(t, SchemaVersion, back.SchemaVersion)
 	assert.Equal(t, "warn", back.Findings[0].Severity)
-	assert.Equal(t, &Frame{"main.main", "/src/main.go", 7}, back.Stacks[0].CreatedBy)
+	assert.Equal(t, "main.worker", back.Findings[0].At.Function)
+	assert.Equal(t, &Frame{"main.main", "/src/main.go", 7, false}, back.Stacks[0].CreatedBy)
 	assert.Equal(t, []Birth{{90, 3}}, back.Stacks[0].Births)
+}
+
+func TestEventsAreWordedOnce(t *testing.T) {
+	f := detectors.Finding{ID: "1", Detector: "leak", Confidence: detectors.Confirmed, Count: 3, GrowthPerMinute: math.NaN(), Message: "Three are stuck."}
+	want := Event{Time: at, Kind: "detected", FindingID: "1", Detector: "leak", Confidence: "confirmed", Severity: "error", Count: 3, Message: "Three are stuck."}
+	assert.Equal(t, want, EventOf(detectors.Event{Kind: detectors.Detected, Time: at, Finding: f}))
+	want.Kind, want.Severity = "resolved", "info"
+	assert.Equal(t, want, EventOf(detectors.Event{Kind: detectors.Resolved, Time: at, Finding: f}))
+	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "warn", Count: 4, Message: "4 open findings are not reported one by one."},
+		EventOf(detectors.Event{Kind: detectors.Suppressed, Time: at, Finding: f, Suppressed: 4}))
+	assert.Equal(t, Event{Time: at, Kind: "suppressed", Severity: "info", Message: "All open findings are reported one by one again."},
+		EventOf(detectors.Event{Kind: detectors.Suppressed, Time: at}))
+	assert.Zero(t, Briefly([]detectors.Finding{f})[0].GrowthPerMinute, "JSON has no NaN")
+}
+
+func TestTopAndTracesHaveEverything(t *testing.T) {
+	r := one(snapshot(at, group(4, goroutine.ChanSend, "main.leaf", "main.main"), group(3, goroutine.Select, "main.walk", "main.main")), Options{Stacks: 1, Functions: 1})
+	var top, traces strings.Builder
+	require.NoError(t, r.Top(&top))
+	require.NoError(t, r.Traces(&traces))
+	for _, f := range []string{"main.leaf", "main.walk", "main.main"} {
+		assert.Contains(t, top.String(), f+"\n")
+		assert.Contains(t, traces.String(), f+"(...)\n")
+	}
+	assert.Contains(t, top.String(), "Functions, cumulative (3 of 3)")
 }
 
 func TestKnownStacksAreNamed(t *testing.T) {

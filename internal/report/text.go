@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
@@ -21,7 +22,7 @@ func (r *Report) Text(w io.Writer) error {
 		return b.Flush()
 	}
 	r.writeHead(b)
-	r.writeHealth(b)
+	r.Health.write(b)
 	writeShares(b, "States", r.States)
 	writeShares(b, "Categories", r.Categories)
 	r.Trend.write(b)
@@ -32,10 +33,27 @@ func (r *Report) Text(w io.Writer) error {
 	return b.Flush()
 }
 
+// Top writes all functions, as go tool pprof -top -cum does.
+func (r *Report) Top(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	r.writeHead(b)
+	all := FunctionsOf(r.Stacks, r.Total, math.MaxInt)
+	writeFunctions(b, "cumulative", all.Cumulative, all.Distinct)
+	return b.Flush()
+}
+
+// Traces writes all stacks, as go tool pprof -traces does.
+func (r *Report) Traces(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	r.writeHead(b)
+	writeStacks(b, r.Stacks, len(r.Stacks))
+	return b.Flush()
+}
+
 func (r *Report) writeHead(w io.Writer) {
 	fmt.Fprintf(w, "%d goroutines at %s (%s", r.Total, r.Time.Format(time.RFC3339), r.Source)
 	if r.Duration > 0 {
-		fmt.Fprintf(w, ", took %v", seconds(r.Duration).Round(time.Microsecond))
+		fmt.Fprintf(w, ", took %v", span(r.Duration).Round(time.Microsecond))
 	}
 	fmt.Fprintln(w, ")")
 	if r.Missing > 0 {
@@ -43,9 +61,15 @@ func (r *Report) writeHead(w io.Writer) {
 	}
 }
 
-func (r *Report) writeHealth(w io.Writer) {
-	fmt.Fprintf(w, "\nHealth: %s\n", r.Health.Level)
-	for _, c := range r.Health.Checks {
+// write writes the checks over their thresholds only.
+func (h Health) write(w io.Writer) {
+	over := h.Over()
+	if len(over) == 0 {
+		fmt.Fprintf(w, "\nHealth: all %d checks within their thresholds; faults are under Findings\n", len(h.Checks))
+		return
+	}
+	fmt.Fprintf(w, "\nHealth: %d of %d checks over the threshold; faults are under Findings\n", len(over), len(h.Checks))
+	for _, c := range over {
 		fmt.Fprintf(w, "  %-4s  %s\n", c.Level, c.Message)
 	}
 }
@@ -61,7 +85,7 @@ func (t *Trend) write(w io.Writer) {
 	if t == nil {
 		return
 	}
-	fmt.Fprintf(w, "\nTrend over %d snapshots\n  %d to %d in %v", len(t.Points), t.From, t.To, seconds(t.Seconds).Round(time.Second/10))
+	fmt.Fprintf(w, "\nTrend over %d snapshots\n  %d to %d in %v", len(t.Points), t.From, t.To, span(t.Seconds).Round(time.Second/10))
 	if t.From > 0 {
 		fmt.Fprintf(w, ", factor %.2f", t.Factor)
 	}
@@ -81,6 +105,9 @@ func writeFindings(w io.Writer, findings []Finding) {
 		fmt.Fprintf(w, "  %s (%s): %s\n", f.Detector, f.Confidence, f.Message)
 		for _, e := range f.Evidence {
 			fmt.Fprintf(w, "    - %s\n", e)
+		}
+		if f.Advice != "" {
+			fmt.Fprintf(w, "    Next: %s\n", f.Advice)
 		}
 	}
 }
@@ -103,15 +130,15 @@ func writeStacks(w io.Writer, stacks []Stack, top int) {
 	}
 }
 
-// describe returns what is known of a stack besides its frames, on one line.
+// describe returns a stack without its frames, on one line.
 func (s *Stack) describe() string {
 	var b strings.Builder
 	b.WriteString(s.State + "  " + s.ID)
 	if s.Oldest >= 1 {
-		fmt.Fprintf(&b, "  oldest at least %v", seconds(s.Oldest).Round(time.Second))
+		fmt.Fprintf(&b, "  oldest at least %v", span(s.Oldest).Round(time.Second))
 	}
 	if s.Waiting > 0 {
-		fmt.Fprintf(&b, "  waiting %v", seconds(s.Waiting))
+		fmt.Fprintf(&b, "  waiting %v", span(s.Waiting))
 	}
 	if s.Lock != "" {
 		fmt.Fprintf(&b, "  lock %s", s.Lock)
@@ -150,12 +177,4 @@ func (f *Frame) text() string {
 	return text
 }
 
-// String formats the frame as function, file and line, on one line.
-func (f *Frame) String() string {
-	if f.File == "" {
-		return f.Function
-	}
-	return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func span(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

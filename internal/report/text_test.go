@@ -42,17 +42,14 @@ func one(s *goroutine.Snapshot, o Options, findings ...detectors.Finding) *Repor
 
 func TestText(t *testing.T) {
 	text := textOf(t, one(sample(), Options{}, detectors.Finding{
-		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two."}}))
+		Detector: "leak", Confidence: detectors.Suspected, Message: "Three are stuck.", Evidence: []string{"They were two."}, Advice: "See the receiver."}))
 	id := string(sample().Groups[0].Stack.ID)
 	empty := string(sample().Groups[1].Stack.ID)
 	assert.Equal(t, `4 goroutines at 2026-01-02T03:04:05Z (trace, took 1.235ms)
 2 more could not be described.
 
-Health: note
-  ok    4 goroutines, not over 1000
-  ok    75.0% are parked, not over 80%
-  ok    0.0% are waiting for locks and the like, not over 30%
-  note  75.0% are waiting on channels, over 50%: usual for idle workers and for leaks alike
+Health: 1 of 4 checks over the threshold; faults are under Findings
+  note  75.0% are waiting on channels, over 50%: usual for idle workers
 
 States
         3   75.0%  chan send
@@ -65,6 +62,7 @@ Categories
 Findings
   leak (suspected): Three are stuck.
     - They were two.
+    Next: See the receiver.
 
 Functions, flat (1 of 1)
      flat   flat%       cum    cum%

@@ -8,7 +8,7 @@ import (
 
 const (
 	// strongFactor and strongGrowth mark strong growth: both must be reached,
-	// so that three goroutines after one are not.
+	// so that growth from one goroutine to three is not strong.
 	strongFactor = 2
 	strongGrowth = 10
 )
@@ -17,10 +17,10 @@ const (
 type Trend struct {
 	From      int     `json:"from"`
 	To        int     `json:"to"`
-	Seconds   float64 `json:"seconds"` // from the first snapshot to the last
-	Factor    float64 `json:"factor"`  // To / From; 0 when From is 0
-	PerMinute float64 `json:"per_minute"`
-	Strong    bool    `json:"strong"` // doubled at least, by ten at least
+	Seconds   float64 `json:"duration_seconds"` // from the first snapshot to the last
+	Factor    float64 `json:"factor"`           // To / From; 0 when From is 0
+	PerMinute float64 `json:"growth_per_minute"`
+	Strong    bool    `json:"strong"` // at least doubled, and at least ten more
 	Points    []Point `json:"points"` // oldest first
 }
 

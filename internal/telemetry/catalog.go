@@ -76,7 +76,7 @@ var builtIn = []struct {
 	doc      string
 }{
 	{"leak", eventNames{"goroutine.leak.detected", "goroutine.leak.resolved"},
-		"Goroutines block at one place, practically none of them leaves, and more keep joining them."},
+		"Goroutines block at one place, practically none leave, and more keep joining."},
 	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
 		"Goroutines wait for a lock whose queue does not move."},
 	{"blocked_forever", eventNames{"goroutine.blocked_forever.detected", "goroutine.blocked_forever.resolved"},
@@ -84,7 +84,7 @@ var builtIn = []struct {
 	{"pileup", eventNames{"goroutine.pileup.detected", "goroutine.pileup.resolved"},
 		"Thousands of goroutines are blocked at one place."},
 	{"surge", eventNames{"goroutine.surge.detected", "goroutine.surge.resolved"},
-		"The process has far more goroutines than it had before, or more than a threshold."},
+		"The process has far more goroutines than before, or more than a threshold."},
 	{"contention", eventNames{"goroutine.contention.detected", "goroutine.contention.resolved"},
 		"Many goroutines keep waiting for one lock or to send on one channel, in a queue that moves."},
 	{"stall", eventNames{"goroutine.stall.detected", "goroutine.stall.resolved"},
@@ -128,11 +128,11 @@ var metricCatalog = []Metric{
 	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence, AttrStackID, AttrCodeFunctionName},
 		"Open findings. The 20 that have been open for longest carry their stack; all others are counted under the stack ID _OTHER, so that the values add up."},
 	{MetricFindingDetected, "Counter", "{finding}", []string{AttrDetectorName, AttrConfidence},
-		"Findings that were opened."},
+		"Findings opened."},
 	{MetricSnapshotDuration, "Histogram", "s", []string{AttrSnapshotSource},
-		"Time it took to take and parse a snapshot."},
+		"Time to take and parse a snapshot."},
 	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrSkipReason},
-		"Snapshots that were not taken."},
+		"Snapshots not taken."},
 }
 
 func entry(name string) Metric {
@@ -155,12 +155,12 @@ var attributeCatalog = []attributeEntry{
 	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own, and in events about the process as a whole (surge, stall)."},
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
-	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of a detector of yours."},
+	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors."},
 	{AttrConfidence, "string", confidenceDoc()},
 	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
 	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
-	{AttrFindingID, "string", "Identifies a finding: the same on all its events, and on no other finding's. 16 hexadecimal digits."},
-	{AttrFindingCount, "int", "Number of goroutines that the finding is about."},
+	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits."},
+	{AttrFindingCount, "int", "Number of goroutines in the finding."},
 	{AttrGrowthPerMinute, "double", "Goroutines that join the finding each minute; 0 when their number does not grow."},
 	{AttrFindingAge, "double", "Minimum duration of the condition, in seconds."},
 	{AttrEvidence, "string[]", "Short sentences with the numbers behind the verdict, at most 8."},
@@ -216,7 +216,7 @@ func eventCatalog() []eventEntry {
 			eventEntry{d.events.resolved, "INFO", "The condition has ended.", findingAttributes})
 	}
 	return append(events,
-		eventEntry{EventDetected, byConfidence, "A detector of yours reported a finding; `" + AttrDetectorName + "` has its name.", findingAttributes},
+		eventEntry{EventDetected, byConfidence, "One of your own detectors reported a finding; `" + AttrDetectorName + "` has its name.", findingAttributes},
 		eventEntry{EventResolved, "INFO", "The condition has ended.", findingAttributes},
 		eventEntry{EventSuppressed, "WARN; INFO at 0", "The number of open findings that are not reported one by one has changed.", []string{AttrSuppressedCount}})
 }
@@ -233,7 +233,7 @@ A detected event is sent when a finding is opened, and again when it has grown t
 // Markdown renders the catalog as TELEMETRY.md.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("# Telemetry\n\nRendered from `internal/telemetry/catalog.go`; `go test ./internal/telemetry -update` renders it anew.\n\n")
+	b.WriteString("# Telemetry\n\nRendered from `internal/telemetry/catalog.go`; `go test ./internal/telemetry -update` regenerates it.\n\n")
 	b.WriteString("Instrumentation scope: `" + ScopeName + "`. Schema URL: `" + SchemaURL + "`. Units are UCUM.\n\n## Metrics\n\n")
 	b.WriteString("| metric | instrument | unit | attributes | meaning |\n|---|---|---|---|---|\n")
 	for _, m := range metricCatalog {

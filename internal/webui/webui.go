@@ -1,10 +1,9 @@
-// Package webui has what browsers get: the scripts and styles that the live
-// page and the HTML report share, and the page itself. Each thing is there
-// once: ui.css has all colours, icicle.js the icicle graph, kit.js the rest.
+// Package webui has the scripts, styles and HTML of the live page and the HTML
+// report. They share ui.css (all colours), icicle.js (the icicle graph) and
+// kit.js (everything else).
 //
 // The scripts are plain ones that share a scope, so that they need no bundler:
-// what is served is their concatenation. They make no markup out of text, and
-// need nothing but what is in them.
+// they are served as one file. They make no markup out of text and load nothing.
 package webui
 
 import (
@@ -19,7 +18,7 @@ import (
 var assets embed.FS
 
 // Index is the HTML of the live page. It refers to page.css, page.js, icon.svg,
-// data.json, stream, stack.json, snapshot.pb.gz and report.txt beside it.
+// data.json, stream, stack.json, snapshot.pb.gz and report.txt next to it.
 func Index() string { return read("index.html") }
 
 // Icon is the SVG icon of the page.
@@ -33,9 +32,9 @@ func PageScript() string {
 // PageStyle is the style sheet of the live page.
 func PageStyle() string { return concat("uplot/uPlot.min.css", "ui.css", "live.css") }
 
-// Report returns the HTML report of some data, which is JSON as encoding/json
-// writes it, with everything that it needs in it: it refers to nothing, and its
-// policy allows its own script and style and nothing else. The title is text.
+// Report returns the HTML report of data, which is JSON as encoding/json writes
+// it. The file loads nothing, and its policy allows its own script and style
+// only. The title is text.
 func Report(title string, data []byte) string {
 	script := "\n" + concat("kit.js", "icicle.js", "report.js")
 	style := "\n" + concat("ui.css", "report.css")
@@ -49,7 +48,7 @@ func Report(title string, data []byte) string {
 	).Replace(read("report.html"))
 }
 
-// hashOf returns how a policy names a script or style by its content.
+// hashOf returns the name of a script or style in a policy: its hash.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
@@ -66,8 +65,7 @@ func concat(names ...string) string {
 	return b.String()
 }
 
-// read returns an asset. That it is there is decided when the package is built,
-// and held by a test.
+// read returns an asset. A test checks that all of them are embedded.
 func read(name string) string {
 	content, err := assets.ReadFile("assets/" + name)
 	if err != nil {

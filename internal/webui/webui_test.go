@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEverythingIsThere(t *testing.T) {
+func TestAllAssetsAreEmbedded(t *testing.T) {
 	for name, text := range map[string]string{
 		"index": Index(), "icon": Icon(), "script": PageScript(), "style": PageStyle(), "report": Report("t", []byte("{}")),
 	} {
@@ -27,7 +27,7 @@ func TestEverythingIsThere(t *testing.T) {
 	}
 }
 
-// What is handed to browsers is small enough to be opened over a bad line.
+// The page is small enough for a slow connection.
 func TestAssetsAreSmall(t *testing.T) {
 	assert.Less(t, len(PageScript())+len(PageStyle())+len(Index()), 128<<10)
 }

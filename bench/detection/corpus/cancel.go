@@ -5,49 +5,11 @@ import (
 	"time"
 )
 
-func cancels() []Scenario {
-	return []Scenario{
-		{
-			Name: "cancel-session-watcher", Class: ForgottenCancel, Faulty: true, Expect: leak("watchSession"),
-			Doc: "Each session has a watcher on a context; sessions that end with an error do not cancel it.",
-			Run: func(e *Env) { watchedSessions(e, false) },
-		},
-		{
-			Name: "cancel-session-watcher-deferred", Class: ForgottenCancel,
-			Doc: "Each session has a watcher on a context, which is cancelled whichever way the session ends.",
-			Run: func(e *Env) { watchedSessions(e, true) },
-		},
-		{
-			Name: "cancel-heartbeat", Class: ForgottenCancel, Faulty: true, Expect: leak("heartbeat"),
-			Doc: "Each job has a heartbeat until its context ends, which is a day later unless it is cancelled, and it is not.",
-			Run: func(e *Env) { heartbeats(e, false) },
-		},
-		{
-			Name: "cancel-heartbeat-stopped", Class: ForgottenCancel,
-			Doc: "Each job has a heartbeat until its context ends, which is cancelled with the job.",
-			Run: func(e *Env) { heartbeats(e, true) },
-		},
-		{
-			Name: "cancel-custom-parent", Class: ForgottenCancel, Faulty: true, Expect: leak("(*cancelCtx).propagateCancel"),
-			Doc: "A context of the program's own kind is the parent: the context package starts a goroutine for each child, until the child is cancelled.",
-			Run: func(e *Env) { tenantContexts(e, false) },
-		},
-		{
-			Name: "cancel-custom-parent-cancelled", Class: ForgottenCancel,
-			Doc: "A context of the program's own kind is the parent, and each child is cancelled in the end.",
-			Run: func(e *Env) { tenantContexts(e, true) },
-		},
-		{
-			Name: "cancel-subscription-tree", Class: ForgottenCancel, Faulty: true, Expect: leak("(*branch).relay"),
-			Doc: "A tree of contexts follows a tree of subscriptions; removing a branch forgets the contexts of its leaves.",
-			Run: func(e *Env) { branches(e, false) },
-		},
-		{
-			Name: "cancel-subscription-tree-inherited", Class: ForgottenCancel,
-			Doc: "A tree of contexts follows a tree of subscriptions; removing a branch cancels all below.",
-			Run: func(e *Env) { branches(e, true) },
-		},
-	}
+var contexts = []program{
+	{watchedSessions, "cancel-session-watcher", "cancel-session-watcher-deferred"},
+	{heartbeats, "cancel-heartbeat", "cancel-heartbeat-stopped"},
+	{tenantContexts, "cancel-custom-parent", "cancel-custom-parent-cancelled"},
+	{branches, "cancel-subscription-tree", "cancel-subscription-tree-inherited"},
 }
 
 type loginSession struct {
@@ -55,44 +17,41 @@ type loginSession struct {
 	cancel context.CancelFunc
 }
 
-func watchedSessions(e *Env, always bool) {
-	var n counter
-	serve(e, 10, func(context.Context) {
-		s := &loginSession{}
-		s.ctx, s.cancel = context.WithCancel(context.Background())
-		go watchSession(e, s)
+func newSession(parent context.Context) *loginSession {
+	s := &loginSession{}
+	s.ctx, s.cancel = context.WithCancel(parent)
+	return s
+}
+
+func watchedSessions(e *Env) {
+	serve(e, 10, func(r request) {
+		s := newSession(context.Background())
+		go watchSession(s)
 		time.Sleep(e.Tail(time.Second))
-		if failed := n.every(3); failed && !always {
-			e.Fault()
+		if failed := r.every(3); failed && e.Fails() {
 			return
 		}
 		s.cancel()
 	})
 }
 
-func watchSession(e *Env, s *loginSession) {
-	<-s.ctx.Done()
-	e.Served()
-}
+func watchSession(s *loginSession) { <-s.ctx.Done() }
 
-func heartbeats(e *Env, stops bool) {
-	serve(e, 5, func(context.Context) {
+func heartbeats(e *Env) {
+	serve(e, 5, func(request) {
 		ctx, cancel := context.WithTimeout(context.Background(), e.Dur(24*time.Hour))
-		if stops {
-			defer cancel()
+		if e.Fails() {
+			go func() { <-ctx.Done(); cancel() }() // what the author meant to do in another place
 		} else {
-			// What the author meant to do in another place.
-			go func() { <-ctx.Done(); cancel() }()
-			e.Fault()
+			defer cancel()
 		}
-		go heartbeat(ctx, e)
+		go heartbeat(ctx, e, 30*time.Second)
 		time.Sleep(e.Tail(2 * time.Second))
-		e.Served()
 	})
 }
 
-func heartbeat(ctx context.Context, e *Env) {
-	ticker := time.NewTicker(e.Dur(30 * time.Second))
+func heartbeat(ctx context.Context, e *Env, pause time.Duration) {
+	ticker := time.NewTicker(e.Dur(pause))
 	defer ticker.Stop()
 	for {
 		select {
@@ -104,7 +63,7 @@ func heartbeat(ctx context.Context, e *Env) {
 	}
 }
 
-// A tenantContext ends when the tenant does. The context package cannot look
+// A tenantContext ends when the tenant does. The context package cannot see
 // into it.
 type tenantContext struct {
 	context.Context
@@ -122,21 +81,17 @@ func (t *tenantContext) Err() error {
 	}
 }
 
-func tenantContexts(e *Env, cancels bool) {
+func tenantContexts(e *Env) {
 	tenant := &tenantContext{context.Background(), make(chan struct{})}
-	serve(e, 6, func(context.Context) {
-		s := &loginSession{}
-		s.ctx, s.cancel = context.WithCancel(tenant)
+	serve(e, 6, func(request) {
+		s := newSession(tenant)
 		select {
 		case <-s.ctx.Done():
 		case <-time.After(e.Tail(500 * time.Millisecond)):
 		}
-		if !cancels {
-			e.Fault()
-			return
+		if !e.Fails() {
+			s.cancel()
 		}
-		s.cancel()
-		e.Served()
 	})
 	e.Every(24*time.Hour, func() { close(tenant.closed) })
 }
@@ -144,27 +99,21 @@ func tenantContexts(e *Env, cancels bool) {
 // A branch relays what is published to its leaves.
 type branch struct{ e *Env }
 
-func branches(e *Env, inherits bool) {
-	s := ordinary(e)
-	s.handle("/branch", func(context.Context) {
+func branches(e *Env) {
+	serve(e, 2, func(request) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		b := &branch{e: e}
+		b := &branch{e}
 		for range 4 {
 			parent := ctx
-			if !inherits {
+			if !e.sound {
 				parent = context.Background()
 			}
-			leaf := &loginSession{}
-			leaf.ctx, leaf.cancel = context.WithCancel(parent)
-			go b.relay(leaf, make(chan int))
+			go b.relay(newSession(parent), make(chan int))
 		}
 		time.Sleep(e.Tail(3 * time.Second))
-		if !inherits {
-			e.Fault()
-		}
+		e.Fails()
 	})
-	s.visit(2, "/branch")
 }
 
 func (b *branch) relay(leaf *loginSession, events chan int) {

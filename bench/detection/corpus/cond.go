@@ -1,44 +1,14 @@
 package corpus
 
 import (
-	"context"
 	"sync"
 	"time"
 )
 
-func conds() []Scenario {
-	return []Scenario{
-		{
-			Name: "cond-signal-before-wait", Class: LostSignal, Faulty: true, Expect: leak("(*upload).awaitAck"),
-			Doc: "An upload waits for its acknowledgement without looking whether it has come already.",
-			Run: func(e *Env) { uploads(e, false) },
-		},
-		{
-			Name: "cond-checked-wait", Class: LostSignal,
-			Doc: "An upload waits for its acknowledgement unless it has come already.",
-			Run: func(e *Env) { uploads(e, true) },
-		},
-		{
-			Name: "cond-signal-wakes-the-wrong-one", Class: LostSignal, Faulty: true, Expect: leak("(*ring).put"),
-			Doc: "Producers and consumers wait on one Cond, and Signal wakes one who cannot go on: in the end all wait.",
-			Run: func(e *Env) { rings(e, false) },
-		},
-		{
-			Name: "cond-broadcast", Class: LostSignal,
-			Doc: "Producers and consumers wait on one Cond, and Broadcast wakes all.",
-			Run: func(e *Env) { rings(e, true) },
-		},
-		{
-			Name: "cond-gate-never-opened", Class: LostSignal, Faulty: true, Expect: leak("(*turnstile).pass"),
-			Doc: "A gate is closed for maintenance; opening it signals one of those who wait instead of all.",
-			Run: func(e *Env) { turnstiles(e, false) },
-		},
-		{
-			Name: "cond-gate-opened", Class: LostSignal,
-			Doc: "A gate is closed for maintenance, and opening it wakes all who wait.",
-			Run: func(e *Env) { turnstiles(e, true) },
-		},
-	}
+var conds = []program{
+	{uploads, "cond-signal-before-wait", "cond-checked-wait"},
+	{rings, "cond-signal-wakes-the-wrong-one", "cond-broadcast"},
+	{turnstiles, "cond-gate-never-opened", "cond-gate-opened"},
 }
 
 type upload struct {
@@ -47,12 +17,11 @@ type upload struct {
 	done  bool
 }
 
-func uploads(e *Env, checks bool) {
-	var n counter
-	serve(e, 8, func(context.Context) {
+func uploads(e *Env) {
+	serve(e, 8, func(r request) {
 		u := &upload{}
 		u.acked = sync.NewCond(&u.mu)
-		early := n.every(3)
+		early := r.every(3)
 		go func() {
 			if !early {
 				e.Sleep(5 * time.Second)
@@ -64,93 +33,88 @@ func uploads(e *Env, checks bool) {
 		}()
 		if early {
 			e.Sleep(2 * time.Second)
-			if !checks {
-				e.Fault()
-			}
+			e.Fails()
 		}
-		u.awaitAck(checks)
-		e.Served()
+		u.awaitAck(e)
 	})
 }
 
-func (u *upload) awaitAck(checks bool) {
+func (u *upload) awaitAck(e *Env) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !checks {
+	if !e.sound {
 		u.acked.Wait()
-		return
 	}
 	for !u.done {
 		u.acked.Wait()
 	}
 }
 
-// A ring is a bounded queue.
+// A ring is a queue of one item.
 type ring struct {
-	mu        sync.Mutex
-	changed   *sync.Cond
-	items     []int
-	broadcast bool
-	moved     time.Time
+	mu      sync.Mutex
+	changed *sync.Cond
+	items   []int
+	moved   time.Time
 }
 
-func rings(e *Env, broadcast bool) {
-	r := &ring{broadcast: broadcast, moved: time.Now()}
+func rings(e *Env) {
+	r := &ring{moved: time.Now()}
 	r.changed = sync.NewCond(&r.mu)
-	for range 6 {
-		go func() {
-			for {
-				r.get()
-				e.Sleep(10 * time.Millisecond)
-				e.Served()
-			}
-		}()
-	}
+	again(6, func() {
+		r.get(e)
+		e.Sleep(10 * time.Millisecond)
+		e.Served()
+	})
 	e.Every(5*time.Second, func() {
 		for range 20 {
-			go r.put(1)
+			go r.put(e, 1)
 		}
 	})
-	serve(e, 6, func(context.Context) { r.put(1) })
+	serve(e, 6, func(request) { r.put(e, 1) })
 	e.Every(time.Second, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if time.Since(r.moved) > e.Dur(2*time.Minute) && !r.broadcast {
+		if !e.sound && time.Since(r.moved) > e.Dur(2*time.Minute) {
 			r.moved = time.Now().Add(time.Hour)
-			e.Fault()
+			e.Fails()
 		}
 	})
 }
 
-func (r *ring) put(item int) {
+func (r *ring) put(e *Env, item int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.items) >= 1 {
 		r.changed.Wait()
 	}
 	r.items = append(r.items, item)
-	r.wake()
+	r.wake(e)
 }
 
-func (r *ring) get() int {
+func (r *ring) get(e *Env) (item int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.items) == 0 {
 		r.changed.Wait()
 	}
-	item := r.items[0]
-	r.items = r.items[1:]
-	r.wake()
+	item, r.items = r.items[0], r.items[1:]
+	r.wake(e)
 	return item
 }
 
-func (r *ring) wake() {
+func (r *ring) wake(e *Env) {
 	r.moved = time.Now()
-	if r.broadcast {
-		r.changed.Broadcast()
+	wakeAll(e, r.changed)
+}
+
+// wakeAll wakes all in a sound program, and one in a faulty one.
+func wakeAll(e *Env, c *sync.Cond) {
+	if e.sound {
+		c.Broadcast()
 		return
 	}
-	r.changed.Signal()
+	c.Signal()
 }
 
 // A turnstile can be closed for a while.
@@ -166,7 +130,7 @@ func newTurnstile() *turnstile {
 	return t
 }
 
-func turnstiles(e *Env, all bool) {
+func turnstiles(e *Env) {
 	var mu sync.Mutex
 	current := newTurnstile()
 	e.Every(40*time.Second, func() {
@@ -176,22 +140,17 @@ func turnstiles(e *Env, all bool) {
 		mu.Lock()
 		current = newTurnstile() // one for each batch
 		mu.Unlock()
-		e.Sleep(6 * time.Second) // for those who are on their way
+		e.Sleep(6 * time.Second) // for requests that are on their way
 		old.set(false)
-		if all {
-			old.opened.Broadcast()
-			return
-		}
-		old.opened.Signal()
-		e.Fault()
+		wakeAll(e, old.opened)
+		e.Fails()
 	})
-	serve(e, 20, func(context.Context) {
+	serve(e, 20, func(request) {
 		mu.Lock()
 		t := current
 		mu.Unlock()
 		e.Sleep(5 * time.Second)
 		t.pass()
-		e.Served()
 	})
 }
 

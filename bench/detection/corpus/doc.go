@@ -4,8 +4,9 @@
 //
 // Each [Scenario] really does what it says, in the code that services are
 // made of: HTTP over loopback, pools, pipelines, caches, trees of contexts.
-// Nothing in it ends by itself. A scenario is meant for a process of its own,
-// which exits when it has seen enough.
+// What is true of each stands in programs.md; a fault and its sound twin are the
+// same code. Nothing in it ends by itself. A scenario is meant for a process of
+// its own, which exits when it has seen enough.
 //
 // Times are those of a real service; [Env.Dur] scales them down. Rates are as
 // they run, since a scaled rate of some hundred requests a second for each

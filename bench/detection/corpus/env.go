@@ -3,14 +3,16 @@ package corpus
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// An Env is what a scenario knows of the world: the scale of time, and where
-// to tell what it did. Safe for concurrent use.
+// An Env is what a scenario knows of the world: the scale of time, whether it
+// is to be sound, and where to tell what it did. Safe for concurrent use.
 type Env struct {
 	scale   float64
+	sound   bool // set by Scenario.Run before anything else
 	started time.Time
 	faults  atomic.Int64
 	served  atomic.Int64
@@ -20,8 +22,15 @@ type Env struct {
 // NewEnv returns an Env in which a second lasts scale seconds, over 0 to 1.
 func NewEnv(scale float64) *Env { return &Env{scale: scale, started: time.Now()} }
 
-// Fault tells that the fault has happened once more.
-func (e *Env) Fault() { e.faultSince(time.Now()) }
+// Fails is called where the mistake of a faulty program takes effect. In that
+// program it tells that the fault has happened once more, and returns true; in
+// its sound twin it returns false.
+func (e *Env) Fails() bool {
+	if !e.sound {
+		e.faultSince(time.Now())
+	}
+	return !e.sound
+}
 
 // faultSince tells of a fault that is noticed later than it happened.
 func (e *Env) faultSince(t time.Time) {
@@ -104,6 +113,46 @@ func (e *Env) After(real time.Duration, f func()) {
 		time.Sleep(e.Dur(real))
 		f()
 	}()
+}
+
+// EveryTick calls f at every tick of a ticker, on the goroutine that calls it,
+// for ever.
+func (e *Env) EveryTick(real time.Duration, f func()) {
+	ticker := time.NewTicker(e.Dur(real))
+	defer ticker.Stop()
+	for range ticker.C {
+		f()
+	}
+}
+
+// release unlocks mu at once in a sound program; the caller of a faulty one
+// does so, by calling what is returned, when it is too late.
+func (e *Env) release(mu sync.Locker) (later func()) {
+	if e.sound {
+		mu.Unlock()
+		return func() {}
+	}
+	return mu.Unlock
+}
+
+// inSound returns v in a sound program, and else the zero value: no buffer, or
+// a channel that is never ready.
+func inSound[T any](e *Env, v T) (none T) {
+	if e.sound {
+		return v
+	}
+	return none
+}
+
+// again starts n goroutines that call f again and again.
+func again(n int, f func()) {
+	for range n {
+		go func() {
+			for {
+				f()
+			}
+		}()
+	}
 }
 
 // A counter tells every nth call.

@@ -9,112 +9,29 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-func groups() []Scenario {
-	return []Scenario{
-		{
-			Name: "errgroup-nested-limit", Class: GroupMisuse, Faulty: true, Expect: leak("crawlSite", "(*Group).Go"),
-			Doc: "Tasks of an errgroup with a limit start tasks in the same group, and wait for places that they hold themselves.",
-			Run: func(e *Env) { siteCrawls(e, false) },
-		},
-		{
-			Name: "errgroup-nested-own-group", Class: GroupMisuse,
-			Doc: "Tasks of an errgroup with a limit start tasks in a group of their own.",
-			Run: func(e *Env) { siteCrawls(e, true) },
-		},
-		{
-			Name: "errgroup-wait-before-receive", Class: GroupMisuse, Faulty: true, Expect: leak("gatherPrices"),
-			Doc: "The group is waited for before the results are received that its tasks send.",
-			Run: func(e *Env) { priceGroups(e, false) },
-		},
-		{
-			Name: "errgroup-receive-while-waiting", Class: GroupMisuse,
-			Doc: "The results are received while the group is waited for.",
-			Run: func(e *Env) { priceGroups(e, true) },
-		},
-		{
-			Name: "errgroup-context-ignored", Class: GroupMisuse, Faulty: true, Expect: leak("streamRows"),
-			Doc: "One task of a group fails; the other does not look at the group's context and goes on sending.",
-			Run: func(e *Env) { rowStreams(e, false) },
-		},
-		{
-			Name: "errgroup-context-watched", Class: GroupMisuse,
-			Doc: "One task of a group fails; the other sees the end of the group's context.",
-			Run: func(e *Env) { rowStreams(e, true) },
-		},
-		{
-			Name: "semaphore-not-released", Class: GroupMisuse, Faulty: true, Expect: leak("encodeVideo", "(*Weighted).Acquire"),
-			Doc: "A weighted semaphore is not released on an error; when all is lost, everybody waits.",
-			Run: func(e *Env) { encodings(e, false) },
-		},
-		{
-			Name: "semaphore-released", Class: GroupMisuse,
-			Doc: "A weighted semaphore is released on errors, too.",
-			Run: func(e *Env) { encodings(e, true) },
-		},
-		{
-			Name: "semaphore-channel-not-released", Class: GroupMisuse, Faulty: true, Expect: leak("callLimited"),
-			Doc: "A channel is used as a semaphore, and a return on an error keeps the place.",
-			Run: func(e *Env) { limitedCalls(e, false) },
-		},
-		{
-			Name: "semaphore-channel-released", Class: GroupMisuse,
-			Doc: "A channel is used as a semaphore, whose place is given back by defer.",
-			Run: func(e *Env) { limitedCalls(e, true) },
-		},
-		{
-			Name: "singleflight-recursive", Class: GroupMisuse, Faulty: true, Expect: leak("loadTemplate", "(*Group).Do"),
-			Doc: "A template that includes itself is loaded through singleflight, which waits for itself.",
-			Run: func(e *Env) { templates(e, false) },
-		},
-		{
-			Name: "singleflight-slow", Class: GroupMisuse,
-			Doc: "Many ask singleflight for templates that take seconds to load.",
-			Run: func(e *Env) { templates(e, true) },
-		},
-		{
-			Name: "errgroup-fan-out", Class: GroupMisuse,
-			Doc: "Requests fan out over an errgroup with a limit.",
-			Run: func(e *Env) {
-				serve(e, 4, func(ctx context.Context) {
-					g, ctx := errgroup.WithContext(ctx)
-					g.SetLimit(3)
-					for range 10 {
-						g.Go(func() error {
-							select {
-							case <-ctx.Done():
-							case <-time.After(e.Tail(100 * time.Millisecond)):
-							}
-							return ctx.Err()
-						})
-					}
-					if g.Wait() == nil {
-						e.Served()
-					}
-				})
-			},
-		},
-	}
+var groups = []program{
+	{siteCrawls, "errgroup-nested-limit", "errgroup-nested-own-group"},
+	{func(e *Env) { serve(e, 3, func(request) { gatherPrices(e) }) }, "errgroup-wait-before-receive", "errgroup-receive-while-waiting"},
+	{rowStreams, "errgroup-context-ignored", "errgroup-context-watched"},
+	{encodings, "semaphore-not-released", "semaphore-released"},
+	{limitedCalls, "semaphore-channel-not-released", "semaphore-channel-released"},
+	{templates, "singleflight-recursive", "singleflight-slow"},
+	{fanOut, "", "errgroup-fan-out"},
 }
 
-func siteCrawls(e *Env, own bool) {
-	serve(e, 3, func(context.Context) {
+func siteCrawls(e *Env) {
+	serve(e, 3, func(request) {
 		var g errgroup.Group
 		g.SetLimit(2)
 		for range 2 {
 			g.Go(func() error {
-				inner := &g
-				if own {
-					inner = new(errgroup.Group)
+				if e.Fails() {
+					return crawlSite(e, &g, 2)
 				}
-				return crawlSite(e, inner, 2)
+				return crawlSite(e, new(errgroup.Group), 2)
 			})
 		}
-		if !own {
-			e.Fault()
-		}
-		if g.Wait() == nil {
-			e.Served()
-		}
+		_ = g.Wait()
 	})
 }
 
@@ -126,18 +43,7 @@ func crawlSite(e *Env, g *errgroup.Group, depth int) error {
 	return nil
 }
 
-func priceGroups(e *Env, meanwhile bool) {
-	serve(e, 3, func(context.Context) {
-		if !meanwhile {
-			e.Fault()
-		}
-		if gatherPrices(e, meanwhile) > 0 {
-			e.Served()
-		}
-	})
-}
-
-func gatherPrices(e *Env, meanwhile bool) (sum int) {
+func gatherPrices(e *Env) (sum int) {
 	var g errgroup.Group
 	prices := make(chan int)
 	for range 4 {
@@ -147,14 +53,14 @@ func gatherPrices(e *Env, meanwhile bool) (sum int) {
 			return nil
 		})
 	}
-	if meanwhile {
+	if e.Fails() {
+		_ = g.Wait()
+		close(prices)
+	} else {
 		go func() {
 			defer close(prices)
 			_ = g.Wait()
 		}()
-	} else {
-		_ = g.Wait()
-		close(prices)
 	}
 	for p := range prices {
 		sum += p
@@ -162,102 +68,102 @@ func gatherPrices(e *Env, meanwhile bool) (sum int) {
 	return sum
 }
 
-func rowStreams(e *Env, watches bool) {
-	var n counter
-	serve(e, 6, func(ctx context.Context) {
-		g, ctx := errgroup.WithContext(ctx)
+func rowStreams(e *Env) {
+	serve(e, 6, func(r request) {
+		g, ctx := errgroup.WithContext(r)
 		rows := make(chan int)
-		fails := n.every(3)
-		g.Go(func() error { return streamRows(ctx, e, rows, watches) })
+		fails := r.every(3)
+		g.Go(func() error { return streamRows(ctx, e, rows) })
 		g.Go(func() error {
-			for r := range rows {
-				if fails && r == 5 {
-					if !watches {
-						e.Fault()
-					}
+			for row := range rows {
+				if fails && row == 5 {
+					e.Fails()
 					return errPart
 				}
 			}
-			e.Served()
 			return nil
 		})
 		_ = g.Wait()
 	})
 }
 
-func streamRows(ctx context.Context, e *Env, rows chan<- int, watches bool) error {
+func streamRows(ctx context.Context, e *Env, rows chan<- int) error {
 	defer close(rows)
-	var done <-chan struct{}
-	if watches {
-		done = ctx.Done()
-	}
 	for i := range 12 {
-		time.Sleep(e.Dur(10 * time.Millisecond))
+		e.Sleep(10 * time.Millisecond)
 		select {
 		case rows <- i:
-		case <-done:
+		case <-inSound(e, ctx.Done()):
 			return ctx.Err()
 		}
 	}
 	return nil
 }
 
-func encodings(e *Env, releases bool) {
+func encodings(e *Env) {
 	places := semaphore.NewWeighted(6)
-	var n counter
-	serve(e, 6, func(context.Context) { encodeVideo(e, places, n.every(12), releases) })
+	serve(e, 6, func(r request) { encodeVideo(e, places, r.every(12)) })
 }
 
-func encodeVideo(e *Env, places *semaphore.Weighted, fails, releases bool) {
+func encodeVideo(e *Env, places *semaphore.Weighted, fails bool) {
 	if places.Acquire(context.Background(), 2) != nil {
 		return
 	}
 	time.Sleep(e.Tail(500 * time.Millisecond))
-	if fails && !releases {
-		e.Fault()
+	if fails && e.Fails() {
 		return
 	}
 	places.Release(2)
-	e.Served()
 }
 
-func limitedCalls(e *Env, releases bool) {
+func limitedCalls(e *Env) {
 	places := make(chan struct{}, 4)
-	var n counter
-	serve(e, 8, func(context.Context) { callLimited(e, places, n.every(15), releases) })
+	serve(e, 8, func(r request) { callLimited(e, places, r.every(15)) })
 }
 
-func callLimited(e *Env, places chan struct{}, fails, releases bool) {
+func callLimited(e *Env, places chan struct{}, fails bool) {
 	places <- struct{}{}
 	time.Sleep(e.Tail(300 * time.Millisecond))
-	if fails && !releases {
-		e.Fault()
+	if fails && e.Fails() {
 		return
 	}
 	<-places
-	e.Served()
 }
 
-func templates(e *Env, sound bool) {
+func templates(e *Env) {
 	var g singleflight.Group
-	var n counter
-	serve(e, 10, func(context.Context) {
+	serve(e, 10, func(r request) {
 		name := "page"
-		if n.every(20) {
+		if r.every(20) {
 			name = "recursive"
 		}
-		loadTemplate(e, &g, name, sound)
-		e.Served()
+		loadTemplate(e, &g, name)
 	})
 }
 
-func loadTemplate(e *Env, g *singleflight.Group, name string, sound bool) {
+func loadTemplate(e *Env, g *singleflight.Group, name string) {
 	_, _, _ = g.Do(name, func() (any, error) {
 		e.Sleep(3 * time.Second)
-		if name == "recursive" && !sound {
-			e.Fault()
-			loadTemplate(e, g, name, sound)
+		if name == "recursive" && e.Fails() {
+			loadTemplate(e, g, name)
 		}
 		return name, nil
+	})
+}
+
+func fanOut(e *Env) {
+	serve(e, 4, func(r request) {
+		g, ctx := errgroup.WithContext(r)
+		g.SetLimit(3)
+		for range 10 {
+			g.Go(func() error {
+				select {
+				case <-ctx.Done():
+				case <-time.After(e.Tail(100 * time.Millisecond)):
+				}
+				return ctx.Err()
+			})
+		}
+		_ = g.Wait()
 	})
 }

@@ -1,156 +1,40 @@
 package corpus
 
 import (
-	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
 )
 
-func hidden() []Scenario {
-	return []Scenario{
-		{
-			Name: "slow-leak-heavy-traffic", Class: SlowLeak, Faulty: true, Expect: leak("(*auditTrail).record"),
-			Doc: "One request in eighty leaves a goroutine behind, under a hundred and twenty requests a second.",
-			Run: func(e *Env) { auditTrails(e, 120, 80) },
-		},
-		{
-			Name: "slow-leak-none", Class: SlowLeak,
-			Doc: "A hundred and twenty requests a second, all of whose goroutines end.",
-			Run: func(e *Env) { auditTrails(e, 120, 1<<60) },
-		},
-		{
-			Name: "slow-leak-nightly-job", Class: SlowLeak, Faulty: true, Expect: leak("syncPartner"),
-			Doc: "A job that runs every five minutes leaves three goroutines behind each time.",
-			Run: func(e *Env) { partnerSyncs(e, 0) },
-		},
-		{
-			Name: "slow-leak-nightly-job-sound", Class: SlowLeak,
-			Doc: "A job runs every five minutes and takes one or two.",
-			Run: func(e *Env) { partnerSyncs(e, 3) },
-		},
-		{
-			Name: "shared-stack-with-short", Class: SharedStack, Faulty: true, Expect: leak("(*hub).await"),
-			Doc: "Every hundredth of those who wait for an answer never gets one; the others wait seconds at the same line.",
-			Run: func(e *Env) { hubs(e, 60, 30*time.Second, 40) },
-		},
-		{
-			Name: "shared-stack-with-short-sound", Class: SharedStack,
-			Doc: "All who wait for an answer get one within seconds.",
-			Run: func(e *Env) { hubs(e, 60, 30*time.Second, 1<<60) },
-		},
-		{
-			Name: "shared-stack-with-long", Class: SharedStack, Faulty: true, Expect: leak("(*hub).await"),
-			Doc: "Some who wait for an answer never get one; the others wait up to eight minutes at the same line.",
-			Run: func(e *Env) { hubs(e, 20, 8*time.Minute, 6) },
-		},
-		{
-			Name: "shared-stack-with-long-sound", Class: SharedStack,
-			Doc: "All who wait for an answer get one within eight minutes.",
-			Run: func(e *Env) { hubs(e, 20, 8*time.Minute, 1<<60) },
-		},
-		{
-			Name: "shared-stack-with-pool", Class: SharedStack, Faulty: true, Expect: leak("batchWorker"),
-			Doc: "Leaked workers stand where the thirty workers of a healthy pool wait for jobs.",
-			Run: func(e *Env) {
-				jobs := make(chan int)
-				for range 30 {
-					go batchWorker(e, jobs)
-				}
-				e.Arrive(20, func() { jobs <- 1 })
-				batches(e, false)
-			},
-		},
-		{
-			Name: "reachable-pending-map", Class: Reachable, Faulty: true, Expect: leak("(*correlator).call"),
-			Doc: "Replies are matched through a global map of pending calls; lost replies stay in it for ever.",
-			Run: func(e *Env) { correlate(e, 0) },
-		},
-		{
-			Name: "reachable-pending-map-expiring", Class: Reachable,
-			Doc: "Replies are matched through a global map of pending calls; lost ones are given up on after ten seconds.",
-			Run: func(e *Env) { correlate(e, 10*time.Second) },
-		},
-		{
-			Name: "reachable-subscribers-list", Class: Reachable, Faulty: true, Expect: leak("followPrices"),
-			Doc: "Subscribers to a global list do not unsubscribe, and their goroutines receive for ever.",
-			Run: func(e *Env) { priceFeeds(e, false) },
-		},
-		{
-			Name: "reachable-subscribers-leave", Class: Reachable,
-			Doc: "Subscribers to a global list unsubscribe after a while.",
-			Run: func(e *Env) { priceFeeds(e, true) },
-		},
-		{
-			Name: "reachable-once", Class: Reachable, Faulty: true, Expect: []Expectation{{"leak", "(*correlator).call", 1}},
-			Beyond: "a single goroutine that waits looks like an idle worker, and a global refers to its channel, so that the runtime cannot prove it either",
-			Doc:    "One reply is lost, and its call stays in a global map.",
-			Run: func(e *Env) {
-				ordinary(e)
-				go pendingCalls.call(e, true, 0)
-			},
-		},
-		{
-			Name: "many-paths", Class: ManyPaths, Faulty: true, Expect: leak("(*mailbox).ask"),
-			Doc: "A helper that now and then waits for ever is reached through hundreds of call paths.",
-			Run: func(e *Env) { mailboxes(e, 8) },
-		},
-		{
-			Name: "many-paths-sound", Class: ManyPaths,
-			Doc: "A helper that waits for a moment is reached through hundreds of call paths.",
-			Run: func(e *Env) { mailboxes(e, 1<<60) },
-		},
-		{
-			Name: "recursion", Class: ManyPaths, Faulty: true, Expect: leak("walkTree"),
-			Doc: "A tree is walked by recursion of various depths; some leaves wait for a reader that has left.",
-			Run: func(e *Env) { treeWalks(e, true) },
-		},
-		{
-			Name: "recursion-sound", Class: ManyPaths,
-			Doc: "A tree is walked by recursion of various depths, and its values are read to the end.",
-			Run: func(e *Env) { treeWalks(e, false) },
-		},
-		{
-			Name: "generic-function", Class: ManyPaths, Faulty: true, Expect: leak("firstOf"),
-			Doc: "A generic helper returns the first result; with each of its types the others are left to send.",
-			Run: func(e *Env) { generics(e, 0) },
-		},
-		{
-			Name: "generic-function-buffered", Class: ManyPaths,
-			Doc: "A generic helper returns the first result, and the others fit the buffer.",
-			Run: func(e *Env) { generics(e, 3) },
-		},
-		{
-			Name: "goroutines-behind-an-interface", Class: ManyPaths, Faulty: true, Expect: leak("(*mailSink).deliver", "(*pushSink).deliver"),
-			Doc: "Sinks of several kinds are called through an interface on goroutines; each waits for an acknowledgement that a reset loses.",
-			Run: func(e *Env) { sinks(e, true) },
-		},
-		{
-			Name: "goroutines-behind-an-interface-sound", Class: ManyPaths,
-			Doc: "Sinks of several kinds are called through an interface on goroutines, and a reset is told to all who wait.",
-			Run: func(e *Env) { sinks(e, false) },
-		},
-	}
+var hidden = []program{
+	{auditTrails, "slow-leak-heavy-traffic", "slow-leak-none"},
+	{partnerSyncs, "slow-leak-nightly-job", "slow-leak-nightly-job-sound"},
+	{with(hubs, hubLoad{60, 30 * time.Second, 40}), "shared-stack-with-short", "shared-stack-with-short-sound"},
+	{with(hubs, hubLoad{20, 8 * time.Minute, 6}), "shared-stack-with-long", "shared-stack-with-long-sound"},
+	{sharedPool, "shared-stack-with-pool", ""},
+	{correlate, "reachable-pending-map", "reachable-pending-map-expiring"},
+	{priceFeeds, "reachable-subscribers-list", "reachable-subscribers-leave"},
+	{func(e *Env) { ordinary(e); go pendingCalls.call(e, true) }, "reachable-once", ""},
+	{mailboxes, "many-paths", "many-paths-sound"},
+	{treeWalks, "recursion", "recursion-sound"},
+	{generics, "generic-function", "generic-function-buffered"},
+	{sinks, "goroutines-behind-an-interface", "goroutines-behind-an-interface-sound"},
 }
 
 type auditTrail struct{ entries chan int }
 
-func auditTrails(e *Env, perSecond float64, nth int64) {
+func auditTrails(e *Env) {
 	a := &auditTrail{make(chan int, 16)}
 	go batchWorker(e, a.entries)
-	var n counter
-	s := newSite(e)
-	s.handle("/", func(context.Context) {
+	newSite(e).arrive(120, "/", func(r request) {
 		time.Sleep(e.Tail(100 * time.Millisecond))
 		stored := make(chan bool)
 		go a.record(stored)
-		if n.every(nth) {
-			e.Fault()
+		if r.every(80) && e.Fails() {
 			return
 		}
 		<-stored
 	})
-	s.visit(perSecond, "/")
 }
 
 func (a *auditTrail) record(stored chan<- bool) {
@@ -161,19 +45,18 @@ func (a *auditTrail) record(stored chan<- bool) {
 	stored <- true
 }
 
-func partnerSyncs(e *Env, reads int) {
+func partnerSyncs(e *Env) {
 	ordinary(e)
 	e.Every(5*time.Minute, func() {
 		pages := make(chan int)
 		for range 3 {
 			go syncPartner(e, pages)
 		}
-		if reads == 0 {
-			e.Fault()
+		if e.Fails() {
+			return
 		}
-		for range reads {
+		for range 3 {
 			<-pages
-			e.Served()
 		}
 	})
 }
@@ -183,19 +66,23 @@ func syncPartner(e *Env, pages chan<- int) {
 	pages <- 1
 }
 
-// A hub answers those who wait at it.
+// A hub answers the goroutines that wait at it.
 type hub struct{ e *Env }
 
-func hubs(e *Env, perSecond float64, longest time.Duration, nth int64) {
+type hubLoad struct {
+	perSecond float64
+	longest   time.Duration
+	nth       int64 // is not answered
+}
+
+func hubs(e *Env, l hubLoad) {
 	h := &hub{e}
 	var n counter
 	ordinary(e)
-	e.Arrive(perSecond, func() {
+	e.Arrive(l.perSecond, func() {
 		answer := make(chan int, 1)
-		if n.every(nth) {
-			e.Fault()
-		} else {
-			time.AfterFunc(e.Between(longest/20, longest), func() { answer <- 1 })
+		if !n.every(l.nth) || !e.Fails() {
+			time.AfterFunc(e.Between(l.longest/20, l.longest), func() { answer <- 1 })
 		}
 		h.await(answer)
 	})
@@ -204,6 +91,15 @@ func hubs(e *Env, perSecond float64, longest time.Duration, nth int64) {
 func (h *hub) await(answer <-chan int) {
 	<-answer
 	h.e.Served()
+}
+
+func sharedPool(e *Env) {
+	jobs := make(chan int)
+	for range 30 {
+		go batchWorker(e, jobs)
+	}
+	e.Arrive(20, func() { jobs <- 1 })
+	batches(e)
 }
 
 // A correlator matches replies to calls.
@@ -215,32 +111,25 @@ type correlator struct {
 
 var pendingCalls = &correlator{pending: make(map[int]chan int)}
 
-func correlate(e *Env, patience time.Duration) {
-	var n counter
-	serve(e, 10, func(context.Context) { pendingCalls.call(e, n.every(4), patience) })
+func correlate(e *Env) {
+	serve(e, 10, func(r request) { pendingCalls.call(e, r.every(4)) })
 }
 
-func (c *correlator) call(e *Env, lost bool, patience time.Duration) {
+func (c *correlator) call(e *Env, lost bool) {
 	reply := make(chan int, 1)
 	c.mu.Lock()
 	c.next++
 	id := c.next
 	c.pending[id] = reply
 	c.mu.Unlock()
-	if lost && patience == 0 {
-		e.Fault()
-	}
-	if !lost {
+	if lost {
+		e.Fails()
+	} else {
 		time.AfterFunc(e.Tail(200*time.Millisecond), func() { c.reply(id) })
-	}
-	var enough <-chan time.Time
-	if patience > 0 {
-		enough = time.After(e.Dur(patience))
 	}
 	select {
 	case <-reply:
-		e.Served()
-	case <-enough:
+	case <-inSound(e, time.After(e.Dur(10*time.Second))):
 		c.reply(id)
 	}
 }
@@ -254,38 +143,46 @@ func (c *correlator) reply(id int) {
 	}
 }
 
-var priceSubscribers struct {
-	sync.Mutex
+// A board tells all subscribers; slow ones miss some.
+type board struct {
+	mu  sync.Mutex
 	all map[chan int]bool
 }
 
-func priceFeeds(e *Env, leave bool) {
-	priceSubscribers.all = make(map[chan int]bool)
-	e.Every(2*time.Second, func() {
-		priceSubscribers.Lock()
-		defer priceSubscribers.Unlock()
-		for c := range priceSubscribers.all {
-			select {
-			case c <- 1:
-			default:
-			}
+func newBoard() *board { return &board{all: make(map[chan int]bool)} }
+
+func (b *board) set(c chan int, there bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all[c] = there; !there {
+		delete(b.all, c)
+	}
+}
+
+func (b *board) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.all {
+		select {
+		case c <- 1:
+		default:
 		}
-	})
-	serve(e, 3, func(context.Context) {
+	}
+}
+
+var priceBoard = newBoard()
+
+func priceFeeds(e *Env) {
+	e.Every(2*time.Second, priceBoard.tell)
+	serve(e, 3, func(request) {
 		prices := make(chan int, 1)
-		priceSubscribers.Lock()
-		priceSubscribers.all[prices] = true
-		priceSubscribers.Unlock()
+		priceBoard.set(prices, true)
 		go followPrices(e, prices)
 		time.Sleep(e.Tail(5 * time.Second))
-		if !leave {
-			e.Fault()
-			return
+		if !e.Fails() {
+			priceBoard.set(prices, false)
+			close(prices)
 		}
-		priceSubscribers.Lock()
-		defer priceSubscribers.Unlock()
-		delete(priceSubscribers.all, prices)
-		close(prices)
 	})
 }
 
@@ -295,21 +192,16 @@ func followPrices(e *Env, prices <-chan int) {
 	}
 }
 
-type mailbox struct{ e *Env }
+type mailbox struct{}
 
-func mailboxes(e *Env, nth int64) {
-	m := &mailbox{e}
-	var n counter
-	serve(e, 15, func(context.Context) {
+func mailboxes(e *Env) {
+	m := &mailbox{}
+	serve(e, 15, func(r request) {
 		reply := make(chan int)
-		lost := n.every(nth)
-		if lost {
-			e.Fault()
-		} else {
+		if lost := r.every(8); !lost || !e.Fails() {
 			time.AfterFunc(e.Tail(300*time.Millisecond), func() { reply <- 1 })
 		}
 		m.route(rand.Uint64N(1<<9)|1<<9, reply)
-		e.Served()
 	})
 }
 
@@ -331,8 +223,8 @@ func (m *mailbox) translate(path uint64, reply <-chan int) int { return m.route(
 
 func (m *mailbox) ask(reply <-chan int) int { return <-reply }
 
-func treeWalks(e *Env, stops bool) {
-	serve(e, 5, func(context.Context) {
+func treeWalks(e *Env) {
+	serve(e, 5, func(request) {
 		values := make(chan int)
 		go func() {
 			defer close(values)
@@ -340,12 +232,10 @@ func treeWalks(e *Env, stops bool) {
 		}()
 		e.Sleep(50 * time.Millisecond)
 		for range values {
-			if stops && rand.N(3) == 0 {
-				e.Fault()
-				return // with what was looked for
+			if found := rand.N(3) == 0; found && e.Fails() {
+				return
 			}
 		}
-		e.Served()
 	})
 }
 
@@ -359,26 +249,22 @@ func walkTree(depth int, values chan<- int) {
 	values <- depth
 }
 
-func generics(e *Env, buffer int) {
-	var n counter
-	serve(e, 5, func(context.Context) {
-		if buffer == 0 {
-			e.Fault()
-		}
+func generics(e *Env) {
+	serve(e, 5, func(r request) {
+		e.Fails()
 		switch {
-		case n.every(3):
-			firstOf(e, buffer, 1, 2, 3)
-		case n.every(2):
-			firstOf(e, buffer, "a", "b", "c")
+		case r.every(3):
+			firstOf(e, 1, 2, 3)
+		case r.every(2):
+			firstOf(e, "a", "b", "c")
 		default:
-			firstOf(e, buffer, []byte("a"), []byte("b"), []byte("c"))
+			firstOf(e, []byte("a"), []byte("b"), []byte("c"))
 		}
-		e.Served()
 	})
 }
 
-func firstOf[T any](e *Env, buffer int, candidates ...T) T {
-	results := make(chan T, buffer)
+func firstOf[T any](e *Env, candidates ...T) T {
+	results := make(chan T, inSound(e, len(candidates)))
 	for _, c := range candidates {
 		go func() {
 			time.Sleep(e.Tail(100 * time.Millisecond))
@@ -396,16 +282,13 @@ type pushSink struct{ e *Env }
 func (s *mailSink) deliver(ack <-chan int) { <-ack; s.e.Served() }
 func (s *pushSink) deliver(ack <-chan int) { <-ack; s.e.Served() }
 
-func sinks(e *Env, loses bool) {
+func sinks(e *Env) {
 	all := []sink{&mailSink{e}, &pushSink{e}}
-	var n counter
-	serve(e, 8, func(context.Context) {
+	serve(e, 8, func(r request) {
 		for _, s := range all {
 			ack := make(chan int)
 			go s.deliver(ack)
-			reset := n.every(5)
-			if reset && loses {
-				e.Fault()
+			if reset := r.every(5); reset && e.Fails() {
 				continue
 			}
 			close(ack)

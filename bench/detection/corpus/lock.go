@@ -1,7 +1,6 @@
 package corpus
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -9,149 +8,21 @@ import (
 	"time"
 )
 
-func locks() []Scenario {
-	return []Scenario{
-		{
-			Name: "double-lock-nested-call", Class: DoubleLock, Faulty: true, Expect: stuck("(*ledger).audit", "(*ledger).post"),
-			Doc: "A method that holds the lock calls another one that takes it.",
-			Run: func(e *Env) { ledgers(e, false) },
-		},
-		{
-			Name: "double-lock-locked-helper", Class: DoubleLock,
-			Doc: "A method that holds the lock calls a helper that expects it held.",
-			Run: func(e *Env) { ledgers(e, true) },
-		},
-		{
-			Name: "double-lock-callback", Class: DoubleLock, Faulty: true, Expect: stuck("(*registry).set", "(*registry).get"),
-			Doc: "Listeners are called under the lock, and one of them asks for the value.",
-			Run: func(e *Env) { registries(e, false) },
-		},
-		{
-			Name: "double-lock-callback-outside", Class: DoubleLock,
-			Doc: "Listeners are called after the lock is released.",
-			Run: func(e *Env) { registries(e, true) },
-		},
-		{
-			Name: "double-lock-upgrade", Class: DoubleLock, Faulty: true, Expect: stuck("(*catalog).lookup"),
-			Doc: "A reader of an RWMutex that misses takes the write lock while it holds the read lock.",
-			Run: func(e *Env) { catalogs(e, false) },
-		},
-		{
-			Name: "double-lock-upgrade-released", Class: DoubleLock,
-			Doc: "A reader of an RWMutex that misses releases the read lock before it takes the write lock.",
-			Run: func(e *Env) { catalogs(e, true) },
-		},
-		{
-			Name: "double-lock-once-recursion", Class: DoubleLock, Faulty: true, Expect: stuck("(*settings).load"),
-			Doc: "The function of a sync.Once calls, several calls down, the same Once.",
-			Run: func(e *Env) { onces(e, false) },
-		},
-		{
-			Name: "double-lock-once-slow", Class: DoubleLock,
-			Doc: "The function of a sync.Once takes half a minute, in which others wait.",
-			Run: func(e *Env) { onces(e, true) },
-		},
-		{
-			Name: "double-lock-close-guard", Class: DoubleLock, Faulty: true, Expect: stuck("(*stream).Close"),
-			Doc: "Close holds the lock that guards against closing twice while it waits for the loop, which closes on its way out.",
-			Run: func(e *Env) { streamsClosed(e, false) },
-		},
-		{
-			Name: "double-lock-close-once", Class: DoubleLock,
-			Doc: "Close guards against closing twice and waits for the loop after it released the lock.",
-			Run: func(e *Env) { streamsClosed(e, true) },
-		},
-		{
-			Name: "held-missing-unlock-on-error", Class: LockNotReleased, Faulty: true, Expect: stuck("(*stock).reserve"),
-			Doc: "A return on an error leaves the lock locked.",
-			Run: func(e *Env) { stocks(e, false) },
-		},
-		{
-			Name: "held-unlock-deferred", Class: LockNotReleased,
-			Doc: "The lock is released by defer, also on errors.",
-			Run: func(e *Env) { stocks(e, true) },
-		},
-		{
-			Name: "held-panic-in-handler", Class: LockNotReleased, Faulty: true, Expect: stuck("(*visits).touch"),
-			Doc: "A handler panics between Lock and Unlock, and the server recovers.",
-			Run: func(e *Env) { visitors(e, false) },
-		},
-		{
-			Name: "held-panic-in-handler-deferred", Class: LockNotReleased,
-			Doc: "A handler panics between Lock and a deferred Unlock, and the server recovers.",
-			Run: func(e *Env) { visitors(e, true) },
-		},
-		{
-			Name: "held-read-lock", Class: LockNotReleased, Faulty: true, Expect: stuck("(*flags).get", "(*flags).put"),
-			Doc: "A reader returns early with the read lock; the next writer waits for ever, and every reader after it.",
-			Run: func(e *Env) { featureFlags(e, false) },
-		},
-		{
-			Name: "held-read-lock-released", Class: LockNotReleased,
-			Doc: "Readers release the read lock whichever way they return, and writers come now and then.",
-			Run: func(e *Env) { featureFlags(e, true) },
-		},
-		{
-			Name: "held-unlock-in-lost-callback", Class: LockNotReleased, Faulty: true, Expect: stuck("(*lease).acquire"),
-			Doc: "A lock is taken here and released in a callback, which does not come when the other side fails.",
-			Run: func(e *Env) { leases(e, false) },
-		},
-		{
-			Name: "held-unlock-in-callback", Class: LockNotReleased,
-			Doc: "A lock is taken here and released in a callback, which comes with an error, too.",
-			Run: func(e *Env) { leases(e, true) },
-		},
-		{
-			Name: "held-one-of-many", Class: LockNotReleased, Faulty: true, Expect: stuck("(*wallet).withdraw"),
-			Doc: "One of many wallets stays locked; the others are in heavy use at the same line.",
-			Run: func(e *Env) { wallets(e, false) },
-		},
-		{
-			Name: "held-none-of-many", Class: LockNotReleased,
-			Doc: "Many wallets, each with its lock, are in heavy use.",
-			Run: func(e *Env) { wallets(e, true) },
-		},
-		{
-			Name: "held-over-dead-peer", Class: LockNotReleased, Faulty: true, Expect: stuck("(*quotes).get"),
-			Doc: "The lock is held while a peer is asked without a time limit, and the peer never answers.",
-			Run: func(e *Env) { quoteServers(e, 0) },
-		},
-		{
-			Name: "held-over-slow-peer", Class: LockNotReleased,
-			Doc: "The lock is held while a peer is asked that answers within a quarter of a minute.",
-			Run: func(e *Env) { quoteServers(e, 15*time.Second) },
-		},
-		{
-			Name: "channel-send-under-lock", Class: LockOverChannel, Faulty: true, Expect: stuck("(*eventLog).append", "(*eventLog).drain"),
-			Doc: "A full channel is sent to under the lock that its reader takes for each item.",
-			Run: func(e *Env) { eventLogs(e, false) },
-		},
-		{
-			Name: "channel-send-outside-lock", Class: LockOverChannel,
-			Doc: "A channel is sent to after the lock is released that its reader takes for each item.",
-			Run: func(e *Env) { eventLogs(e, true) },
-		},
-		{
-			Name: "channel-wait-under-lock", Class: LockOverChannel, Faulty: true, Expect: stuck("(*crawler).finish", "(*crawler).found"),
-			Doc: "The lock is held while a WaitGroup is waited for, whose goroutines need the lock to end.",
-			Run: func(e *Env) { crawlers(e, false) },
-		},
-		{
-			Name: "channel-wait-outside-lock", Class: LockOverChannel,
-			Doc: "A WaitGroup is waited for without the lock.",
-			Run: func(e *Env) { crawlers(e, true) },
-		},
-		{
-			Name: "channel-reply-under-lock", Class: LockOverChannel, Faulty: true, Expect: stuck("(*actor).state"),
-			Doc: "A caller holds the lock while it waits for the reply of a loop that takes the lock first, now and then.",
-			Run: func(e *Env) { actors(e, false) },
-		},
-		{
-			Name: "channel-reply-outside-lock", Class: LockOverChannel,
-			Doc: "A caller waits for the reply of a loop without the lock.",
-			Run: func(e *Env) { actors(e, true) },
-		},
-	}
+var locks = []program{
+	{ledgers, "double-lock-nested-call", "double-lock-locked-helper"},
+	{registries, "double-lock-callback", "double-lock-callback-outside"},
+	{catalogs, "double-lock-upgrade", "double-lock-upgrade-released"},
+	{onces, "double-lock-once-recursion", "double-lock-once-slow"},
+	{streamsClosed, "double-lock-close-guard", "double-lock-close-once"},
+	{stocks, "held-missing-unlock-on-error", "held-unlock-deferred"},
+	{visitors, "held-panic-in-handler", "held-panic-in-handler-deferred"},
+	{featureFlags, "held-read-lock", "held-read-lock-released"},
+	{leases, "held-unlock-in-lost-callback", "held-unlock-in-callback"},
+	{wallets, "held-one-of-many", "held-none-of-many"},
+	{quoteServers, "held-over-dead-peer", "held-over-slow-peer"},
+	{eventLogs, "channel-send-under-lock", "channel-send-outside-lock"},
+	{crawlers, "channel-wait-under-lock", "channel-wait-outside-lock"},
+	{actors, "channel-reply-under-lock", "channel-reply-outside-lock"},
 }
 
 type ledger struct {
@@ -159,26 +30,21 @@ type ledger struct {
 	sums map[string]int
 }
 
-func ledgers(e *Env, helper bool) {
+func ledgers(e *Env) {
 	l := &ledger{sums: make(map[string]int)}
-	var n counter
-	serve(e, 12, func(context.Context) {
-		l.post(e, n.every(40), helper)
-		e.Served()
-	})
+	serve(e, 12, func(r request) { l.post(e, r.every(40)) })
 }
 
-func (l *ledger) post(e *Env, audits, helper bool) {
+func (l *ledger) post(e *Env, audits bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sums["a"]++
 	e.Sleep(10 * time.Millisecond)
 	switch {
-	case audits && helper:
-		l.auditLocked()
-	case audits:
-		e.Fault()
+	case audits && e.Fails():
 		l.audit()
+	case audits:
+		l.auditLocked()
 	}
 }
 
@@ -196,36 +62,22 @@ type registry struct {
 	listeners []func()
 }
 
-func registries(e *Env, outside bool) {
-	r := &registry{}
-	r.listeners = []func(){func() { e.Served() }}
-	var once sync.Once
-	subscribe := func() {
-		once.Do(func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.listeners = append(r.listeners, func() {
-				if !outside {
-					e.Fault()
-				}
-				r.get()
-			})
-		})
-	}
-	e.After(2*time.Minute, subscribe)
-	e.Every(20*time.Second, func() { r.set(1, outside) })
-	serve(e, 10, func(context.Context) { r.get() })
+func registries(e *Env) {
+	r := &registry{listeners: []func(){e.Served}}
+	e.After(2*time.Minute, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.listeners = append(r.listeners, func() { e.Fails(); r.get() })
+	})
+	e.Every(20*time.Second, func() { r.set(e, 1) })
+	serve(e, 10, func(request) { r.get() })
 }
 
-func (r *registry) set(v int, outside bool) {
+func (r *registry) set(e *Env, v int) {
 	r.mu.Lock()
 	r.value = v
 	all := r.listeners
-	if outside {
-		r.mu.Unlock()
-	} else {
-		defer r.mu.Unlock()
-	}
+	defer e.release(&r.mu)()
 	for _, tell := range all {
 		tell()
 	}
@@ -242,36 +94,26 @@ type catalog struct {
 	items map[int]int
 }
 
-func catalogs(e *Env, releases bool) {
+func catalogs(e *Env) {
 	c := &catalog{items: make(map[int]int)}
 	for i := range 100 {
 		c.items[i] = i
 	}
-	serve(e, 12, func(context.Context) {
-		c.lookup(e, rand.N(103), releases)
-		e.Served()
-	})
+	serve(e, 12, func(request) { c.lookup(e, rand.N(103)) })
 }
 
-func (c *catalog) lookup(e *Env, id int, releases bool) int {
+func (c *catalog) lookup(e *Env, id int) int {
 	c.mu.RLock()
 	item, ok := c.items[id]
 	if ok {
 		c.mu.RUnlock()
 		return item
 	}
-	if releases {
-		c.mu.RUnlock()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.items[id] = id
-		return id
-	}
-	e.Fault()
+	defer e.release(c.mu.RLocker())()
+	e.Fails()
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.items[id] = id
-	c.mu.Unlock()
-	c.mu.RUnlock()
 	return id
 }
 
@@ -280,86 +122,63 @@ type settings struct {
 	values map[string]string
 }
 
-func onces(e *Env, sound bool) {
+func onces(e *Env) {
 	s := &settings{}
-	serve(e, 8, func(context.Context) {
+	serve(e, 8, func(request) {
 		if e.Age() > time.Minute {
-			s.load(e, sound)
-			e.Served()
+			s.load(e)
 		}
 	})
 }
 
-func (s *settings) load(e *Env, sound bool) map[string]string {
+func (s *settings) load(e *Env) map[string]string {
 	s.once.Do(func() {
-		if sound {
-			e.Sleep(30 * time.Second)
-			s.values = map[string]string{"a": "b"}
+		if e.Fails() {
+			s.values = s.withDefaults(e)
 			return
 		}
-		e.Fault()
-		s.values = s.withDefaults(e)
+		e.Sleep(30 * time.Second)
+		s.values = map[string]string{"a": "b"}
 	})
 	return s.values
 }
 
-func (s *settings) withDefaults(e *Env) map[string]string { return s.load(e, false) }
+func (s *settings) withDefaults(e *Env) map[string]string { return s.load(e) }
 
 type stream struct {
 	e      *Env
-	sound  bool
 	mu     sync.Mutex
 	closed bool
 	quit   chan struct{}
 	ended  chan struct{}
 }
 
-func streamsClosed(e *Env, sound bool) {
-	serve(e, 4, func(context.Context) {
-		s := &stream{e: e, sound: sound, quit: make(chan struct{}), ended: make(chan struct{})}
+func streamsClosed(e *Env) {
+	serve(e, 4, func(request) {
+		s := &stream{e: e, quit: make(chan struct{}), ended: make(chan struct{})}
 		go s.loop()
 		time.Sleep(e.Tail(time.Second))
 		s.Close()
-		e.Served()
 	})
 }
 
 func (s *stream) loop() {
 	defer close(s.ended)
 	<-s.quit
-	if s.sound {
-		s.end()
-		return
-	}
-	s.e.Fault()
+	s.e.Fails()
 	s.Close()
-}
-
-func (s *stream) end() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.closed = true
-	close(s.quit)
-	return true
 }
 
 // Close ends the loop.
 func (s *stream) Close() {
-	if s.sound {
-		s.end()
-		<-s.ended
-		return
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return
 	}
 	s.closed = true
 	close(s.quit)
+	defer s.e.release(&s.mu)()
 	<-s.ended
 }
 
@@ -370,13 +189,10 @@ type stock struct {
 	left int
 }
 
-func stocks(e *Env, deferred bool) {
+func stocks(e *Env) {
 	s := &stock{left: 60}
-	serve(e, 12, func(context.Context) {
-		_ = s.reserve(e, deferred)
-		e.Served()
-	})
-	if deferred {
+	serve(e, 12, func(request) { _ = s.reserve(e) })
+	if e.sound {
 		e.Every(3*time.Minute, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -385,22 +201,17 @@ func stocks(e *Env, deferred bool) {
 	}
 }
 
-func (s *stock) reserve(e *Env, deferred bool) error {
+func (s *stock) reserve(e *Env) error {
 	s.mu.Lock()
-	if deferred {
-		defer s.mu.Unlock()
-	}
 	e.Sleep(20 * time.Millisecond)
+	if s.left == 0 && e.Fails() {
+		return errSoldOut
+	}
+	defer s.mu.Unlock()
 	if s.left == 0 {
-		if !deferred {
-			e.Fault()
-		}
 		return errSoldOut
 	}
 	s.left--
-	if !deferred {
-		s.mu.Unlock()
-	}
 	return nil
 }
 
@@ -409,30 +220,28 @@ type visits struct {
 	pages map[string][]int
 }
 
-func visitors(e *Env, deferred bool) {
+func visitors(e *Env) {
 	v := &visits{pages: map[string][]int{"home": {0}, "shop": {0}, "gone": {}}}
-	var n counter
-	serve(e, 12, func(context.Context) {
+	serve(e, 12, func(r request) {
 		page := "home"
-		if n.every(50) {
+		if r.every(50) {
 			page = "gone"
 		}
-		v.touch(e, page, deferred)
-		e.Served()
+		v.touch(e, page)
 	})
 }
 
-func (v *visits) touch(e *Env, page string, deferred bool) {
+func (v *visits) touch(e *Env, page string) {
 	v.mu.Lock()
-	if deferred {
+	if e.sound {
 		defer v.mu.Unlock()
 	}
 	counts := v.pages[page]
-	if len(counts) == 0 && !deferred {
-		e.Fault()
+	if len(counts) == 0 {
+		e.Fails()
 	}
 	counts[0]++ // out of range for a page that is gone
-	if !deferred {
+	if !e.sound {
 		v.mu.Unlock()
 	}
 }
@@ -442,17 +251,15 @@ type flags struct {
 	set map[string]bool
 }
 
-func featureFlags(e *Env, releases bool) {
+func featureFlags(e *Env) {
 	f := &flags{set: map[string]bool{"new": true}}
-	var n counter
 	e.Every(30*time.Second, func() { f.put("new", true) })
-	serve(e, 12, func(context.Context) {
+	serve(e, 12, func(r request) {
 		name := "new"
-		if n.every(60) {
+		if r.every(60) {
 			name = "unknown"
 		}
-		f.get(e, name, releases)
-		e.Served()
+		f.get(e, name)
 	})
 }
 
@@ -462,11 +269,10 @@ func (f *flags) put(name string, on bool) {
 	f.set[name] = on
 }
 
-func (f *flags) get(e *Env, name string, releases bool) bool {
+func (f *flags) get(e *Env, name string) bool {
 	f.mu.RLock()
 	on, ok := f.set[name]
-	if !ok && !releases {
-		e.Fault()
+	if !ok && e.Fails() {
 		return false
 	}
 	f.mu.RUnlock()
@@ -476,20 +282,15 @@ func (f *flags) get(e *Env, name string, releases bool) bool {
 // A lease is exclusive until the other side says that it is done.
 type lease struct{ mu sync.Mutex }
 
-func leases(e *Env, always bool) {
+func leases(e *Env) {
 	l := &lease{}
-	var n counter
-	serve(e, 8, func(context.Context) {
-		l.acquire(e, n.every(30), always)
-		e.Served()
-	})
+	serve(e, 8, func(r request) { l.acquire(e, r.every(30)) })
 }
 
-func (l *lease) acquire(e *Env, fails, always bool) {
+func (l *lease) acquire(e *Env, fails bool) {
 	l.mu.Lock()
 	time.AfterFunc(e.Tail(100*time.Millisecond), func() {
-		if fails && !always {
-			e.Fault()
+		if fails && e.Fails() {
 			return
 		}
 		l.mu.Unlock()
@@ -501,21 +302,14 @@ type wallet struct {
 	amount int
 }
 
-func wallets(e *Env, sound bool) {
+func wallets(e *Env) {
 	all := make([]wallet, 12)
-	for i := range all {
-		all[i].amount = 1 << 30
-	}
-	serve(e, 20, func(context.Context) {
-		all[rand.N(len(all))].withdraw(e, 1)
-		e.Served()
-	})
-	if !sound {
-		e.After(8*time.Minute, func() {
-			e.Fault()
+	serve(e, 20, func(request) { all[rand.N(len(all))].withdraw(e, 1) })
+	e.After(8*time.Minute, func() {
+		if e.Fails() {
 			all[3].mu.Lock() // and returns
-		})
-	}
+		}
+	})
 }
 
 func (w *wallet) withdraw(e *Env, n int) {
@@ -531,42 +325,29 @@ type quotes struct {
 	value byte
 }
 
-// quoteServers has a peer that answers after a while, or never where delay is 0
-// and the third question has been asked.
-func quoteServers(e *Env, delay time.Duration) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
+// quoteServers has a peer that answers after a while, and that of the faulty
+// program never again from the fourth question on.
+func quoteServers(e *Env) {
+	l := listen()
 	go func() {
 		for asked := 0; ; asked++ {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			if asked >= 3 && delay == 0 {
+			if asked >= 3 && e.Fails() {
 				defer c.Close() // not before the end
 				continue
 			}
-			go func() {
+			time.AfterFunc(e.Dur(inSound(e, 15*time.Second)), func() {
 				defer c.Close()
-				e.Sleep(delay)
 				_, _ = c.Write([]byte{42})
-			}()
+			})
 		}
 	}()
 	q := &quotes{}
-	var n counter
-	e.Every(40*time.Second, func() {
-		if delay == 0 && n.every(4) {
-			e.Fault()
-		}
-		q.refresh(l.Addr().String())
-	})
-	serve(e, 8, func(context.Context) {
-		q.get()
-		e.Served()
-	})
+	e.Every(40*time.Second, func() { q.refresh(l.Addr().String()) })
+	serve(e, 8, func(request) { q.get() })
 }
 
 func (q *quotes) refresh(addr string) {
@@ -589,37 +370,31 @@ func (q *quotes) get() byte {
 }
 
 type eventLog struct {
-	e       *Env
-	mu      sync.Mutex
-	written int
-	events  chan int
-	pending int
+	e                *Env
+	mu               sync.Mutex
+	events           chan int
+	pending, written int
 }
 
-func eventLogs(e *Env, outside bool) {
+func eventLogs(e *Env) {
 	l := &eventLog{e: e, events: make(chan int, 4)}
 	go l.drain()
-	serve(e, 8, func(context.Context) { l.append(1, outside) })
+	serve(e, 8, func(request) { l.append(1) })
 	e.Every(50*time.Second, func() { // a burst
 		for range 10 {
-			go l.append(1, outside)
+			go l.append(1)
 		}
 	})
 }
 
-func (l *eventLog) append(event int, outside bool) {
+func (l *eventLog) append(event int) {
 	l.mu.Lock()
 	l.pending++
-	if outside {
-		l.mu.Unlock()
-		l.events <- event
-		return
-	}
+	defer l.e.release(&l.mu)()
 	if len(l.events) == cap(l.events) {
-		l.e.Fault()
+		l.e.Fails()
 	}
 	l.events <- event
-	l.mu.Unlock()
 }
 
 func (l *eventLog) drain() {
@@ -638,17 +413,11 @@ type crawler struct {
 	pages int
 }
 
-func crawlers(e *Env, outside bool) {
-	s := ordinary(e)
-	s.handle("/crawl", func(context.Context) {
-		c := &crawler{}
-		c.finish(e, outside)
-		e.Served()
-	})
-	s.visit(4, "/crawl")
+func crawlers(e *Env) {
+	serve(e, 4, func(request) { new(crawler).finish(e) })
 }
 
-func (c *crawler) finish(e *Env, outside bool) {
+func (c *crawler) finish(e *Env) {
 	var fetches sync.WaitGroup
 	for range 3 {
 		fetches.Go(func() {
@@ -657,15 +426,11 @@ func (c *crawler) finish(e *Env, outside bool) {
 		})
 	}
 	e.Sleep(200 * time.Millisecond)
-	if outside {
-		fetches.Wait()
-		return
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.pages < 3 {
-		e.Fault()
+		e.Fails()
 	}
+	defer e.release(&c.mu)()
 	fetches.Wait()
 }
 
@@ -682,25 +447,11 @@ type actor struct {
 	n    int
 }
 
-func actors(e *Env, outside bool) {
+func actors(e *Env) {
 	a := &actor{asks: make(chan chan int)}
 	go a.loop(e)
-	serve(e, 10, func(context.Context) {
-		a.state(outside)
-		e.Served()
-	})
-	if !outside {
-		e.Every(10*time.Second, func() {
-			if !a.mu.TryLock() { // for a second time: nobody holds it for long
-				e.Sleep(time.Minute)
-				if !a.mu.TryLock() {
-					e.Fault()
-					return
-				}
-			}
-			a.mu.Unlock()
-		})
-	}
+	serve(e, 10, func(request) { a.state(e) })
+	noticeStuck(e, &a.mu)
 }
 
 func (a *actor) loop(e *Env) {
@@ -719,14 +470,10 @@ func (a *actor) loop(e *Env) {
 	}
 }
 
-func (a *actor) state(outside bool) int {
+func (a *actor) state(e *Env) int {
 	reply := make(chan int)
 	a.mu.Lock()
-	if outside {
-		a.mu.Unlock()
-	} else {
-		defer a.mu.Unlock()
-	}
+	defer e.release(&a.mu)()
 	a.asks <- reply
 	return <-reply
 }

@@ -1,85 +1,50 @@
 package corpus
 
 import (
-	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
 
-func orders() []Scenario {
-	return []Scenario{
-		{
-			Name: "ab-ba-transfer", Class: LockOrder, Faulty: true, Expect: stuck("transfer"),
-			Doc: "Transfers lock the accounts in the order from, to; two in opposite directions meet.",
-			Run: func(e *Env) { transfers(e, false) },
-		},
-		{
-			Name: "ab-ba-transfer-ordered", Class: LockOrder,
-			Doc: "Transfers lock the accounts in the order of their numbers.",
-			Run: func(e *Env) { transfers(e, true) },
-		},
-		{
-			Name: "ab-ba-once-nobody-joins", Class: LockOrder, Faulty: true, Expect: stuck("(*indexer).merge", "(*indexer).compact"),
-			Doc: "Two background goroutines lock each other out, once, and nobody else needs their locks.",
-			Run: func(e *Env) { indexers(e, false) },
-		},
-		{
-			Name: "ab-ba-one-order", Class: LockOrder,
-			Doc: "Two background goroutines take two locks in one order.",
-			Run: func(e *Env) { indexers(e, true) },
-		},
-		{
-			Name: "ab-ba-parent-child", Class: LockOrder, Faulty: true, Expect: stuck("(*room).join", "(*member).rename"),
-			Doc: "A room locks its members, and a member that changes its name locks its room.",
-			Run: func(e *Env) { rooms(e, false) },
-		},
-		{
-			Name: "ab-ba-parent-child-copied", Class: LockOrder,
-			Doc: "A room copies its members before it locks them one by one.",
-			Run: func(e *Env) { rooms(e, true) },
-		},
-		{
-			Name: "cycle-three-services", Class: LockCycle, Faulty: true, Expect: stuck("(*shard).move"),
-			Doc: "Three shards pass items on to the next, each under its own lock and the next one's.",
-			Run: func(e *Env) { shardRings(e, false) },
-		},
-		{
-			Name: "cycle-three-services-ordered", Class: LockCycle,
-			Doc: "Three shards pass items on to the next under both locks, taken in the order of their numbers.",
-			Run: func(e *Env) { shardRings(e, true) },
-		},
-		{
-			Name: "cycle-three-in-background", Class: LockCycle, Faulty: true, Expect: stuck("(*ledgerBook).close"),
-			Doc: "Three background jobs of three books wait for each other in a circle, once.",
-			Run: func(e *Env) { ledgerBooks(e, false) },
-		},
-		{
-			Name: "cycle-three-in-background-released", Class: LockCycle,
-			Doc: "Three background jobs release their own book before they lock the next.",
-			Run: func(e *Env) { ledgerBooks(e, true) },
-		},
-		{
-			Name: "reader-writer-reader", Class: ReaderWriter, Faulty: true, Expect: stuck("(*routes).lookup", "(*routes).resolve", "(*routes).reload"),
-			Doc: "A reader takes the read lock again further down, and a writer came in between.",
-			Run: func(e *Env) { routeTables(e, false) },
-		},
-		{
-			Name: "reader-writer-reader-once", Class: ReaderWriter,
-			Doc: "Readers take the read lock once, and writers come now and then.",
-			Run: func(e *Env) { routeTables(e, true) },
-		},
-		{
-			Name: "reader-writer-reader-quiet", Class: ReaderWriter, Faulty: true, Expect: stuck("(*quota).check", "(*quota).used", "(*quota).reset"),
-			Doc: "One background reader and one writer lock each other out with a nested read lock; nobody else comes.",
-			Run: func(e *Env) { quotas(e, false) },
-		},
-		{
-			Name: "reader-writer-reader-quiet-sound", Class: ReaderWriter,
-			Doc: "One background reader and one writer share an RWMutex.",
-			Run: func(e *Env) { quotas(e, true) },
-		},
+var orders = []program{
+	{transfers, "ab-ba-transfer", "ab-ba-transfer-ordered"},
+	{indexers, "ab-ba-once-nobody-joins", "ab-ba-one-order"},
+	{rooms, "ab-ba-parent-child", "ab-ba-parent-child-copied"},
+	{shardRings, "cycle-three-services", "cycle-three-services-ordered"},
+	{ledgerBooks, "cycle-three-in-background", "cycle-three-in-background-released"},
+	{routeTables, "reader-writer-reader", "reader-writer-reader-once"},
+	{quotas, "reader-writer-reader-quiet", "reader-writer-reader-quiet-sound"},
+}
+
+// noticeStuck tells of the fault of a faulty program when a lock has not been
+// free at any of many moments.
+func noticeStuck(e *Env, mu interface {
+	TryLock() bool
+	Unlock()
+}) {
+	if e.sound {
+		return
 	}
+	go func() {
+		free := time.Now()
+		for busy := 0; busy < 30; e.Sleep(3 * time.Second) {
+			if busy++; mu.TryLock() {
+				mu.Unlock()
+				free, busy = time.Now(), 0
+			}
+		}
+		e.faultSince(free)
+	}()
+}
+
+// inOrder returns two values of which the sound program always takes the one
+// with the smaller number first.
+func inOrder[T any](e *Env, a, b T, numberOfA, numberOfB int) (first, second T) {
+	if e.sound && numberOfA > numberOfB {
+		return b, a
+	}
+	return a, b
 }
 
 type bankAccount struct {
@@ -88,27 +53,18 @@ type bankAccount struct {
 	sum int
 }
 
-func transfers(e *Env, ordered bool) {
-	accounts := make([]*bankAccount, 4)
-	for i := range accounts {
-		accounts[i] = &bankAccount{id: i}
-	}
-	serve(e, 15, func(context.Context) {
+func transfers(e *Env) {
+	accounts := []*bankAccount{{id: 0}, {id: 1}, {id: 2}, {id: 3}}
+	serve(e, 15, func(request) {
 		from := rand.N(len(accounts))
 		to := (from + 1 + rand.N(len(accounts)-1)) % len(accounts)
-		transfer(e, accounts[from], accounts[to], ordered)
-		e.Served()
+		transfer(e, accounts[from], accounts[to])
 	})
-	if !ordered {
-		noticeStuck(e, func() bool { return accounts[0].mu.TryLock() }, func() { accounts[0].mu.Unlock() })
-	}
+	noticeStuck(e, &accounts[0].mu)
 }
 
-func transfer(e *Env, from, to *bankAccount, ordered bool) {
-	first, second := from, to
-	if ordered && first.id > second.id {
-		first, second = second, first
-	}
+func transfer(e *Env, from, to *bankAccount) {
+	first, second := inOrder(e, from, to, from.id, to.id)
 	first.mu.Lock()
 	defer first.mu.Unlock()
 	e.Sleep(time.Second)
@@ -118,46 +74,14 @@ func transfer(e *Env, from, to *bankAccount, ordered bool) {
 	to.sum++
 }
 
-// noticeStuck tells of the fault when a lock has not been free at any of many
-// moments.
-func noticeStuck(e *Env, try func() bool, release func()) {
-	go func() {
-		free := time.Now()
-		for busy := 0; busy < 30; {
-			if try() {
-				release()
-				free, busy = time.Now(), 0
-			} else {
-				busy++
-			}
-			e.Sleep(3 * time.Second)
-		}
-		e.faultSince(free)
-	}()
-}
+type indexer struct{ segments, manifest sync.Mutex }
 
-type indexer struct {
-	segments, manifest sync.Mutex
-}
-
-func indexers(e *Env, oneOrder bool) {
+func indexers(e *Env) {
 	ordinary(e)
 	x := &indexer{}
-	go func() {
-		for {
-			x.merge(e)
-			e.Sleep(5 * time.Second)
-		}
-	}()
-	go func() {
-		for {
-			x.compact(e, oneOrder)
-			e.Sleep(5 * time.Second)
-		}
-	}()
-	if !oneOrder {
-		noticeStuck(e, x.segments.TryLock, x.segments.Unlock)
-	}
+	e.Every(5*time.Second, func() { x.merge(e) })
+	e.Every(5*time.Second, func() { x.compact(e) })
+	noticeStuck(e, &x.segments)
 }
 
 func (x *indexer) merge(e *Env) {
@@ -169,11 +93,8 @@ func (x *indexer) merge(e *Env) {
 	e.Served()
 }
 
-func (x *indexer) compact(e *Env, oneOrder bool) {
-	first, second := &x.manifest, &x.segments
-	if oneOrder {
-		first, second = second, first
-	}
+func (x *indexer) compact(e *Env) {
+	first, second := inOrder(e, &x.manifest, &x.segments, 2, 1)
 	first.Lock()
 	defer first.Unlock()
 	e.Sleep(3 * time.Second)
@@ -193,33 +114,21 @@ type member struct {
 	name string
 }
 
-func rooms(e *Env, copies bool) {
+func rooms(e *Env) {
 	r := &room{}
 	for range 6 {
 		r.members = append(r.members, &member{room: r})
 	}
-	s := serve(e, 6, func(context.Context) {
-		r.join(e, copies)
-		e.Served()
-	})
-	s.handle("/rename", func(context.Context) {
-		r.members[rand.N(len(r.members))].rename(e)
-		e.Served()
-	})
-	s.visit(6, "/rename")
-	if !copies {
-		noticeStuck(e, r.mu.TryLock, r.mu.Unlock)
-	}
+	s := serve(e, 6, func(request) { r.join(e) })
+	s.arrive(6, "/rename", func(request) { r.members[rand.N(len(r.members))].rename(e) })
+	noticeStuck(e, &r.mu)
 }
 
-func (r *room) join(e *Env, copies bool) {
+func (r *room) join(e *Env) {
 	r.mu.Lock()
-	if copies {
-		r.mu.Unlock()
-	} else {
-		defer r.mu.Unlock()
-	}
-	for _, m := range r.members {
+	members := slices.Clone(r.members)
+	defer e.release(&r.mu)()
+	for _, m := range members {
 		m.mu.Lock()
 		e.Sleep(200 * time.Millisecond)
 		m.mu.Unlock()
@@ -241,23 +150,17 @@ type shard struct {
 	items int
 }
 
-func shardRings(e *Env, ordered bool) {
+func shardRings(e *Env) {
 	ring := []*shard{{id: 0}, {id: 1}, {id: 2}}
-	serve(e, 12, func(context.Context) {
+	serve(e, 12, func(request) {
 		from := rand.N(len(ring))
-		ring[from].move(e, ring[(from+1)%len(ring)], ordered)
-		e.Served()
+		ring[from].move(e, ring[(from+1)%len(ring)])
 	})
-	if !ordered {
-		noticeStuck(e, ring[0].mu.TryLock, ring[0].mu.Unlock)
-	}
+	noticeStuck(e, &ring[0].mu)
 }
 
-func (s *shard) move(e *Env, next *shard, ordered bool) {
-	first, second := s, next
-	if ordered && first.id > second.id {
-		first, second = second, first
-	}
+func (s *shard) move(e *Env, next *shard) {
+	first, second := inOrder(e, s, next, s.id, next.id)
 	first.mu.Lock()
 	defer first.mu.Unlock()
 	e.Sleep(1500 * time.Millisecond)
@@ -269,31 +172,19 @@ func (s *shard) move(e *Env, next *shard, ordered bool) {
 
 type ledgerBook struct{ mu sync.Mutex }
 
-func ledgerBooks(e *Env, releases bool) {
+func ledgerBooks(e *Env) {
 	ordinary(e)
 	books := make([]ledgerBook, 3)
 	for i := range books {
-		go func() {
-			for {
-				e.Sleep(20 * time.Second)
-				books[i].close(e, &books[(i+1)%3], releases)
-				e.Served()
-			}
-		}()
+		e.Every(20*time.Second, func() { books[i].close(e, &books[(i+1)%3]) })
 	}
-	if !releases {
-		noticeStuck(e, books[0].mu.TryLock, books[0].mu.Unlock)
-	}
+	noticeStuck(e, &books[0].mu)
 }
 
-func (b *ledgerBook) close(e *Env, next *ledgerBook, releases bool) {
+func (b *ledgerBook) close(e *Env, next *ledgerBook) {
 	b.mu.Lock()
 	e.Sleep(5 * time.Second)
-	if releases {
-		b.mu.Unlock()
-	} else {
-		defer b.mu.Unlock()
-	}
+	defer e.release(&b.mu)()
 	next.mu.Lock()
 	defer next.mu.Unlock()
 	e.Sleep(100 * time.Millisecond)
@@ -304,23 +195,18 @@ type routes struct {
 	table map[string]string
 }
 
-func routeTables(e *Env, once bool) {
+func routeTables(e *Env) {
 	r := &routes{table: map[string]string{"a": "b"}}
-	serve(e, 15, func(context.Context) {
-		r.lookup(e, "a", once)
-		e.Served()
-	})
+	serve(e, 15, func(request) { r.lookup(e, "a") })
 	e.Every(20*time.Second, func() { r.reload(e) })
-	if !once {
-		noticeStuck(e, r.mu.TryLock, r.mu.Unlock)
-	}
+	noticeStuck(e, &r.mu)
 }
 
-func (r *routes) lookup(e *Env, name string, once bool) string {
+func (r *routes) lookup(e *Env, name string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	e.Sleep(time.Second)
-	if once {
+	if e.sound {
 		return r.table[name]
 	}
 	return r.resolve(name)
@@ -343,37 +229,22 @@ type quota struct {
 	n  int
 }
 
-func quotas(e *Env, sound bool) {
+func quotas(e *Env) {
 	ordinary(e)
 	q := &quota{}
-	go func() {
-		for {
-			q.check(e, sound)
-			e.Sleep(3 * time.Second)
-			e.Served()
-		}
-	}()
-	go func() {
-		for {
-			e.Sleep(7 * time.Second)
-			q.reset()
-		}
-	}()
-	if !sound {
-		noticeStuck(e, q.mu.TryRLock, q.mu.RUnlock)
-	}
+	e.Every(3*time.Second, func() { q.check(e) })
+	e.Every(7*time.Second, q.reset)
+	noticeStuck(e, &q.mu)
 }
 
-func (q *quota) check(e *Env, sound bool) bool {
+func (q *quota) check(e *Env) bool {
 	q.mu.RLock()
+	defer q.mu.RUnlock()
 	e.Sleep(2 * time.Second)
-	if sound {
-		defer q.mu.RUnlock()
+	if e.sound {
 		return q.n > 0
 	}
-	n := q.used()
-	q.mu.RUnlock()
-	return n > 0
+	return q.used() > 0
 }
 
 func (q *quota) used() int {

@@ -5,95 +5,38 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"io"
-	"sync"
 	"time"
 )
 
-func pools() []Scenario {
-	return []Scenario{
-		{
-			Name: "pool-rows-not-closed", Class: ResourcePool, Faulty: true, Expect: leak("listOrders"),
-			Doc: "Rows of database/sql are not read to the end nor closed on an error, and keep their connection; in the end everybody waits for one.",
-			Run: func(e *Env) { orderLists(e, false) },
-		},
-		{
-			Name: "pool-rows-closed", Class: ResourcePool,
-			Doc: "Rows of database/sql are closed by defer, with a pool that is too small for the load at times.",
-			Run: func(e *Env) { orderLists(e, true) },
-		},
-		{
-			Name: "pool-transaction-left-open", Class: ResourcePool, Faulty: true, Expect: leak("bookSeat", "(*Tx).awaitDone"),
-			Doc: "A transaction is neither committed nor rolled back on an error.",
-			Run: func(e *Env) { seatBookings(e, false) },
-		},
-		{
-			Name: "pool-transaction-ended", Class: ResourcePool,
-			Doc: "A transaction is rolled back by defer.",
-			Run: func(e *Env) { seatBookings(e, true) },
-		},
-		{
-			Name: "pool-buffers-not-returned", Class: ResourcePool, Faulty: true, Expect: leak("(*bufferPool).take"),
-			Doc: "Buffers come from a channel; a path of the code does not give them back.",
-			Run: func(e *Env) { bufferPools(e, false) },
-		},
-		{
-			Name: "pool-buffers-returned", Class: ResourcePool,
-			Doc: "Buffers come from a channel and are always given back.",
-			Run: func(e *Env) { bufferPools(e, true) },
-		},
-		{
-			Name: "pool-idle", Class: ResourcePool,
-			Doc: "Forty workers wait for jobs, of which there are few.",
-			Run: func(e *Env) {
-				s := ordinary(e)
-				jobs := make(chan int)
-				for range 40 {
-					go batchWorker(e, jobs)
-				}
-				s.handle("/put", func(context.Context) { jobs <- 1 })
-				s.visit(2, "/put")
-			},
-		},
-		{
-			Name: "pool-grows-lazily", Class: ResourcePool,
-			Doc: "A pool starts a worker whenever none is free, up to sixty, over most of the time.",
-			Run: lazyPool,
-		},
-		{
-			Name: "pool-autoscaling", Class: ResourcePool,
-			Doc: "A pool follows its load, from four workers to fifty and back.",
-			Run: autoscaling,
-		},
-	}
+var pools = []program{
+	{orderLists, "pool-rows-not-closed", "pool-rows-closed"},
+	{seatBookings, "pool-transaction-left-open", "pool-transaction-ended"},
+	{bufferPools, "pool-buffers-not-returned", "pool-buffers-returned"},
+	{idlePool, "", "pool-idle"},
+	{lazyPool, "", "pool-grows-lazily"},
+	{autoscaling, "", "pool-autoscaling"},
 }
 
-// miniDriver is a database that answers with three rows after a while.
-type miniDriver struct{ e *Env }
+// miniDB is a database that answers with three rows after a while. It is its
+// own driver, connection, statement and transaction.
+type miniDB struct{ e *Env }
 
-func (d miniDriver) Connect(context.Context) (driver.Conn, error) { return miniConn(d), nil }
-func (d miniDriver) Driver() driver.Driver                        { return nil }
+func (d miniDB) Connect(context.Context) (driver.Conn, error) { return d, nil }
+func (d miniDB) Driver() driver.Driver                        { return nil }
+func (d miniDB) Prepare(string) (driver.Stmt, error)          { return d, nil }
+func (d miniDB) Begin() (driver.Tx, error)                    { return d, nil }
+func (miniDB) Close() error                                   { return nil }
+func (miniDB) Commit() error                                  { return nil }
+func (miniDB) Rollback() error                                { return nil }
+func (miniDB) NumInput() int                                  { return 0 }
 
-type miniConn struct{ e *Env }
-
-func (c miniConn) Prepare(string) (driver.Stmt, error) { return miniStmt(c), nil }
-func (c miniConn) Close() error                        { return nil }
-func (c miniConn) Begin() (driver.Tx, error)           { return miniTx{}, nil }
-
-type miniTx struct{}
-
-func (miniTx) Commit() error   { return nil }
-func (miniTx) Rollback() error { return nil }
-
-type miniStmt struct{ e *Env }
-
-func (miniStmt) Close() error  { return nil }
-func (miniStmt) NumInput() int { return 0 }
-func (s miniStmt) Exec([]driver.Value) (driver.Result, error) {
-	time.Sleep(s.e.Tail(100 * time.Millisecond))
+func (d miniDB) Exec([]driver.Value) (driver.Result, error) {
+	time.Sleep(d.e.Tail(100 * time.Millisecond))
 	return driver.RowsAffected(1), nil
 }
-func (s miniStmt) Query([]driver.Value) (driver.Rows, error) {
-	time.Sleep(s.e.Tail(200 * time.Millisecond))
+
+func (d miniDB) Query([]driver.Value) (driver.Rows, error) {
+	time.Sleep(d.e.Tail(200 * time.Millisecond))
 	return &miniRows{}, nil
 }
 
@@ -110,98 +53,92 @@ func (r *miniRows) Next(to []driver.Value) error {
 }
 
 func openMini(e *Env) *sql.DB {
-	db := sql.OpenDB(miniDriver{e})
+	db := sql.OpenDB(miniDB{e})
 	db.SetMaxOpenConns(5)
 	db.SetMaxIdleConns(5)
 	return db
 }
 
-func orderLists(e *Env, closes bool) {
+func orderLists(e *Env) {
 	db := openMini(e)
-	var n counter
-	serve(e, 8, func(context.Context) { listOrders(e, db, n.every(12), closes) })
-	if closes {
+	serve(e, 8, func(r request) { listOrders(e, db, r.every(12)) })
+	if e.sound {
 		e.Every(4*time.Minute, func() {
 			for range 30 {
-				go listOrders(e, db, false, true)
+				go listOrders(e, db, false)
 			}
 		})
 	}
 }
 
-func listOrders(e *Env, db *sql.DB, bad, closes bool) {
+func listOrders(e *Env, db *sql.DB, bad bool) {
 	rows, err := db.Query("SELECT id FROM orders")
 	if err != nil {
 		return
 	}
-	if closes {
+	if e.sound {
 		defer rows.Close()
 	}
 	for rows.Next() {
 		if bad {
-			if !closes {
-				e.Fault()
-			}
+			e.Fails()
 			return
 		}
 	}
-	e.Served()
 }
 
-func seatBookings(e *Env, ends bool) {
+func seatBookings(e *Env) {
 	db := openMini(e)
-	var n counter
-	serve(e, 8, func(context.Context) { bookSeat(e, db, n.every(15), ends) })
+	serve(e, 8, func(r request) { bookSeat(e, db, r.every(15)) })
 }
 
-func bookSeat(e *Env, db *sql.DB, taken, ends bool) {
+func bookSeat(e *Env, db *sql.DB, taken bool) {
 	tx, err := db.BeginTx(context.Background(), nil)
 	if err != nil {
 		return
 	}
-	if ends {
+	if e.sound {
 		defer tx.Rollback()
 	}
 	if _, err := tx.Exec("UPDATE seats"); err != nil {
 		return
 	}
 	if taken {
-		if !ends {
-			e.Fault()
-		}
+		e.Fails()
 		return
 	}
-	if tx.Commit() == nil {
-		e.Served()
-	}
+	_ = tx.Commit()
 }
 
 type bufferPool struct{ free chan []byte }
 
-func bufferPools(e *Env, returns bool) {
+func bufferPools(e *Env) {
 	p := &bufferPool{make(chan []byte, 8)}
 	for range cap(p.free) {
 		p.free <- make([]byte, 1024)
 	}
-	var n counter
-	serve(e, 10, func(context.Context) {
+	serve(e, 10, func(r request) {
 		b := p.take()
 		time.Sleep(e.Tail(200 * time.Millisecond))
-		if n.every(10) && !returns {
-			e.Fault()
+		if r.every(10) && e.Fails() {
 			return
 		}
 		p.free <- b
-		e.Served()
 	})
 }
 
 func (p *bufferPool) take() []byte { return <-p.free }
 
+func idlePool(e *Env) {
+	jobs := make(chan int)
+	for range 40 {
+		go batchWorker(e, jobs)
+	}
+	serve(e, 2, func(request) { jobs <- 1 })
+}
+
 func lazyPool(e *Env) {
-	s := ordinary(e)
-	jobs := make(chan func())
-	places := make(chan struct{}, 60)
+	jobs, places := make(chan func()), make(chan struct{}, 60)
 	submit := func(job func()) {
 		select {
 		case jobs <- job:
@@ -220,9 +157,8 @@ func lazyPool(e *Env) {
 		}
 	}
 	job := func() { time.Sleep(e.Tail(3 * time.Second)); e.Served() }
-	s.handle("/submit", func(context.Context) { submit(job) })
-	s.visit(40, "/submit")          // a job every two minutes of a service for each of fifty workers
-	e.Every(5*time.Minute, func() { // a few more at a time, each time
+	serve(e, 40, func(request) { submit(job) }) // a job every two minutes of a service for each of fifty workers
+	e.Every(5*time.Minute, func() {             // a few more at a time, each time
 		for range min(4+int(e.Age()/time.Minute), 60) {
 			go submit(job)
 		}
@@ -230,34 +166,28 @@ func lazyPool(e *Env) {
 }
 
 func autoscaling(e *Env) {
-	s := ordinary(e)
-	var mu sync.Mutex
 	workers := 0
 	jobs, stop := make(chan int, 64), make(chan struct{})
-	start := func() {
-		workers++
-		go func() {
-			for {
-				select {
-				case <-jobs:
-					time.Sleep(e.Tail(2 * time.Second))
-					e.Served()
-				case <-stop:
-					return
-				}
-			}
-		}()
-	}
 	e.Every(10*time.Second, func() {
-		mu.Lock()
-		defer mu.Unlock()
 		want := 4 + int(46*wave(e, 25*time.Minute))
-		for ; workers < want; start() {
+		for ; workers < want; workers++ {
+			go stoppable(jobs, stop, func() { time.Sleep(e.Tail(2 * time.Second)); e.Served() })
 		}
 		for ; workers > want; workers-- {
 			stop <- struct{}{}
 		}
 	})
-	s.handle("/put", func(context.Context) { jobs <- 1 })
-	s.visit(10, "/put")
+	serve(e, 10, func(request) { jobs <- 1 })
+}
+
+// stoppable is a worker that can be told to end.
+func stoppable(jobs <-chan int, stop <-chan struct{}, work func()) {
+	for {
+		select {
+		case <-jobs:
+			work()
+		case <-stop:
+			return
+		}
+	}
 }

@@ -1,6 +1,8 @@
 package corpus
 
 import (
+	_ "embed"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -8,45 +10,6 @@ import (
 // A Class is a kind of fault. A sound program has the class of the fault that
 // it is the correct version of, or one of its own.
 type Class string
-
-// The classes.
-const (
-	AbandonedSend    Class = "abandoned send"
-	AbandonedReceive Class = "abandoned receive"
-	ForgottenCancel  Class = "forgotten context cancel"
-	MissingClose     Class = "missing close"
-	WaitGroupCount   Class = "WaitGroup miscount"
-	LostSignal       Class = "lost Cond signal"
-	DoubleLock       Class = "double lock"
-	LockOrder        Class = "AB-BA"
-	LockCycle        Class = "three-way cycle"
-	ReaderWriter     Class = "RWMutex reader-writer-reader"
-	LockOverChannel  Class = "lock held over channel operation"
-	LockNotReleased  Class = "lock held by a goroutine that returned"
-	GroupMisuse      Class = "errgroup and semaphore misuse"
-	EndlessLoop      Class = "timer and ticker loops"
-	HTTP             Class = "HTTP handlers and clients"
-	ResourcePool     Class = "pools of resources"
-	SlowLeak         Class = "slow leak among heavy traffic"
-	SharedStack      Class = "leak sharing its stack"
-	Reachable        Class = "leak reachable from a global"
-	ManyPaths        Class = "many paths, recursion, generics"
-	Never            Class = "nil channel, select {}"
-	Standstill       Class = "standstill of the process"
-	Load             Class = "surge, pile-up, contention"
-	Shapes           Class = "shapes of healthy load"
-	Waiting          Class = "healthy long waits"
-)
-
-// Classes returns all classes, in the order of reports.
-func Classes() []Class {
-	return []Class{
-		AbandonedSend, AbandonedReceive, ForgottenCancel, MissingClose, WaitGroupCount, LostSignal,
-		DoubleLock, LockOrder, LockCycle, ReaderWriter, LockOverChannel, LockNotReleased,
-		GroupMisuse, EndlessLoop, HTTP, ResourcePool, SlowLeak, SharedStack, Reachable, ManyPaths,
-		Never, Standstill, Load, Shapes, Waiting,
-	}
-}
 
 // A Scenario is one program.
 type Scenario struct {
@@ -89,32 +52,38 @@ func Within(function, name string) bool {
 	return strings.Contains("."+strings.ReplaceAll(function, "[...]", "")+".", "."+name+".")
 }
 
-// All returns all scenarios, by class and name.
-func All() []Scenario {
-	all := slices.Concat(
-		sends(), receives(), cancels(), closes(), waitGroups(), conds(),
-		locks(), orders(), groups(), timers(), web(), pools(), hidden(), nevers(), processes(),
-		shapes(), waits(),
-	)
-	order := Classes()
-	slices.SortStableFunc(all, func(a, b Scenario) int {
-		if c := slices.Index(order, a.Class) - slices.Index(order, b.Class); c != 0 {
-			return c
-		}
-		switch {
-		case a.Faulty == b.Faulty:
-			return strings.Compare(a.Name, b.Name)
-		case a.Faulty:
-			return -1
-		}
-		return 1
-	})
-	return all
+// A program is the code of a faulty scenario and its sound twin. It asks
+// [Env.Fails] or e.sound where they differ. One of the names may be empty.
+type program struct {
+	run           func(*Env)
+	faulty, sound string
+}
+
+// with binds what programs that share code differ in.
+func with[T any](run func(*Env, T), v T) func(*Env) { return func(e *Env) { run(e, v) } }
+
+// truth says what each program is, and is for people too.
+//
+//go:embed programs.md
+var truth string
+
+var code = slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits)
+
+var all = read(truth, code)
+
+// All returns all scenarios: by class, the faulty ones first, and name.
+func All() []Scenario { return slices.Clone(all) }
+
+// Classes returns all classes, in the order of reports.
+func Classes() (classes []Class) {
+	for _, s := range all {
+		classes = append(classes, s.Class)
+	}
+	return slices.Compact(classes)
 }
 
 // Find returns the scenario of that name.
 func Find(name string) (Scenario, bool) {
-	all := All()
 	i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })
 	if i < 0 {
 		return Scenario{}, false
@@ -122,15 +91,58 @@ func Find(name string) (Scenario, bool) {
 	return all[i], true
 }
 
-// leak, deadlock and so on expect one detector at a function.
-func leak(functions ...string) []Expectation { return expect("leak", 5, functions) }
-func stuck(functions ...string) []Expectation {
-	return append(expect("deadlock", 1, functions), expect("leak", 1, functions)...)
-}
-
-func expect(detector string, least int, functions []string) (all []Expectation) {
-	for _, f := range functions {
-		all = append(all, Expectation{detector, f, least})
+// read returns the scenarios of a document whose sections are classes and whose
+// rows are programs: name, truth and description. The last section says of some
+// why they are beyond watching. A mistake in it is a panic: tests read it too.
+func read(document string, programs []program) (all []Scenario) {
+	var class Class
+	for line := range strings.Lines(document) {
+		if title, ok := strings.CutPrefix(line, "## "); ok {
+			class = Class(strings.TrimSpace(title))
+		}
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if len(cells) != 3 || cells[0] == "| program" {
+			continue
+		}
+		name, told, doc := strings.TrimPrefix(cells[0], "| "), cells[1], strings.TrimSuffix(cells[2], " |")
+		if i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name }); i >= 0 {
+			all[i].Beyond, all[i].Proof = doc, told == "yes"
+			continue
+		}
+		s := Scenario{Name: name, Class: class, Doc: doc, Faulty: told != "sound"}
+		if s.Faulty {
+			s.Expect = expectations(told)
+		}
+		s.Run = find(programs, s.Faulty, name)
+		all = append(all, s)
 	}
 	return all
+}
+
+// expectations reads what may be found: "leak at `fetch`, 5; ...".
+func expectations(told string) (all []Expectation) {
+	for part := range strings.SplitSeq(told, "; ") {
+		var x Expectation
+		detector, rest, _ := strings.Cut(part, " at `")
+		function, least, _ := strings.Cut(rest, "`, ")
+		x.Detector, x.Function = detector, function
+		if _, err := fmt.Sscan(least, &x.Least); err != nil {
+			panic(fmt.Sprintf("programs.md: %q: %v", part, err))
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// find returns the code of a program.
+func find(programs []program, faulty bool, name string) func(*Env) {
+	for _, p := range programs {
+		switch {
+		case faulty && p.faulty == name:
+			return p.run
+		case !faulty && p.sound == name:
+			return func(e *Env) { e.sound = true; p.run(e) }
+		}
+	}
+	panic(fmt.Sprintf("programs.md: no code for %q", name))
 }

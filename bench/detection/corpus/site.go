@@ -18,12 +18,9 @@ type site struct {
 	client *http.Client
 }
 
-// newSite serves. It panics when it cannot listen: then nothing is measured.
+// newSite serves.
 func newSite(e *Env) *site {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
+	l := listen()
 	s := &site{e: e, mux: http.NewServeMux(), url: "http://" + l.Addr().String()}
 	s.server = &http.Server{
 		Handler:           s.mux,
@@ -36,26 +33,51 @@ func newSite(e *Env) *site {
 	return s
 }
 
-// newClient returns a client that keeps its connections, with a scaled time
-// limit on requests.
-func (s *site) newClient(limit time.Duration) *http.Client {
-	return &http.Client{
-		Timeout:   s.e.Dur(limit),
-		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: s.e.Dur(90 * time.Second)},
+// listen panics when it cannot: then nothing is measured.
+func listen() net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
 	}
+	return l
 }
 
-// handle serves path with f.
-func (s *site) handle(path string, f func(ctx context.Context)) {
+// newClient returns a client that keeps its connections, with a scaled time
+// limit on requests; 0 is none.
+func (s *site) newClient(limit time.Duration) *http.Client {
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: s.e.Dur(90 * time.Second)}}
+	if limit > 0 {
+		c.Timeout = s.e.Dur(limit)
+	}
+	return c
+}
+
+// A request is one that a handler serves, the nth of its path.
+type request struct {
+	context.Context
+	n *counter
+}
+
+// every reports whether this is one in n.
+func (r request) every(n int64) bool { return r.n.every(n) }
+
+// handle serves path with f. A handler that returns has done a piece of work.
+func (s *site) handle(path string, f func(request)) {
+	var n counter
 	s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-		f(r.Context())
+		f(request{r.Context(), &n})
+		s.e.Served()
 		w.WriteHeader(http.StatusOK)
 	})
 }
 
 // get asks for path and reads the answer.
-func (s *site) get(c *http.Client, path string) error {
-	answer, err := c.Get(s.url + path)
+func (s *site) get(ctx context.Context, c *http.Client, path string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.Do(r)
 	if err != nil {
 		return err
 	}
@@ -64,17 +86,20 @@ func (s *site) get(c *http.Client, path string) error {
 	return err
 }
 
-// visit asks for path, perSecond times a second.
-func (s *site) visit(perSecond float64, path string) {
-	s.e.Arrive(perSecond, func() { _ = s.get(s.client, path) })
+// visit asks for path once.
+func (s *site) visit(path string) { _ = s.get(context.Background(), s.client, path) }
+
+// arrive serves path with f, and has perSecond requests a second for it.
+func (s *site) arrive(perSecond float64, path string, f func(request)) {
+	s.handle(path, f)
+	s.e.Arrive(perSecond, func() { s.visit(path) })
 }
 
-// serve is a service whose only path is served by f, with ordinary traffic
+// serve is a service whose path /work is served by f, with ordinary traffic
 // besides.
-func serve(e *Env, perSecond float64, f func(ctx context.Context)) *site {
+func serve(e *Env, perSecond float64, f func(request)) *site {
 	s := ordinary(e)
-	s.handle("/work", f)
-	s.visit(perSecond, "/work")
+	s.arrive(perSecond, "/work", f)
 	return s
 }
 
@@ -86,15 +111,12 @@ func ordinary(e *Env) *site {
 	for range 6 {
 		go ordinaryWorker(jobs)
 	}
-	s.handle("/page", func(context.Context) { time.Sleep(e.Tail(200 * time.Millisecond)); e.Served() })
-	s.handle("/job", func(ctx context.Context) {
+	s.arrive(12, "/page", func(request) { time.Sleep(e.Tail(200 * time.Millisecond)) })
+	s.arrive(6, "/job", func(request) {
 		done := make(chan struct{})
 		jobs <- func() { time.Sleep(e.Tail(100 * time.Millisecond)); close(done) }
 		<-done
-		e.Served()
 	})
-	s.visit(12, "/page")
-	s.visit(6, "/job")
 	go ordinaryJanitor(e)
 	return s
 }
@@ -105,10 +127,4 @@ func ordinaryWorker(jobs <-chan func()) {
 	}
 }
 
-func ordinaryJanitor(e *Env) {
-	ticker := time.NewTicker(e.Dur(time.Minute))
-	defer ticker.Stop()
-	for range ticker.C {
-		e.Served()
-	}
-}
+func ordinaryJanitor(e *Env) { e.EveryTick(time.Minute, e.Served) }

@@ -1,84 +1,32 @@
 package corpus
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 )
 
-func timers() []Scenario {
-	return []Scenario{
-		{
-			Name: "ticker-poller-outlives", Class: EndlessLoop, Faulty: true, Expect: leak("pollOrder"),
-			Doc: "Each order starts a poller on a ticker, which goes on when the order is done.",
-			Run: func(e *Env) { polledOrders(e, false) },
-		},
-		{
-			Name: "ticker-poller-ends", Class: EndlessLoop,
-			Doc: "Each order starts a poller on a ticker, which ends with the order.",
-			Run: func(e *Env) { polledOrders(e, true) },
-		},
-		{
-			Name: "ticker-select-done-dropped", Class: EndlessLoop, Faulty: true, Expect: leak("(*limiter).refill"),
-			Doc: "A rate limiter for each customer refills on a ticker until it is stopped; those evicted are not.",
-			Run: func(e *Env) { limiters(e, false) },
-		},
-		{
-			Name: "ticker-select-stopped", Class: EndlessLoop,
-			Doc: "A rate limiter for each customer refills on a ticker until it is evicted.",
-			Run: func(e *Env) { limiters(e, true) },
-		},
-		{
-			Name: "timer-afterfunc-blocks", Class: EndlessLoop, Faulty: true, Expect: leak("armTimeout"),
-			Doc: "A timer's function sends its alarm after the request has ended, to nobody.",
-			Run: func(e *Env) { alarms(e, false) },
-		},
-		{
-			Name: "timer-afterfunc-stopped", Class: EndlessLoop,
-			Doc: "A timer is stopped with the request, and its alarm fits the buffer.",
-			Run: func(e *Env) { alarms(e, true) },
-		},
-		{
-			Name: "timer-after-loop", Class: EndlessLoop, Faulty: true, Expect: leak("(*device).watchdog"),
-			Doc: "A watchdog for each device waits for signs of life or a timer, again and again, also for devices that are gone.",
-			Run: func(e *Env) { devices(e, false) },
-		},
-		{
-			Name: "timer-after-loop-ends", Class: EndlessLoop,
-			Doc: "A watchdog for each device ends after the third time without a sign of life.",
-			Run: func(e *Env) { devices(e, true) },
-		},
-		{
-			Name: "sleep-loop-outlives", Class: EndlessLoop, Faulty: true, Expect: leak("refreshToken"),
-			Doc: "Each connection refreshes its token after a sleep, in a loop that nothing ends.",
-			Run: func(e *Env) { tokens(e, false) },
-		},
-		{
-			Name: "sleep-loop-ends", Class: EndlessLoop,
-			Doc: "Each connection refreshes its token after a sleep, until it is closed.",
-			Run: func(e *Env) { tokens(e, true) },
-		},
-	}
+var timers = []program{
+	{polledOrders, "ticker-poller-outlives", "ticker-poller-ends"},
+	{limiters, "ticker-select-done-dropped", "ticker-select-stopped"},
+	{func(e *Env) { serve(e, 6, func(request) { armTimeout(e) }) }, "timer-afterfunc-blocks", "timer-afterfunc-stopped"},
+	{devices, "timer-after-loop", "timer-after-loop-ends"},
+	{tokens, "sleep-loop-outlives", "sleep-loop-ends"},
 }
 
-func polledOrders(e *Env, ends bool) {
-	serve(e, 4, func(context.Context) {
+func polledOrders(e *Env) {
+	serve(e, 4, func(request) {
 		var done atomic.Bool
-		go pollOrder(e, &done, ends)
+		go pollOrder(e, &done)
 		time.Sleep(e.Tail(2 * time.Second))
-		done.Store(true)
-		if !ends {
-			e.Fault()
-		}
-		e.Served()
+		done.Store(!e.Fails())
 	})
 }
 
-func pollOrder(e *Env, done *atomic.Bool, ends bool) {
+func pollOrder(e *Env, done *atomic.Bool) {
 	ticker := time.NewTicker(e.Dur(20 * time.Second))
 	defer ticker.Stop()
 	for range ticker.C {
-		if done.Load() && ends {
+		if done.Load() {
 			return
 		}
 	}
@@ -89,17 +37,14 @@ type limiter struct {
 	stop   chan struct{}
 }
 
-func limiters(e *Env, stops bool) {
-	serve(e, 4, func(context.Context) {
+func limiters(e *Env) {
+	serve(e, 4, func(request) {
 		l := &limiter{stop: make(chan struct{})}
 		go l.refill(e)
 		time.Sleep(e.Tail(3 * time.Second)) // in the cache
-		if stops {
+		if !e.Fails() {
 			close(l.stop)
-		} else {
-			e.Fault()
 		}
-		e.Served()
 	})
 }
 
@@ -116,48 +61,34 @@ func (l *limiter) refill(e *Env) {
 	}
 }
 
-func alarms(e *Env, sound bool) {
-	serve(e, 6, func(context.Context) { armTimeout(e, sound) })
-}
-
-func armTimeout(e *Env, sound bool) {
-	alarm := make(chan struct{})
-	if sound {
-		alarm = make(chan struct{}, 1)
-	}
+func armTimeout(e *Env) {
+	alarm := make(chan struct{}, inSound(e, 1))
 	timer := time.AfterFunc(e.Dur(2*time.Second), func() { alarm <- struct{}{} })
-	if sound {
-		defer timer.Stop()
-	}
 	select {
 	case <-alarm:
 	case <-time.After(e.Tail(500 * time.Millisecond)):
-		if !sound {
-			e.Fault()
+		if !e.Fails() {
+			timer.Stop()
 		}
 	}
-	e.Served()
 }
 
 type device struct{ alive chan struct{} }
 
-func devices(e *Env, ends bool) {
-	serve(e, 4, func(context.Context) {
+func devices(e *Env) {
+	serve(e, 4, func(request) {
 		d := &device{make(chan struct{})}
-		go d.watchdog(e, ends)
+		go d.watchdog(e)
 		for range 3 {
 			time.Sleep(e.Tail(500 * time.Millisecond))
 			d.alive <- struct{}{}
 		}
-		if !ends {
-			e.Fault()
-		}
-		e.Served()
+		e.Fails()
 	})
 }
 
-func (d *device) watchdog(e *Env, ends bool) {
-	for missed := 0; missed < 3 || !ends; {
+func (d *device) watchdog(e *Env) {
+	for missed := 0; missed < 3 || !e.sound; {
 		select {
 		case <-d.alive:
 			missed = 0
@@ -167,21 +98,17 @@ func (d *device) watchdog(e *Env, ends bool) {
 	}
 }
 
-func tokens(e *Env, ends bool) {
-	serve(e, 4, func(context.Context) {
+func tokens(e *Env) {
+	serve(e, 4, func(request) {
 		var closed atomic.Bool
-		go refreshToken(e, &closed, ends)
+		go refreshToken(e, &closed)
 		time.Sleep(e.Tail(2 * time.Second))
-		closed.Store(true)
-		if !ends {
-			e.Fault()
-		}
-		e.Served()
+		closed.Store(!e.Fails())
 	})
 }
 
-func refreshToken(e *Env, closed *atomic.Bool, ends bool) {
-	for !closed.Load() || !ends {
+func refreshToken(e *Env, closed *atomic.Bool) {
+	for !closed.Load() {
 		e.Sleep(20 * time.Second)
 	}
 }

@@ -1,85 +1,36 @@
 package corpus
 
 import (
-	"context"
 	"sync"
 	"time"
 )
 
-func waitGroups() []Scenario {
-	return []Scenario{
-		{
-			Name: "waitgroup-add-too-many", Class: WaitGroupCount, Faulty: true, Expect: leak("importRows"),
-			Doc: "An import adds all rows to a WaitGroup beforehand and then skips the empty ones.",
-			Run: func(e *Env) { imports(e, false) },
-		},
-		{
-			Name: "waitgroup-add-each", Class: WaitGroupCount,
-			Doc: "An import adds each row that it starts a goroutine for.",
-			Run: func(e *Env) { imports(e, true) },
-		},
-		{
-			Name: "waitgroup-done-skipped", Class: WaitGroupCount, Faulty: true, Expect: leak("resizeAll"),
-			Doc: "A goroutine returns on an error before it calls Done.",
-			Run: func(e *Env) { resizes(e, false) },
-		},
-		{
-			Name: "waitgroup-done-deferred", Class: WaitGroupCount,
-			Doc: "Every goroutine defers Done.",
-			Run: func(e *Env) { resizes(e, true) },
-		},
-		{
-			Name: "waitgroup-once-at-rotation", Class: WaitGroupCount, Faulty: true, Expect: []Expectation{{"leak", "rotateLogs", 1}}, Proof: true,
-			Beyond: "a single goroutine that waits looks like one that waits for the end of the program, however long one watches",
-			Doc:    "One rotation of log files waits for a writer that returned without Done, once.",
-			Run: func(e *Env) {
-				ordinary(e)
-				go rotateLogs(e)
-			},
-		},
-		{
-			Name: "waitgroup-long-wait", Class: WaitGroupCount,
-			Doc: "One goroutine waits for workers that live as long as the process.",
-			Run: func(e *Env) {
-				s := ordinary(e)
-				var workers sync.WaitGroup
-				jobs := make(chan int)
-				for range 3 {
-					workers.Go(func() { batchWorker(e, jobs) })
-				}
-				go func() { workers.Wait() }()
-				s.handle("/put", func(context.Context) { jobs <- 1 })
-				s.visit(2, "/put")
-			},
-		},
-	}
+var waitGroups = []program{
+	{imports, "waitgroup-add-too-many", "waitgroup-add-each"},
+	{resizes, "waitgroup-done-skipped", "waitgroup-done-deferred"},
+	{func(e *Env) { ordinary(e); go rotateLogs(e) }, "waitgroup-once-at-rotation", ""},
+	{longWait, "", "waitgroup-long-wait"},
 }
 
-func imports(e *Env, each bool) {
-	var n counter
-	serve(e, 6, func(context.Context) {
+func imports(e *Env) {
+	serve(e, 6, func(r request) {
 		rows := []string{"a", "b", "c", "d"}
-		if n.every(2) {
+		if r.every(2) {
 			rows[2] = ""
 		}
-		importRows(e, rows, each)
+		importRows(e, rows)
 	})
 }
 
-func importRows(e *Env, rows []string, each bool) {
+func importRows(e *Env, rows []string) {
 	var all sync.WaitGroup
-	if !each {
-		all.Add(len(rows))
-	}
+	all.Add(len(rows))
 	for _, row := range rows {
 		if row == "" {
-			if !each {
-				e.Fault()
+			if !e.Fails() {
+				all.Done()
 			}
 			continue
-		}
-		if each {
-			all.Add(1)
 		}
 		go func() {
 			defer all.Done()
@@ -87,36 +38,26 @@ func importRows(e *Env, rows []string, each bool) {
 		}()
 	}
 	all.Wait()
-	e.Served()
 }
 
-func resizes(e *Env, deferred bool) {
+func resizes(e *Env) {
 	var n counter
-	serve(e, 6, func(context.Context) { resizeAll(e, &n, deferred) })
+	serve(e, 6, func(request) { resizeAll(e, &n) })
 }
 
-func resizeAll(e *Env, n *counter, deferred bool) {
+func resizeAll(e *Env, n *counter) {
 	var all sync.WaitGroup
+	all.Add(4)
 	for range 4 {
-		all.Add(1)
 		go func() {
-			if deferred {
-				defer all.Done()
-			}
 			time.Sleep(e.Tail(100 * time.Millisecond))
-			if n.every(9) { // cannot be read
-				if !deferred {
-					e.Fault()
-				}
+			if unreadable := n.every(9); unreadable && e.Fails() {
 				return
 			}
-			if !deferred {
-				all.Done()
-			}
+			all.Done()
 		}()
 	}
 	all.Wait()
-	e.Served()
 }
 
 func rotateLogs(e *Env) {
@@ -128,7 +69,17 @@ func rotateLogs(e *Env) {
 	}()
 	go func() {
 		e.Sleep(time.Second)
-		e.Fault() // the disk is full
+		e.Fails() // the disk is full
 	}()
 	writers.Wait()
+}
+
+func longWait(e *Env) {
+	var workers sync.WaitGroup
+	jobs := make(chan int)
+	for range 3 {
+		workers.Go(func() { batchWorker(e, jobs) })
+	}
+	go func() { workers.Wait() }()
+	serve(e, 2, func(request) { jobs <- 1 })
 }

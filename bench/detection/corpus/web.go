@@ -8,106 +8,36 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-func web() []Scenario {
-	return []Scenario{
-		{
-			Name: "http-body-not-closed", Class: HTTP, Faulty: true, Expect: leak("(*persistConn).readLoop"),
-			Doc: "A client looks at the status only and never closes the body: its connection and two goroutines stay.",
-			Run: func(e *Env) { statusChecks(e, false) },
-		},
-		{
-			Name: "http-body-closed", Class: HTTP,
-			Doc: "A client looks at the status only, and closes the body.",
-			Run: func(e *Env) { statusChecks(e, true) },
-		},
-		{
-			Name: "http-handler-outlives-client", Class: HTTP, Faulty: true, Expect: leak("awaitPayment"),
-			Doc: "A handler waits for a payment that never comes, and does not see that the client has left.",
-			Run: func(e *Env) { payments(e, false) },
-		},
-		{
-			Name: "http-handler-watches-client", Class: HTTP,
-			Doc: "A handler waits for a payment, or for the client to leave.",
-			Run: func(e *Env) { payments(e, true) },
-		},
-		{
-			Name: "http-stream-ignores-disconnect", Class: HTTP, Faulty: true, Expect: leak("(*feed).stream"),
-			Doc: "A handler streams a topic's events; for a quiet topic it never notices that the client is gone.",
-			Run: func(e *Env) { feedStreams(e, false) },
-		},
-		{
-			Name: "http-stream-sees-disconnect", Class: HTTP,
-			Doc: "A handler streams a topic's events until the client is gone.",
-			Run: func(e *Env) { feedStreams(e, true) },
-		},
-		{
-			Name: "http-client-without-timeout", Class: HTTP, Faulty: true, Expect: leak("callBackend", "slowBackend", "(*persistConn).roundTrip"),
-			Doc: "A client without a time limit asks a backend that has begun to hang.",
-			Run: func(e *Env) { backends(e, false) },
-		},
-		{
-			Name: "http-client-with-timeout", Class: HTTP,
-			Doc: "A client with a time limit asks a backend that has begun to hang.",
-			Run: func(e *Env) { backends(e, true) },
-		},
-		{
-			Name: "http-idle-connections-kept", Class: HTTP, Faulty: true, Expect: leak("readCommand"),
-			Beyond: "a connection whose client is gone without a word looks like one whose client has nothing to say; reads from the network are not judged",
-			Doc:    "A server reads commands without a deadline; clients that vanish without closing stay for ever.",
-			Run:    func(e *Env) { commandServers(e, false) },
-		},
-		{
-			Name: "http-idle-connections-closed", Class: HTTP,
-			Doc: "A server reads commands with a deadline.",
-			Run: func(e *Env) { commandServers(e, true) },
-		},
-		{
-			Name: "http-long-poll", Class: HTTP,
-			Doc: "Clients wait for news for up to four minutes each, some thirty at a time.",
-			Run: longPolls,
-		},
-		{
-			Name: "http-keep-alive-clients", Class: HTTP,
-			Doc: "Several clients keep idle connections open, in waves.",
-			Run: keepAlives,
-		},
-		{
-			Name: "http-graceful-shutdown", Class: HTTP,
-			Doc: "A server is shut down gracefully again and again, and another one takes over.",
-			Run: shutdowns,
-		},
-		{
-			Name: "http-event-streams", Class: HTTP,
-			Doc: "Streams of events live for some half an hour each, and come and go.",
-			Run: eventStreams,
-		},
-		{
-			Name: "http-reconnect-storm", Class: HTTP,
-			Doc: "A hundred clients lose their connections at once and come back, again and again.",
-			Run: reconnects,
-		},
-	}
+var web = []program{
+	{statusChecks, "http-body-not-closed", "http-body-closed"},
+	{payments, "http-handler-outlives-client", "http-handler-watches-client"},
+	{feedStreams, "http-stream-ignores-disconnect", "http-stream-sees-disconnect"},
+	{backends, "http-client-without-timeout", "http-client-with-timeout"},
+	{commandServers, "http-idle-connections-kept", "http-idle-connections-closed"},
+	{longPolls, "", "http-long-poll"},
+	{keepAlives, "", "http-keep-alive-clients"},
+	{shutdowns, "", "http-graceful-shutdown"},
+	{eventStreams, "", "http-event-streams"},
+	{reconnects, "", "http-reconnect-storm"},
 }
 
-func statusChecks(e *Env, closes bool) {
+func statusChecks(e *Env) {
 	s := ordinary(e)
 	s.mux.HandleFunc("/status", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("all is well\n", 20))
 	})
-	c := s.newClient(time.Hour)
-	c.Timeout = 0
+	c := s.newClient(0)
 	e.Arrive(3, func() {
 		answer, err := c.Get(s.url + "/status")
 		if err != nil {
 			return
 		}
-		if closes {
+		if !e.Fails() {
 			answer.Body.Close()
-		} else {
-			e.Fault()
 		}
 		if answer.StatusCode == http.StatusOK {
 			e.Served()
@@ -115,29 +45,20 @@ func statusChecks(e *Env, closes bool) {
 	})
 }
 
-func payments(e *Env, watches bool) {
-	var n counter
-	serve(e, 8, func(ctx context.Context) {
+func payments(e *Env) {
+	serve(e, 8, func(r request) {
 		paid := make(chan int)
-		if n.every(3) {
-			if !watches {
-				e.Fault()
-			}
+		if r.every(3) {
+			e.Fails()
 		} else {
-			go func() {
-				time.Sleep(e.Tail(300 * time.Millisecond))
+			time.AfterFunc(e.Tail(300*time.Millisecond), func() {
 				select {
 				case paid <- 1:
-				case <-ctx.Done():
+				case <-r.Done():
 				}
-			}()
+			})
 		}
-		var done <-chan struct{}
-		if watches {
-			done = ctx.Done()
-		}
-		awaitPayment(done, paid)
-		e.Served()
+		awaitPayment(inSound(e, r.Done()), paid)
 	})
 }
 
@@ -148,42 +69,30 @@ func awaitPayment(done <-chan struct{}, paid <-chan int) {
 	}
 }
 
-// A feed has events for those who stream it: in a busy one every second, in
-// a quiet one once a day.
+// A feed has events for streams: in a busy one every second, in a quiet one
+// once a day.
 type feed struct {
 	e     *Env
 	every time.Duration
-	sees  bool
 }
 
-func feedStreams(e *Env, sees bool) {
+// watch streams a feed for some time, in a client of its own.
+func watch(e *Env, s *site, path string, median time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.Tail(median))
+	defer cancel()
+	_ = s.get(ctx, s.newClient(100*time.Hour), path)
+}
+
+func feedStreams(e *Env) {
 	s := ordinary(e)
-	busy, quiet := &feed{e, time.Second, sees}, &feed{e, 24 * time.Hour, sees}
-	s.mux.HandleFunc("/busy", busy.stream)
-	s.mux.HandleFunc("/quiet", quiet.stream)
-	watch := func(path string, rate float64) {
-		e.Arrive(rate, func() {
-			ctx, cancel := context.WithTimeout(context.Background(), e.Tail(20*time.Second))
-			defer cancel()
-			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
-			answer, err := s.newClient(time.Hour).Do(r)
-			if err != nil {
-				return
-			}
-			defer answer.Body.Close()
-			_, _ = io.Copy(io.Discard, answer.Body)
-			if path == "/quiet" && !sees {
-				e.Fault()
-			}
-		})
-	}
-	watch("/busy", 3)
-	watch("/quiet", 3)
+	s.mux.HandleFunc("/busy", (&feed{e, time.Second}).stream)
+	s.mux.HandleFunc("/quiet", (&feed{e, 24 * time.Hour}).stream)
+	e.Arrive(3, func() { watch(e, s, "/busy", 20*time.Second) })
+	e.Arrive(3, func() { watch(e, s, "/quiet", 20*time.Second); e.Fails() })
 }
 
 func (f *feed) stream(w http.ResponseWriter, r *http.Request) {
-	events := make(chan int)
-	left := make(chan struct{})
+	events, left := make(chan int), make(chan struct{})
 	defer close(left)
 	go func() {
 		for {
@@ -202,51 +111,37 @@ func (f *feed) stream(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	_ = http.NewResponseController(w).Flush()
-	done := r.Context().Done()
-	if !f.sees {
-		done = nil
-	}
 	for {
 		select {
 		case n := <-events:
-			if _, err := fmt.Fprintf(w, "data: %d\n\n", n); err != nil {
-				return
-			}
-			if http.NewResponseController(w).Flush() != nil {
+			_, err := fmt.Fprintf(w, "data: %d\n\n", n)
+			if err != nil || http.NewResponseController(w).Flush() != nil {
 				return
 			}
 			f.e.Served()
-		case <-done:
+		case <-inSound(f.e, r.Context().Done()):
 			return
 		}
 	}
 }
 
-func backends(e *Env, limited bool) {
+func backends(e *Env) {
 	backend := newSite(e)
-	backend.mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) {
-		slowBackend(e, r.Context())
-	})
-	c := backend.newClient(5 * time.Second)
-	if !limited {
-		c.Timeout = 0
-	}
-	serve(e, 5, func(context.Context) {
-		if e.Age() > 3*time.Minute && !limited {
-			e.Fault()
+	backend.handle("/", func(r request) { slowBackend(e, r) })
+	c := backend.newClient(inSound(e, 5*time.Second))
+	serve(e, 5, func(request) {
+		if e.Age() > 3*time.Minute {
+			e.Fails()
 		}
-		callBackend(e, c, backend.url)
+		callBackend(c, backend.url)
 	})
 }
 
-func callBackend(e *Env, c *http.Client, url string) {
-	answer, err := c.Get(url)
-	if err != nil {
-		return
+func callBackend(c *http.Client, url string) {
+	if answer, err := c.Get(url); err == nil {
+		_, _ = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
 	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, answer.Body)
-	e.Served()
 }
 
 // slowBackend hangs from the third minute on, for as long as its client stays.
@@ -256,26 +151,21 @@ func slowBackend(e *Env, ctx context.Context) {
 	}
 }
 
-func commandServers(e *Env, deadlines bool) {
+func commandServers(e *Env) {
 	ordinary(e)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				for readCommand(e, c, deadlines) == nil {
-					e.Served()
-				}
-			}()
+	l := listen()
+	again(1, func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
 		}
-	}()
+		go func() {
+			defer c.Close()
+			for readCommand(e, c) == nil {
+				e.Served()
+			}
+		}()
+	})
 	vanished := make(chan net.Conn, 10_000) // a client that is gone does not close
 	e.Arrive(2, func() {
 		c, err := net.Dial("tcp", l.Addr().String())
@@ -286,15 +176,13 @@ func commandServers(e *Env, deadlines bool) {
 			time.Sleep(e.Tail(time.Second))
 			_, _ = c.Write([]byte{1})
 		}
-		if !deadlines {
-			e.Fault()
-		}
+		e.Fails()
 		vanished <- c
 	})
 }
 
-func readCommand(e *Env, c net.Conn, deadlines bool) error {
-	if deadlines {
+func readCommand(e *Env, c net.Conn) error {
+	if e.sound {
 		_ = c.SetReadDeadline(time.Now().Add(e.Dur(2 * time.Minute)))
 	}
 	var b [1]byte
@@ -304,31 +192,24 @@ func readCommand(e *Env, c net.Conn, deadlines bool) error {
 
 func longPolls(e *Env) {
 	s := ordinary(e)
-	s.handle("/poll", func(ctx context.Context) {
+	s.handle("/poll", func(r request) {
 		select {
-		case <-ctx.Done():
+		case <-r.Done():
 		case <-time.After(e.Between(time.Second, 4*time.Minute)):
-			e.Served()
 		}
 	})
 	c := s.newClient(10 * time.Minute)
-	for range 30 {
-		go func() {
-			for {
-				_ = s.get(c, "/poll")
-			}
-		}()
-	}
+	again(30, func() { _ = s.get(context.Background(), c, "/poll") })
 }
 
 func keepAlives(e *Env) {
 	s := ordinary(e)
-	s.handle("/", func(context.Context) { time.Sleep(e.Tail(time.Second)); e.Served() })
+	s.handle("/", func(request) { time.Sleep(e.Tail(time.Second)) })
 	for range 3 {
 		c := s.newClient(time.Minute)
 		e.Every(4*time.Minute, func() {
 			for range 12 {
-				go func() { _ = s.get(c, "/") }()
+				go func() { _ = s.get(context.Background(), c, "/") }()
 			}
 		})
 	}
@@ -336,65 +217,35 @@ func keepAlives(e *Env) {
 
 func shutdowns(e *Env) {
 	ordinary(e)
-	go func() {
-		for {
-			s := newSite(e)
-			s.handle("/", func(context.Context) { time.Sleep(e.Tail(500 * time.Millisecond)); e.Served() })
-			for range 40 {
-				go func() { _ = s.get(s.client, "/") }()
-				e.Sleep(3 * time.Second)
-			}
-			_ = s.server.Shutdown(context.Background())
-			s.client.CloseIdleConnections()
+	again(1, func() {
+		s := newSite(e)
+		s.handle("/", func(request) { time.Sleep(e.Tail(500 * time.Millisecond)) })
+		for range 40 {
+			go s.visit("/")
+			e.Sleep(3 * time.Second)
 		}
-	}()
+		_ = s.server.Shutdown(context.Background())
+		s.client.CloseIdleConnections()
+	})
 }
 
 func eventStreams(e *Env) {
 	s := ordinary(e)
-	f := &feed{e, 30 * time.Second, true}
-	s.mux.HandleFunc("/events", f.stream)
-	e.Arrive(2, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), e.Tail(20*time.Minute))
-		defer cancel()
-		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/events", nil)
-		answer, err := s.newClient(100 * time.Hour).Do(r)
-		if err != nil {
-			return
-		}
-		defer answer.Body.Close()
-		_, _ = io.Copy(io.Discard, answer.Body)
-	})
+	s.mux.HandleFunc("/events", (&feed{e, 30 * time.Second}).stream)
+	e.Arrive(2, func() { watch(e, s, "/events", 20*time.Minute) })
 }
 
 func reconnects(e *Env) {
 	s := ordinary(e)
-	f := &feed{e, 20 * time.Second, true}
-	s.mux.HandleFunc("/events", f.stream)
-	var mu chan struct{} = make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	current := func() context.Context {
-		mu <- struct{}{}
-		defer func() { <-mu }()
-		return ctx
-	}
+	s.mux.HandleFunc("/events", (&feed{e, 20 * time.Second}).stream)
+	var current atomic.Pointer[loginSession] // of all clients with the network
+	current.Store(newSession(context.Background()))
 	for range 100 {
-		go func() {
-			c := s.newClient(100 * time.Hour)
-			for {
-				r, _ := http.NewRequestWithContext(current(), http.MethodGet, s.url+"/events", nil)
-				if answer, err := c.Do(r); err == nil {
-					_, _ = io.Copy(io.Discard, answer.Body)
-					answer.Body.Close()
-				}
-				time.Sleep(e.Dur(time.Second + rand.N(20*time.Second)))
-			}
-		}()
+		c := s.newClient(100 * time.Hour)
+		again(1, func() {
+			_ = s.get(current.Load().ctx, c, "/events")
+			time.Sleep(e.Dur(time.Second + rand.N(20*time.Second)))
+		})
 	}
-	e.Every(15*time.Minute, func() {
-		mu <- struct{}{}
-		defer func() { <-mu }()
-		cancel()
-		ctx, cancel = context.WithCancel(context.Background())
-	})
+	e.Every(15*time.Minute, func() { current.Swap(newSession(context.Background())).cancel() })
 }

@@ -7,21 +7,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
-	"github.com/otelgoroutine/go/bench/detection/internal/fault"
-	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 )
 
 // A result is what is thought of one run.
 type result struct {
 	Name   string
 	Err    error
-	Leaked int              // goroutines that can never go on, by the runtime's own profile
-	By     *events.Finding  // the first that names a function they stand in; nil: not found
-	Others []events.Finding // that name another function
+	Leaked int             // goroutines that can never go on, by the runtime's own profile
+	By     *watch.Finding  // the first that names a function they stand in; nil: not found
+	Others []watch.Finding // that name another function
 }
 
-func judge(name string, seen *fault.Observation, err error) result {
+func judge(name string, seen *watch.Observation, err error) result {
 	r := result{Name: name, Err: err}
 	if err != nil {
 		return r
@@ -30,21 +28,17 @@ func judge(name string, seen *fault.Observation, err error) result {
 		r.Leaked += l.Count
 	}
 	for _, f := range seen.Findings {
+		stands := func(l watch.Group) bool { return slices.Contains(l.Functions, f.Function) }
 		switch {
 		case f.Confidence == "info":
 		case f.Detector == "stall": // true of a process that does nothing else, which no service is
-		case !stands(seen.Leaked, f.Function):
+		case !slices.ContainsFunc(seen.Leaked, stands):
 			r.Others = append(r.Others, f)
 		case r.By == nil:
 			r.By = &f
 		}
 	}
 	return r
-}
-
-// stands reports whether a goroutine that can never go on is in the function.
-func stands(leaked []leaks.Group, function string) bool {
-	return slices.ContainsFunc(leaked, func(l leaks.Group) bool { return slices.Contains(l.Functions, function) })
 }
 
 func (r *result) String() string {
@@ -77,10 +71,7 @@ func (r *result) others() string {
 // A tally is what came out of one setting.
 type tally struct{ found, happened, unhappened, failed, unconfirmed int }
 
-// leastRecall is the share of the faults to be found.
-const leastRecall = 0.95
-
-func (t tally) tooFew() bool { return float64(t.found) < leastRecall*float64(t.happened) }
+func (t tally) tooFew() bool { return float64(t.found) < watch.LeastRecall*float64(t.happened) }
 
 func count(results []result) (t tally) {
 	for i := range results {
@@ -90,24 +81,15 @@ func count(results []result) (t tally) {
 		case r.Leaked == 0:
 			t.unhappened++
 			t.unconfirmed += min(len(r.Others), 1)
+		case r.By != nil:
+			t.found++
+			fallthrough
 		default:
 			t.happened++
-			if r.By != nil {
-				t.found++
-			}
 		}
 	}
 	return t
 }
-
-// printSums writes the row of a setting.
-func printSums(w io.Writer, way string, t tally) {
-	fmt.Fprintf(w, "| %s | %d of %d (%d %%) | %d | %d | %d |\n", way, t.found, t.happened, 100*t.found/max(t.happened, 1), t.unhappened, t.unconfirmed, t.failed)
-}
-
-const head = `| setting | found | did not happen | of these, with a finding | failed |
-|---|---|---|---|---|
-`
 
 // printRest lists what else a reader should know of a setting.
 func printRest(w io.Writer, way string, results []result) {

@@ -5,69 +5,31 @@
 // found is compared with what the runtime's own profile says at the end. Run it
 // from the root of the repository:
 //
-//	go run ./bench/detection/goroot
+//	go run -C bench ./detection/goroot
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"regexp"
 	"runtime"
-	"slices"
-	"syscall"
+	"strings"
 	"time"
 
-	"github.com/otelgoroutine/go/bench/detection/internal/children"
-	"github.com/otelgoroutine/go/bench/detection/internal/fault"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
 	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
-const usage = `Goroot runs the concurrency faults that come with the sources of Go under the
-real monitor with all detectors, and compares what is found with what the
-runtime's own leak profile says at the end.
-
-Usage:
-
-	go run ./bench/detection/goroot [flags]
-
-Flags:
-
-	-run REGEXP     only the faults whose name matches
-	-list           list them and end
-	-as LIST        how the fault happens: repeated (the default), as to a
-	                service of which a request a minute meets it; once, in a
-	                process that does nothing else; proof, once, and the monitor
-	                may use the leak proof; or all. Separated by commas
-	-scale K        how long a second of a service lasts, from 0.007 to 1
-	                (default 0.01)
-	-duration D     how long each program runs (default 50s)
-	-parallel N     programs side by side (default 12 for each core)
-
-Exit status: 0, 1 when fewer than 95 % of the faults that happened to a service
-were found or something failed, 2 when the flags are wrong.
-`
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { lab.Main(run) }
 
 // options is what the flags say.
 type options struct {
-	pattern  *regexp.Regexp
-	list     bool
-	as       []string
-	scale    float64
-	duration time.Duration
-	parallel int
+	watch.Flags
+	as []string
 }
 
 // The ways in which a fault happens.
@@ -77,68 +39,27 @@ const (
 	proof    = "proof"
 )
 
-var ways = []string{repeated, once, proof}
-
-// parse reads the flags. The error is flag.ErrHelp when help was asked for; it
-// is then written already.
-func parse(args []string, help io.Writer) (o options, err error) {
-	f := flag.NewFlagSet("goroot", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	pattern := f.String("run", "", "")
-	as := f.String("as", repeated, "")
-	f.BoolVar(&o.list, "list", false, "")
-	f.Float64Var(&o.scale, "scale", 0.01, "")
-	f.DurationVar(&o.duration, "duration", 50*time.Second, "")
-	f.IntVar(&o.parallel, "parallel", 12*runtime.NumCPU(), "")
-	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-		_, err = io.WriteString(help, usage)
-		return o, errors.Join(flag.ErrHelp, err)
-	} else if err != nil {
-		return o, err
-	}
-	if o.as, err = lab.Names("as", *as, ways); err != nil {
-		return o, err
-	}
-	if o.pattern, err = regexp.Compile(*pattern); err != nil {
-		return o, fmt.Errorf("-run %q: %w", *pattern, err)
-	}
-	switch {
-	case f.NArg() > 0:
-		return o, fmt.Errorf("unknown argument %q; there are only flags", f.Arg(0))
-	case !(o.scale >= 0.007 && o.scale <= 1): // also NaN
-		return o, fmt.Errorf("-scale %v: allowed are 0.007 to 1", o.scale)
-	case o.parallel < 1 || o.parallel > 1000:
-		return o, fmt.Errorf("-parallel %d: allowed are 1 to 1000", o.parallel)
-	case o.duration < time.Second || o.duration > 24*time.Hour:
-		return o, fmt.Errorf("-duration %v: allowed are 1s to 24h", o.duration)
-	}
-	return o, nil
+// parseOptions reads the flags.
+func parseOptions(args []string, help io.Writer) (o options, err error) {
+	o.as = []string{repeated}
+	f := flag.NewFlagSet("./detection/goroot", flag.ContinueOnError)
+	o.Define(f, "50s")
+	f.Func("as", `how the fault happens, a LIST of: repeated, as to a service of which a
+request a minute meets it; once, in a process that does nothing else; proof,
+once, and the monitor may use the leak proof; or all. Separated by commas
+(default repeated)`, lab.Names(&o.as, []string{repeated, once, proof}))
+	err = lab.Parse(f, args, help)
+	o.Duration = cmp.Or(o.Duration, 50*time.Second)
+	return o, err
 }
 
-// run is main with its surroundings as parameters. It returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
+// run is main with its surroundings as parameters. It builds the program and
+// runs its faults in each way.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool, err error) {
+	o, err := parseOptions(args, stdout)
 	if err != nil {
-		fmt.Fprintf(stderr, "goroot: %v\nRun with --help for the flags.\n", err)
-		return 2
+		return false, err
 	}
-	missed, err := runAll(ctx, &o, stdout, stderr)
-	if err != nil {
-		fmt.Fprintf(stderr, "goroot: %v\n", err)
-		return 1
-	}
-	if missed {
-		return 1
-	}
-	return 0
-}
-
-// runAll builds the program and runs its faults in each way. It reports whether
-// anything is as it should not be.
-func runAll(ctx context.Context, o *options, stdout, stderr io.Writer) (missed bool, err error) {
 	dir, err := os.MkdirTemp("", "goroot")
 	if err != nil {
 		return false, err
@@ -149,16 +70,27 @@ func runAll(ctx context.Context, o *options, stdout, stderr io.Writer) (missed b
 	if err != nil {
 		return false, err
 	}
-	names, err := pick(ctx, program, o.pattern)
-	if err != nil {
+	var names []string
+	if err := lab.Ask(ctx, 0, program, watch.Order{}, &names); err != nil {
 		return false, err
 	}
-	if o.list {
-		for _, name := range names {
-			fmt.Fprintln(stdout, name)
+	var chosen []string
+	for _, name := range names {
+		if o.Pattern.MatchString(name) {
+			chosen = append(chosen, name)
 		}
-		return false, nil
 	}
+	if chosen == nil {
+		return false, fmt.Errorf("-run: no fault has such a name; there are %s", strings.Join(names, ", "))
+	}
+	return runAll(ctx, &o, program, chosen, stdout, stderr)
+}
+
+// runAll runs faults in each way and prints what came out. It reports whether
+// all is as it should be.
+func runAll(ctx context.Context, o *options, program string, names []string, stdout, stderr io.Writer) (ok bool, err error) {
+	ok = true
+	rows := []lab.Row{{"setting", "found", "did not happen", "of these, with a finding", "failed"}}
 	var sums, rest bytes.Buffer
 	for _, way := range o.as {
 		results := runWay(ctx, o, program, way, names, stderr)
@@ -166,45 +98,24 @@ func runAll(ctx context.Context, o *options, stdout, stderr io.Writer) (missed b
 			return false, ctx.Err()
 		}
 		t := count(results)
-		printSums(&sums, way, t)
+		rows = append(rows, lab.Row{way, fmt.Sprintf("%d of %d (%d %%)", t.found, t.happened, 100*t.found/max(t.happened, 1)), t.unhappened, t.unconfirmed, t.failed})
 		printRest(&rest, way, results)
-		missed = missed || t.failed > 0 || way == repeated && t.tooFew()
+		ok = ok && t.failed == 0 && (way != repeated || !t.tooFew())
 	}
-	_, err = fmt.Fprintf(stdout, "%s, a second is %v, each ran %v\n\n%s%s\n%s", lab.ThisMachine(), o.scale, o.duration, head, &sums, &rest)
-	return missed, err
+	lab.Table(&sums, rows)
+	_, err = fmt.Fprintf(stdout, "%s, a second is %v, each ran %v\n\n%s\n%s", lab.ThisMachine(), o.Scale, o.Duration, &sums, &rest)
+	return ok, err
 }
 
-// pick returns the names of the faults that match.
-func pick(ctx context.Context, program string, pattern *regexp.Regexp) ([]string, error) {
-	var names []string
-	if err := ask(ctx, program, fault.Order{}, &names); err != nil {
-		return nil, err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !pattern.MatchString(name) })
-	if len(names) == 0 {
-		return nil, fmt.Errorf("-run %q: no fault has such a name; -list lists them", pattern)
-	}
-	return names, nil
-}
-
-// runWay runs faults, some side by side.
+// runWay runs faults, some side by side, each in a process of its own.
 func runWay(ctx context.Context, o *options, program, way string, names []string, progress io.Writer) []result {
 	results := make([]result, len(names))
-	children.SideBySide(len(names), o.parallel, func(i int) {
-		var seen fault.Observation
-		err := ask(ctx, program, fault.Order{Name: names[i], Scale: o.scale, Duration: o.duration, Once: way != repeated, Proof: way == proof}, &seen)
+	lab.SideBySide(len(names), o.Parallel, func(i int) {
+		var seen watch.Observation
+		err := lab.Ask(ctx, o.Duration, program, watch.Order{Name: names[i], Scale: o.Scale, Duration: o.Duration, Once: way != repeated, Proof: way == proof}, &seen)
 		results[i] = judge(names[i], &seen, err)
 	}, func(i, done int) {
 		fmt.Fprintf(progress, "[%d/%d] %s, %s: %s\n", done, len(names), names[i], way, &results[i])
 	})
 	return results
-}
-
-// ask runs the program in a process of its own and reads its answer.
-func ask(ctx context.Context, program string, order fault.Order, answer any) error {
-	text, err := json.Marshal(order)
-	if err != nil {
-		return err
-	}
-	return children.Ask(ctx, order.Duration, answer, nil, program, string(text))
 }

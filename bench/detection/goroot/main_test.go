@@ -13,9 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
-	"github.com/otelgoroutine/go/bench/detection/internal/fault"
-	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 )
 
 func TestAdapt(t *testing.T) {
@@ -34,45 +33,43 @@ func TestNoSources(t *testing.T) {
 	assert.ErrorContains(t, err, "testgoroutineleakprofile: the sources of Go 1.26 or later have them")
 }
 
-func TestBadFlags(t *testing.T) {
-	for name, args := range map[string][]string{
-		`-run "(": `:                    {"-run", "("},
-		`-as: "twice": allowed are all`: {"-as", "twice"},
-		"-scale 2: allowed are":         {"-scale", "2"},
-		"-parallel 0: allowed are":      {"-parallel", "0"},
-		"-duration 1ms: allowed are":    {"-duration", "1ms"},
-		`unknown argument "x"`:          {"x"},
-	} {
-		var stderr bytes.Buffer
-		assert.Equal(t, 2, run(t.Context(), args, &stderr, &stderr))
-		assert.Contains(t, stderr.String(), name)
-	}
-	var stdout bytes.Buffer
-	assert.Zero(t, run(t.Context(), []string{"--help"}, &stdout, &stdout))
-	assert.Contains(t, stdout.String(), "go run ./bench/detection/goroot")
+// call runs the program in this process.
+func call(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = lab.Status(ctx, run, args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestFlags(t *testing.T) {
+	status, _, stderr := call(t.Context(), "-as", "twice")
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, `"twice" must be all, or some of repeated, once, proof`)
+	status, stdout, _ := call(t.Context(), "--help")
+	assert.Zero(t, status)
+	assert.Contains(t, stdout, "go run -C bench ./detection/goroot")
 }
 
 func TestJudge(t *testing.T) {
-	leaked := []leaks.Group{{Count: 2, Functions: []string{"runtime.gopark", "main.wait", "main.serve"}}, {Count: 1, Functions: []string{"main.other"}}}
-	hit := events.Finding{At: time.Second, Detector: "leak", Confidence: "suspected", Function: "main.wait"}
-	info := events.Finding{Detector: "surge", Confidence: "info", Function: "main.wait"}
-	stall := events.Finding{Detector: "stall", Confidence: "medium", Function: "main.wait"}
-	elsewhere := events.Finding{Detector: "leak", Confidence: "suspected", Function: "main.sound"}
-	for want, seen := range map[string]fault.Observation{
-		"found by leak (suspected) after 1s: main.wait; 3 leaked": {Leaked: leaked, Findings: []events.Finding{info, elsewhere, hit}},
-		"NOT FOUND: 3 leaked": {Leaked: leaked, Findings: []events.Finding{info, stall}},
-		"NOT FOUND: 3 leaked; unconfirmed: leak (suspected) main.sound":      {Leaked: leaked, Findings: []events.Finding{elsewhere, elsewhere}},
+	leaked := []watch.Group{{Count: 2, Functions: []string{"runtime.gopark", "main.wait", "main.serve"}}, {Count: 1, Functions: []string{"main.other"}}}
+	hit := watch.Finding{At: time.Second, Detector: "leak", Confidence: "suspected", Function: "main.wait"}
+	info := watch.Finding{Detector: "surge", Confidence: "info", Function: "main.wait"}
+	stall := watch.Finding{Detector: "stall", Confidence: "medium", Function: "main.wait"}
+	elsewhere := watch.Finding{Detector: "leak", Confidence: "suspected", Function: "main.sound"}
+	for want, seen := range map[string]watch.Observation{
+		"found by leak (suspected) after 1s: main.wait; 3 leaked": {Leaked: leaked, Findings: []watch.Finding{info, elsewhere, hit}},
+		"NOT FOUND: 3 leaked": {Leaked: leaked, Findings: []watch.Finding{info, stall}},
+		"NOT FOUND: 3 leaked; unconfirmed: leak (suspected) main.sound":      {Leaked: leaked, Findings: []watch.Finding{elsewhere, elsewhere}},
 		"the fault did not happen":                                           {},
-		"the fault did not happen; unconfirmed: leak (suspected) main.sound": {Findings: []events.Finding{elsewhere}},
+		"the fault did not happen; unconfirmed: leak (suspected) main.sound": {Findings: []watch.Finding{elsewhere}},
 	} {
 		r := judge("x", &seen, nil)
 		assert.Equal(t, want, r.String())
 	}
 	results := []result{
-		judge("a", &fault.Observation{Leaked: leaked, Findings: []events.Finding{hit}}, nil),
-		judge("b", &fault.Observation{Leaked: leaked}, nil),
-		judge("c", &fault.Observation{}, nil),
-		judge("d", &fault.Observation{Findings: []events.Finding{elsewhere}}, nil),
+		judge("a", &watch.Observation{Leaked: leaked, Findings: []watch.Finding{hit}}, nil),
+		judge("b", &watch.Observation{Leaked: leaked}, nil),
+		judge("c", &watch.Observation{}, nil),
+		judge("d", &watch.Observation{Findings: []watch.Finding{elsewhere}}, nil),
 		judge("e", nil, errors.New("no")),
 	}
 	assert.Equal(t, tally{found: 1, happened: 2, unhappened: 2, failed: 1, unconfirmed: 1}, count(results))
@@ -93,9 +90,9 @@ func TestAFaultIsFound(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(goroot, faultsDir)); err != nil {
 		t.Skipf("a Go without the tests of its runtime: %v", err)
 	}
-	var stdout, stderr bytes.Buffer
-	require.Zero(t, run(ctx, []string{"-run", "^MutexHeap$", "-duration", "10s"}, &stdout, &stderr), "%s", &stderr)
-	assert.Contains(t, stdout.String(), runtime.Version())
-	assert.Contains(t, stdout.String(), "| repeated | 1 of 1 (100 %) | 0 | 0 | 0 |")
-	assert.Contains(t, stderr.String(), "MutexHeap, repeated: found by deadlock (high) after ")
+	status, stdout, stderr := call(ctx, "-run", "^MutexHeap$", "-duration", "10s")
+	require.Zero(t, status, stderr)
+	assert.Contains(t, stdout, runtime.Version())
+	assert.Regexp(t, `\| repeated \| 1 of 1 \(100 %\) \| +0 \| +0 \| +0 \|`, stdout)
+	assert.Contains(t, stderr, "MutexHeap, repeated: found by deadlock (high) after ")
 }

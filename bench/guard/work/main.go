@@ -94,11 +94,11 @@ func run(args []string) error {
 	})
 }
 
-// snapshot is a whole look, as the monitor takes one.
+// snapshot is a whole one, as the monitor takes it.
 func snapshot() (func() error, error) {
 	c := capture.New(capture.Config{Budget: capture.Budget{CPU: 1000, Pause: time.Hour}, Tracing: true})
 	do := func() error {
-		const tries = 10 // a look is put off while others wait for a processor
+		const tries = 10 // one is put off while others wait for a processor
 		for range tries {
 			time.Sleep(100 * time.Millisecond) // earns the budget
 			if s, _ := c.Take(); s != nil {
@@ -107,7 +107,23 @@ func snapshot() (func() error, error) {
 		}
 		return fmt.Errorf("no snapshot in %d tries", tries)
 	}
-	return do, do() // the first look is a profile
+	return do, do() // the first one is a profile
+}
+
+const (
+	size   = 10_000 // goroutines
+	stacks = 200    // distinct ones
+	depth  = 14     // frames, and seven
+)
+
+// park starts the goroutines of the snapshots and returns when they wait, for
+// good.
+func park() error {
+	gate := make(chan struct{})
+	for i := range size {
+		go lab.Step(i%stacks)(i%stacks/4, depth, func() { <-gate })
+	}
+	return lab.AwaitParked()
 }
 
 func decodeTrace() (func() error, error) {
@@ -144,12 +160,12 @@ func parseDump() (func() error, error) {
 	}, nil
 }
 
-// judge runs the default detectors over looks at a process in which some
+// judge runs the default detectors over snapshots of a process in which some
 // goroutines stand and some come and go.
 func judge() (func() error, error) {
 	e := engine.New(engine.Config{Detectors: detectors.Default()})
 	const full = 72 // the history is full before the first that counts
-	series := looks(full + 1 + judgements)
+	series := snapshots(full + 1 + judgements)
 	next := func() error {
 		r := e.Step(series[0])
 		series = series[1:]
@@ -168,8 +184,8 @@ func judge() (func() error, error) {
 	return next, nil
 }
 
-// looks returns n snapshots of a simulated process.
-func looks(n int) []*goroutine.Snapshot {
+// snapshots returns n snapshots of a simulated process.
+func snapshots(n int) []*goroutine.Snapshot {
 	p := detectortest.NewProcess(2)
 	places := make([]detectortest.Place, stacks)
 	for i := range places {

@@ -1,4 +1,4 @@
-// Package lab is what the programs that measure have in common: the machine
-// that they run on, what their process uses, figures as text, and verdicts on
-// what we promise.
+// Package lab is what the programs that measure have in common: the command
+// line, processes of their own, the machine that they run on, what a process
+// uses, figures and tables as text, and verdicts on what we promise.
 package lab

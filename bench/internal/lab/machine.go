@@ -13,11 +13,11 @@ import (
 // A Machine is where a program ran, and with which versions of what it
 // compares.
 type Machine struct {
-	Go      string            `json:"go"`
-	System  string            `json:"system"`
-	CPU     string            `json:"cpu"` // the model; "" when unknown
-	Cores   int               `json:"cores"`
-	Modules map[string]string `json:"modules"` // version by path
+	Go      string
+	System  string
+	CPU     string // the model; "" when unknown
+	Cores   int
+	Modules map[string]string // version by path
 }
 
 // ThisMachine describes the machine and those of the named modules that the

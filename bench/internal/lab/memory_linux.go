@@ -1,8 +1,8 @@
 package lab
 
 import (
+	"fmt"
 	"os"
-	"strconv"
 	"strings"
 )
 
@@ -15,17 +15,8 @@ func ResetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 
 func ResidentMemory() (peak, now int64) {
 	status, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(status)) {
-		if size, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			peak = kibibytes(size)
-		}
-		if size, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			now = kibibytes(size)
-		}
+		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &peak)
+		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &now)
 	}
-	return peak, now
-}
-
-func kibibytes(text string) int64 {
-	n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(text), " kB"), 10, 64)
-	return n << 10
+	return peak << 10, now << 10
 }

@@ -27,3 +27,24 @@ func AwaitParked() error {
 	}
 	return nil
 }
+
+// A Turn is a frame of a stack. It calls the next one, which the path chooses,
+// until the depth is used up, and then park.
+type Turn func(path, depth int, park func())
+
+// Step returns the turn that a path begins with. With four of them, seven frames
+// make 16,384 distinct stacks.
+func Step(path int) Turn { return [...]Turn{north, east, south, west}[path%4] }
+
+func next(path, depth int) Turn {
+	if depth == 0 {
+		return arrive
+	}
+	return Step(path)
+}
+
+func north(path, depth int, park func()) { next(path, depth)(path/4, depth-1, park) }
+func east(path, depth int, park func())  { next(path, depth)(path/4, depth-1, park) }
+func south(path, depth int, park func()) { next(path, depth)(path/4, depth-1, park) }
+func west(path, depth int, park func())  { next(path, depth)(path/4, depth-1, park) }
+func arrive(_, _ int, park func())       { park() }

@@ -10,7 +10,7 @@ import (
 
 // Goroutines that have not run yet are not parked, however many of the
 // runtime's own are.
-func TestAwaitParkedLeavesNobodyOnTheWay(t *testing.T) {
+func TestAwaitParkedLeavesNoneOnTheWay(t *testing.T) {
 	const n = 200
 	gate := make(chan struct{})
 	defer close(gate)

@@ -2,14 +2,13 @@ package lab
 
 import (
 	"fmt"
-	"slices"
+	"io"
 )
 
 // A Verdict says whether something that we promise holds in this run.
 type Verdict struct {
-	OK      bool   `json:"ok"`
-	What    string `json:"what"`
-	Figures string `json:"figures"`
+	OK            bool
+	What, Figures string
 }
 
 // Judge returns a verdict.
@@ -17,14 +16,15 @@ func Judge(ok bool, what, figures string) Verdict { return Verdict{ok, what, fig
 
 // String begins with PASS or MISS.
 func (v Verdict) String() string {
-	word := "MISS"
-	if v.OK {
-		word = "PASS"
-	}
-	return fmt.Sprintf("%s %s: %s", word, v.What, v.Figures)
+	return fmt.Sprintf("%s %s: %s", map[bool]string{true: "PASS", false: "MISS"}[v.OK], v.What, v.Figures)
 }
 
-// Missed reports whether any verdict is a MISS.
-func Missed(all []Verdict) bool {
-	return slices.ContainsFunc(all, func(v Verdict) bool { return !v.OK })
+// PrintChecks writes verdicts as a section of a document, if there are any.
+func PrintChecks(w io.Writer, all []Verdict) {
+	if len(all) > 0 {
+		fmt.Fprint(w, "\n## Checks\n\n")
+	}
+	for _, v := range all {
+		fmt.Fprintf(w, "- %s\n", v)
+	}
 }

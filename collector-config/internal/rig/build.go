@@ -23,17 +23,18 @@ func Folder(ctx context.Context) (string, error) {
 // BuildCollector builds distribution/ and returns the path of the program. The
 // first time that takes minutes; then the build cache has all but the link.
 func BuildCollector(ctx context.Context, folder string) (string, error) {
-	return build(ctx, folder, "distribution", "otelcol-goroutine")
+	return build(ctx, folder, "distribution", "otelcol-goroutine", "GOWORK=off")
 }
 
-// BuildExample builds the example service and returns the path of the program.
+// BuildExample builds the example service, with the modules of the workspace,
+// and returns the path of the program.
 func BuildExample(ctx context.Context, folder string) (string, error) {
 	return build(ctx, folder, filepath.Join("..", "example"), "example")
 }
 
-// build builds the module in dir, which is relative to folder, as it is by
-// itself: in the workspace it would get the versions of other modules.
-func build(ctx context.Context, folder, dir, name string) (string, error) {
+// build builds the module in dir, which is relative to folder. The distribution
+// is no part of the workspace.
+func build(ctx context.Context, folder, dir, name string, env ...string) (string, error) {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
@@ -41,7 +42,7 @@ func build(ctx context.Context, folder, dir, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = run(ctx, filepath.Join(folder, dir), []string{"GOWORK=off", "GOFLAGS="}, "go", "build", "-ldflags=-s -w", "-o", path, ".")
+	_, err = run(ctx, filepath.Join(folder, dir), append(env, "GOFLAGS="), "go", "build", "-ldflags=-s -w", "-o", path, ".")
 	return path, err
 }
 

@@ -9,6 +9,16 @@ import (
 	"strings"
 )
 
+// Combinations are the ways in which the files for the Collector are used, later
+// ones on top.
+var Combinations = [][]string{
+	{"otel-collector.yaml"},
+	{"otel-collector.yaml", "remote-write.yaml"},
+	{"agent.yaml"},
+	{"otel-collector.yaml", "gateway.yaml"},
+	{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},
+}
+
 // A CollectorConfig says how a Collector is to run.
 type CollectorConfig struct {
 	Program string   // of BuildCollector
@@ -72,7 +82,7 @@ func (c CollectorConfig) args() []string {
 }
 
 // Validate asks the Collector whether it would start with these files, and
-// returns what it says when it would not.
+// returns its message when it would not.
 func (c CollectorConfig) Validate(ctx context.Context) error {
 	_, err := run(ctx, c.Dir, c.Env, c.Program, append([]string{"validate"}, c.args()...)...)
 	return err

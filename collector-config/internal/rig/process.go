@@ -89,7 +89,7 @@ func (p *Process) waitFor(ctx context.Context, ready func(context.Context) error
 			err = errEnded
 		case <-ctx.Done():
 		}
-		return fmt.Errorf("%s did not become ready: %w; it said:\n%s", p.name, err, p.Output())
+		return fmt.Errorf("%s did not become ready: %w; output:\n%s", p.name, err, p.Output())
 	}
 }
 

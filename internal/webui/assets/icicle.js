@@ -1,11 +1,9 @@
-// The icicle graph: all goroutines by stack. A block is a function that some
-// goroutines have on their stacks, as wide as they are many; what it called is
-// below it, and at the bottom is what they wait for.
+// The icicle graph: all goroutines by stack. A block is a function on some
+// stacks, as wide as the number of their goroutines; the functions that it
+// called are below it, and the states are at the bottom.
 
-// buildTree merges stacks into a tree. A stack has a path of frames, each with
-// a name and whether it is of the standard library, outermost first; a state, a
-// count, where there is something to compare with the count before, and a tag
-// that the graph hands back.
+// buildTree merges stacks into a tree. A stack has a path of frames, outermost
+// first, a state, a count, the count before if there is one, and a number.
 function buildTree(stacks) {
 	const root = { name: "all goroutines", count: 0, before: 0, children: new Map(), parent: null, depth: 0 };
 	const below = (node, name, kind) => {
@@ -25,12 +23,12 @@ function buildTree(stacks) {
 		};
 		add();
 		for (const frame of s.path) {
-			node = below(node, frame.name, frame.standard ? "standard" : "own");
+			node = below(node, frame.function, frame.standard ? "standard" : "own");
 			add();
 		}
 		node = below(node, s.state || "(any state)", "state");
 		add();
-		node.tag = s.tag;
+		node.number = s.number;
 	}
 	return root;
 }
@@ -47,9 +45,8 @@ function packageHue(name) {
 	return 30 + (hashHue(path + short.split(".")[0]) * 250) / 360;
 }
 
-// makeIcicle puts the graph into a host. Options: compare colours blocks by what
-// grew and shrank; open is called with the tag of a stack that was chosen;
-// unit names what is counted.
+// makeIcicle puts the graph into a host. Options: compare colours blocks by
+// their change; open is called with the number of the chosen stack.
 function makeIcicle(host, options) {
 	const rowHeight = 21;
 	const line = el("p", { class: "icicle-line small", "aria-live": "polite" });
@@ -75,7 +72,7 @@ function makeIcicle(host, options) {
 		for (let n = node; n.parent; n = n.parent) keys.unshift(n.key);
 		return keys;
 	};
-	// follow returns the node at a path, or how far the path leads.
+	// follow returns the node at a path, or the last one that exists.
 	const follow = (keys) => {
 		let node = root;
 		for (const key of keys) {
@@ -124,8 +121,8 @@ function makeIcicle(host, options) {
 		return node.kind === "own" ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text");
 	};
 
-	// place lays out what is visible: the ancestors of the zoomed node at full
-	// width, and below it everything that is at least a pixel wide.
+	// place lays out the visible blocks: the ancestors of the zoomed node at full
+	// width, and below it every block that is at least half a pixel wide.
 	function place(width) {
 		blocks = [];
 		const focus = zoomed();
@@ -200,15 +197,15 @@ function makeIcicle(host, options) {
 		tip.hidden = true;
 		paint();
 	}
-	// choose zooms into a block; what is at the bottom opens its stack.
+	// choose zooms into a block; a state at the bottom opens its stack.
 	function choose(node) {
-		if (node.kind === "state" && node.tag !== undefined && options.open) options.open(node.tag);
+		if (node.kind === "state" && node.number !== undefined && options.open) options.open(node.number);
 		else zoom(node === zoomed() ? node.parent : node);
 	}
-	function firstTag(node) {
-		if (node.tag !== undefined) return node.tag;
+	function firstNumber(node) {
+		if (node.number !== undefined) return node.number;
 		const largest = bySize(node)[0];
-		return largest && firstTag(largest);
+		return largest && firstNumber(largest);
 	}
 
 	canvas.addEventListener("click", (event) => {
@@ -246,7 +243,7 @@ function makeIcicle(host, options) {
 			}
 		} else if (event.key === "Enter") choose(node);
 		else if (event.key === "Escape") zoom(zoomed().parent);
-		else if (event.key === "o" && options.open && firstTag(node) !== undefined) options.open(firstTag(node));
+		else if (event.key === "o" && options.open && firstNumber(node) !== undefined) options.open(firstNumber(node));
 		else return;
 		event.preventDefault();
 		paint();
@@ -260,7 +257,7 @@ function makeIcicle(host, options) {
 	onTheme(paint);
 
 	return {
-		// show replaces the stacks and keeps the zoom where it still leads somewhere.
+		// show replaces the stacks and keeps the zoom as far as its path still exists.
 		show(stacks) {
 			root = buildTree(stacks);
 			zoomPath = pathOf(follow(zoomPath));

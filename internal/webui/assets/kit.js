@@ -1,8 +1,8 @@
 // What the live page and the HTML report share. Everything that comes from the
 // program is shown with textContent: no text becomes markup.
 
-// el makes an element. Of its properties, class, text, on… and aria-… are what
-// they say; others are attributes. Children are nodes or text.
+// el makes an element. class, text and on… are its class, its text and its
+// listeners; other properties are attributes. Children are nodes or text.
 function el(tag, properties, ...children) {
 	const node = document.createElement(tag);
 	for (const [name, value] of Object.entries(properties || {})) {
@@ -28,6 +28,7 @@ const byID = (id) => document.getElementById(id);
 const wholeNumber = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const formatCount = (n) => wholeNumber.format(n);
 const formatGoroutines = (n) => formatCount(n) + (n === 1 ? " goroutine" : " goroutines");
+const formatStacks = (n) => formatCount(n) + (n === 1 ? " stack" : " stacks");
 const formatSigned = (n) => (n > 0 ? "+" : n < 0 ? "−" : "±") + wholeNumber.format(Math.abs(n));
 
 function formatPercent(part, whole) {
@@ -36,7 +37,7 @@ function formatPercent(part, whole) {
 	return (p > 0 && p < 0.1 ? "<0.1" : p.toFixed(1)) + " %";
 }
 
-// formatSeconds tells a duration in its two largest units.
+// formatSeconds formats a duration in its two largest units.
 function formatSeconds(s) {
 	if (!(s >= 0)) return "–";
 	if (s < 0.001) return Math.round(s * 1e6) + " µs";
@@ -48,7 +49,9 @@ function formatSeconds(s) {
 	return Math.floor(s / 86400) + " d " + Math.floor((s % 86400) / 3600) + " h";
 }
 
-const formatTime = (unix) => new Date(unix * 1000).toLocaleTimeString([], { hour12: false });
+// unix reads a time of the JSON as seconds.
+const unix = (time) => Date.parse(time) / 1000;
+const formatTime = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 
 // colour reads a custom property of ui.css, which has the only list of colours.
 const colours = new Map();
@@ -65,7 +68,7 @@ function onTheme(callback) {
 }
 
 // stateColours gives every state the name of a colour. Their order is that of
-// the stacked chart, from below.
+// the stacked chart, from the bottom.
 const stateColours = {
 	"running": "running",
 	"runnable": "runnable",
@@ -100,7 +103,7 @@ function swatch(state) {
 const stateLabel = (state) => el("span", { class: "state" }, swatch(state), state);
 
 // splitFunction splits a full function name into the path of its package and
-// what people call it.
+// the short name.
 function splitFunction(name) {
 	const end = name.indexOf("[") < 0 ? name.length : name.indexOf("[");
 	const cut = name.lastIndexOf("/", end) + 1;
@@ -123,7 +126,7 @@ function spark(values, label) {
 	return picture;
 }
 
-// soon runs a function once before the next picture, however often it is asked.
+// soon runs a function once before the next frame, however often it is called.
 function soon(run) {
 	let asked = false;
 	return () => {
@@ -134,4 +137,123 @@ function soon(run) {
 			run();
 		});
 	};
+}
+
+// --- Findings ----------------------------------------------------------------
+
+const tile = (name, big, small, bad) => el("div", { class: "tile" + (bad ? " bad" : "") }, el("dt", { text: name }), el("dd", { class: "big", text: big }), el("dd", { class: "small soft", text: small }));
+const fact = (name, value) => (value ? el("div", {}, el("dt", { text: name }), el("dd", {}, value)) : null);
+
+// findingCard shows a finding. Options: open shows its stack, unfolded shows
+// its evidence at first, ontoggle is called when that changes, fresh marks it,
+// more is shown below.
+function findingCard(f, options) {
+	const numbers = [formatGoroutines(f.count), f.growth_per_minute ? formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "", f.age_seconds ? "for " + formatSeconds(f.age_seconds) : ""];
+	return el("article", { class: "finding " + f.severity + (options.fresh ? " fresh" : ""), "data-finding": f.detector },
+		el("div", { class: "row" },
+			el("h3", { text: f.detector.replaceAll("_", " ") }),
+			el("span", { class: "badge " + f.severity, text: f.confidence }),
+			f.state ? stateLabel(f.state) : null,
+			el("span", { class: "soft small", text: numbers.filter((n) => n).join(" · ") }),
+			el("span", { class: "grow" }),
+			options.open ? el("button", { type: "button", "data-key": "finding-" + f.id, onclick: options.open, text: "Show the stack" }) : null),
+		el("p", { class: "message", text: f.message }),
+		f.at ? el("p", { class: "small" }, functionLabel(f.at.function), " ", el("span", { class: "soft code", text: f.at.file ? f.at.file + ":" + f.at.line : "" })) : null,
+		f.advice ? el("p", { class: "small", text: "Next: " + f.advice }) : null,
+		f.evidence ? el("details", { class: "small", open: options.unfolded, ontoggle: options.ontoggle },
+			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),
+			el("ul", {}, ...f.evidence.map((e) => el("li", { text: e })))) : null,
+		options.more);
+}
+
+// --- Stacks ------------------------------------------------------------------
+
+// readStack gives a stack its frames out of a table, and what follows from them.
+function readStack(s, frames) {
+	s.trace = s.calls.map((i) => frames[i]);
+	s.where = s.trace[s.user || 0] || null;
+	s.entry = s.trace.length ? s.trace[s.trace.length - 1].function : "";
+	s.path = [...s.trace].reverse();
+	s.text = (s.trace.map((f) => f.function + " " + (f.file || "")).join("\n") + "\n" + s.id + "\n" + s.state).toLowerCase();
+	return s;
+}
+
+// placeCell is the cell of a table that names a stack and opens it.
+function placeCell(s, key, open, badge) {
+	const name = s.where ? s.where.function : s.id === "_OTHER" ? "(many small stacks)" : "(on a CPU)";
+	return el("td", {},
+		el("div", { class: "narrow small" }, stateLabel(s.state)),
+		el("button", { type: "button", class: "plain", "data-key": key, onclick: open }, functionLabel(name, s.where ? s.where.line : 0)),
+		badge ? " " : null, badge,
+		s.entry && s.entry !== name ? el("div", { class: "soft small wide" }, "started as ", functionLabel(s.entry)) : null);
+}
+
+// keepFocus replaces elements and gives the focus back by its key.
+function keepFocus(replace) {
+	const key = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : undefined;
+	replace();
+	if (!key || document.activeElement !== document.body) return;
+	for (const node of document.querySelectorAll("[data-key]")) {
+		if (node.dataset.key === key) return node.focus({ preventScroll: true });
+	}
+}
+
+let icicle = null;
+let rows = 50; // at most, in the table of stacks
+const sumOf = (stacks) => stacks.reduce((total, s) => total + s.count, 0);
+
+// showStacks shows the stacks that match the filter, as a table and as a graph.
+// Options: sort orders them in place, row makes a row of the table, note follows
+// their number, rest is a number of goroutines at other stacks.
+function showStacks(stacks, options) {
+	const query = byID("search").value.trim().toLowerCase();
+	const state = byID("state").value;
+	const inState = stacks.filter((s) => !state || s.state === state);
+	const found = options.sort(inState.filter((s) => !query || s.text.includes(query)));
+	byID("filter-count").textContent = query || state ? formatGoroutines(sumOf(found)) + " at " + formatStacks(found.length) : "";
+	byID("stacks-count").textContent = formatCount(Math.min(rows, found.length)) + " of " + formatCount(found.length) + options.note;
+	const shown = found.slice(0, rows).map(options.row);
+	keepFocus(() => byID("stacks").replaceChildren(...(shown.length ? shown : [el("tr", {}, el("td", { colspan: "7", class: "soft", text: "None." }))])));
+	byID("more").hidden = found.length <= rows;
+	if (options.rest > 0 && !state) inState.push({ path: [{ function: "(smaller stacks)", standard: true }], state: "", count: options.rest });
+	icicle.show(inState);
+	icicle.search(query);
+}
+
+// showStack fills the dialog with a stack. facts and sections are shown next to
+// those that every stack has.
+function showStack(s, where, trace, facts, sections) {
+	byID("detail-title").replaceChildren(functionLabel(where ? where.function : s.id, where ? where.line : 0));
+	const frames = trace.length ? trace : [{ function: "(no stack: it was on a CPU)", standard: true }];
+	byID("detail-body").replaceChildren(
+		el("dl", { class: "facts" },
+			fact("Goroutines", formatCount(s.count)),
+			...facts,
+			fact("State", stateLabel(s.state)),
+			fact("Oldest, at least", s.oldest_seconds ? formatSeconds(s.oldest_seconds) : ""),
+			fact("Waiting", s.waiting_seconds ? formatSeconds(s.waiting_seconds) : ""),
+			fact("Stack ID", el("code", { text: s.id })),
+			fact("Goroutine IDs, oldest first", s.goroutine_ids ? el("span", { class: "code", text: s.goroutine_ids.join(", ") + (s.count > s.goroutine_ids.length ? ", …" : "") }) : ""),
+			fact("Created by", s.created_by ? functionLabel(s.created_by.function, s.created_by.line) : ""),
+			fact("Lock", s.lock ? el("code", { text: s.lock }) : ""),
+			fact("Labels", s.labels ? s.labels.map((l) => l.key + (l.value ? "=" + l.value : "")).join(", ") : "")),
+		s.known ? el("p", { class: "small" }, el("span", { class: "badge good", text: "waits by design" }), " " + s.known) : "",
+		...sections,
+		el("section", {}, el("h3", { text: "Stack" }), el("ol", { class: "trace" }, ...frames.map((f) =>
+			el("li", { class: f.standard ? "" : "own" }, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null)))));
+}
+
+// listen connects the filter, the table and the dialog; redraw shows the stacks.
+function listen(redraw) {
+	byID("search").addEventListener("input", redraw);
+	byID("state").addEventListener("change", redraw);
+	byID("more").addEventListener("click", () => {
+		rows *= 4;
+		redraw();
+	});
+	const dialog = byID("detail");
+	byID("detail-close").addEventListener("click", () => dialog.close());
+	dialog.addEventListener("click", (event) => {
+		if (event.target === dialog) dialog.close();
+	});
 }

@@ -1,29 +1,27 @@
-// The live page: gets everything once, and then what changes.
+// The live page: gets everything once, and then changes.
 
-const sparkLooks = 60;
-const rowsAtFirst = 50;
+const sparkLength = 60;
 
 const page = {
 	seq: 0,
 	program: {},
 	snapshot: null,
 	states: [],
-	history: { time: [], took: [], states: {} },
-	groups: new Map(), // by number
+	history: { time: [], states: {} },
+	groups: new Map(), // stacks by number
 	findings: [],
 	open: 0,
 	events: [],
 	cost: null,
 	stopped: false,
 	paused: false,
-	source: null, // of events
-	problem: "", // instead of them
-	rows: rowsAtFirst,
+	source: null, // the EventSource
+	problem: "", // why there is none
 	order: new Map(), // of the rows, by number of the group
 	shown: null, // number of the group in the dialog
 };
 
-// --- What the server sends ---------------------------------------------------
+// --- Data --------------------------------------------------------------------
 
 async function fetchAll() {
 	const response = await fetch("data.json", { cache: "no-store" });
@@ -34,61 +32,57 @@ async function fetchAll() {
 function apply(view) {
 	if (view.full) {
 		page.groups.clear();
-		page.history = { time: [], took: [], states: {} };
+		page.history = { time: [], states: {} };
 		page.events = [];
 	}
 	page.seq = view.seq;
 	page.stopped = view.stopped;
 	page.program = view.program || page.program;
-	page.snapshot = view.snapshot;
-	page.states = view.states || [];
+	page.snapshot = view.taken ? { ...view, time: unix(view.time) } : null;
+	page.states = view.states;
 	page.cost = view.cost;
-	page.open = view.open;
+	page.open = view.open_findings;
 	if (view.findings) page.findings = view.findings;
-	page.events = page.events.concat(view.events).slice(-200);
+	page.events = page.events.concat(view.events.map((e) => ({ ...e, time: unix(e.time) }))).slice(-200);
 	appendHistory(view.history);
 	for (const number of view.gone) page.groups.delete(number);
-	for (const group of view.groups) applyGroup(group, view.frames);
+	for (const group of view.stacks) applyGroup(group, view.frames);
 	if (!view.full) {
 		for (const group of page.groups.values()) {
 			for (let i = 0; i < view.history.time.length; i++) group.counts.push(group.count);
-			group.counts = group.counts.slice(-sparkLooks);
+			group.counts = group.counts.slice(-sparkLength);
 		}
 	}
 	renderAll();
 }
 
 function applyGroup(change, frames) {
-	const known = page.groups.get(change.n);
-	if (!known && !change.frames) return; // its stack did not fit in
-	const group = known || { counts: change.counts || [] };
-	const stack = change.frames ? change.frames.map((i) => frames[i]) : group.stack;
-	Object.assign(group, change, { stack });
-	if (change.frames) {
-		group.path = stack.map((f) => ({ name: f.f, standard: f.std })).reverse();
-		group.where = stack[change.user] || null;
-		group.text = (stack.map((f) => f.f).join("\n") + "\n" + group.id + "\n" + group.state).toLowerCase();
+	const known = page.groups.get(change.number);
+	if (!known && !change.calls) return; // its stack did not fit in
+	const group = Object.assign(known || { counts: [] }, change);
+	group.created = page.snapshot.has_ids ? page.snapshot.time - (change.oldest_seconds || 0) : 0; // of the oldest
+	if (change.calls) {
+		group.user = change.user || 0;
+		readStack(group, frames);
 	}
-	page.groups.set(change.n, group);
+	page.groups.set(change.number, group);
 }
 
-const historyLooks = 720;
+const historyLength = 720;
 function appendHistory(more) {
 	const h = page.history;
 	const before = h.time.length;
-	h.time.push(...more.time);
-	h.took.push(...more.took);
+	h.time.push(...more.time.map(unix));
 	for (const [state, counts] of Object.entries(more.states)) {
 		h.states[state] = h.states[state] || new Array(before).fill(0);
 		h.states[state].push(...counts);
 	}
 	for (const [state, counts] of Object.entries(h.states)) {
 		while (counts.length < h.time.length) counts.push(0);
-		h.states[state] = counts.slice(-historyLooks);
+		h.states[state] = counts.slice(-historyLength);
 		if (h.states[state].every((n) => n === 0)) delete h.states[state];
 	}
-	h.time = h.time.slice(-historyLooks);
-	h.took = h.took.slice(-historyLooks);
+	h.time = h.time.slice(-historyLength);
 }
 
 // connect keeps a stream of changes open while the page can be seen.
@@ -110,7 +104,7 @@ async function connect() {
 	source.addEventListener("reload", () => connect());
 	source.addEventListener("end", () => {
 		source.close();
-		again("The server is going down.");
+		again("The server is shutting down.");
 	});
 	source.onerror = () => {
 		source.close();
@@ -131,7 +125,7 @@ function problem(text) {
 	renderStatus();
 }
 
-// --- What is shown -----------------------------------------------------------
+// --- Header, findings and events ---------------------------------------------
 
 const renderAll = soon(() => {
 	renderStatus();
@@ -146,8 +140,8 @@ const renderAll = soon(() => {
 	if (page.shown !== null) refreshDetail();
 });
 
-// held says that lists must stay as they are for a moment: what is replaced
-// under a pressed button gets no click, and a selection in it is lost.
+// held reports whether lists must not be replaced for a moment: a pressed button
+// would get no click, and a selection would be lost.
 let pressed = false;
 let waiting = null;
 function held() {
@@ -163,7 +157,7 @@ function renderStatus() {
 	const live = page.source && !page.problem;
 	byID("dot").className = "dot " + (live ? "on" : page.problem || page.stopped ? "off" : "");
 	let text = page.problem || (page.stopped ? "The monitor was shut down." : page.paused ? "Paused." : live ? "Live." : "Connecting…");
-	if (page.snapshot) text += " Looked at " + formatTime(page.snapshot.time);
+	if (page.snapshot) text += " Snapshot at " + formatTime(page.snapshot.time);
 	byID("status").textContent = text;
 	if (page.program.name) byID("program").textContent = "of " + page.program.name;
 	const total = page.snapshot ? formatCount(page.snapshot.total) + " goroutines" : "Goroutines";
@@ -172,82 +166,67 @@ function renderStatus() {
 
 const blockedStates = (state) => state !== "running" && state !== "runnable" && state !== "syscall";
 
-function tile(name, big, small, bad) {
-	return el("div", { class: "tile" + (bad ? " bad" : "") }, el("dt", { text: name }), el("dd", { class: "big", text: big }), el("dd", { class: "small soft", text: small }));
-}
 function renderTiles() {
 	const s = page.snapshot;
-	if (!s) return byID("tiles").replaceChildren(tile("Goroutines", "–", "waiting for the first look"));
+	if (!s) return byID("tiles").replaceChildren(tile("Goroutines", "–", "waiting for the first snapshot"));
 	const h = page.history;
 	const ago = Math.min(h.time.length - 1, 20);
 	const before = ago > 0 ? Object.values(h.states).reduce((sum, counts) => sum + counts[counts.length - 1 - ago], 0) : s.total;
 	const span = ago > 0 ? s.time - h.time[h.time.length - 1 - ago] : 0;
-	const blocked = page.states.filter((c) => blockedStates(c.state)).reduce((sum, c) => sum + c.count, 0);
+	const blocked = page.states.filter((c) => blockedStates(c.name)).reduce((sum, c) => sum + c.count, 0);
 	const largest = page.states[0];
 	byID("tiles").replaceChildren(
-		tile("Goroutines", formatCount(s.total), span ? formatSigned(s.total - before) + " in " + formatSeconds(span) : "since now"),
-		tile("Open findings", formatCount(page.open), page.open ? "see below" : "nothing found", page.open > 0),
-		tile("Blocked", formatPercent(blocked, s.total), largest ? "most in " + largest.state : ""),
-		tile("Created", formatCount(s.scheduler.created), "since the process started"),
-		tile("Looking took", formatSeconds(s.duration), (100 * page.cost.share).toFixed(2) + " % of the time"),
+		tile("Goroutines", formatCount(s.total), span ? formatSigned(s.total - before) + " in " + formatSeconds(span) : "first snapshot"),
+		tile("Open findings", formatCount(page.open), page.open ? "see below" : "none", page.open > 0),
+		tile("Blocked", formatPercent(blocked, s.total), largest ? "most in " + largest.name : ""),
+		tile("Created", s.scheduler ? formatCount(s.scheduler.created) : "–", "since the process started"),
+		tile("Snapshot cost", formatSeconds(s.duration_seconds || 0), (100 * page.cost.share).toFixed(2) + " % of the time"),
 	);
 }
 
-const severity = (confidence) => ({ info: "note", medium: "warn", suspected: "warn" })[confidence] || "mark";
-
 const seen = new Set(); // IDs of findings that were shown
 const unfolded = new Set(); // IDs of findings whose evidence is shown
-const isAdvice = (sentence) => sentence.startsWith("Next: ");
 function renderFindings() {
 	byID("findings-count").textContent = page.open > page.findings.length ? "The first " + page.findings.length + " of " + page.open : page.open ? formatCount(page.open) + " open" : "";
-	const cards = page.findings.map(findingCard);
-	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "Nothing was found. Detectors look at every snapshot; a leak takes the longest to prove." })])));
+	const cards = page.findings.map(openFinding);
+	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "No findings. Detectors check every snapshot; a leak takes longest to prove." })])));
 	for (const f of page.findings) seen.add(f.id);
 }
 
-function findingCard(f) {
-	const kind = severity(f.confidence);
-	const told = page.events.filter((e) => e.finding === f.id);
-	const group = f.groups.map((n) => page.groups.get(n)).find((g) => g);
-	return el("article", { class: "finding " + kind + (seen.has(f.id) ? "" : " fresh"), "data-finding": f.detector },
-		el("div", { class: "row" },
-			el("h3", { text: f.detector.replaceAll("_", " ") }),
-			el("span", { class: "badge " + kind, text: f.confidence }),
-			f.state ? stateLabel(f.state) : null,
-			el("span", { class: "soft small", text: formatGoroutines(f.count) + (f.growth_per_minute ? " · " + formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "") }),
-			el("span", { class: "grow" }),
-			group ? el("button", { type: "button", "data-key": "finding-" + f.id, onclick: () => openDetail(group.n), text: "Show the stack" }) : null),
-		el("p", { class: "message", text: f.message }),
-		f.function ? el("p", { class: "small" }, functionLabel(f.function), " ", el("span", { class: "soft code", text: f.file ? f.file + ":" + f.line : "" })) : null,
-		...f.evidence.filter(isAdvice).map((e) => el("p", { class: "small", text: e })),
-		el("details", { class: "small", open: unfolded.has(f.id), ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id) },
-			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),
-			el("ul", {}, ...f.evidence.filter((e) => !isAdvice(e)).map((e) => el("li", { text: e })))),
-		el("ol", { class: "timeline small soft", "aria-label": "Timeline" },
-			el("li", { text: formatTime(f.opened) + " opened, " + formatSeconds(now() - f.opened) + " ago" }),
-			...told.filter((e) => e.kind !== "detected").map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatCount(e.count) }))));
+function openFinding(f) {
+	const later = page.events.filter((e) => e.finding_id === f.id && e.kind !== "detected");
+	const group = groupsOf(f).map((n) => page.groups.get(n)).find((g) => g);
+	return findingCard(f, {
+		fresh: !seen.has(f.id),
+		open: group && (() => openDetail(group.number)),
+		unfolded: unfolded.has(f.id),
+		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id),
+		more: el("ol", { class: "timeline small soft", "aria-label": "Timeline" },
+			el("li", { text: "Opened " + formatSeconds(now() - unix(f.opened)) + " ago (" + formatTime(unix(f.opened)) + ")" }),
+			...later.map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatGoroutines(e.count) }))),
+	});
 }
+const groupsOf = (finding) => finding.stack_numbers || [];
 
 function renderEvents() {
 	const rows = [...page.events].reverse().slice(0, 50).map((e) => el("tr", {},
 		el("td", { class: "num", text: formatTime(e.time) }),
-		el("td", {}, el("span", { class: "badge " + (e.kind === "resolved" ? "good" : severity(e.confidence)), text: (e.detector ? e.detector + " " : "") + e.kind })),
-		el("td", { class: "function", text: e.message || formatCount(e.count) + " findings are not told one by one" })));
-	byID("events").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "3", class: "soft", text: "None since this page was mounted." }))]));
+		el("td", {}, el("span", { class: "badge " + (e.kind === "resolved" ? "good" : e.severity), text: (e.detector ? e.detector + " " : "") + e.kind })),
+		el("td", { class: "function", text: e.message })));
+	byID("events").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "3", class: "soft", text: "No events yet." }))]));
 }
 
 function renderCost() {
 	const c = page.cost;
 	const s = page.snapshot;
-	const fact = (name, value) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }));
 	byID("cost").replaceChildren(
-		fact("A look every", formatSeconds(c.interval)),
-		fact("Looks taken", formatCount(c.looks)),
+		fact("Interval", formatSeconds(c.interval_seconds)),
+		fact("Snapshots taken", formatCount(c.snapshots)),
 		fact("Share of the time", (100 * c.share).toFixed(2) + " %"),
-		fact("Budget, of one core", (100 * c.budget).toFixed(2) + " %"),
-		fact("The last one", s ? formatSeconds(s.duration) + ", " + s.source + ", " + formatCount(Math.round(s.bytes / 1024)) + " KiB" : "–"),
-		fact("Goroutine IDs", s && s.ids ? "known" : "unknown: no ages, no births"),
-		...c.skipped.map((k) => fact("Not taken: " + k.source + ", " + k.reason.replaceAll("_", " "), formatCount(k.count) + " times")));
+		fact("CPU budget, of one core", (100 * c.budget_share).toFixed(2) + " %"),
+		fact("Latest snapshot", s ? formatSeconds(s.duration_seconds || 0) + ", " + s.source + ", " + formatCount(Math.round((s.bytes || 0) / 1024)) + " KiB" : "–"),
+		fact("Goroutine IDs", s && s.has_ids ? "known" : "unknown, and so are ages and exits"),
+		...c.skipped.map((k) => fact("Skipped: " + k.source + ", " + k.reason.replaceAll("_", " "), formatCount(k.count) + (k.count === 1 ? " time" : " times"))));
 }
 
 // --- States over time --------------------------------------------------------
@@ -294,7 +273,7 @@ function makeChart() {
 	}, stacked(), host);
 }
 
-// markEvents draws a line where something was found or over.
+// markEvents draws a line where a finding was detected, repeated or resolved.
 function markEvents(u) {
 	const c = u.ctx;
 	for (const e of page.events) {
@@ -315,7 +294,7 @@ function markEvents(u) {
 function renderLegend() {
 	const h = page.history;
 	const row = chartRow === null || chartRow === undefined || chartRow >= h.time.length ? null : chartRow;
-	// In the order of the chart, so that rows stay where they are.
+	// In the order of the chart, so that rows keep their places.
 	const counts = Object.entries(h.states).map(([state, column]) => ({ state, count: column[row === null ? column.length - 1 : row] }));
 	counts.sort((a, b) => compareStates(b.state, a.state));
 	const total = counts.reduce((sum, c) => sum + c.count, 0);
@@ -328,7 +307,7 @@ function renderLegend() {
 	offerStates();
 }
 
-// offerStates keeps the list of states to choose from.
+// offerStates updates the list of states to choose from.
 function offerStates() {
 	const select = byID("state");
 	const states = ["", ...Object.keys(page.history.states).sort(compareStates)];
@@ -345,56 +324,38 @@ function choose(state) {
 
 // --- Stacks ------------------------------------------------------------------
 
-let icicle = null;
-
 function renderStacks() {
-	const query = byID("search").value.trim().toLowerCase();
-	const state = byID("state").value;
-	const inState = [...page.groups.values()].filter((g) => g.count > 0 && (!state || g.state === state));
-	const found = inState.filter((g) => !query || g.text.includes(query)).sort((a, b) => b.count - a.count || a.n - b.n);
-	if (byID("stacks").matches(":hover")) { // rows stay where they are under the pointer
-		const at = (g) => page.order.get(g.n) ?? page.order.size;
-		found.sort((a, b) => at(a) - at(b));
+	const groups = [...page.groups.values()];
+	const rest = (page.snapshot ? page.snapshot.total : 0) - sumOf(groups);
+	showStacks(groups.filter((g) => g.count > 0), {
+		sort: sortGroups,
+		row: stackRow,
+		note: rest > 0 ? "; " + formatGoroutines(rest) + " at smaller stacks are not shown" : "",
+		rest,
+	});
+}
+
+// sortGroups puts the largest first, but keeps rows in their places under the
+// pointer.
+function sortGroups(groups) {
+	groups.sort((a, b) => b.count - a.count || a.number - b.number);
+	if (byID("stacks").matches(":hover")) {
+		const at = (g) => page.order.get(g.number) ?? page.order.size;
+		groups.sort((a, b) => at(a) - at(b));
 	}
-	page.order = new Map(found.map((g, i) => [g.n, i]));
-	const sum = (groups) => groups.reduce((total, g) => total + g.count, 0);
-	const total = page.snapshot ? page.snapshot.total : 0;
-	const untold = total - sum([...page.groups.values()]);
-	byID("filter-count").textContent = query || state ? formatCount(sum(found)) + " goroutines at " + formatCount(found.length) + " stacks" : "";
-	byID("stacks-count").textContent = formatCount(Math.min(page.rows, found.length)) + " of " + formatCount(found.length) + (untold > 0 ? "; " + formatCount(untold) + " goroutines at smaller stacks are not shown" : "");
-	const rows = found.slice(0, page.rows).map(stackRow);
-	keepFocus(() => byID("stacks").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "7", class: "soft", text: "None." }))])));
-	byID("more").hidden = found.length <= page.rows;
-	const stacks = inState.map((g) => ({ path: g.path, state: g.state, count: g.count, tag: g.n }));
-	if (untold > 0 && !state) stacks.push({ path: [{ name: "(smaller stacks)", standard: true }], state: "", count: untold });
-	icicle.show(stacks);
-	icicle.search(query);
+	page.order = new Map(groups.map((g, i) => [g.number, i]));
+	return groups;
 }
 
 function stackRow(g) {
-	const entry = g.stack.length ? g.stack[g.stack.length - 1].f : "";
-	const where = g.where ? g.where.f : g.id === "_OTHER" ? "(many small stacks)" : "(on a CPU)";
-	return el("tr", { "data-group": g.n },
+	return el("tr", { "data-group": g.number },
 		el("td", { class: "num", text: formatCount(g.count) }),
-		el("td", { class: "wide" }, spark(g.counts, "Counts of the last looks, now " + g.count)),
+		el("td", { class: "wide" }, spark(g.counts, "Counts of the last snapshots, now " + g.count)),
 		el("td", { class: "wide" }, stateLabel(g.state)),
-		el("td", {},
-			el("div", { class: "narrow small" }, stateLabel(g.state)),
-			el("button", { type: "button", class: "plain", "data-key": "group-" + g.n, onclick: () => openDetail(g.n) }, functionLabel(where, g.where ? g.where.l : 0)),
-			entry && entry !== where ? el("div", { class: "soft small wide" }, "started as ", functionLabel(entry)) : null),
-		el("td", { class: "num", text: g.oldest ? formatSeconds(now() - g.oldest) : "–" }),
+		placeCell(g, "group-" + g.number, () => openDetail(g.number)),
+		el("td", { class: "num", text: g.created ? formatSeconds(now() - g.created) : "–" }),
 		el("td", { class: "num wide", text: g.born ? "+" + formatCount(g.born) : "" }),
 		el("td", { class: "num wide", text: g.left ? "−" + formatCount(g.left) : "" }));
-}
-
-// keepFocus replaces what may hold the focus and gives it back by its key.
-function keepFocus(replace) {
-	const key = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : undefined;
-	replace();
-	if (!key || document.activeElement !== document.body) return;
-	for (const node of document.querySelectorAll("[data-key]")) {
-		if (node.dataset.key === key) return node.focus({ preventScroll: true });
-	}
 }
 
 // --- One stack ---------------------------------------------------------------
@@ -412,7 +373,7 @@ async function refreshDetail() {
 	const response = await fetch("stack.json?n=" + number, { cache: "no-store" }).catch(() => null);
 	if (page.shown !== number || !response) return;
 	if (!response.ok) {
-		byID("detail-body").prepend(el("p", { class: "soft", text: "No goroutine has been here for a while." }));
+		byID("detail-body").prepend(el("p", { class: "soft", text: "This stack has had no goroutines for a while." }));
 		page.shown = null;
 		return;
 	}
@@ -420,30 +381,17 @@ async function refreshDetail() {
 }
 
 function renderDetail(d) {
-	const g = d.group;
-	const known = page.groups.get(g.n);
-	byID("detail-title").replaceChildren(functionLabel(known && known.where ? known.where.f : g.id, known && known.where ? known.where.l : 0));
-	const fact = (name, value) => (value ? el("div", {}, el("dt", { text: name }), el("dd", {}, value)) : null);
-	const findings = page.findings.filter((f) => f.groups.includes(g.n));
-	const counts = d.history.map((s) => s.count);
-	const born = d.history.reduce((sum, s) => sum + s.born, 0);
-	const left = d.history.reduce((sum, s) => sum + s.left, 0);
-	byID("detail-body").replaceChildren(
-		el("dl", { class: "facts" },
-			fact("Goroutines", formatCount(g.count)),
-			fact("State", stateLabel(g.state)),
-			fact("Oldest, at least", g.oldest ? formatSeconds(now() - g.oldest) : ""),
-			fact("Stack ID", el("code", { text: g.id })),
-			fact("Goroutine IDs, oldest first", d.goroutine_ids.length ? el("span", { class: "code", text: d.goroutine_ids.join(", ") + (g.count > d.goroutine_ids.length ? ", …" : "") }) : ""),
-			fact("Made by", d.created_by ? functionLabel(d.created_by) : ""),
-			fact("Labels", d.label_keys ? d.label_keys.join(", ") : "")),
-		...findings.map(findingCard),
-		d.history.length > 1 ? el("section", {},
-			el("h3", { text: "The last " + formatSeconds(now() - d.history[0].time) }),
-			el("p", { class: "soft small", text: "From " + formatCount(counts[0]) + " to " + formatCount(counts[counts.length - 1]) + ", at most " + formatCount(Math.max(...counts)) + ". " + formatCount(born) + " were born, " + formatCount(left) + " left." }),
-			bigSpark(counts)) : "",
-		d.ages.length ? el("section", {}, el("h3", { text: "When they were born" }), ages(d.ages)) : "",
-		el("section", {}, el("h3", { text: "Stack" }), trace(d.stack)));
+	const known = page.groups.get(d.number);
+	const h = d.history;
+	const sum = (list) => formatCount(list.reduce((total, n) => total + n, 0));
+	showStack(d, known && known.where, d.frames, [], [
+		...page.findings.filter((f) => groupsOf(f).includes(d.number)).map(openFinding),
+		h.count.length > 1 ? el("section", {},
+			el("h3", { text: "The last " + formatSeconds(now() - unix(h.time[0])) }),
+			el("p", { class: "soft small", text: "From " + formatCount(h.count[0]) + " to " + formatCount(h.count[h.count.length - 1]) + ", at most " + formatCount(Math.max(...h.count)) + ". " + sum(h.born) + " created, " + sum(h.left) + " exited or moved on." }),
+			bigSpark(h.count)) : "",
+		d.births ? el("section", {}, el("h3", { text: "Creation times" }), ages(d.births)) : "",
+	]);
 }
 
 function bigSpark(counts) {
@@ -453,42 +401,31 @@ function bigSpark(counts) {
 	return picture;
 }
 
-function ages(cohorts) {
-	const top = Math.max(...cohorts.map((c) => c.count));
-	const text = "From " + formatTime(cohorts[0].born) + " to " + formatTime(cohorts[cohorts.length - 1].born);
-	const bars = cohorts.map((c) => {
-		const bar = el("span", { title: formatCount(c.count) + " by " + formatTime(c.born) });
-		bar.style.height = Math.max(3, (100 * c.count) / top) + "%";
+function ages(births) {
+	const top = Math.max(...births.map((b) => b.count));
+	const created = (b) => formatTime(now() - b.age_seconds);
+	const text = "From " + created(births[0]) + " to " + created(births[births.length - 1]);
+	const bars = births.map((b) => {
+		const bar = el("span", { title: formatCount(b.count) + " by " + created(b) });
+		bar.style.height = Math.max(3, (100 * b.count) / top) + "%";
 		return bar;
 	});
 	return el("div", {}, el("div", { class: "ages", role: "img", "aria-label": text }, ...bars), el("p", { class: "soft small", text }));
 }
 
-const trace = (frames) => el("ol", { class: "trace" }, ...(frames.length ? frames : [{ function: "(no stack: it was on a CPU)", standard: true }]).map((f) =>
-	el("li", { class: f.standard ? "" : "own" }, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null)));
-
 // --- Start -------------------------------------------------------------------
 
 function start() {
 	icicle = makeIcicle(byID("icicle"), { open: openDetail });
-	byID("search").addEventListener("input", renderAll);
-	byID("state").addEventListener("change", renderAll);
-	byID("more").addEventListener("click", () => {
-		page.rows *= 4;
-		renderAll();
-	});
+	listen(renderAll);
 	byID("pause").addEventListener("click", () => {
 		page.paused = !page.paused;
-		byID("pause").textContent = page.paused ? "Go on" : "Pause";
+		byID("pause").textContent = page.paused ? "Resume" : "Pause";
 		byID("pause").setAttribute("aria-pressed", String(page.paused));
 		page.paused ? disconnect() : connect();
 		renderStatus();
 	});
-	byID("detail-close").addEventListener("click", () => byID("detail").close());
 	byID("detail").addEventListener("close", () => (page.shown = null));
-	byID("detail").addEventListener("click", (event) => {
-		if (event.target === byID("detail")) byID("detail").close();
-	});
 	document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 	new ResizeObserver(() => {
 		const host = byID("chart");

@@ -1,16 +1,13 @@
-// The HTML report: everything is in the page, nothing changes.
+// The HTML report: all data is in the page, and nothing changes.
 
 const report = JSON.parse(byID("report").textContent);
-const rowsAtFirst = 100;
-let rows = rowsAtFirst;
-let icicle = null;
 let stacks = [];
 
-// prepare makes one list of the stacks that are and, where there is something
-// to compare with, of those that were.
+// prepare makes one list of the present stacks and, in a comparison, of those
+// that are gone.
 function prepare() {
 	stacks = report.stacks.map((s) => ({ ...s, before: s.count }));
-	const site = (s) => s.id + "\n" + s.state + "\n" + (s.frames.length ? report.frames[s.frames[s.user]].l : 0);
+	const site = (s) => s.id + "\n" + s.state + "\n" + (s.calls.length ? report.frames[s.calls[s.user || 0]].line : 0);
 	const at = new Map();
 	for (const s of stacks) at.set(site(s), (at.get(site(s)) || []).concat(s));
 	for (const c of report.changes || []) {
@@ -19,7 +16,7 @@ function prepare() {
 			stacks.push({ ...c.stack, count: 0, before: c.before, change: c });
 			continue;
 		}
-		// Stacks that differ elsewhere than the change can tell share what was.
+		// Several stacks with the same change share its count before.
 		let left = c.before;
 		for (const s of here) {
 			s.before = Math.min(left, s === here[here.length - 1] ? left : s.count);
@@ -27,54 +24,38 @@ function prepare() {
 			s.change = c;
 		}
 	}
-	for (const s of stacks) {
-		s.trace = s.frames.map((i) => report.frames[i]);
-		s.where = s.trace[s.user];
-		s.path = s.trace.map((f) => ({ name: f.f, standard: f.std })).reverse();
-		s.text = (s.trace.map((f) => f.f + " " + (report.files[f.file] || "")).join("\n") + "\n" + s.id + "\n" + s.state).toLowerCase();
-	}
+	stacks.forEach((s, i) => readStack(Object.assign(s, { number: i }), report.frames));
 }
 
 const comparing = () => Boolean(report.diff);
-const fact = (name, value) => (value ? el("div", {}, el("dt", { text: name }), el("dd", {}, value)) : null);
-const tile = (name, big, small, bad) => el("div", { class: "tile" + (bad ? " bad" : "") }, el("dt", { text: name }), el("dd", { class: "big", text: big }), el("dd", { class: "small soft", text: small }));
 const change = (n) => el("td", { class: "num " + (n > 0 ? "grew" : n < 0 ? "shrank" : "soft"), text: n ? formatSigned(n) : "" });
-const levelBadge = (level) => el("span", { class: "badge " + ({ ok: "good", note: "note" }[level] || "warn"), text: level });
+const levelBadge = (level) => el("span", { class: "badge " + ({ ok: "good", note: "info" }[level] || "warn"), text: level });
 
 function renderHead() {
 	byID("target").textContent = report.target ? "of " + report.target : "";
 	byID("taken").textContent = report.taken ? "Taken at " + new Date(report.time).toLocaleString() + ", " + report.source + (report.duration_seconds ? ", in " + formatSeconds(report.duration_seconds) : "") : "No snapshot has been taken yet.";
 	if (!report.taken) return;
 	const largest = report.states[0];
+	const over = report.health.checks.filter((c) => c.level !== "ok");
 	const tiles = [
-		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : formatCount(report.stacks.length) + " groups by stack and state"),
-		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : "nothing found", report.findings.length > 0),
-		tile("Health", report.health.level, "by rules of thumb", report.health.level === "warn"),
-		largest ? tile("Most are in", largest.name, formatCount(largest.count) + ", " + largest.percent.toFixed(1) + " %") : null,
+		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : "at " + formatStacks(report.stacks.length)),
+		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : "none", report.findings.length > 0),
+		tile("Health checks", formatCount(over.length) + " of " + formatCount(report.health.checks.length), "over the threshold"),
+		largest ? tile("Most frequent state", largest.name, formatCount(largest.count) + ", " + largest.percent.toFixed(1) + " %") : null,
 	];
 	if (comparing()) {
 		const d = report.diff;
-		tiles.splice(1, 0, tile("Change", formatSigned(d.after.total - d.before.total), (d.identity ? formatCount(d.born || 0) + " born, " + formatCount(d.left || 0) + " left " : "") + "since " + new Date(d.before.time).toLocaleTimeString([], { hour12: false })));
+		tiles.splice(1, 0, tile("Change", formatSigned(d.after.total - d.before.total), (d.identity ? formatCount(d.born || 0) + " created, " + formatCount(d.left || 0) + " exited " : "") + "since " + new Date(d.before.time).toLocaleTimeString([], { hour12: false })));
 	}
 	byID("tiles").replaceChildren(...tiles.filter((t) => t));
 }
 
 function renderFindings() {
 	const cards = report.findings.map((f) => {
-		const kind = { info: "note", warn: "warn" }[f.severity] || "mark";
 		const s = stacks.find((s) => s.id === f.stack_id && (!f.state || s.state === f.state));
-		return el("article", { class: "finding " + kind },
-			el("div", { class: "row" },
-				el("h3", { text: f.detector.replaceAll("_", " ") }),
-				el("span", { class: "badge " + kind, text: f.confidence }),
-				f.state ? stateLabel(f.state) : null,
-				el("span", { class: "soft small", text: formatGoroutines(f.count) + (f.growth_per_minute ? " · " + formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "") + (f.age_seconds ? " · for " + formatSeconds(f.age_seconds) : "") }),
-				el("span", { class: "grow" }),
-				s ? el("button", { type: "button", onclick: () => openDetail(s), text: "Show the stack" }) : null),
-			el("p", { class: "message", text: f.message }),
-			el("ul", {}, ...(f.evidence || []).map((e) => el("li", { text: e }))));
+		return findingCard(f, { unfolded: true, open: s && (() => openDetail(s)) });
 	});
-	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "None of the detectors that can work on this found anything." })]));
+	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "The detectors that can judge this input found nothing." })]));
 }
 
 function renderStates() {
@@ -102,7 +83,7 @@ function renderHealth() {
 	const t = report.trend;
 	if (t) {
 		byID("trend").replaceChildren(el("h3", { text: "Trend over " + formatCount(t.points.length) + " snapshots" }),
-			el("p", {}, formatCount(t.from) + " to " + formatCount(t.to) + " in " + formatSeconds(t.seconds) + (t.factor ? ", factor " + t.factor.toFixed(2) : "") + ", " + formatSigned(Math.round(t.per_minute)) + " a minute ", t.strong ? el("span", { class: "badge mark", text: "strong growth" }) : null),
+			el("p", {}, formatCount(t.from) + " to " + formatCount(t.to) + " in " + formatSeconds(t.duration_seconds) + (t.factor ? ", factor " + t.factor.toFixed(2) : "") + ", " + formatSigned(Math.round(t.growth_per_minute)) + " a minute ", t.strong ? el("span", { class: "badge error", text: "strong growth" }) : null),
 			t.points.length > 2 ? spark(t.points.map((p) => p.total), "Goroutines over the snapshots") : "");
 	}
 	if (report.notes) byID("notes").replaceChildren(el("h3", { text: "Notes" }), ...report.notes.map((n) => el("p", { class: "small", text: n })));
@@ -117,53 +98,25 @@ function renderFunctions() {
 	byID("functions-count").textContent = "The largest of " + formatCount(report.functions.distinct);
 }
 
-const renderStacks = soon(() => {
-	const query = byID("search").value.trim().toLowerCase();
-	const state = byID("state").value;
-	const inState = stacks.filter((s) => !state || s.state === state);
-	const weight = (s) => (comparing() ? Math.max(s.count, s.before) : s.count);
-	const found = inState.filter((s) => !query || s.text.includes(query)).sort((a, b) => (comparing() ? Math.abs(b.count - b.before) - Math.abs(a.count - a.before) : 0) || weight(b) - weight(a));
-	const total = found.reduce((sum, s) => sum + s.count, 0);
-	byID("filter-count").textContent = query || state ? formatGoroutines(total) + " at " + formatCount(found.length) + " stacks" : "";
-	byID("stacks-count").textContent = formatCount(Math.min(rows, found.length)) + " of " + formatCount(found.length) + (comparing() ? ", the largest change first" : "");
-	byID("stacks").replaceChildren(...found.slice(0, rows).map(stackRow));
-	byID("more").hidden = found.length <= rows;
-	icicle.show(inState.map((s) => ({ path: s.path, state: s.state, count: s.count, before: s.before, tag: stacks.indexOf(s) })));
-	icicle.search(query);
-});
+const renderStacks = soon(() => showStacks(stacks, {
+	sort: (found) => found.sort((a, b) => Math.abs(b.count - b.before) - Math.abs(a.count - a.before) || Math.max(b.count, b.before) - Math.max(a.count, a.before)),
+	row: stackRow,
+	note: comparing() ? ", the largest change first" : "",
+}));
 
 function stackRow(s) {
-	const entry = s.trace.length ? s.trace[s.trace.length - 1].f : "";
-	const where = s.where ? s.where.f : s.id === "_OTHER" ? "(many small stacks)" : "(on a CPU)";
 	return el("tr", {},
 		el("td", { class: "num", text: formatCount(s.count) }),
 		comparing() ? change(s.count - s.before) : el("td", { class: "num soft", text: s.percent.toFixed(1) + " %" }),
 		el("td", { class: "wide" }, stateLabel(s.state)),
-		el("td", {},
-			el("div", { class: "narrow small" }, stateLabel(s.state)),
-			el("button", { type: "button", class: "plain", onclick: () => openDetail(s) }, functionLabel(where, s.where ? s.where.l : 0)),
-			s.change ? " " : null, s.change ? el("span", { class: "badge note", text: s.change.kind }) : null,
-			entry && entry !== where ? el("div", { class: "soft small wide" }, "started as ", functionLabel(entry)) : null),
-		el("td", { class: "num", text: s.oldest_seconds ? formatSeconds(s.oldest_seconds) : s.waiting_seconds ? formatSeconds(s.waiting_seconds) : "–" }));
+		placeCell(s, "", () => openDetail(s), s.change && el("span", { class: "badge info", text: s.change.kind })),
+		el("td", { class: "num", text: formatSeconds(s.oldest_seconds || s.waiting_seconds) }));
 }
 
 function openDetail(s) {
-	byID("detail-title").replaceChildren(functionLabel(s.where ? s.where.f : s.id, s.where ? s.where.l : 0));
-	byID("detail-body").replaceChildren(
-		el("dl", { class: "facts" },
-			fact("Goroutines", formatCount(s.count)),
-			s.change ? fact("Before", formatCount(s.before) + ": " + s.change.kind + (s.change.born ? ", " + formatCount(s.change.born) + " born since" : "") + (s.change.left ? ", " + formatCount(s.change.left) + " left" : "")) : null,
-			fact("State", stateLabel(s.state)),
-			fact("Oldest, at least", s.oldest_seconds ? formatSeconds(s.oldest_seconds) : ""),
-			fact("Waiting", s.waiting_seconds ? formatSeconds(s.waiting_seconds) : ""),
-			fact("Stack ID", el("code", { text: s.id })),
-			fact("Goroutine IDs, oldest first", s.ids ? el("span", { class: "code", text: s.ids.join(", ") + (s.count > s.ids.length ? ", …" : "") }) : ""),
-			fact("Made by", s.created_by ? functionLabel(s.created_by.function, s.created_by.line) : ""),
-			fact("Lock", s.lock ? el("code", { text: s.lock }) : ""),
-			fact("Labels", s.labels ? s.labels.map((l) => l.key + (l.value ? "=" + l.value : "")).join(", ") : "")),
-		s.known ? el("p", { class: "small" }, el("span", { class: "badge good", text: "waits by design" }), " " + s.known) : "",
-		el("section", {}, el("h3", { text: "Stack" }), el("ol", { class: "trace" }, ...(s.trace.length ? s.trace : [{ f: "(no stack: it was on a CPU)", std: true }]).map((f) =>
-			el("li", { class: f.std ? "" : "own" }, functionLabel(f.f), report.files[f.file] ? el("span", { class: "at code", text: report.files[f.file] + ":" + f.l }) : null)))));
+	const c = s.change;
+	const before = c && formatCount(s.before) + ": " + c.kind + (c.born ? ", " + formatCount(c.born) + " created since" : "") + (c.left ? ", " + formatCount(c.left) + " exited or moved on" : "");
+	showStack(s, s.where, s.trace, [c ? fact("Before", before) : null], []);
 	byID("detail").showModal();
 }
 
@@ -197,16 +150,7 @@ function start() {
 	byID("stacks-head").replaceChildren(el("tr", {}, ...[["Goroutines", "num"], [comparing() ? "Change" : "Share", "num"], ["State", "wide"], ["Where", ""], ["Oldest", "num"]].map(([text, kind]) => el("th", { scope: "col", class: kind, text }))));
 	byID("compare-label").hidden = !comparing();
 	byID("compare").addEventListener("change", makeGraph);
-	byID("search").addEventListener("input", renderStacks);
-	byID("state").addEventListener("change", renderStacks);
-	byID("more").addEventListener("click", () => {
-		rows *= 4;
-		renderStacks();
-	});
-	byID("detail-close").addEventListener("click", () => byID("detail").close());
-	byID("detail").addEventListener("click", (event) => {
-		if (event.target === byID("detail")) byID("detail").close();
-	});
+	listen(renderStacks);
 	onTheme(() => {
 		renderStates();
 		renderStacks();

@@ -1,12 +1,11 @@
 // Program runs one concurrency fault of the Go distribution under the real
-// monitor, and prints what was found and what is true. The faults are not
+// monitor, and answers with what was found and what is true. The faults are not
 // here: the program in the directory above lays them over this one when it
 // builds it.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,48 +13,35 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"sync"
 	"time"
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/otelgoroutine/go/bench/detection/internal/events"
-	"github.com/otelgoroutine/go/bench/detection/internal/fault"
-	"github.com/otelgoroutine/go/bench/detection/internal/leaks"
+	"github.com/otelgoroutine/go/bench/detection/internal/watch"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
 func main() {
-	answer := os.Stdout
-	os.Stdout = os.Stderr // some of the faults print
-	if err := run(os.Args[1:], answer); err != nil {
-		fmt.Fprintln(os.Stderr, "program:", err)
-		os.Exit(1)
-	}
+	lab.Child(carryOut)
+	fmt.Fprintln(os.Stderr, "program: go run -C bench ./detection/goroot starts this")
+	os.Exit(2)
 }
 
 // order is what this process is to do.
-var order fault.Order
+var order watch.Order
 
-func run(args []string, answer io.Writer) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%d arguments, expected an order", len(args))
-	}
-	if err := json.Unmarshal([]byte(args[0]), &order); err != nil {
-		return fmt.Errorf("the order: %w", err)
-	}
+func carryOut(o watch.Order) (any, error) {
+	order = o
+	os.Stdout = os.Stderr // some of the faults print
 	if order.Name == "" {
-		return json.NewEncoder(answer).Encode(slices.Sorted(maps.Keys(faults)))
+		return slices.Sorted(maps.Keys(faults)), nil
 	}
 	f, ok := faults[order.Name]
 	if !ok {
-		return fmt.Errorf("no fault %q", order.Name)
+		return nil, fmt.Errorf("no fault %q", order.Name)
 	}
-	seen, err := observe(f)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(answer).Encode(seen)
+	return observe(f)
 }
 
 // warmUp is how long the monitor sees a sound program, at the scale of its
@@ -63,24 +49,23 @@ func run(args []string, answer io.Writer) error {
 const warmUp = 5 * time.Minute
 
 // observe lets the fault happen under the monitor.
-func observe(f func()) (*fault.Observation, error) {
-	told := &events.Log{Began: time.Now()}
+func observe(f func()) (*watch.Observation, error) {
+	told := &watch.Log{Began: time.Now()}
 	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), told.Options(order.Scale, order.Proof)...)
 	if err != nil {
 		return nil, err
 	}
 	time.Sleep(scaled(warmUp))
-	provoke(f)
-	var end sync.WaitGroup
-	end.Add(1)
-	time.AfterFunc(order.Duration, end.Done)
-	end.Wait()
-
-	seen := &fault.Observation{Findings: told.All(), Goroutines: runtime.NumGoroutine()}
+	go f()
+	if !order.Once {
+		provoke(f)
+	}
+	watch.For(order.Duration)
+	seen := &watch.Observation{Findings: told.Findings()}
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Leaked, err = leaks.Ask()
+	seen.Leaked, err = watch.Leaked()
 	return seen, err
 }
 
@@ -94,20 +79,14 @@ const (
 	most = 20_000
 )
 
-// provoke lets the fault happen, once or again and again.
+// provoke lets the fault happen again and again.
 func provoke(f func()) {
-	go f()
-	if order.Once {
-		return
-	}
-	var again func()
-	again = func() {
+	time.AfterFunc(scaled(pace), func() {
 		if runtime.NumGoroutine() < most {
 			go f()
 		}
-		time.AfterFunc(scaled(pace), again)
-	}
-	time.AfterFunc(scaled(pace), again)
+		provoke(f)
+	})
 }
 
 // What the faults' files call.
@@ -136,5 +115,5 @@ func instances(n int) int {
 	return min(n, 4)
 }
 
-// The faults are laid over; without them nobody calls these.
+// The faults are laid over; without them nothing calls these.
 var _ = []any{register, lookup, instances, yieldCount}

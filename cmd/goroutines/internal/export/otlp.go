@@ -1,5 +1,6 @@
-// Package export sends what is seen of a process by OTLP, as that process would
-// send it itself: same metrics, same events, its own name as the resource.
+// Package export sends what watch observes of a process by OTLP, as the library
+// would from inside it: the same metrics and events, with the process as the
+// resource.
 package export
 
 import (
@@ -22,14 +23,14 @@ import (
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
-// A Config says where to send to, and as whom.
+// A Config says where to send to and which resource to send for.
 type Config struct {
 	Endpoint string // host:port or a URL; https:// encrypts
 	Protocol string // grpc or http/protobuf
 	Service  string // service.name
 	Instance string // service.instance.id
 	Interval time.Duration
-	Stacks   int // with series of their own
+	Stacks   int // how many stacks have series of their own
 }
 
 // An Exporter sends for one process.
@@ -40,7 +41,8 @@ type Exporter struct {
 	logs    *sdklog.LoggerProvider
 }
 
-// CheckEndpoint returns the protocol for an endpoint, or why there is none.
+// CheckEndpoint checks an endpoint and a protocol. It returns the protocol, or
+// if that is empty the one that the endpoint's port suggests.
 func CheckEndpoint(endpoint, protocol string) (string, error) {
 	u, err := parseEndpoint(endpoint)
 	if err != nil {
@@ -55,21 +57,22 @@ func CheckEndpoint(endpoint, protocol string) (string, error) {
 		}
 		return "grpc", nil
 	}
-	return "", fmt.Errorf("--otlp-protocol %q: allowed are grpc and http/protobuf", protocol)
+	return "", fmt.Errorf("--otlp-protocol %q is unknown; it must be grpc or http/protobuf", protocol)
 }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {
-	if !strings.Contains(endpoint, "://") {
-		endpoint = "http://" + endpoint
+	address := endpoint
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
 	}
-	u, err := url.Parse(endpoint)
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("--otlp %q: allowed are host:port, http://host:port and https://host:port", endpoint)
+		return nil, fmt.Errorf("--otlp %q is no endpoint; it must be host:port, http://host:port or https://host:port", endpoint)
 	}
 	return u, nil
 }
 
-// New returns an exporter. It connects when there is something to send.
+// New returns an exporter. It connects once there is something to send.
 func New(ctx context.Context, c Config) (*Exporter, error) {
 	metrics, logs, err := exporters(ctx, c)
 	if err != nil {
@@ -100,30 +103,18 @@ func exporters(ctx context.Context, c Config) (sdkmetric.Exporter, sdklog.Export
 	}
 	var metrics sdkmetric.Exporter
 	var logs sdklog.Exporter
+	var errs [2]error
 	if c.Protocol == "http/protobuf" {
-		mo := []otlpmetrichttp.Option{otlpmetrichttp.WithEndpoint(u.Host), otlpmetrichttp.WithURLPath(strings.TrimSuffix(u.Path, "/") + "/v1/metrics")}
-		lo := []otlploghttp.Option{otlploghttp.WithEndpoint(u.Host), otlploghttp.WithURLPath(strings.TrimSuffix(u.Path, "/") + "/v1/logs")}
-		if u.Scheme == "http" {
-			mo, lo = append(mo, otlpmetrichttp.WithInsecure()), append(lo, otlploghttp.WithInsecure())
-		}
-		metrics, err = otlpmetrichttp.New(ctx, mo...)
-		if err == nil {
-			logs, err = otlploghttp.New(ctx, lo...)
-		}
-		return metrics, logs, err
+		metrics, errs[0] = otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(u.JoinPath("v1/metrics").String()))
+		logs, errs[1] = otlploghttp.New(ctx, otlploghttp.WithEndpointURL(u.JoinPath("v1/logs").String()))
+	} else {
+		metrics, errs[0] = otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpointURL(u.String()))
+		logs, errs[1] = otlploggrpc.New(ctx, otlploggrpc.WithEndpointURL(u.String()))
 	}
-	mo, lo := []otlpmetricgrpc.Option{otlpmetricgrpc.WithEndpoint(u.Host)}, []otlploggrpc.Option{otlploggrpc.WithEndpoint(u.Host)}
-	if u.Scheme == "http" {
-		mo, lo = append(mo, otlpmetricgrpc.WithInsecure()), append(lo, otlploggrpc.WithInsecure())
-	}
-	metrics, err = otlpmetricgrpc.New(ctx, mo...)
-	if err == nil {
-		logs, err = otlploggrpc.New(ctx, lo...)
-	}
-	return metrics, logs, err
+	return metrics, logs, errors.Join(errs[:]...)
 }
 
-// Shutdown sends what is left, at most until ctx is done.
+// Shutdown sends what is still buffered, until ctx is done at the latest.
 func (e *Exporter) Shutdown(ctx context.Context) error {
 	err := errors.Join(e.metrics.ForceFlush(ctx), e.logs.ForceFlush(ctx))
 	if e.Telemetry != nil {

@@ -1,5 +1,5 @@
-// Package graph draws the stacks of a report as an icicle: a call graph that
-// needs no other program to be drawn, and no script to be read.
+// Package graph draws the stacks of a report as an icicle graph: an SVG that
+// needs no other program to be drawn and no script to be read.
 package graph
 
 import (
@@ -20,11 +20,11 @@ const (
 	rowHeight = 19
 	margin    = 10
 	titleRoom = 44
-	// leastWidth is how wide a call must be to be drawn, in pixels.
+	// leastWidth is the width in pixels below which a call is not drawn.
 	leastWidth = 0.8
-	// maxDepth is how many calls of a stack are drawn, from the go statement on.
+	// maxDepth is how many calls of a stack are drawn, beginning with the outermost.
 	maxDepth = 64
-	// glyph is about how wide a character is, in pixels.
+	// glyph is the approximate width of a character in pixels.
 	glyph = 6.6
 )
 
@@ -32,7 +32,7 @@ const (
 type node struct {
 	function string
 	place    string
-	category string // of most goroutines that end here; of the leaves only
+	category string // of a state; empty for calls
 	count    int
 	below    map[string]*node
 }
@@ -49,15 +49,15 @@ func (n *node) child(function, place string) *node {
 	return c
 }
 
-// SVG writes the stacks of r: entry functions at the top, below each call what
-// it called, as wide as there are goroutines. What a goroutine does is the last
-// row, in the colour of its category.
+// SVG writes the stacks of r: entry functions at the top and below each call the
+// calls that it made, as wide as their share of the goroutines. Below a leaf is
+// the state of its goroutines, in the colour of the category.
 func SVG(w io.Writer, r *report.Report) error {
 	root, depth := treeOf(r.Stacks)
 	b := bufio.NewWriter(w)
 	height := titleRoom + rowHeight*(depth+1) + margin
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="ui-monospace,Menlo,Consolas,monospace" font-size="11">`+"\n", width, height, width, height)
-	fmt.Fprintf(b, `<rect width="100%%" height="100%%" fill="#ffffff"/><text x="%d" y="20" font-size="15">%s</text><text x="%d" y="36" fill="#666666">entry functions at the top; each row is called by the one above; the last says what the goroutines do</text>`+"\n",
+	fmt.Fprintf(b, `<rect width="100%%" height="100%%" fill="#ffffff"/><text x="%d" y="20" font-size="15">%s</text><text x="%d" y="36" fill="#666666">entry functions at the top; each row is called by the row above; the last row is the state</text>`+"\n",
 		margin, escape(fmt.Sprintf("%d goroutines, %s %s", r.Total, r.Target, r.Time.Format("2006-01-02 15:04:05"))), margin)
 	p := painter{w: b, total: r.Total, scale: float64(width-2*margin) / float64(max(1, r.Total))}
 	p.children(root, margin, 0)
@@ -90,7 +90,7 @@ func treeOf(stacks []report.Stack) (root *node, depth int) {
 type painter struct {
 	w     io.Writer
 	total int
-	scale float64 // pixels a goroutine
+	scale float64 // pixels per goroutine
 }
 
 func (p *painter) children(n *node, x float64, row int) {
@@ -123,7 +123,7 @@ func (p *painter) box(n *node, x float64, row int) {
 }
 
 func label(n *node, room int) string {
-	text := path.Base(n.function)
+	text := short(n.function)
 	if n.category != "" {
 		text = fmt.Sprintf("%s %d", strings.Trim(n.function, "[]"), n.count)
 	}
@@ -134,23 +134,31 @@ func label(n *node, room int) string {
 	return string(runes[:room-1]) + "…"
 }
 
-// categoryColours are those of the leaves.
+// categoryColours are the colours of states.
 var categoryColours = map[string]string{
 	"channel": "#7fb2e5", "mutex": "#f08a80", "network": "#86c98a", "timer": "#d8c46a",
 	"syscall": "#b79be0", "running": "#f5a95b", "parked": "#b8c0c8", "other": "#b8c0c8",
 }
 
-// colour tells packages apart, in pale shades, and leaves by their category.
+// colour returns the colour of a state's category, or a pale one of a call's
+// package.
 func colour(n *node) string {
 	if c := categoryColours[n.category]; c != "" {
 		return c
 	}
 	h := uint32(2166136261)
-	pkg, _, _ := strings.Cut(path.Base(n.function), ".")
+	pkg, _, _ := strings.Cut(short(n.function), ".")
 	for _, c := range []byte(pkg) {
 		h = (h ^ uint32(c)) * 16777619
 	}
 	return fmt.Sprintf("hsl(%d,45%%,%d%%)", h%360, 84+h/360%6)
+}
+
+// short returns a function's name without the path of its package. Type arguments
+// have paths of their own.
+func short(function string) string {
+	name := strings.Index(function+"[", "[")
+	return path.Base(function[:name]) + function[name:]
 }
 
 func escape(s string) string {

@@ -4,6 +4,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,6 +27,8 @@ const (
 	// maxRows bounds the stacks that a point remembers: the largest.
 	maxRows = 64
 )
+
+var errEmpty = errors.New("a snapshot without goroutines")
 
 // A Process takes snapshots of one process. *source.Remote is the real one.
 type Process interface {
@@ -117,7 +120,7 @@ func (t *Target) Observe(ctx context.Context) {
 		return
 	}
 	if s == nil || s.Total == 0 {
-		t.failed(ctx, err)
+		t.failed(ctx, cmp.Or(err, errEmpty))
 		return
 	}
 	restarted := t.restarted(s)
@@ -145,7 +148,7 @@ func (t *Target) Observe(ctx context.Context) {
 // When nothing listened in between it is taken for another one, whatever its IDs are:
 // those of a small process are soon where the last one's were.
 func (t *Target) restarted(s *goroutine.Snapshot) bool {
-	last, failed := t.status.Snapshot, t.status.Err != nil
+	last := t.status.Snapshot
 	switch {
 	case last == nil:
 		return false
@@ -154,7 +157,8 @@ func (t *Target) restarted(s *goroutine.Snapshot) bool {
 	case last.HasIDs() && s.HasIDs():
 		return !source.Continues(last, s)
 	}
-	return failed // it was away, and nothing tells that it is the same
+	away := t.status.Points[len(t.status.Points)-1].Failed // a snapshot that lacks something has an error too
+	return away                                            // and nothing tells that it is the same process
 }
 
 // judge runs the detectors, and tells and exports what follows.

@@ -15,11 +15,11 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// peekSize is how much of the content is looked at to tell its format.
+// peekSize is how many bytes of the content its format is detected from.
 const peekSize = 64 << 10
 
-// parsers is what reads the snapshots of one process: with it, goroutines are
-// known again from one to the next.
+// parsers reads the snapshots of one process. What it remembers from one to the
+// next lets goroutines be recognized.
 type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
@@ -29,20 +29,20 @@ type parsers struct {
 func newParsers() *parsers {
 	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
-	p.traces.ExcludeReader = true // it runs for whoever takes the trace
+	p.traces.ExcludeReader = true // it runs only because a trace is taken
 	return p
 }
 
 // read reads a snapshot in any format. at is when it was taken, as far as that
-// is known from outside; told says that the content knows better. It may return
-// both a snapshot and an error that says what of the content is missing.
-func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int64) (s *goroutine.Snapshot, told bool, err error) {
+// is known from outside; a profile that holds a time of its own keeps that. It
+// may return both a snapshot and an error that says what the snapshot lacks.
+func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
 	began := time.Now()
 	in := &bounded{r: r, left: limit, limit: limit}
-	s, told, err = p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, false)
+	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, false)
 	switch {
 	case in.over != nil:
-		err = in.over // the parser saw the input end, and takes it for cut off
+		err = in.over // the parser saw the end of the input and says that it is cut off
 	case in.broken != nil:
 		err = in.broken
 	case err != nil:
@@ -51,76 +51,72 @@ func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int
 	if s != nil && s.Duration == 0 {
 		s.Duration = time.Since(began)
 	}
-	return s, told, err
+	return s, err
 }
 
-// A contentError is about what was read, and not about reading it.
+// A contentError says what is wrong with content that could be fetched.
 type contentError struct{ error }
 
 func (e *contentError) Unwrap() error { return e.error }
 
-func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, limit int64, unpacked bool) (*goroutine.Snapshot, bool, error) {
+func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, limit int64, unpacked bool) (*goroutine.Snapshot, error) {
 	head, err := r.Peek(peekSize)
 	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
-		return nil, false, err
+		return nil, err
 	}
 	switch kind := kindOf(head); {
 	case kind == kindGzip && !unpacked:
 		return p.unpack(r, at, labels, limit)
-	case kind == kindTrace:
-		data, err := io.ReadAll(r)
-		if err != nil {
-			return nil, false, err
-		}
-		s, err := p.traces.Decode(data, at)
-		return s, false, err
-	case kind == kindDebug1:
-		data, err := io.ReadAll(r)
-		if err != nil {
-			return nil, false, err
-		}
-		s, err := parse.Debug1(data, at, p.stacks, labels)
-		return s, false, err
 	case kind == kindText:
 		s, err := parse.Text(unprefixed(r), at, p.stacks, p.births)
 		if s.Total == 0 && err == nil {
 			err = errors.New("no goroutine found")
 		}
-		return s, false, err
-	case kind == kindProfile:
+		return s, err
+	case kind == kindTrace, kind == kindDebug1, kind == kindProfile:
 		data, err := io.ReadAll(r)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		s, err := parse.Profile(data, time.Time{}, p.stacks, labels)
-		told := s != nil && !s.Time.IsZero()
-		if s != nil && !told {
-			s.Time = at
-		}
-		return s, told, err
+		return p.whole(kind, data, at, labels)
 	default:
-		return nil, false, errors.New(string(kind))
+		return nil, errors.New(string(kind))
 	}
 }
 
-// unpack reads what is compressed, within a bound of its own.
-func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, bool, error) {
+// whole reads the formats that are not read as a stream.
+func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) (*goroutine.Snapshot, error) {
+	switch k {
+	case kindTrace:
+		return p.traces.Decode(data, at)
+	case kindDebug1:
+		return parse.Debug1(data, at, p.stacks, labels)
+	}
+	s, err := parse.Profile(data, time.Time{}, p.stacks, labels)
+	if s != nil && s.Time.IsZero() {
+		s.Time = at
+	}
+	return s, err
+}
+
+// unpack reads compressed content, with the same bound once more.
+func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, false, fmt.Errorf("decompressing: %w", err)
+		return nil, fmt.Errorf("decompressing: %w", err)
 	}
 	in := &bounded{r: z, left: limit, limit: limit, what: "decompressed "}
-	s, told, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, true)
+	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, true)
 	switch {
 	case in.over != nil:
-		return nil, false, in.over
+		return nil, in.over
 	case in.broken != nil:
-		return s, told, fmt.Errorf("decompressing: %w", in.broken)
+		return s, fmt.Errorf("decompressing: %w", in.broken)
 	}
-	return s, told, err
+	return s, err
 }
 
-// A kind is what content is; one that cannot be read is the reason why.
+// A kind is the format of content. One that cannot be read is the reason why.
 type kind string
 
 const (
@@ -191,14 +187,14 @@ func couldBeProfile(head []byte) bool {
 	return head[0] < 0x80 && number >= 1 && number <= 15 && (wire == 0 || wire == 2)
 }
 
-// A bounded reader fails when there is more than a limit.
+// A bounded reader fails at the first byte above its limit.
 type bounded struct {
 	r      io.Reader
 	left   int64
 	limit  int64
 	what   string
-	over   error // more than the limit came
-	broken error // of the reader below
+	over   error // set once there was more than the limit
+	broken error // of the underlying reader
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -208,7 +204,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		b.over = fmt.Errorf("over %s of %sdata, which is the most that is read (--max-size)", size(b.limit), b.what)
+		b.over = fmt.Errorf("over %s of %sdata (the limit is --max-size)", size(b.limit), b.what)
 		return 0, b.over
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
@@ -230,7 +226,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// oneLine makes one line of an error that has several.
+// oneLine returns the first line of an error, with the number of further ones.
 func oneLine(err error) error {
 	if err == nil {
 		return nil

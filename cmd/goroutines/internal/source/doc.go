@@ -1,6 +1,6 @@
-// Package source reads goroutine snapshots from wherever they are: files,
-// standard input, and processes that serve net/http/pprof. What a file holds is
-// told from its content, never from its name.
+// Package source reads goroutine snapshots from files, standard input, and
+// processes that serve net/http/pprof. It detects formats by content, never by
+// name.
 //
-// Everything that is read has a bound and every request a deadline.
+// Every input is bounded and every request has a deadline.
 package source

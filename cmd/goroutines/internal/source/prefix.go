@@ -6,15 +6,17 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"strings"
 )
 
 var header = regexp.MustCompile(`goroutine \d+ (?:[a-z]+=\S+ )*\[[a-z]`)
 
-// unprefixed returns a dump without what a logger put around its lines: a
-// prefix that is as long on every line, as of journald, Docker or Kubernetes,
-// or JSON objects with the line in a field.
+// unprefixed returns a dump without what a logger wrapped its lines in: a prefix
+// of the same length on every line, as of journald, Compose or Kubernetes, or
+// JSON objects with the line in a field, as of Docker.
 //
-// A dump whose headers begin their lines is passed on as it is.
+// A dump whose headers start at the beginning of their lines is passed on
+// unchanged.
 func unprefixed(r *bufio.Reader) io.Reader {
 	return &unprefixer{in: r, prefix: -1}
 }
@@ -22,11 +24,12 @@ func unprefixed(r *bufio.Reader) io.Reader {
 type unprefixer struct {
 	in     *bufio.Reader
 	out    bytes.Buffer
-	prefix int // bytes before the text on each line; -1 until a header came
+	prefix int // bytes before the text on each line; -1 before the first header
 	plain  bool
+	inside bool // the line before was cut off by the buffer: its rest comes next
 }
 
-// maxPrefix is the longest prefix of a line.
+// maxPrefix is how far into a line a header is searched for, in bytes.
 const maxPrefix = 512
 
 func (u *unprefixer) Read(p []byte) (int, error) {
@@ -35,10 +38,14 @@ func (u *unprefixer) Read(p []byte) (int, error) {
 			return u.in.Read(p)
 		}
 		line, err := u.in.ReadSlice('\n')
-		if len(line) > 0 {
+		switch {
+		case u.inside:
+			u.out.Write(line)
+		case len(line) > 0:
 			u.take(line)
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		u.inside = err == bufio.ErrBufferFull
+		if err != nil && !u.inside {
 			if u.out.Len() > 0 {
 				break
 			}
@@ -48,7 +55,7 @@ func (u *unprefixer) Read(p []byte) (int, error) {
 	return u.out.Read(p)
 }
 
-// take takes a line, or the part of one that fits the buffer.
+// take takes a line, or as much of one as fits into the buffer.
 func (u *unprefixer) take(line []byte) {
 	if text, ok := fromJSON(line); ok {
 		u.out.WriteString(text)
@@ -65,8 +72,8 @@ func (u *unprefixer) take(line []byte) {
 	u.out.Write(line)
 }
 
-// strip removes a prefix and keeps the end of the line. A shorter line is an
-// empty one whose trailing blanks were trimmed.
+// strip removes a prefix and keeps the end of the line. A line shorter than the
+// prefix is an empty one whose trailing blanks were trimmed.
 func strip(line []byte, prefix int) []byte {
 	text := bytes.TrimRight(line, "\r\n")
 	if len(text) < prefix {
@@ -87,7 +94,7 @@ func fromJSON(line []byte) (string, bool) {
 	}
 	for _, key := range []string{"log", "message", "msg", "MESSAGE", "text", "textPayload"} {
 		if text, ok := fields[key].(string); ok {
-			return string(bytes.TrimRight([]byte(text), "\r\n")), true
+			return strings.TrimRight(text, "\r\n"), true
 		}
 	}
 	return "", false

@@ -19,14 +19,14 @@ type Reader struct {
 	Endpoint Endpoint // of processes
 	Labels   parse.Labels
 	Max      int64         // bytes of one input, before and after decompression
-	Every    time.Duration // files were taken this far apart, as ordered; 0: when they say
-	Samples  int           // looks at a process, Every apart; at least 1
-	Ordered  bool          // the order is that of the arguments, whatever the times
+	Every    time.Duration // the files were taken this far apart, in the order given; 0: at their own times
+	Samples  int           // snapshots of a process, Every apart; below 1: one
+	Ordered  bool          // keep the order of the arguments, whatever the times
 	Stdin    io.Reader
 
-	// Progress is told how much of an input has been read. It may be nil.
+	// Progress is called with how much of an input has been read. It may be nil.
 	Progress func(name string, bytes int64, done bool)
-	// Note takes sentences about what could not be had. It may be nil.
+	// Note is called with sentences about what is missing. It may be nil.
 	Note func(string)
 }
 
@@ -42,9 +42,10 @@ func (r *Reader) wantsLabels() bool { return r.Labels.All && !r.Labels.Hide || l
 type Series struct {
 	Names     []string
 	Snapshots []*goroutine.Snapshot
-	// Same: the IDs in them are of one process, as far as can be told.
+	// Same reports whether the IDs can be compared: nothing contradicts that
+	// the snapshots are of one process.
 	Same bool
-	// Partial is what was wrong with inputs that could be read in part.
+	// Partial is what was wrong with inputs that could be read only in part.
 	Partial error
 }
 
@@ -77,8 +78,8 @@ type input struct {
 	at   time.Time
 }
 
-// order brings files into the order of their time, so that goroutines are known
-// again. Without --every, what has the same time stays in the order given.
+// order sorts files by their time, so that births are counted in the order in
+// which they happened. Files of the same time stay in the order given.
 func (r *Reader) order(names []string) []input {
 	list := make([]input, len(names))
 	for i, name := range names {
@@ -105,14 +106,14 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]*goroutine.
 		}
 		if info, err := f.Stat(); err == nil && info.IsDir() {
 			f.Close()
-			return nil, fmt.Errorf("%s: this is a directory", in.name)
+			return nil, fmt.Errorf("%s: is a directory", in.name)
 		}
 		file = f
 	}
 	defer file.Close()
 	body := r.watched(in.name, file)
 	defer body.done()
-	s, _, err := p.read(body, in.at, r.Labels, r.Max)
+	s, err := p.read(body, in.at, r.Labels, r.Max)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", in.name, err)
 	}
@@ -122,7 +123,7 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]*goroutine.
 	return []*goroutine.Snapshot{s}, err
 }
 
-// plain shortens "open x: no such file".
+// plain shortens "open x: no such file or directory" by the operation.
 func plain(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {
@@ -131,7 +132,7 @@ func plain(err error) error {
 	return err
 }
 
-// process looks at a process, several times where that was asked for.
+// process takes the snapshots of a process.
 func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]*goroutine.Snapshot, error) {
 	remote, err := r.Remote(name)
 	if err != nil {
@@ -157,7 +158,7 @@ func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]*gorou
 	return all, nil
 }
 
-// wait waits for the time of the next look.
+// wait waits until the next snapshot is due.
 func (r *Reader) wait(ctx context.Context, name string) error {
 	if r.Progress != nil {
 		defer r.Progress(name, 0, true)
@@ -171,7 +172,7 @@ func (r *Reader) wait(ctx context.Context, name string) error {
 	}
 }
 
-// arrange makes the times of a series rise: detectors need that.
+// arrange makes the times of a series rise, as detectors need them to.
 func (r *Reader) arrange(series *Series) {
 	s := series.Snapshots
 	if r.Every > 0 && r.Samples <= 1 {
@@ -196,17 +197,17 @@ func (r *Reader) arrange(series *Series) {
 	for i := 1; i < len(s); i++ {
 		if last := sorted.Snapshots[i-1].Time; !sorted.Snapshots[i].Time.After(last) {
 			sorted.Snapshots[i].Time = last.Add(time.Millisecond)
-			r.note(fmt.Sprintf("%s: as old as the one before, so rates mean nothing; --every tells how far apart they were taken", sorted.Names[i]))
+			r.note(fmt.Sprintf("%s: has the same time as the snapshot before, so rates mean nothing; give the time between them with --every", sorted.Names[i]))
 		}
 	}
 }
 
-// slack is by how many a goroutine's ID may be older than its birth: 16 for
-// each P.
+// slack is how many goroutines may have an ID lower than their birth allows: 16
+// for each P, since every P takes IDs in batches of 16.
 const slack = 1024
 
-// sameProcess reports whether the snapshots can be of one process: IDs rise,
-// and no more goroutines are as old as a snapshot than were in it.
+// sameProcess reports whether nothing contradicts that the snapshots are of one
+// process.
 func sameProcess(series []*goroutine.Snapshot) bool {
 	for i, s := range series {
 		if !s.HasIDs() {
@@ -219,7 +220,9 @@ func sameProcess(series []*goroutine.Snapshot) bool {
 	return len(series) > 1
 }
 
-// Continues reports whether two snapshots with IDs can be of one process.
+// Continues reports whether two snapshots with IDs can be of one process: IDs
+// rise, no more goroutines are as old as the first snapshot than it had, and no
+// goroutine has changed its entry function.
 func Continues(before, after *goroutine.Snapshot) bool {
 	last := before.Epochs[len(before.Epochs)-1].LastID
 	if after.Epochs[len(after.Epochs)-1].LastID < last {
@@ -233,9 +236,8 @@ func Continues(before, after *goroutine.Snapshot) bool {
 	return old <= before.Total+before.Missing+slack && sameEntries(before, after)
 }
 
-// sameEntries reports whether the goroutines that both snapshots list were
-// started with the same functions: what a goroutine was started with never
-// changes.
+// sameEntries reports whether the goroutines that both snapshots list have the
+// same entry functions: that of a goroutine never changes.
 func sameEntries(before, after *goroutine.Snapshot) bool {
 	entries := make(map[uint64]string)
 	for i := range before.Groups {
@@ -256,7 +258,7 @@ func sameEntries(before, after *goroutine.Snapshot) bool {
 	return true
 }
 
-// A watchedReader tells progress.
+// A watchedReader reports progress.
 type watchedReader struct {
 	r    io.Reader
 	n    int64

@@ -21,22 +21,22 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// An Endpoint says which of a process's pages are asked.
+// An Endpoint says which page of net/http/pprof a process is asked for.
 type Endpoint string
 
 // The endpoints.
 const (
-	// Auto is the trace, which alone has goroutine IDs without stopping the
-	// process, and the profile where a trace cannot be had.
+	// Auto is the trace, the only page with goroutine IDs that does not stop
+	// the process, or the profile if there is no trace.
 	Auto    Endpoint = "auto"
 	Trace   Endpoint = "trace"
 	Profile Endpoint = "profile"
-	// Dump is debug=2. It stops the process for as long as it is written.
+	// Dump is debug=2. It stops the process while it is written.
 	Dump Endpoint = "dump"
 )
 
-// traceWindow is how long a trace is taken for, in seconds: the shortest that
-// its page lets one ask for is anything over 0.
+// traceWindow is the duration of a trace in seconds. The page accepts anything
+// over 0; the goroutines are all listed at the beginning.
 const traceWindow = "0.005"
 
 // HTTP is how processes are reached.
@@ -50,8 +50,8 @@ type HTTP struct {
 	Timeout    time.Duration
 }
 
-// client returns an HTTP client that never follows a redirect to another host:
-// that one would be given the headers.
+// client returns an HTTP client that never follows a redirect to another host,
+// which would receive the headers.
 func (c HTTP) client() (*http.Client, error) {
 	config := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure}
 	if c.CA != "" {
@@ -61,11 +61,11 @@ func (c HTTP) client() (*http.Client, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--ca %s: no certificate in it", c.CA)
+			return nil, fmt.Errorf("--ca %s has no certificate; it must be a PEM file", c.CA)
 		}
 	}
 	if (c.Cert == "") != (c.Key == "") {
-		return nil, errors.New("--cert and --key belong together")
+		return nil, errors.New("--cert and --key must be given together")
 	}
 	if c.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
@@ -76,7 +76,7 @@ func (c HTTP) client() (*http.Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
-	transport.DisableCompression = true // what is asked for is compressed already
+	transport.DisableCompression = true // profiles are compressed already
 	return &http.Client{Transport: transport, CheckRedirect: sameHost}, nil
 }
 
@@ -85,13 +85,13 @@ func sameHost(r *http.Request, via []*http.Request) error {
 	case r.URL.Host != via[0].URL.Host || r.URL.Scheme != via[0].URL.Scheme:
 		return fmt.Errorf("it redirects to %s://%s; give that address if you trust it", r.URL.Scheme, r.URL.Host)
 	case len(via) > 5:
-		return errors.New("it redirects in a circle")
+		return errors.New("it redirects more than 5 times")
 	}
 	return nil
 }
 
 // IsURL reports whether an argument names a process rather than a file: it has
-// a scheme, or is host:port and no such file exists.
+// a scheme, or is host:port and no file has that name.
 func IsURL(name string) bool {
 	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
 		return true
@@ -109,12 +109,12 @@ func IsURL(name string) bool {
 
 // A target is a process that serves net/http/pprof.
 type target struct {
-	base  *url.URL // of the page of indices, with a slash at the end
-	exact *url.URL // the one page that is asked, where the argument named it
+	base  *url.URL // the index page, with a slash at the end
+	exact *url.URL // the one page to ask for, if the argument named it
 }
 
-// parseTarget accepts the root of a server, the page of indices below any path,
-// and a page of its own: one with a query or a name that is known.
+// parseTarget accepts the root of a server, the index page below any path, and
+// a single page: an address with a query or with the name of a profile.
 func parseTarget(name string) (target, error) {
 	if !strings.Contains(name, "://") {
 		name = "http://" + name
@@ -124,7 +124,7 @@ func parseTarget(name string) (target, error) {
 		return target{}, fmt.Errorf("not a URL: %w", errors.Unwrap(err))
 	}
 	if u.Host == "" {
-		return target{}, errors.New("not a URL: it has no host")
+		return target{}, errors.New("not a URL: no host")
 	}
 	switch path.Base(u.Path) {
 	case "goroutine", "goroutineleak", "trace":
@@ -161,8 +161,8 @@ func (t target) page(e Endpoint) *url.URL {
 	return &u
 }
 
-// A Remote takes snapshots of one process, of which goroutines are known again.
-// Not safe for concurrent use.
+// A Remote takes snapshots of one process and recognizes its goroutines from one
+// to the next. It is not safe for concurrent use.
 type Remote struct {
 	Name string // the address, without a password
 
@@ -170,7 +170,7 @@ type Remote struct {
 	target  target
 	parsers *parsers
 	client  *http.Client
-	noTrace error // why traces are not asked for any more
+	noTrace error // why no more traces are asked for
 }
 
 // Remote returns the process at an address.
@@ -190,11 +190,11 @@ func (r *Reader) Remote(name string) (*Remote, error) {
 	return &Remote{Name: u.Redacted(), reader: r, target: t, parsers: newParsers(), client: client}, nil
 }
 
-// Forget begins anew: what comes next is another process at the same address.
+// Forget starts afresh: the next snapshot is of another process at this address.
 func (r *Remote) Forget() { r.parsers, r.noTrace = newParsers(), nil }
 
 // Take takes a snapshot. It may return both a snapshot and an error that says
-// what of it is missing.
+// what the snapshot lacks.
 func (r *Remote) Take(ctx context.Context) (*goroutine.Snapshot, error) {
 	e := r.reader.Endpoint
 	if e != Auto && e != "" || r.target.exact != nil {
@@ -211,7 +211,7 @@ func (r *Remote) Take(ctx context.Context) (*goroutine.Snapshot, error) {
 	return r.get(ctx, Profile)
 }
 
-// A statusError is an answer that is none.
+// A statusError is a response with a status other than 200.
 type statusError struct {
 	status int
 	text   string
@@ -219,7 +219,7 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.text }
 
-// fatal reports whether asking for another page would end the same way.
+// fatal reports whether another page would fail for the same reason.
 func fatal(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) {
@@ -265,7 +265,7 @@ func (r *Remote) fetch(ctx context.Context, u *url.URL) (*goroutine.Snapshot, er
 	}
 	body := r.reader.watched(u.Redacted(), response.Body)
 	defer body.done()
-	s, _, err := r.parsers.read(body, time.Now(), r.reader.Labels, r.reader.Max)
+	s, err := r.parsers.read(body, time.Now(), r.reader.Labels, r.reader.Max)
 	if s != nil {
 		s.Time, s.Duration = time.Now(), time.Since(began)
 	}
@@ -275,7 +275,7 @@ func (r *Remote) fetch(ctx context.Context, u *url.URL) (*goroutine.Snapshot, er
 	return s, err
 }
 
-// refused says what a server answered instead.
+// refused returns the error of a response without content for us.
 func refused(response *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 	text := response.Status
@@ -292,43 +292,42 @@ func refused(response *http.Response) error {
 	return &statusError{response.StatusCode, text}
 }
 
-// talkedFirst is in net/http's error when a server sends something before it is
-// asked, as those of SSH and SMTP do, and net/http sees it before the request
-// is on its way.
+// talkedFirst is in the error of net/http if a server sends something before it
+// gets the request, as those of SSH and SMTP do.
 const talkedFirst = "readLoopPeekFail"
 
-// explain says in a few words what a network error means.
+// explain returns an error that says in a few words what a network error means.
 func explain(err error, timeout time.Duration) error {
-	var op *net.OpError
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // without the address, which the caller names
+	}
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
-	var asked *url.Error
+	var op *net.OpError
 	text := err.Error()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
-		return fmt.Errorf("no complete answer within %v (--timeout)", timeout)
+		return fmt.Errorf("no complete response within %v (--timeout)", timeout)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nothing listens there; is it the right port?", syscall.ECONNREFUSED)
+		return fmt.Errorf("%w: nothing listens on that port; is it the right one?", syscall.ECONNREFUSED)
 	case errors.As(err, &dns):
 		return fmt.Errorf("no such host %q", dns.Name)
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return errors.New("it speaks plain HTTP; use http://")
+		return errors.New("the server speaks plain HTTP; use http://")
 	case errors.As(err, &verify):
-		return fmt.Errorf("its certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
+		return fmt.Errorf("the server certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS, before or after the handshake
+		return fmt.Errorf("the server refused the TLS connection (--cert, --key): %w", op.Err)
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, talkedFirst):
-		return errors.New("it does not speak HTTP; is it the right port?")
+		return errors.New("the server does not speak HTTP; is the port right?")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the answer was cut off: %w", err)
-	case errors.As(err, &asked):
-		if errors.Is(asked.Err, io.EOF) {
-			return errors.New("the connection was closed without an answer; is it the right port?")
-		}
-		return asked.Err
-	case errors.As(err, &op):
-		return op
+		return fmt.Errorf("the response was cut off: %w", err)
+	case request != nil && errors.Is(err, io.EOF):
+		return errors.New("the connection was closed without a response; is the port right?")
 	}
 	return err
 }

@@ -1,11 +1,9 @@
-// Package view renders what is seen of processes for a terminal.
+// Package view renders the state of watched processes for a terminal.
 package view
 
 import (
-	"cmp"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/report"
 )
 
 var (
@@ -29,19 +28,26 @@ var (
 
 const (
 	sparkWidth = 24
-	maxStates  = 8
-	maxEvents  = 6
+	// narrow is below how many columns sparklines and states of stacks give way
+	// to functions.
+	narrow    = 100
+	maxStates = 8
+	maxEvents = 6
+	// maxFindings and maxAdvice are how many findings are shown, and how many
+	// of them with the next step.
+	maxFindings = 4
+	maxAdvice   = 2
 )
 
-// A Screen is what is shown.
+// A Screen is the state of a watch at one moment.
 type Screen struct {
 	Targets  []live.Status
-	Selected int // index of the one shown in full
-	Events   []live.Event
+	Selected int          // index of the target shown in full
+	Events   []live.Event // oldest first
 	Interval time.Duration
 	Now      time.Time
-	Exports  string // where to; empty: nowhere
-	Keys     bool   // there is a keyboard
+	Exports  string // OTLP endpoint; empty where nothing is exported
+	Keys     bool   // keys can be pressed
 }
 
 // Lines returns the screen in at most height lines of at most width columns.
@@ -53,7 +59,7 @@ func (s Screen) Lines(width, height int) []string {
 	if s.Selected < len(s.Targets) {
 		bottom := s.events()
 		room := height - len(lines) - len(bottom)
-		lines = append(lines, detail(s.Targets[s.Selected], s.Now, room)...)
+		lines = append(lines, detail(s.Targets[s.Selected], s.Now, width, room)...)
 		lines = append(lines, bottom...)
 	}
 	lines = lines[:min(len(lines), max(1, height))]
@@ -72,15 +78,14 @@ func (s Screen) title() string {
 		}
 	}
 	text := bold.Render("goroutines watch") + fmt.Sprintf("  %s · every %v · %d goroutines · ", s.Now.Format("15:04:05"), s.Interval, total) + findings(open)
+	switch {
+	case s.Keys && len(s.Targets) > 1:
+		text += faint.Render(" · ↑↓ select, q quit")
+	case s.Keys:
+		text += faint.Render(" · q quit")
+	}
 	if s.Exports != "" {
 		text += faint.Render(" · OTLP to " + s.Exports)
-	}
-	if s.Keys {
-		keys := " · q quits"
-		if len(s.Targets) > 1 {
-			keys = " · ↑↓ choose, q quits"
-		}
-		text += faint.Render(keys)
 	}
 	return text
 }
@@ -106,7 +111,7 @@ func (s Screen) overview() []string {
 		if t.Snapshot != nil {
 			total = fmt.Sprint(t.Snapshot.Total)
 		}
-		line := fmt.Sprintf("%s%-36s %8s  %s  ", mark, fit(host(t.Name), 36), total, cyan.Render(sparkline(totals(t.Points))))
+		line := fmt.Sprintf("%s%-36s %8s  %s  ", mark, fit(host(t.Name), 36), total, cyan.Render(sparkline(totals(t.Points), sparkWidth)))
 		lines = append(lines, line+condition(t, s.Now))
 	}
 	return append(lines, "")
@@ -117,17 +122,17 @@ func condition(t live.Status, now time.Time) string {
 	case t.Err != nil && t.Snapshot == nil:
 		return red.Render("cannot be reached")
 	case t.Err != nil:
-		return red.Render("away for " + span(now.Sub(t.Since)))
+		return red.Render("unreachable for " + span(now.Sub(t.Since)))
 	case t.Snapshot == nil:
-		return faint.Render("first look …")
+		return faint.Render("taking the first snapshot")
 	case len(t.Open) > 0:
 		return findings(len(t.Open))
 	}
 	return green.Render("ok")
 }
 
-// detail shows one target in at most room lines.
-func detail(t live.Status, now time.Time, room int) []string {
+// detail shows one target in room lines, if they suffice for all but its stacks.
+func detail(t live.Status, now time.Time, width, room int) []string {
 	lines := []string{bold.Render(t.Name) + "  " + about(t, now)}
 	if t.Err != nil {
 		lines = append(lines, red.Render("  "+t.Err.Error()))
@@ -135,16 +140,19 @@ func detail(t live.Status, now time.Time, room int) []string {
 	if t.Snapshot == nil {
 		return lines
 	}
+	for _, fault := range t.Faults {
+		lines = append(lines, red.Render("  "+fault))
+	}
 	lines = append(lines, stateLines(t)...)
-	lines = append(lines, findingLines(t.Open)...)
-	return append(lines, stackLines(t, now, max(1, room-len(lines)-2))...)
+	lines = append(lines, findingLines(report.Briefly(t.Open), width)...)
+	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
 func about(t live.Status, now time.Time) string {
 	if t.Snapshot == nil {
 		return condition(t, now)
 	}
-	text := fmt.Sprintf("%d goroutines, by %s in %v", t.Snapshot.Total, t.Snapshot.Source, t.Snapshot.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%d goroutines, source %s, taken in %v", t.Snapshot.Total, t.Snapshot.Source, t.Snapshot.Duration.Round(time.Millisecond))
 	if t.Restarts > 0 {
 		text += yellow.Render(fmt.Sprintf(", restarted %d×", t.Restarts))
 	}
@@ -155,63 +163,56 @@ func about(t live.Status, now time.Time) string {
 }
 
 func stateLines(t live.Status) []string {
-	counts := t.Snapshot.States()
-	order := make([]goroutine.State, 0, len(counts))
-	for state := range counts {
-		order = append(order, state)
-	}
-	slices.SortFunc(order, func(a, b goroutine.State) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %s", "count", "", sparkWidth, "over time", "state"))}
-	for i, state := range order {
+	states := report.States(t.Snapshot)
+	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %s", "count", "share", sparkWidth, "over time", "state"))}
+	for i, s := range states {
 		if i == maxStates {
-			lines = append(lines, faint.Render(fmt.Sprintf("  and %d more states", len(order)-i)))
-			break
+			return append(lines, faint.Render(fmt.Sprintf("  and %d more states", len(states)-i)))
 		}
-		spark := sparkline(values(t.Points, func(p live.Point) int { return p.States[state] }))
-		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s  %s", counts[state], 100*float64(counts[state])/float64(max(1, t.Snapshot.Total)), cyan.Render(spark), state))
+		spark := sparkline(values(t.Points, func(p live.Point) int { return p.States[goroutine.State(s.Name)] }), sparkWidth)
+		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s  %s", s.Count, s.Percent, cyan.Render(spark), s.Name))
 	}
 	return lines
 }
 
-func findingLines(open []detectors.Finding) []string {
+func findingLines(open []report.Finding, width int) []string {
 	if len(open) == 0 {
 		return nil
 	}
 	lines := []string{""}
-	for i, o := range open {
-		if i == 4 {
+	for i, f := range open {
+		if i == maxFindings {
 			return append(lines, faint.Render(fmt.Sprintf("  and %d more findings", len(open)-i)))
 		}
-		lines = append(lines, "  "+severity(o.Confidence).Render(o.Detector)+"  "+o.Message)
-		if len(o.Evidence) > 0 && i < 2 {
-			lines = append(lines, faint.Render("    "+o.Evidence[len(o.Evidence)-1]))
+		text := severities[f.Severity].Render(f.Detector) + "  " + f.Message
+		if f.Advice != "" && i < maxAdvice {
+			text += "\n" + faint.Render("Next: "+f.Advice)
+		}
+		indent := "  "
+		for line := range strings.SplitSeq(ansi.Wordwrap(text, max(20, width-4), ""), "\n") {
+			lines = append(lines, indent+line)
+			indent = "    "
 		}
 	}
 	return lines
 }
 
-func severity(c detectors.Confidence) lipgloss.Style {
-	switch {
-	case c == detectors.Info:
-		return green
-	case c <= detectors.Suspected:
-		return yellow
-	}
-	return red
+// severities are the colours of findings and events.
+var severities = map[string]lipgloss.Style{
+	string(detectors.SeverityInfo): green, string(detectors.SeverityWarn): yellow, string(detectors.SeverityError): red,
 }
 
-func stackLines(t live.Status, now time.Time, room int) []string {
-	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %-22s %s", "count", "oldest", sparkWidth, "over time", "state", "where"))}
-	for i := range t.Snapshot.Groups {
-		if i >= room {
-			break
-		}
+func stackLines(t live.Status, now time.Time, width, room int) []string {
+	spark, state := sparkWidth, 22
+	if width < narrow {
+		spark, state = 10, 15
+	}
+	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %-*s %s", "count", "oldest", spark, "over time", state, "state", "where"))}
+	for i := range t.Snapshot.Groups[:min(len(t.Snapshot.Groups), room)] {
 		g := &t.Snapshot.Groups[i]
 		key := g.Key()
-		spark := sparkline(values(t.Points, func(p live.Point) int { return p.Stacks[key] }))
-		lines = append(lines, fmt.Sprintf("  %8d %6s  %s  %-22s %s", g.Count, oldest(t.Snapshot, g), cyan.Render(spark), fit(string(g.State), 22), where(g.Stack)))
+		counts := sparkline(values(t.Points, func(p live.Point) int { return p.Stacks[key] }), spark)
+		lines = append(lines, fmt.Sprintf("  %8d %6s  %s  %-*s %s", g.Count, oldest(t.Snapshot, g), cyan.Render(counts), state, fit(string(g.State), state), where(g.Stack)))
 	}
 	return lines
 }
@@ -226,7 +227,8 @@ func oldest(s *goroutine.Snapshot, g *goroutine.Group) string {
 	return ""
 }
 
-// where names the user's function, and what the goroutine was started with.
+// where names the innermost function of the program's own code, and the one
+// that the go statement called.
 func where(s *goroutine.Stack) string {
 	user, entry := s.User().Function, s.Entry().Function
 	switch {
@@ -251,29 +253,23 @@ func (s Screen) events() []string {
 	return lines
 }
 
-// EventLine is an event on one line.
-func EventLine(e live.Event, named bool) string {
-	what := e.Finding.Detector + " " + e.Kind.String()
-	message := e.Finding.Message
-	style := severity(e.Finding.Confidence)
-	switch e.Kind {
-	case detectors.Resolved:
-		style = green
-	case detectors.Suppressed:
-		what, message, style = "suppressed", fmt.Sprintf("%d findings are not told one by one", e.Suppressed), faint
-	}
-	line := e.Time.Format("15:04:05") + "  " + style.Render(what) + "  "
+// EventLine renders an event on one line; named says with the name of its
+// target.
+func EventLine(from live.Event, named bool) string {
+	e := report.EventOf(from.Event)
+	style := severities[e.Severity]
+	line := e.Time.Format("15:04:05") + "  " + style.Render(strings.TrimSpace(e.Detector+" "+e.Kind)) + "  "
 	if named {
-		line += faint.Render(host(e.Target)) + "  "
+		line += faint.Render(host(from.Target)) + "  "
 	}
-	return line + message
+	return line + e.Message
 }
 
 func totals(points []live.Point) []int {
 	return values(points, func(p live.Point) int { return p.Total })
 }
 
-// values returns one value for each point, and -1 where a look failed.
+// values returns one value for each point, and -1 where a snapshot failed.
 func values(points []live.Point, of func(live.Point) int) []int {
 	list := make([]int, len(points))
 	for i, p := range points {
@@ -287,16 +283,16 @@ func values(points []live.Point, of func(live.Point) int) []int {
 
 var blocks = []rune("▁▂▃▄▅▆▇█")
 
-// sparkline draws the last values from 0 to the largest; a look that failed is
-// a gap.
-func sparkline(list []int) string {
-	list = list[max(0, len(list)-sparkWidth):]
+// sparkline draws the last values from 0 to the largest, in as many columns as
+// width says; a failed snapshot is a dot.
+func sparkline(list []int, width int) string {
+	list = list[max(0, len(list)-width):]
 	largest := 1
 	for _, v := range list {
 		largest = max(largest, v)
 	}
 	var b strings.Builder
-	b.WriteString(strings.Repeat(" ", sparkWidth-len(list)))
+	b.WriteString(strings.Repeat(" ", width-len(list)))
 	for _, v := range list {
 		switch {
 		case v < 0:
@@ -310,7 +306,7 @@ func sparkline(list []int) string {
 	return b.String()
 }
 
-// host is what tells one address from another.
+// host returns the part of an address that differs from target to target.
 func host(name string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "http://"), "https://")
 	return strings.TrimSuffix(name, "/debug/pprof/")

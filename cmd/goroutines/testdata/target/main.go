@@ -1,5 +1,5 @@
-// Target is the process that the tests look at: it serves net/http/pprof, and
-// has goroutines in many states, a leak and a deadlock.
+// Target is the process that the tests observe. It serves net/http/pprof, and has
+// goroutines in many states, a leak and a deadlock.
 package main
 
 import (

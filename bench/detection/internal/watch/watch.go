@@ -1,0 +1,195 @@
+// Package watch is what detection and goroot have in common: a monitor whose
+// times are scaled, what it told, what the runtime itself takes for leaked, and
+// the flags of both programs.
+package watch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"regexp"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/pprof/profile"
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/telemetry"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// LeastRecall is the share of the faults to be found.
+const LeastRecall = 0.95
+
+// A Finding is what the monitor told, in an event or as open at the end.
+type Finding struct {
+	At         time.Duration // since the start of the monitor; 0 for those open at the end
+	Detector   string
+	Confidence string
+	Function   string // code.function.name
+	Count      int
+	Message    string
+}
+
+// From returns a finding of the monitor, without a time.
+func From(f *detectors.Finding) Finding {
+	return Finding{
+		Detector:   f.Detector,
+		Confidence: f.Confidence.String(),
+		Function:   f.Stack.User().Function,
+		Count:      f.Count,
+		Message:    f.Message,
+	}
+}
+
+// A Log is a log processor that keeps the events of findings.
+type Log struct {
+	Began time.Time // times of findings are since then
+
+	mu       sync.Mutex
+	findings []Finding
+}
+
+// Findings returns what was told so far.
+func (l *Log) Findings() []Finding {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.findings)
+}
+
+// Enabled says that all records are wanted.
+func (l *Log) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+
+// OnEmit keeps a record whose event name says that something was detected.
+func (l *Log) OnEmit(_ context.Context, r *sdklog.Record) error {
+	if !strings.HasSuffix(r.EventName(), ".detected") {
+		return nil
+	}
+	f := Finding{At: r.Timestamp().Sub(l.Began), Message: r.Body().AsString()}
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		switch kv.Key {
+		case telemetry.AttrDetectorName:
+			f.Detector = kv.Value.AsString()
+		case telemetry.AttrConfidence:
+			f.Confidence = kv.Value.AsString()
+		case telemetry.AttrCodeFunctionName:
+			f.Function = kv.Value.AsString()
+		case telemetry.AttrFindingCount:
+			f.Count = int(kv.Value.AsInt64())
+		}
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.findings = append(l.findings, f)
+	return nil
+}
+
+// Shutdown does nothing.
+func (l *Log) Shutdown(context.Context) error { return nil }
+
+// ForceFlush does nothing.
+func (l *Log) ForceFlush(context.Context) error { return nil }
+
+// interval is the default time between snapshots of the monitor.
+const interval = 15 * time.Second
+
+// leastScale scales interval to a little more than otelgoroutine.MinInterval.
+const leastScale = 0.007
+
+// Options are those of a monitor whose times are scaled and that tells l, with
+// the default detectors and more.
+func (l *Log) Options(scale float64, proof bool, more ...*detectors.Detector) []otelgoroutine.Option {
+	options := []otelgoroutine.Option{
+		otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(l))),
+		otelgoroutine.WithInterval(time.Duration(scale * float64(interval))),
+		otelgoroutine.WithDetectors(append(detectors.Scaled(scale), more...)...),
+		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}), // the interval is scaled, the cost is not
+	}
+	if proof {
+		options = append(options, otelgoroutine.WithLeakProof())
+	}
+	return options
+}
+
+// For keeps the calling goroutine in a wait that no detector takes for that of
+// the program under test.
+func For(d time.Duration) {
+	var end sync.WaitGroup
+	end.Add(1)
+	time.AfterFunc(d, end.Done)
+	end.Wait()
+}
+
+// ErrNoProof says that this runtime cannot be asked what is leaked: it is
+// Go 1.26 without GOEXPERIMENT=goroutineleakprofile.
+var ErrNoProof = errors.New("this runtime has no profile goroutineleak")
+
+// A Group is goroutines of one stack that can never go on.
+type Group struct {
+	Count     int
+	Functions []string // the leaf first
+}
+
+// Leaked asks the runtime which goroutines of this process can never go on. It
+// stops the world, and goroutines that the runtime takes for leaked must not be
+// woken afterwards.
+func Leaked() (all []Group, err error) {
+	proof := pprof.Lookup("goroutineleak")
+	if proof == nil {
+		return nil, ErrNoProof
+	}
+	var b bytes.Buffer
+	if err := proof.WriteTo(&b, 0); err != nil {
+		return nil, err
+	}
+	p, err := profile.Parse(&b)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range p.Sample {
+		if s.Value[0] > 0 {
+			all = append(all, Group{Count: int(s.Value[0]), Functions: functionsOf(s)})
+		}
+	}
+	return all, nil
+}
+
+func functionsOf(s *profile.Sample) (functions []string) {
+	for _, l := range s.Location {
+		for _, line := range l.Line {
+			if line.Function != nil {
+				functions = append(functions, line.Function.Name)
+			}
+		}
+	}
+	return functions
+}
+
+// Flags are those that both programs have.
+type Flags struct {
+	Pattern  *regexp.Regexp
+	Scale    float64
+	Duration time.Duration // of each program; 0: the default
+	Parallel int
+}
+
+// Define adds the flags to a set.
+func (o *Flags) Define(f *flag.FlagSet, duration string) {
+	*o = Flags{Pattern: new(regexp.Regexp), Scale: 0.01, Parallel: 12 * runtime.NumCPU()}
+	f.TextVar(o.Pattern, "run", new(regexp.Regexp), "only those whose name or class matches `REGEXP`")
+	f.Func("scale", "how `long` a second of a service lasts, from 0.007 to 1 (default 0.01)", lab.Within(&o.Scale, parseFloat, leastScale, 1))
+	f.Func("duration", "how long each program runs (default "+duration+")", lab.Within(&o.Duration, time.ParseDuration, time.Second, 24*time.Hour))
+	f.Func("parallel", "`N` programs side by side, from 1 to 1000 (default 12 for each core)", lab.Within(&o.Parallel, strconv.Atoi, 1, 1000))
+}
+
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }

@@ -1,0 +1,204 @@
+package view
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func group(count int, state goroutine.State, wait time.Duration, functions ...string) goroutine.Group {
+	var frames []goroutine.Frame
+	for i, f := range functions {
+		frames = append(frames, goroutine.Frame{Function: f, File: "/src/main.go", Line: i + 1})
+	}
+	return goroutine.Group{Stack: goroutine.NewStack(frames), State: state, Count: count, Wait: wait}
+}
+
+// leaking is a process that leaks, with a deadlock.
+func leaking() live.Status {
+	s := &goroutine.Snapshot{Time: now, Source: goroutine.SourceTrace, Duration: 3 * time.Millisecond,
+		Epochs: []goroutine.Epoch{{LastID: 100, End: now.Add(-90 * time.Minute)}},
+		Groups: []goroutine.Group{
+			group(40, goroutine.ChanSend, 0, "github.com/example/shop/orders.(*Store).leak", "github.com/example/shop/orders.(*Store).Open.func1"),
+			group(7, goroutine.MutexLock, 12*time.Minute, "sync.(*Mutex).Lock", "main.locked", "main.locked.func1"),
+			group(2, goroutine.IOWait, 0, "internal/poll.(*FD).Read", "net/http.(*conn).serve"),
+			group(1, goroutine.Running, 0),
+		}}
+	s.Groups[0].Births = []goroutine.Cohort{{Count: 40}}
+	for _, g := range s.Groups {
+		s.Total += g.Count
+	}
+	status := live.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Open: []detectors.Finding{
+		{Detector: "leak", Confidence: detectors.Suspected, Message: "The number of goroutines blocked here keeps growing and none leave.", Advice: "Check which path returns without receiving."},
+		{Detector: "deadlock", Confidence: detectors.High, Message: "7 goroutines at main.locked (main.go:2) are waiting for a lock (sync.Mutex.Lock) not acquired by any waiter for 60 s."},
+		{Detector: "blocked_forever", Confidence: detectors.Info, Message: "1 goroutine is blocked forever.", Advice: "Not shown: the third of its kind."},
+	}}
+	for i := range 30 {
+		p := live.Point{Time: now.Add(time.Duration(i-29) * 15 * time.Second), Total: 10 + i, Failed: i == 20}
+		p.States = map[goroutine.State]int{goroutine.ChanSend: i + 11, goroutine.MutexLock: 7}
+		p.Stacks = map[goroutine.GroupKey]int{s.Groups[0].Key(): i + 11, s.Groups[1].Key(): 7}
+		status.Points = append(status.Points, p)
+	}
+	return status
+}
+
+func event(kind detectors.Kind, c detectors.Confidence) live.Event {
+	return live.Event{Target: "http://shop-1:6060/debug/pprof/", Event: detectors.Event{Kind: kind, Time: now.Add(-time.Minute), Suppressed: 3,
+		Finding: detectors.Finding{Detector: "leak", Confidence: c, Count: 40, Message: "40 goroutines are stuck."}}}
+}
+
+func screen(targets ...live.Status) Screen {
+	return Screen{Targets: targets, Interval: 15 * time.Second, Now: now, Keys: true, Exports: "localhost:4317",
+		Events: []live.Event{event(detectors.Detected, detectors.Suspected), event(detectors.Suppressed, 0)}}
+}
+
+// plain renders a screen without colours.
+func plain(s Screen, width, height int) []string {
+	lines := s.Lines(width, height)
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(ansi.Strip(l), " ")
+	}
+	return lines
+}
+
+func golden(t *testing.T, name string, lines []string) {
+	t.Helper()
+	file, got := "testdata/"+name+".txt", strings.Join(lines, "\n")+"\n"
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got, "go test -update writes %s", file)
+}
+
+func TestScreens(t *testing.T) {
+	away := live.Status{Name: "https://shop-2:6060/debug/pprof/", Err: errors.New("dial tcp: connection refused"), Since: now.Add(-2 * time.Minute)}
+	for _, width := range []int{80, 120} {
+		golden(t, fmt.Sprintf("one-%d", width), plain(screen(leaking()), width, 40))
+		golden(t, fmt.Sprintf("two-%d", width), plain(screen(leaking(), away), width, 40))
+	}
+}
+
+func TestEveryLineFits(t *testing.T) {
+	s := screen(leaking(), live.Status{Name: strings.Repeat("http://a-long-name", 9)})
+	for _, width := range []int{0, 1, 7, 40, 79, 200} {
+		for _, height := range []int{0, 1, 5, 24, 100} {
+			lines := s.Lines(width, height)
+			assert.LessOrEqual(t, len(lines), max(1, height))
+			for _, l := range lines {
+				assert.LessOrEqual(t, ansi.StringWidth(l), max(1, width), "%q", ansi.Strip(l))
+			}
+		}
+	}
+}
+
+// On a low terminal the stacks give way: states, findings and events stay.
+func TestALowTerminalShowsTheStateFirst(t *testing.T) {
+	text := strings.Join(plain(screen(leaking()), 120, 20), "\n")
+	for _, want := range []string{"chan send", "deadlock", "leak detected"} {
+		assert.Contains(t, text, want)
+	}
+	assert.NotContains(t, text, "main.locked ←")
+}
+
+func TestCondition(t *testing.T) {
+	s := leaking()
+	for want, status := range map[string]live.Status{
+		"cannot be reached":         {Err: errors.New("no")},
+		"unreachable for 2m00":      {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
+		"taking the first snapshot": {},
+		"3 findings":                s,
+		"1 finding":                 {Snapshot: s.Snapshot, Open: s.Open[:1]},
+		"ok":                        {Snapshot: s.Snapshot},
+	} {
+		assert.Equal(t, want, ansi.Strip(condition(status, now)))
+	}
+}
+
+// Errors are shown above the last snapshot.
+func TestDetailOfATargetInTrouble(t *testing.T) {
+	s := leaking()
+	s.Err, s.Since, s.Restarts, s.Faults = errors.New("connection refused"), now.Add(-90*time.Second), 2, []string{`detector "leak": boom`}
+	lines := detail(s, now, 120, 100)
+	text := ansi.Strip(strings.Join(lines, "\n"))
+	for _, want := range []string{"restarted 2×", "unreachable for 1m30", "connection refused", `detector "leak": boom`, "chan send"} {
+		assert.Contains(t, text, want)
+	}
+	assert.Len(t, detail(live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
+}
+
+func TestMoreThanFits(t *testing.T) {
+	s := &goroutine.Snapshot{Total: 10}
+	for i := range 10 {
+		s.Groups = append(s.Groups, group(1, goroutine.State(fmt.Sprint("state ", i)), 0, "main.f"))
+	}
+	lines := stateLines(live.Status{Snapshot: s})
+	assert.Equal(t, "  and 2 more states", ansi.Strip(lines[len(lines)-1]))
+	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
+	text := ansi.Strip(strings.Join(detail(live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
+	assert.Contains(t, text, "and 2 more findings")
+}
+
+func TestEventLine(t *testing.T) {
+	for want, e := range map[string]live.Event{
+		"11:59:00  leak detected  shop-1:6060  40 goroutines are stuck.":                  event(detectors.Detected, detectors.High),
+		"11:59:00  leak resolved  shop-1:6060  40 goroutines are stuck.":                  event(detectors.Resolved, detectors.High),
+		"11:59:00  suppressed  shop-1:6060  3 open findings are not reported one by one.": event(detectors.Suppressed, 0),
+	} {
+		assert.Equal(t, want, ansi.Strip(EventLine(e, true)))
+	}
+	colour := func(e live.Event) string { return EventLine(e, false) }
+	assert.Contains(t, colour(event(detectors.Detected, detectors.High)), red.Render("leak detected"))
+	assert.Contains(t, colour(event(detectors.Repeated, detectors.Medium)), yellow.Render("leak repeated"))
+	assert.Contains(t, colour(event(detectors.Resolved, detectors.High)), green.Render("leak resolved"))
+}
+
+func TestSparkline(t *testing.T) {
+	blank := strings.Repeat(" ", sparkWidth-4)
+	assert.Equal(t, blank+" ·▄█", sparkline([]int{0, -1, 5, 10}, sparkWidth))
+	assert.Equal(t, strings.Repeat(" ", sparkWidth), sparkline(nil, sparkWidth))
+	many := make([]int, 3*sparkWidth)
+	many[0] = 1000 // too long ago to be drawn
+	many[len(many)-1] = 1
+	assert.Equal(t, strings.Repeat(" ", sparkWidth-1)+"█", sparkline(many, sparkWidth))
+}
+
+func TestSpan(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0s": 400 * time.Millisecond, "59s": 59 * time.Second, "1m00": time.Minute, "59m59": time.Hour - time.Second,
+		"1h00": time.Hour, "47h59": 48*time.Hour - time.Minute, "2d": 48 * time.Hour, "30d": 30 * 24 * time.Hour,
+	} {
+		assert.Equal(t, want, span(d))
+	}
+}
+
+func TestWhere(t *testing.T) {
+	for want, functions := range map[string][]string{
+		"(on a CPU)":               nil,
+		"main.locked ← main.start": {"sync.(*Mutex).Lock", "main.locked", "main.start"},
+		"main.work":                {"main.work", "sync.(*WaitGroup).Go.func1"},
+		"http.(*conn).serve":       {"internal/poll.(*FD).Read", "net/http.(*conn).serve"},
+		"orders.(*Store).leak":     {"github.com/example/shop/orders.(*Store).leak"},
+	} {
+		assert.Equal(t, want, ansi.Strip(where(group(1, goroutine.Select, 0, functions...).Stack)))
+	}
+	assert.Equal(t, "everywhere else", ansi.Strip(where(&goroutine.Stack{ID: goroutine.OtherStacks})))
+}

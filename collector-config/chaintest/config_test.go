@@ -1,0 +1,99 @@
+package chaintest
+
+import (
+	"go/format"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/collector-config/internal/rig"
+)
+
+func TestFilesAreValid(t *testing.T) {
+	program := build(t).collector
+	folder, err := filepath.Abs(folder)
+	require.NoError(t, err)
+	for _, files := range rig.Combinations {
+		dir := t.TempDir()
+		c := rig.CollectorConfig{Program: program, Folder: folder, Files: files, Dir: dir, Env: []string{"QUEUE_DIR=" + dir}}
+		assert.NoError(t, c.Validate(t.Context()), "%v", files)
+	}
+}
+
+// The Collector itself reports what is wrong with a configuration. The README
+// explains these messages and quotes them.
+func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
+	program := build(t).collector
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for name, test := range map[string]struct {
+		over string
+		want []string
+	}{
+		"unknown component": {"yaml:exporters::jaeger::endpoint: localhost:1", []string{`'exporters' unknown type: "jaeger" for id: "jaeger" (valid values: [`}},
+		"unknown setting":   {"yaml:exporters::prometheus::adress: localhost:1", []string{"'exporters' error reading configuration for \"prometheus\"", "has invalid keys: adress"}},
+		"wrong pipeline":    {"yaml:service::pipelines::metrics::exporters: [prom]", []string{`service::pipelines::metrics: references exporter "prom" which is not configured`}},
+		"wrong port":        {"yaml:receivers::otlp::protocols::grpc::endpoint: localhost:99999", []string{"listen tcp: address 99999: invalid port"}},
+		"port in use":       {"yaml:receivers::otlp::protocols::grpc::endpoint: " + taken.Addr().String(), []string{"bind: address already in use", taken.Addr().String()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := rig.StartCollector(t.Context(), rig.CollectorConfig{
+				Program: program, Folder: folder, Files: []string{"otel-collector.yaml", test.over}, Dir: t.TempDir(), Out: io.Discard})
+			require.Error(t, err)
+			for _, want := range test.want {
+				assert.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+func TestRules(t *testing.T) {
+	_, promtool, err := rig.FindPrometheus()
+	require.NoError(t, err)
+	for _, args := range [][]string{
+		{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"},
+	} {
+		cmd := exec.CommandContext(t.Context(), promtool, args...)
+		cmd.Dir = folder
+		out, err := cmd.CombinedOutput()
+		assert.NoError(t, err, "promtool %v: %s", args, out)
+	}
+}
+
+// builder is the Collector builder, of the version of the components.
+const builder = "go.opentelemetry.io/collector/cmd/builder@v0.158.0"
+
+func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {
+	dir := t.TempDir()
+	config, err := os.ReadFile(filepath.Join(folder, "builder-config.yaml"))
+	require.NoError(t, err)
+	file := filepath.Join(dir, "builder-config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(config), "./distribution", dir, 1)), 0o600))
+	cmd := exec.CommandContext(t.Context(), "go", "run", builder, "--config", file, "--skip-compilation", "--skip-get-modules")
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, name := range []string{"main.go", "components.go", "main_others.go", "main_windows.go"} {
+		made, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		made, err = format.Source(made)
+		require.NoError(t, err)
+		have, err := os.ReadFile(filepath.Join(folder, "distribution", name))
+		require.NoError(t, err)
+		assert.Equal(t, string(made), string(have), name)
+	}
+	gomod, err := os.ReadFile(filepath.Join(folder, "distribution", "go.mod"))
+	require.NoError(t, err)
+	for _, m := range regexp.MustCompile(`gomod: (\S+ v\S+)`).FindAllStringSubmatch(string(config), -1) {
+		assert.Contains(t, string(gomod), "\t"+m[1]+"\n")
+	}
+}
