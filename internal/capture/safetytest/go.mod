@@ -2,15 +2,13 @@ module github.com/otelgoroutine/go/internal/capture/safetytest
 
 go 1.26.0
 
-replace github.com/otelgoroutine/go => ../../..
-
 require (
 	github.com/bytedance/sonic v1.15.5
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/klauspost/compress v1.20.4
 	github.com/minio/md5-simd v1.1.2
 	github.com/minio/sha256-simd v1.0.1
-	github.com/otelgoroutine/go v0.0.0-00010101000000-000000000000
+	github.com/otelgoroutine/go v0.1.0
 	github.com/seiflotfy/cuckoofilter v0.0.0-20240715131351-a2f2c23f1771
 	github.com/stretchr/testify v1.12.1
 	github.com/zeebo/blake3 v0.2.4
