@@ -118,6 +118,10 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 		o.telemetry.Skipped(ctx, s.Source, string(s.Reason))
 		o.skips = append(o.skips, Skip{s.Source, string(s.Reason)})
 		switch s.Reason {
+		case capture.ReasonUnsafe:
+			if s.Source == goroutine.SourceTrace {
+				o.complain("unsafe", fmt.Errorf("otelgoroutine: no traces are taken: %w; until then, goroutine dumps and profiles take their place", s.Err))
+			}
 		case capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}

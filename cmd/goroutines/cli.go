@@ -67,7 +67,7 @@ input is bad, even if part of that input could be reported.`,
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.InitDefaultVersionFlag()
-	root.AddCommand(newReport(), newDiff(), newWatch(), newDetectors())
+	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck(), newDetectors())
 	return root
 }
 

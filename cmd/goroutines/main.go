@@ -10,6 +10,7 @@
 //	report.go, diff.go          the commands report and diff
 //	bundle.go                   the folder that report --bundle writes
 //	watch.go                    the command watch: live view and export
+//	check.go                    whether a built program can bear traces
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes
 //	internal/export             metrics and events over OTLP

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/framepointer"
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
@@ -47,7 +48,8 @@ func New(c Config) *Capturer {
 	}
 	if c.Tracing {
 		t := newTraceSource(stacks)
-		capturer.regular = append(capturer.regular, t)
+		capturer.safety.verdict = framepointer.Process
+		capturer.regular = append(capturer.regular, t, newTextSeries(stacks))
 		capturer.window = &windowSource{trace: t}
 	}
 	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
@@ -64,7 +66,8 @@ func New(c Config) *Capturer {
 // when no source can or may run. skips lists the sources that were passed over,
 // and why. If a source only has to wait, for its budget or for the load to drop,
 // Take tries no other: that would spend the budget the better source is waiting
-// for.
+// for. Whether the process can bear a trace is decided once, before the first;
+// where it cannot, goroutine dumps take the place of traces.
 //
 // The first snapshot is a profile. It is taken while the program starts, which is
 // when the program would start a flight recorder of its own, and that recorder
@@ -92,18 +95,32 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	return nil, skips
 }
 
-// order returns the regular sources to try now, best first.
+// order returns the regular sources to try now, best first. Dumps stop the world
+// and take the place of traces only where those could end the process.
 func (c *Capturer) order() []source {
 	if !c.started {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
 	for _, s := range c.regular {
-		if !c.retired[s.name()] {
+		if !c.retired[s.name()] && (s.name() != goroutine.SourceText || c.unsafe() != nil) {
 			order = append(order, s)
 		}
 	}
 	return order
+}
+
+// unsafe returns why traces could end the process, or nil. The budget pays for
+// finding out, which is done once.
+func (c *Capturer) unsafe() *Refusal {
+	if c.safety.decided {
+		return c.safety.trace()
+	}
+	c.safety.decided = true
+	began := time.Now()
+	refusal := c.safety.trace()
+	c.Charge(time.Since(began))
+	return refusal
 }
 
 // Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
@@ -138,7 +155,7 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if c.window == nil || c.retired[goroutine.SourceTrace] {
+	if c.window == nil || c.retired[goroutine.SourceTrace] || c.unsafe() != nil {
 		return nil, nil
 	}
 	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
@@ -183,6 +200,11 @@ func (c *Capturer) Charge(work time.Duration) { c.governor.Charge(work, time.Now
 
 // try takes a snapshot from a source, if its predicted cost is covered.
 func (c *Capturer) try(s source) (result, *Skip) {
+	if s.name() == goroutine.SourceTrace {
+		if refusal := c.unsafe(); refusal != nil {
+			return result{}, c.skip(s, refusal)
+		}
+	}
 	if refusal := c.governor.Allow(s.name(), runtime.NumGoroutine(), time.Now()); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}

@@ -133,6 +133,7 @@ func TestWhatASourceTellsOfItsCostIsCharged(t *testing.T) {
 				return new(goroutine.Snapshot), err
 			}})
 			c.started = true
+			c.safety.decided = true
 			c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
 			s, _ := c.Take()
 			assert.Equal(t, err == nil, s != nil, "no snapshot beside an error")

@@ -39,7 +39,8 @@ func (r *Refusal) Error() string { return fmt.Sprintf("%s: %v", r.Reason, r.Err)
 func (r *Refusal) Unwrap() error { return r.Err }
 
 // waits reports whether the same source may run later without any change but the
-// passing of time.
+// passing of time. A stop that is too long stays too long while there are as many
+// goroutines.
 func (r *Refusal) waits() bool {
-	return r.Reason == ReasonBudget || r.Reason == ReasonPause || r.Reason == ReasonLoad
+	return r.Reason == ReasonBudget || r.Reason == ReasonLoad
 }

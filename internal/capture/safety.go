@@ -5,12 +5,27 @@ import (
 	"strings"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/framepointer"
 )
 
 // safety knows what could end this process. A dangerous capture is refused before
 // its cost is predicted.
 type safety struct {
-	parks goroutine.Frame // a function outside the standard library that parks goroutines itself
+	verdict func() framepointer.Verdict // on traces; nil where none are taken
+	decided bool                        // the verdict was asked for, and paid for
+	parks   goroutine.Frame             // a function outside the standard library that parks goroutines itself
+}
+
+// trace refuses execution traces for as long as the process lives, if one could
+// end it. What cannot be decided is unsafe.
+func (s *safety) trace() *Refusal {
+	if s.verdict == nil {
+		return nil
+	}
+	if err := s.verdict().Err(); err != nil {
+		return refuseForever(ReasonUnsafe, "%w", err)
+	}
+	return nil
 }
 
 // proof refuses a leak proof that could end the process, as far as base and

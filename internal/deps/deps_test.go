@@ -22,7 +22,8 @@ const module = "github.com/otelgoroutine/go"
 var allowed = map[string][]string{
 	"goroutine":              {},
 	"internal/parse":         {"goroutine"},
-	"internal/capture":       {"goroutine", "internal/parse"},
+	"internal/framepointer":  {},
+	"internal/capture":       {"goroutine", "internal/framepointer", "internal/parse"},
 	"internal/places":        {"goroutine"},
 	"detectors":              {"goroutine", "internal/places"},
 	"internal/engine":        {"goroutine", "detectors", "internal/parse"},
@@ -72,6 +73,7 @@ var modules = []string{
 	"go.opentelemetry.io/otel/log",
 	"go.opentelemetry.io/otel/metric",
 	"go.opentelemetry.io/otel/trace",
+	"golang.org/x/arch", // decodes the machine code of internal/framepointer
 	"golang.org/x/sys",
 }
 

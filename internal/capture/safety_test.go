@@ -1,0 +1,66 @@
+package capture
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/framepointer"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+func unsafeVerdict() framepointer.Verdict {
+	return framepointer.Verdict{Status: framepointer.Unsafe, Reason: "assembly", Advice: []string{"replace it"}}
+}
+
+func TestWhereTracesAreNotSafeDumpsMakeTheSeries(t *testing.T) {
+	park(t, 10)
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	c.governor.credit = time.Hour
+	c.safety.verdict = unsafeVerdict
+	first, skips := c.Take()
+	require.NotNil(t, first)
+	require.Empty(t, skips)
+
+	s, skips := c.Take()
+	require.Len(t, skips, 1)
+	assert.Equal(t, goroutine.SourceTrace, skips[0].Source)
+	assert.Equal(t, ReasonUnsafe, skips[0].Reason)
+	assert.ErrorContains(t, skips[0].Refusal, "replace it")
+	require.NotNil(t, s)
+	assert.Equal(t, goroutine.SourceText, s.Source)
+	assert.True(t, s.HasIDs())
+
+	s, skips = c.Take()
+	assert.Empty(t, skips, "it is counted once")
+	assert.Equal(t, goroutine.SourceText, s.Source)
+	window, skip := c.Window(time.Millisecond, nil)
+	assert.Nil(t, window)
+	assert.Nil(t, skip)
+}
+
+func TestWhereDumpsStopTheWorldForTooLongProfilesTakeOver(t *testing.T) {
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Nanosecond}, Tracing: true})
+	c.governor.credit = time.Hour
+	c.safety.verdict = unsafeVerdict
+	c.Take()
+	s, skips := c.Take()
+	require.NotNil(t, s)
+	assert.Equal(t, goroutine.SourceProfile, s.Source)
+	require.Len(t, skips, 2)
+	assert.Equal(t, ReasonPause, skips[1].Reason)
+}
+
+func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
+	series, single := newTextSeries(parse.NewStacks()), newTextSource()
+	without, err := series.take()
+	require.NoError(t, err)
+	with, err := single.take()
+	require.NoError(t, err)
+	assert.Empty(t, at(without.Snapshot, "take"))
+	assert.NotEmpty(t, at(with.Snapshot, "take"))
+	assert.NotEmpty(t, without.Epochs)
+}

@@ -1,0 +1,16 @@
+// Framed has assembly of its own that uses the frame pointer and restores it.
+package main
+
+import "github.com/otelgoroutine/go/internal/capture/safetytest/observe"
+
+func use()
+
+func main() { observe.For(work) }
+
+//go:noinline
+func work() {
+	done := make(chan bool)
+	go func() { done <- true }()
+	use()
+	<-done
+}

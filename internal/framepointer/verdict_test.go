@@ -1,0 +1,69 @@
+package framepointer
+
+import (
+	"errors"
+	"runtime/debug"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestVersionsWithTheBug(t *testing.T) {
+	for version, broken := range map[string]bool{
+		"go1.25.9": false, "go1.26": true, "go1.26rc1": true, "go1.26.0": true, "go1.26.5": true,
+		"go1.26.3-custom": true, "go1.26.5 X:nodwarf5": true, "go1.26.6": false, "go1.26.10": false,
+		"go1.26.8-custom": false, "go1.27": false, "go1.27.4": false, "go1.27rc1": false, "go1.260.1": false,
+		"devel go1.26-abcdef Tue": true, "devel go1.28-abcdef": false, "": false,
+	} {
+		assert.Equal(t, broken, isBroken(version), version)
+	}
+}
+
+func TestTheLastSettingCounts(t *testing.T) {
+	for setting, off := range map[string]bool{
+		"": false, ",": false, "tracefpunwindoff=1": true, "x=1,tracefpunwindoff=1,y=2": true,
+		"tracefpunwindoff=1,,tracefpunwindoff=0": false, "tracefpunwindoff=0,,tracefpunwindoff=1": true,
+		"tracefpunwindoff=": false, "notracefpunwindoff=1": false,
+	} {
+		assert.Equal(t, off, isOff(setting), setting)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	md5 := Function{Name: "github.com/minio/md5-simd.blockScalar", Package: "github.com/minio/md5-simd"}
+	local := Function{Name: "body", File: "/cache/github.com/minio/md5-simd@v1.1.2/x.s"}
+	modules := []*debug.Module{{Path: "github.com/minio/md5", Version: "v0.1.0"}, {Path: "github.com/minio/md5-simd", Version: "v1.1.2"}, {Path: "example.com/main"}}
+	for _, tt := range []struct {
+		name   string
+		p      Program
+		status Status
+		reason string
+		advice string
+	}{
+		{"sound", Program{GoVersion: "go1.26.8", GOARCH: "amd64"}, Safe, "no assembly", ""},
+		{"spoils", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}, Modules: modules}, Unsafe, "blockScalar", "replace module github.com/minio/md5-simd@v1.1.2"},
+		{"spoils, name known to its file only", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{local}, Modules: modules}, Unsafe, "in body", "replace module github.com/minio/md5-simd@v1.1.2"},
+		{"spoils, module unknown", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}}, Unsafe, "blockScalar", "correct github.com/minio/md5-simd.blockScalar"},
+		{"off", Program{GoVersion: "go1.26.5", GOARCH: "amd64", Functions: []Function{md5}, GODEBUG: "tracefpunwindoff=1"}, Safe, "GODEBUG", ""},
+		{"bug", Program{GoVersion: "go1.26.5", GOARCH: "arm64"}, Unsafe, "go1.26.5", "build with Go 1.26.6 or newer"},
+		{"unreadable", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Err: errors.New("x")}, Undecided, "x", "GODEBUG=tracefpunwindoff=1"},
+		{"other architecture", Program{GoVersion: "go1.26.5", GOARCH: "riscv64", Err: errors.New("x")}, Safe, "riscv64", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := Judge(tt.p)
+			assert.Equal(t, tt.status, v.Status)
+			assert.Contains(t, v.Reason, tt.reason)
+			assert.Equal(t, tt.status == Safe, v.Err() == nil)
+			if tt.status != Safe {
+				assert.Contains(t, v.Err().Error(), tt.advice)
+			}
+		})
+	}
+}
+
+// This process has assembly of the standard library only.
+func TestThisProcessIsSafe(t *testing.T) {
+	functions, err := scanProcess()
+	assert.NoError(t, err)
+	assert.Empty(t, functions)
+}
