@@ -210,7 +210,7 @@ func (c LeakConfig) watched(p *Pass) bool {
 	if seen >= need || !coming {
 		return true
 	}
-	p.abstain(ReasonInspection, fmt.Sprintf("it suspects a leak and waits for trace windows; it has %d of %d", seen, need))
+	p.abstain(ReasonInspection, fmt.Sprintf("it suspects a leak and waits for trace windows; there are %d of %d", seen, need))
 	return false
 }
 

@@ -84,9 +84,9 @@ func (p *Pass) abstain(r Reason, detail string) {
 // may be empty.
 func (p *Pass) tooShort(s *places.Series, snapshots int, need time.Duration, without string) {
 	n, reach := len(s.Snapshots), s.Ago(0)
-	detail := fmt.Sprintf("it needs %d snapshots over at least %s and has %d", snapshots, span(need), n)
+	detail := fmt.Sprintf("%d snapshots over at least %s are needed; there is 1", snapshots, span(need))
 	if n > 1 {
-		detail += " over " + span(reach)
+		detail = fmt.Sprintf("%d snapshots over at least %s are needed; there are %d over %s", snapshots, span(need), n, span(reach))
 	}
 	if n >= snapshots && reach >= need {
 		detail += ", too far apart"

@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -29,6 +30,7 @@ type Monitor struct {
 
 	latest atomic.Pointer[goroutine.Snapshot]
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
+	sight  *sight.Sight                        // what can be judged; see status.go
 	feed   feed
 	told   complaints
 
@@ -40,11 +42,13 @@ type Monitor struct {
 }
 
 func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
+	seen := sight.New(c.interval, c.detectors, time.Now())
 	t, err := telemetry.New(telemetry.Config{
 		MeterProvider:  mp,
 		LoggerProvider: c.loggerProvider,
 		TopStacks:      c.topStacks,
 		Scheduler:      capture.ReadScheduler,
+		Age:            seen.Age,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("otelgoroutine: %w", err)
@@ -54,10 +58,12 @@ func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
 		telemetry: t,
 		interval:  c.interval,
 		budget:    c.budget,
+		sight:     seen,
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
 		closed:    make(chan struct{}),
 	}
+	m.tellDetectors()
 	m.observer = newObserver(c, t, &m.told, m.stop)
 	return m, nil
 }
@@ -86,7 +92,7 @@ func (m *Monitor) Done() <-chan struct{} { return m.stop }
 // WriteReport writes the latest snapshot and the open findings as text for
 // people. It captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
-	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true}).Text(w)
+	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true, Sight: report.SightOf(m.Status().internal())}).Text(w)
 }
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
@@ -147,6 +153,7 @@ func (m *Monitor) step() {
 	o.skips = nil
 	snapshot := o.take(ctx)
 	if snapshot == nil {
+		m.skipped(o.skips)
 		m.deliver(Update{Open: m.Findings(), Skips: o.skips})
 		return
 	}
@@ -155,6 +162,7 @@ func (m *Monitor) step() {
 	r := o.engine.Step(snapshot)
 	o.check(snapshot, r.Verdicts)
 	m.open.Store(&r.Open)
+	m.saw(snapshot, r.Statuses, o.skips)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
 	o.send(ctx, snapshot, r.Events)

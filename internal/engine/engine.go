@@ -109,6 +109,9 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 // statuses returns the statuses after a step. Each keeps the time since which it
 // has been the same.
 func (e *Engine) statuses(s *goroutine.Snapshot, verdicts []Verdict) []detectors.Status {
+	if verdicts == nil && !s.Time.Before(e.history.newest()) {
+		return e.status // a second snapshot of one moment
+	}
 	all := make([]detectors.Status, len(e.detectors))
 	for i, d := range e.detectors {
 		if verdicts == nil {
