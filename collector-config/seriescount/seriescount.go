@@ -55,6 +55,10 @@ func of(m telemetry.Metric, top int) (span, string) {
 		return sources, "sources of snapshots"
 	case telemetry.MetricSnapshotSkipped:
 		return span{1, sources.most * reasons}, "sources of snapshots and reasons"
+	case telemetry.MetricSnapshotAge:
+		return span{1, 1}, ""
+	case telemetry.MetricDetectorStatus:
+		return span{7 * 2, 7 * 9}, "detectors, each with its state and no_snapshot; at most all states"
 	}
 	return span{}, ""
 }
