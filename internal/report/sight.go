@@ -53,7 +53,7 @@ func (s *Sight) Line() string {
 	if gaps := s.Gaps(); len(gaps) > 0 {
 		line += " Not judging: " + strings.Join(gaps, "; ") + "."
 	}
-	return line + " " + s.age()
+	return line + " " + s.Newest()
 }
 
 // Gaps returns a clause for each reason why detectors are not judging, with the
@@ -76,6 +76,7 @@ func (s *Sight) Gaps() (gaps []string) {
 	return gaps
 }
 
+// judging says how many detectors are judging.
 func (s *Sight) judging() string {
 	n := len(s.Detectors)
 	switch {
@@ -89,11 +90,35 @@ func (s *Sight) judging() string {
 	return fmt.Sprintf("Judging: %d of %d detectors.", s.Judging, n)
 }
 
-func (s *Sight) age() string {
+// Newest says how old the newest snapshot is.
+func (s *Sight) Newest() string {
 	if !s.taken {
 		return "There is no snapshot yet."
 	}
 	return fmt.Sprintf("Newest snapshot %s old.", sight.Span(span(s.Age)))
+}
+
+// All reports whether all detectors are judging, so that finding nothing means
+// that there is nothing to find. It is false if there are no detectors.
+func (s *Sight) All() bool { return s.Judging > 0 && s.Judging == len(s.Detectors) }
+
+// Count returns the number of findings in words, with how many detectors it is
+// from unless that is all.
+func (s *Sight) Count(findings int) string {
+	text := fmt.Sprintf("%d findings", findings)
+	switch {
+	case findings == 1:
+		text = "1 finding"
+	case findings == 0:
+		text = "no findings"
+	}
+	switch {
+	case s.All():
+		return text
+	case findings+s.Judging == 0:
+		return "no detector is judging"
+	}
+	return fmt.Sprintf("%s from %d of %d detectors", text, s.Judging, len(s.Detectors))
 }
 
 // None says what it means that there are no findings. A nil Sight knows nothing
@@ -104,12 +129,12 @@ func (s *Sight) None() string {
 		return "none"
 	case len(s.Detectors) == 0:
 		return "none looked for: no detector is used"
-	case s.Judging == len(s.Detectors):
+	case s.All():
 		return "none"
 	case s.Judging == 0:
 		return "unknown: no detector is judging"
 	}
-	return fmt.Sprintf("none from the %d of %d detectors that are judging", s.Judging, len(s.Detectors))
+	return fmt.Sprintf("none from %d of %d detectors; the others are not judging", s.Judging, len(s.Detectors))
 }
 
 // write writes what the findings cover, under their heading.
@@ -117,7 +142,7 @@ func (s *Sight) write(w io.Writer) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(w, "  %s %s\n", s.judging(), s.age())
+	fmt.Fprintf(w, "  %s %s\n", s.judging(), s.Newest())
 	for _, gap := range s.Gaps() {
 		fmt.Fprintf(w, "    - not judging: %s\n", gap)
 	}

@@ -148,6 +148,14 @@ func (s *Sight) Current() []detectors.Status {
 	return s.now.Load().Detectors
 }
 
+// Of returns the status of a process or a file after one snapshot, without an
+// observation that goes on.
+func Of(snapshot *goroutine.Snapshot, statuses []detectors.Status, now time.Time) Status {
+	s := New(0, nil, now)
+	s.Saw(snapshot, statuses, nil, now)
+	return s.Status(now)
+}
+
 // Stopped returns the status with no detector judging, because the observation
 // has ended.
 func (s Status) Stopped() Status {

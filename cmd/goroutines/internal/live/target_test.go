@@ -20,6 +20,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -104,7 +105,7 @@ func (l *told) take(e Event) { *l = append(*l, e.Target+": "+e.Finding.Detector+
 
 func newTestTarget(f *fake, t *telemetry.Telemetry, ds ...*detectors.Detector) (*Target, *told) {
 	events := new(told)
-	return NewTarget("http://host", f, ds, t, events.take), events
+	return NewTarget("http://host", f, ds, sight.New(15*time.Second, ds, time.Now()), t, events.take), events
 }
 
 func observe(t *testing.T, target *Target, times int) {
@@ -347,7 +348,7 @@ func TestRun(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	f := newFake(crowded, 20)
 	var events Events
-	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, nil, events.Add)
+	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, sight.New(15*time.Second, nil, time.Now()), nil, events.Add)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
