@@ -104,7 +104,7 @@ func TestAMonitorThatHangsSaysSo(t *testing.T) {
 		assert.Equal(t, 46.0, age)
 		var report bytes.Buffer
 		require.NoError(t, m.WriteReport(&report))
-		assert.Contains(t, report.String(), "    - not judging: always (the last snapshot was taken 46 s ago)\n")
+		assert.Contains(t, report.String(), "  Not judging: always (the last snapshot was taken 46 s ago)\n")
 
 		close(release)
 		synctest.Wait()

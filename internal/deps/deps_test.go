@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
 		"internal/telemetry", "internal/sight", "internal/report",
 	},
-	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/webui"},
+	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 
 // forbidden lists the packages that must not come with otelgoroutine, each with

@@ -137,13 +137,19 @@ func (s *Sight) None() string {
 	return fmt.Sprintf("none from %d of %d detectors; the others are not judging", s.Judging, len(s.Detectors))
 }
 
-// write writes what the findings cover, under their heading.
+// write writes in one line what the findings cover.
 func (s *Sight) write(w io.Writer) {
+	if s != nil {
+		fmt.Fprintf(w, "  %s %s\n", s.judging(), s.Newest())
+	}
+}
+
+// writeGaps writes a line for each reason why detectors are not judging.
+func (s *Sight) writeGaps(w io.Writer) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(w, "  %s %s\n", s.judging(), s.Newest())
 	for _, gap := range s.Gaps() {
-		fmt.Fprintf(w, "    - not judging: %s\n", gap)
+		fmt.Fprintf(w, "  Not judging: %s\n", gap)
 	}
 }

@@ -20,6 +20,7 @@ func (r *Report) Text(w io.Writer) error {
 	if !r.Taken {
 		fmt.Fprintln(b, "No snapshot has been taken yet.")
 		r.Sight.write(b)
+		r.Sight.writeGaps(b)
 		return b.Flush()
 	}
 	r.writeHead(b)
@@ -112,6 +113,7 @@ func writeFindings(w io.Writer, findings []Finding, s *Sight) {
 			fmt.Fprintf(w, "    Next: %s\n", f.Advice)
 		}
 	}
+	s.writeGaps(w)
 }
 
 func writeFunctions(w io.Writer, by string, functions []Function, distinct int) {
