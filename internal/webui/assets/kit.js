@@ -49,6 +49,9 @@ function formatSeconds(s) {
 	return Math.floor(s / 86400) + " d " + Math.floor((s % 86400) / 3600) + " h";
 }
 
+// formatAge formats an age in whole seconds or longer units.
+const formatAge = (s) => (s < 100 ? Math.round(s) + " s" : formatSeconds(s));
+
 // unix reads a time of the JSON as seconds.
 const unix = (time) => Date.parse(time) / 1000;
 const formatTime = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });

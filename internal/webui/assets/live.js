@@ -226,7 +226,7 @@ function renderSight() {
 		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"]("sight"),
 	})));
 }
-const sightAge = () => (page.snapshot ? "Newest snapshot " + formatSeconds(Math.round(snapshotAge())) + " old." : "There is no snapshot yet.");
+const sightAge = () => (page.snapshot ? "Newest snapshot " + formatAge(snapshotAge()) + " old." : "There is no snapshot yet.");
 
 // tick lets the age of the newest snapshot grow.
 function tick() {

@@ -56,7 +56,7 @@ function renderFindings() {
 		return findingCard(f, { unfolded: true, open: s && (() => openDetail(s)) });
 	});
 	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(report.sight) })]));
-	const age = report.sight ? "The newest snapshot was " + formatSeconds(report.sight.snapshot_age_seconds) + " old when this was written." : "";
+	const age = report.sight ? "The newest snapshot was " + formatAge(report.sight.snapshot_age_seconds) + " old when this was written." : "";
 	byID("sight").replaceChildren(...coverage(report.sight, age, { unfolded: true }));
 }
 
