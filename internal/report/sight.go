@@ -82,6 +82,8 @@ func (s *Sight) judging() string {
 	switch {
 	case n == 0:
 		return "No detector is used."
+	case n == 1:
+		return fmt.Sprintf("Judging: %d of 1 detector.", s.Judging)
 	case s.Judging == n:
 		return fmt.Sprintf("Judging: all %d detectors.", n)
 	case s.Judging == 0:

@@ -88,6 +88,9 @@ type Target struct {
 func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sight, t *telemetry.Telemetry, onEvent func(Event)) *Target {
 	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
 	target.begin()
+	if t != nil {
+		t.SetDetectors(seen.Current(), time.Now())
+	}
 	return target
 }
 

@@ -237,6 +237,9 @@ func TestAbsence(t *testing.T) {
 		s := target.Status()
 		assert.Equal(t, gone, s.Err)
 		assert.Equal(t, began, s.Since, "when it began, not the last time")
+		assert.True(t, s.Sight.Detectors[0].Judging, "three seconds are not too long")
+		time.Sleep(time.Minute)
+		assert.Equal(t, detectors.ReasonNoSnapshot, target.Status().Sight.Detectors[0].Reason)
 		assert.Equal(t, 20, s.Snapshot.Total, "the last snapshot stays")
 		assert.Equal(t, 1, s.Taken)
 		require.Len(t, s.Points, 4)
@@ -255,7 +258,7 @@ func TestAbsence(t *testing.T) {
 		require.NoError(t, target.Status().Err)
 		f.fails(gone)
 		observe(t, target, 1)
-		assert.Equal(t, began.Add(3*time.Second), target.Status().Since, "it begins anew")
+		assert.Equal(t, began.Add(63*time.Second), target.Status().Since, "it begins anew")
 	})
 }
 
