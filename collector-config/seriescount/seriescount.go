@@ -58,7 +58,7 @@ func of(m telemetry.Metric, top int) (span, string) {
 	case telemetry.MetricSnapshotAge:
 		return span{1, 1}, ""
 	case telemetry.MetricDetectorStatus:
-		return span{7 * 2, 7 * 9}, "detectors, each with its state and no_snapshot; at most all states"
+		return span{7, 7 * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
 	}
 	return span{}, ""
 }

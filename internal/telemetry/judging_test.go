@@ -45,11 +45,11 @@ func TestADetectorIsInOneState(t *testing.T) {
 	tel.SetDetectors([]detectors.Status{
 		detectors.NotJudging("leak", detectors.ReasonShortHistory, "too few"), {Detector: "surge", Judging: true},
 	}, epoch)
-	assert.Equal(t, map[string]int64{"leak short_history": 1, "leak no_snapshot": 0, "surge judging": 1, "surge no_snapshot": 0}, status())
+	assert.Equal(t, map[string]int64{"leak short_history": 1, "surge judging": 1}, status())
 
 	both := []detectors.Status{{Detector: "leak", Judging: true}, {Detector: "surge", Judging: true}}
 	tel.SetDetectors(both, epoch.Add(time.Minute))
-	assert.Equal(t, map[string]int64{"leak short_history": 0, "leak judging": 1, "leak no_snapshot": 0, "surge judging": 1, "surge no_snapshot": 0}, status(),
+	assert.Equal(t, map[string]int64{"leak short_history": 0, "leak judging": 1, "surge judging": 1}, status(),
 		"the state that it left is 0 for a while, for backends that keep the last value")
 
 	age, stale = time.Hour, true // nothing is called: the monitor may hang
@@ -59,10 +59,15 @@ func TestADetectorIsInOneState(t *testing.T) {
 	age, stale = time.Second, false
 	tel.SetDetectors(both, epoch.Add(time.Hour))
 	assert.Equal(t, map[string]int64{"leak judging": 1, "leak no_snapshot": 0, "surge judging": 1, "surge no_snapshot": 0}, status())
+	long := time.Now().Add(-fade)
+	tel.judging.stale.Store(&long)
+	assert.Equal(t, map[string]int64{"leak judging": 1, "surge judging": 1}, status())
 
 	back := []detectors.Status{detectors.NotJudging("leak", detectors.ReasonNoSnapshot, "the clock was set back")}
 	tel.SetDetectors(back, epoch.Add(time.Hour))
 	assert.Equal(t, map[string]int64{"leak judging": 0, "leak no_snapshot": 1, "surge judging": 0}, status())
+	stale = true
+	assert.EqualValues(t, 1, status()["leak no_snapshot"], "not twice")
 }
 
 func TestTheSeriesOfDetectorsAreBounded(t *testing.T) {
