@@ -20,7 +20,7 @@ type fake struct {
 }
 
 func (f *fake) name() goroutine.Source { return f.as }
-func (f *fake) take() (result, error) {
+func (f *fake) take(*deadline) (result, error) {
 	f.took++
 	r := f.cost
 	var err error
@@ -43,6 +43,7 @@ func capturerOf(sources ...source) *Capturer {
 		governor: NewGovernor(Budget{CPU: 1, Pause: time.Second}, time.Now().Add(-time.Hour)),
 		regular:  sources,
 		retired:  make(map[goroutine.Source]bool),
+		resting:  make(rests),
 	}
 }
 
