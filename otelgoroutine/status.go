@@ -49,13 +49,15 @@ func (s Status) internal() sight.Status {
 
 // Status returns which detectors are judging now, which are not and why, and how
 // old the newest snapshot is. It takes no snapshot and waits for nothing: of
-// a monitor that hangs, the age grows from call to call. The result may be
+// a monitor that hangs, the age grows from call to call. A monitor that captures
+// nothing because nothing hears it resumes when it is asked. The result may be
 // modified. The status of a nil or zero Monitor is the zero Status. After
 // [Monitor.Shutdown] no detector is judging.
 func (m *Monitor) Status() Status {
-	if m == nil {
+	if !m.made() {
 		return Status{}
 	}
+	m.ask()
 	now := m.sight.Status(time.Now())
 	select {
 	case <-m.stop:

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	otelattribute "go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -104,10 +105,10 @@ func TestAMonitorThatHangsSaysSo(t *testing.T) {
 		assert.Equal(t, 46.0, age)
 		var report bytes.Buffer
 		require.NoError(t, m.WriteReport(&report))
-		assert.Contains(t, report.String(), "  Not judging: always (the last snapshot was taken 46 s ago)\n")
+		assert.Contains(t, report.String(), "  Not judging: always (the last snapshot was taken 46 s ago (trace: an earlier capture has not returned))\n")
 
 		close(release)
-		synctest.Wait()
+		time.Sleep(30 * time.Second)
 		assert.Equal(t, []string{"judging"}, statesOf(m.Status()))
 		require.NoError(t, m.Shutdown(context.Background()))
 	})
@@ -131,7 +132,7 @@ func TestRefusedSnapshotsAreToldWithTheirReason(t *testing.T) {
 			return take(n)
 		}
 		ids := &detectors.Detector{Name: "ids", Needs: detectors.Needs{IDs: true}, Run: func(*detectors.Pass) error { return nil }}
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always(), ids))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(always(), ids))
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, "Judging: 1 of 2 detectors. Not judging: ids (snapshots have no goroutine IDs (no trace: another execution trace is running)). Newest snapshot 0 s old.", m.Status().String())
@@ -140,9 +141,18 @@ func TestRefusedSnapshotsAreToldWithTheirReason(t *testing.T) {
 		assert.Equal(t, "Judging: none of 2 detectors. Not judging: always, ids (the last snapshot was taken 46 s ago (trace: its CPU time exceeds the budget so far)). Newest snapshot 46 s old.", m.Status().String())
 		time.Sleep(time.Minute)
 		assert.Equal(t, []string{"judging", "judging"}, statesOf(m.Status()))
+		require.NoError(t, m.Shutdown(context.Background()))
+	})
+}
 
-		m.pause(detectors.ReasonNoListener, "nothing hears the telemetry")
-		assert.Equal(t, []string{"no_listener", "no_listener"}, statesOf(m.Status()))
+func TestAMonitorThatNothingHearsSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := Start(noop.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()))
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		assert.Equal(t, "Judging: 0 of 1 detector. Not judging: always (nothing exports telemetry, and no findings were asked for in the last 10 min). There is no snapshot yet.", m.Status().String())
+		synctest.Wait()
+		assert.Equal(t, []string{"judging"}, statesOf(m.Status()), "the question was heard")
 		require.NoError(t, m.Shutdown(context.Background()))
 	})
 }

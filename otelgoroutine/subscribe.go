@@ -34,6 +34,10 @@ type Skip struct {
 // nothing is observed. A panic in it is reported to the OpenTelemetry error
 // handler and goes no further. f must not call Subscribe.
 func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
+	if !m.made() {
+		return func() {}
+	}
+	defer m.rouse()
 	return m.feed.subscribe(f, m.told.survive)
 }
 
@@ -77,11 +81,25 @@ func (f *feed) deliver(u Update, survive func()) bool {
 	if u.Snapshot != nil {
 		f.last = u
 	}
-	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
+	f.drop()
 	for _, s := range f.subscribers {
 		s.call(u, survive)
 	}
 	return len(f.subscribers) > 0
+}
+
+// heard reports whether there are subscribers. It lets go of those that have
+// cancelled, which deliver does not while there is nothing to deliver.
+func (f *feed) heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drop()
+	return len(f.subscribers) > 0
+}
+
+// drop removes the subscribers that have cancelled. The caller holds f.mu.
+func (f *feed) drop() {
+	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
 }
 
 // clear drops all subscribers and all data kept for new ones, except the last
