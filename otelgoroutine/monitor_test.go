@@ -415,6 +415,7 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 }
 func (s *script) Charge(time.Duration)     {}
 func (s *script) Configure(capture.Config) {}
+func (s *script) Recording() []byte        { return nil }
 func (s *script) Abort() {
 	s.aborted.Add(1)
 	if s.abort != nil {
