@@ -3,6 +3,7 @@ package capture
 import (
 	"runtime"
 	"runtime/trace"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -16,11 +17,11 @@ type Skip struct {
 	*Refusal
 }
 
-// Config selects the sources of a [Capturer].
+// Config says what a [Capturer] may do.
 type Config struct {
 	Budget    Budget
-	Tracing   bool     // take execution traces; the goroutine profile is always available
-	LabelKeys []string // take labelled profiles with these labels
+	Interval  time.Duration // between snapshots
+	Tracing   bool          // take execution traces; the goroutine profile is always available
 	LeakProof bool
 
 	// Recorder is a flight recorder of the program, from which snapshots are taken
@@ -34,51 +35,66 @@ type Capturer struct {
 	safety   safety
 	governor *Governor
 	progress inProgress
+	tracing  bool
 	retired  map[goroutine.Source]bool // sources that will not run again in this process
 	resting  rests                     // sources that will not run for a while
 
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
 
-	recorder  *recorderSource // among the regular sources; nil: none was handed over
+	recorder  *recorderSource // comes before the regular sources; nil: none was handed over
 	recorded  bool            // the last snapshot came from it
-	recording []byte          // that was saved since
+	recording []byte          // that was written since
 	late      []Skip          // to be returned with the next snapshot
-	// For closer inspection. Each is nil if it is not wanted.
-	labelled *labelledSource
+
+	// For closer inspection.
+	labelled map[string]*labelledSource // by their keys
 	text     *textSource
 	window   *windowSource
-	proof    *proofSource
+	proof    *proofSource // nil if it is not wanted
 }
 
 // New returns a capturer.
 func New(c Config) *Capturer {
-	stacks := parse.NewStacks()
+	stacks, births := parse.NewStacks(), new(goroutine.Births) // of every regular source
+	t := newTraceSource(stacks, births)
 	capturer := &Capturer{
+		safety:   safety{verdict: framepointer.Process},
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
 		resting:  make(rests),
+		regular:  []source{t, newTextSeries(stacks, births), &profileSource{stacks: stacks}},
 		text:     newTextSource(),
+		window:   &windowSource{trace: t},
 	}
-	if c.Tracing {
-		births := new(goroutine.Births) // of every regular source that has IDs
-		t := newTraceSource(stacks, births)
-		capturer.safety.verdict = framepointer.Process
-		if c.Recorder != nil {
-			capturer.recorder = newRecorderSource(c.Recorder, t.decoder)
-			capturer.regular = append(capturer.regular, capturer.recorder)
-		}
-		capturer.regular = append(capturer.regular, t, newTextSeries(stacks, births))
-		capturer.window = &windowSource{trace: t, recorder: capturer.recorder}
-	}
-	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
-	if len(c.LabelKeys) > 0 {
-		capturer.labelled = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: c.LabelKeys}}
-	}
-	if c.LeakProof {
-		capturer.proof = newProofSource()
-	}
+	capturer.Configure(c)
 	return capturer
+}
+
+// Configure changes what the capturer may do from now on. Snapshots taken before
+// and after it make one series.
+func (c *Capturer) Configure(config Config) {
+	c.governor.budget = config.Budget
+	c.tracing = config.Tracing
+	c.hand(config.Recorder)
+	c.labelled = make(map[string]*labelledSource)
+	if !config.LeakProof {
+		c.proof = nil
+	} else if c.proof == nil {
+		c.proof = newProofSource()
+	}
+}
+
+// hand takes snapshots from a recorder of the program's from now on, if it is not nil.
+func (c *Capturer) hand(recorder *trace.FlightRecorder) {
+	if c.recorder != nil && c.recorder.recorder == recorder {
+		return
+	}
+	c.recorder = nil
+	if recorder != nil {
+		c.recorder = newRecorderSource(recorder, c.window.trace.decoder)
+	}
+	c.window.recorder = c.recorder
 }
 
 // Take takes a snapshot from the best source that can run. The snapshot is nil
@@ -176,10 +192,13 @@ func (c *Capturer) Abort() { c.progress.current.Load().end() }
 
 // order returns the regular sources to try now, best first.
 func (c *Capturer) order() []source {
-	if !c.started {
+	if !c.started || !c.tracing {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
+	if c.recorder != nil && !c.retired[goroutine.SourceRecorder] {
+		order = append(order, c.recorder)
+	}
 	for _, s := range c.regular {
 		if !c.retired[s.name()] {
 			order = append(order, s)
@@ -201,15 +220,19 @@ func (c *Capturer) unsafe() *Refusal {
 	return refusal
 }
 
-// Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
-// and no skip.
-func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
-	if c.labelled == nil {
-		return nil, nil
-	}
+// Labelled takes a snapshot with the labels of these keys.
+func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
 	defer c.progress.begin(Deadline)()
-	r, skip := c.try(c.labelled)
+	r, skip := c.try(c.labelledBy(keys))
 	return r.Snapshot, skip
+}
+
+func (c *Capturer) labelledBy(keys []string) *labelledSource {
+	key := strings.Join(keys, "\x00")
+	if c.labelled[key] == nil {
+		c.labelled[key] = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: keys}}
+	}
+	return c.labelled[key]
 }
 
 // A Dump is a goroutine dump.
@@ -235,10 +258,7 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if c.window == nil {
-		return nil, nil
-	}
-	if of, _ := c.window.of(span); c.retired[of.name()] || of.name() == goroutine.SourceTrace && c.unsafe() != nil {
+	if !c.tracing || !c.opens(span) {
 		return nil, nil
 	}
 	defer c.progress.begin(span + Deadline)()
@@ -248,6 +268,13 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 	c.window.span, c.window.stop = span, stop
 	r, skip := c.run(c.window)
 	return r.Snapshot, skip
+}
+
+// opens reports whether the source of windows may be used in this process. A program
+// that runs a flight recorder is traced anyway.
+func (c *Capturer) opens(span time.Duration) bool {
+	of, _ := c.window.of(span)
+	return !c.retired[of.name()] && (of.name() == goroutine.SourceRecorder || c.unsafe() == nil)
 }
 
 // allowWindow refuses a window while snapshots are not traced, either, and when so

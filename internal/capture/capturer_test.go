@@ -41,6 +41,7 @@ func fails(as goroutine.Source, err error) *fake {
 func capturerOf(sources ...source) *Capturer {
 	return &Capturer{
 		governor: NewGovernor(Budget{CPU: 1, Pause: time.Second}, time.Now().Add(-time.Hour)),
+		tracing:  true,
 		regular:  sources,
 		retired:  make(map[goroutine.Source]bool),
 		resting:  make(rests),
