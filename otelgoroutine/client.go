@@ -119,6 +119,17 @@ func (c *client) Text() (*capture.Dump, *capture.Skip) {
 	return r.dump, r.skip
 }
 
+// Recording returns the recording behind the last snapshot, which must not be
+// modified, or nil if there is none. If it could not be written, the next Take says
+// why.
+func (c *client) Recording() []byte {
+	if c.config.Recorder == nil {
+		return nil
+	}
+	recording, _ := ask(c.taker, c.stop, c.taker.capturer.Recording)
+	return recording
+}
+
 // Charge deducts CPU time from the budget that all monitors share.
 func (c *client) Charge(work time.Duration) { c.taker.charged.Add(int64(work)) }
 

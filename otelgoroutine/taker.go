@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type capturer interface {
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*capture.Dump, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
+	Recording() []byte
 	Charge(work time.Duration)
 	Configure(capture.Config)
 	Abort() // ends the capture in progress, as soon as the runtime permits
@@ -92,6 +94,7 @@ func merged(clients []*client) capture.Config {
 		c.Interval = min(c.Interval, other.config.Interval)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
+		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
 	}
 	return c
 }

@@ -177,7 +177,7 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	c.Charge(took)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, time.Now())
+		c.resting.after(goroutine.SourceRecorder, refusal, took, time.Now())
 		return nil, refusal
 	}
 	return buf.data, nil
@@ -185,9 +185,9 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 
 // Abort ends the capture in progress as soon as the runtime permits: a buffer
 // takes no more bytes, a window closes, reading stops. The capture is then refused
-// with [ReasonLate], and its source rests for a while. A call of the runtime cannot
-// be ended, and Abort does not wait for it. Without a capture in progress, Abort
-// does nothing. It is safe for concurrent use.
+// with [ReasonLate], and if it took over a second, its source rests for a while. A
+// call of the runtime cannot be ended, and Abort does not wait for it. Without a
+// capture in progress, Abort does nothing. It is safe for concurrent use.
 func (c *Capturer) Abort() { c.progress.current.Load().end() }
 
 // order returns the regular sources to try now, best first.
@@ -364,7 +364,7 @@ func (c *Capturer) run(s source) (result, *Skip) {
 	if r.stop > 0 {
 		c.governor.Stopped(s.name(), n, r.stop)
 	}
-	c.resting.after(s.name(), refusal, time.Now())
+	c.resting.after(s.name(), refusal, took, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}

@@ -87,6 +87,8 @@ const (
 	// The recorder holds everything the process does in memory before it is
 	// written, so a process that is this busy is not traced at every snapshot.
 	longestRest = 10 * time.Minute
+	// leastLate is how long a capture that was ended must have taken to be late.
+	leastLate = time.Second
 )
 
 // A rest is a time during which a source is not used.
@@ -99,15 +101,16 @@ type rest struct {
 // rests has the sources that were late or too large the last time.
 type rests map[goroutine.Source]rest
 
-// after lets a source rest if the capture that it has just tried was late or too
-// large. The profile never rests, because no other source takes its place, and a
+// after lets a source rest if the capture that it has just tried, and that took this
+// long, was late or too large. One that was ended early, because a monitor is shut
+// down, was not late. The profile never rests, because no other source takes its place, and a
 // dump that was too large finds a larger buffer the next time. A capture that
 // succeeded, with a nil r, ends the rests of its source.
-func (rs rests) after(s goroutine.Source, r *Refusal, now time.Time) {
+func (rs rests) after(s goroutine.Source, r *Refusal, took time.Duration, now time.Time) {
 	switch {
 	case r == nil || s == goroutine.SourceProfile:
 		delete(rs, s)
-	case r.Reason == ReasonLate:
+	case r.Reason == ReasonLate && took >= leastLate:
 		span := min(max(2*rs[s].span, firstRest), longestRest)
 		rs[s] = rest{r.Reason, span, now.Add(span)}
 	case r.Reason == ReasonSize && s != goroutine.SourceText:

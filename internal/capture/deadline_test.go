@@ -120,12 +120,20 @@ func TestAbortEndsTheCaptureInProgress(t *testing.T) {
 	assert.Equal(t, ReasonLate, skips[0].Reason)
 	assert.Zero(t, next.took)
 
-	s, skips = c.Take()
-	require.NotNil(t, s, "the next source takes over while it rests")
+	assert.Empty(t, c.resting, "it was ended early, and is not late")
+}
+
+func TestTheNextSourceTakesOverFromOneThatWasLate(t *testing.T) {
+	tracing := works(goroutine.SourceTrace)
+	c := capturerOf(tracing, works(goroutine.SourceText), works(goroutine.SourceProfile))
+	c.started = true
+	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), Deadline, time.Now())
+	s, skips := c.Take()
+	require.NotNil(t, s)
 	assert.Equal(t, goroutine.SourceText, s.Source)
 	require.Len(t, skips, 1)
 	assert.Equal(t, ReasonLate, skips[0].Reason)
-	assert.Equal(t, 1, hanging.took)
+	assert.Zero(t, tracing.took)
 }
 
 func TestAbortBetweenCapturesDoesNothing(t *testing.T) {
@@ -186,7 +194,7 @@ func TestALateSourceRestsLongerEachTime(t *testing.T) {
 	now, rs := time.Now(), make(rests)
 	late := refuse(ReasonLate, "late")
 	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
-		rs.after(goroutine.SourceTrace, late, now)
+		rs.after(goroutine.SourceTrace, late, Deadline, now)
 		refusal := rs.refuse(goroutine.SourceTrace, now)
 		require.NotNil(t, refusal)
 		assert.Equal(t, ReasonLate, refusal.Reason)
@@ -195,8 +203,8 @@ func TestALateSourceRestsLongerEachTime(t *testing.T) {
 		assert.NotNil(t, rs.refuse(goroutine.SourceTrace, now.Add(-time.Nanosecond)))
 		assert.Nil(t, rs.refuse(goroutine.SourceTrace, now))
 	}
-	rs.after(goroutine.SourceTrace, nil, now)
-	rs.after(goroutine.SourceTrace, late, now)
+	rs.after(goroutine.SourceTrace, nil, 0, now)
+	rs.after(goroutine.SourceTrace, late, Deadline, now)
 	assert.Nil(t, rs.refuse(goroutine.SourceTrace, now.Add(firstRest)), "after a success it starts from the beginning")
 }
 
@@ -205,19 +213,22 @@ func TestWhichRefusalsLetASourceRest(t *testing.T) {
 	for _, tt := range []struct {
 		source goroutine.Source
 		reason Reason
+		took   time.Duration
 		rest   time.Duration
 	}{
-		{goroutine.SourceTrace, ReasonSize, longestRest},
-		{goroutine.SourceWindow, ReasonSize, longestRest},
-		{goroutine.SourceWindow, ReasonLate, firstRest},
-		{goroutine.SourceText, ReasonLate, firstRest},
-		{goroutine.SourceText, ReasonSize, 0},
-		{goroutine.SourceTrace, ReasonBusy, 0},
-		{goroutine.SourceTrace, ReasonError, 0},
-		{goroutine.SourceProfile, ReasonLate, 0},
+		{goroutine.SourceTrace, ReasonSize, Deadline, longestRest},
+		{goroutine.SourceWindow, ReasonSize, Deadline, longestRest},
+		{goroutine.SourceWindow, ReasonLate, Deadline, firstRest},
+		{goroutine.SourceText, ReasonLate, Deadline, firstRest},
+		{goroutine.SourceText, ReasonSize, Deadline, 0},
+		{goroutine.SourceTrace, ReasonBusy, Deadline, 0},
+		{goroutine.SourceTrace, ReasonError, Deadline, 0},
+		{goroutine.SourceProfile, ReasonLate, Deadline, 0},
+		{goroutine.SourceWindow, ReasonLate, windowSlack, firstRest},
+		{goroutine.SourceTrace, ReasonLate, leastLate - 1, 0},
 	} {
 		rs := make(rests)
-		rs.after(tt.source, &Refusal{Reason: tt.reason, Err: errors.New("x")}, now)
+		rs.after(tt.source, &Refusal{Reason: tt.reason, Err: errors.New("x")}, tt.took, now)
 		assert.Equal(t, tt.rest > 0, rs.refuse(tt.source, now) != nil, "%s %s", tt.source, tt.reason)
 		assert.Nil(t, rs.refuse(tt.source, now.Add(tt.rest)), "%s %s", tt.source, tt.reason)
 	}
@@ -228,14 +239,14 @@ func TestWhichRefusalsLetASourceRest(t *testing.T) {
 func TestNoWindowWhileTracesRest(t *testing.T) {
 	c := newWindowCapturer()
 	c.governor.credit = time.Hour
-	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), time.Now())
+	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), Deadline, time.Now())
 	_, skip := c.Window(time.Millisecond, nil)
 	require.NotNil(t, skip)
 	assert.Equal(t, ReasonLate, skip.Reason)
 	assert.NotContains(t, c.resting, goroutine.SourceWindow)
 
 	c.resting = make(rests)
-	c.resting.after(goroutine.SourceWindow, refuse(ReasonLate, "x"), time.Now())
+	c.resting.after(goroutine.SourceWindow, refuse(ReasonLate, "x"), Deadline, time.Now())
 	_, skip = c.Window(time.Millisecond, nil)
 	require.NotNil(t, skip)
 	assert.Equal(t, ReasonLate, skip.Reason)

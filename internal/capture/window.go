@@ -15,7 +15,7 @@ const (
 	// event has about five bytes and costs about a hundred nanoseconds.
 	byteCost = 20 * time.Nanosecond
 	// windowSlack is how much longer than asked for a window may be open.
-	windowSlack = time.Second
+	windowSlack = leastLate
 )
 
 // A windowSource traces a span of time instead of a moment: what goroutines did in
