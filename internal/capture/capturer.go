@@ -35,6 +35,7 @@ type Capturer struct {
 	safety   safety
 	governor *Governor
 	progress inProgress
+	memory   memory
 	tracing  bool
 	retired  map[goroutine.Source]bool // sources that will not run again in this process
 	resting  rests                     // sources that will not run for a while
@@ -60,6 +61,7 @@ func New(c Config) *Capturer {
 	t := newTraceSource(stacks, births)
 	capturer := &Capturer{
 		safety:   safety{verdict: framepointer.Process},
+		memory:   memory{root: hostRoot},
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
 		resting:  make(rests),
@@ -111,7 +113,7 @@ func (c *Capturer) hand(recorder *trace.FlightRecorder) {
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	skips := c.late
 	c.late, c.recording, c.recorded = nil, nil, false
 	order := c.order()
@@ -159,7 +161,7 @@ func (c *Capturer) Recording() []byte {
 		return c.recording
 	}
 	c.recorded = false // one attempt for each snapshot
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	recording, refusal := c.record()
 	if refusal != nil {
 		c.late = append(c.late, *c.skip(c.recorder, refusal))
@@ -222,7 +224,7 @@ func (c *Capturer) unsafe() *Refusal {
 
 // Labelled takes a snapshot with the labels of these keys.
 func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.labelledBy(keys))
 	return r.Snapshot, skip
 }
@@ -246,7 +248,7 @@ type Dump struct {
 // written, so it is taken only on suspicion. It is refused when the stop predicted
 // from the number of goroutines exceeds the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.text)
 	if skip != nil {
 		return nil, skip
@@ -261,7 +263,7 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 	if !c.tracing || !c.opens(span) {
 		return nil, nil
 	}
-	defer c.progress.begin(span + Deadline)()
+	defer c.begin(span + Deadline)()
 	if refusal := c.allowWindow(span); refusal != nil {
 		return nil, c.skip(c.window, refusal)
 	}
@@ -302,7 +304,7 @@ func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) 
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
 	}
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	if refusal := c.allowProof(base); refusal != nil {
 		return nil, c.skip(c.proof, refusal)
 	}
@@ -342,13 +344,25 @@ func (c *Capturer) try(s source) (result, *Skip) {
 	return c.run(s)
 }
 
-// ready refuses a source that rests or cannot run now, before its cost is predicted.
+// begin begins a capture that may take this long. The caller calls the result when
+// it is over.
+func (c *Capturer) begin(limit time.Duration) (end func()) {
+	return c.progress.begin(limit, c.memory.room(time.Now()))
+}
+
+// ready refuses a source that rests, that cannot run now, or that could take too
+// much memory, before its cost is predicted.
 func (c *Capturer) ready(s source) *Refusal {
 	if refusal := c.resting.refuse(s.name(), time.Now()); refusal != nil {
 		return refusal
 	}
 	if s, ok := s.(interface{ ready() *Refusal }); ok {
-		return s.ready()
+		if refusal := s.ready(); refusal != nil {
+			return refusal
+		}
+	}
+	if s, ok := s.(interface{ needs(int) int64 }); ok {
+		return c.progress.current.Load().affords(s.needs(runtime.NumGoroutine()))
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,68 +12,13 @@ import (
 // itself, wherever it is not inside a call of the runtime.
 const Deadline = 5 * time.Second
 
-// A deadline ends one capture: when its time has passed, or when end is called.
-// Its methods are safe for concurrent use. A nil deadline never passes.
-type deadline struct {
-	at    time.Time
-	once  sync.Once
-	ended chan struct{} // closed by end
-}
+// An inProgress has the allowance of the capture in progress.
+type inProgress struct{ current atomic.Pointer[allowance] }
 
-func newDeadline(after time.Duration) *deadline {
-	return &deadline{at: time.Now().Add(after), ended: make(chan struct{})}
-}
-
-func (d *deadline) end() {
-	if d != nil {
-		d.once.Do(func() { close(d.ended) })
-	}
-}
-
-// done returns a channel that is closed by end.
-func (d *deadline) done() <-chan struct{} {
-	if d == nil {
-		return nil
-	}
-	return d.ended
-}
-
-// left returns how long it is until the deadline, and a day if there is none.
-func (d *deadline) left() time.Duration {
-	if d == nil {
-		return 24 * time.Hour
-	}
-	return time.Until(d.at)
-}
-
-// over reports whether the capture has to end.
-func (d *deadline) over() bool {
-	if d == nil {
-		return false
-	}
-	select {
-	case <-d.ended:
-		return true
-	default:
-		return !time.Now().Before(d.at)
-	}
-}
-
-// err returns the refusal of a capture that has to end, or nil.
-func (d *deadline) err() error {
-	if !d.over() {
-		return nil
-	}
-	return refuse(ReasonLate, "it took too long and was ended")
-}
-
-// An inProgress has the deadline of the capture in progress.
-type inProgress struct{ current atomic.Pointer[deadline] }
-
-// begin begins a capture that may take this long. The caller calls the result when
-// the capture is over.
-func (p *inProgress) begin(limit time.Duration) (end func()) {
-	p.current.Store(newDeadline(limit))
+// begin begins a capture that may take this long, and this much memory. The caller
+// calls the result when the capture is over.
+func (p *inProgress) begin(limit time.Duration, room int64) (end func()) {
+	p.current.Store(newAllowance(limit, room))
 	return func() { p.current.Store(nil) }
 }
 

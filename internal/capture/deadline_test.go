@@ -18,28 +18,28 @@ import (
 )
 
 // passed returns a deadline that is over.
-func passed() *deadline {
-	d := newDeadline(time.Hour)
-	d.end()
-	return d
+func passed() *allowance {
+	a := newAllowance(time.Hour, unlimited)
+	a.end()
+	return a
 }
 
 func TestADeadlineIsOverInTimeOrOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDeadline(Deadline)
-		assert.False(t, d.over())
-		assert.NoError(t, d.err())
+		a := newAllowance(Deadline, unlimited)
+		assert.False(t, a.over())
+		assert.NoError(t, a.err())
 		time.Sleep(Deadline)
-		assert.True(t, d.over())
-		assert.Equal(t, ReasonLate, reasonOf(t, d.err()))
+		assert.True(t, a.over())
+		assert.Equal(t, ReasonLate, reasonOf(t, a.err()))
 
-		d = newDeadline(Deadline)
-		d.end()
-		d.end()
-		<-d.done()
-		assert.True(t, d.over())
+		a = newAllowance(Deadline, unlimited)
+		a.end()
+		a.end()
+		<-a.done()
+		assert.True(t, a.over())
 	})
-	var never *deadline
+	var never *allowance
 	never.end()
 	assert.False(t, never.over())
 	assert.NoError(t, never.err())
@@ -68,17 +68,17 @@ func TestEverySourceEndsWhenItsTimeIsUp(t *testing.T) {
 		if w, ok := s.(*windowSource); ok {
 			w.span = time.Millisecond
 		}
-		_, refusal = guarded(s, newDeadline(time.Hour))
+		_, refusal = guarded(s, newAllowance(time.Hour, unlimited))
 		assert.Nil(t, refusal, "%s: the next one is taken", s.name())
 	}
 }
 
 func TestABufferRefusesBytesAfterItsDeadline(t *testing.T) {
-	d := newDeadline(time.Hour)
-	b := cappedBuffer{deadline: d}
+	a := newAllowance(time.Hour, unlimited)
+	b := cappedBuffer{allowed: a}
 	_, err := b.Write([]byte("in time"))
 	require.NoError(t, err)
-	d.end()
+	a.end()
 	_, err = b.Write([]byte("late"))
 	assert.Equal(t, ReasonLate, reasonOf(t, err))
 	assert.Equal(t, "in time", string(b.data))
@@ -86,14 +86,14 @@ func TestABufferRefusesBytesAfterItsDeadline(t *testing.T) {
 
 // Reading a dump stops between two reads of its bytes.
 func TestReadingADumpEndsWhenItsTimeIsUp(t *testing.T) {
-	d := newDeadline(time.Hour)
-	r := &limitedReader{endlessDump{}, d}
+	a := newAllowance(time.Hour, unlimited)
+	r := &limitedReader{endlessDump{}, a}
 	done := make(chan error)
 	go func() {
 		_, err := io.Copy(io.Discard, r)
 		done <- err
 	}()
-	d.end()
+	a.end()
 	assert.Equal(t, ReasonLate, reasonOf(t, <-done))
 }
 
@@ -107,10 +107,10 @@ func TestAbortEndsTheCaptureInProgress(t *testing.T) {
 	var c *Capturer
 	hanging, next := &fake{as: goroutine.SourceTrace}, works(goroutine.SourceText)
 	hanging.does = func() (*goroutine.Snapshot, error) {
-		d := c.progress.current.Load()
+		a := c.progress.current.Load()
 		go c.Abort()
-		<-d.done()
-		return nil, d.err()
+		<-a.done()
+		return nil, a.err()
 	}
 	c = capturerOf(hanging, next, works(goroutine.SourceProfile))
 	c.started = true
@@ -180,12 +180,12 @@ func TestAbortClosesAWindow(t *testing.T) {
 func TestAWindowThatClosesLateIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &windowSource{span: time.Millisecond}
-		open, err := w.wait(newDeadline(Deadline))
+		open, err := w.wait(newAllowance(Deadline, unlimited))
 		require.NoError(t, err)
 		assert.Equal(t, w.span, open)
 	})
 	w := &windowSource{span: -2 * windowSlack} // as if the timer had fired so late
-	_, err := w.wait(newDeadline(Deadline))
+	_, err := w.wait(newAllowance(Deadline, unlimited))
 	assert.Equal(t, ReasonLate, reasonOf(t, err))
 	assert.ErrorContains(t, err, "was open for")
 }
