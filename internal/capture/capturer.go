@@ -335,6 +335,9 @@ func (c *Capturer) try(s source) (result, *Skip) {
 			return result{}, c.skip(s, refusal)
 		}
 	}
+	if text, ok := s.(*textSource); ok {
+		text.mixed = text.births != nil && (c.recorder != nil || !c.retired[goroutine.SourceTrace])
+	}
 	if refusal := c.ready(s); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}

@@ -31,6 +31,7 @@ const (
 type textSource struct {
 	stacks *parse.Stacks
 	births *goroutine.Births // of a series; nil for a single dump
+	mixed  bool              // the series has traces too
 	size   int               // bytes per goroutine to allocate
 }
 
@@ -88,10 +89,21 @@ func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.S
 		return nil, nil, err
 	}
 	s.Bytes = int64(len(dump))
+	if t.mixed {
+		asTraced(s)
+	}
 	if t.births != nil || !slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.Lock != 0 }) {
 		return s, nil, nil
 	}
 	return s, parse.Locks(dump, new(unlockers).between), nil
+}
+
+// asTraced removes what a trace does not have, the addresses of locks and the waits.
+// A detector that judged by them would see its finding gone with the next trace.
+func asTraced(s *goroutine.Snapshot) {
+	for i := range s.Groups {
+		s.Groups[i].Lock, s.Groups[i].Wait = 0, 0
+	}
 }
 
 // withoutFirstStack removes the stack of the goroutine that comes first, which is the
