@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -94,9 +95,7 @@ func merged(clients []*client) capture.Config {
 		c.Interval = min(c.Interval, other.config.Interval)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
-		if c.Recorder == nil {
-			c.Recorder = other.config.Recorder
-		}
+		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
 	}
 	return c
 }

@@ -3,7 +3,6 @@ package capture
 import (
 	"runtime"
 	"runtime/trace"
-	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +35,7 @@ type Capturer struct {
 	safety   safety
 	governor *Governor
 	progress inProgress
+	memory   memory
 	tracing  bool
 	retired  map[goroutine.Source]bool // sources that will not run again in this process
 	resting  rests                     // sources that will not run for a while
@@ -43,9 +43,9 @@ type Capturer struct {
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
 
-	recorder  *recorderSource // one of the regular sources; nil: none was handed over
+	recorder  *recorderSource // comes before the regular sources; nil: none was handed over
 	recorded  bool            // the last snapshot came from it
-	recording []byte          // that was saved since
+	recording []byte          // that was written since
 	late      []Skip          // to be returned with the next snapshot
 
 	// For closer inspection.
@@ -61,6 +61,7 @@ func New(c Config) *Capturer {
 	t := newTraceSource(stacks, births)
 	capturer := &Capturer{
 		safety:   safety{verdict: framepointer.Process},
+		memory:   memory{root: hostRoot},
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
 		resting:  make(rests),
@@ -75,9 +76,9 @@ func New(c Config) *Capturer {
 // Configure changes what the capturer may do from now on. Snapshots taken before
 // and after it make one series.
 func (c *Capturer) Configure(config Config) {
-	c.handOver(config.Recorder)
 	c.governor.budget = config.Budget
 	c.tracing = config.Tracing
+	c.hand(config.Recorder)
 	c.labelled = make(map[string]*labelledSource)
 	if !config.LeakProof {
 		c.proof = nil
@@ -86,17 +87,14 @@ func (c *Capturer) Configure(config Config) {
 	}
 }
 
-// handOver makes a flight recorder of the program the best regular source. With nil
-// there is none.
-func (c *Capturer) handOver(recorder *trace.FlightRecorder) {
-	if c.recorder != nil && c.recorder.recorder == recorder || c.recorder == nil && recorder == nil {
+// hand takes snapshots from a recorder of the program's from now on, if it is not nil.
+func (c *Capturer) hand(recorder *trace.FlightRecorder) {
+	if c.recorder != nil && c.recorder.recorder == recorder {
 		return
 	}
-	c.regular = slices.DeleteFunc(c.regular, func(s source) bool { return s.name() == goroutine.SourceRecorder })
 	c.recorder = nil
 	if recorder != nil {
 		c.recorder = newRecorderSource(recorder, c.window.trace.decoder)
-		c.regular = slices.Insert(c.regular, 0, source(c.recorder))
 	}
 	c.window.recorder = c.recorder
 }
@@ -115,7 +113,7 @@ func (c *Capturer) handOver(recorder *trace.FlightRecorder) {
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	skips := c.late
 	c.late, c.recording, c.recorded = nil, nil, false
 	order := c.order()
@@ -163,7 +161,7 @@ func (c *Capturer) Recording() []byte {
 		return c.recording
 	}
 	c.recorded = false // one attempt for each snapshot
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	recording, refusal := c.record()
 	if refusal != nil {
 		c.late = append(c.late, *c.skip(c.recorder, refusal))
@@ -181,7 +179,7 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	c.Charge(took)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, time.Now())
+		c.resting.after(goroutine.SourceRecorder, refusal, took, time.Now())
 		return nil, refusal
 	}
 	return buf.data, nil
@@ -189,9 +187,9 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 
 // Abort ends the capture in progress as soon as the runtime permits: a buffer
 // takes no more bytes, a window closes, reading stops. The capture is then refused
-// with [ReasonLate], and its source rests for a while. A call of the runtime cannot
-// be ended, and Abort does not wait for it. Without a capture in progress, Abort
-// does nothing. It is safe for concurrent use.
+// with [ReasonLate], and if it took over a second, its source rests for a while. A
+// call of the runtime cannot be ended, and Abort does not wait for it. Without a
+// capture in progress, Abort does nothing. It is safe for concurrent use.
 func (c *Capturer) Abort() { c.progress.current.Load().end() }
 
 // order returns the regular sources to try now, best first.
@@ -200,6 +198,9 @@ func (c *Capturer) order() []source {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
+	if c.recorder != nil && !c.retired[goroutine.SourceRecorder] {
+		order = append(order, c.recorder)
+	}
 	for _, s := range c.regular {
 		if !c.retired[s.name()] {
 			order = append(order, s)
@@ -223,7 +224,7 @@ func (c *Capturer) unsafe() *Refusal {
 
 // Labelled takes a snapshot with the labels of these keys.
 func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.labelledBy(keys))
 	return r.Snapshot, skip
 }
@@ -247,7 +248,7 @@ type Dump struct {
 // written, so it is taken only on suspicion. It is refused when the stop predicted
 // from the number of goroutines exceeds the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.text)
 	if skip != nil {
 		return nil, skip
@@ -259,19 +260,23 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if !c.tracing {
+	if !c.tracing || !c.opens(span) {
 		return nil, nil
 	}
-	if of, _ := c.window.of(span); c.retired[of.name()] || of.name() == goroutine.SourceTrace && c.unsafe() != nil {
-		return nil, nil
-	}
-	defer c.progress.begin(span + Deadline)()
+	defer c.begin(span + Deadline)()
 	if refusal := c.allowWindow(span); refusal != nil {
 		return nil, c.skip(c.window, refusal)
 	}
 	c.window.span, c.window.stop = span, stop
 	r, skip := c.run(c.window)
 	return r.Snapshot, skip
+}
+
+// opens reports whether the source of windows may be used in this process. A program
+// that runs a flight recorder is traced anyway.
+func (c *Capturer) opens(span time.Duration) bool {
+	of, _ := c.window.of(span)
+	return !c.retired[of.name()] && (of.name() == goroutine.SourceRecorder || c.unsafe() == nil)
 }
 
 // allowWindow refuses a window while snapshots are not traced, either, and when so
@@ -299,7 +304,7 @@ func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) 
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
 	}
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	if refusal := c.allowProof(base); refusal != nil {
 		return nil, c.skip(c.proof, refusal)
 	}
@@ -330,6 +335,9 @@ func (c *Capturer) try(s source) (result, *Skip) {
 			return result{}, c.skip(s, refusal)
 		}
 	}
+	if text, ok := s.(*textSource); ok {
+		text.mixed = text.births != nil && (c.recorder != nil || !c.retired[goroutine.SourceTrace])
+	}
 	if refusal := c.ready(s); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
@@ -339,13 +347,25 @@ func (c *Capturer) try(s source) (result, *Skip) {
 	return c.run(s)
 }
 
-// ready refuses a source that rests or cannot run now, before its cost is predicted.
+// begin begins a capture that may take this long. The caller calls the result when
+// it is over.
+func (c *Capturer) begin(limit time.Duration) (end func()) {
+	return c.progress.begin(limit, c.memory.room(time.Now()))
+}
+
+// ready refuses a source that rests, that cannot run now, or that could take too
+// much memory, before its cost is predicted.
 func (c *Capturer) ready(s source) *Refusal {
 	if refusal := c.resting.refuse(s.name(), time.Now()); refusal != nil {
 		return refusal
 	}
 	if s, ok := s.(interface{ ready() *Refusal }); ok {
-		return s.ready()
+		if refusal := s.ready(); refusal != nil {
+			return refusal
+		}
+	}
+	if s, ok := s.(interface{ needs(int) int64 }); ok {
+		return c.progress.current.Load().affords(s.needs(runtime.NumGoroutine()))
 	}
 	return nil
 }
@@ -361,7 +381,7 @@ func (c *Capturer) run(s source) (result, *Skip) {
 	if r.stop > 0 {
 		c.governor.Stopped(s.name(), n, r.stop)
 	}
-	c.resting.after(s.name(), refusal, time.Now())
+	c.resting.after(s.name(), refusal, took, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}

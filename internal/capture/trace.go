@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"runtime"
 	"runtime/trace"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
+	size    size
 }
 
 func newTraceSource(stacks *parse.Stacks, births *goroutine.Births) *traceSource {
@@ -43,17 +45,25 @@ func (t *traceSource) ready() *Refusal {
 	return nil
 }
 
-func (t *traceSource) take(d *deadline) (result, error) {
-	s, err := t.read(d, record, t.decoder.Decode)
+// needs returns the memory for a trace: it is in the runtime's buffers, in the
+// recorder and here.
+func (t *traceSource) needs(goroutines int) int64 { return 3 * t.size.predict(goroutines) }
+
+func (t *traceSource) take(a *allowance) (result, error) {
+	n := runtime.NumGoroutine()
+	s, err := t.read(a, record, t.decoder.Decode)
+	if err == nil {
+		t.size.note(int(s.Bytes), n)
+	}
 	return result{Snapshot: s}, err
 }
 
 // read takes a trace with record and decodes it.
-func (t *traceSource) read(d *deadline, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
+func (t *traceSource) read(a *allowance, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
 	defer t.buf.release(keepTrace)
-	t.buf.begin(d)
-	t.decoder.Stop, t.decoder.ExcludeReader = d.err, true
-	if err := cmp.Or(record(&t.buf), d.err()); err != nil {
+	t.buf.begin(a)
+	t.decoder.Stop, t.decoder.ExcludeReader = a.err, true
+	if err := cmp.Or(record(&t.buf), a.err()); err != nil {
 		return nil, err
 	}
 	return decoded(decode(t.buf.data, time.Now()))
@@ -109,4 +119,28 @@ func startError(err error) error {
 		return &Refusal{Reason: ReasonBusy, Err: err}
 	}
 	return err
+}
+
+// A size predicts the size of a trace from the number of goroutines. The zero value
+// assumes firstSize.
+type size struct{ perGoroutine float64 }
+
+const (
+	// firstSize is the size of a trace per goroutine, in bytes, that is assumed
+	// before the first: an idle goroutine takes 20, the rest is what it did.
+	firstSize = 64
+	// leastSize is the smallest number of goroutines that a size is divided by:
+	// the stacks and names do not grow with them.
+	leastSize = 1000
+)
+
+func (s *size) predict(goroutines int) int64 {
+	return int64(max(s.perGoroutine, firstSize) * float64(goroutines))
+}
+
+// note records a size. The prediction rises at once and falls slowly, because a
+// process that was busy is likely to be busy again.
+func (s *size) note(bytes, goroutines int) {
+	measured := float64(bytes) / float64(max(goroutines, leastSize))
+	s.perGoroutine = max(measured, s.perGoroutine-(s.perGoroutine-measured)/4)
 }
