@@ -73,6 +73,7 @@ func New(c Config) *Capturer {
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
+	c.governor.Next()
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
 		return nil, []Skip{{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)}}
@@ -117,9 +118,8 @@ func (c *Capturer) unsafe() *Refusal {
 		return c.safety.trace()
 	}
 	c.safety.decided = true
-	began := time.Now()
-	refusal := c.safety.trace()
-	c.Charge(time.Since(began))
+	var refusal *Refusal
+	c.Charge(CPUTime(func() { refusal = c.safety.trace() }))
 	return refusal
 }
 
@@ -213,20 +213,30 @@ func (c *Capturer) try(s source) (result, *Skip) {
 
 // run takes a snapshot that was allowed, and records its cost with the governor
 // whether or not it succeeded.
-func (c *Capturer) run(s source) (result, *Skip) {
+func (c *Capturer) run(s source) (r result, _ *Skip) {
 	n := runtime.NumGoroutine()
-	began := time.Now()
-	r, refusal := guarded(s)
-	took := time.Since(began)
-	c.governor.Spent(s.name(), n, max(took-r.idle, 0)+r.traced, time.Now())
-	if r.stop > 0 {
-		c.governor.Stopped(s.name(), n, r.stop)
-	}
+	var refusal *Refusal
+	used := measure(func() { r, refusal = guarded(s) })
+	c.spent(s.name(), n, &r, used)
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
-	r.Duration, r.Scheduler = took, ReadScheduler()
+	r.Duration, r.Scheduler = used.wall, ReadScheduler()
 	return r, nil
+}
+
+// spent tells the governor what a capture of n goroutines took.
+func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) {
+	now := time.Now()
+	wall := max(used.wall-r.idle, 0)
+	if source == goroutine.SourceTrace && r.Snapshot != nil {
+		r.traced = time.Duration(r.Bytes) * byteCost
+	}
+	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
+	c.governor.Took(wall, used.cpu, now)
+	if r.stop > 0 {
+		c.governor.Stopped(source, n, r.stop)
+	}
 }
 
 // skip returns the refusal of a source. It retires a source that is refused for
