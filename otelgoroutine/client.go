@@ -135,8 +135,9 @@ func (c *client) Recording(s *goroutine.Snapshot) []byte {
 	return recording
 }
 
-// Charge deducts CPU time from the budget that all monitors share.
-func (c *client) Charge(work time.Duration) { c.taker.charged.Add(int64(work)) }
+// work runs f, which takes no captures, and deducts the CPU time that it uses from
+// the budget that all monitors share.
+func (c *client) work(f func()) { c.taker.charged.Add(int64(capture.CPUTime(f))) }
 
 // one takes a single snapshot from a source.
 func (c *client) one(source goroutine.Source, take func(capturer) (*goroutine.Snapshot, *capture.Skip)) (*goroutine.Snapshot, *capture.Skip) {
