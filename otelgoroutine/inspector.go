@@ -32,7 +32,6 @@ func windowSpan(interval time.Duration) time.Duration {
 type inspector struct {
 	observer *observer
 	window   time.Duration // how long a window is open
-	stop     <-chan struct{}
 
 	refused int       // windows in a row that could not be had
 	proved  time.Time // when the last leak proof was taken
@@ -72,7 +71,7 @@ func (i *inspector) Expect(kind goroutine.Source) bool {
 // openWindow takes a trace window and counts refusals in a row. A window refused
 // for the budget may succeed later; a source that takes no windows never will.
 func (i *inspector) openWindow() (*engine.Inspection, *capture.Skip) {
-	s, skip := i.observer.capturer.Window(i.window, i.stop)
+	s, skip := i.observer.client.Window(i.window)
 	switch {
 	case s != nil:
 		i.refused = 0
@@ -88,7 +87,7 @@ func (i *inspector) prove(base *goroutine.Snapshot) (*engine.Inspection, *captur
 	if !i.proved.IsZero() && base.Time.Sub(i.proved) < capture.ProofSpacing {
 		return nil, nil
 	}
-	s, skip := i.observer.capturer.Prove(base)
+	s, skip := i.observer.client.Prove(base)
 	if s != nil {
 		i.proved = base.Time
 	}
@@ -100,7 +99,7 @@ func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
 		return nil, nil
 	}
 	i.dumped = now
-	dump, skip := i.observer.capturer.Text()
+	dump, skip := i.observer.client.Text()
 	if dump == nil {
 		return nil, skip
 	}

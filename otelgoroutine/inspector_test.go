@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -48,7 +47,7 @@ func TestADumpTellsWhichLockAndWhatCreatedThem(t *testing.T) {
 			goroutine.Group{Stack: lockStack, State: goroutine.MutexLock, Count: 1, Lock: 0xc000056780, CreatedBy: creator, Wait: time.Minute},
 			goroutine.Group{Stack: goroutine.NewStack(nil), State: goroutine.MutexLock, Count: 9, Lock: 0xbad})
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(time.Hour - time.Minute)
 		require.Len(t, m.Findings(), 1)
@@ -69,7 +68,7 @@ func TestADumpTellsWhichLockAndWhatCreatedThem(t *testing.T) {
 func TestWithoutADumpAFindingStaysAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(stuck()), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
+		m, err := Start(provider(), withCapturer(stuck()), WithDetectors(locked()), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		require.Len(t, m.Findings(), 1)
@@ -110,7 +109,7 @@ func TestWhatIsWorthADump(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := parked(3)
 				c.text = dumpOf()
-				m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(reports(tt.finding)))
+				m, err := Start(provider(), withCapturer(c), WithDetectors(reports(tt.finding)))
 				require.NoError(t, err)
 				time.Sleep(time.Hour)
 				require.NoError(t, m.Shutdown(t.Context()))
@@ -123,7 +122,7 @@ func TestWhatIsWorthADump(t *testing.T) {
 func TestADumpThatIsRefusedIsNotAskedForWithEverySnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always()))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(always()))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		require.NoError(t, m.Shutdown(t.Context()))
@@ -141,7 +140,7 @@ func TestDumpsAreFarApart(t *testing.T) {
 			p.Report(detectors.Finding{Confidence: detectors.High, Stack: g.Stack, State: g.State, Subject: p.Snapshot.Time.String()})
 			return nil
 		}}
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(changing))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(changing))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		synctest.Wait()

@@ -2,6 +2,7 @@ package otelgoroutine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -18,13 +20,20 @@ import (
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
+// askedFor is how long after a question the monitor goes on capturing although
+// nothing else can be heard.
+const askedFor = 10 * time.Minute
+
 // A Monitor observes the goroutines of this process until it is shut down.
-// Make one with [Start]. Its methods are safe for concurrent use.
+// Make one with [Start]. Its methods are safe for concurrent use, and do nothing
+// on a nil or zero Monitor.
 type Monitor struct {
 	provider  metric.MeterProvider
+	logs      log.LoggerProvider
 	telemetry *telemetry.Telemetry
 	interval  time.Duration
 	budget    Budget
+	detectors []string  // their names
 	observer  *observer // nil once the monitor's goroutine has ended
 
 	latest atomic.Pointer[goroutine.Snapshot]
@@ -32,70 +41,151 @@ type Monitor struct {
 	feed   feed
 	told   complaints
 
-	stop     chan struct{} // closed by Shutdown
+	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
+	idle  atomic.Bool               // nothing is captured, because nothing can be heard
+	wake  chan struct{}             // ends the pause of an idle monitor
+
+	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
 	stopOnce sync.Once
 	done     chan struct{} // closed when the goroutine has ended
+	left     bool          // a capture that hangs was left behind; set before done is closed
 	closed   chan struct{} // closed when nothing is registered any more
 	closeErr error         // set before closed is closed
 }
 
-func newMonitor(mp metric.MeterProvider, c config) (*Monitor, error) {
+func newMonitor(mp metric.MeterProvider, c config) *Monitor {
+	m := &Monitor{
+		provider: mp,
+		logs:     c.loggerProvider,
+		interval: c.interval,
+		budget:   c.budget,
+		wake:     make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+		closed:   make(chan struct{}),
+	}
+	for _, d := range c.detectors {
+		m.detectors = append(m.detectors, d.Name)
+	}
+	return m
+}
+
+// begin registers the instruments and starts the monitor's goroutine.
+func (m *Monitor) begin(c config) error {
 	t, err := telemetry.New(telemetry.Config{
-		MeterProvider:  mp,
-		LoggerProvider: c.loggerProvider,
+		MeterProvider:  m.provider,
+		LoggerProvider: m.logs,
 		TopStacks:      c.topStacks,
 		Scheduler:      capture.ReadScheduler,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("otelgoroutine: %w", err)
+		return fmt.Errorf("otelgoroutine: %w", err)
 	}
-	m := &Monitor{
-		provider:  mp,
-		telemetry: t,
-		interval:  c.interval,
-		budget:    c.budget,
-		stop:      make(chan struct{}),
-		done:      make(chan struct{}),
-		closed:    make(chan struct{}),
-	}
+	m.telemetry = t
 	m.observer = newObserver(c, t, &m.told, m.stop)
-	return m, nil
+	go m.run()
+	return nil
+}
+
+// made reports whether Start made m.
+func (m *Monitor) made() bool { return m != nil && m.stop != nil }
+
+// sharesMetrics reports whether both monitors report to the same metrics.
+func (m *Monitor) sharesMetrics(other *Monitor) bool {
+	return telemetry.SameMetrics(m.provider, other.provider)
 }
 
 // Snapshot returns the latest snapshot, or nil before the first, which is taken
 // right after Start. The snapshot is shared and must not be modified.
-func (m *Monitor) Snapshot() *goroutine.Snapshot { return m.latest.Load() }
+func (m *Monitor) Snapshot() *goroutine.Snapshot {
+	if !m.made() {
+		return nil
+	}
+	m.ask()
+	return m.latest.Load()
+}
 
 // Findings returns the findings that are open now, the longest open first.
 func (m *Monitor) Findings() []detectors.Finding {
+	if !m.made() {
+		return nil
+	}
+	m.ask()
+	return m.findings()
+}
+
+func (m *Monitor) findings() []detectors.Finding {
 	if open := m.open.Load(); open != nil {
 		return slices.Clone(*open)
 	}
 	return nil
 }
 
+// ask notes that a snapshot or findings were asked for.
+func (m *Monitor) ask() {
+	now := time.Now()
+	m.asked.Store(&now)
+	m.rouse()
+}
+
+// rouse lets a monitor that captures nothing see at once whether it is heard now.
+func (m *Monitor) rouse() {
+	if m.idle.Load() {
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // Interval returns the time between snapshots, as set with [WithInterval].
-func (m *Monitor) Interval() time.Duration { return m.interval }
+func (m *Monitor) Interval() time.Duration {
+	if !m.made() {
+		return 0
+	}
+	return m.interval
+}
 
 // Budget returns what snapshots may cost, as set with [WithBudget].
-func (m *Monitor) Budget() Budget { return m.budget }
+func (m *Monitor) Budget() Budget {
+	if !m.made() {
+		return Budget{}
+	}
+	return m.budget
+}
+
+// ended is the Done channel of a Monitor that Start did not make.
+var ended = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // Done returns a channel that is closed when [Monitor.Shutdown] is called.
-func (m *Monitor) Done() <-chan struct{} { return m.stop }
+func (m *Monitor) Done() <-chan struct{} {
+	if !m.made() {
+		return ended
+	}
+	return m.stop
+}
 
 // WriteReport writes the latest snapshot and the open findings as text for
 // people. It captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
+	if !m.made() {
+		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start")
+	}
 	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true}).Text(w)
 }
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
-// goroutine and waits for it to end. If ctx is done first, it returns an error
-// that wraps the error of ctx. Events are passed to the logger provider as they
+// goroutine and waits for it to end. A capture in progress is told to end. If it
+// hangs in the runtime, Shutdown leaves it behind after about ten seconds and says
+// so in the error. If ctx is done first, Shutdown returns an error that wraps the
+// error of ctx. Events are passed to the logger provider as they
 // occur; the caller shuts that down next. Further calls only wait.
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
+	if !m.made() {
+		return nil
+	}
 	m.stopOnce.Do(func() {
 		close(m.stop)
 		go m.close()
@@ -107,10 +197,17 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-m.done:
-		return m.closeErr
+		return errors.Join(m.closeErr, m.leftBehind())
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
+}
+
+func (m *Monitor) leftBehind() error {
+	if !m.left {
+		return nil
+	}
+	return fmt.Errorf("otelgoroutine: Shutdown: a goroutine was left behind: %w", errHung)
 }
 
 // close unregisters everything. It waits until no callback of the meter provider
@@ -118,7 +215,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 func (m *Monitor) close() {
 	defer close(m.closed)
 	m.closeErr = m.telemetry.Close()
-	release(m.provider)
+	release(m)
 }
 
 // run takes a snapshot at once, and then one every interval.
@@ -126,6 +223,7 @@ func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
+	defer func() { m.left = m.observer.client.close() }()
 	ticker := time.NewTicker(m.interval)
 	defer ticker.Stop()
 	for {
@@ -134,6 +232,7 @@ func (m *Monitor) run() {
 		case <-m.stop:
 			return
 		case <-ticker.C:
+		case <-m.wake:
 		}
 	}
 }
@@ -145,9 +244,14 @@ func (m *Monitor) step() {
 	defer o.survive()
 	ctx := context.Background()
 	o.skips = nil
+	m.yield()
+	if m.idle.Store(true); !m.heard(ctx) { // a question asked meanwhile finds the monitor idle
+		return
+	}
+	m.idle.Store(false)
 	snapshot := o.take(ctx)
 	if snapshot == nil {
-		m.deliver(Update{Open: m.Findings(), Skips: o.skips})
+		m.deliver(Update{Open: m.findings(), Skips: o.skips})
 		return
 	}
 	m.latest.Store(snapshot)
@@ -157,13 +261,54 @@ func (m *Monitor) step() {
 	m.open.Store(&r.Open)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
-	o.send(ctx, snapshot, r.Events)
+	o.send(ctx, snapshot, m.untold(r.Events))
 }
 
 // deliver calls the subscribers and charges their time to the budget.
 func (m *Monitor) deliver(u Update) {
 	began := time.Now()
 	if m.feed.deliver(u, m.told.survive) {
-		m.observer.capturer.Charge(time.Since(began))
+		m.observer.client.Charge(time.Since(began))
 	}
+}
+
+// heard reports whether anything would notice a snapshot.
+func (m *Monitor) heard(ctx context.Context) bool {
+	if asked := m.asked.Load(); asked != nil && time.Since(*asked) < askedFor {
+		return true
+	}
+	return m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
+}
+
+// yield mutes this monitor's metrics while an earlier one reports to the same
+// place. Start refuses that, but providers may come together later: the global one
+// leads to the SDK's once that is set up.
+func (m *Monitor) yield() {
+	double := slices.ContainsFunc(earlier(m), m.sharesMetrics)
+	m.telemetry.Mute(double)
+	if double {
+		m.told.complain("double", fmt.Errorf("%w; the metrics of the later monitor are off", ErrStarted))
+	}
+}
+
+// untold returns the events that no earlier monitor sends to the same place.
+func (m *Monitor) untold(events []detectors.Event) []detectors.Event {
+	if len(events) == 0 {
+		return nil
+	}
+	others := slices.DeleteFunc(slices.Clone(earlier(m)), func(other *Monitor) bool {
+		return !telemetry.SameEvents(m.logs, other.logs)
+	})
+	return slices.DeleteFunc(slices.Clone(events), func(e detectors.Event) bool {
+		return slices.ContainsFunc(others, func(other *Monitor) bool { return other.tells(e, m.detectors) })
+	})
+}
+
+// tells reports whether m sends an event of a later monitor, which runs these
+// detectors, as well. A summary is of all detectors.
+func (m *Monitor) tells(e detectors.Event, all []string) bool {
+	if e.Kind != detectors.Suppressed {
+		return slices.Contains(m.detectors, e.Finding.Detector)
+	}
+	return !slices.ContainsFunc(all, func(name string) bool { return !slices.Contains(m.detectors, name) })
 }

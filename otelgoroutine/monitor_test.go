@@ -106,7 +106,7 @@ func logsTo(m *memory) log.LoggerProvider {
 func TestSnapshotsAreTakenAtOnceAndThenEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c))
+		m, err := Start(provider(), withCapturer(c))
 		require.NoError(t, err)
 		synctest.Wait()
 		require.NotNil(t, m.Snapshot())
@@ -122,7 +122,7 @@ func TestSnapshotsAreTakenAtOnceAndThenEveryInterval(t *testing.T) {
 func TestEventsAreSentAndFindingsListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
+		m, err := Start(provider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, []string{"goroutine.finding.detected"}, logs.names(), "once, not with every snapshot")
@@ -140,7 +140,7 @@ func TestEventsAreSentAndFindingsListed(t *testing.T) {
 func TestBlockedForeverIsADefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithLoggerProvider(logsTo(&logs)))
+		m, err := Start(provider(), withCapturer(parked(1)), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		assert.Equal(t, []string{"goroutine.blocked_forever.detected"}, logs.names())
@@ -151,7 +151,7 @@ func TestBlockedForeverIsADefault(t *testing.T) {
 func TestWithoutDetectorsThereAreMetricsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(), WithLoggerProvider(logsTo(&logs)))
+		m, err := Start(provider(), withCapturer(parked(1)), WithDetectors(), WithLoggerProvider(logsTo(&logs)))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		assert.Empty(t, logs.names())
@@ -163,7 +163,7 @@ func TestAProfileIsSavedWithTheEvent(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(always()),
+		m, err := Start(provider(), withCapturer(parked(1)), WithDetectors(always()),
 			WithLoggerProvider(logsTo(&logs)), WithProfileDir(dir, 2))
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
@@ -234,7 +234,7 @@ func TestNothingThatGoesWrongReachesTheHost(t *testing.T) {
 			errs := handled(func() {
 				synctest.Test(t, func(t *testing.T) {
 					var logs memory
-					m, err := Start(sdkmetric.NewMeterProvider(), append(tt.options(&logs), WithLoggerProvider(logsTo(&logs)))...)
+					m, err := Start(provider(), append(tt.options(&logs), WithLoggerProvider(logsTo(&logs)))...)
 					require.NoError(t, err)
 					time.Sleep(10 * time.Minute)
 					require.NoError(t, m.Shutdown(t.Context()))
@@ -263,7 +263,7 @@ func TestAPanicAtOneEventLosesNoOther(t *testing.T) {
 					panic("boom")
 				}
 			}}
-			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
+			m, err := Start(provider(), withCapturer(parked(1)), WithDetectors(twice), WithLoggerProvider(logsTo(&logs)))
 			require.NoError(t, err)
 			synctest.Wait()
 			assert.Equal(t, []string{"goroutine.finding.detected"}, logs.names(), "the second of one snapshot")
@@ -343,7 +343,7 @@ func TestShutdownDoesNotWaitForOthersCallbacks(t *testing.T) {
 }
 
 func TestShutdownGivesTheHistoryBack(t *testing.T) {
-	m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(1)))
+	m, err := Start(provider(), withCapturer(parked(1)))
 	require.NoError(t, err)
 	engine := weak.Make(m.observer.engine)
 	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, time.Minute, time.Millisecond)
@@ -355,12 +355,12 @@ func TestShutdownGivesTheHistoryBack(t *testing.T) {
 }
 
 func TestASecondStartOnOneProviderIsRefused(t *testing.T) {
-	mp := sdkmetric.NewMeterProvider()
+	mp := provider()
 	m, err := Start(mp)
 	require.NoError(t, err)
 	_, err = Start(mp)
 	assert.ErrorIs(t, err, ErrStarted)
-	other, err := Start(sdkmetric.NewMeterProvider())
+	other, err := Start(provider())
 	require.NoError(t, err)
 	require.NoError(t, other.Shutdown(t.Context()))
 	require.NoError(t, m.Shutdown(t.Context()))
@@ -393,7 +393,7 @@ func TestStartAndShutdownRace(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			m, err := Start(sdkmetric.NewMeterProvider(), WithInterval(MinInterval))
+			m, err := Start(provider(), WithInterval(MinInterval))
 			if assert.NoError(t, err) {
 				wg.Go(func() { m.Snapshot(); m.Findings(); _ = m.WriteReport(&bytes.Buffer{}) })
 				wg.Go(func() { assert.NoError(t, m.Shutdown(context.Background())) })
@@ -411,8 +411,11 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 	}
 	return s.text(), nil
 }
-func (s *script) Charge(time.Duration)                           {}
-func (s *script) Labelled() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+func (s *script) Charge(time.Duration)                                   {}
+func (s *script) Configure(capture.Config)                               {}
+func (s *script) Recording() []byte                                      { return nil }
+func (s *script) Abort()                                                 {}
+func (s *script) Labelled([]string) (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
 func (s *script) Window(span time.Duration, _ <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
 	if s.window == nil {
 		return nil, nil
@@ -443,7 +446,7 @@ func TestAnInspectionIsTakenWhenADetectorAsks(t *testing.T) {
 			p.Report(f)
 			return nil
 		}}
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(suspects))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(suspects), WithLeakProof())
 		require.NoError(t, err)
 		synctest.Wait()
 		require.Len(t, m.Findings(), 1)
@@ -478,7 +481,7 @@ func TestAWindowIsOpenedWhenADetectorAsks(t *testing.T) {
 			return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceWindow}, nil
 		}
 		var hopes []bool
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(waits(&hopes)))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(waits(&hopes)))
 		require.NoError(t, err)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
@@ -499,7 +502,7 @@ func TestDetectorsDoNotWaitForWindowsThatDoNotCome(t *testing.T) {
 				c := parked(3)
 				c.window = func(time.Duration) (*goroutine.Snapshot, *capture.Skip) { return nil, tc.skip }
 				var hopes []bool
-				m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(waits(&hopes)))
+				m, err := Start(provider(), withCapturer(c), WithDetectors(waits(&hopes)))
 				require.NoError(t, err)
 				time.Sleep(5*time.Minute - time.Second)
 				synctest.Wait()
@@ -520,7 +523,7 @@ func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
 			c := &script{take: func(int) (*goroutine.Snapshot, []capture.Skip) {
 				return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceProfile}, nil
 			}}
-			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c))
+			m, err := Start(provider(), withCapturer(c))
 			require.NoError(t, err)
 			time.Sleep(time.Hour)
 			require.NoError(t, m.Shutdown(t.Context()))
@@ -534,9 +537,14 @@ func TestAnErrorHandlerThatPanicsDoesNotReachTheHost(t *testing.T) {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { panic("boom") }))
 	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	synctest.Test(t, func(t *testing.T) {
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(&script{take: func(int) (*goroutine.Snapshot, []capture.Skip) { panic("boom") }}))
+		m, err := Start(provider(), withCapturer(&script{take: func(int) (*goroutine.Snapshot, []capture.Skip) { panic("boom") }}))
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
+}
+
+// provider returns a meter provider that is read.
+func provider() *sdkmetric.MeterProvider {
+	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -13,20 +12,10 @@ import (
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
-// A capturer takes snapshots. *capture.Capturer is the real one.
-type capturer interface {
-	Take() (*goroutine.Snapshot, []capture.Skip)
-	Labelled() (*goroutine.Snapshot, *capture.Skip)
-	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
-	Text() (*capture.Dump, *capture.Skip)
-	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
-	Charge(work time.Duration)
-}
-
 // An observer holds what the monitor's goroutine works with. Only that goroutine
 // uses it.
 type observer struct {
-	capturer  capturer
+	client    *client
 	engine    *engine.Engine
 	telemetry *telemetry.Telemetry
 	inspector *inspector
@@ -39,13 +28,13 @@ type observer struct {
 }
 
 func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
-	o := &observer{capturer: c.newCapturer(), telemetry: t, complaints: told}
-	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), stop: stop}
+	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told}
+	o.inspector = &inspector{observer: o, window: windowSpan(c.interval)}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
-		Charge:    o.capturer.Charge,
+		Charge:    o.client.Charge,
 	})
 	if c.profileDir != "" {
 		o.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
@@ -54,7 +43,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 }
 
 func (o *observer) take(ctx context.Context) *goroutine.Snapshot {
-	s, skips := o.capturer.Take()
+	s, skips := o.client.Take()
 	o.skipped(ctx, skips...)
 	return s
 }
@@ -62,7 +51,7 @@ func (o *observer) take(ctx context.Context) *goroutine.Snapshot {
 // publish makes s what the metrics show. With labels, the counts come from a
 // labelled snapshot, and only the ages from s.
 func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
-	counts, skip := o.capturer.Labelled()
+	counts, skip := o.client.Labelled()
 	if skip != nil {
 		o.skipped(ctx, *skip)
 		return // the last labelled counts stay; unlabelled ones would double them
@@ -122,7 +111,7 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 			if s.Source == goroutine.SourceTrace {
 				o.complain("unsafe", fmt.Errorf("otelgoroutine: no traces are taken: %w; until then, goroutine dumps and profiles take their place", s.Err))
 			}
-		case capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
+		case capture.ReasonHung, capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}
 	}

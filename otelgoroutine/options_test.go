@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -49,21 +48,22 @@ func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
 		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			mp := sdkmetric.NewMeterProvider()
+			mp := provider()
 			m, err := Start(mp, tt.option)
 			require.Error(t, err)
 			assert.Nil(t, m)
 			for _, s := range tt.says {
 				assert.ErrorContains(t, err, s)
 			}
-			assert.True(t, claim(mp), "a refused Start must not keep the provider")
-			release(mp)
+			m, err = Start(mp, WithSource(SourceProfileOnly))
+			require.NoError(t, err, "a refused Start must not keep the provider")
+			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	}
 }
 
 func TestEveryBadOptionIsTold(t *testing.T) {
-	_, err := Start(sdkmetric.NewMeterProvider(), WithInterval(0), WithTopStacks(-1))
+	_, err := Start(provider(), WithInterval(0), WithTopStacks(-1))
 	assert.ErrorContains(t, err, "WithInterval(0s)")
 	assert.ErrorContains(t, err, "WithTopStacks(-1)")
 }

@@ -3,7 +3,6 @@ package otelgoroutine
 import (
 	"errors"
 	"reflect"
-	"sync"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -19,7 +18,8 @@ const ScopeName = telemetry.ScopeName
 const Version = telemetry.Version
 
 // ErrStarted is returned by [Start] when a monitor already reports to the meter
-// provider: a second one would double every sum.
+// provider, directly or through another provider, such as the global one: a second
+// one would double every sum.
 var ErrStarted = errors.New("otelgoroutine: already started on this meter provider; call Shutdown on the first monitor before starting another")
 
 // Start begins to observe the goroutines of this process and returns before the
@@ -44,6 +44,16 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 // goroutine.finding.detected and goroutine.finding.resolved for the others.
 // TELEMETRY.md lists all names.
 //
+// While nothing can be heard, nothing is captured: with a no-op provider, before
+// the SDK is set up and after it is shut down, unless events go to a logger
+// provider, there is a subscriber or a directory for profiles, or the monitor was
+// asked for a snapshot or findings in the last ten minutes.
+//
+// All monitors of a process share one capturer, which allows as much as the most
+// careful of their options: the lowest budget, and no traces if one says
+// [SourceProfileOnly]. An event of a detector that several monitors run for one
+// logger provider is sent once.
+//
 // The error names every option with an invalid value, and what is accepted. It
 // is [ErrStarted] for a provider that is in use. After an error nothing is left
 // running or registered.
@@ -61,15 +71,14 @@ func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {
 	if c.loggerProvider == nil {
 		c.loggerProvider = otel.GetLoggerProvider()
 	}
-	if !claim(mp) {
+	m := newMonitor(mp, c)
+	if !claim(m) {
 		return nil, ErrStarted
 	}
-	m, err := newMonitor(mp, c)
-	if err != nil {
-		release(mp)
+	if err := m.begin(c); err != nil {
+		release(m)
 		return nil, err
 	}
-	go m.run()
 	return m, nil
 }
 
@@ -82,51 +91,12 @@ func isNil(v any) bool {
 	return r.Kind() == reflect.Pointer && r.IsNil()
 }
 
-// inUse holds the meter providers that a monitor reports to.
-var inUse struct {
-	sync.Mutex
-	providers []metric.MeterProvider
-}
-
-// claim marks mp as in use. It returns false if mp already was. A provider whose
-// type cannot be compared is never found to be in use.
-func claim(mp metric.MeterProvider) bool {
-	inUse.Lock()
-	defer inUse.Unlock()
-	if !reflect.ValueOf(mp).Comparable() {
-		return true
-	}
-	for _, p := range inUse.providers {
-		if p == mp {
-			return false
-		}
-	}
-	inUse.providers = append(inUse.providers, mp)
-	return true
-}
-
-func release(mp metric.MeterProvider) {
-	inUse.Lock()
-	defer inUse.Unlock()
-	if !reflect.ValueOf(mp).Comparable() {
-		return
-	}
-	for i, p := range inUse.providers {
-		if p == mp {
-			inUse.providers = append(inUse.providers[:i:i], inUse.providers[i+1:]...)
-			return
-		}
-	}
-}
-
-func (c *config) newCapturer() capturer {
-	if c.capturer != nil {
-		return c.capturer
-	}
-	return capture.New(capture.Config{
+// capture returns what the capturer may do for this monitor.
+func (c *config) capture() capture.Config {
+	return capture.Config{
 		Budget:    capture.Budget{CPU: c.budget.CPU, Pause: c.budget.Pause},
+		Interval:  c.interval,
 		Tracing:   c.source == SourceAuto,
-		LabelKeys: c.labelKeys,
 		LeakProof: c.leakProof,
-	})
+	}
 }

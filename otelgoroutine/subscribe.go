@@ -34,6 +34,10 @@ type Skip struct {
 // nothing is observed. A panic in it is reported to the OpenTelemetry error
 // handler and goes no further. f must not call Subscribe.
 func (m *Monitor) Subscribe(f func(Update)) (cancel func()) {
+	if !m.made() {
+		return func() {}
+	}
+	defer m.rouse()
 	return m.feed.subscribe(f, m.told.survive)
 }
 
@@ -82,6 +86,13 @@ func (f *feed) deliver(u Update, survive func()) bool {
 		s.call(u, survive)
 	}
 	return len(f.subscribers) > 0
+}
+
+// heard reports whether there are subscribers.
+func (f *feed) heard() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.subscribers, func(s *subscriber) bool { return !s.cancelled.Load() })
 }
 
 // clear drops all subscribers and all data kept for new ones, except the last

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -37,7 +36,7 @@ func (u *updates) list() []Update {
 
 func TestSubscribersAreToldOfEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)), WithDetectors(always()))
+		m, err := Start(provider(), withCapturer(parked(3)), WithDetectors(always()))
 		require.NoError(t, err)
 		synctest.Wait()
 		var seen updates
@@ -70,7 +69,7 @@ func TestAnUpdateHasEventsAndSkips(t *testing.T) {
 			}
 			return take(n)
 		}
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(c), WithDetectors(always()))
+		m, err := Start(provider(), withCapturer(c), WithDetectors(always()))
 		require.NoError(t, err)
 		var seen updates
 		m.Subscribe(seen.add)
@@ -91,7 +90,7 @@ func TestAnUpdateHasEventsAndSkips(t *testing.T) {
 func TestASubscriberThatPanicsDisturbsNoOther(t *testing.T) {
 	errs := handled(func() {
 		synctest.Test(t, func(t *testing.T) {
-			m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)))
+			m, err := Start(provider(), withCapturer(parked(3)))
 			require.NoError(t, err)
 			var seen updates
 			m.Subscribe(func(Update) { panic("boom") })
@@ -108,7 +107,7 @@ func TestASubscriberThatPanicsDisturbsNoOther(t *testing.T) {
 
 func TestSubscribeAfterShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, err := Start(sdkmetric.NewMeterProvider(), withCapturer(parked(3)))
+		m, err := Start(provider(), withCapturer(parked(3)))
 		require.NoError(t, err)
 		synctest.Wait()
 		require.NoError(t, m.Shutdown(t.Context()))

@@ -1,7 +1,5 @@
 package capture
 
-import "fmt"
-
 const (
 	// maxTrace is the maximum number of bytes a source may write. In an idle
 	// process a trace has about 20 bytes per goroutine; the rest is what the
@@ -11,15 +9,20 @@ const (
 	keepTrace = 4 << 20
 )
 
-// A cappedBuffer keeps what is written to it, up to maxTrace bytes.
+// A cappedBuffer keeps what is written to it, up to maxTrace bytes and until its
+// deadline. Then Write returns a *Refusal.
 type cappedBuffer struct {
-	data   []byte
-	expect int // size of the last content
+	data     []byte
+	expect   int       // size of the last content
+	deadline *deadline // of the capture that writes
 }
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
+	if err := b.deadline.err(); err != nil {
+		return 0, err
+	}
 	if len(b.data)+len(p) > maxTrace {
-		return 0, fmt.Errorf("a snapshot of over %d MiB; the process is too busy for this source", maxTrace>>20)
+		return 0, refuse(ReasonSize, "a snapshot of over %d MiB; the process is too busy for this source", maxTrace>>20)
 	}
 	if cap(b.data) == 0 { // allocate at once, instead of growing through every smaller size
 		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), maxTrace))

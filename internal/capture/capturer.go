@@ -2,6 +2,7 @@ package capture
 
 import (
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -15,64 +16,78 @@ type Skip struct {
 	*Refusal
 }
 
-// Config selects the sources of a [Capturer].
+// Config says what a [Capturer] may do.
 type Config struct {
 	Budget    Budget
-	Tracing   bool     // take execution traces; the goroutine profile is always available
-	LabelKeys []string // take labelled profiles with these labels
+	Interval  time.Duration // between snapshots
+	Tracing   bool          // take execution traces; the goroutine profile is always available
 	LeakProof bool
 }
 
-// A Capturer takes snapshots. It is not safe for concurrent use.
+// A Capturer takes snapshots. It is not safe for concurrent use, except for
+// [Capturer.Abort].
 type Capturer struct {
 	safety   safety
 	governor *Governor
+	progress inProgress
+	tracing  bool
 	retired  map[goroutine.Source]bool // sources that will not run again in this process
+	resting  rests                     // sources that will not run for a while
 
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
-	// For closer inspection. Each is nil if it is not wanted.
-	labelled *labelledSource
+	// For closer inspection.
+	labelled map[string]*labelledSource // by their keys
 	text     *textSource
 	window   *windowSource
-	proof    *proofSource
+	proof    *proofSource // nil if it is not wanted
 }
 
 // New returns a capturer.
 func New(c Config) *Capturer {
-	stacks := parse.NewStacks()
+	stacks, births := parse.NewStacks(), new(goroutine.Births) // of every regular source
+	t := newTraceSource(stacks, births)
 	capturer := &Capturer{
+		safety:   safety{verdict: framepointer.Process},
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
+		resting:  make(rests),
+		regular:  []source{t, newTextSeries(stacks, births), &profileSource{stacks: stacks}},
 		text:     newTextSource(),
+		window:   &windowSource{trace: t},
 	}
-	if c.Tracing {
-		t := newTraceSource(stacks)
-		capturer.safety.verdict = framepointer.Process
-		capturer.regular = append(capturer.regular, t, newTextSeries(stacks))
-		capturer.window = &windowSource{trace: t}
-	}
-	capturer.regular = append(capturer.regular, &profileSource{stacks: stacks})
-	if len(c.LabelKeys) > 0 {
-		capturer.labelled = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: c.LabelKeys}}
-	}
-	if c.LeakProof {
-		capturer.proof = newProofSource()
-	}
+	capturer.Configure(c)
 	return capturer
+}
+
+// Configure changes what the capturer may do from now on. Snapshots taken before
+// and after it make one series.
+func (c *Capturer) Configure(config Config) {
+	c.governor.budget = config.Budget
+	c.tracing = config.Tracing
+	c.labelled = make(map[string]*labelledSource)
+	if !config.LeakProof {
+		c.proof = nil
+	} else if c.proof == nil {
+		c.proof = newProofSource()
+	}
 }
 
 // Take takes a snapshot from the best source that can run. The snapshot is nil
 // when no source can or may run. skips lists the sources that were passed over,
 // and why. If a source only has to wait, for its budget or for the load to drop,
 // Take tries no other: that would spend the budget the better source is waiting
-// for. Whether the process can bear a trace is decided once, before the first;
-// where it cannot, goroutine dumps take the place of traces.
+// for. It tries no other, either, after a source that did not meet the deadline.
+//
+// A goroutine dump takes the place of a trace while its predicted stop of the world
+// is within the budget, because it has goroutine IDs too; otherwise a profile does.
+// Whether the process can bear a trace is decided once, before the first.
 //
 // The first snapshot is a profile. It is taken while the program starts, which is
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
+	defer c.progress.begin(Deadline)()
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
 		return nil, []Skip{{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)}}
@@ -88,22 +103,28 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 			return r.Snapshot, skips
 		}
 		skips = append(skips, *skip)
-		if skip.waits() {
+		if skip.waits() || c.progress.current.Load().over() {
 			break
 		}
 	}
 	return nil, skips
 }
 
-// order returns the regular sources to try now, best first. Dumps stop the world
-// and take the place of traces only where those could end the process.
+// Abort ends the capture in progress as soon as the runtime permits: a buffer
+// takes no more bytes, a window closes, reading stops. The capture is then refused
+// with [ReasonLate], and its source rests for a while. A call of the runtime cannot
+// be ended, and Abort does not wait for it. Without a capture in progress, Abort
+// does nothing. It is safe for concurrent use.
+func (c *Capturer) Abort() { c.progress.current.Load().end() }
+
+// order returns the regular sources to try now, best first.
 func (c *Capturer) order() []source {
-	if !c.started {
+	if !c.started || !c.tracing {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
 	for _, s := range c.regular {
-		if !c.retired[s.name()] && (s.name() != goroutine.SourceText || c.unsafe() != nil) {
+		if !c.retired[s.name()] {
 			order = append(order, s)
 		}
 	}
@@ -123,14 +144,19 @@ func (c *Capturer) unsafe() *Refusal {
 	return refusal
 }
 
-// Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
-// and no skip.
-func (c *Capturer) Labelled() (*goroutine.Snapshot, *Skip) {
-	if c.labelled == nil {
-		return nil, nil
-	}
-	r, skip := c.try(c.labelled)
+// Labelled takes a snapshot with the labels of these keys.
+func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
+	defer c.progress.begin(Deadline)()
+	r, skip := c.try(c.labelledBy(keys))
 	return r.Snapshot, skip
+}
+
+func (c *Capturer) labelledBy(keys []string) *labelledSource {
+	key := strings.Join(keys, "\x00")
+	if c.labelled[key] == nil {
+		c.labelled[key] = &labelledSource{stacks: parse.NewStacks(), labels: parse.Labels{Keys: keys}}
+	}
+	return c.labelled[key]
 }
 
 // A Dump is a goroutine dump.
@@ -144,6 +170,7 @@ type Dump struct {
 // written, so it is taken only on suspicion. It is refused when the stop predicted
 // from the number of goroutines exceeds the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
+	defer c.progress.begin(Deadline)()
 	r, skip := c.try(c.text)
 	if skip != nil {
 		return nil, skip
@@ -155,16 +182,34 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if c.window == nil || c.retired[goroutine.SourceTrace] || c.unsafe() != nil {
+	if !c.tracing || c.retired[goroutine.SourceTrace] || c.unsafe() != nil {
 		return nil, nil
 	}
-	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
-	if refusal := c.governor.AllowCost(2*work+c.window.predict(span), 0, time.Now()); refusal != nil {
+	defer c.progress.begin(span + Deadline)()
+	if refusal := c.allowWindow(span); refusal != nil {
 		return nil, c.skip(c.window, refusal)
 	}
 	c.window.span, c.window.stop = span, stop
 	r, skip := c.run(c.window)
 	return r.Snapshot, skip
+}
+
+// allowWindow refuses a window while snapshots are not traced, either, and when so
+// many goroutines wait for a processor that the window would stay open for too
+// long.
+func (c *Capturer) allowWindow(span time.Duration) *Refusal {
+	now := time.Now()
+	if refusal := c.resting.refuse(goroutine.SourceTrace, now); refusal != nil {
+		return refusal
+	}
+	if refusal := c.ready(c.window); refusal != nil {
+		return refusal
+	}
+	if runnable, procs := ReadScheduler().Runnable, runtime.GOMAXPROCS(0); runnable >= int64(loadFactor*procs) {
+		return refuse(ReasonLoad, "%d goroutines are runnable, on %d Ps", runnable, procs)
+	}
+	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
+	return c.governor.AllowCost(2*work+c.window.predict(span), 0, now)
 }
 
 // Prove asks the runtime which goroutines are certainly leaked. base is a current
@@ -175,6 +220,7 @@ func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) 
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
 	}
+	defer c.progress.begin(Deadline)()
 	if refusal := c.allowProof(base); refusal != nil {
 		return nil, c.skip(c.proof, refusal)
 	}
@@ -205,10 +251,24 @@ func (c *Capturer) try(s source) (result, *Skip) {
 			return result{}, c.skip(s, refusal)
 		}
 	}
+	if refusal := c.ready(s); refusal != nil {
+		return result{}, c.skip(s, refusal)
+	}
 	if refusal := c.governor.Allow(s.name(), runtime.NumGoroutine(), time.Now()); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
 	return c.run(s)
+}
+
+// ready refuses a source that rests or cannot run now, before its cost is predicted.
+func (c *Capturer) ready(s source) *Refusal {
+	if refusal := c.resting.refuse(s.name(), time.Now()); refusal != nil {
+		return refusal
+	}
+	if s, ok := s.(interface{ ready() *Refusal }); ok {
+		return s.ready()
+	}
+	return nil
 }
 
 // run takes a snapshot that was allowed, and records its cost with the governor
@@ -216,12 +276,13 @@ func (c *Capturer) try(s source) (result, *Skip) {
 func (c *Capturer) run(s source) (result, *Skip) {
 	n := runtime.NumGoroutine()
 	began := time.Now()
-	r, refusal := guarded(s)
+	r, refusal := guarded(s, c.progress.current.Load())
 	took := time.Since(began)
 	c.governor.Spent(s.name(), n, max(took-r.idle, 0)+r.traced, time.Now())
 	if r.stop > 0 {
 		c.governor.Stopped(s.name(), n, r.stop)
 	}
+	c.resting.after(s.name(), refusal, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}

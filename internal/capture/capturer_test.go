@@ -20,7 +20,7 @@ type fake struct {
 }
 
 func (f *fake) name() goroutine.Source { return f.as }
-func (f *fake) take() (result, error) {
+func (f *fake) take(*deadline) (result, error) {
 	f.took++
 	r := f.cost
 	var err error
@@ -41,8 +41,10 @@ func fails(as goroutine.Source, err error) *fake {
 func capturerOf(sources ...source) *Capturer {
 	return &Capturer{
 		governor: NewGovernor(Budget{CPU: 1, Pause: time.Second}, time.Now().Add(-time.Hour)),
+		tracing:  true,
 		regular:  sources,
 		retired:  make(map[goroutine.Source]bool),
+		resting:  make(rests),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // reading. Then ages, intervals and the order of snapshots do not change when the
 // system clock is set.
 func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
-	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true, LabelKeys: []string{"key"}})
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
 	c.governor.credit = time.Hour
 	seen := make(map[goroutine.Source]bool)
 	check := func(s *goroutine.Snapshot) {
@@ -30,7 +30,7 @@ func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 		s, _ := c.Take()
 		check(s)
 	}
-	labelled, _ := c.Labelled()
+	labelled, _ := c.Labelled([]string{"key"})
 	check(labelled)
 	dump, _ := c.Text()
 	require.NotNil(t, dump)

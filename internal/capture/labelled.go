@@ -19,9 +19,13 @@ type labelledSource struct {
 
 func (l *labelledSource) name() goroutine.Source { return goroutine.SourceLabelled }
 
-func (l *labelledSource) take() (result, error) {
+func (l *labelledSource) take(d *deadline) (result, error) {
 	defer l.buf.release(keepTrace)
+	l.buf.deadline = d
 	if err := pprof.Lookup("goroutine").WriteTo(&l.buf, 0); err != nil {
+		return result{}, err
+	}
+	if err := d.err(); err != nil {
 		return result{}, err
 	}
 	s, err := parse.Profile(l.buf.data, time.Now(), l.stacks, l.labels)

@@ -16,12 +16,14 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-// labelledCapturer returns a capturer for these labels with plenty of credit.
-func labelledCapturer(keys ...string) *Capturer {
-	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, LabelKeys: keys})
+// labelledCapturer returns a capturer with plenty of credit.
+func labelledCapturer() *Capturer {
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}})
 	c.governor.credit = time.Hour
 	return c
 }
+
+var tenant = []string{"tenant"}
 
 // parkLabelled starts n goroutines with some labels, until the test ends.
 func parkLabelled(t *testing.T, n int, labels ...string) {
@@ -71,7 +73,7 @@ func TestLabelsThatWereChosen(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
-			s, skip := labelledCapturer(tt.keys...).Labelled()
+			s, skip := labelledCapturer().Labelled(tt.keys)
 			require.Nil(t, skip)
 			requireTotal(t, s, before)
 			assert.Equal(t, goroutine.SourceLabelled, s.Source)
@@ -93,21 +95,15 @@ func requireTotal(t *testing.T, s *goroutine.Snapshot, before int) {
 
 func TestLabelValuesAreBounded(t *testing.T) {
 	parkLabelled(t, 1, "tenant", strings.Repeat("x", 1<<20))
-	s, skip := labelledCapturer("tenant").Labelled()
+	s, skip := labelledCapturer().Labelled(tenant)
 	require.Nil(t, skip)
 	assert.Equal(t, map[string]int{"tenant=" + strings.Repeat("x", parse.MaxLabelBytes): 1}, byLabels(s))
 }
 
-func TestLabelsNotAskedFor(t *testing.T) {
-	s, skip := labelledCapturer().Labelled()
-	assert.Nil(t, s)
-	assert.Nil(t, skip)
-}
-
 func TestLabelledWaitsForItsBudget(t *testing.T) {
-	c := labelledCapturer("tenant")
+	c := labelledCapturer()
 	c.governor.credit = -time.Hour
-	s, skip := c.Labelled()
+	s, skip := c.Labelled(tenant)
 	assert.Nil(t, s)
 	require.NotNil(t, skip)
 	assert.Equal(t, goroutine.SourceLabelled, skip.Source)
@@ -115,12 +111,12 @@ func TestLabelledWaitsForItsBudget(t *testing.T) {
 }
 
 func TestTheProfilesBufferIsKeptAndBounded(t *testing.T) {
-	c := labelledCapturer("tenant")
+	c := labelledCapturer()
 	for range 2 {
-		s, skip := c.Labelled()
+		s, skip := c.Labelled(tenant)
 		require.Nil(t, skip)
 		assert.Positive(t, s.Bytes)
-		assert.Empty(t, c.labelled.buf.data, "the next profile begins anew")
+		assert.Empty(t, c.labelledBy(tenant).buf.data, "the next profile begins anew")
 	}
-	assert.LessOrEqual(t, cap(c.labelled.buf.data), keepTrace)
+	assert.LessOrEqual(t, cap(c.labelledBy(tenant).buf.data), keepTrace)
 }

@@ -161,7 +161,7 @@ func TestBesideARunningTrace(t *testing.T) {
 	from := takeAll(t, c, 100)
 	assert.True(t, trace.IsEnabled(), "the user's trace goes on")
 	trace.Stop()
-	assert.Equal(t, rounds(), from[goroutine.SourceTrace])
+	assert.Equal(t, rounds(), from[goroutine.SourceText], "it is not joined: dumps take the place of traces")
 	requireSound(t, out.Bytes())
 }
 
@@ -171,7 +171,7 @@ func TestBesideARunningFlightRecorder(t *testing.T) {
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{})
 	require.NoError(t, recorder.Start())
 	from := takeAll(t, c, 100)
-	assert.Equal(t, rounds(), from[goroutine.SourceProfile], "its slot is taken: the profile takes over")
+	assert.Equal(t, rounds(), from[goroutine.SourceText], "its slot is taken: dumps take the place of traces")
 	var out bytes.Buffer
 	_, err := recorder.WriteTo(&out)
 	require.NoError(t, err)
@@ -219,7 +219,14 @@ func TestBesideTraceRequests(t *testing.T) {
 		}
 		return err
 	})
-	assert.Equal(t, rounds(), from[goroutine.SourceTrace])
+	requireIDs(t, from)
+}
+
+// requireIDs checks that all snapshots came from a source that has IDs, which is
+// the trace or, while a trace is on that is not ours, the dump.
+func requireIDs(t *testing.T, from map[goroutine.Source]int) {
+	t.Helper()
+	require.Equal(t, rounds(), from[goroutine.SourceTrace]+from[goroutine.SourceText], "%v", from)
 }
 
 func TestBesideTracesThatStartAndStop(t *testing.T) {
@@ -236,7 +243,7 @@ func TestBesideTracesThatStartAndStop(t *testing.T) {
 		}
 		return nil
 	})
-	assert.Equal(t, rounds(), from[goroutine.SourceTrace])
+	requireIDs(t, from)
 }
 
 func TestBesideACPUProfile(t *testing.T) {

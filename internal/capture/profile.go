@@ -28,11 +28,11 @@ type profileSource struct {
 
 func (p *profileSource) name() goroutine.Source { return goroutine.SourceProfile }
 
-func (p *profileSource) take() (result, error) {
+func (p *profileSource) take(d *deadline) (result, error) {
 	defer p.release()
-	n, refusal := p.fill(runtime.GoroutineProfile)
-	if refusal != nil {
-		return result{}, refusal
+	n, err := p.fill(d, runtime.GoroutineProfile)
+	if err != nil {
+		return result{}, err
 	}
 	counts := make(map[[32]uintptr]int)
 	for i := range p.records[:n] {
@@ -40,6 +40,9 @@ func (p *profileSource) take() (result, error) {
 	}
 	counted := make([]parse.Counted, 0, len(counts))
 	for pcs, count := range counts {
+		if err := d.err(); err != nil {
+			return result{}, err
+		}
 		counted = append(counted, parse.Counted{Frames: symbolize(pcs[:]), Count: count})
 	}
 	return result{Snapshot: parse.FromCounted(counted, goroutine.SourceProfile, time.Now(), p.stacks)}, nil
@@ -48,7 +51,7 @@ func (p *profileSource) take() (result, error) {
 // fill takes the profile into the buffer, with room for a tenth more goroutines
 // than there are. It gives up if their number keeps growing faster, as it does
 // while a service starts. A later snapshot will do.
-func (p *profileSource) fill(profile func([]runtime.StackRecord) (int, bool)) (int, *Refusal) {
+func (p *profileSource) fill(d *deadline, profile func([]runtime.StackRecord) (int, bool)) (int, error) {
 	n := runtime.NumGoroutine()
 	for try := range profileTries {
 		if room := n + n/10<<try + 16; len(p.records) < room {
@@ -56,7 +59,10 @@ func (p *profileSource) fill(profile func([]runtime.StackRecord) (int, bool)) (i
 		}
 		var ok bool
 		if n, ok = profile(p.records); ok {
-			return n, nil
+			return n, d.err()
+		}
+		if err := d.err(); err != nil {
+			return 0, err
 		}
 	}
 	return 0, refuse(ReasonLoad, "goroutine profile: the number of goroutines grew by over a tenth in each of %d tries, to %d", profileTries, n)

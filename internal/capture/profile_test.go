@@ -15,11 +15,12 @@ import (
 func TestAProcessThatGrowsIsRefused(t *testing.T) {
 	p := &profileSource{stacks: parse.NewStacks()}
 	tries := 0
-	_, refusal := p.fill(func(records []runtime.StackRecord) (int, bool) {
+	_, err := p.fill(nil, func(records []runtime.StackRecord) (int, bool) {
 		tries++
 		return 2 * len(records), false
 	})
-	require.NotNil(t, refusal)
+	var refusal *Refusal
+	require.ErrorAs(t, err, &refusal)
 	assert.Equal(t, ReasonLoad, refusal.Reason)
 	assert.True(t, refusal.waits())
 	assert.Equal(t, profileTries, tries)

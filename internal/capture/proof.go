@@ -66,7 +66,7 @@ func newProofSource() *proofSource {
 
 func (p *proofSource) name() goroutine.Source { return goroutine.SourceProof }
 
-func (p *proofSource) take() (result, error) {
+func (p *proofSource) take(d *deadline) (result, error) {
 	p.last = time.Now()
 	before := collectorStops()
 	var buf bytes.Buffer
@@ -74,6 +74,9 @@ func (p *proofSource) take() (result, error) {
 		return result{}, err
 	}
 	p.links = max(proofLinks, collectorStops()-before)
+	if err := d.err(); err != nil {
+		return result{}, err
+	}
 	s, err := parse.Profile(buf.Bytes(), time.Now(), p.stacks, parse.Labels{})
 	if err != nil {
 		return result{}, err

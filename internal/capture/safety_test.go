@@ -55,10 +55,10 @@ func TestWhereDumpsStopTheWorldForTooLongProfilesTakeOver(t *testing.T) {
 }
 
 func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
-	series, single := newTextSeries(parse.NewStacks()), newTextSource()
-	without, err := series.take()
+	series, single := newTextSeries(parse.NewStacks(), new(goroutine.Births)), newTextSource()
+	without, err := series.take(nil)
 	require.NoError(t, err)
-	with, err := single.take()
+	with, err := single.take(nil)
 	require.NoError(t, err)
 	assert.Empty(t, at(without.Snapshot, "take"))
 	assert.NotEmpty(t, at(with.Snapshot, "take"))

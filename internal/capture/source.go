@@ -14,8 +14,11 @@ type source interface {
 	name() goroutine.Source
 	// take takes a snapshot. An error of type *Refusal says why it could not; any
 	// other error is unexpected. A result returned with an error contains only the
-	// cost.
-	take() (result, error)
+	// cost. When d is over, take returns as soon as the runtime permits.
+	//
+	// A source that cannot run at times has a method ready() *Refusal too, which is
+	// asked before its cost is predicted.
+	take(d *deadline) (result, error)
 }
 
 // A result is what a source returns.
@@ -29,13 +32,13 @@ type result struct {
 
 // guarded runs a source and turns every failure, including a panic, into a
 // refusal.
-func guarded(s source) (r result, refusal *Refusal) {
+func guarded(s source, d *deadline) (r result, refusal *Refusal) {
 	defer func() {
 		if p := recover(); p != nil {
 			r, refusal = result{}, &Refusal{Reason: ReasonError, Err: fmt.Errorf("%s: panic: %v", s.name(), p)}
 		}
 	}()
-	r, err := s.take()
+	r, err := s.take(d)
 	if err == nil || errors.As(err, &refusal) {
 		return r, refusal
 	}

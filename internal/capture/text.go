@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"io"
 	"runtime"
 	"slices"
 	"time"
@@ -39,8 +40,8 @@ func newTextSource() *textSource {
 
 // newTextSeries returns a source whose snapshots make a series, as those of
 // traces do: with epochs, and without the goroutine that takes them.
-func newTextSeries(stacks *parse.Stacks) *textSource {
-	return &textSource{stacks: stacks, births: &goroutine.Births{}, size: leastTextSize}
+func newTextSeries(stacks *parse.Stacks, births *goroutine.Births) *textSource {
+	return &textSource{stacks: stacks, births: births, size: leastTextSize}
 }
 
 func (t *textSource) name() goroutine.Source { return goroutine.SourceText }
@@ -48,7 +49,7 @@ func (t *textSource) name() goroutine.Source { return goroutine.SourceText }
 // take stops the world once. It sizes the buffer from the last dump, instead of
 // growing it and stopping the world again. A dump that does not fit is refused,
 // because it may lack the goroutine in question; the next buffer is larger.
-func (t *textSource) take() (result, error) {
+func (t *textSource) take(d *deadline) (result, error) {
 	n := runtime.NumGoroutine()
 	buf := make([]byte, min(max(t.size*(n+n/10), minText), maxText))
 	began := time.Now()
@@ -61,17 +62,20 @@ func (t *textSource) take() (result, error) {
 	}
 	t.size = max(written/max(n, 1)*5/4, leastTextSize)
 	var err error
-	r.Snapshot, r.locks, err = t.read(buf[:written], at)
+	r.Snapshot, r.locks, err = t.read(buf[:written], at, d)
 	return r, err
 }
 
 // read reads a dump and the locks in it. A dump is useful as long as most of it
 // could be read; the rest is counted as missing.
-func (t *textSource) read(dump []byte, at time.Time) (*goroutine.Snapshot, []parse.Lock, error) {
+func (t *textSource) read(dump []byte, at time.Time, d *deadline) (*goroutine.Snapshot, []parse.Lock, error) {
 	if t.births != nil {
 		_, dump, _ = bytes.Cut(dump, []byte("\n\n")) // the goroutine that calls runtime.Stack comes first
 	}
-	s, err := parse.Text(bytes.NewReader(dump), at, t.stacks, t.births)
+	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), d}, at, t.stacks, t.births)
+	if err := d.err(); err != nil {
+		return nil, nil, err
+	}
 	if err != nil && s.Total <= s.Missing {
 		return nil, nil, err
 	}
@@ -80,4 +84,17 @@ func (t *textSource) read(dump []byte, at time.Time) (*goroutine.Snapshot, []par
 		return s, nil, nil
 	}
 	return s, parse.Locks(dump, new(unlockers).between), nil
+}
+
+// A limitedReader reads until its deadline.
+type limitedReader struct {
+	io.Reader
+	deadline *deadline
+}
+
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if err := r.deadline.err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }

@@ -73,7 +73,7 @@ func TestTextHasWhatNoOtherSourceHas(t *testing.T) {
 		require.Less(t, time.Since(began), 30*time.Second)
 		before := runtime.NumGoroutine()
 		var err error
-		s, err = text.take()
+		s, err = text.take(nil)
 		require.NoError(t, err)
 		require.LessOrEqual(t, s.Total, before)
 		all = s.Total >= runtime.NumGoroutine() // the runtime may start one more, to run a finalizer
@@ -116,7 +116,7 @@ func TestTextStopsTheWorldOnce(t *testing.T) {
 	text := newTextSource()
 	for range 3 {
 		before := worldStops(t)
-		r, err := text.take()
+		r, err := text.take(nil)
 		require.NoError(t, err)
 		assert.EqualValues(t, 1, worldStops(t)-before)
 		assert.Positive(t, r.stop)
@@ -127,8 +127,8 @@ func TestADumpThatDoesNotFit(t *testing.T) {
 	parkDeep(t, 100, 98) // as deep as a dump shows
 	text := newTextSource()
 	refusals := 0
-	r, err := text.take()
-	for ; err != nil; r, err = text.take() {
+	r, err := text.take(nil)
+	for ; err != nil; r, err = text.take(nil) {
 		var refusal *Refusal
 		require.ErrorAs(t, err, &refusal)
 		assert.Equal(t, ReasonSize, refusal.Reason)
@@ -143,14 +143,14 @@ func TestADumpThatDoesNotFit(t *testing.T) {
 		found += g.Count
 	}
 	assert.Equal(t, 100, found)
-	_, err = text.take()
+	_, err = text.take(nil)
 	assert.NoError(t, err, "and the size is remembered")
 }
 
 func TestTheSizeAssumedIsBounded(t *testing.T) {
 	text := newTextSource()
 	text.size = maxText
-	_, err := text.take()
+	_, err := text.take(nil)
 	require.NoError(t, err)
 	assert.Less(t, text.size, maxText)
 }
@@ -160,7 +160,7 @@ func TestTheDumpIsNotKept(t *testing.T) {
 	text := newTextSource()
 	text.size = 16 << 10
 	before := heapInUse()
-	s, err := text.take()
+	s, err := text.take(nil)
 	require.NoError(t, err)
 	require.Greater(t, s.Bytes, int64(4<<20))
 	assert.Less(t, heapInUse()-before, s.Bytes/4)
@@ -178,13 +178,13 @@ func TestADumpReadInPart(t *testing.T) {
 	const good = "goroutine 7 [chan receive]:\nmain.f()\n\t/f.go:1\n\n"
 	const bad = "goroutine 8 [chan receive]:\nmain.f()\n"
 	text := newTextSource()
-	s, locks, err := text.read([]byte(good+good+bad), time.Now())
+	s, locks, err := text.read([]byte(good+good+bad), time.Now(), nil)
 	require.NoError(t, err, "most of it is there")
 	assert.Equal(t, 2, s.Total)
 	assert.Equal(t, 1, s.Missing)
 	assert.Empty(t, locks)
 	for _, dump := range []string{"", "something else", bad, good + bad} {
-		_, _, err := text.read([]byte(dump), time.Now())
+		_, _, err := text.read([]byte(dump), time.Now(), nil)
 		assert.Error(t, err, "%q", dump)
 	}
 }
@@ -238,7 +238,7 @@ func BenchmarkText(b *testing.B) {
 			text.size = 16 << 10
 			var stopped time.Duration
 			for b.Loop() {
-				r, err := text.take()
+				r, err := text.take(nil)
 				if err != nil {
 					b.Fatal(err)
 				}

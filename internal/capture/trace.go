@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"runtime/trace"
@@ -10,11 +11,6 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
 )
-
-// largeTraceRest is how long no trace is taken after one that was too large. The
-// recorder holds everything the process does in memory before it is written, so a
-// process that is this busy is not traced at every snapshot.
-const largeTraceRest = 10 * time.Minute
 
 // A traceSource takes an execution trace of one moment and reads it like a
 // goroutine dump. At the end of each generation of a trace, the runtime writes the
@@ -28,29 +24,37 @@ const largeTraceRest = 10 * time.Minute
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
-	rest    time.Time // no trace is taken before this time
 }
 
-func newTraceSource(stacks *parse.Stacks) *traceSource {
-	return &traceSource{decoder: parse.NewTraceDecoder(stacks, &goroutine.Births{})}
+func newTraceSource(stacks *parse.Stacks, births *goroutine.Births) *traceSource {
+	decoder := parse.NewTraceDecoder(stacks, births)
+	decoder.ExcludeReader = true
+	return &traceSource{decoder: decoder}
 }
 
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
 
-func (t *traceSource) take() (result, error) {
-	s, err := t.read(record, t.decoder.Decode)
+// ready refuses while a trace is taken that is not ours. To join it would make its
+// reader ours as well: when a client of /debug/pprof/trace stops reading, the
+// runtime's reader of traces waits for it, and everything that ends a generation
+// waits for that reader.
+func (t *traceSource) ready() *Refusal {
+	if trace.IsEnabled() {
+		return refuse(ReasonBusy, "the program takes an execution trace, or runs a flight recorder, of its own")
+	}
+	return nil
+}
+
+func (t *traceSource) take(d *deadline) (result, error) {
+	s, err := t.read(d, record, t.decoder.Decode)
 	return result{Snapshot: s}, err
 }
 
 // read takes a trace with record and decodes it.
-func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
-	if rest := time.Until(t.rest); rest > 0 {
-		return nil, refuse(ReasonSize, "the last trace was too large; the next is tried in %v", rest.Round(time.Second))
-	}
+func (t *traceSource) read(d *deadline, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
 	defer t.buf.release(keepTrace)
-	t.decoder.ExcludeReader = !trace.IsEnabled()
-	if err := record(&t.buf); err != nil {
-		t.restAfter(err)
+	t.buf.deadline, t.decoder.Stop = d, d.err
+	if err := cmp.Or(record(&t.buf), d.err()); err != nil {
 		return nil, err
 	}
 	s, err := decode(t.buf.data, time.Now())
@@ -61,13 +65,6 @@ func (t *traceSource) read(record func(io.Writer) error, decode func([]byte, tim
 		return nil, err // a partial result with an error is not trusted
 	}
 	return s, nil
-}
-
-func (t *traceSource) restAfter(err error) {
-	var refusal *Refusal
-	if errors.As(err, &refusal) && refusal.Reason == ReasonSize {
-		t.rest = time.Now().Add(largeTraceRest)
-	}
 }
 
 // record writes a trace of this moment to w: one generation, as short as the
@@ -93,10 +90,8 @@ func startRecorder() (*trace.FlightRecorder, error) {
 
 // writeTo ends a generation and writes it.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
-	if _, err := recorder.WriteTo(w); err != nil {
-		return refuse(ReasonSize, "trace: %w", err)
-	}
-	return nil
+	_, err := recorder.WriteTo(w)
+	return err
 }
 
 // startError distinguishes a recorder of the user's, which may go away, from a

@@ -3,14 +3,11 @@ package capture
 import (
 	"errors"
 	"io"
+	"runtime/trace"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
 func TestABufferIsCapped(t *testing.T) {
@@ -20,6 +17,7 @@ func TestABufferIsCapped(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.Write([]byte{1})
 	assert.ErrorContains(t, err, "over 256 MiB")
+	assert.Equal(t, ReasonSize, reasonOf(t, err))
 	assert.Len(t, b.data, maxTrace)
 	b.release(keepTrace)
 	assert.Zero(t, cap(b.data), "a large buffer is given back")
@@ -35,32 +33,21 @@ func TestABufferIsCapped(t *testing.T) {
 	assert.Positive(t, cap(b.data), "a small one is kept")
 }
 
-func TestARecordingThatCannotBeWrittenIsTooLarge(t *testing.T) {
-	err := record(failing{})
-	var refusal *Refusal
-	require.ErrorAs(t, err, &refusal)
-	assert.Equal(t, ReasonSize, refusal.Reason)
-	require.NoError(t, record(io.Discard), "and the slot is free again")
+func TestARecordingThatCannotBeWrittenFreesItsSlot(t *testing.T) {
+	assert.ErrorIs(t, record(failing{}), errFull)
+	assert.NoError(t, record(io.Discard))
+	assert.False(t, trace.IsEnabled())
 }
+
+var errFull = errors.New("full")
 
 type failing struct{}
 
-func (failing) Write([]byte) (int, error) { return 0, errors.New("full") }
+func (failing) Write([]byte) (int, error) { return 0, errFull }
 
-func TestATraceThatIsTooLargeIsNotTriedAgainAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		source := newTraceSource(parse.NewStacks())
-		source.restAfter(&Refusal{Reason: ReasonSize, Err: errors.New("full")})
-		_, err := source.take()
-		var refusal *Refusal
-		require.ErrorAs(t, err, &refusal)
-		assert.Equal(t, ReasonSize, refusal.Reason)
-		assert.False(t, refusal.waits(), "the profile takes over meanwhile")
-		time.Sleep(largeTraceRest)
-		assert.LessOrEqual(t, time.Until(source.rest), time.Duration(0))
-	})
-	source := newTraceSource(parse.NewStacks())
-	source.restAfter(&Refusal{Reason: ReasonBusy, Err: errors.New("taken")})
-	_, err := source.take()
-	require.NoError(t, err, "other refusals are no reason to rest")
+func reasonOf(t *testing.T, err error) Reason {
+	t.Helper()
+	var refusal *Refusal
+	require.ErrorAs(t, err, &refusal)
+	return refusal.Reason
 }

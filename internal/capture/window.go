@@ -2,7 +2,6 @@ package capture
 
 import (
 	"io"
-	"runtime/trace"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -15,6 +14,8 @@ const (
 	// byteCost is what each byte that the tracer writes costs the program: an
 	// event has about five bytes and costs about a hundred nanoseconds.
 	byteCost = 20 * time.Nanosecond
+	// windowSlack is how much longer than asked for a window may be open.
+	windowSlack = time.Second
 )
 
 // A windowSource traces a span of time instead of a moment: what goroutines did in
@@ -35,19 +36,17 @@ func (w *windowSource) predict(span time.Duration) time.Duration {
 	return max(w.traced, time.Duration(windowLoad*float64(span)))
 }
 
-// take fails while the program traces itself. The generations of a trace that was
-// already running begin and end at any time, and only the last one is read.
-func (w *windowSource) take() (r result, err error) {
-	if trace.IsEnabled() {
-		return r, refuse(ReasonBusy, "the program takes a trace of its own")
-	}
+func (w *windowSource) ready() *Refusal { return w.trace.ready() }
+
+func (w *windowSource) take(d *deadline) (r result, err error) {
 	defer w.opening.release(keepTrace)
+	w.opening.deadline = d
 	r.traced = w.traced // unless this window measures it
 	record := func(to io.Writer) (err error) {
-		r.idle, err = w.record(to)
+		r.idle, err = w.record(to, d)
 		return err
 	}
-	r.Snapshot, err = w.trace.read(record, func(data []byte, at time.Time) (*goroutine.Snapshot, error) {
+	r.Snapshot, err = w.trace.read(d, record, func(data []byte, at time.Time) (*goroutine.Snapshot, error) {
 		return w.trace.decoder.DecodeWindow(w.opening.data, data, at)
 	})
 	if err == nil {
@@ -60,7 +59,7 @@ func (w *windowSource) take() (r result, err error) {
 // record writes two generations. The first ends when the window opens and shows
 // where every goroutine is; the second is the window's. record returns how long it
 // waited.
-func (w *windowSource) record(to io.Writer) (idle time.Duration, err error) {
+func (w *windowSource) record(to io.Writer, d *deadline) (idle time.Duration, err error) {
 	recorder, err := startRecorder()
 	if err != nil {
 		return 0, err
@@ -69,17 +68,26 @@ func (w *windowSource) record(to io.Writer) (idle time.Duration, err error) {
 	if err := writeTo(recorder, &w.opening); err != nil {
 		return 0, err
 	}
-	idle = w.wait()
+	if idle, err = w.wait(d); err != nil {
+		return idle, err
+	}
 	return idle, writeTo(recorder, to)
 }
 
-func (w *windowSource) wait() time.Duration {
+// wait waits until the window closes. On a starved host that may come late; the
+// window is then not read, because that costs what the program did meanwhile.
+func (w *windowSource) wait(d *deadline) (idle time.Duration, err error) {
 	began := time.Now()
 	timer := time.NewTimer(w.span)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-w.stop:
+	case <-d.done():
 	}
-	return min(time.Since(began), w.span)
+	open := time.Since(began)
+	if open > w.span+windowSlack {
+		return open, refuse(ReasonLate, "a window of %v was open for %v", w.span, open.Round(time.Millisecond))
+	}
+	return open, d.err()
 }

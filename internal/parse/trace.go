@@ -28,6 +28,10 @@ type TraceDecoder struct {
 	// start.
 	ExcludeReader bool
 
+	// Stop, if it is set, is asked before each batch of at most 64 KiB is read. Its
+	// error ends the reading and is returned, without a snapshot.
+	Stop func() error
+
 	stacks *Stacks
 	births *goroutine.Births
 
@@ -79,6 +83,9 @@ func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, e
 	}
 	defer d.release()
 	inside := d.readGeneration(data, generation)
+	if err := d.stopped(); err != nil {
+		return nil, err
+	}
 	s := d.snapshot(at, generation.complete && inside == nil)
 	s.Bytes = int64(len(data))
 	err = cmp.Or(inside, outside)
@@ -96,7 +103,15 @@ func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
 		return span{}, nil, err
 	}
 	generation, outside = lastGeneration(data, version)
+	generation.stop = d.stopped
 	return generation, outside, nil
+}
+
+func (d *TraceDecoder) stopped() error {
+	if d.Stop == nil {
+		return nil
+	}
+	return d.Stop()
 }
 
 // readGeneration reads the events first. It then reads the entries of the tables

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"strconv"
 	"testing"
@@ -146,4 +147,34 @@ func TestTraceKeepsNoData(t *testing.T) {
 	}
 	assert.Equal(t, before, s.Groups[0].Stack.Text(1000))
 	assert.Nil(t, d.tables.data)
+}
+
+// Reading stops between two batches, wherever it is.
+func TestReadingATraceCanBeStopped(t *testing.T) {
+	data, errStopped := quietTrace(20_000, 20), errors.New("stopped")
+	asked := 0
+	d := newTestDecoder()
+	d.Stop = func() error { asked++; return nil }
+	s, err := d.Decode(data, traceTime)
+	require.NoError(t, err)
+	require.Equal(t, 20_000, s.Total)
+	require.Greater(t, asked, 3, "before each batch")
+
+	for last := range asked {
+		n := 0
+		d.Stop = func() error {
+			if n++; n > last {
+				return errStopped
+			}
+			return nil
+		}
+		s, err := d.Decode(data, traceTime)
+		assert.ErrorIs(t, err, errStopped)
+		assert.Nil(t, s)
+		assert.LessOrEqual(t, n, last+4, "each of three passes and the end ask once more")
+	}
+	d.Stop = nil
+	s, err = d.Decode(data, traceTime)
+	require.NoError(t, err)
+	assert.Equal(t, 20_000, s.Total, "and the next trace is read as ever")
 }

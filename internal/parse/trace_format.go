@@ -266,6 +266,7 @@ func (c *cursor) batch() (batch, error) {
 type span struct {
 	begin, end int
 	complete   bool
+	stop       func() error // asked before each batch; nil: nothing ends the reading
 }
 
 // lastGeneration finds the last complete generation of a trace. If there is none,
@@ -326,7 +327,7 @@ func atByte(at int, err error) error { return fmt.Errorf("byte %d: %w", at, err)
 
 // batches calls f for each batch of a generation whose kind is wanted. It
 // continues after an error, because each batch can be read without the others, and
-// returns the first error.
+// returns the first error. Only an error of stop ends it.
 func (s span) batches(data []byte, wanted func(kind byte) bool, f func(batch) error) error {
 	var first error
 	c := cursor{data: data[:s.end], pos: s.begin}
@@ -337,6 +338,11 @@ func (s span) batches(data []byte, wanted func(kind byte) bool, f func(batch) er
 		}
 		if !wanted(b.kind) {
 			continue
+		}
+		if s.stop != nil {
+			if err := s.stop(); err != nil {
+				return err
+			}
 		}
 		if err := f(b); err != nil && first == nil {
 			first = fmt.Errorf("trace: generation %d, batch %d at byte %d: %w", b.generation, n, b.at, err)

@@ -17,7 +17,7 @@ import (
 // empty.
 func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
 	f := &e.Finding
-	if e.Kind == detectors.Detected {
+	if e.Kind == detectors.Detected && !t.muted.Load() {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
 			attribute.String(AttrDetectorName, f.Detector),
 			attribute.String(AttrConfidence, f.Confidence.String())))

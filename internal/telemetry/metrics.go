@@ -30,6 +30,7 @@ type Config struct {
 
 // Telemetry holds the instruments and the logger.
 type Telemetry struct {
+	config    Config
 	logger    log.Logger
 	scheduler func() goroutine.Scheduler
 
@@ -43,6 +44,10 @@ type Telemetry struct {
 	openSeen series
 
 	registrations []metric.Registration
+
+	collected atomic.Pointer[time.Time] // last
+	enabled   atomic.Bool               // the instruments were, at some time
+	muted     atomic.Bool
 }
 
 // observations is what the callbacks observe until the next snapshot.
@@ -63,12 +68,13 @@ type observation[N int64 | float64] struct {
 // callback.
 func New(c Config) (*Telemetry, error) {
 	t := &Telemetry{
-		logger:    c.LoggerProvider.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(SchemaURL)),
+		config:    c,
+		logger:    loggerOf(c.LoggerProvider),
 		scheduler: c.Scheduler,
 		views:     newViews(c.TopStacks),
 		openSeen:  newSeries(maxOpenSeries),
 	}
-	m := &maker{meter: c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(SchemaURL))}
+	m := &maker{meter: meterOf(c.MeterProvider)}
 	t.detected = m.counter(MetricFindingDetected)
 	t.duration = m.histogram(MetricSnapshotDuration)
 	t.skipped = m.counter(MetricSnapshotSkipped)
@@ -127,7 +133,7 @@ func (t *Telemetry) register(m *maker, f metric.Callback, instruments ...metric.
 	if len(m.errs) > 0 {
 		return
 	}
-	r, err := m.meter.RegisterCallback(recovered(f), instruments...)
+	r, err := m.meter.RegisterCallback(t.guarded(f), instruments...)
 	if err != nil {
 		m.errs = append(m.errs, err)
 		return
@@ -135,11 +141,16 @@ func (t *Telemetry) register(m *maker, f metric.Callback, instruments ...metric.
 	t.registrations = append(t.registrations, r)
 }
 
-// recovered recovers from a panic in f. The SDK does not, so the panic would
-// end the process.
-func recovered(f metric.Callback) metric.Callback {
+// guarded notes the collection, observes nothing while muted, and recovers from a
+// panic in f. The SDK does not, so the panic would end the process.
+func (t *Telemetry) guarded(f metric.Callback) metric.Callback {
 	return func(ctx context.Context, o metric.Observer) error {
 		defer func() { _ = recover() }()
+		now := time.Now()
+		t.collected.Store(&now)
+		if t.muted.Load() {
+			return nil
+		}
 		return f(ctx, o)
 	}
 }
@@ -167,12 +178,18 @@ func (t *Telemetry) Publish(ctx context.Context, counts, ages *goroutine.Snapsho
 
 // Took records how long a snapshot took.
 func (t *Telemetry) Took(ctx context.Context, s *goroutine.Snapshot) {
+	if t.muted.Load() {
+		return
+	}
 	t.duration.Record(ctx, s.Duration.Seconds(),
 		metric.WithAttributes(attribute.String(AttrSnapshotSource, string(s.Source))))
 }
 
 // Skipped counts a snapshot that was not taken.
 func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason string) {
+	if t.muted.Load() {
+		return
+	}
 	t.skipped.Add(ctx, 1, metric.WithAttributes(
 		attribute.String(AttrSnapshotSource, string(source)),
 		attribute.String(AttrSkipReason, reason)))

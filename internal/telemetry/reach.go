@@ -1,0 +1,70 @@
+package telemetry
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// collectedFor is how long after a collection metrics count as heard: longer than
+// any usual interval between two.
+const collectedFor = 10 * time.Minute
+
+// Heard reports whether metrics or events reach anything. They do not with a no-op
+// provider, before the SDK is set up, and after it is shut down.
+func (t *Telemetry) Heard(ctx context.Context) bool {
+	return t.logger.Enabled(ctx, log.EnabledParameters{Severity: log.SeverityError}) || t.metricsHeard(ctx)
+}
+
+// metricsHeard reports whether the instruments are enabled. A provider may not say
+// so, as one that wraps another and knows nothing of enabling: then the last
+// collection tells.
+func (t *Telemetry) metricsHeard(ctx context.Context) bool {
+	if probe(t.config.MeterProvider).Enabled(ctx) {
+		t.enabled.Store(true)
+		return true
+	}
+	collected := t.collected.Load()
+	return collected != nil && time.Since(*collected) < collectedFor && !t.enabled.Load()
+}
+
+// Mute stops metrics, or lets them continue. It is for a second monitor that
+// turns out to report to the same place as the first.
+func (t *Telemetry) Mute(muted bool) { t.muted.Store(muted) }
+
+// SameMetrics reports whether two providers lead to the same metrics, as far as
+// can be told: they are the same, or have the same meter, as the global provider
+// has once the SDK is set up, or the same instrument, as a provider that wraps
+// another often has.
+func SameMetrics(a, b metric.MeterProvider) bool {
+	return identical(a, b) || identical(meterOf(a), meterOf(b)) || identical(probe(a), probe(b))
+}
+
+// SameEvents reports whether two providers lead to the same events.
+func SameEvents(a, b log.LoggerProvider) bool {
+	return identical(a, b) || identical(loggerOf(a), loggerOf(b))
+}
+
+// identical reports whether a and b are the same object. What is not a pointer has
+// no identity: all no-op providers are equal.
+func identical(a, b any) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Kind() == reflect.Pointer && a == b
+}
+
+// probe returns an instrument of the provider as it is now. Providers keep their
+// instruments, so that this makes no second one.
+func probe(mp metric.MeterProvider) metric.Int64Counter {
+	m := &maker{meter: meterOf(mp)}
+	return m.counter(MetricSnapshotSkipped)
+}
+
+func meterOf(mp metric.MeterProvider) metric.Meter {
+	return mp.Meter(ScopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(SchemaURL))
+}
+
+func loggerOf(lp log.LoggerProvider) log.Logger {
+	return lp.Logger(ScopeName, log.WithInstrumentationVersion(Version), log.WithSchemaURL(SchemaURL))
+}

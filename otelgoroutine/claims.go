@@ -1,0 +1,57 @@
+package otelgoroutine
+
+import (
+	"slices"
+	"sync"
+)
+
+// claims holds the running monitors of this process, in the order in which they
+// were started. A provider may be reached in several ways: the global one of
+// before the SDK was set up and the SDK's own lead to the same place, and so may
+// a provider that wraps another. Where two monitors reach the same place, only
+// the first reports there.
+var claims struct {
+	sync.Mutex
+	monitors []*Monitor
+}
+
+// claim adds m. It returns false if an earlier monitor reports to the same metrics.
+func claim(m *Monitor) bool {
+	for {
+		known := earlier(m)
+		if slices.ContainsFunc(known, m.sharesMetrics) { // calls the provider, so nothing is locked
+			return false
+		}
+		if addClaim(m, known) {
+			return true
+		}
+	}
+}
+
+// addClaim adds m, unless the monitors are no longer the known ones.
+func addClaim(m *Monitor, known []*Monitor) bool {
+	claims.Lock()
+	defer claims.Unlock()
+	if !slices.Equal(claims.monitors, known) {
+		return false
+	}
+	claims.monitors = append(slices.Clip(claims.monitors), m)
+	return true
+}
+
+func release(m *Monitor) {
+	claims.Lock()
+	defer claims.Unlock()
+	claims.monitors = slices.DeleteFunc(slices.Clone(claims.monitors), func(other *Monitor) bool { return other == m })
+}
+
+// earlier returns the monitors that were started before m; all, if m is not among
+// them.
+func earlier(m *Monitor) []*Monitor {
+	claims.Lock()
+	defer claims.Unlock()
+	if i := slices.Index(claims.monitors, m); i >= 0 {
+		return claims.monitors[:i:i]
+	}
+	return slices.Clip(claims.monitors)
+}

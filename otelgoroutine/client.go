@@ -1,0 +1,139 @@
+package otelgoroutine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
+)
+
+// A client is a monitor's access to the taker of this process. It is used by the
+// monitor's goroutine only.
+type client struct {
+	taker    *taker
+	config   capture.Config
+	labels   []string        // keys of WithLabelKeys
+	interval time.Duration   // between snapshots
+	stop     <-chan struct{} // closed when the monitor is shut down
+	seen     time.Time       // of the last snapshot
+}
+
+// newClient joins the taker of this process, or a taker of its own if a test has
+// a capturer.
+func newClient(c config, stop <-chan struct{}) *client {
+	cl := &client{config: c.capture(), labels: c.labelKeys, interval: c.interval, stop: stop}
+	if c.capturer == nil {
+		joinProcess(cl)
+		return cl
+	}
+	cl.taker = newTaker(c.capturer)
+	cl.taker.join(cl)
+	go cl.taker.run()
+	return cl
+}
+
+// close leaves the taker, and reports whether its capture hangs.
+func (c *client) close() (hung bool) {
+	leaveProcess(c)
+	return c.taker.hung.Load()
+}
+
+// errHung is the error of captures while an earlier one has not returned.
+var errHung = fmt.Errorf("an earlier capture did not end within %v; none can be taken until it returns, which it does when the reader of another execution trace, as of /debug/pprof/trace, continues or ends", capture.Deadline+hangAfter)
+
+// hung is the skip of a capture that nobody can take now.
+func (c *client) hung(source goroutine.Source) *capture.Skip {
+	return &capture.Skip{Source: source, Refusal: &capture.Refusal{Reason: capture.ReasonHung, Err: errHung}}
+}
+
+// A taking is what a source returned.
+type taking struct {
+	snapshot *goroutine.Snapshot
+	skips    []capture.Skip
+}
+
+// Take takes a snapshot, or returns one that another monitor took less than half
+// an interval ago.
+func (c *client) Take() (*goroutine.Snapshot, []capture.Skip) {
+	r, ok := ask(c.taker, c.stop, func() taking {
+		if s := c.taker.last; s != nil && s.Time.After(c.seen) && time.Since(s.Time) < c.interval/2 {
+			return taking{snapshot: s}
+		}
+		s, skips := c.taker.capturer.Take()
+		if s != nil {
+			c.taker.last = s
+		}
+		return taking{s, skips}
+	})
+	if !ok {
+		return nil, []capture.Skip{*c.hung(goroutine.SourceTrace)}
+	}
+	if r.snapshot != nil {
+		c.seen = r.snapshot.Time
+	}
+	return r.snapshot, r.skips
+}
+
+// Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
+// and no skip.
+func (c *client) Labelled() (*goroutine.Snapshot, *capture.Skip) {
+	if len(c.labels) == 0 {
+		return nil, nil
+	}
+	return c.one(goroutine.SourceLabelled, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+		return capturer.Labelled(c.labels)
+	})
+}
+
+// Prove takes a leak proof, if this monitor may.
+func (c *client) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip) {
+	if !c.config.LeakProof {
+		return nil, nil
+	}
+	return c.one(goroutine.SourceProof, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+		return capturer.Prove(base)
+	})
+}
+
+// Window takes a trace of a span of time.
+func (c *client) Window(span time.Duration) (*goroutine.Snapshot, *capture.Skip) {
+	return c.one(goroutine.SourceWindow, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+		return capturer.Window(span, c.stop)
+	})
+}
+
+// Text takes a goroutine dump.
+func (c *client) Text() (*capture.Dump, *capture.Skip) {
+	type dumped struct {
+		dump *capture.Dump
+		skip *capture.Skip
+	}
+	r, ok := ask(c.taker, c.stop, func() dumped {
+		d, skip := c.taker.capturer.Text()
+		return dumped{d, skip}
+	})
+	if !ok {
+		return nil, c.hung(goroutine.SourceText)
+	}
+	return r.dump, r.skip
+}
+
+// Charge deducts CPU time from the budget that all monitors share.
+func (c *client) Charge(work time.Duration) { c.taker.charged.Add(int64(work)) }
+
+// one takes a single snapshot from a source.
+func (c *client) one(source goroutine.Source, take func(capturer) (*goroutine.Snapshot, *capture.Skip)) (*goroutine.Snapshot, *capture.Skip) {
+	type single struct {
+		snapshot *goroutine.Snapshot
+		skip     *capture.Skip
+	}
+	r, ok := ask(c.taker, c.stop, func() single {
+		s, skip := take(c.taker.capturer)
+		return single{s, skip}
+	})
+	if !ok {
+		return nil, c.hung(source)
+	}
+	return r.snapshot, r.skip
+}
