@@ -37,7 +37,7 @@ func (h *hosts) add(name string) {
 // addMachine adds the name of this machine, which in a container is the name of
 // the pod.
 func (h *hosts) addMachine() {
-	if name, err := os.Hostname(); err == nil {
+	if name, err := os.Hostname(); err == nil && name != "" {
 		h.names = append(h.names, nameOf(name))
 	}
 }
