@@ -119,6 +119,18 @@ func (c *client) Text() (*capture.Dump, *capture.Skip) {
 	return r.dump, r.skip
 }
 
+// Recording returns the recording of the program's own flight recorder behind s, or
+// nil if s did not come from one or is not the last snapshot any more.
+func (c *client) Recording(s *goroutine.Snapshot) []byte {
+	r, _ := ask(c.taker, c.stop, func() []byte {
+		if c.taker.last != s {
+			return nil
+		}
+		return c.taker.capturer.Recording()
+	})
+	return r
+}
+
 // Charge deducts CPU time from the budget that all monitors share.
 func (c *client) Charge(work time.Duration) { c.taker.charged.Add(int64(work)) }
 

@@ -38,8 +38,10 @@ type script struct {
 	text  func() *capture.Dump // nil: no budget for one
 	texts int
 
-	proofs atomic.Int32
-	window func(span time.Duration) (*goroutine.Snapshot, *capture.Skip) // nil: there are none
+	proofs  atomic.Int32
+	aborted atomic.Int32
+	abort   func()                                                        // may be nil
+	window  func(span time.Duration) (*goroutine.Snapshot, *capture.Skip) // nil: there are none
 }
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
@@ -411,10 +413,15 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 	}
 	return s.text(), nil
 }
-func (s *script) Charge(time.Duration)                                   {}
-func (s *script) Configure(capture.Config)                               {}
-func (s *script) Recording() []byte                                      { return nil }
-func (s *script) Abort()                                                 {}
+func (s *script) Charge(time.Duration)     {}
+func (s *script) Configure(capture.Config) {}
+func (s *script) Recording() []byte        { return nil }
+func (s *script) Abort() {
+	s.aborted.Add(1)
+	if s.abort != nil {
+		s.abort()
+	}
+}
 func (s *script) Labelled([]string) (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
 func (s *script) Window(span time.Duration, _ <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
 	if s.window == nil {

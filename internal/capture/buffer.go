@@ -17,6 +17,9 @@ type cappedBuffer struct {
 	deadline *deadline // of the capture that writes
 }
 
+// begin empties the buffer for a capture with this deadline.
+func (b *cappedBuffer) begin(d *deadline) { b.data, b.deadline = b.data[:0], d }
+
 func (b *cappedBuffer) Write(p []byte) (int, error) {
 	if err := b.deadline.err(); err != nil {
 		return 0, err

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"runtime"
+	"runtime/trace"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,10 @@ type Config struct {
 	Interval  time.Duration // between snapshots
 	Tracing   bool          // take execution traces; the goroutine profile is always available
 	LeakProof bool
+
+	// Recorder is a flight recorder of the program, from which snapshots are taken
+	// while it is running; nil if there is none. Tracing must be set too.
+	Recorder *trace.FlightRecorder
 }
 
 // A Capturer takes snapshots. It is not safe for concurrent use, except for
@@ -36,6 +42,12 @@ type Capturer struct {
 
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
+
+	recorder  *recorderSource // one of the regular sources; nil: none was handed over
+	recorded  bool            // the last snapshot came from it
+	recording []byte          // that was saved since
+	late      []Skip          // to be returned with the next snapshot
+
 	// For closer inspection.
 	labelled map[string]*labelledSource // by their keys
 	text     *textSource
@@ -63,6 +75,7 @@ func New(c Config) *Capturer {
 // Configure changes what the capturer may do from now on. Snapshots taken before
 // and after it make one series.
 func (c *Capturer) Configure(config Config) {
+	c.handOver(config.Recorder)
 	c.governor.budget = config.Budget
 	c.tracing = config.Tracing
 	c.labelled = make(map[string]*labelledSource)
@@ -71,6 +84,21 @@ func (c *Capturer) Configure(config Config) {
 	} else if c.proof == nil {
 		c.proof = newProofSource()
 	}
+}
+
+// handOver makes a flight recorder of the program the best regular source. With nil
+// there is none.
+func (c *Capturer) handOver(recorder *trace.FlightRecorder) {
+	if c.recorder != nil && c.recorder.recorder == recorder || c.recorder == nil && recorder == nil {
+		return
+	}
+	c.regular = slices.DeleteFunc(c.regular, func(s source) bool { return s.name() == goroutine.SourceRecorder })
+	c.recorder = nil
+	if recorder != nil {
+		c.recorder = newRecorderSource(recorder, c.window.trace.decoder)
+		c.regular = slices.Insert(c.regular, 0, source(c.recorder))
+	}
+	c.window.recorder = c.recorder
 }
 
 // Take takes a snapshot from the best source that can run. The snapshot is nil
@@ -88,19 +116,16 @@ func (c *Capturer) Configure(config Config) {
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	defer c.progress.begin(Deadline)()
+	skips := c.late
+	c.late, c.recording, c.recorded = nil, nil, false
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
-		return nil, []Skip{{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)}}
+		return nil, append(skips, Skip{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)})
 	}
-	var skips []Skip
 	for _, s := range order {
 		r, skip := c.try(s)
 		if skip == nil {
-			c.started = true
-			if c.proof != nil {
-				c.safety.watch(r.Snapshot)
-			}
-			return r.Snapshot, skips
+			return r.Snapshot, append(skips, c.took(s, r.Snapshot)...)
 		}
 		skips = append(skips, *skip)
 		if skip.waits() || c.progress.current.Load().over() {
@@ -108,6 +133,58 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 		}
 	}
 	return nil, skips
+}
+
+// took notes what follows from a regular snapshot. If it came from the program's
+// own flight recorder, the verdict on traces is asked for, too: it does not keep
+// snapshots from being taken, because the program is traced anyway, but it is told.
+func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) (skips []Skip) {
+	c.started = true
+	if c.proof != nil {
+		c.safety.watch(snapshot)
+	}
+	if c.recorded = s.name() == goroutine.SourceRecorder; !c.recorded || c.safety.decided {
+		return nil
+	}
+	if refusal := c.unsafe(); refusal != nil {
+		c.retired[goroutine.SourceTrace] = true
+		refusal = refuseForever(ReasonUnsafe, "%w; the program's own flight recorder takes one all the time", refusal.Err)
+		skips = append(skips, Skip{goroutine.SourceTrace, refusal})
+	}
+	return skips
+}
+
+// Recording returns the recording of the program's own flight recorder, with the
+// seconds before now, if the last snapshot came from it. It is written at the first
+// call after each snapshot. The caller must not modify it. It is nil if no snapshot
+// came from a recorder, or if it could not be written; the next Take returns why.
+func (c *Capturer) Recording() []byte {
+	if !c.recorded || c.recording != nil {
+		return c.recording
+	}
+	c.recorded = false // one attempt for each snapshot
+	defer c.progress.begin(Deadline)()
+	recording, refusal := c.record()
+	if refusal != nil {
+		c.late = append(c.late, *c.skip(c.recorder, refusal))
+	}
+	c.recording = recording
+	return recording
+}
+
+func (c *Capturer) record() ([]byte, *Refusal) {
+	if refusal := c.ready(c.recorder); refusal != nil {
+		return nil, refusal
+	}
+	buf := new(cappedBuffer)
+	took, err := c.recorder.write(c.progress.current.Load(), buf)
+	c.Charge(took)
+	if err != nil {
+		refusal := refusalOf(err)
+		c.resting.after(goroutine.SourceRecorder, refusal, time.Now())
+		return nil, refusal
+	}
+	return buf.data, nil
 }
 
 // Abort ends the capture in progress as soon as the runtime permits: a buffer
@@ -182,7 +259,10 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if !c.tracing || c.retired[goroutine.SourceTrace] || c.unsafe() != nil {
+	if !c.tracing {
+		return nil, nil
+	}
+	if of, _ := c.window.of(span); c.retired[of.name()] || of.name() == goroutine.SourceTrace && c.unsafe() != nil {
 		return nil, nil
 	}
 	defer c.progress.begin(span + Deadline)()
@@ -198,18 +278,17 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 // many goroutines wait for a processor that the window would stay open for too
 // long.
 func (c *Capturer) allowWindow(span time.Duration) *Refusal {
-	now := time.Now()
-	if refusal := c.resting.refuse(goroutine.SourceTrace, now); refusal != nil {
-		return refusal
-	}
-	if refusal := c.ready(c.window); refusal != nil {
-		return refusal
+	of, more := c.window.of(span)
+	for _, s := range []source{c.window, of} {
+		if refusal := c.ready(s); refusal != nil {
+			return refusal
+		}
 	}
 	if runnable, procs := ReadScheduler().Runnable, runtime.GOMAXPROCS(0); runnable >= int64(loadFactor*procs) {
 		return refuse(ReasonLoad, "%d goroutines are runnable, on %d Ps", runnable, procs)
 	}
-	work, _ := c.governor.Predict(goroutine.SourceTrace, runtime.NumGoroutine())
-	return c.governor.AllowCost(2*work+c.window.predict(span), 0, now)
+	work, _ := c.governor.Predict(of.name(), runtime.NumGoroutine())
+	return c.governor.AllowCost(2*work+more, 0, time.Now())
 }
 
 // Prove asks the runtime which goroutines are certainly leaked. base is a current

@@ -39,6 +39,14 @@ func (d *deadline) done() <-chan struct{} {
 	return d.ended
 }
 
+// left returns how long it is until the deadline, and a day if there is none.
+func (d *deadline) left() time.Duration {
+	if d == nil {
+		return 24 * time.Hour
+	}
+	return time.Until(d.at)
+}
+
 // over reports whether the capture has to end.
 func (d *deadline) over() bool {
 	if d == nil {

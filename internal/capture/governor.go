@@ -36,12 +36,13 @@ type rate struct {
 
 // cores is how many cores a source keeps busy while it runs: the tracer's reader
 // works alongside the goroutine that takes the trace.
-var cores = map[goroutine.Source]float64{goroutine.SourceTrace: 1.5}
+var cores = map[goroutine.Source]float64{goroutine.SourceTrace: 1.5, goroutine.SourceRecorder: 1.5}
 
 // firstRates are the costs assumed before the first measurement: the upper end of
 // what docs/DESIGN.md records.
 var firstRates = map[goroutine.Source]rate{
 	goroutine.SourceTrace:    {work: 3 * time.Microsecond},
+	goroutine.SourceRecorder: {work: 3 * time.Microsecond},
 	goroutine.SourceProfile:  {work: 2 * time.Microsecond},
 	goroutine.SourceLabelled: {work: 4 * time.Microsecond},
 	// The stop takes half a microsecond per frame: 2 µs for a goroutine with one

@@ -21,7 +21,7 @@ func (l *labelledSource) name() goroutine.Source { return goroutine.SourceLabell
 
 func (l *labelledSource) take(d *deadline) (result, error) {
 	defer l.buf.release(keepTrace)
-	l.buf.deadline = d
+	l.buf.begin(d)
 	if err := pprof.Lookup("goroutine").WriteTo(&l.buf, 0); err != nil {
 		return result{}, err
 	}

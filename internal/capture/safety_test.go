@@ -54,7 +54,7 @@ func TestWhereDumpsStopTheWorldForTooLongProfilesTakeOver(t *testing.T) {
 	assert.Equal(t, ReasonPause, skips[1].Reason)
 }
 
-func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
+func TestASeriesOfDumpsLacksTheStackOfItsReader(t *testing.T) {
 	series, single := newTextSeries(parse.NewStacks(), new(goroutine.Births)), newTextSource()
 	without, err := series.take(nil)
 	require.NoError(t, err)
@@ -62,5 +62,11 @@ func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, at(without.Snapshot, "take"))
 	assert.NotEmpty(t, at(with.Snapshot, "take"))
+	assert.Equal(t, with.Total, without.Total)
+	assert.Zero(t, without.Missing)
+	assert.Equal(t, 1, without.States()[goroutine.Running])
 	assert.NotEmpty(t, without.Epochs)
+	for _, short := range []string{"", "x", "goroutine 1 [running]:\n"} {
+		assert.Equal(t, short, string(withoutFirstStack([]byte(short))))
+	}
 }

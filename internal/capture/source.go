@@ -30,6 +30,20 @@ type result struct {
 	traced time.Duration // CPU time that tracing cost the program meanwhile
 }
 
+// elsewhere adds time that another goroutine spent while this one waited for it.
+func (r *result) elsewhere(d time.Duration) {
+	r.idle += d
+	r.traced += d
+}
+
+// from sets the source of the snapshot, if there is one.
+func (r result) from(s goroutine.Source) result {
+	if r.Snapshot != nil {
+		r.Source = s
+	}
+	return r
+}
+
 // guarded runs a source and turns every failure, including a panic, into a
 // refusal.
 func guarded(s source, d *deadline) (r result, refusal *Refusal) {
@@ -39,8 +53,14 @@ func guarded(s source, d *deadline) (r result, refusal *Refusal) {
 		}
 	}()
 	r, err := s.take(d)
+	return r, refusalOf(err)
+}
+
+// refusalOf returns the refusal in an error, or one for an error that is
+// unexpected. It is nil for nil.
+func refusalOf(err error) (refusal *Refusal) {
 	if err == nil || errors.As(err, &refusal) {
-		return r, refusal
+		return refusal
 	}
-	return r, &Refusal{Reason: ReasonError, Err: err}
+	return &Refusal{Reason: ReasonError, Err: err}
 }

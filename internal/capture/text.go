@@ -26,8 +26,8 @@ const (
 // A textSource takes a goroutine dump. It is the only source that knows the
 // addresses of locks, the go statement that started a goroutine, and how long each
 // goroutine has waited. The world is stopped while the dump is written, for 5.5 µs
-// per goroutine with 12 frames, so it is a regular source only where no trace can
-// be taken.
+// per goroutine with 12 frames, so it is a regular source only while no trace can be
+// taken.
 type textSource struct {
 	stacks *parse.Stacks
 	births *goroutine.Births // of a series; nil for a single dump
@@ -38,8 +38,8 @@ func newTextSource() *textSource {
 	return &textSource{stacks: parse.NewStacks(), size: leastTextSize}
 }
 
-// newTextSeries returns a source whose snapshots make a series, as those of
-// traces do: with epochs, and without the goroutine that takes them.
+// newTextSeries returns a source whose snapshots make a series with those of traces:
+// with the same epochs, and without the stack of the goroutine that takes them.
 func newTextSeries(stacks *parse.Stacks, births *goroutine.Births) *textSource {
 	return &textSource{stacks: stacks, births: births, size: leastTextSize}
 }
@@ -70,7 +70,7 @@ func (t *textSource) take(d *deadline) (result, error) {
 // could be read; the rest is counted as missing.
 func (t *textSource) read(dump []byte, at time.Time, d *deadline) (*goroutine.Snapshot, []parse.Lock, error) {
 	if t.births != nil {
-		_, dump, _ = bytes.Cut(dump, []byte("\n\n")) // the goroutine that calls runtime.Stack comes first
+		dump = withoutFirstStack(dump)
 	}
 	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), d}, at, t.stacks, t.births)
 	if err := d.err(); err != nil {
@@ -84,6 +84,18 @@ func (t *textSource) read(dump []byte, at time.Time, d *deadline) (*goroutine.Sn
 		return s, nil, nil
 	}
 	return s, parse.Locks(dump, new(unlockers).between), nil
+}
+
+// withoutFirstStack removes the stack of the goroutine that comes first, which is the
+// one that called runtime.Stack. A trace has no stack of a running goroutine, and the
+// snapshots of a series must agree. It overwrites the stack.
+func withoutFirstStack(dump []byte) []byte {
+	header, end := bytes.IndexByte(dump, '\n'), bytes.Index(dump, []byte("\n\n"))
+	if header < 0 || end < header {
+		return dump
+	}
+	copy(dump[end-header:], dump[:header])
+	return dump[end-header:]
 }
 
 // A limitedReader reads until its deadline.

@@ -27,9 +27,7 @@ type traceSource struct {
 }
 
 func newTraceSource(stacks *parse.Stacks, births *goroutine.Births) *traceSource {
-	decoder := parse.NewTraceDecoder(stacks, births)
-	decoder.ExcludeReader = true
-	return &traceSource{decoder: decoder}
+	return &traceSource{decoder: parse.NewTraceDecoder(stacks, births)}
 }
 
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }
@@ -53,16 +51,22 @@ func (t *traceSource) take(d *deadline) (result, error) {
 // read takes a trace with record and decodes it.
 func (t *traceSource) read(d *deadline, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
 	defer t.buf.release(keepTrace)
-	t.buf.deadline, t.decoder.Stop = d, d.err
+	t.buf.begin(d)
+	t.decoder.Stop, t.decoder.ExcludeReader = d.err, true
 	if err := cmp.Or(record(&t.buf), d.err()); err != nil {
 		return nil, err
 	}
-	s, err := decode(t.buf.data, time.Now())
-	if errors.Is(err, parse.ErrTraceVersion) {
+	return decoded(decode(t.buf.data, time.Now()))
+}
+
+// decoded returns what a decoder returned, or a refusal. A partial result with an
+// error is not trusted.
+func decoded(s *goroutine.Snapshot, err error) (*goroutine.Snapshot, error) {
+	switch {
+	case errors.Is(err, parse.ErrTraceVersion):
 		return nil, refuseForever(ReasonVersion, "%w", err)
-	}
-	if err != nil {
-		return nil, err // a partial result with an error is not trusted
+	case err != nil:
+		return nil, err
 	}
 	return s, nil
 }
@@ -88,9 +92,13 @@ func startRecorder() (*trace.FlightRecorder, error) {
 	return recorder, nil
 }
 
-// writeTo ends a generation and writes it.
+// writeTo ends a generation and writes it. The runtime has no error value for a
+// recording that is being written already.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
 	_, err := recorder.WriteTo(w)
+	if err != nil && strings.Contains(err.Error(), "already in progress") {
+		return &Refusal{Reason: ReasonBusy, Err: err}
+	}
 	return err
 }
 

@@ -21,26 +21,79 @@ const (
 // A windowSource traces a span of time instead of a moment: what goroutines did in
 // it, and what woke them. It is used only on suspicion, because the whole program
 // is traced meanwhile and the flight recorder's slot is taken for that time.
+//
+// While the program runs a flight recorder that it has handed over, the window is
+// read from its recording.
 type windowSource struct {
-	trace   *traceSource
-	opening cappedBuffer
-	span    time.Duration   // of the next window
-	stop    <-chan struct{} // ends it early
-	traced  time.Duration   // CPU time that the last window cost beyond that of a trace
+	trace    *traceSource
+	recorder *recorderSource // nil: none was handed over
+	opening  cappedBuffer
+	opened   generations     // of the recorder
+	span     time.Duration   // of the next window
+	stop     <-chan struct{} // ends it early
+	traced   time.Duration   // CPU time that the last window cost beyond that of a trace
 }
 
 func (w *windowSource) name() goroutine.Source { return goroutine.SourceWindow }
 
-// predict returns the CPU time that a window costs beyond that of two traces.
-func (w *windowSource) predict(span time.Duration) time.Duration {
-	return max(w.traced, time.Duration(windowLoad*float64(span)))
+// of returns the source of snapshots that works in the same way, and how much CPU
+// time a window costs beyond that of two snapshots.
+func (w *windowSource) of(span time.Duration) (s source, more time.Duration) {
+	if w.recorder != nil && w.recorder.recorder.Enabled() {
+		return w.recorder, 0
+	}
+	return w.trace, max(w.traced, time.Duration(windowLoad*float64(span)))
 }
 
-func (w *windowSource) ready() *Refusal { return w.trace.ready() }
+func (w *windowSource) take(d *deadline) (result, error) {
+	if s, _ := w.of(w.span); s == w.recorder {
+		return w.takeRecorded(d)
+	}
+	return w.takeTraced(d)
+}
 
-func (w *windowSource) take(d *deadline) (r result, err error) {
+// windowTries is how often a window is opened in a recording. The runtime ends a
+// generation every second, and everything that writes the recording does too. A
+// window must be one generation; the next one after such an end is.
+const windowTries = 2
+
+// takeRecorded writes the recording when the window opens and when it closes.
+func (w *windowSource) takeRecorded(d *deadline) (r result, err error) {
+	defer w.recorder.release(&w.opened)
+	defer w.recorder.release(&w.recorder.last)
+	for range windowTries {
+		if err := w.recordWindow(d, &r); err != nil {
+			return r, err
+		}
+		if w.recorder.last.number == w.opened.number+1 {
+			w.recorder.prepare(d)
+			r.Snapshot, err = decoded(w.recorder.decoder.DecodeWindow(w.opened.data, w.recorder.last.data, time.Now()))
+			return r, err
+		}
+	}
+	return r, refuse(ReasonBusy, "the recording was written by the program in each of %d windows", windowTries)
+}
+
+// recordWindow writes the generation that ends when the window opens, and the window's.
+func (w *windowSource) recordWindow(d *deadline, r *result) error {
+	apart, err := w.recorder.write(d, &w.opened)
+	r.elsewhere(apart)
+	if err != nil {
+		return err
+	}
+	idle, err := w.wait(d)
+	r.idle += idle
+	if err != nil {
+		return err
+	}
+	apart, err = w.recorder.write(d, &w.recorder.last)
+	r.elsewhere(apart)
+	return err
+}
+
+func (w *windowSource) takeTraced(d *deadline) (r result, err error) {
 	defer w.opening.release(keepTrace)
-	w.opening.deadline = d
+	w.opening.begin(d)
 	r.traced = w.traced // unless this window measures it
 	record := func(to io.Writer) (err error) {
 		r.idle, err = w.record(to, d)

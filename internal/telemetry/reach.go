@@ -35,6 +35,9 @@ func (t *Telemetry) metricsHeard(ctx context.Context) bool {
 // turns out to report to the same place as the first.
 func (t *Telemetry) Mute(muted bool) { t.muted.Store(muted) }
 
+// Muted reports whether metrics are off.
+func (t *Telemetry) Muted() bool { return t.muted.Load() }
+
 // SameMetrics reports whether two providers lead to the same metrics, as far as
 // can be told: they are the same, or have the same meter, as the global provider
 // has once the SDK is set up, or the same instrument, as a provider that wraps
