@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime/trace"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -13,6 +14,10 @@ import (
 // suspicion; here every fifth capture is one.
 const span = 20 * time.Millisecond
 
+// saveAfter is after how many snapshots from the service's flight recorder the
+// recording is taken, too.
+const saveAfter = 100
+
 // A taker takes captures from every source in turn, without a pause. The leak
 // proof is not among them: it is not on by default, and it is taken once an hour.
 type taker struct {
@@ -22,13 +27,16 @@ type taker struct {
 	next          int
 	taken         map[string]int // by source
 	skipped       map[string]int // by source and reason
+	recordings    int            // of the service's flight recorder
 }
 
-func newTaker() *taker {
+// newTaker returns a taker that takes its traces from recorder while that runs. It
+// may be nil.
+func newTaker(recorder *trace.FlightRecorder) *taker {
 	budget := capture.Budget{CPU: 1000, Pause: time.Second} // no limit
 	t := &taker{
 		ledger:  ledger{name: "captures", unit: "snapshots"},
-		traced:  capture.New(capture.Config{Budget: budget, Interval: time.Second, Tracing: true}),
+		traced:  capture.New(capture.Config{Budget: budget, Interval: time.Second, Tracing: true, Recorder: recorder}),
 		plain:   capture.New(capture.Config{Budget: budget, Interval: time.Second}),
 		taken:   make(map[string]int),
 		skipped: make(map[string]int),
@@ -90,6 +98,23 @@ func (t *taker) step() {
 		err = fmt.Errorf("a snapshot from the %s source has %d of the %d parked goroutines", s.Source, n, population)
 	}
 	t.piece(int(s.Bytes), err)
+	if s.Source == goroutine.SourceRecorder && t.taken[string(s.Source)]%saveAfter == 0 {
+		t.save()
+	}
+}
+
+// save takes the recording behind the last snapshot, as with a finding, and checks
+// it.
+func (t *taker) save() {
+	recording := t.traced.Recording()
+	if recording == nil {
+		return // the next capture says why
+	}
+	_, err := checkTrace(recording)
+	t.recordings++
+	if err != nil {
+		t.fault("the recording of a snapshot: %v", err)
+	}
 }
 
 // parkedIn counts the parked goroutines in a snapshot.
@@ -116,12 +141,14 @@ func (t *taker) total() (n int) {
 // pieces. The longest wait for those is s.patience.
 func (t *taker) run(ctx context.Context, s settings, neighbours []*neighbour, u *series, tell func()) error {
 	t.first()
-	began, told := time.Now(), time.Now()
+	began, told, warm := time.Now(), time.Now(), false
 	for n := 0; n < s.captures || !delivered(neighbours, s.pieces); {
 		before := t.total()
 		t.step()
 		n += t.total() - before
-		u.sample(n, s.captures)
+		if warm = warm || delivered(neighbours, 1); warm {
+			u.sample(n, s.captures)
+		}
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
 			tell()
@@ -134,6 +161,9 @@ func (t *taker) run(ctx context.Context, s settings, neighbours []*neighbour, u 
 		}
 	}
 	tell()
+	if t.recordings > 0 {
+		t.note("%d recordings of the flight recorder", t.recordings)
+	}
 	return nil
 }
 

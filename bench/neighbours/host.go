@@ -206,7 +206,7 @@ func startServer(handler http.Handler) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no port on the loopback interface: %w", err)
 	}
-	s := &server{url: "http://" + listener.Addr().String(), http: http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}}
+	s := &server{url: "http://" + listener.Addr().String(), http: http.Server{Handler: handler, ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}}
 	go func() { _ = s.http.Serve(listener) }() // returns when the server is closed
 	return s, nil
 }

@@ -25,7 +25,7 @@ import (
 // settings are the periods of the neighbours, and when a phase is over.
 type settings struct {
 	captures  int           // in each phase, at least
-	pieces    int           // that each neighbour delivers in each phase, at least
+	pieces    int           // that each neighbour delivers in each phase, at least; measuring begins after the first
 	datadog   time.Duration // between uploads
 	trace     int           // bytes of Datadog's execution traces, at most
 	pyroscope time.Duration // between uploads
@@ -37,19 +37,17 @@ type settings struct {
 
 var (
 	// usual are what the libraries do by default.
-	usual = settings{pieces: 3, datadog: time.Minute, trace: 5 << 20, pyroscope: 15 * time.Second, fgprof: 30 * time.Second, recording: 10 * time.Second, patience: 15 * time.Minute, slack: 1}
-	quick = settings{pieces: 2, datadog: 2 * time.Second, trace: 256 << 10, pyroscope: 2 * time.Second, fgprof: time.Second, recording: time.Second, patience: 3 * time.Minute, slack: 8}
+	usual = settings{pieces: 4, datadog: time.Minute, trace: 5 << 20, pyroscope: 15 * time.Second, fgprof: 30 * time.Second, recording: 10 * time.Second, patience: time.Hour, slack: 1}
+	quick = settings{datadog: 2 * time.Second, trace: 256 << 10, pyroscope: 2 * time.Second, fgprof: time.Second, recording: time.Second, patience: 3 * time.Minute, slack: 8}
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "neighbours:", err)
-		}
-		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "neighbours:", err)
+		os.Exit(1)
 	}
 }
 
@@ -57,17 +55,19 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("neighbours", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	captures := flags.Int("captures", 10_000, "captures to take, at least; more are taken until each neighbour has delivered its data")
+	pieces := flags.Int("pieces", usual.pieces, "uploads, profiles, messages and recordings that each neighbour delivers in each phase, at least; the process warms up until the first")
 	brisk := flags.Bool("quick", false, "neighbours deliver every second or two instead of every 10 to 60 s")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *captures < 1 {
-		return errors.New("-captures must be at least 1, and there are no other arguments")
+	if flags.NArg() > 0 || *captures < 1 || *pieces < 2 {
+		return errors.New("-captures must be at least 1 and -pieces at least 2, and there are no other arguments")
 	}
 	s := usual
 	if *brisk {
 		s = quick
 	}
+	s.pieces = *pieces
 	s.captures = (*captures + len(phases) - 1) / len(phases)
 	h, err := newHost()
 	if err != nil {

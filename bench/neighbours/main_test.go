@@ -37,7 +37,7 @@ func TestAFewCaptures(t *testing.T) {
 	defer cancel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	command := exec.CommandContext(ctx, self, "-quick", "-captures", "300")
+	command := exec.CommandContext(ctx, self, "-quick", "-pieces", "2", "-captures", "300")
 	command.Env = append(os.Environ(), childVariable+"=1")
 	var out, said bytes.Buffer
 	command.Stdout, command.Stderr = &out, &said
@@ -48,7 +48,7 @@ func TestAFewCaptures(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	for _, args := range [][]string{{"-captures", "0"}, {"x"}} {
+	for _, args := range [][]string{{"-captures", "0"}, {"-pieces", "1"}, {"x"}} {
 		assert.ErrorContains(t, run(t.Context(), args, nil, nil), "must be at least 1")
 	}
 }
@@ -64,11 +64,12 @@ func usages(n int, f func(i int64) usage) *series {
 
 func TestWhatGrowsIsAFault(t *testing.T) {
 	flat := func(i int64) usage {
-		return usage{rss: (100 + i%40) << 20, threads: 10 + i%5, fds: 20 + i%7, goroutines: 250 + i%30}
+		return usage{live: (20 + i%8) << 20, rss: (100 + i%40) << 20, threads: 10 + i%5, fds: 20 + i%7, goroutines: 250 + i%30}
 	}
 	assert.Empty(t, usages(samples, flat).faults(1))
 	assert.Empty(t, usages(0, flat).faults(1))
 	for what, grow := range map[string]func(u *usage, i int64){
+		"live heap":        func(u *usage, i int64) { u.live += i << 20 },
 		"resident memory":  func(u *usage, i int64) { u.rss += i << 21 },
 		"threads":          func(u *usage, i int64) { u.threads += i },
 		"file descriptors": func(u *usage, i int64) { u.fds += i },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/trace"
 	"slices"
 	"time"
 )
@@ -14,12 +15,14 @@ import (
 var phases = []phase{
 	{name: "no flight recorder", cpu: "dd-trace-go"},
 	{name: "a flight recorder", cpu: "pyroscope-go", recorder: true},
+	{name: "a flight recorder that was handed over", cpu: "pyroscope-go", recorder: true, handed: true},
 }
 
 type phase struct {
 	name     string
 	cpu      string // the neighbour that has the CPU profile
 	recorder bool   // the service runs a flight recorder
+	handed   bool   // and captures are taken from it
 }
 
 // A neighbour is something that runs beside the captures.
@@ -54,12 +57,16 @@ func (h *host) phases(ctx context.Context, s settings, progress io.Writer) (resu
 
 func (h *host) phase(ctx context.Context, p phase, s settings, progress io.Writer) (*result, error) {
 	began := time.Now()
-	t := newTaker()
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{}) // the default settings
+	t := newTaker(nil)
+	if p.handed {
+		t = newTaker(recorder)
+	}
 	r := &result{phase: p.name, ours: &t.ledger, taken: t.taken, skipped: t.skipped, slack: s.slack}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t.first() // as Start does, before the service starts what it has
-	neighbours, err := h.start(ctx, p, s)
+	neighbours, err := h.start(ctx, p, s, recorder)
 	for _, n := range neighbours {
 		r.ledgers = append(r.ledgers, n.ledger)
 	}
@@ -76,12 +83,11 @@ func (h *host) phase(ctx context.Context, p phase, s settings, progress io.Write
 
 // start starts the neighbours of a phase. It returns those that run also with an
 // error.
-func (h *host) start(ctx context.Context, p phase, s settings) (all []*neighbour, err error) {
-	starts := []func(context.Context, phase, settings) (*neighbour, error){h.startDatadog, h.startPyroscope, h.startFgprof, h.startStatsviz}
+func (h *host) start(ctx context.Context, p phase, s settings, recorder *trace.FlightRecorder) (all []*neighbour, err error) {
 	if p.recorder {
-		starts = append(starts, h.startRecorder)
+		all = append(all, h.startRecorder(ctx, s, recorder))
 	}
-	for _, start := range starts {
+	for _, start := range []func(context.Context, phase, settings) (*neighbour, error){h.startDatadog, h.startPyroscope, h.startFgprof, h.startStatsviz} {
 		n, err := start(ctx, p, s)
 		if err != nil {
 			return all, err

@@ -21,21 +21,41 @@ type userRecorder struct {
 	recorder *trace.FlightRecorder
 	since    int64 // the last number before it was started
 
-	starts, attempts int
-	longest          time.Duration // that Start was tried again
+	starts, saves tries
 }
 
-// startRecorder starts a flight recorder with the default settings, while captures
-// use the only one that a process can have.
-func (h *host) startRecorder(ctx context.Context, _ phase, s settings) (*neighbour, error) {
-	u := &userRecorder{ledger: ledger{name: "flight recorder", unit: "recordings"}, host: h}
-	u.recorder = trace.NewFlightRecorder(trace.FlightRecorderConfig{})
+// tries are the calls of a method that fails while a capture does the same.
+type tries struct {
+	calls, served int
+	longest       time.Duration // that a call was repeated
+}
+
+// until repeats a call while it fails with an error that contains busy.
+func (t *tries) until(ctx context.Context, busy string, call func() error) error {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		t.calls++
+		err := call()
+		if err == nil {
+			t.served++
+			t.longest = max(t.longest, time.Since(began))
+			return nil
+		}
+		if !strings.Contains(err.Error(), busy) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// startRecorder starts a flight recorder while captures use the only one that a
+// process can have.
+func (h *host) startRecorder(ctx context.Context, s settings, recorder *trace.FlightRecorder) *neighbour {
+	u := &userRecorder{ledger: ledger{name: "flight recorder", unit: "recordings"}, host: h, recorder: recorder}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		u.record(ctx, s.recording)
 	}()
-	return &neighbour{&u.ledger, func() error { <-done; return nil }}, nil
+	return &neighbour{&u.ledger, func() error { <-done; return nil }}
 }
 
 func (u *userRecorder) record(ctx context.Context, every time.Duration) {
@@ -46,44 +66,42 @@ func (u *userRecorder) record(ctx context.Context, every time.Duration) {
 		if n%restartAfter == 0 {
 			u.recorder.Stop()
 			if err := u.start(ctx); err != nil {
-				u.fault("%v", err)
+				if ctx.Err() == nil {
+					u.fault("%v", err)
+				}
 				break
 			}
 		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-			u.piece(u.save())
+			u.piece(u.save(ctx))
 		}
 	}
-	u.note("Start was called %d times to start %d times; the longest wait was %v", u.attempts, u.starts, u.longest.Round(time.Millisecond))
+	for name, t := range map[string]tries{"Start": u.starts, "WriteTo": u.saves} {
+		u.note("%s was called %d times to succeed %d times; the longest wait was %v", name, t.calls, t.served, t.longest.Round(time.Millisecond))
+	}
 }
 
-// start starts the recorder. It tries again while a capture has the slot.
+// start starts the recorder.
 func (u *userRecorder) start(ctx context.Context) error {
-	began := time.Now()
-	for {
-		u.attempts++
+	return u.starts.until(ctx, "already enabled", func() error {
 		u.since = u.host.beats.Load()
-		err := u.recorder.Start()
-		if err == nil {
-			u.starts++
-			u.longest = max(u.longest, time.Since(began))
-			return nil
-		}
-		if !strings.Contains(err.Error(), "already enabled") || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return u.recorder.Start()
+	})
 }
 
 // save writes a recording and checks it: everything up to now must be in it.
-func (u *userRecorder) save() (int, error) {
+func (u *userRecorder) save(ctx context.Context) (int, error) {
 	var b bytes.Buffer
 	now := u.host.beats.Load()
-	if _, err := u.recorder.WriteTo(&b); err != nil {
-		return 0, err
+	err := u.saves.until(ctx, "already in progress", func() error {
+		b.Reset()
+		_, err := u.recorder.WriteTo(&b)
+		return err
+	})
+	if err != nil {
+		return b.Len(), err
 	}
 	last, err := checkTrace(b.Bytes())
 	if err == nil && now > u.since && last < now {

@@ -21,12 +21,12 @@ func report(w io.Writer, results []*result) {
 			fmt.Fprintf(w, "Not taken: %s.\n", list(r.skipped))
 		}
 		first, last := r.usage.thirds()
-		fmt.Fprintf(w, "\n| median of | resident memory | threads | descriptors | goroutines |\n|---|---|---|---|---|\n")
+		fmt.Fprintf(w, "\n| median of | live heap | resident memory | threads | descriptors | goroutines |\n|---|---|---|---|---|---|\n")
 		for _, row := range []struct {
 			name string
 			usage
 		}{{"the first third", first}, {"the last third", last}} {
-			fmt.Fprintf(w, "| %s | %d MiB | %d | %d | %d |\n", row.name, row.rss>>20, row.threads, row.fds, row.goroutines)
+			fmt.Fprintf(w, "| %s | %d MiB | %d MiB | %d | %d | %d |\n", row.name, row.live>>20, row.rss>>20, row.threads, row.fds, row.goroutines)
 		}
 		fmt.Fprintf(w, "\n| neighbour | delivered | size | faults | |\n|---|---|---|---|---|\n")
 		for _, l := range append(slices.Clone(r.ledgers), r.ours) {

@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 )
 
 // A usage is what the process has at one moment. Where the system does not tell,
 // a value is 0.
-type usage struct{ rss, threads, fds, goroutines int64 }
+type usage struct{ live, rss, threads, fds, goroutines int64 }
 
 func measure() usage {
-	u := usage{goroutines: int64(runtime.NumGoroutine())}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}} // after the last collection
+	metrics.Read(live)
+	u := usage{live: int64(live[0].Value.Uint64()), goroutines: int64(runtime.NumGoroutine())}
 	if names, err := os.ReadDir("/proc/self/fd"); err == nil {
 		u.fds = int64(len(names))
 	}
@@ -33,8 +36,8 @@ func measure() usage {
 	return u
 }
 
-// samples is how many samples a phase has if no more captures are taken than
-// asked for.
+// samples is how many samples a phase would have if it took no more captures than
+// asked for and did not warm up.
 const samples = 100
 
 // A series is what the process had in the course of a phase.
@@ -51,15 +54,13 @@ func (s *series) sample(taken, wanted int) {
 	}
 }
 
-// thirds returns the medians of the first and of the last third, without a tenth
-// at the beginning, in which the process warms up.
+// thirds returns the medians of the first and of the last third.
 func (s *series) thirds() (first, last usage) {
-	warm := s.all[len(s.all)/10:]
-	third := len(warm) / 3
+	third := len(s.all) / 3
 	if third == 0 {
 		return first, last
 	}
-	return medians(warm[:third]), medians(warm[len(warm)-third:])
+	return medians(s.all[:third]), medians(s.all[len(s.all)-third:])
 }
 
 func medians(all []usage) usage {
@@ -72,6 +73,7 @@ func medians(all []usage) usage {
 		return values[len(values)/2]
 	}
 	return usage{
+		live:       of(func(u usage) int64 { return u.live }),
 		rss:        of(func(u usage) int64 { return u.rss }),
 		threads:    of(func(u usage) int64 { return u.threads }),
 		fds:        of(func(u usage) int64 { return u.fds }),
@@ -89,6 +91,7 @@ func (s *series) faults(slack int64) (list []string) {
 		what               string
 		first, last, bound int64
 	}{
+		{"live heap in MiB", first.live >> 20, last.live >> 20, first.live>>20*5/4 + 16*slack},
 		{"resident memory in MiB", first.rss >> 20, last.rss >> 20, first.rss>>20*5/4 + 64*slack},
 		{"threads", first.threads, last.threads, first.threads + 16*slack},
 		{"file descriptors", first.fds, last.fds, first.fds + 16*slack},
