@@ -81,6 +81,16 @@ func TestWhileTheProgramsRecorderDoesNotRun(t *testing.T) {
 }
 
 // A zero recorder keeps one generation, which is all that a snapshot needs.
+func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{})
+	require.NoError(t, recorder.Start())
+	require.NoError(t, writeTo(recorder, io.Discard))
+	recorder.Stop()
+	var refusal *Refusal
+	require.ErrorAs(t, writeTo(recorder, io.Discard), &refusal)
+	assert.Equal(t, ReasonStopped, refusal.Reason)
+}
+
 func TestAZeroRecorder(t *testing.T) {
 	park(t, 10)
 	recorder := new(trace.FlightRecorder)

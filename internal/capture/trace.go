@@ -102,12 +102,18 @@ func startRecorder() (*trace.FlightRecorder, error) {
 	return recorder, nil
 }
 
-// writeTo ends a generation and writes it. The runtime has no error value for a
-// recording that is being written already.
+// writeTo ends a generation and writes it. The runtime has no error values for a
+// recording that is being written already, and for a recorder that was stopped
+// meanwhile, as the program may do with its own.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
 	_, err := recorder.WriteTo(w)
-	if err != nil && strings.Contains(err.Error(), "already in progress") {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "already in progress"):
 		return &Refusal{Reason: ReasonBusy, Err: err}
+	case strings.Contains(err.Error(), "disabled"):
+		return &Refusal{Reason: ReasonStopped, Err: err}
 	}
 	return err
 }
