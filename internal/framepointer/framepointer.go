@@ -13,9 +13,10 @@
 //
 // # What it cannot see
 //
-// Machine code that is made at run time, of plugins, and in functions that
-// reach each other by computed jumps. Code in C is no danger: its calling
-// conventions keep the register, and the runtime does not follow frame pointers
+// Machine code that is made at run time, and functions that reach each other by
+// computed jumps. A program that can load plugins is not decided: their code is
+// not known. Code in C is no danger: its calling conventions keep the register, it
+// runs on the stack of the system, and the runtime does not follow frame pointers
 // on a thread that has C code on its stack.
 package framepointer
 
@@ -47,10 +48,12 @@ func Scan(file io.ReaderAt) ([]Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scan(file, format)
+	return scan(file, format, "")
 }
 
-func scan(file io.ReaderAt, format string) ([]Function, error) {
+// scan reads a program that must have a function with the name own, unless that is
+// "".
+func scan(file io.ReaderAt, format, own string) ([]Function, error) {
 	img, err := open(file, format)
 	if err != nil {
 		return nil, err
@@ -66,7 +69,11 @@ func scan(file io.ReaderAt, format string) ([]Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return img.judge(all, text)
+	found, err := img.judge(all, text)
+	if err == nil {
+		err = t.checkNames(own)
+	}
+	return found, err
 }
 
 // judge returns those of the functions from assembly that spoil the frame

@@ -99,3 +99,18 @@ func TestTruncatedTables(t *testing.T) {
 		assert.Error(t, err, n)
 	}
 }
+
+func TestNamesOfFunctions(t *testing.T) {
+	data := sampleTable()
+	table, err := newTable(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	has, err := table.has("runtime.memmove", "main.main", "main.mai", "ain.main", "m/b.s")
+	require.NoError(t, err)
+	assert.Equal(t, []bool{true, true, false, false, false}, has)
+
+	assert.NoError(t, table.checkNames(""))
+	assert.NoError(t, table.checkNames("main.main"))
+	assert.ErrorContains(t, table.checkNames("example.test/host.F"), "another program")
+	copy(data[namesOf+16:], loader+"\x00")
+	assert.ErrorContains(t, table.checkNames("main.main"), "can load plugins")
+}

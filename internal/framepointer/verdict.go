@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -21,6 +22,9 @@ type Program struct {
 	Modules   []*debug.Module
 	Functions []Function // that spoil the frame pointer
 	Err       error      // why those are not known, or not all
+
+	main    *debug.Module
+	library bool // it is loaded by another program
 }
 
 // A Verdict says whether a program can bear an execution trace.
@@ -30,7 +34,7 @@ type Verdict struct {
 	GOARCH    string    `json:"goarch"`
 	Functions []Culprit `json:"functions"`
 	Reason    string    `json:"reason"` // a clause, lower case
-	Advice    []string  `json:"advice"` // each a clause; "" if safe
+	Advice    []string  `json:"advice"` // what makes it safe, one of these; each a clause
 }
 
 // A Culprit is a function that spoils the frame pointer, with its module as far
@@ -39,6 +43,7 @@ type Culprit struct {
 	Name    string `json:"name"`
 	Module  string `json:"module,omitempty"`
 	Version string `json:"version,omitempty"`
+	own     bool   // it is in the module of the program itself
 }
 
 // A Status is what is known of a program.
@@ -53,7 +58,7 @@ const (
 
 const (
 	setting    = "tracefpunwindoff"
-	adviseOff  = "set GODEBUG=" + setting + "=1, in the environment or with //go:debug " + setting + "=1 in package main"
+	adviseOff  = "set GODEBUG=" + setting + "=1 in its environment" // the go command refuses it in //go:debug
 	brokenGo   = "1.26."
 	fixedPatch = 6
 	adviseGo   = "build with Go 1.26.6 or newer"
@@ -69,7 +74,7 @@ var Process = sync.OnceValue(func() Verdict {
 	}
 	p.GODEBUG += "," + atStart
 	if followed(p.GOARCH) {
-		p.Functions, p.Err = scanProcess()
+		p.scan(scanProcess)
 	}
 	return Judge(p)
 })
@@ -91,7 +96,24 @@ func scanProcess() ([]Function, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return scan(file, formatOf(runtime.GOOS))
+	return scan(file, formatOf(runtime.GOOS), ownName())
+}
+
+// ownName returns the name of a function of this package, which the executable
+// must have. It has not where this process was started from another program and
+// loaded this one as a library.
+func ownName() string { return runtime.FuncForPC(reflect.ValueOf(ownName).Pointer()).Name() }
+
+// scan takes over what read finds out, and why it fails if it panics.
+func (p *Program) scan(read func() ([]Function, error)) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.Err = fmt.Errorf("reading the program: panic: %v", r)
+		}
+	}()
+	if p.Functions, p.Err = read(); p.Err == nil && p.library {
+		p.Err = errors.New("it is a library that another program loads, whose code is not known")
+	}
 }
 
 // Read returns the verdict on a program that info and file describe, as it is
@@ -100,20 +122,22 @@ func Read(info *debug.BuildInfo, file io.ReaderAt) Verdict {
 	p := Program{GoVersion: info.GoVersion}
 	p.take(info)
 	if followed(p.GOARCH) {
-		p.Functions, p.Err = Scan(file)
+		p.scan(func() ([]Function, error) { return Scan(file) })
 	}
 	return Judge(p)
 }
 
 // take takes over what the build says.
 func (p *Program) take(info *debug.BuildInfo) {
-	p.Modules = append(slices.Clone(info.Deps), &info.Main)
+	p.Modules, p.main = append(slices.Clone(info.Deps), &info.Main), &info.Main
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "DefaultGODEBUG":
 			p.GODEBUG = s.Value
 		case "GOARCH":
 			p.GOARCH = s.Value
+		case "-buildmode":
+			p.library = s.Value == "c-shared" || s.Value == "plugin"
 		}
 	}
 }
@@ -124,7 +148,7 @@ func followed(goarch string) bool { return goarch == "amd64" || goarch == "arm64
 
 // Judge returns the verdict on a program.
 func Judge(p Program) Verdict {
-	v := Verdict{Status: Safe, GoVersion: p.GoVersion, GOARCH: p.GOARCH}
+	v := Verdict{Status: Safe, GoVersion: p.GoVersion, GOARCH: p.GOARCH, Functions: []Culprit{}, Advice: []string{}}
 	for _, f := range p.Functions {
 		v.Functions = append(v.Functions, p.culprit(f))
 	}
@@ -195,7 +219,7 @@ func (p *Program) culprit(f Function) Culprit {
 			continue
 		}
 		length = len(m.Path)
-		c.Module, c.Version = m.Path, m.Version
+		c.Module, c.Version, c.own = m.Path, m.Version, m == p.main
 		if m.Replace != nil && m.Replace.Version != "" {
 			c.Module, c.Version = m.Replace.Path, m.Replace.Version
 		}
@@ -228,7 +252,7 @@ func spoiledBy(functions []Culprit) string {
 func replace(functions []Culprit) (advice []string) {
 	for _, f := range functions {
 		sentence := "correct " + f.Name
-		if f.Module != "" {
+		if f.Module != "" && !f.own {
 			sentence = "replace module " + f.Module
 			if f.Version != "" && f.Version != "(devel)" {
 				sentence += "@" + f.Version
