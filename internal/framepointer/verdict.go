@@ -34,7 +34,7 @@ type Verdict struct {
 	GOARCH    string    `json:"goarch"`
 	Functions []Culprit `json:"functions"`
 	Reason    string    `json:"reason"` // a clause, lower case
-	Advice    []string  `json:"advice"` // what makes it safe, one of these; each a clause
+	Advice    []string  `json:"advice"` // clauses; any one of these makes it safe
 }
 
 // A Culprit is a function that spoils the frame pointer, with its module as far
@@ -58,7 +58,7 @@ const (
 
 const (
 	setting    = "tracefpunwindoff"
-	adviseOff  = "set GODEBUG=" + setting + "=1 in its environment" // the go command refuses it in //go:debug
+	adviseOff  = "set GODEBUG=" + setting + "=1 in the environment" // the go command refuses it in //go:debug
 	brokenGo   = "1.26."
 	fixedPatch = 6
 	adviseGo   = "build with Go 1.26.6 or newer"
@@ -157,10 +157,9 @@ func Judge(p Program) Verdict {
 		v.Reason = "the runtime does not follow frame pointers on " + p.GOARCH
 	case isOff(p.GODEBUG):
 		v.Reason = "GODEBUG=" + setting + "=1 keeps the tracer from following frame pointers"
-	case len(v.Functions) > 0:
-		v.Status, v.Reason, v.Advice = Unsafe, spoiledBy(v.Functions), replace(v.Functions)
-	case isBroken(p.GoVersion):
-		v.Status, v.Reason, v.Advice = Unsafe, p.GoVersion+" leaves a wrong frame pointer behind after some recovered panics", []string{adviseGo, adviseOff}
+	case len(v.Functions) > 0 || isBroken(p.GoVersion):
+		v.Status = Unsafe
+		v.explain(isBroken(p.GoVersion))
 	case p.Err != nil:
 		v.Status, v.Reason, v.Advice = Undecided, fmt.Sprintf("it cannot be told whether assembly spoils the frame pointer: %v", p.Err), []string{adviseOff}
 	default:
@@ -169,13 +168,28 @@ func Judge(p Program) Verdict {
 	return v
 }
 
+// explain gives the reasons why a program is not safe and what to do about all of
+// them.
+func (v *Verdict) explain(broken bool) {
+	var reasons, cures []string
+	if len(v.Functions) > 0 {
+		reasons, cures = append(reasons, spoiledBy(v.Functions)), replace(v.Functions)
+	}
+	if broken {
+		reasons = append(reasons, v.GoVersion+" leaves a wrong frame pointer behind after some recovered panics")
+		cures = append(cures, adviseGo)
+	}
+	v.Reason = strings.Join(reasons, ", and ")
+	v.Advice = []string{strings.Join(cures, " and "), adviseOff}
+}
+
 // Err returns nil for a program that is safe to trace, and otherwise why it is
 // not and what to do.
 func (v Verdict) Err() error {
 	if v.Status == Safe {
 		return nil
 	}
-	return errors.New("an execution trace could end the process: " + v.Reason + "; to have it traced, " + strings.Join(v.Advice, ", or "))
+	return errors.New("an execution trace could end the process: " + v.Reason + "; to make it safe, " + strings.Join(v.Advice, ", or "))
 }
 
 // isOff reports whether the last value of the setting is other than 0.
@@ -249,7 +263,8 @@ func spoiledBy(functions []Culprit) string {
 	return text
 }
 
-func replace(functions []Culprit) (advice []string) {
+// replace returns what to do about functions, maxNamed things at most.
+func replace(functions []Culprit) (cures []string) {
 	for _, f := range functions {
 		sentence := "correct " + f.Name
 		if f.Module != "" && !f.own {
@@ -258,9 +273,9 @@ func replace(functions []Culprit) (advice []string) {
 				sentence += "@" + f.Version
 			}
 		}
-		if !slices.Contains(advice, sentence) && len(advice) < maxNamed {
-			advice = append(advice, sentence)
+		if !slices.Contains(cures, sentence) && len(cures) < maxNamed {
+			cures = append(cures, sentence)
 		}
 	}
-	return append(advice[:len(advice):len(advice)], adviseOff)
+	return cures
 }

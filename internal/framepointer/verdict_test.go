@@ -48,6 +48,7 @@ func TestJudge(t *testing.T) {
 		{"bug", Program{GoVersion: "go1.26.5", GOARCH: "arm64"}, Unsafe, "go1.26.5", "build with Go 1.26.6 or newer"},
 		{"unreadable", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Err: errors.New("x")}, Undecided, "x", "GODEBUG=tracefpunwindoff=1"},
 		{"spoils, in the module of the program", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}, Modules: modules, main: modules[1]}, Unsafe, "blockScalar", "correct github.com/minio/md5-simd.blockScalar, or set GODEBUG=tracefpunwindoff=1"},
+		{"spoils, with the bug", Program{GoVersion: "go1.26.5", GOARCH: "amd64", Functions: []Function{md5}, Modules: modules}, Unsafe, "blockScalar, and go1.26.5 leaves", "replace module github.com/minio/md5-simd@v1.1.2 and build with Go 1.26.6 or newer, or set"},
 		{"spoils, and not all is known", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}, Err: errors.New("x")}, Unsafe, "blockScalar", "correct"},
 		{"other architecture", Program{GoVersion: "go1.26.5", GOARCH: "riscv64", Err: errors.New("x")}, Safe, "riscv64", ""},
 	} {
