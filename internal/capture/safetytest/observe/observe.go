@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ import (
 // A Result is what a program prints at its end. Times are in seconds since its
 // start.
 type Result struct {
+	Go        string
 	Survived  float64
 	Snapshots map[goroutine.Source]int
 	IDs       int // snapshots with the IDs of goroutines
@@ -37,13 +39,15 @@ type Result struct {
 type options struct {
 	atLeast, atMost time.Duration
 	scale           float64
+	leak            bool
 	traces          int
 }
 
 func readFlags() (o options) {
 	flag.DurationVar(&o.atLeast, "for", 5*time.Second, "how long to run at least")
 	flag.DurationVar(&o.atMost, "limit", time.Minute, "how long to wait for what is expected")
-	flag.Float64Var(&o.scale, "scale", 1, "of the times of the detectors; at 1, only the deadlock is waited for")
+	flag.Float64Var(&o.scale, "scale", 1, "of the times of the detectors")
+	flag.BoolVar(&o.leak, "leak", false, "wait for the leak to be found too")
 	flag.IntVar(&o.traces, "traces", 0, "execution traces to wait for")
 	flag.Parse()
 	return o
@@ -107,7 +111,7 @@ func pass(ctx context.Context, work func()) {
 		for ctx.Err() == nil {
 			work()
 			tokens <- struct{}{}
-			time.Sleep(100 * time.Microsecond)
+			time.Sleep(time.Millisecond)
 		}
 	}()
 	for range tokens {
@@ -172,13 +176,14 @@ func (r *record) ForceFlush(context.Context) error { return nil }
 func (r *record) complete(o options) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := r.result.Detected["deadlock"] > 0 && (o.scale == 1 || r.result.Detected["leak"] > 0)
+	told := r.result.Detected["deadlock"] > 0 && (!o.leak || r.result.Detected["leak"] > 0)
 	return told && r.result.Snapshots[goroutine.SourceTrace] >= o.traces
 }
 
 func (r *record) print() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.result.Go = runtime.Version()
 	r.result.Survived = time.Since(r.began).Seconds()
 	return json.NewEncoder(os.Stdout).Encode(r.result)
 }
