@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"context"
+	"io"
 	"runtime"
 	"runtime/trace"
 	"strings"
