@@ -90,6 +90,7 @@ func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
 	var refusal *Refusal
 	require.ErrorAs(t, writeTo(recorder, io.Discard), &refusal)
 	assert.Equal(t, ReasonStopped, refusal.Reason)
+	assert.ErrorContains(t, writeTo(nil, io.Discard), "panic")
 }
 
 func TestAZeroRecorder(t *testing.T) {
