@@ -98,5 +98,6 @@ func (c *config) capture() capture.Config {
 		Interval:  c.interval,
 		Tracing:   c.source == SourceAuto,
 		LeakProof: c.leakProof,
+		Recorder:  c.recorder,
 	}
 }

@@ -86,11 +86,13 @@ func (f *feed) deliver(u Update, survive func()) {
 	}
 }
 
-// heard reports whether there are subscribers.
+// heard reports whether there are subscribers. It drops those that were cancelled,
+// because a monitor that nothing hears delivers nothing.
 func (f *feed) heard() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.ContainsFunc(f.subscribers, func(s *subscriber) bool { return !s.cancelled.Load() })
+	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
+	return len(f.subscribers) > 0
 }
 
 // clear drops all subscribers and all data kept for new ones, except the last

@@ -20,7 +20,7 @@ type fake struct {
 }
 
 func (f *fake) name() goroutine.Source { return f.as }
-func (f *fake) take(*deadline) (result, error) {
+func (f *fake) take(*allowance) (result, error) {
 	f.took++
 	r := f.cost
 	var err error

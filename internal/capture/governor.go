@@ -52,14 +52,16 @@ type rate struct {
 // goroutine, whatever the number of goroutines. For a trace, the runtime stops and
 // starts the world and wakes the goroutine that reads the trace.
 var beside = map[goroutine.Source]time.Duration{
-	goroutine.SourceTrace:  1500 * time.Microsecond,
-	goroutine.SourceWindow: 3 * time.Millisecond, // two generations
+	goroutine.SourceTrace:    1500 * time.Microsecond,
+	goroutine.SourceRecorder: 1500 * time.Microsecond,
+	goroutine.SourceWindow:   3 * time.Millisecond, // two generations
 }
 
 // firstRates are the costs assumed before the first measurement: the upper end of
 // what docs/DESIGN.md records.
 var firstRates = map[goroutine.Source]rate{
 	goroutine.SourceTrace:    {work: 3 * time.Microsecond},
+	goroutine.SourceRecorder: {work: 3 * time.Microsecond},
 	goroutine.SourceProfile:  {work: 2 * time.Microsecond},
 	goroutine.SourceLabelled: {work: 4 * time.Microsecond},
 	// The stop takes half a microsecond per frame: 2 µs for a goroutine with one
