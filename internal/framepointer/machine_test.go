@@ -62,6 +62,12 @@ var arm64Code = []struct {
 	{"stp, not restored", "\xFD\x7B\xBF\xA9" + movz + ret, true},
 	{"mov x8, x29 … mov x29, x8", "\xE8\x03\x1D\xAA" + movz + "\xFD\x03\x08\xAA" + ret, false},
 	{"ldr x29, [sp, #8] of an argument", "\xFD\x07\x40\xF9" + ret, true},
+	{"ldadd x0, x29, [x1]", "\x3D\x00\x20\xF8" + ret, true},
+	{"ldadd x29, x0, [x1]", "\x20\x00\x3D\xF8" + ret, false},
+	{"swp x0, x29, [x1]", "\x3D\x80\x20\xF8" + ret, true},
+	{"cas x29, x0, [x1]", "\x20\x7C\xBD\xC8" + ret, true},
+	{"casp x28, x29, x0, x1, [x2]", "\x40\x7C\x3C\x48" + ret, true},
+	{"blr x0 with it", "\xFD\x7B\xBF\xA9" + movz + "\x00\x00\x3F\xD6\xFD\x7B\xC1\xA8" + ret, true},
 	{"cmp x29, x0", "\xBF\x03\x00\xEB" + ret, false},
 }
 
