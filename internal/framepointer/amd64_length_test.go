@@ -57,6 +57,6 @@ func compareEffect(t *testing.T, inst *x86asm.Inst, g glance) {
 	if direct {
 		assert.Equal(t, int64(rel), g.offset, "%v", inst)
 	} else if !g.matters {
-		assert.Empty(t, stepsAMD64(inst, 0, nil), "%v", inst)
+		assert.Empty(t, stepsAMD64(inst, 0, map[x86asm.Reg]bool{}), "%v", inst)
 	}
 }
