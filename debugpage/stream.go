@@ -9,13 +9,17 @@ import (
 	"time"
 )
 
+// streamName is the last element of the path of the stream.
+const streamName = "stream"
+
 const (
 	// writeTimeout is how long a browser may take to accept one change. It
 	// replaces the server's own timeout, which is meant for responses that end.
 	writeTimeout = 10 * time.Second
 	// beat is how often something is written to an idle stream. It shows
-	// proxies that the connection is in use, and it shows the handler whether
-	// the browser is still connected.
+	// proxies that the connection is in use, it shows the handler whether the
+	// browser is still connected, and it tells the page what is being judged: of
+	// a monitor that hangs nothing else comes.
 	beat = 20 * time.Second
 	// leastGap is the minimum time between two changes of one stream.
 	leastGap = 100 * time.Millisecond
@@ -25,7 +29,7 @@ const (
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	since, err := strconv.ParseUint(sinceOf(r), 10, 64)
 	if err != nil {
-		http.Error(w, "debugpage: stream: since is "+strconv.Quote(sinceOf(r))+"; it must be the seq of data.json", http.StatusBadRequest)
+		http.Error(w, "debugpage: stream: since is "+quote(sinceOf(r))+"; it must be the seq of data.json", http.StatusBadRequest)
 		return
 	}
 	ending, ok := p.streams.begin(r)
@@ -71,7 +75,7 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 			p.recorder.Close() // the last change
 			stopped = nil
 		case <-heart.C:
-			sent = s.send(": beat\n\n")
+			sent = p.beat(s)
 		case <-p.recorder.Changed(since):
 			var last bool
 			since, last, sent = p.change(s, since)
@@ -95,6 +99,15 @@ func (p *page) change(s *sender, since uint64) (seq uint64, last, sent bool) {
 		return since, true, false
 	}
 	return v.Seq, v.Stopped, s.send(fmt.Sprintf("event: change\nid: %d\ndata: %s\n\n", v.Seq, body))
+}
+
+// beat sends what the findings cover now.
+func (p *page) beat(s *sender) (sent bool) {
+	body, err := json.Marshal(p.recorder.Sight())
+	if err != nil {
+		return false
+	}
+	return s.send(fmt.Sprintf("event: sight\ndata: %s\n\n", body))
 }
 
 func pause(r *http.Request, d time.Duration) bool {

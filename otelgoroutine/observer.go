@@ -37,7 +37,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
-		Charge:    o.client.Charge,
+		Measure:   o.client.work,
 	})
 	if c.profileDir != "" {
 		o.profiles = &files{what: "a profile", dir: c.profileDir, suffix: ".pb.gz", keep: c.profileKeep}
@@ -63,7 +63,7 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 	if counts == nil {
 		counts = s
 	}
-	o.telemetry.Publish(ctx, counts, s)
+	o.client.work(func() { o.telemetry.Publish(ctx, counts, s) })
 }
 
 // check reports errors of the detectors.
@@ -100,7 +100,7 @@ func (o *observer) save(s *goroutine.Snapshot, f *detectors.Finding) (saved tele
 	if saved.Profile, err = o.profiles.save(name, func(w io.Writer) error { return parse.WriteProfile(w, s) }); err != nil {
 		o.complain("profile", err)
 	}
-	recording := o.client.Recording()
+	recording := o.client.Recording(s)
 	if recording == nil {
 		return saved
 	}

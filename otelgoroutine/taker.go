@@ -85,7 +85,8 @@ func (t *taker) prepare() {
 }
 
 // merged returns what the capturer may do for several clients: as much as the most
-// careful of them allows.
+// careful of them allows. A process runs one flight recorder at a time, so the first
+// that was handed over is used.
 func merged(clients []*client) capture.Config {
 	c := clients[0].config
 	for _, other := range clients[1:] {

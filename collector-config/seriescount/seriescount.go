@@ -55,6 +55,10 @@ func of(m telemetry.Metric, top int) (span, string) {
 		return sources, "sources of snapshots"
 	case telemetry.MetricSnapshotSkipped:
 		return span{1, sources.most * reasons}, "sources of snapshots and reasons"
+	case telemetry.MetricSnapshotAge:
+		return span{1, 1}, ""
+	case telemetry.MetricDetectorStatus:
+		return span{7, 7 * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
 	}
 	return span{}, ""
 }

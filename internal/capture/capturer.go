@@ -116,6 +116,7 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 	defer c.begin(Deadline)()
 	skips := c.late
 	c.late, c.recording, c.recorded = nil, nil, false
+	c.governor.Next()
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
 		return nil, append(skips, Skip{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)})
@@ -176,10 +177,10 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	}
 	buf := new(cappedBuffer)
 	took, err := c.recorder.write(c.progress.current.Load(), buf)
-	c.Charge(took)
+	c.Charge(took.cpu)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, took, time.Now())
+		c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
 		return nil, refusal
 	}
 	return buf.data, nil
@@ -216,9 +217,8 @@ func (c *Capturer) unsafe() *Refusal {
 		return c.safety.trace()
 	}
 	c.safety.decided = true
-	began := time.Now()
-	refusal := c.safety.trace()
-	c.Charge(time.Since(began))
+	var refusal *Refusal
+	c.Charge(CPUTime(func() { refusal = c.safety.trace() }))
 	return refusal
 }
 
@@ -279,9 +279,9 @@ func (c *Capturer) opens(span time.Duration) bool {
 	return !c.retired[of.name()] && (of.name() == goroutine.SourceRecorder || c.unsafe() == nil)
 }
 
-// allowWindow refuses a window while snapshots are not traced, either, and when so
-// many goroutines wait for a processor that the window would stay open for too
-// long.
+// allowWindow refuses a window while snapshots are not traced, either, and when the
+// window would stay open for too long: so many goroutines wait for a processor, or
+// the process waits for the host.
 func (c *Capturer) allowWindow(span time.Duration) *Refusal {
 	of, more := c.window.of(span)
 	for _, s := range []source{c.window, of} {
@@ -291,6 +291,9 @@ func (c *Capturer) allowWindow(span time.Duration) *Refusal {
 	}
 	if runnable, procs := ReadScheduler().Runnable, runtime.GOMAXPROCS(0); runnable >= int64(loadFactor*procs) {
 		return refuse(ReasonLoad, "%d goroutines are runnable, on %d Ps", runnable, procs)
+	}
+	if c.governor.Starved(time.Now()) {
+		return refuse(ReasonLoad, "the host gives this process too little CPU time: the last capture took over %v and %d times the CPU time that it used", leastDelay, delayRatio)
 	}
 	work, _ := c.governor.Predict(of.name(), runtime.NumGoroutine())
 	return c.governor.AllowCost(2*work+more, 0, time.Now())
@@ -372,21 +375,31 @@ func (c *Capturer) ready(s source) *Refusal {
 
 // run takes a snapshot that was allowed, and records its cost with the governor
 // whether or not it succeeded.
-func (c *Capturer) run(s source) (result, *Skip) {
+func (c *Capturer) run(s source) (r result, _ *Skip) {
 	n := runtime.NumGoroutine()
-	began := time.Now()
-	r, refusal := guarded(s, c.progress.current.Load())
-	took := time.Since(began)
-	c.governor.Spent(s.name(), n, max(took-r.idle, 0)+r.traced, time.Now())
-	if r.stop > 0 {
-		c.governor.Stopped(s.name(), n, r.stop)
-	}
-	c.resting.after(s.name(), refusal, took, time.Now())
+	var refusal *Refusal
+	used := measure(func() { r, refusal = guarded(s, c.progress.current.Load()) })
+	c.spent(s.name(), n, &r, used)
+	c.resting.after(s.name(), refusal, used.wall, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
-	r.Duration, r.Scheduler = took, ReadScheduler()
+	r.Duration, r.Scheduler = used.wall, ReadScheduler()
 	return r, nil
+}
+
+// spent tells the governor what a capture of n goroutines took.
+func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) {
+	now := time.Now()
+	wall := max(used.wall-r.idle, 0)
+	if source == goroutine.SourceTrace && r.Snapshot != nil {
+		r.traced = time.Duration(r.Bytes) * byteCost
+	}
+	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
+	c.governor.Took(wall, used.cpu, now)
+	if r.stop > 0 {
+		c.governor.Stopped(source, n, r.stop)
+	}
 }
 
 // skip returns the refusal of a source. It retires a source that is refused for

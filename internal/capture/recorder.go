@@ -23,7 +23,7 @@ type recorderSource struct {
 	decoder  *parse.TraceDecoder
 	last     generations
 	size     size
-	pending  chan error // of a call of WriteTo that has not returned in time
+	pending  chan written // of a call of WriteTo that has not returned in time
 }
 
 func newRecorderSource(recorder *trace.FlightRecorder, decoder *parse.TraceDecoder) *recorderSource {
@@ -79,25 +79,35 @@ func (r *recorderSource) release(buf *generations) {
 	}
 }
 
-// write writes the recording to buf and returns how long that took. The call runs on
+// A written is how a call of WriteTo ended.
+type written struct {
+	err error
+	cpu time.Duration
+}
+
+// write writes the recording to buf and returns what that took. The call runs on
 // a goroutine of its own, of which there is at most one, because the runtime cannot
 // be told to give it up. When its time is over first, that goroutine keeps buf until the
 // call returns, and write must not be called again before ready allows it.
-func (r *recorderSource) write(a *allowance, buf limitedBuffer) (took time.Duration, err error) {
+func (r *recorderSource) write(a *allowance, buf limitedBuffer) (took usage, err error) {
 	began := time.Now()
-	done := make(chan error, 1)
+	done := make(chan written, 1)
 	buf.begin(a)
-	go func() { done <- writeTo(r.recorder, buf) }() // the decoder leaves this goroutine out by its name
+	go func() { // the decoder leaves this goroutine out by its name
+		var w written
+		w.cpu = CPUTime(func() { w.err = writeTo(r.recorder, buf) })
+		done <- w
+	}()
 	timer := time.NewTimer(a.left())
 	defer timer.Stop()
 	select {
-	case err = <-done:
-		return time.Since(began), cmp.Or(err, a.err())
+	case w := <-done:
+		return usage{time.Since(began), w.cpu}, cmp.Or(w.err, a.err())
 	case <-timer.C:
 	case <-a.done():
 	}
 	r.pending = done
-	return time.Since(began), refuse(ReasonLate, "the flight recorder's WriteTo took too long")
+	return usage{wall: time.Since(began)}, refuse(ReasonLate, "the flight recorder's WriteTo took too long")
 }
 
 // A limitedBuffer is a buffer for one capture.

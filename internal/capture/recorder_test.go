@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"context"
+	"io"
 	"runtime"
 	"runtime/trace"
 	"strings"
@@ -79,6 +80,29 @@ func TestWhileTheProgramsRecorderDoesNotRun(t *testing.T) {
 		recorder.Stop()
 	}
 }
+
+func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{})
+	require.NoError(t, recorder.Start())
+	require.NoError(t, writeTo(recorder, io.Discard))
+	recorder.Stop()
+	var refusal *Refusal
+	require.ErrorAs(t, writeTo(recorder, io.Discard), &refusal)
+	assert.Equal(t, ReasonStopped, refusal.Reason)
+}
+
+// The call runs on a goroutine of its own, where no other recover would catch it.
+func TestAPanicOfARecorderIsAnError(t *testing.T) {
+	recorder := recording(t)
+	assert.ErrorContains(t, writeTo(recorder, panicking{}), "panic: torn")
+	source := newRecorderSource(recorder, parse.NewTraceDecoder(nil, nil))
+	_, err := source.take(nil)
+	assert.NoError(t, err, "it can be written again")
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("torn") }
 
 // A zero recorder keeps one generation, which is all that a snapshot needs.
 func TestAZeroRecorder(t *testing.T) {
@@ -339,4 +363,30 @@ func TestAStalledReaderBesideTheProgramsRecorder(t *testing.T) {
 		return s.Source == goroutine.SourceRecorder
 	}, time.Minute, time.Millisecond)
 	assert.Equal(t, 10, parkedIn(s))
+}
+
+// Monitors come and go, and with them what the capturer may do. Its snapshots stay
+// one series.
+func TestConfigureChangesTheSources(t *testing.T) {
+	recorder := recording(t)
+	config := Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true}
+	c := handed(t, recorder)
+	next := func(config Config) goroutine.Source {
+		c.Configure(config)
+		s, _ := c.Take()
+		require.NotNil(t, s)
+		return s.Source
+	}
+	assert.Equal(t, goroutine.SourceText, next(config), "it was not handed over, and its slot is taken")
+	with := config
+	with.Recorder = recorder
+	assert.Equal(t, goroutine.SourceRecorder, next(with))
+	assert.Equal(t, goroutine.SourceRecorder, next(with))
+	assert.Equal(t, goroutine.SourceText, next(config))
+	careful := config
+	careful.Tracing = false
+	assert.Equal(t, goroutine.SourceProfile, next(careful))
+	assert.Equal(t, goroutine.SourceText, next(config))
+	recorder.Stop()
+	assert.Equal(t, goroutine.SourceTrace, next(config))
 }

@@ -31,10 +31,10 @@ type result struct {
 	traced time.Duration // CPU time that tracing cost the program meanwhile
 }
 
-// elsewhere adds time that another goroutine spent while this one waited for it.
-func (r *result) elsewhere(d time.Duration) {
-	r.idle += d
-	r.traced += d
+// elsewhere adds what another goroutine took while this one waited for it.
+func (r *result) elsewhere(took usage) {
+	r.idle += took.wall
+	r.traced += took.cpu
 }
 
 // from sets the source of the snapshot, if there is one.

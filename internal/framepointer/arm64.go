@@ -6,10 +6,10 @@ import (
 	"golang.org/x/arch/arm64/arm64asm"
 )
 
-// readARM64 returns the steps of a function. Words that cannot be decoded are
+// readARM64 appends the steps of a function. Words that cannot be decoded are
 // data or instructions newer than the decoder; those that write a general
 // register are old.
-func readARM64(code []byte, from uint64) (steps []step) {
+func readARM64(steps []step, code []byte, from uint64) []step {
 	saved := make(map[arm64asm.Reg]bool)
 	for i := 0; i+4 <= len(code); i += 4 {
 		if !mayMatter(binary.LittleEndian.Uint32(code[i:]), len(saved) > 0) {
@@ -107,6 +107,8 @@ func controlARM64(inst *arm64asm.Inst, at uint64) step {
 		s.effect = exit
 	case arm64asm.BL:
 		s.effect = call
+	case arm64asm.BLR:
+		s.effect, s.target = call, elsewhere
 	case arm64asm.BR:
 		s.effect = indirect
 	case arm64asm.B:

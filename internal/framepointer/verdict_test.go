@@ -47,6 +47,9 @@ func TestJudge(t *testing.T) {
 		{"off", Program{GoVersion: "go1.26.5", GOARCH: "amd64", Functions: []Function{md5}, GODEBUG: "tracefpunwindoff=1"}, Safe, "GODEBUG", ""},
 		{"bug", Program{GoVersion: "go1.26.5", GOARCH: "arm64"}, Unsafe, "go1.26.5", "build with Go 1.26.6 or newer"},
 		{"unreadable", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Err: errors.New("x")}, Undecided, "x", "GODEBUG=tracefpunwindoff=1"},
+		{"spoils, in the module of the program", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}, Modules: modules, main: modules[1]}, Unsafe, "blockScalar", "correct github.com/minio/md5-simd.blockScalar, or set GODEBUG=tracefpunwindoff=1"},
+		{"spoils, with the bug", Program{GoVersion: "go1.26.5", GOARCH: "amd64", Functions: []Function{md5}, Modules: modules}, Unsafe, "blockScalar, and go1.26.5 leaves", "replace module github.com/minio/md5-simd@v1.1.2 and build with Go 1.26.6 or newer, or set"},
+		{"spoils, and not all is known", Program{GoVersion: "go1.26.8", GOARCH: "amd64", Functions: []Function{md5}, Err: errors.New("x")}, Unsafe, "blockScalar", "correct"},
 		{"other architecture", Program{GoVersion: "go1.26.5", GOARCH: "riscv64", Err: errors.New("x")}, Safe, "riscv64", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,6 +62,25 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLibrariesAreNotDecided(t *testing.T) {
+	info := &debug.BuildInfo{GoVersion: "go1.26.8", Settings: []debug.BuildSetting{{Key: "-buildmode", Value: "c-shared"}, {Key: "GOARCH", Value: "amd64"}}}
+	p := Program{GoVersion: info.GoVersion}
+	p.take(info)
+	p.scan(func() ([]Function, error) { return nil, nil })
+	v := Judge(p)
+	assert.Equal(t, Undecided, v.Status)
+	assert.ErrorContains(t, v.Err(), "a library that another program loads")
+}
+
+// A mistake in reading must not reach the host.
+func TestAPanicIsNotDecided(t *testing.T) {
+	p := Program{GoVersion: "go1.26.8", GOARCH: "amd64"}
+	p.scan(func() ([]Function, error) { panic("index out of range") })
+	v := Judge(p)
+	assert.Equal(t, Undecided, v.Status)
+	assert.ErrorContains(t, v.Err(), "index out of range")
 }
 
 // This process has assembly of the standard library only.
