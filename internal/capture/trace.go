@@ -105,12 +105,12 @@ func startRecorder() (*trace.FlightRecorder, error) {
 
 // writeTo ends a generation and writes it. The runtime has no error values for a
 // recording that is being written already, and for a recorder that was stopped
-// meanwhile, as the program may do with its own. Stop does not wait for WriteTo, as
-// its documentation says, and drops what WriteTo reads: a panic becomes an error.
+// meanwhile, as the program may do with its own. It does not synchronize the two, so
+// that even a panic is possible then; it becomes an error.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the flight recorder: panic: %v", p)
+			err = fmt.Errorf("the flight recorder's WriteTo: panic: %v", p)
 		}
 	}()
 	_, err = recorder.WriteTo(w)
