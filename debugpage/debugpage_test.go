@@ -37,7 +37,14 @@ func watched(t *testing.T) *otelgoroutine.Monitor {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
-	require.Eventually(t, func() bool { return m.Snapshot() != nil }, time.Minute, time.Millisecond)
+	delivered := make(chan struct{}) // as pages get it, which is after Snapshot returns it
+	var once sync.Once
+	defer m.Subscribe(func(u otelgoroutine.Update) {
+		if u.Snapshot != nil {
+			once.Do(func() { close(delivered) })
+		}
+	})()
+	<-delivered
 	return m
 }
 
@@ -61,9 +68,16 @@ func serve(t *testing.T, m *otelgoroutine.Monitor) (*live.Recorder, *httptest.Se
 	return p.Recorder(), server
 }
 
+// request returns a request as a server gets it from this machine.
+func request(method, path string) *http.Request {
+	r := httptest.NewRequest(method, path, nil)
+	r.Host = "localhost:6060"
+	return r
+}
+
 func get(t *testing.T, h http.Handler, path string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r := request(http.MethodGet, path)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
@@ -99,7 +113,7 @@ func TestUnderAnyPrefix(t *testing.T) {
 	}
 	w := get(t, mux, "/exact?x=1")
 	assert.Equal(t, http.StatusTemporaryRedirect, w.Code)
-	assert.Equal(t, "exact/", w.Header().Get("Location"), "the prefix is not known")
+	assert.Equal(t, "./exact/", w.Header().Get("Location"), "the prefix is not known")
 }
 
 func TestRefusalsSayWhy(t *testing.T) {
@@ -116,9 +130,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"/stack.json?n=99999", nil, http.StatusNotFound, "stack 99999 does not exist"},
 		{"/stream", nil, http.StatusBadRequest, "must be the seq"},
 		{"/stream?since=-1", nil, http.StatusBadRequest, "must be the seq"},
-		{"/data.json", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"}, http.StatusForbidden, "other sites"},
-		{"/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, http.StatusOK, "<!doctype html>"},
-		{"/data.json", []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors"}, http.StatusOK, `"full":true`},
+		{"/" + strings.Repeat("x", 1<<20), nil, http.StatusNotFound, strings.Repeat("x", maxQuoted) + `"…`},
 	} {
 		w := get(t, page, tt.path, tt.headers...)
 		assert.Equal(t, tt.status, w.Code, tt.path)
@@ -126,20 +138,25 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 		w := httptest.NewRecorder()
-		page.ServeHTTP(w, httptest.NewRequest(method, "/data.json", nil))
+		page.ServeHTTP(w, request(method, "/data.json"))
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code, method)
 		assert.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 	}
 	w := httptest.NewRecorder()
-	page.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/data.json", nil))
+	page.ServeHTTP(w, request(http.MethodHead, "/data.json"))
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.Empty(t, w.Body.String())
 }
 
 func TestWithoutAMonitor(t *testing.T) {
-	w := get(t, Handler(nil), "/")
-	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-	assert.Contains(t, w.Body.String(), "Handler was called with nil")
+	for problem, monitor := range map[string]*otelgoroutine.Monitor{"is nil": nil, "was not started": {}} {
+		for _, name := range []string{"/", "/data.json", "/stream?since=0", "/snapshot.pb.gz", "/report.txt"} {
+			w := get(t, Handler(monitor), name)
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.Contains(t, w.Body.String(), problem+"; it must be one that otelgoroutine.Start returned")
+			assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+		}
+	}
 }
 
 func TestTheDataIsTheSnapshot(t *testing.T) {
@@ -379,7 +396,7 @@ func TestConcurrentSafe(t *testing.T) {
 			for i := range 20 {
 				p.recorder.Record(live.Update{Snapshot: again(m, i)})
 				for _, name := range []string{"/", "/data.json", "/stack.json?n=1", "/snapshot.pb.gz", "/report.txt"} {
-					r := httptest.NewRequest(http.MethodGet, name, nil)
+					r := request(http.MethodGet, name)
 					p.ServeHTTP(httptest.NewRecorder(), r)
 				}
 			}

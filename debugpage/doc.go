@@ -10,7 +10,16 @@
 // file paths and counts to anyone who can open it. Mount it where net/http/pprof
 // is mounted: on a port for operators or behind the same authentication, and
 // never on a port that faces the internet. Arguments, label values and memory
-// addresses are not shown. The page is read-only: all requests are GET requests.
+// addresses are not shown. The page is read-only: all requests are GET requests,
+// and none of them takes a snapshot.
+//
+// The page is served only under names that no website can give itself: any IP
+// address, localhost, names that end in ".localhost", and the name of the machine,
+// each with any port. This serves a request to 127.0.0.1, to a pod's address, or
+// through ssh -L or kubectl port-forward. The name of an ingress or of a
+// Kubernetes service must be given to [WithHosts]; until then, the response is
+// status 403 with a text that says so. Requests that pages of other sites make are
+// refused; links to the page are followed. Redirects stay on the host.
 //
 // # Resources
 //

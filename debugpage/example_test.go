@@ -28,7 +28,7 @@ func ExampleHandler() {
 
 	// A service would call http.ListenAndServe("127.0.0.1:6060", admin) here.
 	w := httptest.NewRecorder()
-	admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/goroutines/", nil))
+	admin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost:6060/debug/goroutines/", nil))
 	fmt.Println(w.Code, w.Header().Get("Content-Type"))
 	// Output: 200 text/html; charset=utf-8
 }
@@ -56,7 +56,7 @@ func ExampleHandler_protected() {
 	mux.Handle("/debug/goroutines/", operatorsOnly(debugpage.Handler(monitor)))
 
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/goroutines/data.json", nil))
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost:6060/debug/goroutines/data.json", nil))
 	fmt.Println(w.Code)
 	// Output: 401
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"path"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,17 +21,18 @@ import (
 
 // Handler returns the page of a monitor and starts to record the counts of its
 // snapshots. After the monitor is shut down, the handler remains valid and
-// shows the last state. With a nil monitor, the handler reports that there is
-// none, with status 503.
+// shows the last state. With a monitor that is nil or that Start did not
+// return, the handler reports that there is none, with status 503.
 func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	c := newConfig(opts)
-	if monitor == nil {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "debugpage: no monitor: Handler was called with nil", http.StatusServiceUnavailable)
-		})
+	switch {
+	case monitor == nil:
+		return noMonitor("is nil")
+	case monitor.Interval() <= 0:
+		return noMonitor("was not started")
 	}
 	recorder, stop := record(monitor)
-	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name)}
+	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name), hosts: c.hosts}
 	runtime.AddCleanup(p, func(stop func()) { stop() }, stop) // stop recording once the handler is garbage collected
 	p.streams = newStreams(c.streams)
 	p.resources = map[string]http.HandlerFunc{
@@ -42,11 +42,20 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 		"icon.svg":       asset("image/svg+xml", webui.Icon()),
 		"data.json":      p.data,
 		"stack.json":     p.stack,
-		"stream":         p.stream,
+		streamName:       p.stream,
 		"snapshot.pb.gz": p.profile,
 		"report.txt":     p.report,
 	}
 	return p
+}
+
+// noMonitor returns a handler for a service whose monitor could not be started:
+// a debugging page must not keep it from running.
+func noMonitor(problem string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		secure(w.Header())
+		http.Error(w, "debugpage: the Monitor given to Handler "+problem+"; it must be one that otelgoroutine.Start returned without an error", http.StatusServiceUnavailable)
+	})
 }
 
 // record returns a recorder of the monitor's updates and a function that stops
@@ -72,6 +81,7 @@ type page struct {
 	recorder  *live.Recorder
 	program   program
 	streams   *streams
+	hosts     hosts
 	resources map[string]http.HandlerFunc // by the last element of the path
 }
 
@@ -86,17 +96,18 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	serve, ok := p.resources[name]
 	switch {
+	case !p.hosts.expected(r.Host):
+		http.Error(w, "debugpage: the page is not served under the host name "+quote(nameOf(r.Host))+
+			"; it must be an IP address, localhost, the name of this machine or a name given to debugpage.WithHosts", http.StatusForbidden)
 	case !ok:
-		http.Error(w, "debugpage: no resource "+strconv.Quote(name)+"; the path of the page must end in a slash", http.StatusNotFound)
+		http.Error(w, "debugpage: no resource "+quote(name)+"; the path of the page must end in a slash", http.StatusNotFound)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "debugpage: method "+r.Method+" is not supported; it must be GET or HEAD", http.StatusMethodNotAllowed)
-	case foreign(r.Header):
+		http.Error(w, "debugpage: method "+quote(r.Method)+" is not supported; it must be GET or HEAD", http.StatusMethodNotAllowed)
+	case foreign(r, name):
 		http.Error(w, "debugpage: requests from pages of other sites are refused", http.StatusForbidden)
-	case name == "" && !endsInSlash(r):
-		// The redirect is relative because the path before the prefix is
-		// unknown.
-		w.Header().Set("Location", path.Base(askedPath(r))+"/")
+	case name == "" && !strings.HasSuffix(askedPath(r), "/"):
+		w.Header().Set("Location", withSlash(r))
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	default:
 		serve(w, r)
@@ -114,24 +125,6 @@ func secure(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 }
-
-// foreign reports whether a request comes from a page of another site and is
-// not the result of following a link. Such a page could not read the response,
-// but it could use up streams.
-func foreign(h http.Header) bool {
-	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "navigate"
-}
-
-// askedPath returns the path of the request before any StripPrefix.
-func askedPath(r *http.Request) string {
-	asked, _, _ := strings.Cut(r.RequestURI, "?")
-	if asked == "" {
-		return r.URL.Path
-	}
-	return asked
-}
-
-func endsInSlash(r *http.Request) bool { return strings.HasSuffix(askedPath(r), "/") }
 
 // asset serves a text that never changes.
 func asset(contentType, text string) http.HandlerFunc {
@@ -196,7 +189,7 @@ func (p *page) data(w http.ResponseWriter, r *http.Request) {
 func (p *page) stack(w http.ResponseWriter, r *http.Request) {
 	number, err := strconv.Atoi(r.URL.Query().Get("n"))
 	if err != nil {
-		http.Error(w, "debugpage: stack.json: n is "+strconv.Quote(r.URL.Query().Get("n"))+"; it must be the number of a stack in data.json", http.StatusBadRequest)
+		http.Error(w, "debugpage: stack.json: n is "+quote(r.URL.Query().Get("n"))+"; it must be the number of a stack in data.json", http.StatusBadRequest)
 		return
 	}
 	detail, ok := p.recorder.Detail(number)

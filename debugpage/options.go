@@ -18,6 +18,7 @@ const (
 type config struct {
 	name    string
 	streams int
+	hosts   hosts
 }
 
 // An Option configures how the page is served.
@@ -29,6 +30,7 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 func newConfig(opts []Option) config {
 	c := config{streams: DefaultStreams}
+	c.hosts.addMachine()
 	for _, o := range opts {
 		if o != nil {
 			o.apply(&c)
@@ -49,6 +51,24 @@ func WithName(name string) Option {
 // and tries again.
 func WithStreams(n int) Option {
 	return optionFunc(func(c *config) { c.streams = min(max(n, 1), MaxStreams) })
+}
+
+// WithHosts adds names under which the page is served, such as the name of an
+// ingress or of a Kubernetes service: "debug.example.com". A name that begins
+// with a dot stands for a domain and all names in it. A port is ignored. The
+// name "*" stands for all names. It is safe where a login protects the page,
+// because a browser does not send the credentials for one name to another.
+//
+// Without this option, a request must be for an IP address, for localhost or a
+// name that ends in ".localhost", or for the name of this machine. Requests for
+// other names get status 403, because a website could give itself a name that
+// leads here and then read the page in an operator's browser (DNS rebinding).
+func WithHosts(names ...string) Option {
+	return optionFunc(func(c *config) {
+		for _, name := range names {
+			c.hosts.add(name)
+		}
+	})
 }
 
 // A program identifies the process.

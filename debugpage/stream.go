@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// streamName is the last element of the path of the stream.
+const streamName = "stream"
+
 const (
 	// writeTimeout is how long a browser may take to accept one change. It
 	// replaces the server's own timeout, which is meant for responses that end.
@@ -26,7 +29,7 @@ const (
 func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 	since, err := strconv.ParseUint(sinceOf(r), 10, 64)
 	if err != nil {
-		http.Error(w, "debugpage: stream: since is "+strconv.Quote(sinceOf(r))+"; it must be the seq of data.json", http.StatusBadRequest)
+		http.Error(w, "debugpage: stream: since is "+quote(sinceOf(r))+"; it must be the seq of data.json", http.StatusBadRequest)
 		return
 	}
 	ending, ok := p.streams.begin(r)

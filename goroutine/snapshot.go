@@ -17,7 +17,8 @@ const (
 	SourceLabelled Source = "labelled_profile"
 	SourceText     Source = "text"
 	SourceProof    Source = "leak_proof"
-	SourceWindow   Source = "trace_window" // a trace of a span of time, with the wakeups in it
+	SourceRecorder Source = "flight_recorder" // the program's own, which it has handed over
+	SourceWindow   Source = "trace_window"    // a trace of a span of time, with the wakeups in it
 )
 
 // A Scheduler holds the scheduler's own counts of goroutines. They are

@@ -3,6 +3,7 @@ package otelgoroutine
 import (
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,12 +194,12 @@ func TestAQuestionIsHeard(t *testing.T) {
 		time.Sleep(2 * askedFor)
 		assert.EqualValues(t, 1+askedFor/m.interval, c.taken.Load(), "for ten minutes")
 
-		var updates int
-		cancel := m.Subscribe(func(Update) { updates++ })
+		var updates atomic.Int32
+		cancel := m.Subscribe(func(Update) { updates.Add(1) })
 		synctest.Wait()
-		before := updates
+		before := updates.Load()
 		time.Sleep(time.Hour)
-		assert.EqualValues(t, time.Hour/m.interval, updates-before, "a subscriber is heard")
+		assert.EqualValues(t, time.Hour/m.interval, updates.Load()-before, "a subscriber is heard")
 		cancel()
 		time.Sleep(time.Hour)
 		taken := c.taken.Load()

@@ -274,15 +274,12 @@ func (m *Monitor) step() {
 	m.saw(snapshot, r.Statuses, o.skips)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
-	o.send(ctx, snapshot, m.untold(r.Events))
+	o.client.work(func() { o.send(ctx, snapshot, m.untold(r.Events)) })
 }
 
-// deliver calls the subscribers and charges their time to the budget.
+// deliver calls the subscribers and charges their CPU time to the budget.
 func (m *Monitor) deliver(u Update) {
-	began := time.Now()
-	if m.feed.deliver(u, m.told.survive) {
-		m.observer.client.Charge(time.Since(began))
-	}
+	m.observer.client.work(func() { m.feed.deliver(u, m.told.survive) })
 }
 
 // heard reports whether anything would notice a snapshot.

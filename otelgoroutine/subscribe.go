@@ -73,9 +73,8 @@ func (f *feed) subscribe(call func(Update), survive func()) (cancel func()) {
 	return func() { s.cancelled.Store(true) }
 }
 
-// deliver calls every subscriber, deferring survive for each. It reports
-// whether there were any subscribers.
-func (f *feed) deliver(u Update, survive func()) bool {
+// deliver calls every subscriber, deferring survive for each.
+func (f *feed) deliver(u Update, survive func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if u.Snapshot != nil {
@@ -85,7 +84,6 @@ func (f *feed) deliver(u Update, survive func()) bool {
 	for _, s := range f.subscribers {
 		s.call(u, survive)
 	}
-	return len(f.subscribers) > 0
 }
 
 // heard reports whether there are subscribers. It lets go of those that have

@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type capturer interface {
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*capture.Dump, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
+	Recording() []byte
 	Charge(work time.Duration)
 	Configure(capture.Config)
 	Abort() // ends the capture in progress, as soon as the runtime permits
@@ -83,15 +85,16 @@ func (t *taker) prepare() {
 }
 
 // merged returns what the capturer may do for several clients: as much as the most
-// careful of them allows.
+// careful of them allows. A process runs one flight recorder at a time, so the first
+// that was handed over is used.
 func merged(clients []*client) capture.Config {
 	c := clients[0].config
 	for _, other := range clients[1:] {
 		c.Budget.CPU = min(c.Budget.CPU, other.config.Budget.CPU)
 		c.Budget.Pause = min(c.Budget.Pause, other.config.Budget.Pause)
-		c.Interval = min(c.Interval, other.config.Interval)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
+		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
 	}
 	return c
 }

@@ -11,10 +11,12 @@ const (
 	ReasonBudget  Reason = "cpu_budget"          // its predicted CPU time has not been earned yet
 	ReasonPause   Reason = "pause_budget"        // its predicted stop of the world exceeds the budget
 	ReasonLoad    Reason = "overload"            // too many goroutines are ready to run, or were created meanwhile
-	ReasonBusy    Reason = "slot_taken"          // the program takes a trace, or runs a flight recorder, of its own
+	ReasonBusy    Reason = "slot_taken"          // the program takes a trace of its own, or writes its own recording
+	ReasonStopped Reason = "not_running"         // the flight recorder that was handed over is not running
 	ReasonVersion Reason = "unsupported_version" // this Go release lacks it, or writes an unknown trace format
 	ReasonUnsafe  Reason = "unsafe"              // it could end the process
 	ReasonSize    Reason = "too_large"           // more was written than can be kept
+	ReasonMemory  Reason = "memory_limit"        // it could take too much of the memory limit
 	ReasonLate    Reason = "deadline"            // it took longer than its deadline and was ended, or did so a short while ago
 	ReasonHung    Reason = "hung"                // an earlier capture has not returned
 	ReasonError   Reason = "error"               // anything else; the error was reported

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func TestWhereDumpsStopTheWorldForTooLongProfilesTakeOver(t *testing.T) {
 	assert.Equal(t, ReasonPause, skips[1].Reason)
 }
 
-func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
+func TestASeriesOfDumpsLacksTheStackOfItsReader(t *testing.T) {
 	series, single := newTextSeries(parse.NewStacks(), new(goroutine.Births)), newTextSource()
 	without, err := series.take(nil)
 	require.NoError(t, err)
@@ -62,5 +63,43 @@ func TestASeriesOfDumpsLacksItsReader(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, at(without.Snapshot, "take"))
 	assert.NotEmpty(t, at(with.Snapshot, "take"))
+	assert.Equal(t, with.Total, without.Total)
+	assert.Zero(t, without.Missing)
+	assert.Equal(t, 1, without.States()[goroutine.Running])
 	assert.NotEmpty(t, without.Epochs)
+	for _, short := range []string{"", "x", "goroutine 1 [running]:\n"} {
+		assert.Equal(t, short, string(withoutFirstStack([]byte(short))))
+	}
+}
+
+// Where dumps are the whole series, they have the addresses of locks, so that each
+// lock is judged by itself. In a series with traces they must not.
+func TestASeriesHasLocksOnlyWithoutTraces(t *testing.T) {
+	var mu sync.Mutex
+	mu.Lock()
+	var waiter sync.WaitGroup
+	waiter.Go(func() { lockHere(&mu) })
+	defer func() { mu.Unlock(); waiter.Wait() }()
+	locks := func(c *Capturer) bool {
+		c.started = true
+		c.governor.credit = time.Hour
+		var found bool
+		require.Eventually(t, func() bool {
+			s, _ := c.Take()
+			require.NotNil(t, s)
+			require.Equal(t, goroutine.SourceText, s.Source)
+			groups := at(s, "lockHere")
+			found = len(groups) > 0 && groups[0].Lock != 0
+			return len(groups) > 0 && groups[0].State == goroutine.MutexLock
+		}, time.Minute, time.Millisecond)
+		return found
+	}
+	alone := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	alone.safety.verdict = unsafeVerdict
+	assert.True(t, locks(alone))
+
+	mixed := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	resume := stall(t)
+	assert.False(t, locks(mixed))
+	resume()
 }

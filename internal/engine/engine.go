@@ -43,7 +43,7 @@ type Config struct {
 	Detectors []*detectors.Detector
 	Known     []detectors.KnownStack // the user's exclusions; they come before detectors.KnownGood
 	Inspector Inspector              // nil: no inspections
-	Charge    func(time.Duration)    // called with the time that each detector took; may be nil
+	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
 }
 
 // An Engine judges the snapshots of one process.
@@ -51,7 +51,7 @@ type Engine struct {
 	detectors []*detectors.Detector
 	known     []detectors.KnownStack
 	inspector Inspector
-	charge    func(time.Duration)
+	measure   func(judge func())
 
 	history *history
 	tracker *tracker
@@ -65,12 +65,12 @@ func New(c Config) *Engine {
 		detectors: c.Detectors,
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
-		charge:    c.Charge,
+		measure:   c.Measure,
 		history:   newHistory(c.Detectors),
 		tracker:   newTracker(),
 	}
-	if e.charge == nil {
-		e.charge = func(time.Duration) {}
+	if e.measure == nil {
+		e.measure = func(judge func()) { judge() }
 	}
 	return e
 }
@@ -159,9 +159,7 @@ func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 func (e *Engine) run(base *detectors.Pass, all []Verdict, wanted func(Verdict) bool) {
 	for i, d := range e.detectors {
 		if wanted(all[i]) {
-			began := time.Now()
-			all[i] = e.judge(d, base)
-			e.charge(time.Since(began))
+			e.measure(func() { all[i] = e.judge(d, base) })
 		}
 	}
 }

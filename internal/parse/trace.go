@@ -377,6 +377,7 @@ const (
 	kindUser   kind = iota // the program
 	kindSystem             // the runtime
 	kindReader             // the trace: this goroutine copies it to its writer
+	kindWriter             // this module: this goroutine writes the recording that is being read
 )
 
 // The entry functions of the reader: from Go 1.25 on, and before.
@@ -384,6 +385,10 @@ const (
 	readerFunction    = "runtime/trace.(*traceMultiplexer).startLocked.func1"
 	readerFunction123 = "runtime/trace.Start.func1"
 )
+
+// writerFunction is the entry function of the goroutine that writes the recording
+// of the program's own flight recorder. It lives for one snapshot.
+const writerFunction = "github.com/otelgoroutine/go/internal/capture.(*recorderSource).write.func1"
 
 // maxSystemDepth exceeds the number of frames of any runtime goroutine. If a stack
 // is deeper, its outermost frame may be where the tracer cut it off.
@@ -402,6 +407,8 @@ func kindOf(frames []goroutine.Frame) kind {
 	switch entry := frames[n-1].Function; {
 	case entry == readerFunction, entry == readerFunction123:
 		return kindReader
+	case entry == writerFunction:
+		return kindWriter
 	case n > maxSystemDepth, strings.HasPrefix(entry, "runtime.asyncPreempt"), strings.HasPrefix(entry, "runtime.cgocallback"):
 		return kindUser
 	case system(frames):
@@ -411,7 +418,7 @@ func kindOf(frames []goroutine.Frame) kind {
 }
 
 func (d *TraceDecoder) leavesOut(k kind) bool {
-	return k == kindSystem || k == kindReader && d.ExcludeReader
+	return k == kindSystem || k == kindWriter || k == kindReader && d.ExcludeReader
 }
 
 // kindOf returns the kind of a goroutine that has no stack at the end of a

@@ -262,6 +262,18 @@ func (c *cursor) batch() (batch, error) {
 	return b, nil
 }
 
+// TraceGeneration returns the number of the generation that a batch of a trace
+// belongs to, or 0 for what is no batch of a generation: the header, or the mark at
+// a generation's end.
+func TraceGeneration(data []byte) uint64 {
+	c := cursor{data: data}
+	b, err := c.batch()
+	if err != nil {
+		return 0
+	}
+	return b.generation
+}
+
 // A span is the part of a trace that holds the batches of one generation.
 type span struct {
 	begin, end int

@@ -43,6 +43,7 @@ const (
 	AttrAdvice           = "goroutine.finding.advice"
 	AttrIDs              = "goroutine.ids"
 	AttrProfilePath      = "goroutine.profile.path"
+	AttrRecordingPath    = "goroutine.finding.recording.path"
 	AttrCreatorFunction  = "goroutine.creator.function.name"
 	AttrCreatorFile      = "goroutine.creator.file.path"
 	AttrCreatorLine      = "goroutine.creator.line.number"
@@ -165,8 +166,8 @@ var attributeCatalog = []attributeEntry{
 	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors."},
 	{AttrDetectorState, "string", stateDoc()},
 	{AttrConfidence, "string", confidenceDoc()},
-	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
-	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
+	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceRecorder, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
+	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken` (the program takes a trace of its own), `not_running` (the flight recorder of WithFlightRecorder), `unsupported_version`, `too_large`, `memory_limit` (it could take too much of what the limit leaves), `unsafe` (a trace or a leak proof that could end the process; a trace only once, because none is tried again), `deadline`, `hung` (an earlier one has not returned) or `error`."},
 	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits."},
 	{AttrFindingCount, "int", "Number of goroutines in the finding."},
 	{AttrGrowthPerMinute, "double", "Goroutines that join the finding each minute; 0 when their number does not grow."},
@@ -175,6 +176,7 @@ var attributeCatalog = []attributeEntry{
 	{AttrAdvice, "string", "What to do next, in one sentence. Absent when there is nothing to say."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent when the source has none."},
 	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event. Only with WithProfileDir."},
+	{AttrRecordingPath, "string", "Path of the flight recorder's recording that was saved with the event. Only with WithFlightRecorder and WithProfileDir."},
 	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
@@ -232,6 +234,7 @@ var findingAttributes = []string{
 	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
 	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
+	AttrRecordingPath,
 }
 
 // eventCatalog returns the catalog of events.

@@ -139,7 +139,7 @@ func TestTheSchedulersStateFollowsFromTheDetailedState(t *testing.T) {
 func TestTheScopeHasASchemaURL(t *testing.T) {
 	tel, logs, reader := emitter(t)
 	publish(tel, snapshot(epoch, goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 3}))
-	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
+	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, Files{})
 	want := instrumentation.Scope{Name: ScopeName, Version: Version, SchemaURL: SchemaURL}
 	var rm metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &rm))

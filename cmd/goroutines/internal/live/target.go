@@ -198,7 +198,7 @@ func faults(verdicts []engine.Verdict) (all []string) {
 func (t *Target) send(ctx context.Context, events []detectors.Event) {
 	for _, e := range events {
 		if t.telemetry != nil {
-			t.telemetry.Emit(ctx, e, "")
+			t.telemetry.Emit(ctx, e, telemetry.Files{})
 		}
 		t.onEvent(Event{t.status.Name, e})
 	}
