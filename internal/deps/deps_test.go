@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"internal/realprograms":  {},
+	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
 		"internal/telemetry", "internal/report",
