@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"context"
+	"io"
 	"runtime"
 	"runtime/trace"
 	"strings"
@@ -80,7 +81,6 @@ func TestWhileTheProgramsRecorderDoesNotRun(t *testing.T) {
 	}
 }
 
-// A zero recorder keeps one generation, which is all that a snapshot needs.
 func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
 	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{})
 	require.NoError(t, recorder.Start())
@@ -89,8 +89,23 @@ func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
 	var refusal *Refusal
 	require.ErrorAs(t, writeTo(recorder, io.Discard), &refusal)
 	assert.Equal(t, ReasonStopped, refusal.Reason)
+	assert.ErrorContains(t, writeTo(nil, io.Discard), "panic")
 }
 
+// The call runs on a goroutine of its own, where no other recover would catch it.
+func TestAPanicOfARecorderIsAnError(t *testing.T) {
+	recorder := recording(t)
+	assert.ErrorContains(t, writeTo(recorder, panicking{}), "panic: torn")
+	source := newRecorderSource(recorder, parse.NewTraceDecoder(nil, nil))
+	_, err := source.take(nil)
+	assert.NoError(t, err, "it can be written again")
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("torn") }
+
+// A zero recorder keeps one generation, which is all that a snapshot needs.
 func TestAZeroRecorder(t *testing.T) {
 	park(t, 10)
 	recorder := new(trace.FlightRecorder)

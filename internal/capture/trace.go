@@ -3,6 +3,7 @@ package capture
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"runtime/trace"
@@ -104,9 +105,15 @@ func startRecorder() (*trace.FlightRecorder, error) {
 
 // writeTo ends a generation and writes it. The runtime has no error values for a
 // recording that is being written already, and for a recorder that was stopped
-// meanwhile, as the program may do with its own.
-func writeTo(recorder *trace.FlightRecorder, w io.Writer) error {
-	_, err := recorder.WriteTo(w)
+// meanwhile, as the program may do with its own. It does not synchronize the two, so
+// that even a panic is possible then; it becomes an error.
+func writeTo(recorder *trace.FlightRecorder, w io.Writer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the flight recorder's WriteTo: panic: %v", p)
+		}
+	}()
+	_, err = recorder.WriteTo(w)
 	switch {
 	case err == nil:
 		return nil

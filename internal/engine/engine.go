@@ -55,6 +55,7 @@ type Engine struct {
 
 	history *history
 	tracker *tracker
+	status  []detectors.Status                // of the last step
 	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
 }
 
@@ -80,6 +81,7 @@ type Result struct {
 	Open     []detectors.Finding // including unresolved ones of earlier snapshots, longest open first
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
+	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
 }
 
 // Step judges a snapshot. A snapshot that is not newer than the previous one, as
@@ -99,7 +101,30 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	e.enrich(s, r.Findings)
 	r.Events = e.tracker.step(ran, r.Findings, s.Time)
 	r.Open = e.tracker.findings()
+	e.status = e.statuses(s, r.Verdicts)
+	r.Statuses = e.status
 	return r
+}
+
+// statuses returns the statuses after a step. Each keeps the time since which it
+// has been the same.
+func (e *Engine) statuses(s *goroutine.Snapshot, verdicts []Verdict) []detectors.Status {
+	if verdicts == nil && !s.Time.Before(e.history.newest()) {
+		return e.status // a second snapshot of one moment
+	}
+	all := make([]detectors.Status, len(e.detectors))
+	for i, d := range e.detectors {
+		if verdicts == nil {
+			all[i] = detectors.NotJudging(d.Name, detectors.ReasonNoSnapshot, "the snapshot is not newer than the one before: the clock was set back")
+		} else {
+			all[i] = verdicts[i].status
+		}
+		all[i].Since = s.Time
+		if e.status != nil && e.status[i].State() == all[i].State() {
+			all[i].Since = e.status[i].Since
+		}
+	}
+	return all
 }
 
 // Remember adds snapshots to the history without judging them: those that come

@@ -58,7 +58,9 @@ func TestASwitchOfSourceChangesNoVerdict(t *testing.T) {
 	want := faulty(func(int) goroutine.Source { return goroutine.SourceTrace })
 	require.Len(t, want, 2)
 	for name, source := range map[string]func(i int) goroutine.Source{
-		"dumps only": func(int) goroutine.Source { return goroutine.SourceText },
+		"the program's recorder":                  func(int) goroutine.Source { return goroutine.SourceRecorder },
+		"dumps only":                              func(int) goroutine.Source { return goroutine.SourceText },
+		"a recorder that is refused now and then": func(i int) goroutine.Source { return pick(i%7 == 0, goroutine.SourceText, goroutine.SourceRecorder) },
 		"in turn": func(i int) goroutine.Source {
 			return [2]goroutine.Source{goroutine.SourceTrace, goroutine.SourceText}[i%2]
 		},
