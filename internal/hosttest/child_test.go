@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/trace"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,7 +42,6 @@ func TestMain(m *testing.M) {
 // A plan is what a service does. It is the first line of its standard input.
 type plan struct {
 	Interval time.Duration // between snapshots; 0: the default
-	Stop     bool          // the service stops itself once, in its first trace
 }
 
 // An update is what a service says of an otelgoroutine.Update: one JSON object a
@@ -55,8 +55,14 @@ type update struct {
 	CPU      time.Duration // that the process has used so far
 }
 
+// What a service is told on its standard input, after its plan.
+const (
+	plantDeadlock = 'd'
+	stopInTrace   = 's' // stop in the middle of the next trace
+)
+
 // serve is the service: a few goroutines that do next to nothing, and the monitor.
-// Each byte on its standard input plants a deadlock. It ends with its input.
+// It ends with its input.
 func serve() {
 	in := bufio.NewReader(os.Stdin)
 	var p plan
@@ -65,9 +71,6 @@ func serve() {
 	check(json.Unmarshal(line, &p))
 	for range 3 {
 		go tick()
-	}
-	if p.Stop {
-		go stopTraced()
 	}
 	var options []otelgoroutine.Option
 	if p.Interval > 0 {
@@ -78,10 +81,14 @@ func serve() {
 	out := json.NewEncoder(os.Stdout)
 	m.Subscribe(func(u otelgoroutine.Update) { check(out.Encode(tell(u))) })
 	for {
-		if _, err := in.ReadByte(); err != nil {
+		switch order, err := in.ReadByte(); {
+		case err != nil:
 			os.Exit(0)
+		case order == plantDeadlock:
+			deadlock()
+		case order == stopInTrace:
+			go stopTraced()
 		}
-		deadlock()
 	}
 }
 
@@ -112,7 +119,7 @@ func usedCPU() time.Duration {
 }
 
 // stopTraced stops this process as soon as a trace is on: in the middle of a
-// capture.
+// capture, unless this goroutine is delayed just then.
 func stopTraced() {
 	for !trace.IsEnabled() {
 		time.Sleep(10 * time.Microsecond)
@@ -152,7 +159,8 @@ func work() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	for {
+	for spun := new(atomic.Int64); ; {
+		spun.Add(1)
 	}
 }
 

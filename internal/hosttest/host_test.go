@@ -32,6 +32,13 @@ func (s *service) next(t *testing.T) update {
 	}
 }
 
+// tell tells the service to do something.
+func (s *service) tell(t *testing.T, order byte) {
+	t.Helper()
+	_, err := s.in.Write([]byte{order})
+	require.NoError(t, err)
+}
+
 // TestAStopInTheMiddleOfACapture stops a process for 25 s while it takes a trace.
 // The snapshot of one of the next two intervals is taken. When the time that passed
 // was charged as CPU time, the next one was hours away.
@@ -39,8 +46,20 @@ func TestAStopInTheMiddleOfACapture(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 40 s")
 	}
+	s := start(t, plan{Interval: 5 * time.Second})
+	for tries := 0; !s.stopInTrace(t); tries++ {
+		require.Less(t, tries, 5, "no stop fell into a capture")
+	}
+	first, second := s.next(t), s.next(t)
+	assert.True(t, first.Source != "" || second.Source != "", "%+v, then %+v", first, second)
+}
+
+// stopInTrace stops the service for 25 s during its next trace. It reports whether
+// the stop fell into a capture.
+func (s *service) stopInTrace(t *testing.T) bool {
+	t.Helper()
 	const stop = 25 * time.Second
-	s := start(t, plan{Interval: 5 * time.Second, Stop: true})
+	s.tell(t, stopInTrace)
 	var status syscall.WaitStatus
 	_, err := syscall.Wait4(s.Process.Pid, &status, syscall.WUNTRACED, nil)
 	require.NoError(t, err)
@@ -48,15 +67,12 @@ func TestAStopInTheMiddleOfACapture(t *testing.T) {
 	time.Sleep(stop)
 	continued := time.Now()
 	require.NoError(t, s.Process.Signal(syscall.SIGCONT))
-
 	u := s.next(t)
 	for u.At.Before(continued) {
 		u = s.next(t)
 	}
-	late := slices.ContainsFunc(u.Skips, func(s otelgoroutine.Skip) bool { return s.Reason == "deadline" })
-	assert.True(t, late || u.Took >= stop, "the stop did not fall into a capture: %+v", u)
-	first, second := s.next(t), s.next(t)
-	assert.True(t, first.Source != "" || second.Source != "", "%+v, then %+v", first, second)
+	late := func(s otelgoroutine.Skip) bool { return s.Reason == "deadline" }
+	return u.Took >= stop || slices.ContainsFunc(u.Skips, late)
 }
 
 // A told is how a planted deadlock was found.
@@ -71,8 +87,7 @@ type told struct {
 func (s *service) find(t *testing.T, patience time.Duration) (r told) {
 	t.Helper()
 	began, last := time.Now(), s.next(t).At
-	_, err := s.in.Write([]byte{1})
-	require.NoError(t, err)
+	s.tell(t, plantDeadlock)
 	planted := time.Now()
 	for {
 		u := s.next(t)
@@ -91,10 +106,10 @@ func (s *service) find(t *testing.T, patience time.Duration) (r told) {
 // TestAStarvedHost has a service beside ten busy processes, and one that its
 // container throttles. They are inspected at least every minute, and a deadlock of
 // two goroutines is told within twice the time that it takes on this machine as it is.
-// It takes 15 minutes: run it with -timeout 30m.
+// It takes eleven minutes: run it with -timeout 30m.
 func TestAStarvedHost(t *testing.T) {
 	if !realprograms.Wanted() {
-		t.Skipf("takes 15 minutes; %s=1 runs it", realprograms.Variable)
+		t.Skipf("takes eleven minutes; %s=1 runs it", realprograms.Variable)
 	}
 	idle := start(t, plan{}).find(t, 10*time.Minute)
 	t.Logf("idle: %+v", idle)
