@@ -397,7 +397,7 @@ func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) 
 	case source == goroutine.SourceProof:
 		used.cpu = wall
 	case source == goroutine.SourceTrace && r.Snapshot != nil:
-		r.traced = time.Duration(r.Bytes) * byteCost
+		r.traced = time.Duration(r.Bytes) * (byteCost + readCost)
 	}
 	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
 	c.governor.Took(wall, used.cpu, now)
