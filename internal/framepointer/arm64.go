@@ -53,9 +53,12 @@ func mayMatter(word uint32, saved bool) bool {
 //	ADD $size, RSP, RSP
 func frameEnd(code []byte) int {
 	const fp, sp = 29, 31
-	offset, rest := sumOfAdds(code, fp)
-	size, rest := sumOfAdds(rest, sp)
-	if size == 0 || size != offset+8 {
+	offset, pop := sumOfAdds(code, fp)
+	if offset == 0 {
+		return 0
+	}
+	size, rest := sumOfAdds(pop, sp)
+	if size != offset+8 {
 		return 0
 	}
 	return len(code) - len(rest)

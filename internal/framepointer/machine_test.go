@@ -75,6 +75,7 @@ var arm64Code = []struct {
 	{"leaf with a frame of 64 KiB", "\xFD\x23\x00\xD1\xFD\x43\x40\x91\xBD\x23\x00\x91\xFF\x43\x40\x91\xFF\x43\x00\x91" + ret, false},
 	{"leaf with a frame of 4112 bytes, which takes another register",
 		"\xFD\x23\x00\xD1" + movz + "\x1B\x01\x82\xD2\xFD\x63\x3B\x8B\x1B\x02\x82\xD2\xFF\x63\x3B\x8B" + ret, false},
+	{"add sp, sp, #8", movz + "\xFF\x23\x00\x91" + ret, true},
 	{"leaf that drops another size: add x29, sp, #24; add sp, sp, #48", "\xFD\x23\x00\xD1\xFD\x63\x00\x91\xFF\xC3\x00\x91" + ret, true},
 	{"cmp x29, x0", "\xBF\x03\x00\xEB" + ret, false},
 }
