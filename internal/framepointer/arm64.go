@@ -41,6 +41,12 @@ func mayMatter(word uint32, saved bool) bool {
 		return true
 	}
 	rd, rn, rt2, rm := word&31, word>>5&31, word>>10&31, word>>16&31
+	switch {
+	case word>>25&0b111 == 0b111: // on vectors; the result may be in a general register
+		return rd == fp
+	case word>>25&0b101 == 0b100 && word>>26&1 == 1: // load and store vectors; the base may be moved on
+		return rn == fp
+	}
 	return rd == fp || rn == fp || rt2 == fp || rm == fp || rd == beforeFP || rm == beforeFP
 }
 
