@@ -61,7 +61,7 @@ func noMonitor(problem string) http.Handler {
 // record returns a recorder of the monitor's updates and a function that stops
 // it. The monitor calls the recorder until the monitor is shut down.
 func record(m *otelgoroutine.Monitor) (r *live.Recorder, stop func()) {
-	r = live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU})
+	r = live.New(live.Config{Interval: m.Interval(), CPU: m.Budget().CPU, Sight: func() *report.Sight { return sightOf(m) }})
 	stop = m.Subscribe(func(from otelgoroutine.Update) {
 		u := live.Update{Snapshot: from.Snapshot, Open: report.Briefly(from.Open)}
 		for _, e := range from.Events {

@@ -17,8 +17,9 @@ const (
 	// replaces the server's own timeout, which is meant for responses that end.
 	writeTimeout = 10 * time.Second
 	// beat is how often something is written to an idle stream. It shows
-	// proxies that the connection is in use, and it shows the handler whether
-	// the browser is still connected.
+	// proxies that the connection is in use, it shows the handler whether the
+	// browser is still connected, and it tells the page what is being judged: of
+	// a monitor that hangs nothing else comes.
 	beat = 20 * time.Second
 	// leastGap is the minimum time between two changes of one stream.
 	leastGap = 100 * time.Millisecond
@@ -74,7 +75,7 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 			p.recorder.Close() // the last change
 			stopped = nil
 		case <-heart.C:
-			sent = s.send(": beat\n\n")
+			sent = p.beat(s)
 		case <-p.recorder.Changed(since):
 			var last bool
 			since, last, sent = p.change(s, since)
@@ -98,6 +99,15 @@ func (p *page) change(s *sender, since uint64) (seq uint64, last, sent bool) {
 		return since, true, false
 	}
 	return v.Seq, v.Stopped, s.send(fmt.Sprintf("event: change\nid: %d\ndata: %s\n\n", v.Seq, body))
+}
+
+// beat sends what the findings cover now.
+func (p *page) beat(s *sender) (sent bool) {
+	body, err := json.Marshal(p.recorder.Sight())
+	if err != nil {
+		return false
+	}
+	return s.send(fmt.Sprintf("event: sight\ndata: %s\n\n", body))
 }
 
 func pause(r *http.Request, d time.Duration) bool {

@@ -92,6 +92,7 @@ func (c ContentionConfig) run(p *Pass) error {
 	s := p.places()
 	begin := s.Begin(c.MinWait, c.MinSnapshots)
 	if begin < 0 {
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 		return nil
 	}
 	first := s.Back(contentionReach * c.MinWait)

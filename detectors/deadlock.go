@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -88,6 +89,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 	s := p.places()
 	first := s.Back(deadlockReach * c.MinWait)
 	by := s.Locks(first)
+	c.abstainIfShort(p, s, first, by)
 	var stuck []*queue
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
 		if q := newQueue(pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
@@ -100,6 +102,20 @@ func (c DeadlockConfig) run(p *Pass) error {
 	}
 	all.report(p)
 	return nil
+}
+
+// abstainIfShort abstains when there are too few snapshots to judge a lock with a single
+// waiter. Where they are rare, there always are. Dumps have the runtime's own
+// measure of waits, so that one is enough.
+func (c DeadlockConfig) abstainIfShort(p *Pass, s *places.Series, first int, by places.Grouping) {
+	single := 1 + int(math.Ceil(math.Log2(1/c.MaxChance)))
+	switch n := len(s.Snapshots) - first; {
+	case by == places.ByLock:
+	case s.Begin(c.MinWait, c.MinSnapshots) < 0:
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
+	case n < single:
+		p.abstain(ReasonShortHistory, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, span(deadlockReach*c.MinWait), n))
+	}
 }
 
 // A queue is the goroutines that wait for locks at one place.

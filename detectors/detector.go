@@ -95,6 +95,15 @@ type Pass struct {
 	// Report records a finding. It is never nil while Run runs.
 	Report func(Finding)
 
+	// Abstain records that Run cannot judge everything that it should, so that
+	// finding nothing means nothing: the history is too short ([ReasonShortHistory]),
+	// goroutine IDs are missing ([ReasonNoIDs]), or it waits for an inspection
+	// before it reports what it suspects ([ReasonInspection]). detail says the same
+	// to people, with numbers, in a clause that follows "not judging: ". The first
+	// call counts. Findings that are reported nevertheless are kept. A detector that
+	// does not call it counts as judging. It is never nil while Run runs.
+	Abstain func(r Reason, detail string)
+
 	shared *shared // by all passes over one snapshot
 }
 
@@ -104,7 +113,7 @@ const NewestKept = places.Whole
 
 // NewPass returns a pass that judges the last snapshot in series, which holds
 // snapshots of one process, oldest first. The pass excludes no stacks, its Ask
-// always returns false, and its Report discards findings; callers may replace
+// always returns false, and its Report and Abstain do nothing; callers may replace
 // each of these. series must not be empty and must not change while the pass is
 // in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
@@ -115,6 +124,7 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 		Started:  series[0].Time,
 		Ask:      func(goroutine.Source) bool { return false },
 		Report:   func(Finding) {},
+		Abstain:  func(Reason, string) {},
 		shared:   new(shared),
 	}
 	p.Exclude(nil)

@@ -206,7 +206,12 @@ func (c LeakConfig) watched(p *Pass) bool {
 		return true
 	}
 	coming := p.Ask(goroutine.SourceWindow)
-	return windowsSince(p.Windows, now.Add(-c.Window)) >= need || !coming
+	seen := windowsSince(p.Windows, now.Add(-c.Window))
+	if seen >= need || !coming {
+		return true
+	}
+	p.abstain(ReasonInspection, fmt.Sprintf("it suspects a leak and waits for trace windows; there are %d of %d", seen, need))
+	return false
 }
 
 // rising finds leaks by the rising number of goroutines that stay in place.
@@ -214,6 +219,7 @@ func (c LeakConfig) rising(p *Pass) (all findings) {
 	s := p.places()
 	r := search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows}
 	if r.trials = r.newTrials(p.Started); len(r.trials) == 0 {
+		p.tooShort(s, c.Steps+2, c.Warmup+c.Window+c.MinAge, "")
 		return nil
 	}
 	all = r.judge(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known))

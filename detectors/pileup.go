@@ -108,6 +108,8 @@ func (c PileupConfig) run(p *Pass) error {
 	all := c.queues(p)
 	if p.Snapshot.HasIDs() {
 		all = append(all, c.piles(p)...)
+	} else {
+		p.abstain(ReasonNoIDs, "snapshots have no goroutine IDs; only waits for locks are judged")
 	}
 	all.report(p)
 	return nil
@@ -118,6 +120,7 @@ func (c PileupConfig) queues(p *Pass) (all findings) {
 	s := p.places()
 	begin := s.Begin(c.MinWait, c.MinSnapshots)
 	if begin < 0 {
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 		return nil
 	}
 	for _, pl := range judged(s, places.ByStack, goroutine.State.Lock, c.MinCount, p.Known) {
@@ -141,6 +144,7 @@ func (c PileupConfig) piles(p *Pass) (all findings) {
 	first := max(s.From(p.places().Time(p.places().Back(c.Window))), s.From(p.Started.Add(c.Warmup)))
 	since := s.At(p.Snapshot.Time.Add(-c.MinStand))
 	if since <= first {
+		p.tooShort(s, 3, c.Warmup+c.MinStand, "; until then only waits for locks are judged")
 		return nil
 	}
 	began := s.Newest().EpochAt(s.Time(first))

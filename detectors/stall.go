@@ -98,7 +98,11 @@ func NewStall(c StallConfig) *Detector {
 func (c StallConfig) run(p *Pass) error {
 	s := p.places()
 	begin := s.Begin(c.MinWait, c.MinSnapshots)
-	if begin < 0 || c.mayBeWoken(p) {
+	if begin < 0 {
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
+		return nil
+	}
+	if c.mayBeWoken(p) {
 		return nil
 	}
 	all, still := parked(p.Snapshot, p.Known)

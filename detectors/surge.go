@@ -115,6 +115,8 @@ func (c SurgeConfig) run(p *Pass) error {
 				goroutines(now), float64(now)/float64(max(1, median)), span(c.Window), median)))
 			return nil
 		}
+	} else {
+		p.tooShort(s, c.MinSnapshots+minBaseline, c.Warmup+c.Window, "; until then it compares with its threshold only")
 	}
 	if since := surgedSince(s, float64(c.Threshold)+1); since <= needed {
 		p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, above the threshold of %d.", goroutines(now), c.Threshold)))

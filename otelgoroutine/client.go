@@ -119,20 +119,25 @@ func (c *client) Text() (*capture.Dump, *capture.Skip) {
 	return r.dump, r.skip
 }
 
-// Recording returns the recording of the program's own flight recorder behind s, or
-// nil if s did not come from one or is not the last snapshot any more.
+// Recording returns the recording behind s, which must not be modified, or nil if
+// there is none or s is not the last snapshot of this process any more. If it could
+// not be written, the next Take says why.
 func (c *client) Recording(s *goroutine.Snapshot) []byte {
-	r, _ := ask(c.taker, c.stop, func() []byte {
+	if c.config.Recorder == nil {
+		return nil
+	}
+	recording, _ := ask(c.taker, c.stop, func() []byte {
 		if c.taker.last != s {
 			return nil
 		}
 		return c.taker.capturer.Recording()
 	})
-	return r
+	return recording
 }
 
-// Charge deducts CPU time from the budget that all monitors share.
-func (c *client) Charge(work time.Duration) { c.taker.charged.Add(int64(work)) }
+// work runs f, which takes no captures, and deducts the CPU time that it uses from
+// the budget that all monitors share.
+func (c *client) work(f func()) { c.taker.charged.Add(int64(capture.CPUTime(f))) }
 
 // one takes a single snapshot from a source.
 func (c *client) one(source goroutine.Source, take func(capturer) (*goroutine.Snapshot, *capture.Skip)) (*goroutine.Snapshot, *capture.Skip) {

@@ -25,10 +25,11 @@
 // The package changes no setting of the runtime and registers nothing global. It
 // uses the process's flight recorder slot for a fraction of a second at a time,
 // so that trace.Start, /debug/pprof/trace and continuous profilers work as if it
-// were not there. A program with its own runtime/trace.FlightRecorder should
-// start it before, or shortly after, it calls Start. While that recorder runs,
-// snapshots come from the goroutine profile, which has no goroutine IDs, and the
-// detectors that need IDs pause.
+// were not there. While the program is traced by one of them, goroutine dumps take
+// the place of traces, or goroutine profiles when a dump would stop the world for
+// too long: see [SourceAuto]. A program with its own runtime/trace.FlightRecorder
+// hands it over with [WithFlightRecorder], or starts it before, or shortly after, it
+// calls Start.
 //
 // # Concurrency
 //

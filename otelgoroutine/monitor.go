@@ -17,12 +17,16 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
 // askedFor is how long after a question the monitor goes on capturing although
 // nothing else can be heard.
 const askedFor = 10 * time.Minute
+
+// noListener says why nothing is captured.
+const noListener = "nothing exports telemetry, and no findings were asked for in the last 10 min"
 
 // A Monitor observes the goroutines of this process until it is shut down.
 // Make one with [Start]. Its methods are safe for concurrent use, and do nothing
@@ -38,6 +42,7 @@ type Monitor struct {
 
 	latest atomic.Pointer[goroutine.Snapshot]
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
+	sight  *sight.Sight                        // what can be judged; see status.go
 	feed   feed
 	told   complaints
 
@@ -59,6 +64,7 @@ func newMonitor(mp metric.MeterProvider, c config) *Monitor {
 		logs:     c.loggerProvider,
 		interval: c.interval,
 		budget:   c.budget,
+		sight:    sight.New(c.interval, c.detectors, time.Now()),
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
@@ -77,11 +83,13 @@ func (m *Monitor) begin(c config) error {
 		LoggerProvider: m.logs,
 		TopStacks:      c.topStacks,
 		Scheduler:      capture.ReadScheduler,
+		Age:            m.sight.Age,
 	})
 	if err != nil {
 		return fmt.Errorf("otelgoroutine: %w", err)
 	}
 	m.telemetry = t
+	m.tellDetectors()
 	m.observer = newObserver(c, t, &m.told, m.stop)
 	go m.run()
 	return nil
@@ -171,7 +179,9 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 	if !m.made() {
 		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start")
 	}
-	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{Terse: true}).Text(w)
+	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{
+		Terse: true, Sight: report.SightOf(m.Status().internal()),
+	}).Text(w)
 }
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
@@ -246,11 +256,13 @@ func (m *Monitor) step() {
 	o.skips = nil
 	m.yield()
 	if m.idle.Store(true); !m.heard(ctx) { // a question asked meanwhile finds the monitor idle
+		m.pause(detectors.ReasonNoListener, noListener)
 		return
 	}
 	m.idle.Store(false)
 	snapshot := o.take(ctx)
 	if snapshot == nil {
+		m.skipped(o.skips)
 		m.deliver(Update{Open: m.findings(), Skips: o.skips})
 		return
 	}
@@ -259,17 +271,15 @@ func (m *Monitor) step() {
 	r := o.engine.Step(snapshot)
 	o.check(snapshot, r.Verdicts)
 	m.open.Store(&r.Open)
+	m.saw(snapshot, r.Statuses, o.skips)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
-	o.send(ctx, snapshot, m.untold(r.Events))
+	o.client.work(func() { o.send(ctx, snapshot, m.untold(r.Events)) })
 }
 
-// deliver calls the subscribers and charges their time to the budget.
+// deliver calls the subscribers and charges their CPU time to the budget.
 func (m *Monitor) deliver(u Update) {
-	began := time.Now()
-	if m.feed.deliver(u, m.told.survive) {
-		m.observer.client.Charge(time.Since(began))
-	}
+	m.observer.client.work(func() { m.feed.deliver(u, m.told.survive) })
 }
 
 // heard reports whether anything would notice a snapshot.

@@ -38,6 +38,8 @@ type script struct {
 	text  func() *capture.Dump // nil: no budget for one
 	texts int
 
+	recording []byte
+
 	proofs  atomic.Int32
 	aborted atomic.Int32
 	abort   func()                                                        // may be nil
@@ -47,6 +49,8 @@ type script struct {
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
 	return s.take(int(s.taken.Add(1)))
 }
+
+func (s *script) Recording() []byte { return s.recording }
 
 func withCapturer(c capturer) Option { return optionFunc(func(cfg *config) { cfg.capturer = c }) }
 
@@ -415,7 +419,6 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 }
 func (s *script) Charge(time.Duration)     {}
 func (s *script) Configure(capture.Config) {}
-func (s *script) Recording() []byte        { return nil }
 func (s *script) Abort() {
 	s.aborted.Add(1)
 	if s.abort != nil {

@@ -3,12 +3,14 @@ package otelgoroutine
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/engine"
+	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -19,7 +21,8 @@ type observer struct {
 	engine    *engine.Engine
 	telemetry *telemetry.Telemetry
 	inspector *inspector
-	profiles  *profiles // nil: none are saved
+
+	profiles, recordings *files // nil: none are saved
 
 	*complaints
 
@@ -34,10 +37,11 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
-		Charge:    o.client.Charge,
+		Measure:   o.client.work,
 	})
 	if c.profileDir != "" {
-		o.profiles = &profiles{dir: c.profileDir, keep: c.profileKeep}
+		o.profiles = &files{what: "a profile", dir: c.profileDir, suffix: ".pb.gz", keep: c.profileKeep}
+		o.recordings = &files{what: "a recording", dir: c.profileDir, suffix: ".trace", keep: c.profileKeep}
 	}
 	return o
 }
@@ -59,7 +63,7 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 	if counts == nil {
 		counts = s
 	}
-	o.telemetry.Publish(ctx, counts, s)
+	o.client.work(func() { o.telemetry.Publish(ctx, counts, s) })
 }
 
 // check reports errors of the detectors.
@@ -77,25 +81,40 @@ func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 	}
 }
 
-// send sends the events of a snapshot.
+// send sends the events of a snapshot. What is saved is saved once for all of them.
 func (o *observer) send(ctx context.Context, s *goroutine.Snapshot, events []detectors.Event) {
-	var profile string // one for all events of this snapshot
+	var saved telemetry.Files
 	for _, e := range events {
-		if profile == "" && o.profiles != nil && opens(e.Kind) {
-			var err error
-			if profile, err = o.profiles.save(s, e.Finding.Detector, e.Finding.ID); err != nil {
-				o.complain("profile", err)
-			}
+		if saved.Profile == "" && o.profiles != nil && opens(e.Kind) {
+			saved = o.save(s, &e.Finding)
 		}
-		o.emit(ctx, e, profile)
+		o.emit(ctx, e, saved)
 	}
+}
+
+// save saves the profile of a snapshot and the recording behind it, as far as they
+// are wanted and available.
+func (o *observer) save(s *goroutine.Snapshot, f *detectors.Finding) (saved telemetry.Files) {
+	name := fileName(s.Time, f)
+	var err error
+	if saved.Profile, err = o.profiles.save(name, func(w io.Writer) error { return parse.WriteProfile(w, s) }); err != nil {
+		o.complain("profile", err)
+	}
+	recording := o.client.Recording(s)
+	if recording == nil {
+		return saved
+	}
+	if saved.Recording, err = o.recordings.save(name, func(w io.Writer) error { _, err := w.Write(recording); return err }); err != nil {
+		o.complain("recording", err)
+	}
+	return saved
 }
 
 // emit sends one event. A log processor that panics keeps no other from being
 // sent.
-func (o *observer) emit(ctx context.Context, e detectors.Event, profile string) {
+func (o *observer) emit(ctx context.Context, e detectors.Event, saved telemetry.Files) {
 	defer o.survive()
-	o.telemetry.Emit(ctx, e, profile)
+	o.telemetry.Emit(ctx, e, saved)
 }
 
 // opens reports whether an event is about an open fault.
@@ -111,7 +130,7 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 			if s.Source == goroutine.SourceTrace {
 				o.complain("unsafe", fmt.Errorf("otelgoroutine: no traces are taken: %w; until then, goroutine dumps and profiles take their place", s.Err))
 			}
-		case capture.ReasonHung, capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
+		case capture.ReasonHung, capture.ReasonStopped, capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}
 	}

@@ -3,6 +3,7 @@ package otelgoroutine
 import (
 	"errors"
 	"fmt"
+	"runtime/trace"
 	"time"
 
 	"go.opentelemetry.io/otel/log"
@@ -28,9 +29,11 @@ type Budget struct {
 	CPU float64
 
 	// Pause is the longest predicted stop of the world that a capture may cause.
-	// Regular snapshots stop the world for a fraction of a millisecond, regardless
-	// of the number of goroutines; the limit matters for captures taken on a
-	// suspicion. Above 0, at most one second.
+	// Above 0, at most one second. Traces and profiles stop the world for a fraction
+	// of a millisecond, regardless of the number of goroutines. A goroutine dump
+	// stops it for some 10 µs per goroutine. Dumps are taken on a suspicion, and in
+	// the place of traces while none can be taken: then Pause decides up to how many
+	// goroutines there are IDs, and so verdicts.
 	Pause time.Duration
 }
 
@@ -38,8 +41,18 @@ type Budget struct {
 type Source int
 
 const (
-	// SourceAuto takes execution traces, which have goroutine IDs, exact states
-	// and full stacks, and goroutine profiles when traces are not available.
+	// SourceAuto takes snapshots from the first of these that is available:
+	//
+	//   - the recording of a flight recorder handed over with [WithFlightRecorder],
+	//     while it is running
+	//   - an execution trace, where the process can bear one and while the program
+	//     takes none of its own, with trace.Start, /debug/pprof/trace, a profiler or
+	//     a flight recorder
+	//   - a goroutine dump, while its predicted stop of the world is within
+	//     Budget.Pause
+	//   - a goroutine profile
+	//
+	// All but the profile have goroutine IDs and full stacks.
 	SourceAuto Source = iota
 	// SourceProfileOnly takes goroutine profiles only and never uses the tracer.
 	// Without goroutine IDs there are no ages, and the detectors that need
@@ -70,6 +83,7 @@ type config struct {
 	known          []detectors.KnownStack
 	labelKeys      []string
 	leakProof      bool
+	recorder       *trace.FlightRecorder
 	capturer       capturer // for tests; nil: the runtime
 
 	errs []error
@@ -95,6 +109,9 @@ func newConfig(opts []Option) (config, error) {
 			continue
 		}
 		o.apply(&c)
+	}
+	if c.recorder != nil && c.source == SourceProfileOnly {
+		c.refuse("WithFlightRecorder and WithSource(SourceProfileOnly): one says to take snapshots from a recording, the other to take goroutine profiles only; leave one out")
 	}
 	return c, errors.Join(c.errs...)
 }
@@ -181,6 +198,9 @@ func WithSource(s Source) Option {
 // detected, named after the detector and the time, and keeps the newest keep of
 // them, from 1 to [MaxProfiles]. The event has the path. The profile is written
 // from the current snapshot, without another capture. dir must exist.
+//
+// Only files that this monitor has written are removed. Those of another service or
+// of an earlier run of this one stay.
 func WithProfileDir(dir string, keep int) Option {
 	return optionFunc(func(c *config) {
 		if err := checkDir(dir); err != nil {
@@ -190,6 +210,30 @@ func WithProfileDir(dir string, keep int) Option {
 			c.refuse("WithProfileDir(%q, %d): keep must be 1 to %d", dir, keep, MaxProfiles)
 		}
 		c.profileDir, c.profileKeep = dir, keep
+	})
+}
+
+// WithFlightRecorder takes snapshots from the recording of a flight recorder that
+// the program runs, instead of traces of our own, for which there is no room beside
+// it. They have goroutine IDs, so that every detector judges. With [WithProfileDir],
+// the recording, and so the seconds before the incident, is saved beside the profile
+// whenever something is detected: a file of up to about the recorder's MaxBytes, of
+// which the newest are kept, as many as profiles. It opens in go tool trace.
+//
+// The program starts and stops the recorder. While it is not running, snapshots are
+// taken as without this option. A new(trace.FlightRecorder) will do; started, it
+// keeps about one second. The recorder must not be stopped while it is being
+// written, as runtime/trace requires; to be certain, call [Monitor.Shutdown] first.
+//
+// A recorder writes one recording at a time. While we write it, once for each
+// snapshot and for some milliseconds, the program's own call of its WriteTo returns
+// the error "already in progress": try again a moment later.
+func WithFlightRecorder(r *trace.FlightRecorder) Option {
+	return optionFunc(func(c *config) {
+		if r == nil {
+			c.refuse("WithFlightRecorder(nil): a recorder is needed; leave the option out if the program has none")
+		}
+		c.recorder = r
 	})
 }
 

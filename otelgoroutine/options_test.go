@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/trace"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
 		{"no directory", WithProfileDir(filepath.Join(t.TempDir(), "missing"), 1), []string{"does not exist", "missing"}},
 		{"not a directory", WithProfileDir(file, 1), []string{"not a directory"}},
 		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{", 0): keep must be 1 to 10000"}},
+		{"nil recorder", WithFlightRecorder(nil), []string{"WithFlightRecorder(nil)", "leave the option out"}},
 		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,4 +68,18 @@ func TestEveryBadOptionIsTold(t *testing.T) {
 	_, err := Start(provider(), WithInterval(0), WithTopStacks(-1))
 	assert.ErrorContains(t, err, "WithInterval(0s)")
 	assert.ErrorContains(t, err, "WithTopStacks(-1)")
+}
+
+func TestARecorderAndProfilesOnlyContradict(t *testing.T) {
+	recorder := new(trace.FlightRecorder)
+	for _, opts := range [][]Option{
+		{WithFlightRecorder(recorder), WithSource(SourceProfileOnly)},
+		{WithSource(SourceProfileOnly), WithFlightRecorder(recorder)},
+	} {
+		_, err := newConfig(opts)
+		assert.ErrorContains(t, err, "leave one out")
+	}
+	c, err := newConfig([]Option{WithFlightRecorder(recorder), WithSource(SourceAuto)})
+	require.NoError(t, err)
+	assert.Same(t, recorder, c.capture().Recorder)
 }

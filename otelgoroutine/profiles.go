@@ -3,27 +3,24 @@ package otelgoroutine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+	"time"
 
-	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/detectors"
 )
 
-const (
-	profilePrefix = "goroutines-"
-	profileSuffix = ".pb.gz"
-)
+// files keeps the newest files of a kind in a directory. It knows those that it has
+// written, and never touches any other.
+type files struct {
+	what   string // with its article, for errors
+	dir    string
+	suffix string
+	keep   int
 
-// profiles keeps the newest profiles in a directory. File names start with
-// profilePrefix and the time, so sorting by name sorts by time. It never
-// touches a file with a different name.
-type profiles struct {
-	dir  string
-	keep int
+	written []string // paths, oldest first; at most keep of them between two calls of save
 }
 
 func checkDir(dir string) error {
@@ -40,26 +37,32 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// save writes s and returns the absolute path. No partial file ever has this
+// fileName returns the name of what is saved with a finding, without a suffix.
+// Sorted by name, files are sorted by time.
+func fileName(at time.Time, f *detectors.Finding) string {
+	return "goroutines-" + at.UTC().Format("20060102T150405.000Z") + "-" + f.Detector + "-" + f.ID
+}
+
+// save writes a file and returns its absolute path. No partial file ever has this
 // path.
-func (p *profiles) save(s *goroutine.Snapshot, detector, id string) (string, error) {
-	name := profilePrefix + s.Time.UTC().Format("20060102T150405.000Z") + "-" + detector + "-" + id + profileSuffix
-	path, err := filepath.Abs(filepath.Join(p.dir, name))
+func (f *files) save(name string, write func(io.Writer) error) (string, error) {
+	path, err := filepath.Abs(filepath.Join(f.dir, name+f.suffix))
 	if err != nil {
 		return "", err
 	}
-	if err := writeFile(path, s); err != nil {
-		return "", fmt.Errorf("otelgoroutine: saving a profile: %w", err)
+	if err := writeFile(path, write); err != nil {
+		return "", fmt.Errorf("otelgoroutine: saving %s: %w", f.what, err)
 	}
-	if err := p.prune(); err != nil {
-		return path, fmt.Errorf("otelgoroutine: removing old profiles: %w", err)
+	f.written = append(f.written, path)
+	if err := f.prune(); err != nil {
+		return path, fmt.Errorf("otelgoroutine: removing %s that is no longer kept: %w", f.what, err)
 	}
 	return path, nil
 }
 
 // writeFile writes through a temporary file in the same directory.
 // os.CreateTemp creates it readable only by its owner.
-func writeFile(path string, s *goroutine.Snapshot) (err error) {
+func writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".goroutines-*")
 	if err != nil {
 		return err
@@ -69,29 +72,22 @@ func writeFile(path string, s *goroutine.Snapshot) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	err = errors.Join(parse.WriteProfile(f, s), f.Close())
+	err = errors.Join(write(f), f.Close())
 	if err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
 }
 
-// prune removes the oldest profiles beyond the number to keep.
-func (p *profiles) prune() error {
-	entries, err := os.ReadDir(p.dir)
-	if err != nil {
-		return err
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), profilePrefix) && strings.HasSuffix(e.Name(), profileSuffix) {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
+// prune removes the oldest files beyond the number to keep. One that cannot be
+// removed is forgotten, so that the list stays bounded.
+func (f *files) prune() error {
 	var errs []error
-	for _, name := range names[:max(0, len(names)-p.keep)] {
-		errs = append(errs, os.Remove(filepath.Join(p.dir, name)))
+	for len(f.written) > f.keep {
+		if err := os.Remove(f.written[0]); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		f.written = f.written[1:]
 	}
 	return errors.Join(errs...)
 }

@@ -38,6 +38,8 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //	goroutine.finding.detected           findings that were opened
 //	goroutine.snapshot.duration          time it took to take and parse a snapshot
 //	goroutine.snapshot.skipped           snapshots that were not taken
+//	goroutine.snapshot.age               age of the newest snapshot
+//	goroutine.detector.status            detectors that are judging, and why others are not
 //
 // and sends events through the logger provider: goroutine.leak.detected,
 // goroutine.leak.resolved and so on for each built-in detector,
@@ -95,8 +97,8 @@ func isNil(v any) bool {
 func (c *config) capture() capture.Config {
 	return capture.Config{
 		Budget:    capture.Budget{CPU: c.budget.CPU, Pause: c.budget.Pause},
-		Interval:  c.interval,
 		Tracing:   c.source == SourceAuto,
 		LeakProof: c.leakProof,
+		Recorder:  c.recorder,
 	}
 }

@@ -73,28 +73,31 @@ func (f *feed) subscribe(call func(Update), survive func()) (cancel func()) {
 	return func() { s.cancelled.Store(true) }
 }
 
-// deliver calls every subscriber, deferring survive for each. It reports
-// whether there were any subscribers.
-func (f *feed) deliver(u Update, survive func()) bool {
+// deliver calls every subscriber, deferring survive for each.
+func (f *feed) deliver(u Update, survive func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if u.Snapshot != nil {
 		f.last = u
 	}
-	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
+	f.drop()
 	for _, s := range f.subscribers {
 		s.call(u, survive)
 	}
-	return len(f.subscribers) > 0
 }
 
-// heard reports whether there are subscribers. It drops those that were cancelled,
-// because a monitor that nothing hears delivers nothing.
+// heard reports whether there are subscribers. It lets go of those that have
+// cancelled, which deliver does not while there is nothing to deliver.
 func (f *feed) heard() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
+	f.drop()
 	return len(f.subscribers) > 0
+}
+
+// drop removes the subscribers that have cancelled. The caller holds f.mu.
+func (f *feed) drop() {
+	f.subscribers = slices.DeleteFunc(f.subscribers, func(s *subscriber) bool { return s.cancelled.Load() })
 }
 
 // clear drops all subscribers and all data kept for new ones, except the last

@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -91,12 +92,9 @@ func merged(clients []*client) capture.Config {
 	for _, other := range clients[1:] {
 		c.Budget.CPU = min(c.Budget.CPU, other.config.Budget.CPU)
 		c.Budget.Pause = min(c.Budget.Pause, other.config.Budget.Pause)
-		c.Interval = min(c.Interval, other.config.Interval)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
-		if c.Recorder == nil {
-			c.Recorder = other.config.Recorder
-		}
+		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
 	}
 	return c
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"debug/buildinfo"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,22 +17,25 @@ func newCheck() *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use:   "check BINARY",
-		Short: "Tells whether a built program can bear execution traces",
+		Short: "Tell whether an execution trace could end a built program",
 		Long: `Check reads the executable of a Go program, for any operating system, and tells
-whether an execution trace could end it: while one is on, the runtime follows
-frame pointers, which assembly may have spoiled. The library decides the same in
-the running program, and takes no traces where they are not safe.
+whether an execution trace could end it. While a trace is taken, the runtime
+follows frame pointers, on amd64 and arm64, and a wrong one ends the process with
+SIGSEGV. Assembly may leave one behind; Go 1.26.0 to 1.26.5 do so after some
+recovered panics. The library decides the same in the running program, and takes
+goroutine dumps and profiles instead of traces where they are not safe.
 
-Settings of GODEBUG in the environment of the program are not known here; those
-of the build are.
+Of a program that is not safe, check names the functions, with their modules, and
+what to do. It does not know the environment in which the program will run: with
+GODEBUG=tracefpunwindoff=1 in it, every program is safe.
 
-Exit status: 0 when the program is safe to trace; 1 when it is not; 2 when that
-cannot be decided, or the usage is bad.`,
+The exit status is 0 if the program is safe to trace, 1 if it is not, and 2 if
+that cannot be decided, or if the usage or the file is bad.`,
 		Example: `  goroutines check ./server
   goroutines check --format json ./server`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("check takes one executable")
+				return fmt.Errorf("check has %d arguments; it takes one, an executable", len(args))
 			}
 			return nil
 		},
@@ -78,6 +80,13 @@ func verdictOf(path string) (v framepointer.Verdict, err error) {
 	return framepointer.Read(info, file), nil
 }
 
+// statuses say in a sentence what a program is.
+var statuses = map[framepointer.Status]string{
+	framepointer.Safe:      "safe to trace",
+	framepointer.Unsafe:    "not safe to trace",
+	framepointer.Undecided: "not known to be safe to trace",
+}
+
 func writeVerdict(w io.Writer, path string, v framepointer.Verdict, format string) error {
 	if format == "json" {
 		encoder := json.NewEncoder(w)
@@ -85,16 +94,16 @@ func writeVerdict(w io.Writer, path string, v framepointer.Verdict, format strin
 		return encoder.Encode(v)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: %s to trace (%s, %s): %s\n", path, v.Status, v.GoVersion, v.GOARCH, v.Reason)
+	fmt.Fprintf(&text, "%s: %s (%s, %s): %s\n", path, statuses[v.Status], v.GoVersion, v.GOARCH, v.Reason)
 	for _, f := range v.Functions {
 		fmt.Fprintf(&text, "  %s", f.Name)
 		if f.Module != "" {
-			fmt.Fprintf(&text, "  (%s %s)", f.Module, f.Version)
+			fmt.Fprintf(&text, "  (%s)", strings.TrimSuffix(f.Module+"@"+f.Version, "@"))
 		}
 		text.WriteByte('\n')
 	}
 	if len(v.Advice) > 0 {
-		fmt.Fprintf(&text, "To have it traced, %s.\n", strings.Join(v.Advice, ", or "))
+		fmt.Fprintf(&text, "To make it safe, %s.\n", strings.Join(v.Advice, ", or "))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

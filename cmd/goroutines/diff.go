@@ -62,6 +62,9 @@ func (f *diffFlags) run(c *cobra.Command, args []string) error {
 		}
 		return d.Text(w, f.top)
 	})
+	if f.failOn != "" {
+		notes = append(notes, r.Sight.Line()) // the findings are not shown, but their absence is the exit code
+	}
 	tell(c.ErrOrStderr(), notes)
 	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/sight"
 )
 
 // outputFlags are the flags that control the output of a report.
@@ -164,8 +166,9 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 
 // report runs the detectors over a series and returns the report.
 func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
-	findings, more := judge(series.Snapshots)
+	findings, seen, more := judge(series.Snapshots)
 	return report.New(series.Snapshots, findings, report.Options{
+		Sight:  seen,
 		Target: series.Names[len(series.Names)-1],
 		Stacks: f.top, Functions: f.top, Values: f.values,
 		Notes: append(notes, more...), Same: series.Same,
@@ -176,9 +179,9 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 // pprofCut is the size at which net/http/pprof truncates a debug=2 dump.
 const pprofCut = 64 << 20
 
-// judge runs the detectors over a series. It also returns notes on detectors
-// that could not judge it.
-func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []string) {
+// judge runs the detectors over a series. It also returns which of them could
+// judge it, and notes on how to get more.
+func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, seen *report.Sight, notes []string) {
 	last := len(series) - 1
 	e := engine.New(engine.Config{Detectors: detectors.Default()})
 	for _, s := range series[:last] {
@@ -187,17 +190,13 @@ func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []
 		}
 	}
 	result := e.Step(series[last])
-	var idle []string
 	for _, v := range result.Verdicts {
 		if v.Err != nil {
 			notes = append(notes, v.Err.Error())
 		}
-		if !v.Ran {
-			idle = append(idle, v.Detector)
-		}
 	}
-	if len(idle) > 0 {
-		notes = append(notes, fmt.Sprintf("%s did not run: the input has no goroutine IDs, which traces and debug=2 dumps have", strings.Join(idle, ", ")))
+	if lackIDs := func(s detectors.Status) bool { return s.Reason == detectors.ReasonNoIDs }; slices.ContainsFunc(result.Statuses, lackIDs) {
+		notes = append(notes, "the input has no goroutine IDs, which traces and debug=2 dumps have: most detectors need them")
 	}
 	if s := series[last]; s.Source == goroutine.SourceText && s.Bytes == pprofCut {
 		notes = append(notes, "the dump has 64 MiB, the size at which net/http/pprof cuts it: goroutines are missing")
@@ -205,7 +204,7 @@ func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, notes []
 	if len(series) == 1 {
 		notes = append(notes, "a leak shows over time only; give several snapshots, use --samples, or use watch")
 	}
-	return result.Findings, notes
+	return result.Findings, report.SightOf(sight.Of(series[last], result.Statuses, time.Now())), notes
 }
 
 func (f failOn) verdict(findings []detectors.Finding, r *report.Report) error {

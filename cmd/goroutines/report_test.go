@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,8 @@ func TestReportOfEachFormat(t *testing.T) {
 			requireTarget(t, r)
 			assert.Equal(t, c.ids, r.IDs)
 			assert.Positive(t, states(r)[c.state])
+			require.NotNil(t, r.Sight)
+			assert.Less(t, r.Sight.Judging, len(r.Sight.Detectors), "one snapshot cannot show growth")
 			if c.state != "waiting" {
 				require.NotEmpty(t, r.Findings)
 				assert.Equal(t, "blocked_forever", r.Findings[0].Detector)
@@ -87,6 +90,12 @@ func TestReportOfEachFormat(t *testing.T) {
 			status, stdout, stderr := call(t, string(data), "report", "-")
 			assert.Zero(t, status, stderr)
 			assert.Contains(t, stdout, fmt.Sprintf("%d goroutines at ", r.Total))
+			assert.Contains(t, stdout, fmt.Sprintf("\nFindings\n  Judging: %d of 7 detectors. Newest snapshot ", r.Sight.Judging))
+			if c.ids {
+				assert.Contains(t, stdout, "  Not judging: leak (7 snapshots over at least 45 min are needed; there is 1)\n")
+			} else {
+				assert.Contains(t, stdout, "  Not judging: leak, deadlock, contention, stall (snapshots have no goroutine IDs)\n")
+			}
 
 			if name == "profile.pb.gz" {
 				z, err := gzip.NewReader(bytes.NewReader(data))
@@ -262,6 +271,10 @@ func TestFailOn(t *testing.T) {
 	}
 	status, _, _ := call(t, "", "report", "-fail-on", "any", filepath.Join(filepath.Dir(dump), "debug1.txt"))
 	assert.Zero(t, status, "debug=1 has no states to judge by")
+
+	status, _, stderr := call(t, "", "diff", "-fail-on", "suspected", dump, filepath.Join(filepath.Dir(dump), "debug1.txt"))
+	assert.Zero(t, status)
+	assert.Regexp(t, `note: Judging: \d of 7 detectors\. Not judging: .*leak.*no goroutine IDs`, stderr, "diff shows no findings, and its exit code is no promise")
 }
 
 // TestDiff compares a dump and a trace of one process, whose file times are in
@@ -305,21 +318,25 @@ func TestDiff(t *testing.T) {
 }
 
 // TestReportIsTheLibrarys saves the last snapshot of a monitor. The command's
-// report of it must equal the monitor's, byte for byte.
+// report of it must equal the monitor's, byte for byte, but for the age of the
+// snapshot.
 func TestReportIsTheLibrarys(t *testing.T) {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
-		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly))
+		otelgoroutine.WithLoggerProvider(noop.NewLoggerProvider()), otelgoroutine.WithSource(otelgoroutine.SourceProfileOnly),
+		otelgoroutine.WithInterval(otelgoroutine.MaxInterval)) // one snapshot
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return m.Snapshot() != nil }, 10*time.Second, 5*time.Millisecond)
-	require.NoError(t, m.Shutdown(t.Context()))
-
+	require.Eventually(t, func() bool { return m.Status().Judging() > 0 }, time.Minute, 5*time.Millisecond)
 	var library bytes.Buffer
 	require.NoError(t, m.WriteReport(&library))
+	require.NoError(t, m.Shutdown(t.Context()))
+
 	file := filepath.Join(t.TempDir(), "saved")
 	var saved bytes.Buffer
 	require.NoError(t, parse.WriteProfile(&saved, m.Snapshot()))
 	require.NoError(t, os.WriteFile(file, saved.Bytes(), 0o666))
 	status, command, stderr := call(t, "", "report", file)
 	require.Zero(t, status, stderr)
-	assert.Equal(t, library.String(), command)
+	age := regexp.MustCompile(`Newest snapshot \d+ (s|min) old`)
+	assert.Equal(t, age.ReplaceAllString(library.String(), ""), age.ReplaceAllString(command, ""))
+	assert.Regexp(t, age, command)
 }

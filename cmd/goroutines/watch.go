@@ -21,6 +21,8 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -160,17 +162,18 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		if err != nil {
 			return err
 		}
-		exported, err := w.export(ctx, remote.Name)
+		seen := sight.New(w.flags.interval, ds, time.Now())
+		exported, err := w.export(ctx, remote.Name, seen)
 		if err != nil {
 			return err
 		}
-		w.targets = append(w.targets, live.NewTarget(remote.Name, remote, ds, exported, w.event))
+		w.targets = append(w.targets, live.NewTarget(remote.Name, remote, ds, seen, exported, w.event))
 	}
 	return nil
 }
 
 // export returns nil if nothing is exported.
-func (w *watching) export(ctx context.Context, name string) (*telemetry.Telemetry, error) {
+func (w *watching) export(ctx context.Context, name string, seen *sight.Sight) (*telemetry.Telemetry, error) {
 	f := w.flags
 	if f.otlp == "" {
 		return nil, nil
@@ -180,7 +183,7 @@ func (w *watching) export(ctx context.Context, name string) (*telemetry.Telemetr
 		return nil, err
 	}
 	e, err := export.New(ctx, export.Config{
-		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top,
+		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top, Age: seen.Age,
 		Service:  cmp.Or(f.service, os.Getenv("OTEL_SERVICE_NAME"), u.Hostname()),
 		Instance: cmp.Or(f.instance, u.Host),
 	})
@@ -279,7 +282,7 @@ func statusLine(s live.Status) string {
 	if last.Failed {
 		return text + strings.TrimPrefix(fmt.Sprint(s.Err), s.Name+": ")
 	}
-	text += fmt.Sprintf("%d goroutines, %d findings", last.Total, len(s.Open))
+	text += fmt.Sprintf("%d goroutines, %s", last.Total, report.SightOf(s.Sight).Count(len(s.Open)))
 	if s.Restarts > 0 {
 		text += fmt.Sprintf(", restarted %d times", s.Restarts)
 	}

@@ -29,12 +29,14 @@ func TestChain(t *testing.T) {
 	startExample(t, col, "r4", "-faults", "none")
 	curable := startReplica(t, patientConfig{OTLP: col.OTLP, Instance: "p1", Leak: true})
 	startReplica(t, patientConfig{OTLP: col.OTLP, Instance: "tight", Tight: true})
+	startReplica(t, patientConfig{OTLP: col.OTLP, Instance: "blind", NoIDs: true})
 
 	fires(t, prom, "GoroutineDeadlock", "r1", "main.transfer")
 	fires(t, prom, "GoroutineBlockedForever", "r1", "main.(*settings).watch")
 	fires(t, prom, "GoroutineLeak", "r1", "main.report.func1")
 	fires(t, prom, "GoroutineFleetFinding", "", "main.report.func1")
 	fires(t, prom, "GoroutineLeak", "p1", fnName("forgotten"))
+	eventually(t, "the detectors of blind", func() error { return cannotJudge(alerts(t, prom, "GoroutineDetectorNotJudging"), "blind", "deadlock") })
 	assertQueries(t, prom)
 	assertSeries(t, prom)
 
@@ -44,7 +46,7 @@ func TestChain(t *testing.T) {
 	failed, err := prom.FailedRules(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, failed)
-	for _, name := range []string{"GoroutineLeak", "GoroutineDeadlock", "GoroutineBlockedForever"} {
+	for _, name := range []string{"GoroutineLeak", "GoroutineDeadlock", "GoroutineBlockedForever", "GoroutineDetectorNotJudging"} {
 		assert.NoError(t, gone(alerts(t, prom, name), "r4"), "a healthy replica")
 	}
 	eventually(t, "the end in the store", events.have("goroutine.leak.resolved", "p1"))
@@ -70,6 +72,18 @@ func gone(left []rig.Alert, instance string) error {
 		}
 	}
 	return nil
+}
+
+// cannotJudge returns an error unless an alert fires that a detector of a replica
+// has no goroutine IDs.
+func cannotJudge(all []rig.Alert, instance, detector string) error {
+	for _, a := range all {
+		if a.State == "firing" && a.Labels["instance"] == instance && a.Labels["goroutine_detector_state"] == "no_ids" &&
+			strings.Contains(a.Annotations["description"], " "+detector+",") {
+			return nil
+		}
+	}
+	return fmt.Errorf("not among %v", all)
 }
 
 // fires waits until an alert fires for a replica. It checks that the alert's

@@ -34,6 +34,7 @@ type patientConfig struct {
 	Instance string // service.instance.id; empty: none
 	Tight    bool   // a budget under which most snapshots are skipped
 	Jam      bool   // in a process of its own: twenty goroutines waiting for a lock
+	NoIDs    bool   // snapshots without goroutine IDs
 	Leak     bool   // in a process of its own: more and more goroutines waiting for a channel
 }
 
@@ -86,7 +87,12 @@ func (c patientConfig) options(logs *sdklog.LoggerProvider) []otelgoroutine.Opti
 		leak.MinAge, leak.MaxAge, leak.Window, leak.Warmup = 4*time.Second, 8*time.Second, 15*time.Second, 5*time.Second
 		watch = append(watch, detectors.NewLeak(leak))
 	}
+	source := otelgoroutine.SourceAuto
+	if c.NoIDs {
+		source = otelgoroutine.SourceProfileOnly
+	}
 	return []otelgoroutine.Option{
+		otelgoroutine.WithSource(source),
 		otelgoroutine.WithLoggerProvider(logs),
 		otelgoroutine.WithInterval(15 * time.Second / hurry),
 		otelgoroutine.WithDetectors(watch...),

@@ -51,6 +51,17 @@ var rows = []row{
 		{title: "Findings detected", width: 8, height: 8,
 			queries: []query{{name: "{{goroutine_detector_name}} ({{goroutine_finding_confidence}})", expr: `sum by (goroutine_detector_name, goroutine_finding_confidence) (goroutine_finding_detected_total{` + chosen + `})`}}},
 	}},
+	{"What the findings cover", []panel{
+		{title: "Detectors not judging", kind: list, width: 12, height: 8,
+			description: "No findings of these detectors means nothing. short_history: too few snapshots yet, 47 minutes by default. no_snapshot: none was taken for more than three intervals.",
+			queries:     []query{{name: "detectors", expr: `sum by (job, instance, goroutine_detector_name, goroutine_detector_state) (goroutine_detector_status{` + chosen + `, goroutine_detector_state!="judging"}) > 0`}}},
+		{title: "Detectors by state", width: 6, height: 8, stacked: true,
+			description: "Of all replicas.",
+			queries:     []query{{name: "{{goroutine_detector_state}}", expr: `sum by (goroutine_detector_state) (goroutine_detector_status{` + chosen + `})`}}},
+		{title: "Age of the newest snapshot", width: 6, height: 8, unit: "s",
+			description: "Above three intervals nothing is judged.",
+			queries:     []query{{name: "{{job}} {{instance}}", expr: `topk(20, max by (job, instance) (goroutine_snapshot_age_seconds{` + chosen + `}))`}}},
+	}},
 	{"States", []panel{
 		{title: "Goroutines by detailed state", width: 12, height: 9, stacked: true,
 			description: "In the Go runtime's own words: running, runnable, or what they wait for. The values add up to all goroutines.",

@@ -31,7 +31,7 @@ type span struct{ usual, most int }
 var sources = span{2, 6}
 
 // reasons is how many values goroutine.snapshot.skip_reason has.
-const reasons = 8
+const reasons = 12
 
 // of returns how many attribute sets a metric has, and why. Attributes that
 // depend on each other, such as a stack and its function, are counted together.
@@ -55,6 +55,10 @@ func of(m telemetry.Metric, top int) (span, string) {
 		return sources, "sources of snapshots"
 	case telemetry.MetricSnapshotSkipped:
 		return span{1, sources.most * reasons}, "sources of snapshots and reasons"
+	case telemetry.MetricSnapshotAge:
+		return span{1, 1}, ""
+	case telemetry.MetricDetectorStatus:
+		return span{7, 7 * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
 	}
 	return span{}, ""
 }

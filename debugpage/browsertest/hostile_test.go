@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -86,6 +87,40 @@ func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
 	recorder.Record(live.Update{Snapshot: &again, Open: found})
 	p.until("page.history.time.length > 2")
 	assertUnhurt(t, p, "a change")
+}
+
+// The page never says that there are no findings when not all detectors are
+// judging, and stops to believe them when nothing arrives any more.
+func TestThePageSaysWhatItCannotSee(t *testing.T) {
+	url, _ := serve(t)
+	p := open(t, screens[0], url)
+	p.until("page.source && page.source.readyState === 1 && byID('sight-age')")
+	assert.Regexp(t, `^1 of 7 detectors judging Newest snapshot \d+ (s|min.*) old\.`, p.text("#sight"))
+	assert.Contains(t, p.text("#sight"), "leak, deadlock, contention, stall: snapshots have no goroutine IDs")
+	assert.Contains(t, p.text("#sight"), "2 detectors need more snapshots")
+	assert.Equal(t, "No findings from 1 of 7 detectors; the others are not judging.", p.text("#findings"))
+	p.assertAccessible("the page")
+	p.shoot("sight-few")
+
+	set := func(detail string, judging int, age string) {
+		eval[chromedp.Void](p, `{
+			const detectors = ["leak", "surge"].map((name, i) => ({ name, judging: i < `+itoa(judging)+`, reason: "error", detail: `+quote(detail)+` }));
+			applySight({ snapshot_age_seconds: `+age+`, judging: `+itoa(judging)+`, detectors });
+			renderAll();
+		}`)
+	}
+	set("", 2, "12")
+	p.until("byID('findings').innerText === 'No findings.'")
+	assert.Regexp(t, `^2 of 2 detectors judging Newest snapshot 1[2-9] s old\.$`, p.text("#sight"))
+	p.shoot("sight-all")
+	set(script+image, 0, "12")
+	p.until("byID('findings').innerText === 'Unknown: no detector is judging.'")
+	assert.Contains(t, p.text("#sight"), "<script>window.hurt=1</script>", "it is shown as text")
+	assertUnhurt(t, p, "a detail")
+	set("", 2, "3 * page.cost.interval_seconds - 1")
+	p.until("byID('findings').innerText === 'No findings.'")
+	p.until("byID('findings').innerText === 'Unknown: no detector is judging.'") // by the clock alone
+	assert.Contains(t, p.text("#sight"), "no snapshot was taken for more than three intervals")
 }
 
 func TestMarkupInTheReportIsText(t *testing.T) {

@@ -176,7 +176,7 @@ func (p *Process) Snapshot() *goroutine.Snapshot {
 }
 
 func (p *Process) tellsIDs() bool {
-	return p.Source == goroutine.SourceTrace || p.Source == goroutine.SourceText
+	return p.Source == goroutine.SourceTrace || p.Source == goroutine.SourceRecorder || p.Source == goroutine.SourceText
 }
 
 // groupKey identifies a group. Unlike the key of a place, it distinguishes

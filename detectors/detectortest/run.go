@@ -17,7 +17,8 @@ import (
 type Step struct {
 	Snapshot *goroutine.Snapshot
 	Findings []detectors.Finding
-	Ran      bool // false when the detector's needs were not met
+	Ran      bool             // false when the detector's needs were not met
+	Status   detectors.Status // whether it was judging, and why not; see detectors.Pass.Abstain
 }
 
 // Run replays a series of snapshots, oldest first, and returns one step for
@@ -87,7 +88,7 @@ func (r *Replay) Step(s *goroutine.Snapshot) Step {
 	if verdict.Err != nil {
 		r.t.Errorf("snapshot of %v: %v", s.Time, verdict.Err)
 	}
-	return Step{Snapshot: s, Findings: result.Findings, Ran: verdict.Ran}
+	return Step{Snapshot: s, Findings: result.Findings, Ran: verdict.Ran, Status: result.Statuses[0]}
 }
 
 // run calls the detector's Run and checks that it keeps the contract.

@@ -9,26 +9,27 @@ const (
 	keepTrace = 4 << 20
 )
 
-// A cappedBuffer keeps what is written to it, up to maxTrace bytes and until its
-// deadline. Then Write returns a *Refusal.
+// A cappedBuffer keeps what is written to it, up to maxTrace bytes and as long as its
+// capture is allowed to. Then Write returns a *Refusal.
 type cappedBuffer struct {
-	data     []byte
-	expect   int       // size of the last content
-	deadline *deadline // of the capture that writes
+	data    []byte
+	expect  int        // size of the last content
+	allowed *allowance // of the capture that writes; nil: no bounds
 }
 
-// begin empties the buffer for a capture with this deadline.
-func (b *cappedBuffer) begin(d *deadline) { b.data, b.deadline = b.data[:0], d }
+// begin empties the buffer for a capture.
+func (b *cappedBuffer) begin(a *allowance) { b.data, b.allowed = b.data[:0], a }
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
-	if err := b.deadline.err(); err != nil {
+	if err := b.allowed.err(); err != nil {
 		return 0, err
 	}
-	if len(b.data)+len(p) > maxTrace {
-		return 0, refuse(ReasonSize, "a snapshot of over %d MiB; the process is too busy for this source", maxTrace>>20)
+	most := b.allowed.most(maxTrace)
+	if len(b.data)+len(p) > most {
+		return 0, refuse(ReasonSize, "a snapshot of over %s; the process is too busy for this source", inMiB(int64(most)))
 	}
 	if cap(b.data) == 0 { // allocate at once, instead of growing through every smaller size
-		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), maxTrace))
+		b.data = make([]byte, 0, min(max(b.expect+b.expect/8, len(p)), most))
 	}
 	b.data = append(b.data, p...)
 	return len(p), nil

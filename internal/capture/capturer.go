@@ -3,7 +3,6 @@ package capture
 import (
 	"runtime"
 	"runtime/trace"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +20,7 @@ type Skip struct {
 // Config says what a [Capturer] may do.
 type Config struct {
 	Budget    Budget
-	Interval  time.Duration // between snapshots
-	Tracing   bool          // take execution traces; the goroutine profile is always available
+	Tracing   bool // take execution traces; the goroutine profile is always available
 	LeakProof bool
 
 	// Recorder is a flight recorder of the program, from which snapshots are taken
@@ -36,6 +34,7 @@ type Capturer struct {
 	safety   safety
 	governor *Governor
 	progress inProgress
+	memory   memory
 	tracing  bool
 	retired  map[goroutine.Source]bool // sources that will not run again in this process
 	resting  rests                     // sources that will not run for a while
@@ -43,9 +42,9 @@ type Capturer struct {
 	regular []source // best first; the last one is the profile
 	started bool     // a snapshot was taken
 
-	recorder  *recorderSource // one of the regular sources; nil: none was handed over
+	recorder  *recorderSource // comes before the regular sources; nil: none was handed over
 	recorded  bool            // the last snapshot came from it
-	recording []byte          // that was saved since
+	recording []byte          // that was written since
 	late      []Skip          // to be returned with the next snapshot
 
 	// For closer inspection.
@@ -61,6 +60,7 @@ func New(c Config) *Capturer {
 	t := newTraceSource(stacks, births)
 	capturer := &Capturer{
 		safety:   safety{verdict: framepointer.Process},
+		memory:   memory{root: hostRoot},
 		governor: NewGovernor(c.Budget, time.Now()),
 		retired:  make(map[goroutine.Source]bool),
 		resting:  make(rests),
@@ -75,9 +75,9 @@ func New(c Config) *Capturer {
 // Configure changes what the capturer may do from now on. Snapshots taken before
 // and after it make one series.
 func (c *Capturer) Configure(config Config) {
-	c.handOver(config.Recorder)
 	c.governor.budget = config.Budget
 	c.tracing = config.Tracing
+	c.hand(config.Recorder)
 	c.labelled = make(map[string]*labelledSource)
 	if !config.LeakProof {
 		c.proof = nil
@@ -86,17 +86,14 @@ func (c *Capturer) Configure(config Config) {
 	}
 }
 
-// handOver makes a flight recorder of the program the best regular source. With nil
-// there is none.
-func (c *Capturer) handOver(recorder *trace.FlightRecorder) {
-	if c.recorder != nil && c.recorder.recorder == recorder || c.recorder == nil && recorder == nil {
+// hand takes snapshots from a recorder of the program's from now on, if it is not nil.
+func (c *Capturer) hand(recorder *trace.FlightRecorder) {
+	if c.recorder != nil && c.recorder.recorder == recorder {
 		return
 	}
-	c.regular = slices.DeleteFunc(c.regular, func(s source) bool { return s.name() == goroutine.SourceRecorder })
 	c.recorder = nil
 	if recorder != nil {
 		c.recorder = newRecorderSource(recorder, c.window.trace.decoder)
-		c.regular = slices.Insert(c.regular, 0, source(c.recorder))
 	}
 	c.window.recorder = c.recorder
 }
@@ -115,9 +112,10 @@ func (c *Capturer) handOver(recorder *trace.FlightRecorder) {
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	skips := c.late
 	c.late, c.recording, c.recorded = nil, nil, false
+	c.governor.Next()
 	order := c.order()
 	if c.governor.Overloaded(int(ReadScheduler().Runnable), runtime.GOMAXPROCS(0)) {
 		return nil, append(skips, Skip{order[0].name(), refuse(ReasonLoad, "over %d goroutines are runnable for each P", loadFactor)})
@@ -163,7 +161,7 @@ func (c *Capturer) Recording() []byte {
 		return c.recording
 	}
 	c.recorded = false // one attempt for each snapshot
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	recording, refusal := c.record()
 	if refusal != nil {
 		c.late = append(c.late, *c.skip(c.recorder, refusal))
@@ -178,10 +176,10 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	}
 	buf := new(cappedBuffer)
 	took, err := c.recorder.write(c.progress.current.Load(), buf)
-	c.Charge(took)
+	c.Charge(took.cpu)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, time.Now())
+		c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
 		return nil, refusal
 	}
 	return buf.data, nil
@@ -189,9 +187,9 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 
 // Abort ends the capture in progress as soon as the runtime permits: a buffer
 // takes no more bytes, a window closes, reading stops. The capture is then refused
-// with [ReasonLate], and its source rests for a while. A call of the runtime cannot
-// be ended, and Abort does not wait for it. Without a capture in progress, Abort
-// does nothing. It is safe for concurrent use.
+// with [ReasonLate], and if it took over a second, its source rests for a while. A
+// call of the runtime cannot be ended, and Abort does not wait for it. Without a
+// capture in progress, Abort does nothing. It is safe for concurrent use.
 func (c *Capturer) Abort() { c.progress.current.Load().end() }
 
 // order returns the regular sources to try now, best first.
@@ -200,6 +198,9 @@ func (c *Capturer) order() []source {
 		return c.regular[len(c.regular)-1:]
 	}
 	var order []source
+	if c.recorder != nil && !c.retired[goroutine.SourceRecorder] {
+		order = append(order, c.recorder)
+	}
 	for _, s := range c.regular {
 		if !c.retired[s.name()] {
 			order = append(order, s)
@@ -215,15 +216,14 @@ func (c *Capturer) unsafe() *Refusal {
 		return c.safety.trace()
 	}
 	c.safety.decided = true
-	began := time.Now()
-	refusal := c.safety.trace()
-	c.Charge(time.Since(began))
+	var refusal *Refusal
+	c.Charge(CPUTime(func() { refusal = c.safety.trace() }))
 	return refusal
 }
 
 // Labelled takes a snapshot with the labels of these keys.
 func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.labelledBy(keys))
 	return r.Snapshot, skip
 }
@@ -247,7 +247,7 @@ type Dump struct {
 // written, so it is taken only on suspicion. It is refused when the stop predicted
 // from the number of goroutines exceeds the budget.
 func (c *Capturer) Text() (*Dump, *Skip) {
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	r, skip := c.try(c.text)
 	if skip != nil {
 		return nil, skip
@@ -259,13 +259,10 @@ func (c *Capturer) Text() (*Dump, *Skip) {
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
 func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *Skip) {
-	if !c.tracing {
+	if !c.tracing || !c.opens(span) {
 		return nil, nil
 	}
-	if of, _ := c.window.of(span); c.retired[of.name()] || of.name() == goroutine.SourceTrace && c.unsafe() != nil {
-		return nil, nil
-	}
-	defer c.progress.begin(span + Deadline)()
+	defer c.begin(span + Deadline)()
 	if refusal := c.allowWindow(span); refusal != nil {
 		return nil, c.skip(c.window, refusal)
 	}
@@ -274,9 +271,16 @@ func (c *Capturer) Window(span time.Duration, stop <-chan struct{}) (*goroutine.
 	return r.Snapshot, skip
 }
 
-// allowWindow refuses a window while snapshots are not traced, either, and when so
-// many goroutines wait for a processor that the window would stay open for too
-// long.
+// opens reports whether the source of windows may be used in this process. A program
+// that runs a flight recorder is traced anyway.
+func (c *Capturer) opens(span time.Duration) bool {
+	of, _ := c.window.of(span)
+	return !c.retired[of.name()] && (of.name() == goroutine.SourceRecorder || c.unsafe() == nil)
+}
+
+// allowWindow refuses a window while snapshots are not traced, either, and when the
+// window would stay open for too long: so many goroutines wait for a processor, or
+// the process waits for the host.
 func (c *Capturer) allowWindow(span time.Duration) *Refusal {
 	of, more := c.window.of(span)
 	for _, s := range []source{c.window, of} {
@@ -286,6 +290,9 @@ func (c *Capturer) allowWindow(span time.Duration) *Refusal {
 	}
 	if runnable, procs := ReadScheduler().Runnable, runtime.GOMAXPROCS(0); runnable >= int64(loadFactor*procs) {
 		return refuse(ReasonLoad, "%d goroutines are runnable, on %d Ps", runnable, procs)
+	}
+	if c.governor.Starved(time.Now()) {
+		return refuse(ReasonLoad, "the host gives this process too little CPU time: the last capture took over %v and %d times the CPU time that it used", leastDelay, delayRatio)
 	}
 	work, _ := c.governor.Predict(of.name(), runtime.NumGoroutine())
 	return c.governor.AllowCost(2*work+more, 0, time.Now())
@@ -299,7 +306,7 @@ func (c *Capturer) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *Skip) 
 	if c.proof == nil || c.retired[goroutine.SourceProof] {
 		return nil, nil
 	}
-	defer c.progress.begin(Deadline)()
+	defer c.begin(Deadline)()
 	if refusal := c.allowProof(base); refusal != nil {
 		return nil, c.skip(c.proof, refusal)
 	}
@@ -330,6 +337,9 @@ func (c *Capturer) try(s source) (result, *Skip) {
 			return result{}, c.skip(s, refusal)
 		}
 	}
+	if text, ok := s.(*textSource); ok {
+		text.mixed = text.births != nil && (c.recorder != nil || !c.retired[goroutine.SourceTrace])
+	}
 	if refusal := c.ready(s); refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
@@ -339,34 +349,56 @@ func (c *Capturer) try(s source) (result, *Skip) {
 	return c.run(s)
 }
 
-// ready refuses a source that rests or cannot run now, before its cost is predicted.
+// begin begins a capture that may take this long. The caller calls the result when
+// it is over.
+func (c *Capturer) begin(limit time.Duration) (end func()) {
+	return c.progress.begin(limit, c.memory.room(time.Now()))
+}
+
+// ready refuses a source that rests, that cannot run now, or that could take too
+// much memory, before its cost is predicted.
 func (c *Capturer) ready(s source) *Refusal {
 	if refusal := c.resting.refuse(s.name(), time.Now()); refusal != nil {
 		return refusal
 	}
 	if s, ok := s.(interface{ ready() *Refusal }); ok {
-		return s.ready()
+		if refusal := s.ready(); refusal != nil {
+			return refusal
+		}
+	}
+	if s, ok := s.(interface{ needs(int) int64 }); ok {
+		return c.progress.current.Load().affords(s.needs(runtime.NumGoroutine()))
 	}
 	return nil
 }
 
 // run takes a snapshot that was allowed, and records its cost with the governor
 // whether or not it succeeded.
-func (c *Capturer) run(s source) (result, *Skip) {
+func (c *Capturer) run(s source) (r result, _ *Skip) {
 	n := runtime.NumGoroutine()
-	began := time.Now()
-	r, refusal := guarded(s, c.progress.current.Load())
-	took := time.Since(began)
-	c.governor.Spent(s.name(), n, max(took-r.idle, 0)+r.traced, time.Now())
-	if r.stop > 0 {
-		c.governor.Stopped(s.name(), n, r.stop)
-	}
-	c.resting.after(s.name(), refusal, time.Now())
+	var refusal *Refusal
+	used := measure(func() { r, refusal = guarded(s, c.progress.current.Load()) })
+	c.spent(s.name(), n, &r, used)
+	c.resting.after(s.name(), refusal, used.wall, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
-	r.Duration, r.Scheduler = took, ReadScheduler()
+	r.Duration, r.Scheduler = used.wall, ReadScheduler()
 	return r, nil
+}
+
+// spent tells the governor what a capture of n goroutines took.
+func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) {
+	now := time.Now()
+	wall := max(used.wall-r.idle, 0)
+	if source == goroutine.SourceTrace && r.Snapshot != nil {
+		r.traced = time.Duration(r.Bytes) * byteCost
+	}
+	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
+	c.governor.Took(wall, used.cpu, now)
+	if r.stop > 0 {
+		c.governor.Stopped(source, n, r.stop)
+	}
 }
 
 // skip returns the refusal of a source. It retires a source that is refused for

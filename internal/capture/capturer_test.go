@@ -20,7 +20,7 @@ type fake struct {
 }
 
 func (f *fake) name() goroutine.Source { return f.as }
-func (f *fake) take(*deadline) (result, error) {
+func (f *fake) take(*allowance) (result, error) {
 	f.took++
 	r := f.cost
 	var err error
@@ -113,17 +113,18 @@ func TestWaitingForTheBudgetIsNotAReasonToFallBack(t *testing.T) {
 }
 
 func TestAFailureIsPaidFor(t *testing.T) {
-	slow := &fake{as: goroutine.SourceTrace, does: func() (*goroutine.Snapshot, error) {
+	slow := &fake{as: goroutine.SourceProfile, does: func() (*goroutine.Snapshot, error) {
 		for began := time.Now(); time.Since(began) < time.Millisecond; {
 		}
 		return nil, errors.New("x")
 	}}
 	c := capturerOf(slow)
 	c.started = true
-	before, _ := c.governor.Predict(goroutine.SourceTrace, 1)
-	c.Take()
-	after, _ := c.governor.Predict(goroutine.SourceTrace, 1)
-	assert.Greater(t, after, before)
+	c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
+	_, skips := c.Take()
+	require.Len(t, skips, 1)
+	assert.Equal(t, ReasonError, skips[0].Reason)
+	assert.Less(t, c.governor.credit, loan)
 }
 
 // Waiting costs nothing. The cost of being traced is charged although no clock
@@ -131,16 +132,17 @@ func TestAFailureIsPaidFor(t *testing.T) {
 func TestWhatASourceTellsOfItsCostIsCharged(t *testing.T) {
 	for name, err := range map[string]error{"success": nil, "failure": errors.New("x")} {
 		t.Run(name, func(t *testing.T) {
-			c := capturerOf(&fake{as: goroutine.SourceTrace, cost: result{idle: time.Hour, traced: time.Minute, stop: time.Second}, does: func() (*goroutine.Snapshot, error) {
+			c := capturerOf(&fake{as: goroutine.SourceLabelled, cost: result{idle: time.Hour, traced: 3 * time.Second, stop: time.Second}, does: func() (*goroutine.Snapshot, error) {
 				return new(goroutine.Snapshot), err
 			}})
 			c.started = true
 			c.safety.decided = true
 			c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
+			c.governor.rates[goroutine.SourceLabelled] = rate{pause: time.Nanosecond}
 			s, _ := c.Take()
 			assert.Equal(t, err == nil, s != nil, "no snapshot beside an error")
-			assert.Equal(t, -3*time.Minute/2, c.governor.credit)
-			assert.Positive(t, c.governor.rates[goroutine.SourceTrace].pause)
+			assert.Equal(t, 3*time.Second-loan, c.governor.debt-c.governor.credit)
+			assert.Greater(t, c.governor.rates[goroutine.SourceLabelled].pause, time.Nanosecond)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,68 +12,13 @@ import (
 // itself, wherever it is not inside a call of the runtime.
 const Deadline = 5 * time.Second
 
-// A deadline ends one capture: when its time has passed, or when end is called.
-// Its methods are safe for concurrent use. A nil deadline never passes.
-type deadline struct {
-	at    time.Time
-	once  sync.Once
-	ended chan struct{} // closed by end
-}
+// An inProgress has the allowance of the capture in progress.
+type inProgress struct{ current atomic.Pointer[allowance] }
 
-func newDeadline(after time.Duration) *deadline {
-	return &deadline{at: time.Now().Add(after), ended: make(chan struct{})}
-}
-
-func (d *deadline) end() {
-	if d != nil {
-		d.once.Do(func() { close(d.ended) })
-	}
-}
-
-// done returns a channel that is closed by end.
-func (d *deadline) done() <-chan struct{} {
-	if d == nil {
-		return nil
-	}
-	return d.ended
-}
-
-// left returns how long it is until the deadline, and a day if there is none.
-func (d *deadline) left() time.Duration {
-	if d == nil {
-		return 24 * time.Hour
-	}
-	return time.Until(d.at)
-}
-
-// over reports whether the capture has to end.
-func (d *deadline) over() bool {
-	if d == nil {
-		return false
-	}
-	select {
-	case <-d.ended:
-		return true
-	default:
-		return !time.Now().Before(d.at)
-	}
-}
-
-// err returns the refusal of a capture that has to end, or nil.
-func (d *deadline) err() error {
-	if !d.over() {
-		return nil
-	}
-	return refuse(ReasonLate, "it took too long and was ended")
-}
-
-// An inProgress has the deadline of the capture in progress.
-type inProgress struct{ current atomic.Pointer[deadline] }
-
-// begin begins a capture that may take this long. The caller calls the result when
-// the capture is over.
-func (p *inProgress) begin(limit time.Duration) (end func()) {
-	p.current.Store(newDeadline(limit))
+// begin begins a capture that may take this long, and this much memory. The caller
+// calls the result when the capture is over.
+func (p *inProgress) begin(limit time.Duration, room int64) (end func()) {
+	p.current.Store(newAllowance(limit, room))
 	return func() { p.current.Store(nil) }
 }
 
@@ -87,6 +31,8 @@ const (
 	// The recorder holds everything the process does in memory before it is
 	// written, so a process that is this busy is not traced at every snapshot.
 	longestRest = 10 * time.Minute
+	// leastLate is how long a capture that was ended must have taken to be late.
+	leastLate = time.Second
 )
 
 // A rest is a time during which a source is not used.
@@ -99,15 +45,16 @@ type rest struct {
 // rests has the sources that were late or too large the last time.
 type rests map[goroutine.Source]rest
 
-// after lets a source rest if the capture that it has just tried was late or too
-// large. The profile never rests, because no other source takes its place, and a
+// after lets a source rest if the capture that it has just tried, and that took this
+// long, was late or too large. One that was ended early, because a monitor is shut
+// down, was not late. The profile never rests, because no other source takes its place, and a
 // dump that was too large finds a larger buffer the next time. A capture that
 // succeeded, with a nil r, ends the rests of its source.
-func (rs rests) after(s goroutine.Source, r *Refusal, now time.Time) {
+func (rs rests) after(s goroutine.Source, r *Refusal, took time.Duration, now time.Time) {
 	switch {
 	case r == nil || s == goroutine.SourceProfile:
 		delete(rs, s)
-	case r.Reason == ReasonLate:
+	case r.Reason == ReasonLate && took >= leastLate:
 		span := min(max(2*rs[s].span, firstRest), longestRest)
 		rs[s] = rest{r.Reason, span, now.Add(span)}
 	case r.Reason == ReasonSize && s != goroutine.SourceText:

@@ -18,28 +18,28 @@ import (
 )
 
 // passed returns a deadline that is over.
-func passed() *deadline {
-	d := newDeadline(time.Hour)
-	d.end()
-	return d
+func passed() *allowance {
+	a := newAllowance(time.Hour, unlimited)
+	a.end()
+	return a
 }
 
 func TestADeadlineIsOverInTimeOrOnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDeadline(Deadline)
-		assert.False(t, d.over())
-		assert.NoError(t, d.err())
+		a := newAllowance(Deadline, unlimited)
+		assert.False(t, a.over())
+		assert.NoError(t, a.err())
 		time.Sleep(Deadline)
-		assert.True(t, d.over())
-		assert.Equal(t, ReasonLate, reasonOf(t, d.err()))
+		assert.True(t, a.over())
+		assert.Equal(t, ReasonLate, reasonOf(t, a.err()))
 
-		d = newDeadline(Deadline)
-		d.end()
-		d.end()
-		<-d.done()
-		assert.True(t, d.over())
+		a = newAllowance(Deadline, unlimited)
+		a.end()
+		a.end()
+		<-a.done()
+		assert.True(t, a.over())
 	})
-	var never *deadline
+	var never *allowance
 	never.end()
 	assert.False(t, never.over())
 	assert.NoError(t, never.err())
@@ -68,17 +68,17 @@ func TestEverySourceEndsWhenItsTimeIsUp(t *testing.T) {
 		if w, ok := s.(*windowSource); ok {
 			w.span = time.Millisecond
 		}
-		_, refusal = guarded(s, newDeadline(time.Hour))
+		_, refusal = guarded(s, newAllowance(time.Hour, unlimited))
 		assert.Nil(t, refusal, "%s: the next one is taken", s.name())
 	}
 }
 
 func TestABufferRefusesBytesAfterItsDeadline(t *testing.T) {
-	d := newDeadline(time.Hour)
-	b := cappedBuffer{deadline: d}
+	a := newAllowance(time.Hour, unlimited)
+	b := cappedBuffer{allowed: a}
 	_, err := b.Write([]byte("in time"))
 	require.NoError(t, err)
-	d.end()
+	a.end()
 	_, err = b.Write([]byte("late"))
 	assert.Equal(t, ReasonLate, reasonOf(t, err))
 	assert.Equal(t, "in time", string(b.data))
@@ -86,14 +86,14 @@ func TestABufferRefusesBytesAfterItsDeadline(t *testing.T) {
 
 // Reading a dump stops between two reads of its bytes.
 func TestReadingADumpEndsWhenItsTimeIsUp(t *testing.T) {
-	d := newDeadline(time.Hour)
-	r := &limitedReader{endlessDump{}, d}
+	a := newAllowance(time.Hour, unlimited)
+	r := &limitedReader{endlessDump{}, a}
 	done := make(chan error)
 	go func() {
 		_, err := io.Copy(io.Discard, r)
 		done <- err
 	}()
-	d.end()
+	a.end()
 	assert.Equal(t, ReasonLate, reasonOf(t, <-done))
 }
 
@@ -107,10 +107,10 @@ func TestAbortEndsTheCaptureInProgress(t *testing.T) {
 	var c *Capturer
 	hanging, next := &fake{as: goroutine.SourceTrace}, works(goroutine.SourceText)
 	hanging.does = func() (*goroutine.Snapshot, error) {
-		d := c.progress.current.Load()
+		a := c.progress.current.Load()
 		go c.Abort()
-		<-d.done()
-		return nil, d.err()
+		<-a.done()
+		return nil, a.err()
 	}
 	c = capturerOf(hanging, next, works(goroutine.SourceProfile))
 	c.started = true
@@ -120,12 +120,20 @@ func TestAbortEndsTheCaptureInProgress(t *testing.T) {
 	assert.Equal(t, ReasonLate, skips[0].Reason)
 	assert.Zero(t, next.took)
 
-	s, skips = c.Take()
-	require.NotNil(t, s, "the next source takes over while it rests")
+	assert.Empty(t, c.resting, "it was ended early, and is not late")
+}
+
+func TestTheNextSourceTakesOverFromOneThatWasLate(t *testing.T) {
+	tracing := works(goroutine.SourceTrace)
+	c := capturerOf(tracing, works(goroutine.SourceText), works(goroutine.SourceProfile))
+	c.started = true
+	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), Deadline, time.Now())
+	s, skips := c.Take()
+	require.NotNil(t, s)
 	assert.Equal(t, goroutine.SourceText, s.Source)
 	require.Len(t, skips, 1)
 	assert.Equal(t, ReasonLate, skips[0].Reason)
-	assert.Equal(t, 1, hanging.took)
+	assert.Zero(t, tracing.took)
 }
 
 func TestAbortBetweenCapturesDoesNothing(t *testing.T) {
@@ -172,12 +180,12 @@ func TestAbortClosesAWindow(t *testing.T) {
 func TestAWindowThatClosesLateIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &windowSource{span: time.Millisecond}
-		open, err := w.wait(newDeadline(Deadline))
+		open, err := w.wait(newAllowance(Deadline, unlimited))
 		require.NoError(t, err)
 		assert.Equal(t, w.span, open)
 	})
 	w := &windowSource{span: -2 * windowSlack} // as if the timer had fired so late
-	_, err := w.wait(newDeadline(Deadline))
+	_, err := w.wait(newAllowance(Deadline, unlimited))
 	assert.Equal(t, ReasonLate, reasonOf(t, err))
 	assert.ErrorContains(t, err, "was open for")
 }
@@ -186,7 +194,7 @@ func TestALateSourceRestsLongerEachTime(t *testing.T) {
 	now, rs := time.Now(), make(rests)
 	late := refuse(ReasonLate, "late")
 	for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute, 10 * time.Minute} {
-		rs.after(goroutine.SourceTrace, late, now)
+		rs.after(goroutine.SourceTrace, late, Deadline, now)
 		refusal := rs.refuse(goroutine.SourceTrace, now)
 		require.NotNil(t, refusal)
 		assert.Equal(t, ReasonLate, refusal.Reason)
@@ -195,8 +203,8 @@ func TestALateSourceRestsLongerEachTime(t *testing.T) {
 		assert.NotNil(t, rs.refuse(goroutine.SourceTrace, now.Add(-time.Nanosecond)))
 		assert.Nil(t, rs.refuse(goroutine.SourceTrace, now))
 	}
-	rs.after(goroutine.SourceTrace, nil, now)
-	rs.after(goroutine.SourceTrace, late, now)
+	rs.after(goroutine.SourceTrace, nil, 0, now)
+	rs.after(goroutine.SourceTrace, late, Deadline, now)
 	assert.Nil(t, rs.refuse(goroutine.SourceTrace, now.Add(firstRest)), "after a success it starts from the beginning")
 }
 
@@ -205,19 +213,22 @@ func TestWhichRefusalsLetASourceRest(t *testing.T) {
 	for _, tt := range []struct {
 		source goroutine.Source
 		reason Reason
+		took   time.Duration
 		rest   time.Duration
 	}{
-		{goroutine.SourceTrace, ReasonSize, longestRest},
-		{goroutine.SourceWindow, ReasonSize, longestRest},
-		{goroutine.SourceWindow, ReasonLate, firstRest},
-		{goroutine.SourceText, ReasonLate, firstRest},
-		{goroutine.SourceText, ReasonSize, 0},
-		{goroutine.SourceTrace, ReasonBusy, 0},
-		{goroutine.SourceTrace, ReasonError, 0},
-		{goroutine.SourceProfile, ReasonLate, 0},
+		{goroutine.SourceTrace, ReasonSize, Deadline, longestRest},
+		{goroutine.SourceWindow, ReasonSize, Deadline, longestRest},
+		{goroutine.SourceWindow, ReasonLate, Deadline, firstRest},
+		{goroutine.SourceText, ReasonLate, Deadline, firstRest},
+		{goroutine.SourceText, ReasonSize, Deadline, 0},
+		{goroutine.SourceTrace, ReasonBusy, Deadline, 0},
+		{goroutine.SourceTrace, ReasonError, Deadline, 0},
+		{goroutine.SourceProfile, ReasonLate, Deadline, 0},
+		{goroutine.SourceWindow, ReasonLate, windowSlack, firstRest},
+		{goroutine.SourceTrace, ReasonLate, leastLate - 1, 0},
 	} {
 		rs := make(rests)
-		rs.after(tt.source, &Refusal{Reason: tt.reason, Err: errors.New("x")}, now)
+		rs.after(tt.source, &Refusal{Reason: tt.reason, Err: errors.New("x")}, tt.took, now)
 		assert.Equal(t, tt.rest > 0, rs.refuse(tt.source, now) != nil, "%s %s", tt.source, tt.reason)
 		assert.Nil(t, rs.refuse(tt.source, now.Add(tt.rest)), "%s %s", tt.source, tt.reason)
 	}
@@ -228,14 +239,14 @@ func TestWhichRefusalsLetASourceRest(t *testing.T) {
 func TestNoWindowWhileTracesRest(t *testing.T) {
 	c := newWindowCapturer()
 	c.governor.credit = time.Hour
-	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), time.Now())
+	c.resting.after(goroutine.SourceTrace, refuse(ReasonLate, "x"), Deadline, time.Now())
 	_, skip := c.Window(time.Millisecond, nil)
 	require.NotNil(t, skip)
 	assert.Equal(t, ReasonLate, skip.Reason)
 	assert.NotContains(t, c.resting, goroutine.SourceWindow)
 
 	c.resting = make(rests)
-	c.resting.after(goroutine.SourceWindow, refuse(ReasonLate, "x"), time.Now())
+	c.resting.after(goroutine.SourceWindow, refuse(ReasonLate, "x"), Deadline, time.Now())
 	_, skip = c.Window(time.Millisecond, nil)
 	require.NotNil(t, skip)
 	assert.Equal(t, ReasonLate, skip.Reason)

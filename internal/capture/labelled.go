@@ -19,13 +19,17 @@ type labelledSource struct {
 
 func (l *labelledSource) name() goroutine.Source { return goroutine.SourceLabelled }
 
-func (l *labelledSource) take(d *deadline) (result, error) {
+// needs returns the size of the records that runtime/pprof allocates, each with its
+// labels.
+func (l *labelledSource) needs(goroutines int) int64 { return 2 * recordSize * int64(goroutines) }
+
+func (l *labelledSource) take(a *allowance) (result, error) {
 	defer l.buf.release(keepTrace)
-	l.buf.begin(d)
+	l.buf.begin(a)
 	if err := pprof.Lookup("goroutine").WriteTo(&l.buf, 0); err != nil {
 		return result{}, err
 	}
-	if err := d.err(); err != nil {
+	if err := a.err(); err != nil {
 		return result{}, err
 	}
 	s, err := parse.Profile(l.buf.data, time.Now(), l.stacks, l.labels)

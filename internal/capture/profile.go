@@ -28,9 +28,9 @@ type profileSource struct {
 
 func (p *profileSource) name() goroutine.Source { return goroutine.SourceProfile }
 
-func (p *profileSource) take(d *deadline) (result, error) {
-	defer p.release()
-	n, err := p.fill(d, runtime.GoroutineProfile)
+func (p *profileSource) take(a *allowance) (result, error) {
+	defer p.release(a)
+	n, err := p.fill(a, runtime.GoroutineProfile)
 	if err != nil {
 		return result{}, err
 	}
@@ -40,7 +40,7 @@ func (p *profileSource) take(d *deadline) (result, error) {
 	}
 	counted := make([]parse.Counted, 0, len(counts))
 	for pcs, count := range counts {
-		if err := d.err(); err != nil {
+		if err := a.err(); err != nil {
 			return result{}, err
 		}
 		counted = append(counted, parse.Counted{Frames: symbolize(pcs[:]), Count: count})
@@ -48,10 +48,15 @@ func (p *profileSource) take(d *deadline) (result, error) {
 	return result{Snapshot: parse.FromCounted(counted, goroutine.SourceProfile, time.Now(), p.stacks)}, nil
 }
 
+// needs returns the size of the buffer.
+func (p *profileSource) needs(goroutines int) int64 {
+	return recordSize * (int64(goroutines) + int64(goroutines)/10)
+}
+
 // fill takes the profile into the buffer, with room for a tenth more goroutines
 // than there are. It gives up if their number keeps growing faster, as it does
 // while a service starts. A later snapshot will do.
-func (p *profileSource) fill(d *deadline, profile func([]runtime.StackRecord) (int, bool)) (int, error) {
+func (p *profileSource) fill(a *allowance, profile func([]runtime.StackRecord) (int, bool)) (int, error) {
 	n := runtime.NumGoroutine()
 	for try := range profileTries {
 		if room := n + n/10<<try + 16; len(p.records) < room {
@@ -59,17 +64,17 @@ func (p *profileSource) fill(d *deadline, profile func([]runtime.StackRecord) (i
 		}
 		var ok bool
 		if n, ok = profile(p.records); ok {
-			return n, d.err()
+			return n, a.err()
 		}
-		if err := d.err(); err != nil {
+		if err := a.err(); err != nil {
 			return 0, err
 		}
 	}
 	return 0, refuse(ReasonLoad, "goroutine profile: the number of goroutines grew by over a tenth in each of %d tries, to %d", profileTries, n)
 }
 
-func (p *profileSource) release() {
-	if len(p.records) > keepRecords {
+func (p *profileSource) release(a *allowance) {
+	if len(p.records) > a.most(keepRecords*recordSize)/recordSize {
 		p.records = nil
 	}
 }

@@ -66,7 +66,7 @@ func newProofSource() *proofSource {
 
 func (p *proofSource) name() goroutine.Source { return goroutine.SourceProof }
 
-func (p *proofSource) take(d *deadline) (result, error) {
+func (p *proofSource) take(a *allowance) (result, error) {
 	p.last = time.Now()
 	before := collectorStops()
 	var buf bytes.Buffer
@@ -74,7 +74,7 @@ func (p *proofSource) take(d *deadline) (result, error) {
 		return result{}, err
 	}
 	p.links = max(proofLinks, collectorStops()-before)
-	if err := d.err(); err != nil {
+	if err := a.err(); err != nil {
 		return result{}, err
 	}
 	s, err := parse.Profile(buf.Bytes(), time.Now(), p.stacks, parse.Labels{})

@@ -3,6 +3,7 @@ package capture
 import (
 	"cmp"
 	"io"
+	"runtime"
 	"runtime/trace"
 	"time"
 
@@ -21,7 +22,8 @@ type recorderSource struct {
 	recorder *trace.FlightRecorder
 	decoder  *parse.TraceDecoder
 	last     generations
-	pending  chan error // of a call of WriteTo that has not returned in time
+	size     size
+	pending  chan written // of a call of WriteTo that has not returned in time
 }
 
 func newRecorderSource(recorder *trace.FlightRecorder, decoder *parse.TraceDecoder) *recorderSource {
@@ -49,20 +51,26 @@ func (r *recorderSource) ready() *Refusal {
 	return nil
 }
 
-func (r *recorderSource) take(d *deadline) (res result, err error) {
+// needs is as for a traceSource, but the copy in the recorder is the program's.
+func (r *recorderSource) needs(goroutines int) int64 { return r.size.predict(goroutines) }
+
+func (r *recorderSource) take(a *allowance) (res result, err error) {
 	defer r.release(&r.last)
-	apart, err := r.write(d, &r.last)
+	apart, err := r.write(a, &r.last)
 	res.elsewhere(apart)
 	if err != nil {
 		return res, err
 	}
-	r.prepare(d)
+	r.prepare(a)
+	r.size.note(len(r.last.data), runtime.NumGoroutine())
 	res.Snapshot, err = decoded(r.decoder.Decode(r.last.data, time.Now()))
 	return res.from(goroutine.SourceRecorder), err
 }
 
 // prepare prepares the decoder. The reader of the trace belongs to the program.
-func (r *recorderSource) prepare(d *deadline) { r.decoder.Stop, r.decoder.ExcludeReader = d.err, false }
+func (r *recorderSource) prepare(a *allowance) {
+	r.decoder.Stop, r.decoder.ExcludeReader = a.err, false
+}
 
 // release empties a buffer, unless a call that has not returned may be using it.
 func (r *recorderSource) release(buf *generations) {
@@ -71,31 +79,41 @@ func (r *recorderSource) release(buf *generations) {
 	}
 }
 
-// write writes the recording to buf and returns how long that took. The call runs on
-// a goroutine of its own, of which there is at most one, because the runtime cannot
-// be told to give it up. When d is over first, that goroutine keeps buf until the
-// call returns, and write must not be called again before ready allows it.
-func (r *recorderSource) write(d *deadline, buf limitedBuffer) (took time.Duration, err error) {
-	began := time.Now()
-	done := make(chan error, 1)
-	buf.begin(d)
-	go func() { done <- writeTo(r.recorder, buf) }() // the decoder leaves this goroutine out by its name
-	timer := time.NewTimer(d.left())
-	defer timer.Stop()
-	select {
-	case err = <-done:
-		return time.Since(began), cmp.Or(err, d.err())
-	case <-timer.C:
-	case <-d.done():
-	}
-	r.pending = done
-	return time.Since(began), refuse(ReasonLate, "the flight recorder's WriteTo took too long")
+// A written is how a call of WriteTo ended.
+type written struct {
+	err error
+	cpu time.Duration
 }
 
-// A limitedBuffer is a buffer that takes no bytes after a deadline.
+// write writes the recording to buf and returns what that took. The call runs on
+// a goroutine of its own, of which there is at most one, because the runtime cannot
+// be told to give it up. When its time is over first, that goroutine keeps buf until the
+// call returns, and write must not be called again before ready allows it.
+func (r *recorderSource) write(a *allowance, buf limitedBuffer) (took usage, err error) {
+	began := time.Now()
+	done := make(chan written, 1)
+	buf.begin(a)
+	go func() { // the decoder leaves this goroutine out by its name
+		var w written
+		w.cpu = CPUTime(func() { w.err = writeTo(r.recorder, buf) })
+		done <- w
+	}()
+	timer := time.NewTimer(a.left())
+	defer timer.Stop()
+	select {
+	case w := <-done:
+		return usage{time.Since(began), w.cpu}, cmp.Or(w.err, a.err())
+	case <-timer.C:
+	case <-a.done():
+	}
+	r.pending = done
+	return usage{wall: time.Since(began)}, refuse(ReasonLate, "the flight recorder's WriteTo took too long")
+}
+
+// A limitedBuffer is a buffer for one capture.
 type limitedBuffer interface {
 	io.Writer
-	begin(d *deadline)
+	begin(a *allowance)
 }
 
 // A generations buffer keeps only the last generation of the recording that is
@@ -106,8 +124,8 @@ type generations struct {
 	number uint64 // of the generation
 }
 
-func (g *generations) begin(d *deadline) {
-	g.cappedBuffer.begin(d)
+func (g *generations) begin(a *allowance) {
+	g.cappedBuffer.begin(a)
 	g.header, g.number = 0, 0
 }
 

@@ -16,6 +16,7 @@ const (
 	ReasonVersion Reason = "unsupported_version" // this Go release lacks it, or writes an unknown trace format
 	ReasonUnsafe  Reason = "unsafe"              // it could end the process
 	ReasonSize    Reason = "too_large"           // more was written than can be kept
+	ReasonMemory  Reason = "memory_limit"        // it could take too much of the memory limit
 	ReasonLate    Reason = "deadline"            // it took longer than its deadline and was ended, or did so a short while ago
 	ReasonHung    Reason = "hung"                // an earlier capture has not returned
 	ReasonError   Reason = "error"               // anything else; the error was reported

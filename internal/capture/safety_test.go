@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -69,4 +70,36 @@ func TestASeriesOfDumpsLacksTheStackOfItsReader(t *testing.T) {
 	for _, short := range []string{"", "x", "goroutine 1 [running]:\n"} {
 		assert.Equal(t, short, string(withoutFirstStack([]byte(short))))
 	}
+}
+
+// Where dumps are the whole series, they have the addresses of locks, so that each
+// lock is judged by itself. In a series with traces they must not.
+func TestASeriesHasLocksOnlyWithoutTraces(t *testing.T) {
+	var mu sync.Mutex
+	mu.Lock()
+	var waiter sync.WaitGroup
+	waiter.Go(func() { lockHere(&mu) })
+	defer func() { mu.Unlock(); waiter.Wait() }()
+	locks := func(c *Capturer) bool {
+		c.started = true
+		c.governor.credit = time.Hour
+		var found bool
+		require.Eventually(t, func() bool {
+			s, _ := c.Take()
+			require.NotNil(t, s)
+			require.Equal(t, goroutine.SourceText, s.Source)
+			groups := at(s, "lockHere")
+			found = len(groups) > 0 && groups[0].Lock != 0
+			return len(groups) > 0 && groups[0].State == goroutine.MutexLock
+		}, time.Minute, time.Millisecond)
+		return found
+	}
+	alone := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	alone.safety.verdict = unsafeVerdict
+	assert.True(t, locks(alone))
+
+	mixed := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	resume := stall(t)
+	assert.False(t, locks(mixed))
+	resume()
 }

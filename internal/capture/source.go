@@ -14,11 +14,12 @@ type source interface {
 	name() goroutine.Source
 	// take takes a snapshot. An error of type *Refusal says why it could not; any
 	// other error is unexpected. A result returned with an error contains only the
-	// cost. When d is over, take returns as soon as the runtime permits.
+	// cost. When its time is over, take returns as soon as the runtime permits.
 	//
 	// A source that cannot run at times has a method ready() *Refusal too, which is
-	// asked before its cost is predicted.
-	take(d *deadline) (result, error)
+	// asked before its cost is predicted, and one whose memory grows with the number
+	// of goroutines a method needs(goroutines int) int64, which predicts it.
+	take(a *allowance) (result, error)
 }
 
 // A result is what a source returns.
@@ -30,10 +31,10 @@ type result struct {
 	traced time.Duration // CPU time that tracing cost the program meanwhile
 }
 
-// elsewhere adds time that another goroutine spent while this one waited for it.
-func (r *result) elsewhere(d time.Duration) {
-	r.idle += d
-	r.traced += d
+// elsewhere adds what another goroutine took while this one waited for it.
+func (r *result) elsewhere(took usage) {
+	r.idle += took.wall
+	r.traced += took.cpu
 }
 
 // from sets the source of the snapshot, if there is one.
@@ -46,13 +47,13 @@ func (r result) from(s goroutine.Source) result {
 
 // guarded runs a source and turns every failure, including a panic, into a
 // refusal.
-func guarded(s source, d *deadline) (r result, refusal *Refusal) {
+func guarded(s source, a *allowance) (r result, refusal *Refusal) {
 	defer func() {
 		if p := recover(); p != nil {
 			r, refusal = result{}, &Refusal{Reason: ReasonError, Err: fmt.Errorf("%s: panic: %v", s.name(), p)}
 		}
 	}()
-	r, err := s.take(d)
+	r, err := s.take(a)
 	return r, refusalOf(err)
 }
 

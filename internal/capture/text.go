@@ -31,6 +31,7 @@ const (
 type textSource struct {
 	stacks *parse.Stacks
 	births *goroutine.Births // of a series; nil for a single dump
+	mixed  bool              // the series has traces too
 	size   int               // bytes per goroutine to allocate
 }
 
@@ -46,12 +47,20 @@ func newTextSeries(stacks *parse.Stacks, births *goroutine.Births) *textSource {
 
 func (t *textSource) name() goroutine.Source { return goroutine.SourceText }
 
+// room returns the size of the buffer for a dump, with room for a tenth more
+// goroutines than there are.
+func (t *textSource) room(goroutines int) int {
+	return min(max(t.size*(goroutines+goroutines/10), minText), maxText)
+}
+
+func (t *textSource) needs(goroutines int) int64 { return int64(t.room(goroutines)) }
+
 // take stops the world once. It sizes the buffer from the last dump, instead of
 // growing it and stopping the world again. A dump that does not fit is refused,
 // because it may lack the goroutine in question; the next buffer is larger.
-func (t *textSource) take(d *deadline) (result, error) {
+func (t *textSource) take(a *allowance) (result, error) {
 	n := runtime.NumGoroutine()
-	buf := make([]byte, min(max(t.size*(n+n/10), minText), maxText))
+	buf := make([]byte, min(t.room(n), a.most(maxText)))
 	began := time.Now()
 	written := runtime.Stack(buf, true)
 	at := time.Now()
@@ -62,28 +71,39 @@ func (t *textSource) take(d *deadline) (result, error) {
 	}
 	t.size = max(written/max(n, 1)*5/4, leastTextSize)
 	var err error
-	r.Snapshot, r.locks, err = t.read(buf[:written], at, d)
+	r.Snapshot, r.locks, err = t.read(buf[:written], at, a)
 	return r, err
 }
 
 // read reads a dump and the locks in it. A dump is useful as long as most of it
 // could be read; the rest is counted as missing.
-func (t *textSource) read(dump []byte, at time.Time, d *deadline) (*goroutine.Snapshot, []parse.Lock, error) {
+func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.Snapshot, []parse.Lock, error) {
 	if t.births != nil {
 		dump = withoutFirstStack(dump)
 	}
-	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), d}, at, t.stacks, t.births)
-	if err := d.err(); err != nil {
+	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), a}, at, t.stacks, t.births)
+	if err := a.err(); err != nil {
 		return nil, nil, err
 	}
 	if err != nil && s.Total <= s.Missing {
 		return nil, nil, err
 	}
 	s.Bytes = int64(len(dump))
+	if t.mixed {
+		asTraced(s)
+	}
 	if t.births != nil || !slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.Lock != 0 }) {
 		return s, nil, nil
 	}
 	return s, parse.Locks(dump, new(unlockers).between), nil
+}
+
+// asTraced removes what a trace does not have, the addresses of locks and the waits.
+// A detector that judged by them would see its finding gone with the next trace.
+func asTraced(s *goroutine.Snapshot) {
+	for i := range s.Groups {
+		s.Groups[i].Lock, s.Groups[i].Wait = 0, 0
+	}
 }
 
 // withoutFirstStack removes the stack of the goroutine that comes first, which is the
@@ -98,14 +118,14 @@ func withoutFirstStack(dump []byte) []byte {
 	return dump[end-header:]
 }
 
-// A limitedReader reads until its deadline.
+// A limitedReader reads as long as its capture is allowed to.
 type limitedReader struct {
 	io.Reader
-	deadline *deadline
+	allowed *allowance
 }
 
 func (r *limitedReader) Read(p []byte) (int, error) {
-	if err := r.deadline.err(); err != nil {
+	if err := r.allowed.err(); err != nil {
 		return 0, err
 	}
 	return r.Reader.Read(p)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/trace"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ import (
 type traceSource struct {
 	decoder *parse.TraceDecoder
 	buf     cappedBuffer
+	size    size
 }
 
 func newTraceSource(stacks *parse.Stacks, births *goroutine.Births) *traceSource {
@@ -44,17 +46,25 @@ func (t *traceSource) ready() *Refusal {
 	return nil
 }
 
-func (t *traceSource) take(d *deadline) (result, error) {
-	s, err := t.read(d, record, t.decoder.Decode)
+// needs returns the memory for a trace: it is in the runtime's buffers, in the
+// recorder and here.
+func (t *traceSource) needs(goroutines int) int64 { return 3 * t.size.predict(goroutines) }
+
+func (t *traceSource) take(a *allowance) (result, error) {
+	n := runtime.NumGoroutine()
+	s, err := t.read(a, record, t.decoder.Decode)
+	if err == nil {
+		t.size.note(int(s.Bytes), n)
+	}
 	return result{Snapshot: s}, err
 }
 
 // read takes a trace with record and decodes it.
-func (t *traceSource) read(d *deadline, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
+func (t *traceSource) read(a *allowance, record func(io.Writer) error, decode func([]byte, time.Time) (*goroutine.Snapshot, error)) (*goroutine.Snapshot, error) {
 	defer t.buf.release(keepTrace)
-	t.buf.begin(d)
-	t.decoder.Stop, t.decoder.ExcludeReader = d.err, true
-	if err := cmp.Or(record(&t.buf), d.err()); err != nil {
+	t.buf.begin(a)
+	t.decoder.Stop, t.decoder.ExcludeReader = a.err, true
+	if err := cmp.Or(record(&t.buf), a.err()); err != nil {
 		return nil, err
 	}
 	return decoded(decode(t.buf.data, time.Now()))
@@ -95,12 +105,12 @@ func startRecorder() (*trace.FlightRecorder, error) {
 
 // writeTo ends a generation and writes it. The runtime has no error values for a
 // recording that is being written already, and for a recorder that was stopped
-// meanwhile, as the program may do with its own. Stop does not wait for WriteTo, as
-// its documentation says, and drops what WriteTo reads: a panic becomes an error.
+// meanwhile, as the program may do with its own. It does not synchronize the two, so
+// that even a panic is possible then; it becomes an error.
 func writeTo(recorder *trace.FlightRecorder, w io.Writer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the flight recorder: panic: %v", p)
+			err = fmt.Errorf("the flight recorder's WriteTo: panic: %v", p)
 		}
 	}()
 	_, err = recorder.WriteTo(w)
@@ -122,4 +132,28 @@ func startError(err error) error {
 		return &Refusal{Reason: ReasonBusy, Err: err}
 	}
 	return err
+}
+
+// A size predicts the size of a trace from the number of goroutines. The zero value
+// assumes firstSize.
+type size struct{ perGoroutine float64 }
+
+const (
+	// firstSize is the size of a trace per goroutine, in bytes, that is assumed
+	// before the first: an idle goroutine takes 20, the rest is what it did.
+	firstSize = 64
+	// leastSize is the smallest number of goroutines that a size is divided by:
+	// the stacks and names do not grow with them.
+	leastSize = 1000
+)
+
+func (s *size) predict(goroutines int) int64 {
+	return int64(max(s.perGoroutine, firstSize) * float64(goroutines))
+}
+
+// note records a size. The prediction rises at once and falls slowly, because a
+// process that was busy is likely to be busy again.
+func (s *size) note(bytes, goroutines int) {
+	measured := float64(bytes) / float64(max(goroutines, leastSize))
+	s.perGoroutine = max(measured, s.perGoroutine-(s.perGoroutine-measured)/4)
 }

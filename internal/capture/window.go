@@ -15,7 +15,7 @@ const (
 	// event has about five bytes and costs about a hundred nanoseconds.
 	byteCost = 20 * time.Nanosecond
 	// windowSlack is how much longer than asked for a window may be open.
-	windowSlack = time.Second
+	windowSlack = leastLate
 )
 
 // A windowSource traces a span of time instead of a moment: what goroutines did in
@@ -32,6 +32,7 @@ type windowSource struct {
 	span     time.Duration   // of the next window
 	stop     <-chan struct{} // ends it early
 	traced   time.Duration   // CPU time that the last window cost beyond that of a trace
+	bytes    int64           // of the last window
 }
 
 func (w *windowSource) name() goroutine.Source { return goroutine.SourceWindow }
@@ -45,11 +46,18 @@ func (w *windowSource) of(span time.Duration) (s source, more time.Duration) {
 	return w.trace, max(w.traced, time.Duration(windowLoad*float64(span)))
 }
 
-func (w *windowSource) take(d *deadline) (result, error) {
+// needs returns the memory for a window: another trace, which shows where it opened,
+// and what the program did in it.
+func (w *windowSource) needs(goroutines int) int64 {
+	s, _ := w.of(w.span)
+	return 2*s.(interface{ needs(int) int64 }).needs(goroutines) + w.bytes
+}
+
+func (w *windowSource) take(a *allowance) (result, error) {
 	if s, _ := w.of(w.span); s == w.recorder {
-		return w.takeRecorded(d)
+		return w.takeRecorded(a)
 	}
-	return w.takeTraced(d)
+	return w.takeTraced(a)
 }
 
 // windowTries is how often a window is opened in a recording. The runtime ends a
@@ -58,15 +66,16 @@ func (w *windowSource) take(d *deadline) (result, error) {
 const windowTries = 2
 
 // takeRecorded writes the recording when the window opens and when it closes.
-func (w *windowSource) takeRecorded(d *deadline) (r result, err error) {
+func (w *windowSource) takeRecorded(a *allowance) (r result, err error) {
 	defer w.recorder.release(&w.opened)
 	defer w.recorder.release(&w.recorder.last)
 	for range windowTries {
-		if err := w.recordWindow(d, &r); err != nil {
+		if err := w.recordWindow(a, &r); err != nil {
 			return r, err
 		}
 		if w.recorder.last.number == w.opened.number+1 {
-			w.recorder.prepare(d)
+			w.recorder.prepare(a)
+			w.bytes = int64(len(w.recorder.last.data))
 			r.Snapshot, err = decoded(w.recorder.decoder.DecodeWindow(w.opened.data, w.recorder.last.data, time.Now()))
 			return r, err
 		}
@@ -75,36 +84,36 @@ func (w *windowSource) takeRecorded(d *deadline) (r result, err error) {
 }
 
 // recordWindow writes the generation that ends when the window opens, and the window's.
-func (w *windowSource) recordWindow(d *deadline, r *result) error {
-	apart, err := w.recorder.write(d, &w.opened)
+func (w *windowSource) recordWindow(a *allowance, r *result) error {
+	apart, err := w.recorder.write(a, &w.opened)
 	r.elsewhere(apart)
 	if err != nil {
 		return err
 	}
-	idle, err := w.wait(d)
+	idle, err := w.wait(a)
 	r.idle += idle
 	if err != nil {
 		return err
 	}
-	apart, err = w.recorder.write(d, &w.recorder.last)
+	apart, err = w.recorder.write(a, &w.recorder.last)
 	r.elsewhere(apart)
 	return err
 }
 
-func (w *windowSource) takeTraced(d *deadline) (r result, err error) {
+func (w *windowSource) takeTraced(a *allowance) (r result, err error) {
 	defer w.opening.release(keepTrace)
-	w.opening.begin(d)
+	w.opening.begin(a)
 	r.traced = w.traced // unless this window measures it
 	record := func(to io.Writer) (err error) {
-		r.idle, err = w.record(to, d)
+		r.idle, err = w.record(to, a)
 		return err
 	}
-	r.Snapshot, err = w.trace.read(d, record, func(data []byte, at time.Time) (*goroutine.Snapshot, error) {
+	r.Snapshot, err = w.trace.read(a, record, func(data []byte, at time.Time) (*goroutine.Snapshot, error) {
 		return w.trace.decoder.DecodeWindow(w.opening.data, data, at)
 	})
 	if err == nil {
 		r.traced = time.Duration(r.Bytes) * byteCost
-		w.traced = r.traced
+		w.traced, w.bytes = r.traced, r.Bytes
 	}
 	return r, err
 }
@@ -112,7 +121,7 @@ func (w *windowSource) takeTraced(d *deadline) (r result, err error) {
 // record writes two generations. The first ends when the window opens and shows
 // where every goroutine is; the second is the window's. record returns how long it
 // waited.
-func (w *windowSource) record(to io.Writer, d *deadline) (idle time.Duration, err error) {
+func (w *windowSource) record(to io.Writer, a *allowance) (idle time.Duration, err error) {
 	recorder, err := startRecorder()
 	if err != nil {
 		return 0, err
@@ -121,7 +130,7 @@ func (w *windowSource) record(to io.Writer, d *deadline) (idle time.Duration, er
 	if err := writeTo(recorder, &w.opening); err != nil {
 		return 0, err
 	}
-	if idle, err = w.wait(d); err != nil {
+	if idle, err = w.wait(a); err != nil {
 		return idle, err
 	}
 	return idle, writeTo(recorder, to)
@@ -129,18 +138,18 @@ func (w *windowSource) record(to io.Writer, d *deadline) (idle time.Duration, er
 
 // wait waits until the window closes. On a starved host that may come late; the
 // window is then not read, because that costs what the program did meanwhile.
-func (w *windowSource) wait(d *deadline) (idle time.Duration, err error) {
+func (w *windowSource) wait(a *allowance) (idle time.Duration, err error) {
 	began := time.Now()
 	timer := time.NewTimer(w.span)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-w.stop:
-	case <-d.done():
+	case <-a.done():
 	}
 	open := time.Since(began)
 	if open > w.span+windowSlack {
 		return open, refuse(ReasonLate, "a window of %v was open for %v", w.span, open.Round(time.Millisecond))
 	}
-	return open, d.err()
+	return open, a.err()
 }

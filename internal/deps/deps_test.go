@@ -29,7 +29,8 @@ var allowed = map[string][]string{
 	"internal/engine":        {"goroutine", "detectors", "internal/parse"},
 	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
 	"internal/telemetry":     {"goroutine", "detectors"},
-	"internal/report":        {"goroutine", "detectors"},
+	"internal/sight":         {"goroutine", "detectors"},
+	"internal/report":        {"goroutine", "detectors", "internal/sight"},
 	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
@@ -37,9 +38,9 @@ var allowed = map[string][]string{
 	"internal/realprograms":  {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
-		"internal/telemetry", "internal/report",
+		"internal/telemetry", "internal/sight", "internal/report",
 	},
-	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/webui"},
+	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 
 // forbidden lists the packages that must not come with otelgoroutine, each with

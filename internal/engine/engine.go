@@ -43,7 +43,7 @@ type Config struct {
 	Detectors []*detectors.Detector
 	Known     []detectors.KnownStack // the user's exclusions; they come before detectors.KnownGood
 	Inspector Inspector              // nil: no inspections
-	Charge    func(time.Duration)    // called with the time that each detector took; may be nil
+	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
 }
 
 // An Engine judges the snapshots of one process.
@@ -51,10 +51,11 @@ type Engine struct {
 	detectors []*detectors.Detector
 	known     []detectors.KnownStack
 	inspector Inspector
-	charge    func(time.Duration)
+	measure   func(judge func())
 
 	history *history
 	tracker *tracker
+	status  []detectors.Status                // of the last step
 	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
 }
 
@@ -64,12 +65,12 @@ func New(c Config) *Engine {
 		detectors: c.Detectors,
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
-		charge:    c.Charge,
+		measure:   c.Measure,
 		history:   newHistory(c.Detectors),
 		tracker:   newTracker(),
 	}
-	if e.charge == nil {
-		e.charge = func(time.Duration) {}
+	if e.measure == nil {
+		e.measure = func(judge func()) { judge() }
 	}
 	return e
 }
@@ -80,6 +81,7 @@ type Result struct {
 	Open     []detectors.Finding // including unresolved ones of earlier snapshots, longest open first
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
+	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
 }
 
 // Step judges a snapshot. A snapshot that is not newer than the previous one, as
@@ -99,7 +101,30 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	e.enrich(s, r.Findings)
 	r.Events = e.tracker.step(ran, r.Findings, s.Time)
 	r.Open = e.tracker.findings()
+	e.status = e.statuses(s, r.Verdicts)
+	r.Statuses = e.status
 	return r
+}
+
+// statuses returns the statuses after a step. Each keeps the time since which it
+// has been the same.
+func (e *Engine) statuses(s *goroutine.Snapshot, verdicts []Verdict) []detectors.Status {
+	if verdicts == nil && !s.Time.Before(e.history.newest()) {
+		return e.status // a second snapshot of one moment
+	}
+	all := make([]detectors.Status, len(e.detectors))
+	for i, d := range e.detectors {
+		if verdicts == nil {
+			all[i] = detectors.NotJudging(d.Name, detectors.ReasonNoSnapshot, "the snapshot is not newer than the one before: the clock was set back")
+		} else {
+			all[i] = verdicts[i].status
+		}
+		all[i].Since = s.Time
+		if e.status != nil && e.status[i].State() == all[i].State() {
+			all[i].Since = e.status[i].Since
+		}
+	}
+	return all
 }
 
 // Remember adds snapshots to the history without judging them: those that come
@@ -134,9 +159,7 @@ func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 func (e *Engine) run(base *detectors.Pass, all []Verdict, wanted func(Verdict) bool) {
 	for i, d := range e.detectors {
 		if wanted(all[i]) {
-			began := time.Now()
-			all[i] = e.judge(d, base)
-			e.charge(time.Since(began))
+			e.measure(func() { all[i] = e.judge(d, base) })
 		}
 	}
 }

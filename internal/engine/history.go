@@ -59,6 +59,9 @@ func (h *history) add(s *goroutine.Snapshot) bool {
 	return true
 }
 
+// newest returns the time of the newest snapshot. There must be one.
+func (h *history) newest() time.Time { return h.kept[len(h.kept)-1].Time }
+
 // inspected stores a closer inspection in place of the last one of its source.
 // It also records which goroutines a trace window shows as woken, in addition to
 // earlier windows.

@@ -25,14 +25,16 @@ type Verdict struct {
 	Err      error // what went wrong; nil when all is well
 	findings []detectors.Finding
 	asked    []goroutine.Source // the closer inspections asked for, each once
+	status   detectors.Status
 }
 
 // judge runs d over the snapshot of base. A panic of the detector comes back as
 // an error; findings reported before an error or a panic are kept.
 func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
-	v := Verdict{Detector: d.Name}
+	v := Verdict{Detector: d.Name, status: detectors.Status{Detector: d.Name, Judging: true}}
 	p, ok := base.For(d.Needs)
 	if !ok {
+		v.status = detectors.NotJudging(d.Name, detectors.ReasonNoIDs, "snapshots have no goroutine IDs")
 		return v
 	}
 	v.Ran = true
@@ -41,6 +43,11 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 			v.asked = append(v.asked, s)
 		}
 		return e.inspector != nil && e.inspector.Expect(s)
+	}
+	p.Abstain = func(r detectors.Reason, detail string) {
+		if v.status.Judging {
+			v.status = detectors.NotJudging(d.Name, r, detail)
+		}
 	}
 	var errs []error
 	dropped := 0
@@ -60,6 +67,7 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	}
 	if err := errors.Join(errs...); err != nil {
 		v.Err = fmt.Errorf("detector %q: %w", d.Name, err)
+		v.status = detectors.NotJudging(d.Name, detectors.ReasonError, err.Error())
 	}
 	return v
 }

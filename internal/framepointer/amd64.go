@@ -9,32 +9,46 @@ var trap = [maxInstruction]byte{0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 0xCC, 
 // framePointer is the number of the register in machine code.
 const framePointer = 5
 
-// readAMD64 returns the steps of a function. Bytes that are no known
+// readAMD64 appends the steps of a function. Bytes that are no known
 // instruction, such as a table between functions, are passed over: where the
 // next instruction begins is found again within a few.
-func readAMD64(code []byte, from uint64) (steps []step) {
+func readAMD64(steps []step, code []byte, from uint64) []step {
 	saved := make(map[x86asm.Reg]bool) // registers that the frame pointer was copied to
 	size := len(code)
 	code = append(code, trap[:]...)
 	for i := 0; i < size; {
 		at := from + uint64(i)
-		if e, ok := decodeEscaped(code[i:]); ok {
-			i += e.length
+		if g, ok := glanceAt(code[i:]); ok {
+			switch {
+			case g.direct != none:
+				steps = append(steps, step{effect: g.direct, at: at, target: at + uint64(g.length) + uint64(g.offset)})
+			case g.matters || len(saved) > 0:
+				steps = append(steps, decodeAMD64(code[i:i+g.length], at, saved)...)
+			}
+			i += g.length
+		} else if e, ok := decodeEscaped(code[i:]); ok {
 			steps = append(steps, e.steps(at, saved)...)
-			continue
-		}
-		inst, err := x86asm.Decode(code[i:], 64)
-		if err != nil || inst.Len == 0 {
+			i += e.length
+		} else {
 			i++
-			continue
 		}
-		i += inst.Len
-		steps = append(steps, stepsAMD64(&inst, at, saved)...)
 	}
 	return steps
 }
 
+// decodeAMD64 returns the steps of one instruction.
+func decodeAMD64(code []byte, at uint64, saved map[x86asm.Reg]bool) []step {
+	inst, err := x86asm.Decode(code, 64)
+	if err != nil {
+		return nil
+	}
+	return stepsAMD64(&inst, at, saved)
+}
+
 func (e escaped) steps(at uint64, saved map[x86asm.Reg]bool) (steps []step) {
+	if vector := x86asm.X0 + x86asm.Reg(e.vector); saved[vector] {
+		steps = append(steps, step{effect: clobber, at: at, slot: slot{kind: register, base: int(vector)}})
+	}
 	for _, r := range e.writes {
 		reg := x86asm.RAX + x86asm.Reg(r)
 		switch {
@@ -89,7 +103,38 @@ func writesAMD64(inst *x86asm.Inst, at uint64, saved map[x86asm.Reg]bool) (steps
 			steps = append(steps, step{effect: clobber, at: at, slot: slot{kind: register, base: int(whole(reg))}})
 		}
 	}
+	for _, reg := range unnamed[inst.Op] {
+		if saved[reg] && (inst.Op != x86asm.IMUL || inst.Args[1] == nil) {
+			steps = append(steps, step{effect: clobber, at: at, slot: slot{kind: register, base: int(reg)}})
+		}
+	}
 	return steps
+}
+
+// unnamed are the registers that instructions write and do not name.
+var unnamed = map[x86asm.Op][]x86asm.Reg{
+	x86asm.MUL:        {x86asm.RAX, x86asm.RDX},
+	x86asm.IMUL:       {x86asm.RAX, x86asm.RDX}, // if it has one operand
+	x86asm.DIV:        {x86asm.RAX, x86asm.RDX},
+	x86asm.IDIV:       {x86asm.RAX, x86asm.RDX},
+	x86asm.CDQ:        {x86asm.RDX},
+	x86asm.CQO:        {x86asm.RDX},
+	x86asm.CDQE:       {x86asm.RAX},
+	x86asm.CMPXCHG:    {x86asm.RAX},
+	x86asm.CMPXCHG16B: {x86asm.RAX, x86asm.RDX},
+	x86asm.CPUID:      {x86asm.RAX, x86asm.RBX, x86asm.RCX, x86asm.RDX},
+	x86asm.RDTSC:      {x86asm.RAX, x86asm.RDX},
+	x86asm.RDTSCP:     {x86asm.RAX, x86asm.RCX, x86asm.RDX},
+	x86asm.XGETBV:     {x86asm.RAX, x86asm.RDX},
+	x86asm.SYSCALL:    {x86asm.RAX, x86asm.RCX, x86asm.R11},
+	x86asm.LODSB:      {x86asm.RAX, x86asm.RSI, x86asm.RCX},
+	x86asm.LODSQ:      {x86asm.RAX, x86asm.RSI, x86asm.RCX},
+	x86asm.MOVSB:      {x86asm.RDI, x86asm.RSI, x86asm.RCX},
+	x86asm.MOVSQ:      {x86asm.RDI, x86asm.RSI, x86asm.RCX},
+	x86asm.STOSB:      {x86asm.RDI, x86asm.RCX},
+	x86asm.STOSQ:      {x86asm.RDI, x86asm.RCX},
+	x86asm.SCASB:      {x86asm.RDI, x86asm.RCX},
+	x86asm.CMPSB:      {x86asm.RDI, x86asm.RSI, x86asm.RCX},
 }
 
 // writeAMD64 returns what a write to the frame pointer is.
@@ -113,27 +158,19 @@ func writeAMD64(inst *x86asm.Inst, reg x86asm.Reg) effect {
 }
 
 // controlAMD64 returns the step of an instruction that changes the control
-// flow.
+// flow, other than a direct jump or call.
 func controlAMD64(inst *x86asm.Inst, at uint64) step {
-	s := step{at: at}
-	rel, direct := inst.Args[0].(x86asm.Rel)
-	s.target = at + uint64(inst.Len) + uint64(int64(rel))
-	switch {
-	case inst.Op == x86asm.RET || inst.Op == x86asm.LRET:
-		s.effect = exit
-	case inst.Op == x86asm.CALL && direct:
-		s.effect = call
-	case inst.Op == x86asm.JMP && direct:
-		s.effect = jump
-	case inst.Op == x86asm.JMP:
-		s.effect = indirect
-	case direct:
-		s.effect = branch
-	case inst.Op == x86asm.UD2 || inst.Op == x86asm.HLT:
-		s.effect = jump // to nowhere
-		s.target = at
+	switch inst.Op {
+	case x86asm.RET, x86asm.LRET, x86asm.IRETQ:
+		return step{effect: exit, at: at}
+	case x86asm.JMP:
+		return step{effect: indirect, at: at}
+	case x86asm.CALL:
+		return step{effect: call, at: at, target: elsewhere}
+	case x86asm.UD2, x86asm.HLT:
+		return step{effect: jump, at: at, target: at} // to nowhere
 	}
-	return s
+	return step{}
 }
 
 func isMove(op x86asm.Op) bool {

@@ -1,6 +1,7 @@
 package framepointer
 
 import (
+	"errors"
 	"slices"
 	"sort"
 )
@@ -50,6 +51,14 @@ const (
 	register
 )
 
+const (
+	// maxSlots bounds the slots that are told apart; each is a bit.
+	maxSlots = 64
+	// maxPasses bounds how often the instructions of a function are visited. Real
+	// code takes fewer than ten passes.
+	maxPasses = 200
+)
+
 // A state is what is known before an instruction. Bits of saved are slots that
 // hold the frame pointer of the caller.
 type state struct {
@@ -75,8 +84,10 @@ type flow struct {
 	from, to uint64 // of the function
 	steps    []step // by address
 	slots    []slot
-	before   []state // each step
-	computed state   // at any indirect jump: it may lead to any step that nothing else leads to
+	// registers has the bits of the slots that are registers.
+	registers uint64
+	before    []state // each step
+	computed  state   // at any indirect jump: it may lead to any step that nothing else leads to
 }
 
 // spoils reports whether a function may return with a frame pointer that is not
@@ -86,12 +97,14 @@ type flow struct {
 // Each instruction is visited with every state that may precede it, so that
 // what counts is the way that a path through the function takes, and not the
 // order of the instructions.
-func (f *flow) spoils() (spoils bool, calls []uint64) {
+func (f *flow) spoils() (spoils bool, calls []uint64, err error) {
 	if !slices.ContainsFunc(f.steps, func(s step) bool { return s.effect == spoil || s.effect == frame || s.effect == restore }) {
-		return false, nil
+		return false, nil, nil
 	}
 	f.before = make([]state, len(f.steps))
-	f.settle()
+	if !f.settle() {
+		return false, nil, errors.New("its jumps are nested too deeply")
+	}
 	for i, s := range f.steps {
 		b := f.before[i]
 		switch {
@@ -104,16 +117,21 @@ func (f *flow) spoils() (spoils bool, calls []uint64) {
 			calls = append(calls, s.target)
 		}
 	}
-	return spoils, calls
+	return spoils, calls, nil
 }
 
 func (f *flow) within(pc uint64) bool { return f.from <= pc && pc < f.to }
 
-// settle computes the state before each step. States only ever get worse, each
-// a few times, so that it ends.
-func (f *flow) settle() {
+// settle computes the state before each step. It returns false if there is no
+// end to it: states only ever get worse, but that takes long where jumps back
+// are nested without limit.
+func (f *flow) settle() bool {
 	f.reach(0, state{reached: true})
-	for changed := true; changed; {
+	changed := true
+	for pass := 0; changed; pass++ {
+		if pass == maxPasses {
+			return false
+		}
 		changed = false
 		for i := range f.steps {
 			if f.before[i].reached {
@@ -124,6 +142,7 @@ func (f *flow) settle() {
 			changed = f.reachUnreached()
 		}
 	}
+	return true
 }
 
 // follow carries the state past a step to those that come next.
@@ -183,6 +202,8 @@ func (f *flow) after(i int) state {
 		}
 	case clobber:
 		s.saved &^= bit
+	case call: // in the calling conventions of Go no register but the frame pointer survives
+		s.saved &^= f.registers
 	case restore:
 		whole := s.saved&bit != 0
 		s.changed, s.wild = !whole, !whole
@@ -194,15 +215,18 @@ func (f *flow) after(i int) state {
 	return s
 }
 
-// bit returns the bit of a slot, and none from the 65th slot on.
+// bit returns the bit of a slot, and none from the slot after maxSlots on.
 func (f *flow) bit(s step) uint64 {
 	if s.effect != save && s.effect != restore && s.effect != clobber {
 		return 0
 	}
 	i := slices.Index(f.slots, s.slot)
-	if i < 0 && s.effect == save {
+	if i < 0 && s.effect == save && len(f.slots) < maxSlots {
 		i = len(f.slots)
 		f.slots = append(f.slots, s.slot)
+		if s.slot.kind == register {
+			f.registers |= 1 << i
+		}
 	}
 	if i < 0 {
 		return 0

@@ -13,9 +13,10 @@
 //
 // # What it cannot see
 //
-// Machine code that is made at run time, of plugins, and in functions that
-// reach each other by computed jumps. Code in C is no danger: its calling
-// conventions keep the register, and the runtime does not follow frame pointers
+// Machine code that is made at run time, and functions that reach each other by
+// computed jumps. A program that can load plugins is not decided: their code is
+// not known. Code in C is no danger: its calling conventions keep the register, it
+// runs on the stack of the system, and the runtime does not follow frame pointers
 // on a thread that has C code on its stack.
 package framepointer
 
@@ -23,13 +24,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
-// maxCode bounds the machine code that is decoded, in bytes. One takes 30 to 85 ns,
-// so that this is some 50 ms; the largest module known has 700 kB and takes 20 ms.
-// A bound on time would make the verdict depend on what else the machine does.
-const maxCode = 1 << 20
+// maxCode bounds the machine code that is decoded, in bytes. One takes about 10 ns,
+// so that this is some 40 ms. All modules known to have much assembly have 2 MB
+// together. A bound on time would make the verdict depend on what else the machine
+// does.
+const maxCode = 4 << 20
 
 // A Function is one that spoils the frame pointer.
 type Function struct {
@@ -45,10 +48,12 @@ func Scan(file io.ReaderAt) ([]Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scan(file, format)
+	return scan(file, format, "")
 }
 
-func scan(file io.ReaderAt, format string) ([]Function, error) {
+// scan reads a program that must have a function with the name own, unless that is
+// "".
+func scan(file io.ReaderAt, format, own string) ([]Function, error) {
 	img, err := open(file, format)
 	if err != nil {
 		return nil, err
@@ -64,13 +69,18 @@ func scan(file io.ReaderAt, format string) ([]Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return img.judge(all, text)
+	found, err := img.judge(all, text)
+	if err == nil {
+		err = t.checkNames(own)
+	}
+	return found, err
 }
 
 // judge returns those of the functions from assembly that spoil the frame
 // pointer. text is where the text begins.
 func (img *image) judge(all []function, text uint64) (found []Function, err error) {
 	budget, library := maxCode, newLibrary(all)
+	var steps []step
 	for _, f := range all {
 		if library.has(f) {
 			continue
@@ -83,26 +93,36 @@ func (img *image) judge(all []function, text uint64) (found []Function, err erro
 		if err != nil {
 			return found, fmt.Errorf("%s: %w", f.name, err)
 		}
-		if spoils(img.arch, f, code, all) {
+		steps = f.steps(steps[:0], img.arch, code)
+		spoils, err := f.spoils(steps, all)
+		if err != nil {
+			return found, fmt.Errorf("%s: %w", f.name, err)
+		}
+		if spoils {
 			found = append(found, Function{f.name, f.pkg(), f.file})
 		}
 	}
 	return found, nil
 }
 
+// steps appends the steps of a function to those in the buffer.
+func (f function) steps(buf []step, arch string, code []byte) []step {
+	if arch == "arm64" {
+		return readARM64(buf, code, f.from)
+	}
+	return readAMD64(buf, code, f.from)
+}
+
 // spoils reports whether a function may leave a wrong frame pointer to its
 // caller, or call Go code with one.
-func spoils(arch string, f function, code []byte, all []function) bool {
-	walk := flow{from: f.from, to: f.to}
-	switch arch {
-	case "amd64":
-		walk.steps = readAMD64(code, f.from)
-	case "arm64":
-		walk.steps = readARM64(code, f.from)
-	}
-	spoils, calls := walk.spoils()
-	return spoils || slices.ContainsFunc(calls, func(pc uint64) bool { return !within(all, pc) })
+func (f function) spoils(steps []step, all []function) (bool, error) {
+	walk := flow{from: f.from, to: f.to, steps: steps}
+	spoils, calls, err := walk.spoils()
+	return spoils || slices.ContainsFunc(calls, func(pc uint64) bool { return !within(all, pc) }), err
 }
+
+// elsewhere is the target of a call to an address that is computed.
+const elsewhere = math.MaxUint64
 
 // within reports whether an address is that of a function from assembly.
 func within(all []function, pc uint64) bool {

@@ -138,6 +138,47 @@ func (t *table) check(found []function) error {
 	return nil
 }
 
+// loader is a function of package plugin, where plugins can be loaded.
+const loader = "plugin._Cfunc_pluginOpen"
+
+// checkNames tells whether a program has all of its code in its executable: it
+// must not load plugins, and must have a function with the name own, if that is
+// not "".
+func (t *table) checkNames(own string) error {
+	names := []string{loader, own}[:1+min(len(own), 1)]
+	has, err := t.has(names...)
+	switch {
+	case err != nil:
+		return err
+	case has[0]:
+		return errors.New("the program can load plugins, whose code is not known")
+	case own != "" && !has[1]:
+		return errors.New("the executable is that of another program, which loaded this one")
+	}
+	return nil
+}
+
+// has reports which names of functions the table has. It searches the names only,
+// which are in one part of it.
+func (t *table) has(names ...string) ([]bool, error) {
+	found := make([]bool, len(names))
+	buf := make([]byte, maxName+chunkSize)
+	kept := 1 // bytes at the start of buf that end the last chunk, or the zero that ends a name
+	for at := t.names; at < t.units; {
+		n := int(min(chunkSize, t.units-at))
+		if err := t.read(buf[kept:kept+n], at, t.units); err != nil {
+			return nil, err
+		}
+		at += int64(n)
+		text := buf[:kept+n]
+		for i, name := range names {
+			found[i] = found[i] || bytes.Contains(text, []byte("\x00"+name+"\x00"))
+		}
+		kept = copy(buf, text[max(0, len(text)-maxName):])
+	}
+	return found, nil
+}
+
 // function returns the names in a record.
 func (t *table) function(record []byte) (f function, err error) {
 	word := func(offset int) int64 { return int64(binary.LittleEndian.Uint32(record[offset:])) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -21,6 +22,9 @@ type Program struct {
 	Modules   []*debug.Module
 	Functions []Function // that spoil the frame pointer
 	Err       error      // why those are not known, or not all
+
+	main    *debug.Module
+	library bool // it is loaded by another program
 }
 
 // A Verdict says whether a program can bear an execution trace.
@@ -30,7 +34,7 @@ type Verdict struct {
 	GOARCH    string    `json:"goarch"`
 	Functions []Culprit `json:"functions"`
 	Reason    string    `json:"reason"` // a clause, lower case
-	Advice    []string  `json:"advice"` // each a clause; "" if safe
+	Advice    []string  `json:"advice"` // clauses; any one of these makes it safe
 }
 
 // A Culprit is a function that spoils the frame pointer, with its module as far
@@ -39,6 +43,7 @@ type Culprit struct {
 	Name    string `json:"name"`
 	Module  string `json:"module,omitempty"`
 	Version string `json:"version,omitempty"`
+	own     bool   // it is in the module of the program itself
 }
 
 // A Status is what is known of a program.
@@ -53,8 +58,7 @@ const (
 
 const (
 	setting    = "tracefpunwindoff"
-	adviseOff  = "set GODEBUG=" + setting + "=1, in the environment or with //go:debug " + setting + "=1 in package main"
-	brokenGo   = "1.26."
+	adviseOff  = "set GODEBUG=" + setting + "=1 in the environment" // the go command refuses it in //go:debug
 	fixedPatch = 6
 	adviseGo   = "build with Go 1.26.6 or newer"
 )
@@ -69,7 +73,7 @@ var Process = sync.OnceValue(func() Verdict {
 	}
 	p.GODEBUG += "," + atStart
 	if followed(p.GOARCH) {
-		p.Functions, p.Err = scanProcess()
+		p.scan(scanProcess)
 	}
 	return Judge(p)
 })
@@ -91,7 +95,24 @@ func scanProcess() ([]Function, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return scan(file, formatOf(runtime.GOOS))
+	return scan(file, formatOf(runtime.GOOS), ownName())
+}
+
+// ownName returns the name of a function of this package, which the executable
+// must have. It has not where this process was started from another program and
+// loaded this one as a library.
+func ownName() string { return runtime.FuncForPC(reflect.ValueOf(ownName).Pointer()).Name() }
+
+// scan takes over what read finds out, and why it fails if it panics.
+func (p *Program) scan(read func() ([]Function, error)) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.Err = fmt.Errorf("reading the program: panic: %v", r)
+		}
+	}()
+	if p.Functions, p.Err = read(); p.Err == nil && p.library {
+		p.Err = errors.New("it is a library that another program loads, whose code is not known")
+	}
 }
 
 // Read returns the verdict on a program that info and file describe, as it is
@@ -100,20 +121,22 @@ func Read(info *debug.BuildInfo, file io.ReaderAt) Verdict {
 	p := Program{GoVersion: info.GoVersion}
 	p.take(info)
 	if followed(p.GOARCH) {
-		p.Functions, p.Err = Scan(file)
+		p.scan(func() ([]Function, error) { return Scan(file) })
 	}
 	return Judge(p)
 }
 
 // take takes over what the build says.
 func (p *Program) take(info *debug.BuildInfo) {
-	p.Modules = append(slices.Clone(info.Deps), &info.Main)
+	p.Modules, p.main = append(slices.Clone(info.Deps), &info.Main), &info.Main
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "DefaultGODEBUG":
 			p.GODEBUG = s.Value
 		case "GOARCH":
 			p.GOARCH = s.Value
+		case "-buildmode":
+			p.library = s.Value == "c-shared" || s.Value == "plugin"
 		}
 	}
 }
@@ -124,7 +147,7 @@ func followed(goarch string) bool { return goarch == "amd64" || goarch == "arm64
 
 // Judge returns the verdict on a program.
 func Judge(p Program) Verdict {
-	v := Verdict{Status: Safe, GoVersion: p.GoVersion, GOARCH: p.GOARCH}
+	v := Verdict{Status: Safe, GoVersion: p.GoVersion, GOARCH: p.GOARCH, Functions: []Culprit{}, Advice: []string{}}
 	for _, f := range p.Functions {
 		v.Functions = append(v.Functions, p.culprit(f))
 	}
@@ -133,10 +156,9 @@ func Judge(p Program) Verdict {
 		v.Reason = "the runtime does not follow frame pointers on " + p.GOARCH
 	case isOff(p.GODEBUG):
 		v.Reason = "GODEBUG=" + setting + "=1 keeps the tracer from following frame pointers"
-	case len(v.Functions) > 0:
-		v.Status, v.Reason, v.Advice = Unsafe, spoiledBy(v.Functions), replace(v.Functions)
-	case isBroken(p.GoVersion):
-		v.Status, v.Reason, v.Advice = Unsafe, p.GoVersion+" leaves a wrong frame pointer behind after some recovered panics", []string{adviseGo, adviseOff}
+	case len(v.Functions) > 0 || isBroken(p.GoVersion):
+		v.Status = Unsafe
+		v.explain(isBroken(p.GoVersion))
 	case p.Err != nil:
 		v.Status, v.Reason, v.Advice = Undecided, fmt.Sprintf("it cannot be told whether assembly spoils the frame pointer: %v", p.Err), []string{adviseOff}
 	default:
@@ -145,13 +167,28 @@ func Judge(p Program) Verdict {
 	return v
 }
 
+// explain gives the reasons why a program is not safe and what to do about all of
+// them.
+func (v *Verdict) explain(broken bool) {
+	var reasons, cures []string
+	if len(v.Functions) > 0 {
+		reasons, cures = append(reasons, spoiledBy(v.Functions)), replace(v.Functions)
+	}
+	if broken {
+		reasons = append(reasons, v.GoVersion+" leaves a wrong frame pointer behind after some recovered panics")
+		cures = append(cures, adviseGo)
+	}
+	v.Reason = strings.Join(reasons, ", and ")
+	v.Advice = []string{strings.Join(cures, " and "), adviseOff}
+}
+
 // Err returns nil for a program that is safe to trace, and otherwise why it is
 // not and what to do.
 func (v Verdict) Err() error {
 	if v.Status == Safe {
 		return nil
 	}
-	return errors.New("an execution trace could end the process: " + v.Reason + "; to have it traced, " + strings.Join(v.Advice, ", or "))
+	return errors.New("an execution trace could end the process: " + v.Reason + "; to make it safe, " + strings.Join(v.Advice, ", or "))
 }
 
 // isOff reports whether the last value of the setting is other than 0.
@@ -167,15 +204,16 @@ func isOff(godebug string) (off bool) {
 }
 
 // isBroken reports whether a version of Go has golang/go#73664: 1.26 before
-// 1.26.6, release candidates and builds with a suffix of their own included. Of
-// a development version it is known only that it is of 1.26 or not.
+// 1.26.6, with builds that have a suffix of their own, and what came before 1.27.0.
+// Of a development version it is known only what it leads to.
 func isBroken(version string) bool {
 	_, version, _ = strings.Cut(version, "go1.")
-	version, _, _ = strings.Cut(version, "-")
 	version, _, _ = strings.Cut(version, " ")
+	version, _, suffixed := strings.Cut(version, "-")
 	minor, rest, patched := strings.Cut(version, ".")
 	if !patched {
-		return minor == "26" || strings.HasPrefix(minor, "26rc") || strings.HasPrefix(minor, "26beta")
+		before := suffixed || strings.Contains(minor, "rc") || strings.Contains(minor, "beta")
+		return minor == "26" || before && (strings.HasPrefix(minor, "26") || strings.HasPrefix(minor, "27"))
 	}
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end >= 0 {
@@ -195,7 +233,7 @@ func (p *Program) culprit(f Function) Culprit {
 			continue
 		}
 		length = len(m.Path)
-		c.Module, c.Version = m.Path, m.Version
+		c.Module, c.Version, c.own = m.Path, m.Version, m == p.main
 		if m.Replace != nil && m.Replace.Version != "" {
 			c.Module, c.Version = m.Replace.Path, m.Replace.Version
 		}
@@ -225,18 +263,19 @@ func spoiledBy(functions []Culprit) string {
 	return text
 }
 
-func replace(functions []Culprit) (advice []string) {
+// replace returns what to do about functions, maxNamed things at most.
+func replace(functions []Culprit) (cures []string) {
 	for _, f := range functions {
 		sentence := "correct " + f.Name
-		if f.Module != "" {
+		if f.Module != "" && !f.own {
 			sentence = "replace module " + f.Module
 			if f.Version != "" && f.Version != "(devel)" {
 				sentence += "@" + f.Version
 			}
 		}
-		if !slices.Contains(advice, sentence) && len(advice) < maxNamed {
-			advice = append(advice, sentence)
+		if !slices.Contains(cures, sentence) && len(cures) < maxNamed {
+			cures = append(cures, sentence)
 		}
 	}
-	return append(advice[:len(advice):len(advice)], adviseOff)
+	return cures
 }

@@ -31,6 +31,11 @@ const (
 type Config struct {
 	Interval time.Duration // between snapshots
 	CPU      float64       // budget, as a share of one core
+
+	// Sight returns what the findings cover now. It is called whenever a page is
+	// served, also for changes, and must not wait for anything. If it is nil, pages do
+	// not say.
+	Sight func() *report.Sight
 }
 
 // An Update is the result of one interval of the monitor.

@@ -30,6 +30,7 @@ type View struct {
 	Gone     []int            `json:"gone"`          // numbers of stacks that no longer exist
 	Frames   []report.Frame   `json:"frames"`        // frames of this view, indexed by Group.Calls
 	Findings []report.Finding `json:"findings"`      // open findings, the longest open first; null in a change that does not update them
+	Sight    *report.Sight    `json:"sight"`         // what the findings cover
 	Open     int              `json:"open_findings"` // number of open findings, including any that Findings leaves out
 	Events   []report.Event   `json:"events"`        // oldest first; in a change, only the new ones
 	Cost     report.Cost      `json:"cost"`
@@ -103,7 +104,7 @@ func (r *Recorder) view(seq uint64, full bool) *View {
 		Head: report.HeadOf(r.latest), Seq: r.seq, Full: full, Stopped: r.stopped,
 		States: []report.Share{}, Stacks: []Group{}, Gone: []int{}, Events: []report.Event{},
 		History: historyOf(after(r.points.all(), seq, func(p point) uint64 { return p.seq })),
-		Open:    r.open, Cost: r.cost(),
+		Open:    r.open, Cost: r.cost(), Sight: r.Sight(),
 	}
 	if newest := r.points.newest(1); len(newest) > 0 {
 		v.States = newest[0].states
@@ -242,6 +243,19 @@ func sentence(s string) string {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return Scrub(s)
+}
+
+// Sight returns what the findings cover now. What detectors say is scrubbed.
+func (r *Recorder) Sight() *report.Sight {
+	if r.config.Sight == nil {
+		return nil
+	}
+	s := r.config.Sight()
+	for i := range s.Detectors {
+		s.Detectors[i].Detail = sentence(s.Detectors[i].Detail)
+	}
+	s.Summary = sentence(s.Summary)
+	return s
 }
 
 func scrubbed(f report.Finding) report.Finding {

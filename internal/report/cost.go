@@ -9,7 +9,8 @@ type Cost struct {
 	Skipped   []Skipped `json:"skipped"`          // by source and reason
 }
 
-// A Skip is a snapshot that was not taken, and the reason.
+// A Skip is a snapshot that was not taken, and the reason, as in
+// goroutine.snapshot.skip_reason.
 type Skip struct {
 	Source string `json:"source"`
 	Reason string `json:"reason"`

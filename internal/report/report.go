@@ -37,6 +37,9 @@ type Options struct {
 	// addresses of locks.
 	Values bool
 
+	// Sight says what the findings cover. If it is nil, the report does not say.
+	Sight *Sight
+
 	// Notes are sentences that say what the report lacks and why: for example,
 	// which detectors could not run. The text does not show them.
 	Notes []string
@@ -65,6 +68,7 @@ type Report struct {
 	Categories []Share `json:"categories"` // largest first; categories without goroutines are left out
 
 	Trend    *Trend    `json:"trend,omitempty"` // nil for fewer than two snapshots
+	Sight    *Sight    `json:"sight,omitempty"` // what the findings cover
 	Findings []Finding `json:"findings"`
 	Notes    []string  `json:"notes,omitempty"`
 
@@ -115,7 +119,7 @@ func HeadOf(s *goroutine.Snapshot) Head {
 // there is none yet.
 func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) *Report {
 	series = slices.DeleteFunc(slices.Clone(series), func(s *goroutine.Snapshot) bool { return s == nil })
-	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), stacks: cmp.Or(o.Stacks, defaultTop)}
+	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), Sight: o.Sight, stacks: cmp.Or(o.Stacks, defaultTop)}
 	if len(series) == 0 {
 		return r
 	}

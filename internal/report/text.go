@@ -19,6 +19,8 @@ func (r *Report) Text(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	if !r.Taken {
 		fmt.Fprintln(b, "No snapshot has been taken yet.")
+		r.Sight.write(b)
+		r.Sight.writeGaps(b)
 		return b.Flush()
 	}
 	r.writeHead(b)
@@ -26,7 +28,7 @@ func (r *Report) Text(w io.Writer) error {
 	writeShares(b, "States", r.States)
 	writeShares(b, "Categories", r.Categories)
 	r.Trend.write(b)
-	writeFindings(b, r.Findings)
+	writeFindings(b, r.Findings, r.Sight)
 	writeFunctions(b, "flat", r.Functions.Flat, r.Functions.Distinct)
 	writeFunctions(b, "cumulative", r.Functions.Cumulative, r.Functions.Distinct)
 	writeStacks(b, r.Stacks, r.stacks)
@@ -96,10 +98,11 @@ func (t *Trend) write(w io.Writer) {
 	fmt.Fprintln(w)
 }
 
-func writeFindings(w io.Writer, findings []Finding) {
+func writeFindings(w io.Writer, findings []Finding, s *Sight) {
 	fmt.Fprintln(w, "\nFindings")
+	s.write(w)
 	if len(findings) == 0 {
-		fmt.Fprintln(w, "  none")
+		fmt.Fprintln(w, "  "+s.None())
 	}
 	for _, f := range findings {
 		fmt.Fprintf(w, "  %s (%s): %s\n", f.Detector, f.Confidence, f.Message)
@@ -110,6 +113,7 @@ func writeFindings(w io.Writer, findings []Finding) {
 			fmt.Fprintf(w, "    Next: %s\n", f.Advice)
 		}
 	}
+	s.writeGaps(w)
 }
 
 func writeFunctions(w io.Writer, by string, functions []Function, distinct int) {

@@ -20,6 +20,8 @@ const (
 	MetricFindingDetected  = "goroutine.finding.detected"
 	MetricSnapshotDuration = "goroutine.snapshot.duration"
 	MetricSnapshotSkipped  = "goroutine.snapshot.skipped"
+	MetricSnapshotAge      = "goroutine.snapshot.age"
+	MetricDetectorStatus   = "goroutine.detector.status"
 )
 
 // Names of the attributes of metrics and events.
@@ -29,6 +31,7 @@ const (
 	AttrStackID          = "goroutine.stack.id"
 	AttrEntryFunction    = "goroutine.entry.function.name"
 	AttrDetectorName     = "goroutine.detector.name"
+	AttrDetectorState    = "goroutine.detector.state"
 	AttrConfidence       = "goroutine.finding.confidence"
 	AttrSnapshotSource   = "goroutine.snapshot.source"
 	AttrSkipReason       = "goroutine.snapshot.skip_reason"
@@ -40,6 +43,7 @@ const (
 	AttrAdvice           = "goroutine.finding.advice"
 	AttrIDs              = "goroutine.ids"
 	AttrProfilePath      = "goroutine.profile.path"
+	AttrRecordingPath    = "goroutine.finding.recording.path"
 	AttrCreatorFunction  = "goroutine.creator.function.name"
 	AttrCreatorFile      = "goroutine.creator.file.path"
 	AttrCreatorLine      = "goroutine.creator.line.number"
@@ -133,6 +137,10 @@ var metricCatalog = []Metric{
 		"Time to take and parse a snapshot."},
 	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrSkipReason},
 		"Snapshots not taken."},
+	{MetricSnapshotAge, "ObservableGauge", "s", nil,
+		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval."},
+	{MetricDetectorStatus, "ObservableUpDownCounter", "{detector}", []string{AttrDetectorName, AttrDetectorState},
+		"1 for the state that a detector is in, at the time of the collection, and 0 for those that it left within the last five minutes. Without findings, only detectors in the state `judging` say that there is nothing to find. At most 40 detectors."},
 }
 
 func entry(name string) Metric {
@@ -156,9 +164,10 @@ var attributeCatalog = []attributeEntry{
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
 	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors."},
+	{AttrDetectorState, "string", stateDoc()},
 	{AttrConfidence, "string", confidenceDoc()},
-	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
-	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken`, `unsupported_version`, `too_large`, `unsafe` (a leak proof that could end the process) or `error`."},
+	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceRecorder, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
+	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken` (the program takes a trace of its own), `not_running` (the flight recorder of WithFlightRecorder), `unsupported_version`, `too_large`, `memory_limit` (it could take too much of what the limit leaves), `unsafe` (a trace or a leak proof that could end the process; a trace only once, because none is tried again), `deadline`, `hung` (an earlier one has not returned) or `error`."},
 	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits."},
 	{AttrFindingCount, "int", "Number of goroutines in the finding."},
 	{AttrGrowthPerMinute, "double", "Goroutines that join the finding each minute; 0 when their number does not grow."},
@@ -167,6 +176,7 @@ var attributeCatalog = []attributeEntry{
 	{AttrAdvice, "string", "What to do next, in one sentence. Absent when there is nothing to say."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent when the source has none."},
 	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event. Only with WithProfileDir."},
+	{AttrRecordingPath, "string", "Path of the flight recorder's recording that was saved with the event. Only with WithFlightRecorder and WithProfileDir."},
 	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
@@ -183,6 +193,26 @@ func builtInNames() string {
 		names[i] = d.detector
 	}
 	return codes(names)
+}
+
+func stateDoc() string {
+	var others []string
+	for _, r := range detectors.Reasons() {
+		others = append(others, fmt.Sprintf("`%s`: %s", r, reasonDocs[r]))
+	}
+	return fmt.Sprintf("Whether a detector judges the process: `%s`, or why it does not. %s.", detectors.StateJudging, strings.Join(others, "; "))
+}
+
+// reasonDocs says what the reasons mean, for which a detector is not judging.
+var reasonDocs = map[detectors.Reason]string{
+	detectors.ReasonShortHistory: "there are too few snapshots yet, or they do not reach back far enough",
+	detectors.ReasonNoIDs:        "snapshots have no goroutine IDs",
+	detectors.ReasonInspection:   "it suspects a fault, and waits for a closer inspection before it reports one",
+	detectors.ReasonError:        "it failed; the error was reported",
+	detectors.ReasonNoSnapshot:   "no snapshot was taken for more than three intervals",
+	detectors.ReasonNoListener:   "nothing is captured, because no telemetry is heard",
+	detectors.ReasonStopped:      "the observation has ended",
+	detectors.ReasonOther:        "a reason of a detector of your own",
 }
 
 func confidenceDoc() string {
@@ -204,6 +234,7 @@ var findingAttributes = []string{
 	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
 	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
+	AttrRecordingPath,
 }
 
 // eventCatalog returns the catalog of events.

@@ -12,10 +12,16 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
+// Files has the paths of what was saved with an event. A path is empty if there is
+// no such file.
+type Files struct {
+	Profile   string
+	Recording string
+}
+
 // Emit sends an event about an incident as a log record. If the event opens the
-// incident, Emit also counts it. profile is the path of the saved profile, or
-// empty.
-func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string) {
+// incident, Emit also counts it.
+func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 	f := &e.Finding
 	if e.Kind == detectors.Detected && !t.muted.Load() {
 		t.detected.Add(ctx, 1, metric.WithAttributes(
@@ -35,7 +41,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, profile string)
 	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
-		r.AddAttributes(attributesOf(f, profile)...)
+		r.AddAttributes(attributesOf(f, saved)...)
 	}
 	t.logger.Emit(ctx, r)
 }
@@ -79,7 +85,7 @@ func bodyOf(e detectors.Event) string {
 	return e.Finding.Message
 }
 
-func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
+func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
 		attribute.String(AttrFindingID, f.ID),
 		attribute.String(AttrDetectorName, f.Detector),
@@ -102,8 +108,11 @@ func attributesOf(f *detectors.Finding, profile string) []attribute.KeyValue {
 		attrs = append(attrs, attribute.Int64Slice(AttrIDs, int64s(f.IDs)))
 	}
 	attrs = appendFrame(attrs, f.CreatedBy, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine)
-	if profile != "" {
-		attrs = append(attrs, attribute.String(AttrProfilePath, clip(profile, maxSentence)))
+	if saved.Profile != "" {
+		attrs = append(attrs, attribute.String(AttrProfilePath, clip(saved.Profile, maxSentence)))
+	}
+	if saved.Recording != "" {
+		attrs = append(attrs, attribute.String(AttrRecordingPath, clip(saved.Recording, maxSentence)))
 	}
 	return attrs
 }

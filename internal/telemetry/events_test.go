@@ -74,7 +74,7 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: finding()}, "/tmp/p.pb.gz")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: finding()}, Files{Profile: "/tmp/p.pb.gz", Recording: "/tmp/p.trace"})
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
@@ -102,6 +102,7 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrCreatorFile:      attribute.StringValue("/src/server.go"),
 		AttrCreatorLine:      attribute.IntValue(41),
 		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
+		AttrRecordingPath:    attribute.StringValue("/tmp/p.trace"),
 	}, attributes(r))
 	assert.Len(t, attributes(r), len(findingAttributes), "the catalog lists what an event has")
 }
@@ -125,7 +126,7 @@ func TestSeverityFollowsConfidence(t *testing.T) {
 		tel, logs, _ := emitter(t)
 		f := finding()
 		f.Confidence = tt.confidence
-		tel.Emit(context.Background(), detectors.Event{Kind: tt.kind, Finding: f, Suppressed: 3}, "")
+		tel.Emit(context.Background(), detectors.Event{Kind: tt.kind, Finding: f, Suppressed: 3}, Files{})
 		require.Len(t, logs.records, 1)
 		assert.Equal(t, tt.name, logs.records[0].EventName())
 		assert.Equal(t, tt.severity, logs.records[0].Severity(), "%v %v", tt.kind, tt.confidence)
@@ -143,7 +144,7 @@ func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
 		detectors.Resolved: "goroutine.finding.resolved",
 	} {
 		logs.records = nil
-		tel.Emit(context.Background(), detectors.Event{Kind: kind, Finding: f}, "")
+		tel.Emit(context.Background(), detectors.Event{Kind: kind, Finding: f}, Files{})
 		require.Len(t, logs.records, 1)
 		assert.Equal(t, want, logs.records[0].EventName())
 		assert.Equal(t, attribute.StringValue("mine"), attributes(logs.records[0])[AttrDetectorName])
@@ -153,7 +154,7 @@ func TestUsersDetectorsShareTheirEventNames(t *testing.T) {
 func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{})
 	got := attributes(logs.records[0])
 	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath} {
 		assert.NotContains(t, got, name)
@@ -162,7 +163,7 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 
 func TestASummarySaysHowMany(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, Files{})
 	assert.Equal(t, map[string]attribute.Value{AttrSuppressedCount: attribute.IntValue(3)}, attributes(logs.records[0]))
 	assert.Contains(t, logs.records[0].Body().AsString(), "3 open findings are not reported one by one")
 }
@@ -170,19 +171,19 @@ func TestASummarySaysHowMany(t *testing.T) {
 func TestTheLoggerIsAskedBeforeEachEvent(t *testing.T) {
 	tel, logs, _ := emitter(t)
 	logs.refuse = "goroutine.leak.detected"
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, Files{})
 	assert.Empty(t, logs.records)
 	require.Len(t, logs.asked, 1)
 	assert.Equal(t, log.SeverityWarn, logs.asked[0].Severity)
 	logs.refuse = ""
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, "")
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: finding()}, Files{})
 	assert.Len(t, logs.records, 1, "the answer is not kept")
 }
 
 func TestOnlyOpeningCounts(t *testing.T) {
 	tel, _, reader := emitter(t)
 	for _, k := range []detectors.Kind{detectors.Detected, detectors.Repeated, detectors.Resolved, detectors.Detected} {
-		tel.Emit(context.Background(), detectors.Event{Kind: k, Finding: finding()}, "")
+		tel.Emit(context.Background(), detectors.Event{Kind: k, Finding: finding()}, Files{})
 	}
 	data := collect(t, reader)[MetricFindingDetected].Data.(metricdata.Sum[int64])
 	require.Len(t, data.DataPoints, 1)
@@ -202,7 +203,7 @@ func TestAnEventIsBounded(t *testing.T) {
 		frames = append(frames, goroutine.Frame{Function: "main." + long[:1000], File: long[:1000], Line: 1})
 	}
 	f.Stack = goroutine.NewStack(frames)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, long)
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{Profile: long, Recording: long})
 	require.Len(t, logs.records, 1)
 	size := 0
 	for name, v := range attributes(logs.records[0]) {

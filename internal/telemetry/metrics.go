@@ -20,12 +20,18 @@ const ScopeName = "github.com/otelgoroutine/go/otelgoroutine"
 // Version is the version of the module and of the instrumentation scope.
 const Version = "0.1.0"
 
-// A Config configures a Telemetry. All fields except Scheduler are required.
+// A Config configures a Telemetry. All fields except Scheduler
+// and Age are required.
 type Config struct {
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	TopStacks      int                        // number of stacks with series of their own
 	Scheduler      func() goroutine.Scheduler // called at every collection; nil for another process, whose scheduler cannot be read
+
+	// Age returns the age of the newest snapshot, and whether it is too old to judge
+	// by. It is called at every collection and must not wait for anything. If it is
+	// nil, neither the age nor the states of the detectors are observed.
+	Age func(now time.Time) (age time.Duration, stale bool)
 }
 
 // Telemetry holds the instruments and the logger.
@@ -42,6 +48,7 @@ type Telemetry struct {
 	current  atomic.Pointer[observations]
 	open     atomic.Pointer[[]observation[int64]]
 	openSeen series
+	judging  judging
 
 	registrations []metric.Registration
 
@@ -62,9 +69,9 @@ type observation[N int64 | float64] struct {
 	attrs metric.MeasurementOption
 }
 
-// New creates the instruments and registers two callbacks: one for the
-// scheduler, which is read at every collection, and one for the latest
-// snapshot. A View that drops all instruments of a callback disables that
+// New creates the instruments and registers three callbacks: one for the
+// scheduler, which is read at every collection, one for the latest snapshot, and
+// one for its age and what can be judged by it. A View that drops all instruments of a callback disables that
 // callback.
 func New(c Config) (*Telemetry, error) {
 	t := &Telemetry{
@@ -73,6 +80,7 @@ func New(c Config) (*Telemetry, error) {
 		scheduler: c.Scheduler,
 		views:     newViews(c.TopStacks),
 		openSeen:  newSeries(maxOpenSeries),
+		judging:   newJudging(),
 	}
 	m := &maker{meter: meterOf(c.MeterProvider)}
 	t.detected = m.counter(MetricFindingDetected)
@@ -80,6 +88,9 @@ func New(c Config) (*Telemetry, error) {
 	t.skipped = m.counter(MetricSnapshotSkipped)
 	if t.scheduler != nil {
 		t.registerScheduler(m)
+	}
+	if c.Age != nil {
+		t.registerSight(m, c.Age)
 	}
 	t.registerSnapshot(m)
 	if err := errors.Join(m.errs...); err != nil {

@@ -32,6 +32,7 @@ func harness(t *testing.T, top int, opts ...sdkmetric.Option) (*Telemetry, *sdkm
 		LoggerProvider: lognoop.NewLoggerProvider(),
 		TopStacks:      top,
 		Scheduler:      func() goroutine.Scheduler { return goroutine.Scheduler{Running: 1, Waiting: 9, Created: 100} },
+		Age:            func(time.Time) (time.Duration, bool) { return 12 * time.Second, false },
 	})
 	require.NoError(t, err)
 	return tel, reader
@@ -138,7 +139,7 @@ func TestTheSchedulersStateFollowsFromTheDetailedState(t *testing.T) {
 func TestTheScopeHasASchemaURL(t *testing.T) {
 	tel, logs, reader := emitter(t)
 	publish(tel, snapshot(epoch, goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 3}))
-	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, "")
+	tel.Emit(t.Context(), detectors.Event{Kind: detectors.Suppressed, Suppressed: 3}, Files{})
 	want := instrumentation.Scope{Name: ScopeName, Version: Version, SchemaURL: SchemaURL}
 	var rm metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &rm))
@@ -270,6 +271,7 @@ func TestInstrumentsAreWhatTheCatalogSays(t *testing.T) {
 	tel.SetOpen([]detectors.Finding{{Detector: "leak", Confidence: detectors.High}}, epoch)
 	tel.detected.Add(context.Background(), 1)
 	tel.Skipped(context.Background(), goroutine.SourceTrace, "error")
+	tel.SetDetectors([]detectors.Status{{Detector: "leak", Judging: true}}, epoch)
 	got := collect(t, reader)
 	require.Len(t, got, len(metricCatalog))
 	for _, e := range metricCatalog {

@@ -49,6 +49,9 @@ function formatSeconds(s) {
 	return Math.floor(s / 86400) + " d " + Math.floor((s % 86400) / 3600) + " h";
 }
 
+// formatAge formats an age in whole seconds or longer units.
+const formatAge = (s) => (s < 100 ? Math.round(s) + " s" : formatSeconds(s));
+
 // unix reads a time of the JSON as seconds.
 const unix = (time) => Date.parse(time) / 1000;
 const formatTime = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
@@ -164,6 +167,40 @@ function findingCard(f, options) {
 			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),
 			el("ul", {}, ...f.evidence.map((e) => el("li", { text: e })))) : null,
 		options.more);
+}
+
+// --- What the findings cover -------------------------------------------------
+
+const allJudging = (sight) => !sight || (sight.judging > 0 && sight.judging === sight.detectors.length);
+const fromJudging = (sight) => "from " + sight.judging + " of " + sight.detectors.length + " detectors";
+
+// noFindings says what it means that there are none.
+function noFindings(sight) {
+	if (allJudging(sight)) return "No findings.";
+	if (!sight.detectors.length) return "No detector is used.";
+	return sight.judging ? "No findings " + fromJudging(sight) + "; the others are not judging." : "Unknown: no detector is judging.";
+}
+
+// coverage shows which detectors are judging, which are not and why. age is how
+// old the newest snapshot is, in words. Detectors that only need more snapshots
+// are folded: at first, that is most of them.
+function coverage(sight, age, options) {
+	if (!sight) return [];
+	const away = sight.detectors.filter((d) => !d.judging);
+	const short = away.filter((d) => d.reason === "short_history");
+	const rest = new Map(); // names by detail
+	for (const d of away) if (d.reason !== "short_history") rest.set(d.detail, [...(rest.get(d.detail) || []), d.name]);
+	const item = (names, detail) => el("li", {}, el("b", { text: names.join(", ") }), ": " + detail);
+	return [
+		el("p", { class: allJudging(sight) ? "soft" : "" },
+			el("span", { class: "badge " + (allJudging(sight) ? "good" : rest.size ? "warn" : "info"), text: sight.judging + " of " + sight.detectors.length + " detectors judging" }),
+			" ", el("span", { id: "sight-age", text: age })),
+		rest.size ? el("p", { text: "Not judging:" }) : null,
+		rest.size ? el("ul", {}, ...[...rest].map(([detail, names]) => item(names, detail))) : null,
+		short.length ? el("details", { open: options.unfolded, ontoggle: options.ontoggle },
+			el("summary", { "data-key": "coverage-short", text: short.length + (short.length === 1 ? " detector needs" : " detectors need") + " more snapshots" }),
+			el("ul", {}, ...short.map((d) => item([d.name], d.detail)))) : null,
+	].filter((node) => node);
 }
 
 // --- Stacks ------------------------------------------------------------------

@@ -11,6 +11,8 @@ const page = {
 	groups: new Map(), // stacks by number
 	findings: [],
 	open: 0,
+	sight: null, // what the findings cover
+	sightAt: 0, // when that arrived, by the clock of this page, in seconds
 	events: [],
 	cost: null,
 	stopped: false,
@@ -42,6 +44,7 @@ function apply(view) {
 	page.states = view.states;
 	page.cost = view.cost;
 	page.open = view.open_findings;
+	applySight(view.sight);
 	if (view.findings) page.findings = view.findings;
 	page.events = page.events.concat(view.events.map((e) => ({ ...e, time: unix(e.time) }))).slice(-200);
 	appendHistory(view.history);
@@ -54,6 +57,22 @@ function apply(view) {
 		}
 	}
 	renderAll();
+}
+
+function applySight(sight) {
+	page.sight = sight;
+	page.sightAt = performance.now() / 1000;
+}
+
+const snapshotAge = () => page.sight.snapshot_age_seconds + performance.now() / 1000 - page.sightAt;
+
+// sightNow is what the findings on this page cover now. When nothing has arrived
+// for three intervals, because the page or the monitor is held up, that is
+// nothing, whatever was true before.
+function sightNow() {
+	if (!page.sight || !page.sight.judging || snapshotAge() <= 3 * page.cost.interval_seconds) return page.sight;
+	const detail = page.source && !page.problem ? "no snapshot was taken for more than three intervals" : "this page has received no snapshot for more than three intervals";
+	return { ...page.sight, judging: 0, detectors: page.sight.detectors.map((d) => ({ name: d.name, judging: false, reason: "no_snapshot", detail })) };
 }
 
 function applyGroup(change, frames) {
@@ -101,6 +120,10 @@ async function connect() {
 	page.source = source;
 	source.onopen = () => problem("");
 	source.addEventListener("change", (event) => apply(JSON.parse(event.data)));
+	source.addEventListener("sight", (event) => {
+		applySight(JSON.parse(event.data));
+		renderAll();
+	});
 	source.addEventListener("reload", () => connect());
 	source.addEventListener("end", () => {
 		source.close();
@@ -177,7 +200,7 @@ function renderTiles() {
 	const largest = page.states[0];
 	byID("tiles").replaceChildren(
 		tile("Goroutines", formatCount(s.total), span ? formatSigned(s.total - before) + " in " + formatSeconds(span) : "first snapshot"),
-		tile("Open findings", formatCount(page.open), page.open ? "see below" : "none", page.open > 0),
+		tile("Open findings", formatCount(page.open), page.open ? "see below" : allJudging(sightNow()) ? "none" : fromJudging(sightNow()), page.open > 0),
 		tile("Blocked", formatPercent(blocked, s.total), largest ? "most in " + largest.name : ""),
 		tile("Created", s.scheduler ? formatCount(s.scheduler.created) : "–", "since the process started"),
 		tile("Snapshot cost", formatSeconds(s.duration_seconds || 0), (100 * page.cost.share).toFixed(2) + " % of the time"),
@@ -185,12 +208,31 @@ function renderTiles() {
 }
 
 const seen = new Set(); // IDs of findings that were shown
-const unfolded = new Set(); // IDs of findings whose evidence is shown
+const unfolded = new Set(); // IDs of findings whose evidence is shown, and "sight"
 function renderFindings() {
 	byID("findings-count").textContent = page.open > page.findings.length ? "The first " + page.findings.length + " of " + page.open : page.open ? formatCount(page.open) + " open" : "";
 	const cards = page.findings.map(openFinding);
-	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "No findings. Detectors check every snapshot; a leak takes longest to prove." })])));
+	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(sightNow()) })])));
+	renderSight();
 	for (const f of page.findings) seen.add(f.id);
+}
+
+let judging = 0; // detectors that were shown as judging
+function renderSight() {
+	const sight = sightNow();
+	judging = sight ? sight.judging : 0;
+	keepFocus(() => byID("sight").replaceChildren(...coverage(sight, sightAge(), {
+		unfolded: unfolded.has("sight"),
+		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"]("sight"),
+	})));
+}
+const sightAge = () => (page.snapshot ? "Newest snapshot " + formatAge(snapshotAge()) + " old." : "There is no snapshot yet.");
+
+// tick lets the age of the newest snapshot grow.
+function tick() {
+	if (!page.sight) return;
+	if (sightNow().judging !== judging) renderAll();
+	else if (byID("sight-age")) byID("sight-age").textContent = sightAge();
 }
 
 function openFinding(f) {
@@ -437,6 +479,7 @@ function start() {
 	});
 	document.addEventListener("pointerdown", () => (pressed = true), true);
 	for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => (pressed = false)), true);
+	setInterval(tick, 1000);
 	connect();
 }
 start();

@@ -39,7 +39,7 @@ function renderHead() {
 	const over = report.health.checks.filter((c) => c.level !== "ok");
 	const tiles = [
 		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : "at " + formatStacks(report.stacks.length)),
-		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : "none", report.findings.length > 0),
+		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : allJudging(report.sight) ? "none" : fromJudging(report.sight), report.findings.length > 0),
 		tile("Health checks", formatCount(over.length) + " of " + formatCount(report.health.checks.length), "over the threshold"),
 		largest ? tile("Most frequent state", largest.name, formatCount(largest.count) + ", " + largest.percent.toFixed(1) + " %") : null,
 	];
@@ -55,7 +55,9 @@ function renderFindings() {
 		const s = stacks.find((s) => s.id === f.stack_id && (!f.state || s.state === f.state));
 		return findingCard(f, { unfolded: true, open: s && (() => openDetail(s)) });
 	});
-	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: "The detectors that can judge this input found nothing." })]));
+	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(report.sight) })]));
+	const age = report.sight ? "The newest snapshot was " + formatAge(report.sight.snapshot_age_seconds) + " old when this was written." : "";
+	byID("sight").replaceChildren(...coverage(report.sight, age, { unfolded: true }));
 }
 
 function renderStates() {

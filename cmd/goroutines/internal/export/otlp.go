@@ -30,7 +30,8 @@ type Config struct {
 	Service  string // service.name
 	Instance string // service.instance.id
 	Interval time.Duration
-	Stacks   int // number of stacks with series of their own
+	Stacks   int                                             // number of stacks with series of their own
+	Age      func(time.Time) (age time.Duration, stale bool) // of the newest snapshot; see telemetry.Config
 }
 
 // An Exporter sends the telemetry of one process.
@@ -89,7 +90,7 @@ func New(ctx context.Context, c Config) (*Exporter, error) {
 		logs: sdklog.NewLoggerProvider(sdklog.WithResource(res),
 			sdklog.WithProcessor(sdklog.NewBatchProcessor(logs, sdklog.WithExportInterval(time.Second)))),
 	}
-	e.Telemetry, err = telemetry.New(telemetry.Config{MeterProvider: e.metrics, LoggerProvider: e.logs, TopStacks: c.Stacks})
+	e.Telemetry, err = telemetry.New(telemetry.Config{MeterProvider: e.metrics, LoggerProvider: e.logs, TopStacks: c.Stacks, Age: c.Age})
 	if err != nil {
 		return nil, errors.Join(err, e.Shutdown(ctx))
 	}

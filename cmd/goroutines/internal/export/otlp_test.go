@@ -74,7 +74,7 @@ func send(t *testing.T, c Config) error {
 	g := &s.Groups[0]
 	e.Telemetry.Emit(t.Context(), detectors.Event{Kind: detectors.Detected, Time: s.Time, Finding: detectors.Finding{
 		Detector: "deadlock", Confidence: detectors.High, Stack: g.Stack, State: g.State, Count: g.Count, Message: "7 goroutines",
-	}}, "")
+	}}, telemetry.Files{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	return e.Shutdown(ctx)

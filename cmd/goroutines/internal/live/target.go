@@ -16,6 +16,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/engine"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -62,7 +63,8 @@ type Status struct {
 	Restarts int
 	Taken    int // snapshots
 	Open     []detectors.Finding
-	Points   []Point // oldest first
+	Points   []Point      // oldest first
+	Sight    sight.Status // what can be judged now
 }
 
 // A Target is a process under observation. Its methods are safe for concurrent
@@ -74,16 +76,21 @@ type Target struct {
 	onEvent   func(Event)
 
 	engine *engine.Engine
+	sight  *sight.Sight
 
 	mu     sync.Mutex
 	status Status
 }
 
-// NewTarget returns a target. telemetry may be nil. onEvent is called for each
-// event, on the goroutine that runs Observe.
-func NewTarget(name string, p Process, ds []*detectors.Detector, t *telemetry.Telemetry, onEvent func(Event)) *Target {
-	target := &Target{process: p, detectors: ds, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
+// NewTarget returns a target. telemetry may be nil. seen records what can be
+// judged; it must be new, and its interval that of Run. onEvent is called for
+// each event, on the goroutine that runs Observe.
+func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sight, t *telemetry.Telemetry, onEvent func(Event)) *Target {
+	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
 	target.begin()
+	if t != nil {
+		t.SetDetectors(seen.Current(), time.Now())
+	}
 	return target
 }
 
@@ -98,6 +105,7 @@ func (t *Target) Status() Status {
 	defer t.mu.Unlock()
 	s := t.status
 	s.Points = slices.Clone(s.Points)
+	s.Sight = t.sight.Status(time.Now())
 	return s
 }
 
@@ -168,7 +176,9 @@ func (t *Target) restarted(s *goroutine.Snapshot) bool {
 func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
 	result := t.engine.Step(s)
 	t.send(ctx, result.Events)
+	t.sight.Saw(s, result.Statuses, nil, time.Now())
 	if t.telemetry != nil {
+		t.telemetry.SetDetectors(result.Statuses, s.Time)
 		t.telemetry.Publish(ctx, s, s)
 		t.telemetry.SetOpen(result.Open, s.Time)
 	}
@@ -188,7 +198,7 @@ func faults(verdicts []engine.Verdict) (all []string) {
 func (t *Target) send(ctx context.Context, events []detectors.Event) {
 	for _, e := range events {
 		if t.telemetry != nil {
-			t.telemetry.Emit(ctx, e, "")
+			t.telemetry.Emit(ctx, e, telemetry.Files{})
 		}
 		t.onEvent(Event{t.status.Name, e})
 	}
@@ -197,6 +207,7 @@ func (t *Target) send(ctx context.Context, events []detectors.Event) {
 // failed records a failed snapshot. Metrics are set to 0; otherwise the last
 // values of an unreachable process would look current.
 func (t *Target) failed(ctx context.Context, err error) {
+	t.sight.Skipped([]sight.Skip{{Source: goroutine.SourceTrace, Reason: "error"}})
 	if t.telemetry != nil {
 		empty := &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace}
 		if t.status.Err == nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -104,7 +105,7 @@ func (l *told) take(e Event) { *l = append(*l, e.Target+": "+e.Finding.Detector+
 
 func newTestTarget(f *fake, t *telemetry.Telemetry, ds ...*detectors.Detector) (*Target, *told) {
 	events := new(told)
-	return NewTarget("http://host", f, ds, t, events.take), events
+	return NewTarget("http://host", f, ds, sight.New(15*time.Second, ds, time.Now()), t, events.take), events
 }
 
 func observe(t *testing.T, target *Target, times int) {
@@ -236,6 +237,9 @@ func TestAbsence(t *testing.T) {
 		s := target.Status()
 		assert.Equal(t, gone, s.Err)
 		assert.Equal(t, began, s.Since, "when it began, not the last time")
+		assert.True(t, s.Sight.Detectors[0].Judging, "three seconds are not too long")
+		time.Sleep(time.Minute)
+		assert.Equal(t, detectors.ReasonNoSnapshot, target.Status().Sight.Detectors[0].Reason)
 		assert.Equal(t, 20, s.Snapshot.Total, "the last snapshot stays")
 		assert.Equal(t, 1, s.Taken)
 		require.Len(t, s.Points, 4)
@@ -254,7 +258,7 @@ func TestAbsence(t *testing.T) {
 		require.NoError(t, target.Status().Err)
 		f.fails(gone)
 		observe(t, target, 1)
-		assert.Equal(t, began.Add(3*time.Second), target.Status().Since, "it begins anew")
+		assert.Equal(t, began.Add(63*time.Second), target.Status().Since, "it begins anew")
 	})
 }
 
@@ -347,7 +351,7 @@ func TestRun(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	f := newFake(crowded, 20)
 	var events Events
-	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, nil, events.Add)
+	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, sight.New(15*time.Second, nil, time.Now()), nil, events.Add)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -14,6 +14,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/sight"
 )
 
 var (
@@ -70,14 +71,15 @@ func (s Screen) Lines(width, height int) []string {
 }
 
 func (s Screen) title() string {
-	total, open := 0, 0
+	total, open, all := 0, 0, true
 	for _, t := range s.Targets {
 		open += len(t.Open)
+		all = all && report.SightOf(t.Sight).All()
 		if t.Snapshot != nil && t.Err == nil {
 			total += t.Snapshot.Total
 		}
 	}
-	text := bold.Render("goroutines watch") + fmt.Sprintf("  %s · every %v · %d goroutines · ", s.Now.Format("15:04:05"), s.Interval, total) + findings(open)
+	text := bold.Render("goroutines watch") + fmt.Sprintf("  %s · every %v · %d goroutines · ", s.Now.Format("15:04:05"), s.Interval, total) + findings(open, all)
 	switch {
 	case s.Keys && len(s.Targets) > 1:
 		text += faint.Render(" · ↑↓ select, q quit")
@@ -90,11 +92,15 @@ func (s Screen) title() string {
 	return text
 }
 
-func findings(n int) string {
-	switch n {
-	case 0:
+// findings returns the number of findings. Only where all detectors are judging,
+// none is good news.
+func findings(n int, all bool) string {
+	switch {
+	case n == 0 && all:
 		return green.Render("no findings")
-	case 1:
+	case n == 0:
+		return "no findings yet"
+	case n == 1:
 		return red.Render("1 finding")
 	}
 	return red.Render(fmt.Sprintf("%d findings", n))
@@ -126,7 +132,10 @@ func condition(t live.Status, now time.Time) string {
 	case t.Snapshot == nil:
 		return faint.Render("taking the first snapshot")
 	case len(t.Open) > 0:
-		return findings(len(t.Open))
+		return findings(len(t.Open), true)
+	}
+	if s := report.SightOf(t.Sight); !s.All() {
+		return yellow.Render(s.Count(0))
 	}
 	return green.Render("ok")
 }
@@ -144,6 +153,7 @@ func detail(t live.Status, now time.Time, width, room int) []string {
 	for _, fault := range t.Faults {
 		lines = append(lines, red.Render("  "+fault))
 	}
+	lines = append(lines, sightLines(t.Sight, width)...)
 	lines = append(lines, stateLines(t)...)
 	lines = append(lines, findingLines(report.Briefly(t.Open), width)...)
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
@@ -153,7 +163,10 @@ func about(t live.Status, now time.Time) string {
 	if t.Snapshot == nil {
 		return condition(t, now)
 	}
-	text := fmt.Sprintf("%d goroutines, source %s, taken in %v", t.Snapshot.Total, t.Snapshot.Source, t.Snapshot.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%d goroutines, %s taken %s ago in %v", t.Snapshot.Total, t.Snapshot.Source, span(t.Sight.Age), t.Snapshot.Duration.Round(time.Millisecond))
+	if s := report.SightOf(t.Sight); s.All() {
+		text += faint.Render(fmt.Sprintf(", all %d detectors judging", s.Judging))
+	}
 	if t.Restarts > 0 {
 		text += yellow.Render(fmt.Sprintf(", restarted %d×", t.Restarts))
 	}
@@ -161,6 +174,37 @@ func about(t live.Status, now time.Time) string {
 		text += ", " + condition(t, now)
 	}
 	return text
+}
+
+// sightLines says which detectors are judging, unless all are. Those that only
+// need more snapshots share a line, because at first that is nearly all.
+func sightLines(status sight.Status, width int) []string {
+	s := report.SightOf(status)
+	if s.All() {
+		return nil
+	}
+	lines := []string{yellow.Render(fmt.Sprintf("  %d of %d detectors are judging.", s.Judging, len(s.Detectors)))}
+	var short []string
+	rest := report.Sight{}
+	for _, d := range s.Detectors {
+		switch {
+		case d.Reason == string(detectors.ReasonShortHistory):
+			short = append(short, d.Name)
+		case !d.Judging:
+			rest.Detectors = append(rest.Detectors, d)
+		}
+	}
+	if len(short) > 0 {
+		lines = append(lines, faint.Render("  More snapshots are needed by "+strings.Join(short, ", ")+"."))
+	}
+	for _, gap := range rest.Gaps() {
+		indent := "  "
+		for line := range strings.SplitSeq(ansi.Wordwrap("Not judging: "+gap, max(20, width-4), ""), "\n") {
+			lines = append(lines, yellow.Render(indent+line))
+			indent = "    "
+		}
+	}
+	return lines
 }
 
 func stateLines(t live.Status) []string {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/sight"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -44,7 +46,7 @@ func leaking() live.Status {
 	for _, g := range s.Groups {
 		s.Total += g.Count
 	}
-	status := live.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Open: []detectors.Finding{
+	status := live.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Sight: judging("leak", "deadlock", "surge"), Open: []detectors.Finding{
 		{Detector: "leak", Confidence: detectors.Suspected, Message: "The number of goroutines blocked here keeps growing and none leave.", Advice: "Check which path returns without receiving."},
 		{Detector: "deadlock", Confidence: detectors.High, Message: "7 goroutines at main.locked (main.go:2) are waiting for a lock (sync.Mutex.Lock) not acquired by any waiter for 60 s."},
 		{Detector: "blocked_forever", Confidence: detectors.Info, Message: "1 goroutine is blocked forever.", Advice: "Not shown: the third of its kind."},
@@ -56,6 +58,16 @@ func leaking() live.Status {
 		status.Points = append(status.Points, p)
 	}
 	return status
+}
+
+// judging is the sight of a process whose detectors are all judging, 12 s after
+// its newest snapshot.
+func judging(names ...string) sight.Status {
+	s := sight.Status{Time: now.Add(-12 * time.Second), Source: goroutine.SourceTrace, Age: 12 * time.Second}
+	for _, name := range names {
+		s.Detectors = append(s.Detectors, detectors.Status{Detector: name, Judging: true})
+	}
+	return s
 }
 
 func event(kind detectors.Kind, c detectors.Confidence) live.Event {
@@ -123,15 +135,42 @@ func TestALowTerminalShowsTheStateFirst(t *testing.T) {
 func TestCondition(t *testing.T) {
 	s := leaking()
 	for want, status := range map[string]live.Status{
-		"cannot be reached":         {Err: errors.New("no")},
-		"unreachable for 2m00":      {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
-		"taking the first snapshot": {},
-		"3 findings":                s,
-		"1 finding":                 {Snapshot: s.Snapshot, Open: s.Open[:1]},
-		"ok":                        {Snapshot: s.Snapshot},
+		"cannot be reached":                 {Err: errors.New("no")},
+		"unreachable for 2m00":              {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
+		"taking the first snapshot":         {},
+		"3 findings":                        s,
+		"1 finding":                         {Snapshot: s.Snapshot, Open: s.Open[:1]},
+		"ok":                                {Snapshot: s.Snapshot, Sight: s.Sight},
+		"no detector is judging":            {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonNoSnapshot, 3)},
+		"no findings from 1 of 3 detectors": {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
 	} {
 		assert.Equal(t, want, ansi.Strip(condition(status, now)))
 	}
+}
+
+// away returns a status in which the first n detectors are not judging.
+func away(s sight.Status, r detectors.Reason, n int) sight.Status {
+	s.Detectors = slices.Clone(s.Detectors)
+	for i := range n {
+		s.Detectors[i] = detectors.NotJudging(s.Detectors[i].Detector, r, "snapshots have no goroutine IDs")
+	}
+	return s
+}
+
+func TestWhatIsNotJudgedIsShown(t *testing.T) {
+	lines := func(s sight.Status) string { return ansi.Strip(strings.Join(sightLines(s, 60), "\n")) }
+	s := judging("leak", "deadlock", "surge")
+	assert.Empty(t, lines(s))
+	assert.Equal(t, "  1 of 3 detectors are judging.\n  More snapshots are needed by leak, deadlock.",
+		lines(away(s, detectors.ReasonShortHistory, 2)))
+	assert.Equal(t, "  1 of 3 detectors are judging.\n  Not judging: leak, deadlock (snapshots have no goroutine\n    IDs)",
+		lines(away(s, detectors.ReasonNoIDs, 2)))
+
+	quiet := live.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
+	title := func(targets ...live.Status) string { return plain(screen(targets...), 120, 40)[0] }
+	assert.Contains(t, title(quiet), "no findings yet")
+	quiet.Sight = s
+	assert.Contains(t, title(quiet), "· no findings ·")
 }
 
 // Errors are shown above the last snapshot.

@@ -5,7 +5,7 @@ import "github.com/otelgoroutine/go/internal/capture/safetytest/observe"
 
 func use()
 
-func main() { observe.For(work) }
+func main() { observe.Beside(work) }
 
 //go:noinline
 func work() {

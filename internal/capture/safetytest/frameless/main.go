@@ -1,16 +1,9 @@
-// Frameless has assembly of its own that spoils the frame pointer.
+// Frameless has assembly that spoils the frame pointer.
 package main
 
-import "github.com/otelgoroutine/go/internal/capture/safetytest/observe"
+import (
+	"github.com/otelgoroutine/go/internal/capture/safetytest/observe"
+	"github.com/otelgoroutine/go/internal/capture/safetytest/spoil"
+)
 
-func spoil()
-
-func main() { observe.For(work) }
-
-//go:noinline
-func work() {
-	done := make(chan bool)
-	go func() { done <- true }()
-	spoil()
-	<-done
-}
+func main() { observe.Beside(spoil.Work) }

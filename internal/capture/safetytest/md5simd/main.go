@@ -9,7 +9,7 @@ import (
 
 func main() {
 	data := make([]byte, 64<<10)
-	observe.For(func() {
+	observe.Beside(func() {
 		server := md5simd.NewServer()
 		defer server.Close()
 		hash := server.NewHash()

@@ -9,7 +9,7 @@ import (
 
 func main() {
 	data := make([]byte, 1<<10)
-	observe.For(func() {
+	observe.Beside(func() {
 		filter := cuckoo.NewFilter(100)
 		for i := range byte(100) {
 			data[0] = i

@@ -18,7 +18,7 @@ func main() {
 	data := make([]byte, 8<<10)
 	encoder, _ := zstd.NewWriter(nil)
 	decoder, _ := zstd.NewReader(nil)
-	observe.For(
+	observe.Beside(
 		func() { decoder.DecodeAll(encoder.EncodeAll(data, nil), nil) },
 		func() { s2.Decode(nil, s2.Encode(nil, data)) },
 		func() { xxhash.Sum64(data); sha256.Sum256(data) },

@@ -1,5 +1,5 @@
 #include "textflag.h"
 
-TEXT ·spoil(SB), NOSPLIT, $0
+TEXT ·Spoil(SB), NOSPLIT, $0
 	MOVD $12345, R29
 	RET
