@@ -137,7 +137,7 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 // took notes what follows from a regular snapshot. If it came from the program's
 // own flight recorder, the verdict on traces is asked for, too: it does not keep
 // snapshots from being taken, because the program is traced anyway, but it is told.
-func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) (skips []Skip) {
+func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) []Skip {
 	c.started = true
 	if c.proof != nil {
 		c.safety.watch(snapshot)
@@ -146,11 +146,9 @@ func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) (skips []Skip) {
 		return nil
 	}
 	if refusal := c.unsafe(); refusal != nil {
-		c.retired[goroutine.SourceTrace] = true
-		refusal = refuseForever(ReasonUnsafe, "%w; the program's own flight recorder takes one all the time", refusal.Err)
-		skips = append(skips, Skip{goroutine.SourceTrace, refusal})
+		return []Skip{{s.name(), refusal}}
 	}
-	return skips
+	return nil
 }
 
 // Recording returns the recording of the program's own flight recorder, with the

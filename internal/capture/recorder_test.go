@@ -262,6 +262,7 @@ func TestARecorderWhereTracesAreNotSafe(t *testing.T) {
 	s, skips := c.Take()
 	assert.Equal(t, goroutine.SourceRecorder, s.Source)
 	require.Len(t, skips, 1)
+	assert.Equal(t, goroutine.SourceRecorder, skips[0].Source)
 	assert.Equal(t, ReasonUnsafe, skips[0].Reason)
 	assert.ErrorContains(t, skips[0].Refusal, "replace it")
 	window, skip := c.Window(time.Millisecond, nil)
