@@ -37,7 +37,14 @@ func watched(t *testing.T) *otelgoroutine.Monitor {
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithInterval(otelgoroutine.MaxInterval))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Shutdown(context.Background())) })
-	require.Eventually(t, func() bool { return m.Snapshot() != nil }, time.Minute, time.Millisecond)
+	delivered := make(chan struct{}) // as pages get it, which is after Snapshot returns it
+	var once sync.Once
+	defer m.Subscribe(func(u otelgoroutine.Update) {
+		if u.Snapshot != nil {
+			once.Do(func() { close(delivered) })
+		}
+	})()
+	<-delivered
 	return m
 }
 

@@ -97,7 +97,6 @@ func isNil(v any) bool {
 func (c *config) capture() capture.Config {
 	return capture.Config{
 		Budget:    capture.Budget{CPU: c.budget.CPU, Pause: c.budget.Pause},
-		Interval:  c.interval,
 		Tracing:   c.source == SourceAuto,
 		LeakProof: c.leakProof,
 		Recorder:  c.recorder,

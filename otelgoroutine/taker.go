@@ -92,7 +92,6 @@ func merged(clients []*client) capture.Config {
 	for _, other := range clients[1:] {
 		c.Budget.CPU = min(c.Budget.CPU, other.config.Budget.CPU)
 		c.Budget.Pause = min(c.Budget.Pause, other.config.Budget.Pause)
-		c.Interval = min(c.Interval, other.config.Interval)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
 		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)

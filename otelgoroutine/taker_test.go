@@ -149,11 +149,11 @@ func TestAClientWaitsForTheOthersCapture(t *testing.T) {
 func TestTheMostCarefulMonitorDecides(t *testing.T) {
 	with := func(config capture.Config) *client { return &client{config: config} }
 	c := merged([]*client{
-		with(capture.Config{Budget: capture.Budget{CPU: 0.1, Pause: time.Millisecond}, Interval: time.Minute, Tracing: true}),
-		with(capture.Config{Budget: capture.Budget{CPU: 0.2, Pause: time.Microsecond}, Interval: time.Second, Tracing: true, LeakProof: true}),
-		with(capture.Config{Budget: capture.Budget{CPU: 0.3, Pause: time.Second}, Interval: time.Hour, Tracing: false}),
+		with(capture.Config{Budget: capture.Budget{CPU: 0.1, Pause: time.Millisecond}, Tracing: true}),
+		with(capture.Config{Budget: capture.Budget{CPU: 0.2, Pause: time.Microsecond}, Tracing: true, LeakProof: true}),
+		with(capture.Config{Budget: capture.Budget{CPU: 0.3, Pause: time.Second}, Tracing: false}),
 	})
-	assert.Equal(t, capture.Config{Budget: capture.Budget{CPU: 0.1, Pause: time.Microsecond}, Interval: time.Second, LeakProof: true}, c)
+	assert.Equal(t, capture.Config{Budget: capture.Budget{CPU: 0.1, Pause: time.Microsecond}, LeakProof: true}, c)
 }
 
 func TestOnlyWhoAskedForProofsGetsThem(t *testing.T) {

@@ -31,7 +31,7 @@ type span struct{ usual, most int }
 var sources = span{2, 6}
 
 // reasons is how many values goroutine.snapshot.skip_reason has.
-const reasons = 8
+const reasons = 12
 
 // of returns how many attribute sets a metric has, and why. Attributes that
 // depend on each other, such as a stack and its function, are counted together.

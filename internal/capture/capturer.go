@@ -20,8 +20,7 @@ type Skip struct {
 // Config says what a [Capturer] may do.
 type Config struct {
 	Budget    Budget
-	Interval  time.Duration // between snapshots
-	Tracing   bool          // take execution traces; the goroutine profile is always available
+	Tracing   bool // take execution traces; the goroutine profile is always available
 	LeakProof bool
 
 	// Recorder is a flight recorder of the program, from which snapshots are taken

@@ -89,6 +89,7 @@ func TestARecorderThatIsStoppedMeanwhile(t *testing.T) {
 	var refusal *Refusal
 	require.ErrorAs(t, writeTo(recorder, io.Discard), &refusal)
 	assert.Equal(t, ReasonStopped, refusal.Reason)
+	assert.ErrorContains(t, writeTo(nil, io.Discard), "panic")
 }
 
 // The call runs on a goroutine of its own, where no other recover would catch it.

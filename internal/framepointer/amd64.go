@@ -22,7 +22,7 @@ func readAMD64(steps []step, code []byte, from uint64) []step {
 			switch {
 			case g.direct != none:
 				steps = append(steps, step{effect: g.direct, at: at, target: at + uint64(g.length) + uint64(g.offset)})
-			case g.matters || g.general && len(saved) > 0:
+			case g.matters || len(saved) > 0:
 				steps = append(steps, decodeAMD64(code[i:i+g.length], at, saved)...)
 			}
 			i += g.length
@@ -46,6 +46,9 @@ func decodeAMD64(code []byte, at uint64, saved map[x86asm.Reg]bool) []step {
 }
 
 func (e escaped) steps(at uint64, saved map[x86asm.Reg]bool) (steps []step) {
+	if vector := x86asm.X0 + x86asm.Reg(e.vector); saved[vector] {
+		steps = append(steps, step{effect: clobber, at: at, slot: slot{kind: register, base: int(vector)}})
+	}
 	for _, r := range e.writes {
 		reg := x86asm.RAX + x86asm.Reg(r)
 		switch {

@@ -7,6 +7,7 @@ package framepointer
 type escaped struct {
 	length int
 	writes [2]int8 // general registers, by number; -1 for none
+	vector int8    // the vector register that it writes, if it writes one
 }
 
 const (
@@ -39,13 +40,13 @@ func decodeEscaped(code []byte) (escaped, bool) {
 	opcode, rest := code[f.size], code[f.size+1:]
 	length := f.size + 1
 	if f.vex && f.opcodeMap == map0F && opcode == 0x77 { // VZEROUPPER and VZEROALL
-		return escaped{length, [2]int8{-1, -1}}, true
+		return escaped{length: length, writes: [2]int8{-1, -1}, vector: -1}, true
 	}
 	length += operandSize(rest)
 	if f.opcodeMap == map0F3A || f.opcodeMap == map0F && hasByte(opcode) {
 		length++
 	}
-	return escaped{length, f.written(opcode, rest[0])}, true
+	return escaped{length, f.written(opcode, rest[0]), int8(rest[0]>>3&7) | f.reg}, true
 }
 
 func formOf(code []byte) (form, bool) {

@@ -11,7 +11,7 @@ import "encoding/binary"
 //	m  a ModRM byte
 //	n  the same, with a constant of one byte
 //	y  the same, with a constant of four bytes, or of two with the prefix 66
-//	v  a ModRM byte, but no general register is written
+//	v  a ModRM byte, but no general register is written or copied
 //	w  the same, with a constant of one byte
 //	r  the register in the lowest three bits of the opcode
 //	j  a jump, a return or the like
@@ -44,7 +44,7 @@ const (
 		"......?.????????" + // 30
 		"mmmmmmmmmmmmmmmm" + // 40
 		"mvvvvvvvvvvvvvvv" + // 50
-		"vvvvvvvvvvvvvvvv" + // 60
+		"vvvvvvvvvvvvvvmv" + // 60 with MOVD and MOVQ, which may copy the frame pointer
 		"wwwwvvv.????vvmv" + // 70
 		"LLLLLLLLLLLLLLLL" + // 80
 		"mmmmmmmmmmmmmmmm" + // 90
@@ -61,7 +61,6 @@ const (
 type glance struct {
 	length  int
 	matters bool // it may change the control flow, or names the frame pointer where it may write or copy it
-	general bool // it may write a general register
 	// A call, a jump or a branch to an offset from the end of the instruction.
 	direct effect
 	offset int64
@@ -86,7 +85,7 @@ func glanceAt(code []byte) (glance, bool) {
 		i++
 	}
 	opcode, rest := code[i], code[i+1:]
-	g := glance{length: i + 1, general: true}
+	g := glance{length: i + 1}
 	kind := opcodes[opcode]
 	if kind == '*' {
 		kind = g.irregular(opcode, rest, rex, short)
@@ -157,7 +156,6 @@ func (g *glance) add(kind, opcode byte, rest []byte, rex byte, short bool) {
 		g.matters = names(rest[0], rex)
 	case 'v', 'w':
 		g.length += operandSize(rest)
-		g.general = false
 	case 'r':
 		g.matters = opcode&7 == framePointer && rex&1 == 0
 	case 'j':

@@ -7,16 +7,21 @@ import (
 )
 
 // readARM64 appends the steps of a function. Words that cannot be decoded are
-// data or instructions newer than the decoder; those that write a general
-// register are old.
+// data or instructions newer than the decoder. Of those, only atomic ones write a
+// general register.
 func readARM64(steps []step, code []byte, from uint64) []step {
 	saved := make(map[arm64asm.Reg]bool)
 	for i := 0; i+4 <= len(code); i += 4 {
-		if !mayMatter(binary.LittleEndian.Uint32(code[i:]), len(saved) > 0) {
+		word, at := binary.LittleEndian.Uint32(code[i:]), from+uint64(i)
+		if !mayMatter(word, len(saved) > 0) {
 			continue
 		}
-		if inst, err := arm64asm.Decode(code[i : i+4]); err == nil {
-			steps = append(steps, stepsARM64(&inst, from+uint64(i), saved)...)
+		inst, err := arm64asm.Decode(code[i : i+4])
+		switch {
+		case err == nil:
+			steps = append(steps, stepsARM64(&inst, at, saved)...)
+		case atomicallyWrites(word):
+			steps = append(steps, step{effect: spoil, at: at})
 		}
 	}
 	return steps
@@ -32,6 +37,21 @@ func mayMatter(word uint32, saved bool) bool {
 	}
 	rd, rn, rt2, rm := word&31, word>>5&31, word>>10&31, word>>16&31
 	return rd == fp || rn == fp || rt2 == fp || rm == fp || rd == beforeFP || rm == beforeFP
+}
+
+// atomicallyWrites reports whether a word is an instruction of the Large System
+// Extensions that loads the old value of memory into the frame pointer.
+func atomicallyWrites(word uint32) bool {
+	const fp = 29
+	switch {
+	case word&0x3F200C00 == 0x38200000: // LDADD and the like, SWP
+		return word&31 == fp
+	case word&0x3FA07C00 == 0x08A07C00: // CAS
+		return word>>16&31 == fp
+	case word&0xBFA07C00 == 0x08207C00: // CASP, of two registers
+		return word>>16&30 == fp-1
+	}
+	return false
 }
 
 func stepsARM64(inst *arm64asm.Inst, at uint64, saved map[arm64asm.Reg]bool) []step {

@@ -41,6 +41,9 @@ var amd64Code = []struct {
 	{"saved in r8 across a call: call +0", []byte{0x49, 0x89, 0xE8, 0xE8, 0, 0, 0, 0, 0xBD, 1, 0, 0, 0, 0x4C, 0x89, 0xC5, 0xC3}, true},
 	{"saved in rax, then mul rcx", []byte{0x48, 0x89, 0xE8, 0x48, 0xF7, 0xE1, 0xBD, 1, 0, 0, 0, 0x48, 0x89, 0xC5, 0xC3}, true},
 	{"saved in r8 around mul rcx", []byte{0x49, 0x89, 0xE8, 0x48, 0xF7, 0xE1, 0xBD, 1, 0, 0, 0, 0x4C, 0x89, 0xC5, 0xC3}, false},
+	{"saved in xmm0: movq xmm0, rbp … movq rbp, xmm0", []byte{0x66, 0x48, 0x0F, 0x6E, 0xC5, 0xBD, 1, 0, 0, 0, 0x66, 0x48, 0x0F, 0x7E, 0xC5, 0xC3}, false},
+	{"saved in xmm0, then xorps xmm0, xmm0", []byte{0x66, 0x48, 0x0F, 0x6E, 0xC5, 0x0F, 0x57, 0xC0, 0x66, 0x48, 0x0F, 0x7E, 0xC5, 0xC3}, true},
+	{"saved in xmm0, then vpxor xmm0, xmm0, xmm0", []byte{0x66, 0x48, 0x0F, 0x6E, 0xC5, 0xC5, 0xF9, 0xEF, 0xC0, 0x66, 0x48, 0x0F, 0x7E, 0xC5, 0xC3}, true},
 	{"endbr64", []byte{0xF3, 0x0F, 0x1E, 0xFA, 0xC3}, false},
 	{"xchg rbp, rax", []byte{0x48, 0x95, 0xC3}, true},
 	{"leave without a frame", []byte{0xC9, 0xC3}, true},
@@ -62,6 +65,12 @@ var arm64Code = []struct {
 	{"stp, not restored", "\xFD\x7B\xBF\xA9" + movz + ret, true},
 	{"mov x8, x29 … mov x29, x8", "\xE8\x03\x1D\xAA" + movz + "\xFD\x03\x08\xAA" + ret, false},
 	{"ldr x29, [sp, #8] of an argument", "\xFD\x07\x40\xF9" + ret, true},
+	{"ldadd x0, x29, [x1]", "\x3D\x00\x20\xF8" + ret, true},
+	{"ldadd x29, x0, [x1]", "\x20\x00\x3D\xF8" + ret, false},
+	{"swp x0, x29, [x1]", "\x3D\x80\x20\xF8" + ret, true},
+	{"cas x29, x0, [x1]", "\x20\x7C\xBD\xC8" + ret, true},
+	{"casp x28, x29, x0, x1, [x2]", "\x40\x7C\x3C\x48" + ret, true},
+	{"blr x0 with it", "\xFD\x7B\xBF\xA9" + movz + "\x00\x00\x3F\xD6\xFD\x7B\xC1\xA8" + ret, true},
 	{"cmp x29, x0", "\xBF\x03\x00\xEB" + ret, false},
 }
 

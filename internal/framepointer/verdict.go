@@ -59,7 +59,6 @@ const (
 const (
 	setting    = "tracefpunwindoff"
 	adviseOff  = "set GODEBUG=" + setting + "=1 in the environment" // the go command refuses it in //go:debug
-	brokenGo   = "1.26."
 	fixedPatch = 6
 	adviseGo   = "build with Go 1.26.6 or newer"
 )
@@ -205,15 +204,16 @@ func isOff(godebug string) (off bool) {
 }
 
 // isBroken reports whether a version of Go has golang/go#73664: 1.26 before
-// 1.26.6, release candidates and builds with a suffix of their own included. Of
-// a development version it is known only that it is of 1.26 or not.
+// 1.26.6, with builds that have a suffix of their own, and what came before 1.27.0.
+// Of a development version it is known only what it leads to.
 func isBroken(version string) bool {
 	_, version, _ = strings.Cut(version, "go1.")
-	version, _, _ = strings.Cut(version, "-")
 	version, _, _ = strings.Cut(version, " ")
+	version, _, suffixed := strings.Cut(version, "-")
 	minor, rest, patched := strings.Cut(version, ".")
 	if !patched {
-		return minor == "26" || strings.HasPrefix(minor, "26rc") || strings.HasPrefix(minor, "26beta")
+		before := suffixed || strings.Contains(minor, "rc") || strings.Contains(minor, "beta")
+		return minor == "26" || before && (strings.HasPrefix(minor, "26") || strings.HasPrefix(minor, "27"))
 	}
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end >= 0 {

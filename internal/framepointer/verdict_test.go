@@ -12,7 +12,7 @@ func TestVersionsWithTheBug(t *testing.T) {
 	for version, broken := range map[string]bool{
 		"go1.25.9": false, "go1.26": true, "go1.26rc1": true, "go1.26.0": true, "go1.26.5": true,
 		"go1.26.3-custom": true, "go1.26.5 X:nodwarf5": true, "go1.26.6": false, "go1.26.10": false,
-		"go1.26.8-custom": false, "go1.27": false, "go1.27.4": false, "go1.27rc1": false, "go1.260.1": false,
+		"go1.26.8-custom": false, "go1.27": false, "go1.27.0": false, "go1.27.4": false, "go1.27rc1": true, "go1.27beta2": true, "go1.28rc1": false, "devel go1.27-abcdef": true, "go1.260.1": false,
 		"devel go1.26-abcdef Tue": true, "devel go1.28-abcdef": false, "": false,
 	} {
 		assert.Equal(t, broken, isBroken(version), version)

@@ -200,6 +200,8 @@ var whys = map[string]string{
 	"slot_taken":          "another execution trace is running",
 	"unsupported_version": "it is not supported in this Go version",
 	"too_large":           "more was written than can be kept",
+	"memory_limit":        "it could take too much of the memory limit",
+	"not_running":         "the flight recorder is not running",
 	"unsafe":              "it could end the process",
 	"deadline":            "it took too long and was ended",
 	"hung":                "an earlier capture has not returned",
