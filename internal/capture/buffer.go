@@ -35,6 +35,9 @@ func (b *cappedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// complete is nil: a buffer that is full refuses the next write.
+func (b *cappedBuffer) complete() error { return nil }
+
 // release empties the buffer. If its capacity exceeds keep, or what a capture may
 // take, its memory is freed.
 func (b *cappedBuffer) release(keep int) {

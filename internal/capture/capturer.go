@@ -177,7 +177,9 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	c.Charge(took.cpu)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
+		if refusal.Reason == ReasonLate { // one that is too large says nothing of snapshots
+			c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
+		}
 		return nil, refusal
 	}
 	return buf.data, nil
