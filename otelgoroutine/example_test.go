@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime/trace"
 	"sync"
 	"time"
 
@@ -139,6 +140,27 @@ func ExampleWithDetectors() {
 	// Output:
 	// queue suspected chan receive
 	// 3 goroutines wait for one channel.
+}
+
+// A program with a flight recorder hands it over. Snapshots then come from its
+// recording, which is saved with every finding.
+func ExampleWithFlightRecorder() {
+	recorder := trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: 30 * time.Second, MaxBytes: 16 << 20})
+	if err := recorder.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer recorder.Stop()
+
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(),
+		otelgoroutine.WithFlightRecorder(recorder),
+		otelgoroutine.WithProfileDir(os.TempDir(), 10))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(monitor.Shutdown(context.Background())) // before the recorder is stopped
+	// Output: <nil>
 }
 
 // A status page lists what is wrong at the moment.

@@ -127,11 +127,19 @@ func (o *observer) skipped(ctx context.Context, skips ...capture.Skip) {
 		o.skips = append(o.skips, Skip{s.Source, string(s.Reason)})
 		switch s.Reason {
 		case capture.ReasonUnsafe:
-			if s.Source == goroutine.SourceTrace {
-				o.complain("unsafe", fmt.Errorf("otelgoroutine: no traces are taken: %w; until then, goroutine dumps and profiles take their place", s.Err))
-			}
-		case capture.ReasonHung, capture.ReasonStopped, capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
+			o.unsafe(s)
+		case capture.ReasonHung, capture.ReasonStopped, capture.ReasonMemory, capture.ReasonError, capture.ReasonVersion, capture.ReasonSize, capture.ReasonBusy:
 			o.complain(string(s.Source)+" "+string(s.Reason), fmt.Errorf("otelgoroutine: snapshot from source %q: %w", s.Source, s.Refusal))
 		}
+	}
+}
+
+// unsafe reports that an execution trace could end the process.
+func (o *observer) unsafe(s capture.Skip) {
+	switch s.Source {
+	case goroutine.SourceTrace:
+		o.complain("unsafe", fmt.Errorf("otelgoroutine: no traces are taken: %w; until then, goroutine dumps and profiles take their place", s.Err))
+	case goroutine.SourceRecorder:
+		o.complain("unsafe recorder", fmt.Errorf("otelgoroutine: the flight recorder of WithFlightRecorder is running: %w", s.Err))
 	}
 }

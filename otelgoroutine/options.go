@@ -221,8 +221,9 @@ func WithProfileDir(dir string, keep int) Option {
 // which the newest are kept, as many as profiles. It opens in go tool trace.
 //
 // The program starts and stops the recorder. While it is not running, snapshots are
-// taken as without this option. A new(trace.FlightRecorder) will do; started, it
-// keeps about one second. The recorder must not be stopped while it is being
+// taken as without this option. A new(trace.FlightRecorder) will do, but it keeps
+// only what happened since the last second or the last snapshot began; one from
+// trace.NewFlightRecorder keeps ten seconds. The recorder must not be stopped while it is being
 // written, as runtime/trace requires; to be certain, call [Monitor.Shutdown] first.
 //
 // A recorder writes one recording at a time. While we write it, once for each

@@ -1,11 +1,13 @@
 package otelgoroutine
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime/trace"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/capture"
 )
 
 func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
@@ -82,4 +85,30 @@ func TestARecorderAndProfilesOnlyContradict(t *testing.T) {
 	c, err := newConfig([]Option{WithFlightRecorder(recorder), WithSource(SourceAuto)})
 	require.NoError(t, err)
 	assert.Same(t, recorder, c.capture().Recorder)
+}
+
+// An unsafe trace that is ours is not taken. The program's own goes on, and what
+// that means is told.
+func TestWhatIsToldOfUnsafeTraces(t *testing.T) {
+	for source, says := range map[goroutine.Source]string{
+		goroutine.SourceTrace:    "no traces are taken: assembly",
+		goroutine.SourceRecorder: "the flight recorder of WithFlightRecorder is running: assembly",
+	} {
+		errs := handled(func() {
+			synctest.Test(t, func(t *testing.T) {
+				c := parked(1)
+				take := c.take
+				c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+					s, _ := take(n)
+					return s, []capture.Skip{{Source: source, Refusal: &capture.Refusal{Reason: capture.ReasonUnsafe, Err: errors.New("assembly")}}}
+				}
+				m, err := Start(provider(), withCapturer(c), WithDetectors())
+				require.NoError(t, err)
+				time.Sleep(10 * time.Minute)
+				require.NoError(t, m.Shutdown(t.Context()))
+			})
+		})
+		require.Len(t, errs, 1, source)
+		assert.ErrorContains(t, errs[0], says)
+	}
 }

@@ -81,8 +81,8 @@ func readTrace(t *testing.T, data []byte) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// TestVerdictsInATracedProcess has a deadlock in programs that are traced all the
-// time. It is found, and nothing hangs.
+// TestVerdictsInATracedProcess has a deadlock and a leak in programs that are traced
+// all the time. Both are found, and nothing hangs.
 func TestVerdictsInATracedProcess(t *testing.T) {
 	const inside = "OTELGOROUTINE_TEST_TRACED"
 	if name := os.Getenv(inside); name != "" {
@@ -92,8 +92,12 @@ func TestVerdictsInATracedProcess(t *testing.T) {
 		}
 		return
 	}
+	if testing.Short() {
+		t.Skip("takes ten seconds")
+	}
 	for name := range scenes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			child := exec.Command(os.Args[0], "-test.run=^TestVerdictsInATracedProcess$", "-test.v")
 			child.Env = append(os.Environ(), inside+"="+name)
 			out, err := child.CombinedOutput()
@@ -104,19 +108,36 @@ func TestVerdictsInATracedProcess(t *testing.T) {
 
 func judgeTraced(t *testing.T, s scene) {
 	dir := t.TempDir()
+	leak := detectors.DefaultLeakConfig()
+	leak.MinAge, leak.MaxAge, leak.Window, leak.Warmup = time.Second, 8*time.Second, 6*time.Second, time.Second
 	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), append(s.options,
 		otelgoroutine.WithInterval(otelgoroutine.MinInterval),
 		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}),
 		otelgoroutine.WithProfileDir(dir, 10),
-		otelgoroutine.WithDetectors(detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: time.Second, MinSnapshots: 3, MaxChance: 0.5})))...)
+		otelgoroutine.WithDetectors(
+			detectors.NewDeadlock(detectors.DeadlockConfig{MinWait: time.Second, MinSnapshots: 3, MaxChance: 0.5}),
+			detectors.NewLeak(leak)))...)
 	require.NoError(t, err)
 	a, b := &account{name: "a"}, &account{name: "b"}
 	var met sync.WaitGroup
 	met.Add(2)
 	go a.send(b, &met)
 	go b.send(a, &met)
-	require.Eventually(t, func() bool { return len(m.Findings()) > 0 }, 2*time.Minute, 50*time.Millisecond)
-	assert.Contains(t, m.Findings()[0].Stack.User().Function, "(*account).send")
+	go func() {
+		for {
+			forget()
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	found := make(map[string]string)
+	require.Eventually(t, func() bool {
+		for _, f := range m.Findings() {
+			found[f.Detector] = f.Stack.User().Function
+		}
+		return len(found) == 2
+	}, 3*time.Minute, 50*time.Millisecond, "%v", found)
+	assert.Contains(t, found["leak"], ".forget.func1")
+	assert.Contains(t, found["deadlock"], "(*account).send")
 	assert.Equal(t, s.source, m.Snapshot().Source)
 	assert.NoError(t, m.Shutdown(t.Context()))
 	s.after()

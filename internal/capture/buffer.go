@@ -35,10 +35,14 @@ func (b *cappedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// release empties the buffer. If its capacity exceeds keep, its memory is freed.
+// complete is nil: a buffer that is full refuses the next write.
+func (b *cappedBuffer) complete() error { return nil }
+
+// release empties the buffer. If its capacity exceeds keep, or what a capture may
+// take, its memory is freed.
 func (b *cappedBuffer) release(keep int) {
 	b.expect = len(b.data)
-	if cap(b.data) > keep {
+	if cap(b.data) > b.allowed.most(keep) {
 		b.data = nil
 	}
 	b.data = b.data[:0]

@@ -136,7 +136,7 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 // took notes what follows from a regular snapshot. If it came from the program's
 // own flight recorder, the verdict on traces is asked for, too: it does not keep
 // snapshots from being taken, because the program is traced anyway, but it is told.
-func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) (skips []Skip) {
+func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) []Skip {
 	c.started = true
 	if c.proof != nil {
 		c.safety.watch(snapshot)
@@ -145,11 +145,9 @@ func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) (skips []Skip) {
 		return nil
 	}
 	if refusal := c.unsafe(); refusal != nil {
-		c.retired[goroutine.SourceTrace] = true
-		refusal = refuseForever(ReasonUnsafe, "%w; the program's own flight recorder takes one all the time", refusal.Err)
-		skips = append(skips, Skip{goroutine.SourceTrace, refusal})
+		return []Skip{{s.name(), refusal}}
 	}
-	return skips
+	return nil
 }
 
 // Recording returns the recording of the program's own flight recorder, with the
@@ -179,7 +177,9 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 	c.Charge(took.cpu)
 	if err != nil {
 		refusal := refusalOf(err)
-		c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
+		if refusal.Reason == ReasonLate { // one that is too large says nothing of snapshots
+			c.resting.after(goroutine.SourceRecorder, refusal, took.wall, time.Now())
+		}
 		return nil, refusal
 	}
 	return buf.data, nil

@@ -102,7 +102,7 @@ func (r *recorderSource) write(a *allowance, buf limitedBuffer) (took usage, err
 	defer timer.Stop()
 	select {
 	case w := <-done:
-		return usage{time.Since(began), w.cpu}, cmp.Or(w.err, a.err())
+		return usage{time.Since(began), w.cpu}, cmp.Or(w.err, buf.complete(), a.err())
 	case <-timer.C:
 	case <-a.done():
 	}
@@ -114,6 +114,7 @@ func (r *recorderSource) write(a *allowance, buf limitedBuffer) (took usage, err
 type limitedBuffer interface {
 	io.Writer
 	begin(a *allowance)
+	complete() error // nil if it has all that it is to keep
 }
 
 // A generations buffer keeps only the last generation of the recording that is
@@ -122,20 +123,32 @@ type generations struct {
 	cappedBuffer
 	header int    // bytes
 	number uint64 // of the generation
+	large  error  // the generation does not fit: it is not kept
 }
 
 func (g *generations) begin(a *allowance) {
 	g.cappedBuffer.begin(a)
-	g.header, g.number = 0, 0
+	g.header, g.number, g.large = 0, 0, nil
 }
 
+func (g *generations) complete() error { return g.large }
+
 // Write takes the header first, and then the batches one by one, as a
-// trace.FlightRecorder writes them.
+// trace.FlightRecorder writes them. A generation that does not fit is no error while
+// another may follow.
 func (g *generations) Write(p []byte) (int, error) {
 	if g.header == 0 {
 		g.header = len(p)
 	} else if n := parse.TraceGeneration(p); n != 0 && n != g.number {
-		g.data, g.number = g.data[:g.header], n
+		g.data, g.number, g.large = g.data[:g.header], n, nil
 	}
-	return g.cappedBuffer.Write(p)
+	if g.large != nil {
+		return len(p), nil
+	}
+	n, err := g.cappedBuffer.Write(p)
+	if refusal := refusalOf(err); refusal == nil || refusal.Reason != ReasonSize {
+		return n, err
+	}
+	g.data, g.large = g.data[:min(g.header, len(g.data))], err
+	return len(p), nil
 }

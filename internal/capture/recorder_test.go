@@ -219,6 +219,50 @@ func TestARecordingThatCannotBeWrittenIsTold(t *testing.T) {
 	assert.Equal(t, ReasonStopped, skips[0].Reason)
 }
 
+func TestAGenerationThatIsTooLarge(t *testing.T) {
+	park(t, 100)
+	recorder := recording(t)
+	var all chunks
+	_, err := recorder.WriteTo(&all)
+	require.NoError(t, err)
+	var buf generations
+	buf.begin(newAllowance(time.Hour, 100)) // room for the header and a little
+	for _, p := range all {
+		n, err := buf.Write(p)
+		require.NoError(t, err, "the next generation may fit")
+		require.Equal(t, len(p), n)
+	}
+	assert.Equal(t, ReasonSize, reasonOf(t, buf.complete()))
+	assert.Equal(t, all[0], buf.data)
+
+	source := newRecorderSource(recorder, parse.NewTraceDecoder(nil, nil))
+	_, err = source.take(newAllowance(time.Hour, 100))
+	assert.Equal(t, ReasonSize, reasonOf(t, err))
+	_, err = source.take(nil)
+	assert.NoError(t, err)
+}
+
+// A recording that is too large to be saved says nothing of snapshots, for which one
+// generation is enough.
+func TestARecordingThatIsTooLarge(t *testing.T) {
+	recorder := recording(t)
+	c := handed(t, recorder)
+	for range 4 << 10 {
+		trace.Log(t.Context(), "noise", strings.Repeat("x", 1000))
+	}
+	require.NoError(t, writeTo(recorder, io.Discard)) // the noise is in an earlier generation
+	c.memory.root = files(map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "1048576\n"})
+	c.memory.container = 0
+	s, skips := c.Take()
+	require.Empty(t, skips)
+	require.Equal(t, goroutine.SourceRecorder, s.Source)
+	assert.Nil(t, c.Recording())
+	s, skips = c.Take()
+	require.Len(t, skips, 1)
+	assert.Equal(t, ReasonSize, skips[0].Reason)
+	assert.Equal(t, goroutine.SourceRecorder, s.Source)
+}
+
 func TestWindowsFromTheProgramsRecorder(t *testing.T) {
 	gate, end := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
@@ -263,6 +307,7 @@ func TestARecorderWhereTracesAreNotSafe(t *testing.T) {
 	s, skips := c.Take()
 	assert.Equal(t, goroutine.SourceRecorder, s.Source)
 	require.Len(t, skips, 1)
+	assert.Equal(t, goroutine.SourceRecorder, skips[0].Source)
 	assert.Equal(t, ReasonUnsafe, skips[0].Reason)
 	assert.ErrorContains(t, skips[0].Refusal, "replace it")
 	window, skip := c.Window(time.Millisecond, nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/otelgoroutine/go/internal/engine"
 )
 
-// A faulty process deadlocks after an hour, and leaks a goroutine every 20 s from
+// A faulty process deadlocks after an hour, and leaks a goroutine every 30 s from
 // then on. Its other goroutines come and go. The sources of its snapshots follow a
 // schedule. It returns the events, in order.
 func faulty(source func(i int) goroutine.Source) (events []string) {
@@ -30,21 +30,21 @@ func faulty(source func(i int) goroutine.Source) (events []string) {
 	leaked := at(goroutine.ChanSend, "main.reply:5", "main.serve:1")
 	busy := at(goroutine.Select, "main.wait:5", "main.serve:2")
 	p.Go(at(goroutine.ChanReceive, "main.main:1"), 1)
-	for i, s := range detectortest.Series(p, 3*60*4, 15*time.Second, func(i int) {
+	for i, s := range detectortest.Series(p, 5*60, 30*time.Second, func(i int) {
 		for range 5 {
 			p.GoFor(busy, 40*time.Second)
 		}
-		if i == 240 {
+		if i == 120 {
 			p.Go(locked, 8)
 		}
-		if i > 240 {
+		if i > 120 {
 			p.Go(leaked, 1)
 		}
 		p.Source = source(i)
 	}) {
 		for _, event := range e.Step(s).Events {
 			if event.Kind != detectors.Repeated {
-				events = append(events, fmt.Sprintf("%d %s %s %s", i/240, event.Kind, event.Finding.Detector, event.Finding.Stack.User().Function))
+				events = append(events, fmt.Sprintf("%d %s %s %s", i/120, event.Kind, event.Finding.Detector, event.Finding.Stack.User().Function))
 			}
 		}
 	}
@@ -65,8 +65,8 @@ func TestASwitchOfSourceChangesNoVerdict(t *testing.T) {
 			return [2]goroutine.Source{goroutine.SourceTrace, goroutine.SourceText}[i%2]
 		},
 		"dumps now and then":              func(i int) goroutine.Source { return pick(i%40 < 4, goroutine.SourceText, goroutine.SourceTrace) },
-		"from dumps to traces":            func(i int) goroutine.Source { return pick(i < 400, goroutine.SourceText, goroutine.SourceTrace) },
-		"from traces to dumps":            func(i int) goroutine.Source { return pick(i < 400, goroutine.SourceTrace, goroutine.SourceText) },
+		"from dumps to traces":            func(i int) goroutine.Source { return pick(i < 200, goroutine.SourceText, goroutine.SourceTrace) },
+		"from traces to dumps":            func(i int) goroutine.Source { return pick(i < 200, goroutine.SourceTrace, goroutine.SourceText) },
 		"dumps with profiles in between":  func(i int) goroutine.Source { return pick(i%8 == 3, goroutine.SourceProfile, goroutine.SourceText) },
 		"traces with profiles in between": func(i int) goroutine.Source { return pick(i%8 == 3, goroutine.SourceProfile, goroutine.SourceTrace) },
 	} {
