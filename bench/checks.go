@@ -172,20 +172,19 @@ func (c *checks) budget(r *result) {
 }
 
 // governed replays a process with the default budget and interval, at a speed
-// of its own: each snapshot takes the time and the CPU time of one that was
-// measured, in turns.
+// of its own: each snapshot uses the CPU time of one that was measured, in turns.
 func governed(goroutines int, firstCPU time.Duration, mine *measured, during time.Duration) (snapshots int, spent time.Duration) {
 	const interval = 15 * time.Second
 	began := time.Time{}.Add(time.Hour)
 	g := capture.NewGovernor(capture.Budget{CPU: budget, Pause: 10 * time.Millisecond}, began)
 	for now := began; now.Sub(began) < during; now = now.Add(interval) {
-		source, took, cost := goroutine.SourceProfile, firstCPU, firstCPU
+		source, cost := goroutine.SourceProfile, firstCPU
 		if snapshots > 0 {
 			s := mine.Samples[snapshots%len(mine.Samples)]
-			source, took, cost = goroutine.SourceTrace, s.Wall, s.CPU
+			source, cost = goroutine.SourceTrace, s.CPU
 		}
 		if g.Allow(source, goroutines, now) == nil {
-			g.Spent(source, goroutines, took, now)
+			g.Spent(source, goroutines, cost, now)
 			snapshots++
 			spent += cost
 		}

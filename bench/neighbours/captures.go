@@ -36,8 +36,8 @@ func newTaker(recorder *trace.FlightRecorder) *taker {
 	budget := capture.Budget{CPU: 1000, Pause: time.Second} // no limit
 	t := &taker{
 		ledger:  ledger{name: "captures", unit: "snapshots"},
-		traced:  capture.New(capture.Config{Budget: budget, Interval: time.Second, Tracing: true, Recorder: recorder}),
-		plain:   capture.New(capture.Config{Budget: budget, Interval: time.Second}),
+		traced:  capture.New(capture.Config{Budget: budget, Tracing: true, Recorder: recorder}),
+		plain:   capture.New(capture.Config{Budget: budget}),
 		taken:   make(map[string]int),
 		skipped: make(map[string]int),
 	}

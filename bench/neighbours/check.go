@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime/multipart"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/pprof/profile"
 	"github.com/klauspost/compress/zstd"
@@ -46,6 +48,29 @@ func checkProfile(data []byte, empty bool) (*profile.Profile, error) {
 		err = errors.New("no samples")
 	}
 	return p, err
+}
+
+// A cpuTime adds up the CPU time in profiles, in ns. It is safe for concurrent use.
+type cpuTime struct{ atomic.Int64 }
+
+// check reads a CPU profile. One of a second or two may be empty on a busy machine.
+func (c *cpuTime) check(data []byte) error {
+	p, err := checkProfile(data, true)
+	if err != nil {
+		return err
+	}
+	for _, s := range p.Sample {
+		c.Add(s.Value[1])
+	}
+	return nil
+}
+
+// ended notes the CPU time, of which there must be some.
+func (c *cpuTime) ended(l *ledger) {
+	l.note("%v of CPU time", time.Duration(c.Load()).Round(time.Second/10))
+	if c.Load() == 0 {
+		l.fault("no CPU time in all CPU profiles")
+	}
 }
 
 // parkedInProfile counts the parked goroutines in a goroutine profile.

@@ -19,6 +19,7 @@ import (
 // A datadog checks the uploads of Datadog's profiler.
 type datadog struct {
 	ledger
+	cpu    cpuTime
 	wanted []string // files that each upload must have
 
 	mu        sync.Mutex
@@ -79,7 +80,7 @@ func (d *datadog) take(_ url.Values, form *multipart.Form) error {
 	for _, name := range event.Attachments {
 		data, err := part(form, name)
 		if err == nil {
-			err = checkAttachment(name, data)
+			err = d.attachment(name, data)
 		}
 		if err != nil {
 			return fmt.Errorf("%s of upload %d: %w", name, number, err)
@@ -88,12 +89,15 @@ func (d *datadog) take(_ url.Values, form *multipart.Form) error {
 	return nil
 }
 
-func checkAttachment(name string, data []byte) (err error) {
+// attachment checks a file of an upload.
+func (d *datadog) attachment(name string, data []byte) (err error) {
 	switch name {
 	case "goroutines.pprof":
 		return checkGoroutines(data)
-	case "cpu.pprof", "delta-heap.pprof":
+	case "delta-heap.pprof":
 		_, err = checkProfile(data, false)
+	case "cpu.pprof":
+		err = d.cpu.check(data)
 	case "delta-block.pprof", "delta-mutex.pprof":
 		_, err = checkProfile(data, true) // there may have been no contention
 	case "go.trace":
@@ -109,10 +113,13 @@ func checkAttachment(name string, data []byte) (err error) {
 	return err
 }
 
-// ended checks that no upload is missing.
+// ended checks that no upload is missing, and that CPU profiles have CPU time.
 func (d *datadog) ended() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if slices.Contains(d.wanted, "cpu.pprof") {
+		d.cpu.ended(&d.ledger)
+	}
 	slices.Sort(d.sequences)
 	for i, n := range slices.Compact(d.sequences) { // what was not answered in time is sent again
 		if i != n {

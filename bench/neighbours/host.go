@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/arl/statsviz"
-	"github.com/felixge/fgprof"
 )
 
 const (
@@ -53,7 +52,7 @@ func newHost() (*host, error) {
 	h := &host{}
 	h.cache.values = make(map[int][]byte)
 	admin := http.NewServeMux()
-	admin.Handle("/debug/fgprof", fgprof.Handler())
+	admin.Handle("/debug/fgprof", fgprofHandler())
 	if err := statsviz.Register(admin); err != nil {
 		return nil, err
 	}

@@ -154,11 +154,11 @@ func TestAMissingUploadIsAFault(t *testing.T) {
 
 func TestATimeWithoutAProfileIsAFault(t *testing.T) {
 	u := &pyroscopeServer{spans: map[string][]timeSpan{kindHeap: {{20, 30}, {10, 20}, {30, 40}}, kindCPU: {{10, 19}, {20, 30}}}}
-	u.ended(true)
+	u.ended(false)
 	assert.Empty(t, u.faultList())
 	u = &pyroscopeServer{spans: map[string][]timeSpan{kindHeap: {{10, 20}, {30, 40}}}}
 	u.ended(true)
-	assert.Equal(t, []string{kindHeap + ": 10 ns are missing between profiles 0 and 1", "no CPU profile"}, u.faultList())
+	assert.Equal(t, []string{kindHeap + ": 10 ns are missing between profiles 0 and 1", "no CPU time in all CPU profiles"}, u.faultList())
 }
 
 func TestMessages(t *testing.T) {

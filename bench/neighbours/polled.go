@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/felixge/fgprof"
 	"github.com/gorilla/websocket"
 )
 
@@ -21,8 +22,14 @@ func (h *host) startFgprof(ctx context.Context, _ phase, s settings) (*neighbour
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		empty := 0
+		defer func() { l.note("%d profiles without samples", empty) }()
 		for ctx.Err() == nil {
 			data, err := fetch(url)
+			if errors.Is(err, errTooBusy) {
+				empty++
+				continue
+			}
 			if err == nil {
 				err = checkWall(data)
 			}
@@ -32,6 +39,24 @@ func (h *host) startFgprof(ctx context.Context, _ phase, s settings) (*neighbour
 	return &neighbour{l, func() error { <-done; return nil }}, nil
 }
 
+// errTooBusy is the error of a profile during which the machine let fgprof take
+// hardly any sample.
+var errTooBusy = errors.New("too busy to be profiled")
+
+// fgprofHandler is fgprof's handler. Where there was less than a sample in two
+// seconds, fgprof v0.9.5 divides by zero; the response is status 503 then.
+func fgprofHandler() http.Handler {
+	profile := fgprof.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				http.Error(w, fmt.Sprint(p), http.StatusServiceUnavailable)
+			}
+		}()
+		profile.ServeHTTP(w, r)
+	})
+}
+
 func fetch(url string) ([]byte, error) {
 	response, err := http.Get(url)
 	if err != nil {
@@ -39,6 +64,9 @@ func fetch(url string) ([]byte, error) {
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode == http.StatusServiceUnavailable {
+		return nil, errTooBusy
+	}
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = errors.New(response.Status)
 	}

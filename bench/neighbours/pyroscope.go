@@ -20,6 +20,8 @@ import (
 // profiler's logger, too.
 type pyroscopeServer struct {
 	ledger
+	cpu cpuTime
+
 	mu    sync.Mutex
 	spans map[string][]timeSpan // by the kind of profile
 }
@@ -76,7 +78,7 @@ func (u *pyroscopeServer) take(query url.Values, form *multipart.Form) error {
 	u.mu.Lock()
 	u.spans[kind] = append(u.spans[kind], timeSpan{from, until})
 	u.mu.Unlock()
-	if err := checkKind(kind, data); err != nil {
+	if err := u.profile(kind, data); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)
 	}
 	return nil
@@ -114,11 +116,15 @@ func kindOf(form *multipart.Form) (string, error) {
 	return strings.Join(names, "+"), nil
 }
 
-func checkKind(kind string, data []byte) error {
-	if kind == kindGoroutines {
+// profile checks a profile.
+func (u *pyroscopeServer) profile(kind string, data []byte) error {
+	switch kind {
+	case kindCPU:
+		return u.cpu.check(data)
+	case kindGoroutines:
 		return checkGoroutines(data)
 	}
-	_, err := checkProfile(data, kind != kindCPU && kind != kindHeap) // there may have been no contention
+	_, err := checkProfile(data, kind != kindHeap) // there may have been no contention
 	return err
 }
 
@@ -135,7 +141,7 @@ func (u *pyroscopeServer) ended(cpu bool) {
 			}
 		}
 	}
-	if cpu && len(u.spans[kindCPU]) == 0 {
-		u.fault("no CPU profile")
+	if cpu {
+		u.cpu.ended(&u.ledger)
 	}
 }

@@ -19,7 +19,7 @@ type userRecorder struct {
 	ledger
 	host     *host
 	recorder *trace.FlightRecorder
-	since    int64 // the last number before it was started
+	since    int64 // the last number that may have been written before it was started
 
 	starts, saves tries
 }
@@ -85,10 +85,9 @@ func (u *userRecorder) record(ctx context.Context, every time.Duration) {
 
 // start starts the recorder.
 func (u *userRecorder) start(ctx context.Context) error {
-	return u.starts.until(ctx, "already enabled", func() error {
-		u.since = u.host.beats.Load()
-		return u.recorder.Start()
-	})
+	err := u.starts.until(ctx, "already enabled", u.recorder.Start)
+	u.since = u.host.beats.Load() + 1 // which may be under way
+	return err
 }
 
 // save writes a recording and checks it: everything up to now must be in it.

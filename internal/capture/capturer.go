@@ -387,12 +387,17 @@ func (c *Capturer) run(s source) (r result, _ *Skip) {
 	return r, nil
 }
 
-// spent tells the governor what a capture of n goroutines took.
+// spent tells the governor what a capture of n goroutines took. A leak proof works
+// on the threads of the garbage collector, so that it is charged the time that
+// passed.
 func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) {
 	now := time.Now()
 	wall := max(used.wall-r.idle, 0)
-	if source == goroutine.SourceTrace && r.Snapshot != nil {
-		r.traced = time.Duration(r.Bytes) * byteCost
+	switch {
+	case source == goroutine.SourceProof:
+		used.cpu = wall
+	case source == goroutine.SourceTrace && r.Snapshot != nil:
+		r.traced = time.Duration(r.Bytes) * (byteCost + readCost)
 	}
 	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
 	c.governor.Took(wall, used.cpu, now)

@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -145,4 +146,19 @@ func TestWhatASourceTellsOfItsCostIsCharged(t *testing.T) {
 			assert.Greater(t, c.governor.rates[goroutine.SourceLabelled].pause, time.Nanosecond)
 		})
 	}
+}
+
+// What the garbage collector does for a leak proof, it does on threads of its own.
+func TestALeakProofIsChargedTheTimeThatPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := capturerOf()
+		c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
+		_, skip := c.run(&fake{as: goroutine.SourceProof, does: func() (*goroutine.Snapshot, error) {
+			time.Sleep(2 * time.Second)
+			return new(goroutine.Snapshot), nil
+		}})
+		require.Nil(t, skip)
+		assert.Equal(t, 2*time.Second-loan, c.governor.debt)
+		assert.False(t, c.governor.Starved(time.Now()))
+	})
 }

@@ -70,7 +70,7 @@ func TestASurpriseIsPaidBackInInstalments(t *testing.T) {
 	require.NotNil(t, refusal)
 	assert.Equal(t, ReasonBudget, refusal.Reason)
 	assert.True(t, refusal.waits())
-	assert.EqualError(t, refusal.Err, "the predicted CPU time is 15ms, with 77ms for earlier captures that used more than was predicted, 5ms is available; the next capture is possible in 17s")
+	assert.EqualError(t, refusal.Err, "the predicted CPU time is 15ms, plus 77ms for earlier captures that used more than was predicted; 5ms is available, and the next capture is possible in 17s")
 	require.Nil(t, g.Allow(goroutine.SourceTrace, 1_000, epoch.Add(30*time.Second)), "two intervals later")
 
 	spent, span := 5*time.Second, time.Duration(0)

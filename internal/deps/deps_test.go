@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"internal/realprograms":  {},
+	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
 		"internal/telemetry", "internal/sight", "internal/report",

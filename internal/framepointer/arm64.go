@@ -12,6 +12,11 @@ import (
 func readARM64(steps []step, code []byte, from uint64) []step {
 	saved := make(map[arm64asm.Reg]bool)
 	for i := 0; i+4 <= len(code); i += 4 {
+		if n := frameEnd(code[i:]); n > 0 {
+			steps = append(steps, step{effect: recompute, at: from + uint64(i)})
+			i += n - 4
+			continue
+		}
 		word, at := binary.LittleEndian.Uint32(code[i:]), from+uint64(i)
 		if !mayMatter(word, len(saved) > 0) {
 			continue
@@ -36,7 +41,58 @@ func mayMatter(word uint32, saved bool) bool {
 		return true
 	}
 	rd, rn, rt2, rm := word&31, word>>5&31, word>>10&31, word>>16&31
+	switch {
+	case word>>25&0b111 == 0b111: // on vectors; the result may be in a general register
+		return rd == fp
+	case word>>25&0b101 == 0b100 && word>>26&1 == 1: // load and store vectors; the base may be moved on
+		return rn == fp
+	}
 	return rd == fp || rn == fp || rt2 == fp || rm == fp || rd == beforeFP || rm == beforeFP
+}
+
+// frameEnd returns the length of the code that code begins with, if that is how
+// the assembler ends a function that calls no other, and else 0. The frame pointer
+// of the caller, which is eight bytes below the end of the frame, is computed and
+// not loaded, and then the frame is dropped:
+//
+//	ADD $size-8, RSP, R29
+//	ADD $size, RSP, RSP
+func frameEnd(code []byte) int {
+	const fp, sp = 29, 31
+	offset, pop := sumOfAdds(code, fp)
+	if offset == 0 {
+		return 0
+	}
+	size, rest := sumOfAdds(pop, sp)
+	if size != offset+8 {
+		return 0
+	}
+	return len(code) - len(rest)
+}
+
+// sumOfAdds returns the constant that is added to the stack pointer, into the
+// register to, and the code behind the addition. The assembler takes one
+// instruction for twelve bits, two for 24, or another register.
+func sumOfAdds(code []byte, to uint32) (sum uint32, rest []byte) {
+	const sp, other = 31, 27
+	from := uint32(sp)
+	for ; len(code) >= 4; code = code[4:] {
+		word := binary.LittleEndian.Uint32(code)
+		switch {
+		case word&0xFF8003FF == 0x91000000|from<<5|to && from != other: // ADD of a constant
+			sum += word >> 10 & 0xFFF << (word >> 22 & 1 * 12)
+			from = to
+		case word&0xFFE0001F == 0xD2800000|other && sum == 0: // MOVZ
+			sum, from = word>>5&0xFFFF, other
+		case word&0xFFE0001F == 0xF2A00000|other && from == other: // MOVK of the upper half
+			sum |= word >> 5 & 0xFFFF << 16
+		case word == 0x8B206000|other<<16|sp<<5|to && from == other: // ADD of the register
+			return sum, code[4:]
+		default:
+			return sum, code
+		}
+	}
+	return sum, code
 }
 
 // atomicallyWrites reports whether a word is an instruction of the Large System

@@ -11,17 +11,18 @@ import (
 type effect uint8
 
 const (
-	none     effect = iota
-	save            // the frame pointer is stored in a slot
-	restore         // the frame pointer is loaded from a slot
-	clobber         // a slot gets another value
-	frame           // the frame pointer is set up for a frame
-	spoil           // the frame pointer gets any other value
-	call            // to target
-	jump            // to target
-	branch          // to target, or on
-	indirect        // a jump to an address that is computed
-	exit            // the function returns
+	none      effect = iota
+	save             // the frame pointer is stored in a slot
+	restore          // the frame pointer is loaded from a slot
+	clobber          // a slot gets another value
+	recompute        // the frame pointer becomes that of the caller, by arithmetic
+	frame            // the frame pointer is set up for a frame
+	spoil            // the frame pointer gets any other value
+	call             // to target
+	jump             // to target
+	branch           // to target, or on
+	indirect         // a jump to an address that is computed
+	exit             // the function returns
 )
 
 // A step is an instruction that matters. Offsets are those of the text section.
@@ -207,6 +208,8 @@ func (f *flow) after(i int) state {
 	case restore:
 		whole := s.saved&bit != 0
 		s.changed, s.wild = !whole, !whole
+	case recompute:
+		s.changed, s.wild = false, false
 	case frame:
 		s.changed, s.wild = true, false
 	case spoil:

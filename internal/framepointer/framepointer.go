@@ -29,9 +29,9 @@ import (
 )
 
 // maxCode bounds the machine code that is decoded, in bytes. One takes about 10 ns,
-// so that this is some 40 ms. All modules known to have much assembly have 2 MB
-// together. A bound on time would make the verdict depend on what else the machine
-// does.
+// so that this is some 40 ms. All modules that are known to have much assembly have
+// 2 MB together on amd64, and 0.4 MB on arm64. A bound on time would make the
+// verdict depend on what else the machine does.
 const maxCode = 4 << 20
 
 // A Function is one that spoils the frame pointer.

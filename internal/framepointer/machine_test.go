@@ -71,6 +71,16 @@ var arm64Code = []struct {
 	{"cas x29, x0, [x1]", "\x20\x7C\xBD\xC8" + ret, true},
 	{"casp x28, x29, x0, x1, [x2]", "\x40\x7C\x3C\x48" + ret, true},
 	{"blr x0 with it", "\xFD\x7B\xBF\xA9" + movz + "\x00\x00\x3F\xD6\xFD\x7B\xC1\xA8" + ret, true},
+	{"leaf with a frame: sub x29, sp, #8 … add x29, sp, #24; add sp, sp, #32", "\xFE\x0F\x1E\xF8\xFD\x83\x1F\xF8\xFD\x23\x00\xD1" + movz + "\xFD\x63\x00\x91\xFF\x83\x00\x91" + ret, false},
+	{"leaf with a frame of 64 KiB", "\xFD\x23\x00\xD1\xFD\x43\x40\x91\xBD\x23\x00\x91\xFF\x43\x40\x91\xFF\x43\x00\x91" + ret, false},
+	{"leaf with a frame of 4112 bytes, which takes another register",
+		"\xFD\x23\x00\xD1" + movz + "\x1B\x01\x82\xD2\xFD\x63\x3B\x8B\x1B\x02\x82\xD2\xFF\x63\x3B\x8B" + ret, false},
+	{"add sp, sp, #8", movz + "\xFF\x23\x00\x91" + ret, true},
+	{"leaf that drops another size: add x29, sp, #24; add sp, sp, #48", "\xFD\x23\x00\xD1\xFD\x63\x00\x91\xFF\xC3\x00\x91" + ret, true},
+	{"fmov x29, d0", "\x1D\x00\x66\x9E" + ret, true},
+	{"fmov d29, x0", "\x1D\x00\x67\x9E" + ret, false},
+	{"ldr q0, [x29], #16", "\xA0\x07\xC1\x3C" + ret, true},
+	{"ldr q29, [x0], #16", "\x1D\x04\xC1\x3C" + ret, false},
 	{"cmp x29, x0", "\xBF\x03\x00\xEB" + ret, false},
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelgoroutine/go/bench/internal/lab"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// warmUp is how long a process runs before it is measured: the snapshots of a
+// monitor with default options are 15 s apart, and the first are the dearest.
+const warmUp = time.Minute
+
+// depth is how many frames the goroutines have, the runtime's included.
+const depth = 12
+
+// An order is one process.
+type order struct {
+	Parked       int
+	Monitored    bool
+	WarmUp, Span time.Duration
+}
+
+// An answer is what it used.
+type answer struct {
+	CPU       time.Duration
+	Elapsed   time.Duration
+	Snapshots int // within the time measured
+}
+
+func (a *answer) share() float64 { return a.CPU.Seconds() / max(a.Elapsed.Seconds(), 1e-9) }
+
+// observe is a service that does nothing but export its metrics.
+func observe(o order) (any, error) {
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(discard{}, sdkmetric.WithInterval(15*time.Second))))
+	gate := make(chan int)
+	for i := range o.Parked {
+		go lab.Step(i%64)(i%64/4, depth-5, func() { <-gate })
+	}
+	if err := lab.AwaitParked(); err != nil {
+		return nil, err
+	}
+	var snapshots atomic.Int64
+	if o.Monitored {
+		m, err := otelgoroutine.Start(provider)
+		if err != nil {
+			return nil, err
+		}
+		m.Subscribe(func(u otelgoroutine.Update) {
+			if u.Snapshot != nil {
+				snapshots.Add(1)
+			}
+		})
+	}
+	time.Sleep(o.WarmUp)
+	taken, used, began := snapshots.Load(), lab.ProcessCPU(), time.Now()
+	time.Sleep(o.Span)
+	return answer{lab.ProcessCPU() - used, time.Since(began), int(snapshots.Load() - taken)}, nil
+}
+
+// discard is an exporter without a backend.
+type discard struct{}
+
+func (discard) Temporality(k sdkmetric.InstrumentKind) metricdata.Temporality {
+	return sdkmetric.DefaultTemporalitySelector(k)
+}
+
+func (discard) Aggregation(k sdkmetric.InstrumentKind) sdkmetric.Aggregation {
+	return sdkmetric.DefaultAggregationSelector(k)
+}
+func (discard) Export(context.Context, *metricdata.ResourceMetrics) error { return nil }
+func (discard) ForceFlush(context.Context) error                          { return nil }
+func (discard) Shutdown(context.Context) error                            { return nil }

@@ -1,0 +1,3 @@
+// Package hosttest runs monitors with default options in processes of their own,
+// on hosts that stop the process, throttle it, or have other work to do.
+package hosttest
