@@ -82,7 +82,7 @@ func TestTheLimitOfTheContainer(t *testing.T) {
 			assert.Equal(t, tt.want, containerLimit(files(tt.files)))
 		})
 	}
-	assert.EqualValues(t, unlimited, containerLimit(nil))
+	assert.Equal(t, int64(unlimited), containerLimit(nil))
 	assert.Positive(t, containerLimit(hostRoot))
 }
 
@@ -116,9 +116,9 @@ func TestTheLimitsAreOnlyRead(t *testing.T) {
 	assert.Equal(t, before, debug.SetMemoryLimit(-1))
 	m.root = nil
 	m.room(now.Add(limitSpacing - 1))
-	assert.EqualValues(t, 16<<30, m.container, "the files are not read each time")
+	assert.Equal(t, int64(16<<30), m.container, "the files are not read each time")
 	m.room(now.Add(limitSpacing))
-	assert.EqualValues(t, unlimited, m.container)
+	assert.Equal(t, int64(unlimited), m.container)
 
 	u := readUse()
 	assert.Positive(t, u.alive)
