@@ -18,7 +18,7 @@ var claims struct {
 // claim adds m. It returns false if an earlier monitor reports to the same metrics.
 func claim(m *Monitor) bool {
 	for {
-		known := earlier(m)
+		known := claimed()
 		if slices.ContainsFunc(known, m.sharesMetrics) { // calls the provider, so nothing is locked
 			return false
 		}
@@ -45,13 +45,15 @@ func release(m *Monitor) {
 	claims.monitors = slices.DeleteFunc(slices.Clone(claims.monitors), func(other *Monitor) bool { return other == m })
 }
 
-// earlier returns the monitors that were started before m; all, if m is not among
-// them.
-func earlier(m *Monitor) []*Monitor {
+// claimed returns the monitors that were started before now.
+func claimed() []*Monitor {
 	claims.Lock()
 	defer claims.Unlock()
-	if i := slices.Index(claims.monitors, m); i >= 0 {
-		return claims.monitors[:i:i]
-	}
 	return slices.Clip(claims.monitors)
+}
+
+// earlier returns the monitors that were started before m; none once m is released.
+func earlier(m *Monitor) []*Monitor {
+	all := claimed()
+	return slices.Clip(all[:max(slices.Index(all, m), 0)])
 }

@@ -187,9 +187,9 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
 // goroutine and waits for it to end. A capture in progress is told to end. If it
 // hangs in the runtime, Shutdown leaves it behind after about ten seconds and says
-// so in the error. If ctx is done first, Shutdown returns an error that wraps the
-// error of ctx. Events are passed to the logger provider as they
-// occur; the caller shuts that down next. Further calls only wait.
+// so in the error. If ctx is done first, it returns an error that wraps the error of
+// ctx. Events are passed to the logger provider as they occur; the caller shuts that
+// down next. Further calls only wait.
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {
