@@ -34,6 +34,7 @@ var standardPackages = map[string]bool{
 	"internal/reflectlite":                         true,
 	"internal/runtime/atomic":                      true,
 	"internal/runtime/gc/scan":                     true,
+	"internal/runtime/maps":                        true, // Go 1.27
 	"internal/runtime/startlinetest":               true,
 	"internal/runtime/sys":                         true,
 	"internal/runtime/syscall/linux":               true,
