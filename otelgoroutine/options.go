@@ -223,8 +223,9 @@ func WithProfileDir(dir string, keep int) Option {
 // The program starts and stops the recorder. While it is not running, snapshots are
 // taken as without this option. A new(trace.FlightRecorder) will do, but it keeps
 // only what happened since the last second or the last snapshot began; one from
-// trace.NewFlightRecorder keeps ten seconds. The recorder must not be stopped while it is being
-// written, as runtime/trace requires; to be certain, call [Monitor.Shutdown] first.
+// trace.NewFlightRecorder keeps ten seconds. The runtime does not synchronize the
+// start and the stop of a recorder with its other methods, which the race detector
+// reports: start it before [Start], and call [Monitor.Shutdown] before stopping it.
 //
 // A recorder writes one recording at a time. While we write it, once for each
 // snapshot and for some milliseconds, the program's own call of its WriteTo returns
