@@ -21,13 +21,13 @@ func newCheck() *cobra.Command {
 		Long: `Check reads the executable of a Go program, for any operating system, and tells
 whether an execution trace could end it. While a trace is taken, the runtime
 follows frame pointers, on amd64 and arm64, and a wrong one ends the process
-with SIGSEGV. Assembly may leave one behind; Go 1.26.0 to 1.26.5 do so after some
-recovered panics. The library decides the same in the running program, and takes
-goroutine dumps and profiles instead of traces where they are not safe.
+with SIGSEGV. Assembly may leave one behind; Go 1.26.0 to 1.26.5 do so after
+some recovered panics. The library decides the same in the running program, and
+takes goroutine dumps and profiles instead of traces where they are not safe.
 
 Of a program that is not safe, check names the functions, with their modules,
-and what to do. It does not know the environment in which the program will run: with
-GODEBUG=tracefpunwindoff=1 in it, every program is safe.
+and what to do. It does not know the environment in which the program will run:
+with GODEBUG=tracefpunwindoff=1 in it, every program is safe.
 
 The exit status is 0 if the program is safe to trace, 1 if it is not, and 2 if
 that cannot be decided, or if the usage or the file is bad.`,
