@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -207,6 +208,39 @@ func TestAQuestionIsHeard(t *testing.T) {
 		assert.Equal(t, taken, c.taken.Load())
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
+}
+
+// A question that comes while the monitor finds out whether it is heard is answered
+// by the snapshot that follows anyway.
+func TestAQuestionInBetweenTakesNoSecondSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := parked(1)
+		var m *Monitor
+		logs := &asking{ask: func() { m.Snapshot() }}
+		logger := sdklog.NewLoggerProvider(sdklog.WithProcessor(logs))
+		started := make(chan struct{})
+		logs.after = started
+		m, err := Start(noop.NewMeterProvider(), withCapturer(c), WithLoggerProvider(logger))
+		require.NoError(t, err)
+		close(started)
+		synctest.Wait()
+		assert.EqualValues(t, 1, c.taken.Load())
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
+// asking is a log processor that asks the monitor for a snapshot when it is asked
+// whether it is enabled.
+type asking struct {
+	memory
+	after <-chan struct{}
+	ask   func()
+}
+
+func (a *asking) Enabled(context.Context, sdklog.EnabledParameters) bool {
+	<-a.after
+	a.ask()
+	return true
 }
 
 func TestCapturingEndsWithTheProvider(t *testing.T) {

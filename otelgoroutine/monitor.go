@@ -236,13 +236,23 @@ func (m *Monitor) run() {
 	defer func() { m.left = m.observer.client.close() }()
 	ticker := time.NewTicker(m.interval)
 	defer ticker.Stop()
+	for m.step(); m.wait(ticker.C); m.step() {
+	}
+}
+
+// wait waits for the next interval, or until a monitor that captures nothing is
+// roused. It returns false when the monitor is shut down.
+func (m *Monitor) wait(interval <-chan time.Time) bool {
 	for {
-		m.step()
 		select {
 		case <-m.stop:
-			return
-		case <-ticker.C:
+			return false
+		case <-interval:
+			return true
 		case <-m.wake:
+			if m.idle.Load() { // not if it was heard meanwhile
+				return true
+			}
 		}
 	}
 }
