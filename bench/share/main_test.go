@@ -43,8 +43,8 @@ func TestTheReport(t *testing.T) {
 	table(&b, rows)
 	lab.PrintChecks(&b, check(rows))
 	assert.Regexp(t, `\| 1,000 +\| +0.040 % \| +40 \| +15.0 \| +6.00 ms \| +0.003 % \|`, b.String())
-	assert.Contains(t, b.String(), "PASS share of a core, 1,000 goroutines: 0.040 %, at most 0.50 %, with 40 snapshots")
-	assert.Contains(t, b.String(), "MISS share of a core, 10,000 goroutines: 1.00 %, at most 0.50 %, with 40 snapshots")
+	assert.Contains(t, b.String(), "PASS share of a core, 1,000 goroutines: 0.040 % of a budget of 0.50 %, with 40 snapshots")
+	assert.Contains(t, b.String(), "MISS share of a core, 10,000 goroutines: 1.00 % of a budget of 0.50 %, with 40 snapshots")
 }
 
 func TestFlags(t *testing.T) {
