@@ -68,10 +68,12 @@ type row struct {
 // measureAll measures all processes side by side. A row that fails is left out.
 func measureAll(ctx context.Context, o options, progress io.Writer) ([]row, error) {
 	rows := make([]row, len(o.parked))
+	for i, parked := range o.parked {
+		rows[i].parked = parked
+	}
 	failed := make([]error, 2*len(rows))
 	lab.SideBySide(len(failed), len(failed), func(i int) {
 		r := &rows[i/2]
-		r.parked = o.parked[i/2]
 		to := &r.off
 		if i%2 == 1 {
 			to = &r.on
