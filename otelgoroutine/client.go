@@ -81,7 +81,7 @@ func (c *client) Labelled() (*goroutine.Snapshot, *capture.Skip) {
 	if len(c.labels) == 0 {
 		return nil, nil
 	}
-	return c.one(goroutine.SourceLabelled, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+	return one(c, goroutine.SourceLabelled, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
 		return capturer.Labelled(c.labels)
 	})
 }
@@ -91,32 +91,21 @@ func (c *client) Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.
 	if !c.config.LeakProof {
 		return nil, nil
 	}
-	return c.one(goroutine.SourceProof, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+	return one(c, goroutine.SourceProof, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
 		return capturer.Prove(base)
 	})
 }
 
 // Window takes a trace of a span of time.
 func (c *client) Window(span time.Duration) (*goroutine.Snapshot, *capture.Skip) {
-	return c.one(goroutine.SourceWindow, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
+	return one(c, goroutine.SourceWindow, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
 		return capturer.Window(span, c.stop)
 	})
 }
 
 // Text takes a goroutine dump.
 func (c *client) Text() (*capture.Dump, *capture.Skip) {
-	type dumped struct {
-		dump *capture.Dump
-		skip *capture.Skip
-	}
-	r, ok := ask(c.taker, c.stop, func() dumped {
-		d, skip := c.taker.capturer.Text()
-		return dumped{d, skip}
-	})
-	if !ok {
-		return nil, c.hung(goroutine.SourceText)
-	}
-	return r.dump, r.skip
+	return one(c, goroutine.SourceText, capturer.Text)
 }
 
 // Recording returns the recording behind s, which must not be modified, or nil if
@@ -139,18 +128,20 @@ func (c *client) Recording(s *goroutine.Snapshot) []byte {
 // the budget that all monitors share.
 func (c *client) work(f func()) { c.taker.charged.Add(int64(capture.CPUTime(f))) }
 
-// one takes a single snapshot from a source.
-func (c *client) one(source goroutine.Source, take func(capturer) (*goroutine.Snapshot, *capture.Skip)) (*goroutine.Snapshot, *capture.Skip) {
-	type single struct {
-		snapshot *goroutine.Snapshot
-		skip     *capture.Skip
-	}
-	r, ok := ask(c.taker, c.stop, func() single {
-		s, skip := take(c.taker.capturer)
-		return single{s, skip}
+// one takes one capture from a source: a snapshot or a dump.
+func one[T any](c *client, source goroutine.Source, take func(capturer) (*T, *capture.Skip)) (*T, *capture.Skip) {
+	taken, ok := ask(c.taker, c.stop, func() captured[T] {
+		value, skip := take(c.taker.capturer)
+		return captured[T]{value, skip}
 	})
 	if !ok {
 		return nil, c.hung(source)
 	}
-	return r.snapshot, r.skip
+	return taken.value, taken.skip
+}
+
+// A captured is what a source returned: a value, or why there is none.
+type captured[T any] struct {
+	value *T
+	skip  *capture.Skip
 }
