@@ -5,6 +5,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // BlockedForeverConfig is the configuration of [NewBlockedForever]. Start from
@@ -61,10 +62,10 @@ func lost(pl *places.Place) Finding {
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State)
 	f.note("%s waits forever by definition.", operation(pl.State))
 	if f.Age > 0 {
-		f.note("%s ago there %s %d.", span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
+		f.note("%s ago there %s %d.", words.Span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
 	}
 	if born, ok := pl.Oldest(); ok {
-		f.note("The oldest of them was born at least %s ago.", span(pl.Series.Newest().Time.Sub(born)))
+		f.note("The oldest of them was born at least %s ago.", words.Span(pl.Series.Newest().Time.Sub(born)))
 	}
 	f.Advice = "Find how the goroutine gets to this line and what it was meant to wait for: a channel that was never made, or a field that is set later."
 	return f

@@ -6,6 +6,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // ContentionConfig is the configuration of [NewContention]. Start from
@@ -128,9 +129,9 @@ func movingQueue(p *Pass, pl *places.Place, since, begin int) Finding {
 	f := found(Info, pl, since)
 	what, served, advice := queueFor(pl.State)
 	f.Message = fmt.Sprintf("%s at %s %s been queueing %s for %s.",
-		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, span(f.Age))
+		goroutines(f.Count), where(pl.Stack), verb(f.Count, "has", "have"), what, words.Span(f.Age))
 	low, high := pl.Between(begin)
-	f.note("In %d snapshots over %s there were %d to %d of them.", s.Last()-begin+1, span(s.Ago(begin)), low, high)
+	f.note("In %d snapshots over %s there were %d to %d of them.", s.Last()-begin+1, words.Span(s.Ago(begin)), low, high)
 	left, joined := pl.Moves(begin, s.Last())
 	f.note("The queue moves: from snapshot to snapshot, goroutines left it in %d of %d steps and joined it in %d.", left, s.Last()-begin, joined)
 	if w := p.Inspections[goroutine.SourceWindow]; w == nil || w.Time.Before(s.Time(since)) {

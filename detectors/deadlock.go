@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // DeadlockConfig is the configuration of [NewDeadlock]. Start from
@@ -114,7 +115,7 @@ func (c DeadlockConfig) abstainIfShort(p *Pass, s *places.Series, first int, by 
 	case s.Begin(c.MinWait, c.MinSnapshots) < 0:
 		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 	case n < single:
-		p.abstain(ReasonShortHistory, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, span(deadlockReach*c.MinWait), n))
+		p.abstain(ReasonShortHistory, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, words.Span(deadlockReach*c.MinWait), n))
 	}
 }
 
@@ -200,9 +201,9 @@ func (q *queue) finding(all []*queue) Finding {
 	ids, _ := q.IDs(q.since)
 	f.IDs = slices.Clone(ids)
 	f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s) not acquired by any waiter for %s.",
-		goroutines(f.Count), where(q.Stack), verb(f.Count, "is", "are"), q.State, span(q.waited))
+		goroutines(f.Count), where(q.Stack), verb(f.Count, "is", "are"), q.State, words.Span(q.waited))
 	if n := s.Last() - q.since + 1; n > 1 {
-		f.note("In %d snapshots over %s no goroutine left the queue.", n, span(s.Ago(q.since)))
+		f.note("In %d snapshots over %s no goroutine left the queue.", n, words.Span(s.Ago(q.since)))
 		f.note("The probability of this for a lock in use is %s.", oneIn(q.chance))
 	}
 	if q.windows > 0 {
@@ -213,7 +214,7 @@ func (q *queue) finding(all []*queue) Finding {
 		f.note("%s joined the %d that waited at first.", goroutines(joined), were)
 	}
 	if w := q.LongestWait(s.Last()); w > 0 {
-		f.note("By the runtime's clock the longest wait is %s.", span(w))
+		f.note("By the runtime's clock the longest wait is %s.", words.Span(w))
 	}
 	q.noteOthers(&f, all)
 	f.Advice = adviceLock

@@ -6,6 +6,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // withProof combines the runtime's proof with the findings that are based on
@@ -96,7 +97,7 @@ func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
 	f.Age = pl.Series.Newest().Time.Sub(proof.Time)
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
-	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", span(f.Age), verb(n, "it waits", "they wait"))
+	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", words.Span(f.Age), verb(n, "it waits", "they wait"))
 	f.note("Their number alone does not show a leak.")
 	if others := pl.Now() - n; others > 0 {
 		f.note("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them"))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // PileupConfig is the configuration of [NewPileup]. Start from
@@ -130,7 +131,7 @@ func (c PileupConfig) queues(p *Pass) (all findings) {
 		}
 		f := pileOf(Suspected, pl, since, since)
 		f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s); there have been at least %d for %s.",
-			goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State, c.MinCount, span(f.Age))
+			goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State, c.MinCount, words.Span(f.Age))
 		f.Advice = adviceLock
 		all = append(all, f)
 	}
@@ -155,9 +156,9 @@ func (c PileupConfig) piles(p *Pass) (all findings) {
 		}
 		f := pileOf(pileConfidence(pl.State), pl, first, since)
 		f.Message = fmt.Sprintf("%s %s blocked in %s at %s; none exited or moved on for %s.",
-			goroutines(f.Count), verb(f.Count, "is", "are"), pl.State, where(pl.Stack), span(f.Age))
-		f.note("%d of them were born within the last %s.", born, span(s.Ago(first)))
-		f.note("%s ago there were %d; in %d snapshots since, none left.", span(f.Age), pl.Count(since), s.Last()-since+1)
+			goroutines(f.Count), verb(f.Count, "is", "are"), pl.State, where(pl.Stack), words.Span(f.Age))
+		f.note("%d of them were born within the last %s.", born, words.Span(s.Ago(first)))
+		f.note("%s ago there were %d; in %d snapshots since, none left.", words.Span(f.Age), pl.Count(since), s.Last()-since+1)
 		f.Advice = adviceToWake(pl.State)
 		all = append(all, f)
 	}
@@ -183,7 +184,7 @@ func pileOf(c Confidence, pl *places.Place, first, since int) Finding {
 	f.grew(pl, first)
 	f.GrowthPerMinute = max(0, f.GrowthPerMinute)
 	if first < pl.Series.Last() {
-		f.note("%s ago there were %d.", span(pl.Series.Ago(first)), pl.Count(first))
+		f.note("%s ago there were %d.", words.Span(pl.Series.Ago(first)), pl.Count(first))
 	}
 	return f
 }

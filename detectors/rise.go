@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // A search looks for places where the number of goroutines that stay keeps
@@ -264,11 +265,11 @@ func (r *rise) finding() Finding {
 		gone = fmt.Sprintf("only %d", r.gone)
 	}
 	f.Message = fmt.Sprintf("%s at %s %s stuck in %s: %s exited or moved on in %s; %s more every minute.",
-		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, gone, span(r.Ago(r.first)), perMinute(f.GrowthPerMinute))
+		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, gone, words.Span(r.Ago(r.first)), perMinute(f.GrowthPerMinute))
 	f.note("%s %s stood here for at least %s; %s ago there were %d.",
-		goroutines(f.Count), verb(f.Count, "has", "have"), span(r.age), span(r.Ago(r.points[0].snapshot)), r.at(r.points[0]))
+		goroutines(f.Count), verb(f.Count, "has", "have"), words.Span(r.age), words.Span(r.Ago(r.points[0].snapshot)), r.at(r.points[0]))
 	f.note("The number rose in %d of %d steps of %s: %s.",
-		r.risen(), len(r.points)-1, span(r.length()/time.Duration(len(r.points)-1)), r.course())
+		r.risen(), len(r.points)-1, words.Span(r.length()/time.Duration(len(r.points)-1)), r.course())
 	f.note("%s", r.why)
 	if others := r.place.Now() - f.Count; others > 0 {
 		f.note("%s more %s here and not counted: younger, or moving on.", goroutines(others), verb(others, "is", "are"))
@@ -285,7 +286,7 @@ func (r *rise) finding() Finding {
 // the process. It returns "" when they are not.
 func (r *rise) whyNew() string {
 	if r.half(r.born) {
-		return fmt.Sprintf("%d of them %s born within the last %s.", r.born, verb(r.born, "was", "were"), span(r.Newest().Time.Sub(r.start())))
+		return fmt.Sprintf("%d of them %s born within the last %s.", r.born, verb(r.born, "was", "were"), words.Span(r.Newest().Time.Sub(r.start())))
 	}
 	if started := r.started(r.place, r.trial); r.half(started) {
 		entry := r.place.Entry()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // StallConfig is the configuration of [NewStall]. Start from
@@ -239,7 +240,7 @@ func standstill(s *places.Series, since int, all []*goroutine.Group) Finding {
 		Advice:     adviceStall,
 	}
 	f.Message = fmt.Sprintf("The process makes no progress: its %s %s only waited for other goroutines for %s.",
-		goroutines(f.Count), verb(f.Count, "has", "have"), span(f.Age))
+		goroutines(f.Count), verb(f.Count, "has", "have"), words.Span(f.Age))
 	f.note("In %d snapshots the same goroutines waited at the same places.", s.Last()-since+1)
 	f.note("None runs, sleeps, or waits for IO or a system call.")
 	f.note("%s in %s at %s.", goroutines(shown.Count), shown.State, where(shown.Stack))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // A Status says whether a detector is judging the process. That it reports
@@ -84,9 +85,9 @@ func (p *Pass) abstain(r Reason, detail string) {
 // may be empty.
 func (p *Pass) tooShort(s *places.Series, snapshots int, need time.Duration, without string) {
 	n, reach := len(s.Snapshots), s.Ago(0)
-	detail := fmt.Sprintf("%d snapshots over at least %s are needed; there is 1", snapshots, span(need))
+	detail := fmt.Sprintf("%d snapshots over at least %s are needed; there is 1", snapshots, words.Span(need))
 	if n > 1 {
-		detail = fmt.Sprintf("%d snapshots over at least %s are needed; there are %d over %s", snapshots, span(need), n, span(reach))
+		detail = fmt.Sprintf("%d snapshots over at least %s are needed; there are %d over %s", snapshots, words.Span(need), n, words.Span(reach))
 	}
 	if n >= snapshots && reach >= need {
 		detail += ", too far apart"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // SurgeConfig is the configuration of [NewSurge]. Start from
@@ -112,7 +113,7 @@ func (c SurgeConfig) run(p *Pass) error {
 	if median, ok := c.median(s, p.Started); ok {
 		if since := surgedSince(s, max(c.Factor*float64(median), float64(median)+float64(c.MinRise))); since <= needed {
 			p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, %.1f times the median of the last %s (%d).",
-				goroutines(now), float64(now)/float64(max(1, median)), span(c.Window), median)))
+				goroutines(now), float64(now)/float64(max(1, median)), words.Span(c.Window), median)))
 			return nil
 		}
 	} else {
@@ -181,7 +182,7 @@ func (c SurgeConfig) finding(s *places.Series, since int, message string) Findin
 	if before >= 0 {
 		was, ago := population(s, before), s.Ago(before)
 		f.GrowthPerMinute = max(0, float64(f.Count-was)/ago.Minutes())
-		f.note("%s ago there were %d.", span(ago), was)
+		f.note("%s ago there were %d.", words.Span(ago), was)
 	}
 	for _, r := range rises[:min(len(rises), shownRises)] {
 		f.note("%s", r.String())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"path"
-	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 )
@@ -36,19 +35,6 @@ func verb(n int, one, many string) string {
 		return one
 	}
 	return many
-}
-
-// span formats a duration in one unit.
-func span(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.1f h", d.Hours())
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
 func perMinute(rate float64) string {

@@ -9,15 +9,6 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0 s", 75 * time.Second: "75 s", 119 * time.Second: "119 s", 2 * time.Minute: "2 min", 95 * time.Minute: "95 min",
-		150 * time.Minute: "2.5 h", 36 * time.Hour: "36.0 h", 72 * time.Hour: "3 days",
-	} {
-		assert.Equal(t, want, span(d))
-	}
-}
-
 func TestWhere(t *testing.T) {
 	for want, frames := range map[string][]goroutine.Frame{
 		"an unknown place":      nil,

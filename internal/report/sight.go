@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/internal/sight"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // A Sight says what the findings cover: which detectors are judging, which are
@@ -97,7 +98,7 @@ func (s *Sight) Newest() string {
 	if !s.taken {
 		return "There is no snapshot yet."
 	}
-	return fmt.Sprintf("Newest snapshot %s old.", sight.Span(span(s.Age)))
+	return fmt.Sprintf("Newest snapshot %s old.", words.Span(span(s.Age)))
 }
 
 // All reports whether all detectors are judging, so that finding nothing means

@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // Missed is after how many intervals without a snapshot no detector counts as
@@ -164,9 +165,9 @@ func (s Status) Stopped() Status {
 }
 
 func (s *Status) whyStale() string {
-	detail := fmt.Sprintf("the last snapshot was taken %s ago", Span(s.Age))
+	detail := fmt.Sprintf("the last snapshot was taken %s ago", words.Span(s.Age))
 	if s.Time.IsZero() {
-		detail = fmt.Sprintf("no snapshot was taken since the start %s ago", Span(s.Age))
+		detail = fmt.Sprintf("no snapshot was taken since the start %s ago", words.Span(s.Age))
 	}
 	var whys []string
 	for _, k := range s.Skips {
@@ -213,17 +214,4 @@ func (k Skip) why() string {
 		return why
 	}
 	return k.Reason
-}
-
-// Span formats a duration in one unit, as an age.
-func Span(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.1f h", d.Hours())
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
