@@ -42,7 +42,7 @@ func (c *client) close() (hung bool) {
 // errHung is the error of captures while an earlier one has not returned.
 var errHung = fmt.Errorf("an earlier capture did not end within %v; none can be taken until it returns, which it does when the reader of another execution trace, as of /debug/pprof/trace, continues or ends", capture.Deadline+hangAfter)
 
-// hung is the skip of a capture that nobody can take now.
+// hung is the skip of a capture that cannot be taken now.
 func (c *client) hung(source goroutine.Source) *capture.Skip {
 	return &capture.Skip{Source: source, Refusal: &capture.Refusal{Reason: capture.ReasonHung, Err: errHung}}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // hangAfter is how long after its deadline a capture counts as hung. It was told
-// to end, and nobody waits for it any longer.
+// to end, and no monitor waits for it any longer.
 const hangAfter = capture.Deadline
 
 // A capturer takes snapshots. *capture.Capturer is the real one. Except for Abort,
