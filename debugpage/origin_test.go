@@ -134,8 +134,10 @@ func TestEveryResponseIsProtected(t *testing.T) {
 }
 
 // leaves reports whether a browser that follows a redirect from a URL gets to
-// another host. A browser takes \ for / and drops tabs and line ends.
+// another host. A browser takes \ for / and drops tabs and line ends. The fragment
+// stays in the browser; net/url refuses some that browsers take, such as "#%".
 func leaves(from *url.URL, location string) bool {
+	location, _, _ = strings.Cut(location, "#")
 	location = strings.NewReplacer("\\", "/", "\t", "", "\n", "", "\r", "").Replace(strings.TrimSpace(location))
 	if strings.HasPrefix(location, "//") || regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`).MatchString(location) {
 		return true
@@ -150,7 +152,7 @@ func FuzzRedirectsStayOnTheHost(f *testing.F) {
 	for _, target := range []string{
 		"/exact", "/exact?x=1", "/exact/", "/exact/x", "//evil.example", "//evil.example/..", "/\\evil.example", "/\\/evil.example/..", "/exact/https:evil.example%2F", "/exact/https:evil.example%2f?x",
 		"/exact/javascript:alert(1)%2F", "/exact//evil.example%2F", "/exact/\\evil.example%2F", "/exact/%5C%5Cevil.example%2F", "/exact/%09//evil.example%2F", "/exact/..%2F", "/exact/%2e%2e%2F", "/exact/.", "/exact/..",
-		"/%2Fevil.example%2F", "/debug/goroutines", "/debug/goroutines//evil.example/", "/debug/goroutines/..//evil.example%2F", "http://evil.example", "http://localhost", "http://localhost/exact", "*", "evil.example", "https:evil.example/", "/exact/:%2F", "/exact/%%2F",
+		"/%2Fevil.example%2F", "/debug/goroutines", "/debug/goroutines//evil.example/", "/debug/goroutines/..//evil.example%2F", "http://evil.example", "http://localhost", "http://localhost/exact", "*", "evil.example", "https:evil.example/", "/exact/:%2F", "/exact/%%2F", "/.?#%",
 	} {
 		f.Add(target)
 	}
