@@ -18,6 +18,7 @@ type Series struct {
 	Snapshots []*goroutine.Snapshot
 
 	stacks  map[*goroutine.Stack]stack
+	outers  map[*goroutine.Stack][]uint64 // see outer
 	indexes [groupings]*index
 	before  map[time.Duration][]int
 	entries []map[string]int // by snapshot
