@@ -81,7 +81,7 @@ func (a *Activity) Count(i int) (n int) {
 // tallies returns the goroutines of snapshot i by the epochs of a later snapshot.
 func (a *Activity) tallies(i, later int) []tally {
 	s := a.Series
-	b := births{of: &Place{Series: s}, epochs: s.Snapshots[later].Epochs}
+	b := births{epochs: s.Snapshots[later].Epochs}
 	b.seen = make([]bool, len(b.epochs))
 	row := make([]tally, len(b.epochs))
 	for _, g := range a.groups[i] {
