@@ -18,7 +18,18 @@ type Activity struct {
 	Series *Series
 	Depth  int // number of frames in common, from the entry function on
 
+	common uint64               // hash of these frames
 	groups [][]*goroutine.Group // by snapshot
+	lists  []list               // by snapshot, once known
+	since  int                  // see StoodSince; -1 until known
+}
+
+// A list is the goroutines of an activity in one snapshot whose IDs are known.
+type list struct {
+	ids  []uint64                      // rising
+	at   map[uint64]goroutine.GroupKey // where each of them is
+	upto uint64                        // ids holds all IDs up to this one
+	all  bool                          // ids holds all IDs
 }
 
 // outerSeed makes hashes of frames. It need not be the same in another process.
@@ -53,21 +64,47 @@ func (p *Place) Depth() int { return len(p.Series.outer(p.Stack)) }
 func (p *Place) Activity(depth int) *Activity {
 	s := p.Series
 	want := s.outer(p.Stack)[depth-1]
-	a := &Activity{Series: s, Depth: depth, groups: make([][]*goroutine.Group, len(s.Snapshots))}
-	for i, sn := range s.Snapshots {
-		for j := range sn.Groups {
-			g := &sn.Groups[j]
-			if o := s.outer(g.Stack); len(o) >= depth && o[depth-1] == want && g.Stack.ID != goroutine.OtherStacks {
-				a.groups[i] = append(a.groups[i], g)
-			}
-		}
+	if a := s.acts[want]; a != nil {
+		return a
+	}
+	n := len(s.Snapshots)
+	a := &Activity{Series: s, Depth: depth, common: want, groups: make([][]*goroutine.Group, n), lists: make([]list, n), since: -1}
+	if s.acts == nil {
+		s.acts = make(map[uint64]*Activity)
+	}
+	s.acts[want] = a
+	for i := range s.Snapshots {
+		a.groups[i] = a.of(p, i)
 	}
 	return a
 }
 
+// of returns the groups of snapshot i: of those of the activity that is one frame
+// wider, or of all.
+func (a *Activity) of(p *Place, i int) (all []*goroutine.Group) {
+	s := a.Series
+	add := func(g *goroutine.Group) {
+		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common && g.Stack.ID != goroutine.OtherStacks {
+			all = append(all, g)
+		}
+	}
+	if a.Depth > 1 {
+		for _, g := range p.Activity(a.Depth - 1).groups[i] {
+			add(g)
+		}
+		return all
+	}
+	groups := s.Snapshots[i].Groups
+	for k := range groups {
+		add(&groups[k])
+	}
+	return all
+}
+
 // Has reports whether the goroutines at p belong to a.
 func (a *Activity) Has(p *Place) bool {
-	return slices.ContainsFunc(a.groups[a.Series.Last()], func(g *goroutine.Group) bool { return slices.Contains(p.now, g) })
+	o := a.Series.outer(p.Stack)
+	return len(o) >= a.Depth && o[a.Depth-1] == a.common
 }
 
 // Count returns how many goroutines a had in snapshot i.
@@ -90,26 +127,42 @@ func (a *Activity) tallies(i, later int) []tally {
 	return row
 }
 
-// ids returns the lowest IDs of snapshot i, rising, and the highest ID up to
-// which they are all of them.
-func (a *Activity) ids(i int) (ids []uint64, upto uint64) {
-	upto = ^uint64(0)
+// list returns the goroutines of snapshot i whose IDs are known.
+func (a *Activity) list(i int) *list {
+	l := &a.lists[i]
+	if l.at != nil {
+		return l
+	}
+	*l = list{at: make(map[uint64]goroutine.GroupKey), upto: ^uint64(0), all: true}
 	for _, g := range a.groups[i] {
-		ids = append(ids, g.IDs...)
-		if n := len(g.IDs); n < g.Count && n > 0 {
-			upto = min(upto, g.IDs[n-1])
-		} else if n < g.Count {
-			upto = 0
+		key := a.Series.key(g, ByStack).GroupKey
+		for _, id := range g.IDs {
+			l.ids = append(l.ids, id)
+			l.at[id] = key
+		}
+		if n := len(g.IDs); n < g.Count {
+			l.all = false
+			if n == 0 {
+				l.upto = 0
+			} else {
+				l.upto = min(l.upto, g.IDs[n-1])
+			}
 		}
 	}
-	slices.Sort(ids)
-	return ids, upto
+	slices.Sort(l.ids)
+	return l
 }
 
-// absent reports whether a goroutine was provably not in a list of ids.
-func absent(id uint64, ids []uint64, upto uint64) bool {
-	_, found := slices.BinarySearch(ids, id)
-	return !found && id <= upto
+// lacks reports whether a goroutine was provably not in l.
+func (l *list) lacks(id uint64) bool {
+	_, found := l.at[id]
+	return !found && id <= l.upto
+}
+
+// elsewhere reports whether a goroutine was provably not at a place.
+func (l *list) elsewhere(id uint64, place goroutine.GroupKey) bool {
+	at, found := l.at[id]
+	return found && at != place || !found && id <= l.upto
 }
 
 // Left reports whether a goroutine that was in snapshot i was not in the next. It
@@ -121,97 +174,108 @@ func (a *Activity) Left(i int) bool {
 			return true
 		}
 	}
-	was, _ := a.ids(i)
-	is, upto := a.ids(i + 1)
-	return slices.ContainsFunc(was, func(id uint64) bool { return absent(id, is, upto) })
+	return slices.ContainsFunc(a.list(i).ids, a.list(i+1).lacks)
 }
 
 // StoodSince returns the first snapshot since which a had goroutines and none
 // left.
 func (a *Activity) StoodSince() int {
-	first := a.Series.Last()
-	for first > 0 && len(a.groups[first-1]) > 0 && !a.Left(first-1) {
-		first--
+	if a.since >= 0 {
+		return a.since
 	}
-	return first
+	a.since = a.Series.Last()
+	for a.since > 0 && len(a.groups[a.since-1]) > 0 && !a.Left(a.since-1) {
+		a.since--
+	}
+	return a.since
 }
 
-// Joined returns a lower bound on how many goroutines were in snapshot until and
-// not in snapshot before. With before -1 it is all of them.
+// Joined returns a lower bound on how many goroutines of snapshot until were not in
+// snapshot before, or at other places.
 func (a *Activity) Joined(before, until int) int {
-	if before < 0 {
-		return a.Count(until)
-	}
 	byEpoch := 0
 	was, is := a.tallies(before, until), a.tallies(until, until)
 	for k := range is {
 		byEpoch += max(0, is[k].count-was[k].count)
 	}
 	byID := 0
-	old, upto := a.ids(before)
-	ids, _ := a.ids(until)
-	for _, id := range ids {
-		if absent(id, old, upto) {
+	for _, id := range a.list(until).ids {
+		if a.list(before).elsewhere(id, a.list(until).at[id]) {
 			byID++
 		}
 	}
 	return max(byEpoch, byID)
 }
 
-// Passed returns a sample of the goroutines of snapshot i that had joined since
-// the snapshot before, and how many of those had left by the next. i must have a
-// snapshot before and after it.
+// Passed returns a sample of the goroutines that had come to their places in
+// snapshot i since the snapshot before, and how many of those moved on until
+// snapshot later. A goroutine that is still in the activity, at another place, has
+// moved on: the goroutine of a connection handles one request after another.
 //
-// When all of its IDs are listed, every one of them is in the sample. Otherwise
-// the sample is the goroutines born since the snapshot before, or those with the
-// lowest IDs, whichever are more; which of them left does not matter for the
-// choice. When it cannot be proved that one left, it is taken to have stayed.
-func (a *Activity) Passed(i int) (joined, left int) {
-	before, uptoBefore := a.ids(i - 1)
-	now, _ := a.ids(i)
-	after, uptoAfter := a.ids(i + 1)
-	for _, id := range now {
-		if !absent(id, before, uptoBefore) {
+// When all IDs are listed, every one of them is in the sample. Otherwise the
+// sample is the goroutines born since the snapshot before, or those with the
+// lowest IDs, whichever are more; which of them moved on does not matter for the
+// choice. When it cannot be proved that one moved on, it is taken to have stayed.
+func (a *Activity) Passed(i, later int) (came, passed int) {
+	before, now := a.list(i-1), a.list(i)
+	for _, id := range now.ids {
+		if !before.elsewhere(id, now.at[id]) {
 			continue
 		}
-		joined++
-		if absent(id, after, uptoAfter) {
-			left++
+		came++
+		if a.movedOn(id, i, later) {
+			passed++
 		}
 	}
-	if len(now) == a.Count(i) {
-		return joined, left
+	if now.all {
+		return came, passed
 	}
-	if j, l := a.newborn(i); j > joined {
-		return j, l
+	if c, p := a.newborn(i, later); c > came {
+		return c, p
 	}
-	return joined, left
+	return came, passed
+}
+
+// movedOn reports whether a goroutine that is listed in snapshot i was provably
+// not at the same place in one of the snapshots until snapshot later.
+func (a *Activity) movedOn(id uint64, i, later int) bool {
+	at := a.list(i).at[id]
+	for k := i + 1; k <= later; k++ {
+		if a.list(k).elsewhere(id, at) {
+			return true
+		}
+	}
+	return false
 }
 
 // newborn returns how many goroutines of snapshot i were born after the snapshot
-// before, and how many of those had left by the next, at least.
-func (a *Activity) newborn(i int) (joined, left int) {
+// before, and how many of those had left by snapshot later, at least.
+func (a *Activity) newborn(i, later int) (came, left int) {
 	s := a.Series
-	epochs := s.Snapshots[i+1].Epochs
-	now, after := a.tallies(i, i+1), a.tallies(i+1, i+1)
+	epochs := s.Snapshots[later].Epochs
+	now, after := a.tallies(i, later), a.tallies(later, later)
 	for k, t := range now {
 		if k > 0 && !epochs[k-1].End.Before(s.Time(i-1)) {
-			joined += t.count
+			came += t.count
 			left += max(0, t.count-after[k].count)
 		}
 	}
-	return joined, left
+	return came, left
 }
 
-// Rested returns how many of the goroutines listed in snapshot i were still there
-// in snapshot later, and how many are listed.
+// Rested returns how many of the goroutines listed in snapshot i were listed at
+// the same place in every snapshot until snapshot later, and how many are listed.
 func (a *Activity) Rested(i, later int) (rested, listed int) {
-	was, _ := a.ids(i)
-	is, _ := a.ids(later)
-	for _, id := range was {
-		if _, ok := slices.BinarySearch(is, id); ok {
+	was := a.list(i)
+	for _, id := range was.ids {
+		stays := true
+		for k := i + 1; stays && k <= later; k++ {
+			at, found := a.list(k).at[id]
+			stays = found && at == was.at[id]
+		}
+		if stays {
 			rested++
 		}
 	}
-	return rested, len(was)
+	return rested, len(was.ids)
 }
