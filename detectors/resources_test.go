@@ -90,10 +90,10 @@ func TestResourcesAreComplete(t *testing.T) {
 
 func TestHandles(t *testing.T) {
 	for stack, want := range map[string]bool{
-		"internal/poll.runtime_pollWait bufio.(*Reader).Peek net/http.(*conn).serve runtime.goexit":                                              false, // idle
-		"main.handle net/http.HandlerFunc.ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                     true,
-		"main.handle net/http.(*http2serverConn).runHandler":                                                                                     true,
-		"main.handle net/http/internal/http2.(*serverConn).runHandler":                                                                           true,
+		"internal/poll.runtime_pollWait bufio.(*Reader).Peek net/http.(*conn).serve runtime.goexit":                                               false, // idle
+		"main.handle net/http.HandlerFunc.ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                      true,
+		"main.handle net/http.(*http2serverConn).runHandler":                                                                                      true,
+		"main.handle net/http/internal/http2.(*serverConn).runHandler":                                                                            true,
 		"main.(*API).Get google.golang.org/grpc.(*Server).processUnaryRPC google.golang.org/grpc.(*Server).handleStream google.golang.org/grpc.f": true,
 		"main.worker main.main.func1": false,
 	} {
