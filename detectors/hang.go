@@ -93,8 +93,8 @@ func (c HangConfig) checks() []check {
 //     enough have come since and stayed for that to be no chance (MaxChance); or
 //   - they are handlers of requests that wait for a lock, to send on a channel or
 //     for a known resource such as a connection of a pool, which no stream does at
-//     rest: at least MinWaiters, which joined in at least two snapshots. This
-//     needs no history.
+//     rest, or all workers of a pool stopped at about the same time: at least
+//     MinWaiters, which joined in at least two snapshots. This needs no history.
 //
 // A pause of the process, which shows as a gap between snapshots, restarts the
 // time. Before it fires, it asks for a trace window, for which it waits until twice
@@ -107,7 +107,7 @@ func (c HangConfig) checks() []check {
 // probability.
 //
 // False negatives: requests in a service so small, or so fast, that none was ever
-// seen in a snapshot, unless they wait for a lock, a send or a known resource;
+// seen in a snapshot, unless they wait for one of the latter;
 // requests that end by a timeout; some goroutines of a call path that hang while
 // others of it pass; and a second hang at a place within two hours of the first.
 // False positives: a change of regime without a fault, such as a handler that
@@ -333,27 +333,43 @@ func (j *standJudge) rests(a *places.Activity, since int) bool {
 	return 10*rested > listed
 }
 
-// starved returns a stand when handlers of requests wait for a resource that no
-// handler is meant to wait for that long.
+// starved returns a stand when handlers of requests wait for something that no
+// handler is meant to wait for that long: a resource, or a pool of workers all of
+// which have stopped.
 func (j *standJudge) starved(pl *places.Place) *stand {
-	r, ok := resourceAt(pl.Stack, pl.State)
-	if !ok || !r.scarce || !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters {
-		return nil
-	}
 	since := pl.StoodSince()
-	if rested(pl, since) {
+	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || j.joins(pl, since) < 2 {
 		return nil
 	}
-	joined := 0
-	for i := max(0, since-1); i < j.Last(); i++ {
-		if pl.Count(i+1) > pl.Count(i) {
-			joined++
-		}
-	}
-	if joined < 2 {
+	if r, ok := resourceAt(pl.Stack, pl.State); (!ok || !r.scarce) && !j.poolStopped(since) {
 		return nil
 	}
 	return &stand{Place: pl, since: since, chance: 1}
+}
+
+// joins returns in how many steps since a snapshot, that to it included, the
+// number of goroutines at a place rose.
+func (j *standJudge) joins(pl *places.Place, since int) (n int) {
+	for i := max(0, since-1); i < j.Last(); i++ {
+		if pl.Count(i+1) > pl.Count(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// poolStopped reports whether all workers of a pool stopped at one place at about
+// the time of a snapshot: not where they are idle, but where they came to stand no
+// more than twice MinWait before, and none was started since.
+func (j *standJudge) poolStopped(around int) bool {
+	return slices.ContainsFunc(j.Places(places.ByStack), func(pl *places.Place) bool {
+		if pl.Now() < 2 || !mayHang(pl.State) || handles(pl.Stack) || j.Known(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
+			return false
+		}
+		since := pl.StoodSince()
+		return since > 0 && since <= j.begin && j.Time(around).Sub(j.Time(since)).Abs() <= 2*j.MinWait &&
+			j.StartedWith(pl.Entry(), since-1) >= pl.Now() && !rested(pl, since)
+	})
 }
 
 // served reports whether a trace window shows that the goroutines of a stand move

@@ -84,6 +84,25 @@ func stuckPool() shape {
 	}
 }
 
+// poolUnseen has workers and requests that are too fast to be seen, until the
+// workers get stuck; or, with hang false, streams that come instead.
+func poolUnseen(hang bool) shape {
+	var workers []uint64
+	return func(s *service) {
+		if s.tick == 0 {
+			workers = s.Go(atWorkerIdle, 8)
+		}
+		if s.tick < hangs {
+			return
+		}
+		if hang {
+			s.Move(atWorkerJob, workers...)
+			workers = nil
+		}
+		s.Go(atResult, 2)
+	}
+}
+
 // clientsStuck has twenty clients that wait for their responses before they send the
 // next request, on connections that they keep.
 func clientsStuck(at detectortest.Place) shape {
@@ -128,22 +147,24 @@ func TestHang(t *testing.T) {
 		within   time.Duration
 		lasts    time.Duration // how long it is known at least; zero: to the end
 	}{
-		"a mutex":                      {stops(5, 5, atList), "main.(*Cache).get", "The lock is not released.", 0, 0},
-		"a channel as a semaphore":     {stops(5, 5, atToken), "main.list", "all of its tokens are taken", 0, 0},
-		"a pool of stuck workers":      {stuckPool(), "main.(*Job).run", "These are all 8 goroutines started with main.(*Pool).work.", 0, 0},
-		"a database/sql pool":          {stops(5, 5, atSQL), "main.query", "SetMaxOpenConns", 0, 0},
-		"a dependency":                 {stops(5, 5, atCall), "main.call", "for the response of an HTTP server", 0, 0},
-		"a condition":                  {stops(5, 5, atCond), "main.(*Buffer).take", "", 0, 0},
-		"a wait group":                 {stops(5, 5, atWG), "main.fan", "", 0, 0},
-		"a system call":                {stops(5, 5, atFile), "main.list", "", 0, 0},
-		"a connection":                 {stops(5, 5, inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "main.query:9", "main.list:20")), "main.query", "", 0, 0},
-		"thousands":                    {stops(50, 900, atResult), "main.list", "one in a billion", 0, 0},
-		"arrivals that stop":           {clientsStuck(atResult), "main.list", "No more have come for 60 s.", 0, 5 * time.Minute},
-		"many places":                  {endpoints(0), "", "", 0, 0},
-		"one endpoint of several":      {together(stops(5, 5, atResult), func(s *service) { serve(s, 6, atCompute2) }), "main.list", "", 0, 0},
-		"streams beside it":            {together(stops(5, 5, atResult), func(s *service) { s.Go(atEvents, s.tick%2) }), "main.list", "", 0, 0},
-		"three a minute, of 6 seconds": {together(stopsAt3(atQuery, atSQL)), "main.query", "", 2 * time.Minute, 0},
-		"three a minute, never seen":   {stopsAt3(detectortest.Place{}, atSQL), "main.query", "They handle requests", 2 * time.Minute, 0},
+		"a mutex":                        {stops(5, 5, atList), "main.(*Cache).get", "The lock is not released.", 0, 0},
+		"a channel as a semaphore":       {stops(5, 5, atToken), "main.list", "all of its tokens are taken", 0, 0},
+		"a pool of stuck workers":        {stuckPool(), "main.(*Job).run", "These are all 8 goroutines started with main.(*Pool).work.", 0, 0},
+		"a database/sql pool":            {stops(5, 5, atSQL), "main.query", "SetMaxOpenConns", 0, 0},
+		"a dependency":                   {stops(5, 5, atCall), "main.call", "for the response of an HTTP server", 0, 0},
+		"a condition":                    {stops(5, 5, atCond), "main.(*Buffer).take", "", 0, 0},
+		"a wait group":                   {stops(5, 5, atWG), "main.fan", "", 0, 0},
+		"a system call":                  {stops(5, 5, atFile), "main.list", "", 0, 0},
+		"a connection":                   {stops(5, 5, inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "main.query:9", "main.list:20")), "main.query", "", 0, 0},
+		"thousands":                      {stops(50, 900, atResult), "main.list", "one in a billion", 0, 0},
+		"arrivals that stop":             {clientsStuck(atResult), "main.list", "No more have come for 60 s.", 0, 5 * time.Minute},
+		"many places":                    {endpoints(0), "", "", 0, 0},
+		"one endpoint of several":        {together(stops(5, 5, atResult), func(s *service) { serve(s, 6, atCompute2) }), "main.list", "", 0, 0},
+		"streams beside it":              {together(stops(5, 5, atResult), func(s *service) { s.Go(atEvents, s.tick%2) }), "main.list", "", 0, 0},
+		"three a minute, of 6 seconds":   {together(stopsAt3(atQuery, atSQL)), "main.query", "", 2 * time.Minute, 0},
+		"three a minute, never seen":     {stopsAt3(detectortest.Place{}, atSQL), "main.query", "They handle requests", 2 * time.Minute, 0},
+		"three a minute to a dependency": {stopsAt3(detectortest.Place{}, atCall), "main.call", "They handle requests", 2 * time.Minute, 0},
+		"a pool, never seen at work":     {poolUnseen(true), "main.(*Job).run", "all 8 goroutines", 2 * time.Minute, 0},
 		"from the second minute on": {func(s *service) {
 			s.tick += hangs - 8
 			stops(10, 10, atResult)(s)
@@ -341,6 +362,15 @@ func TestHangIsSilent(t *testing.T) {
 				s.shuffle(conns, 0.1+0.3*float64(s.tick/40%3), atQuery, atKeepAlive)
 			}
 		}(),
+		"streams beside an idle pool": poolUnseen(false),
+		"streams beside a pool that comes up": func(s *service) {
+			if s.tick == 40 {
+				s.Go(atWorkerJob, 8)
+			}
+			if s.tick >= 40 && s.tick < 60 {
+				s.Go(atResult, 3)
+			}
+		},
 		"a fleet that connects": func(s *service) {
 			if s.tick < 4 {
 				serve(s, 50, atEvents)
@@ -430,6 +460,23 @@ func TestHangEnds(t *testing.T) {
 	assert.NotEmpty(t, steps[hangs+19].Findings)
 	for _, step := range steps[hangs+20:] {
 		assert.Empty(t, step.Findings)
+	}
+}
+
+// TestHangWithRareSnapshots has snapshots further apart than MinWait.
+func TestHangWithRareSnapshots(t *testing.T) {
+	for _, apart := range []time.Duration{time.Minute, 90 * time.Second, 5 * time.Minute} {
+		s := newService(2, 1)
+		steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, 50, apart, func(i int) {
+			if i < 40 {
+				for range 6 {
+					s.GoFor(atQuery, apart/2)
+				}
+				return
+			}
+			s.Go(atResult, 5)
+		})...)
+		assert.Equal(t, 43*apart, firstFound(t, steps), "the fourth snapshot")
 	}
 }
 

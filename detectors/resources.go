@@ -20,8 +20,7 @@ type resource struct {
 	// forgotten says what is usually forgotten, as advice.
 	forgotten string
 
-	// scarce says that no request handler is meant to wait for it for a minute. A
-	// handler that waits for the answer of a server may be a long poll.
+	// scarce says that no request handler is meant to wait for it for a minute.
 	scarce bool
 }
 
@@ -100,6 +99,7 @@ var resources = []resource{
 		what:      "for the response of an HTTP server",
 		out:       "The server has accepted the requests and does not answer.",
 		forgotten: "Check the server that is called, and give the Client a Timeout or each request a context with a deadline.",
+		scarce:    true, // headers come at once, also those of a stream; only long polls behind a proxy wait here
 	},
 	{
 		name:      "HTTP response body",
