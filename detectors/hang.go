@@ -141,7 +141,7 @@ func (c HangConfig) run(p *Pass) error {
 			all = append(all, st)
 		}
 	}
-	for _, g := range j.grouped(all) {
+	for _, g := range j.grouped(j.servers(all)) {
 		p.Report(j.finding(g))
 	}
 	return nil
@@ -185,7 +185,7 @@ func (j *standJudge) candidates() (all []*places.Place) {
 		if len(all) == maxStands {
 			break
 		}
-		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && (since > 0 || handles(pl.Stack)) {
+		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && !accompanies(pl.Stack) && (since > 0 || handles(pl.Stack)) {
 			all = append(all, pl)
 		}
 	}
@@ -197,6 +197,10 @@ func (j *standJudge) candidates() (all []*places.Place) {
 func mayHang(s goroutine.State) bool {
 	return (s.Blocked() || s == goroutine.Syscall) && !s.Never() && s != goroutine.Sleep && s != goroutine.Coroutine
 }
+
+// accompanies matches goroutines that wait while another one handles a request:
+// they stand whenever it does.
+var accompanies = entry("net/http.(*connReader).backgroundRead")
 
 // A stand is a place at which goroutines hang.
 type stand struct {
@@ -397,6 +401,15 @@ func (j *standJudge) served(st *stand) bool {
 		return true
 	}
 	return false
+}
+
+// servers leaves out the clients of servers in the same process, unless nothing
+// else stands.
+func (j *standJudge) servers(all []*stand) []*stand {
+	if rest := slices.DeleteFunc(slices.Clone(all), func(st *stand) bool { return !j.mayBeRoot(st.Place) }); len(rest) > 0 {
+		return rest
+	}
+	return all
 }
 
 // A hang is stands that belong together, and what got stuck first.

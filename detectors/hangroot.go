@@ -17,7 +17,7 @@ func (j *standJudge) root(st *stand) *stand {
 	first := st
 	earliest := j.At(j.Time(st.since).Add(-2 * j.MinWait))
 	for _, pl := range j.Places(places.ByStack) {
-		if !mayHang(pl.State) || j.Known(pl.Stack) || pl.Key == st.Key {
+		if pl.Key == st.Key || !j.mayBeRoot(pl) {
 			continue
 		}
 		since := pl.StoodSince()
@@ -29,6 +29,28 @@ func (j *standJudge) root(st *stand) *stand {
 		}
 	}
 	return first
+}
+
+// mayBeRoot reports whether what others wait for may be the goroutines at a place.
+// The clients of a server that is in the same process wait for it, and not the
+// other way round: there are as many of them as requests.
+func (j *standJudge) mayBeRoot(pl *places.Place) bool {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) {
+		return false
+	}
+	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {
+		return true
+	}
+	requests := 0
+	for _, other := range j.Places(places.ByStack) {
+		if handles(other.Stack) {
+			if other.Now() == pl.Now() {
+				return false
+			}
+			requests += other.Now()
+		}
+	}
+	return requests != pl.Now()
 }
 
 // rested reports whether goroutines used to stay at a place before a snapshot: in
@@ -69,7 +91,7 @@ func (j *standJudge) finding(h *hang) Finding {
 	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
 	f := found(j.confidence(surest), root.Place, root.since)
 	f.Subject, f.Evidence = "", nil
-	f.Count = surest.inAll(root)
+	f.Count = h.inAll(surest)
 	f.Message = message(root, crowd, f.Count, f.Age)
 	j.notePool(&f, root)
 	for _, st := range append([]*stand{root}, crowd...) {
@@ -90,15 +112,18 @@ func (j *standJudge) finding(h *hang) Finding {
 	return f
 }
 
-// inAll returns how many goroutines are part of a hang: those of an activity, and
-// the root when it is not one of them.
-func (st *stand) inAll(root *stand) int {
-	n := st.Now()
-	if st.activity != nil {
-		n = st.activity.Count(st.Series.Last())
+// inAll returns how many goroutines are part of a hang: those at the places of
+// stands, and all of the activity of the surest.
+func (h *hang) inAll(surest *stand) (n int) {
+	if surest.activity != nil {
+		n = surest.activity.Count(surest.Series.Last())
 	}
-	if st.Key != root.Key && (st.activity == nil || !st.activity.Has(root.Place)) {
-		n += root.Now()
+	seen := make(map[goroutine.GroupKey]bool)
+	for _, st := range append([]*stand{h.root}, h.stands...) {
+		if !seen[st.Key] && (surest.activity == nil || !surest.activity.Has(st.Place)) {
+			n += st.Now()
+		}
+		seen[st.Key] = true
 	}
 	return n
 }
