@@ -94,7 +94,8 @@ func (c HangConfig) checks() []check {
 //   - they are handlers of requests that wait for a lock, to send on a channel or
 //     for a known resource such as a connection of a pool, which no stream does at
 //     rest, or all workers of a pool stopped at about the same time: at least
-//     MinWaiters, which joined in at least two snapshots. This needs no history.
+//     MinWaiters, not all of which were there from the first snapshot on. This
+//     needs no history.
 //
 // A pause of the process, which shows as a gap between snapshots, restarts the
 // time. Before it fires, it asks for a trace window, for which it waits until twice
@@ -342,7 +343,7 @@ func (j *standJudge) rests(a *places.Activity, since int) bool {
 // which have stopped.
 func (j *standJudge) starved(pl *places.Place) *stand {
 	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || j.joins(pl, since) < 2 {
+	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
 		return nil
 	}
 	if r, ok := resourceAt(pl.Stack, pl.State); (!ok || !r.scarce) && !j.poolStopped(since) {
@@ -351,15 +352,10 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	return &stand{Place: pl, since: since, chance: 1}
 }
 
-// joins returns in how many steps since a snapshot, that to it included, the
-// number of goroutines at a place rose.
-func (j *standJudge) joins(pl *places.Place, since int) (n int) {
-	for i := max(0, since-1); i < j.Last(); i++ {
-		if pl.Count(i+1) > pl.Count(i) {
-			n++
-		}
-	}
-	return n
+// joined reports whether the number of goroutines at a place rose since a
+// snapshot, or to it. When every caller is stuck, that is but once.
+func (j *standJudge) joined(pl *places.Place, since int) bool {
+	return since > 0 || pl.Now() > pl.Count(0)
 }
 
 // poolStopped reports whether all workers of a pool stopped at one place at about

@@ -163,7 +163,7 @@ func waitsFor(st *stand) string {
 // noteWhy notes what tells the stand from rest.
 func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	if st.activity == nil {
-		f.note("They handle requests, and %d of them have been here for at least %s; no goroutine left, and others joined.",
+		f.note("They handle requests, and %d of them have been here for at least %s; none has left since.",
 			st.Count(st.since), span(st.Series.Ago(st.since)))
 		return
 	}
