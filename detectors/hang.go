@@ -108,7 +108,8 @@ func (c HangConfig) checks() []check {
 // probability.
 //
 // False negatives: requests in a service so small, or so fast, that none was ever
-// seen in a snapshot, unless they wait for one of the latter;
+// seen in a snapshot, where they wait for nothing of the second list; a hang of
+// such requests that stood before the first snapshot;
 // requests that end by a timeout; some goroutines of a call path that hang while
 // others of it pass; and a second hang at a place within two hours of the first.
 // False positives: a change of regime without a fault, such as a handler that
@@ -218,10 +219,16 @@ type stand struct {
 
 // judge returns a stand when goroutines hang at a place, and otherwise nil.
 func (j *standJudge) judge(pl *places.Place) *stand {
+	var last *places.Activity
 	for depth := pl.Depth(); depth > 0; depth-- {
-		if st := j.turnedOver(pl, pl.Activity(depth)); st != nil {
+		a := pl.Activity(depth)
+		if a == last {
+			continue
+		}
+		if st := j.turnedOver(pl, a); st != nil {
 			return st
 		}
+		last = a
 	}
 	return j.starved(pl)
 }

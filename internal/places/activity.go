@@ -60,7 +60,8 @@ func (s *Series) outer(of *goroutine.Stack) []uint64 {
 func (p *Place) Depth() int { return len(p.Series.outer(p.Stack)) }
 
 // Activity returns the goroutines that have the depth outermost functions in
-// common with p. depth is 1 to [Place.Depth].
+// common with p. depth is 1 to [Place.Depth]. The activities of two depths are one
+// when they have the same goroutines.
 func (p *Place) Activity(depth int) *Activity {
 	s := p.Series
 	want := s.outer(p.Stack)[depth-1]
@@ -76,7 +77,19 @@ func (p *Place) Activity(depth int) *Activity {
 	for i := range s.Snapshots {
 		a.groups[i] = a.of(p, i)
 	}
+	if depth > 1 {
+		if wider := p.Activity(depth - 1); a.same(wider) {
+			s.acts[want] = wider
+			return wider
+		}
+	}
 	return a
+}
+
+// same reports whether a has as many groups as a wider activity: then it has the
+// same.
+func (a *Activity) same(wider *Activity) bool {
+	return slices.EqualFunc(a.groups, wider.groups, func(g, h []*goroutine.Group) bool { return len(g) == len(h) })
 }
 
 // of returns the groups of snapshot i: of those of the activity that is one frame
@@ -135,22 +148,41 @@ func (a *Activity) list(i int) *list {
 	}
 	*l = list{at: make(map[uint64]goroutine.GroupKey), upto: ^uint64(0), all: true}
 	for _, g := range a.groups[i] {
-		key := a.Series.key(g, ByStack).GroupKey
-		for _, id := range g.IDs {
-			l.ids = append(l.ids, id)
-			l.at[id] = key
-		}
-		if n := len(g.IDs); n < g.Count {
+		l.ids = append(l.ids, g.IDs...)
+		if len(g.IDs) < g.Count {
 			l.all = false
-			if n == 0 {
-				l.upto = 0
-			} else {
-				l.upto = min(l.upto, g.IDs[n-1])
-			}
+			l.upto = min(l.upto, lastID(g))
 		}
 	}
 	slices.Sort(l.ids)
+	if len(l.ids) > maxListed {
+		l.all, l.ids, l.upto = false, l.ids[:maxListed], min(l.upto, l.ids[maxListed-1])
+	}
+	for _, g := range a.groups[i] {
+		l.add(g, a.Series)
+	}
 	return l
+}
+
+// lastID returns the highest ID that g lists, or 0.
+func lastID(g *goroutine.Group) uint64 {
+	if len(g.IDs) == 0 {
+		return 0
+	}
+	return g.IDs[len(g.IDs)-1]
+}
+
+// maxListed is how many IDs a list has at most. It bounds time and memory.
+const maxListed = 512
+
+// add notes where the goroutines of g are, of those that are listed.
+func (l *list) add(g *goroutine.Group, s *Series) {
+	for _, id := range g.IDs {
+		if len(l.ids) == 0 || id > l.ids[len(l.ids)-1] {
+			return
+		}
+		l.at[id] = s.key(g, ByStack).GroupKey
+	}
 }
 
 // lacks reports whether a goroutine was provably not in l.
