@@ -366,16 +366,19 @@ func (j *standJudge) joined(pl *places.Place, since int) bool {
 }
 
 // poolStopped reports whether all workers of a pool stopped at one place at about
-// the time of a snapshot: not where they are idle, but where they came to stand no
-// more than twice MinWait before, and none was started since.
+// the time of a snapshot: goroutines that are older by MinWait, and did not use to
+// stay there. What a request starts for itself is as young as the request.
 func (j *standJudge) poolStopped(around int) bool {
 	return slices.ContainsFunc(j.Places(places.ByStack), func(pl *places.Place) bool {
-		if pl.Now() < 2 || !mayHang(pl.State) || handles(pl.Stack) || j.Known(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
+		if pl.Now() < 2 || !j.mayBeRoot(pl) || handles(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
 			return false
 		}
 		since := pl.StoodSince()
-		return since > 0 && since <= j.begin && j.Time(around).Sub(j.Time(since)).Abs() <= 2*j.MinWait &&
-			j.StartedWith(pl.Entry(), since-1) >= pl.Now() && !rested(pl, since)
+		if since == 0 || since > j.begin || j.Time(around).Sub(j.Time(since)).Abs() > 2*j.MinWait || rested(pl, since) {
+			return false
+		}
+		old := j.Newest().EpochAt(j.Time(since).Add(-j.MinWait))
+		return pl.Born(old, len(j.Newest().Epochs)) == 0
 	})
 }
 

@@ -41,6 +41,11 @@ var (
 	atWorkerJob  = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "main.(*Job).run:80", "main.(*Pool).work:15", "runtime.goexit")
 )
 
+var (
+	atBackground = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "net/http.(*connReader).backgroundRead:2", "runtime.goexit")
+	atHelper     = detectortest.At(goroutine.Select, "runtime.gopark", "main.list.func1:33", "runtime.goexit")
+)
+
 // hangs is when faults begin: after 20 minutes.
 const hangs = 80
 
@@ -363,6 +368,16 @@ func TestHangIsSilent(t *testing.T) {
 			}
 		}(),
 		"streams beside an idle pool": poolUnseen(false),
+		"streams that each have a goroutine": func(s *service) {
+			switch {
+			case s.tick < 40 && s.tick%3 == 0: // the requests before had one each, too
+				serve(s, 19, atBackground)
+			case s.tick >= 40 && s.tick < 60:
+				s.Go(atResult, 2)
+				s.Go(atBackground, 2)
+				s.Go(atHelper, 2)
+			}
+		},
 		"streams beside a pool that comes up": func(s *service) {
 			if s.tick == 40 {
 				s.Go(atWorkerJob, 8)
@@ -430,6 +445,26 @@ func TestHangTells(t *testing.T) {
 	assert.Contains(t, f.Evidence, "All connections that SetMaxOpenConns permits are in use.")
 	assert.Contains(t, f.Advice, "Rows that are not closed")
 	assert.Equal(t, detectors.Medium, f.Confidence, "nothing is known of the time before")
+}
+
+// TestHangNamesTheHolder has a lock whose holder, itself a request, waits for
+// something else.
+func TestHangNamesTheHolder(t *testing.T) {
+	s := newService(2, 1)
+	steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+10, interval, func(i int) {
+		switch {
+		case i < hangs:
+			serve(s, 5, atQuery, atCompute)
+		case i == hangs:
+			s.Go(atList, 6)
+			s.Go(atCall, 1) // holds it
+		default:
+			s.Go(atList, 3)
+		}
+	})...)
+	f := lastFindings(steps)[0]
+	assert.Len(t, lastFindings(steps), 1)
+	assert.Equal(t, "1 goroutine at main.call (main.go:5) stopped first and has been waiting for the response of an HTTP server for 2 min; 33 goroutines are behind, most of them at main.(*Cache).get (main.go:5), waiting for a lock (sync.Mutex.Lock).", f.Message)
 }
 
 // TestHangRises has a hang that lasts.

@@ -35,8 +35,8 @@ func (j *standJudge) root(st *stand) *stand {
 // The clients of a server that is in the same process wait for it, and not the
 // other way round: there are as many of them as requests.
 func (j *standJudge) mayBeRoot(pl *places.Place) bool {
-	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) {
-		return false
+	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || handlers(pl.Stack) && !handles(pl.Stack) {
+		return false // idle connections among them
 	}
 	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {
 		return true
@@ -65,14 +65,25 @@ func rested(pl *places.Place, since int) bool {
 	return 2*n > since
 }
 
-// before reports whether st stopped before other. In the same snapshot, the
-// oldest goroutine decides: workers are older than their callers, and the first
-// request that got stuck is older than the next.
+// before reports whether st stopped before other. In the same snapshot, those
+// that wait for a resource come after others, which may hold it; then the oldest
+// goroutine decides: workers are older than their callers, and the first request
+// that got stuck is older than the next.
 func (st *stand) before(other *stand) bool {
 	if st.since != other.since {
 		return st.since < other.since
 	}
+	if a, b := st.needs(), other.needs(); a != b {
+		return b
+	}
 	return st.oldest() < other.oldest()
+}
+
+// needs reports whether the goroutines of st wait for a resource that others in
+// the process hold.
+func (st *stand) needs() bool {
+	r, _ := resourceAt(st.Stack, st.State)
+	return r.scarce && r.name != "HTTP response"
 }
 
 func (st *stand) oldest() uint64 {
