@@ -16,7 +16,7 @@ import (
 // it. An activity has that history.
 type Activity struct {
 	Series *Series
-	Depth  int // number of frames in common, from the entry function on
+	Depth  int // number of frames in common, from the entry function on; the least with these goroutines
 
 	common uint64               // hash of these frames
 	groups [][]*goroutine.Group // by snapshot
