@@ -42,6 +42,10 @@ func stallWith(change func(*detectors.StallConfig)) *detectors.Detector {
 	return detectors.NewStall(with(detectors.DefaultStallConfig(), change))
 }
 
+func hangWith(change func(*detectors.HangConfig)) *detectors.Detector {
+	return detectors.NewHang(with(detectors.DefaultHangConfig(), change))
+}
+
 // TestConfigurationsAreChecked expects the error from Validate, and from Run
 // of a detector that was not validated.
 func TestConfigurationsAreChecked(t *testing.T) {
@@ -100,6 +104,11 @@ func TestConfigurationsAreChecked(t *testing.T) {
 		"StallConfig.MinWait is 25h0m0s; must be 0 to 24h0m0s":               stallWith(func(c *detectors.StallConfig) { c.MinWait = 25 * time.Hour }),
 		"StallConfig.MinSnapshots is 1; must be 2 to 8":                      stallWith(func(c *detectors.StallConfig) { c.MinSnapshots = 1 }),
 		"StallConfig.MinSnapshots is 9; must be 2 to 8":                      stallWith(func(c *detectors.StallConfig) { c.MinSnapshots = 9 }),
+		"HangConfig.MinWait is 0s; must be above 0 and at most 24h0m0s":      hangWith(func(c *detectors.HangConfig) { c.MinWait = 0 }),
+		"HangConfig.MinSnapshots is 9; must be 2 to 8":                       hangWith(func(c *detectors.HangConfig) { c.MinSnapshots = 9 }),
+		"HangConfig.MaxChance is 0; must be above 0 and at most 1":           hangWith(func(c *detectors.HangConfig) { c.MaxChance = 0 }),
+		"HangConfig.MinShare is NaN; must be 0 to 1":                         hangWith(func(c *detectors.HangConfig) { c.MinShare = math.NaN() }),
+		"HangConfig.MinWaiters is 0; must be at least 1":                     hangWith(func(c *detectors.HangConfig) { c.MinWaiters = 0 }),
 		"StallConfig.MaxCreated is -1; must be at least 0":                   stallWith(func(c *detectors.StallConfig) { c.MaxCreated = -1 }),
 	} {
 		t.Run(want, func(t *testing.T) {
@@ -118,6 +127,7 @@ func TestZeroIsZero(t *testing.T) {
 		pileupWith(func(c *detectors.PileupConfig) { c.MinWait, c.MinStand, c.Warmup = 0, 0, 0 }),
 		surgeWith(func(c *detectors.SurgeConfig) { c.Warmup = 0 }),
 		stallWith(func(c *detectors.StallConfig) { c.MinWait, c.MaxCreated = 0, 0 }),
+		hangWith(func(c *detectors.HangConfig) { c.MinShare = 0 }),
 	}))
 }
 

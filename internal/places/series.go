@@ -18,6 +18,8 @@ type Series struct {
 	Snapshots []*goroutine.Snapshot
 
 	stacks  map[*goroutine.Stack]stack
+	outers  map[*goroutine.Stack][]uint64 // see outer
+	acts    map[uint64]*Activity          // by hash of the frames in common
 	indexes [groupings]*index
 	before  map[time.Duration][]int
 	entries []map[string]int // by snapshot

@@ -1,0 +1,450 @@
+package detectors
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// HangConfig is the configuration of [NewHang]. Start from [DefaultHangConfig].
+type HangConfig struct {
+	// MinWait is how long no goroutine must have moved on. Default 60 s: clients
+	// give up earlier. Above 0, at most [MaxHistory].
+	MinWait time.Duration
+
+	// MinSnapshots is the minimum number of snapshots in which no goroutine must
+	// have moved on, 2 to 8. Default 4: with fewer, one slow moment would be
+	// enough.
+	MinSnapshots int
+
+	// MaxChance is the maximum probability that work that goes on as before
+	// produces the same snapshots, above 0 and at most 1. Default one in a million,
+	// as for [DeadlockConfig].
+	//
+	// Let M goroutines have come here before, E of which moved on within MinWait, and
+	// let J have come since, none of which has. If nothing has changed, it does not
+	// depend on the order whether a goroutine moves on; the probability that the last
+	// J are all among those that do not is C(M,E)/C(M+J,E). When twenty came and all
+	// of them moved on, the default is reached when eight stand.
+	MaxChance float64
+
+	// MinShare is the minimum share of the goroutines that came here before which
+	// moved on within MinWait, 0 to 1. Default 0.9: where more stay, staying is
+	// normal, as for streams and long polls.
+	MinShare float64
+
+	// MinWaiters is how many request handlers must wait for a resource, such as a
+	// lock or a connection of a pool, where nothing is known of the time before; at
+	// least 1. Default 3.
+	MinWaiters int
+}
+
+// DefaultHangConfig returns the defaults.
+func DefaultHangConfig() HangConfig {
+	return HangConfig{MinWait: time.Minute, MinSnapshots: 4, MaxChance: 1e-6, MinShare: 0.9, MinWaiters: 3}
+}
+
+const (
+	// hangReach is how far back snapshots are needed, in multiples of MinWait: two
+	// hours by default. A hang stays open for as long as the time before it is
+	// known.
+	hangReach = 120
+	// minMoving is in how many snapshots goroutines must have been seen to pass; or
+	// in rareMoving, over at least minMoving times MinWait, where older snapshots
+	// have been thinned out. A single burst, as when clients connect, is no work
+	// that goes on.
+	minMoving  = 4
+	rareMoving = 2
+	// maxStands is how many places are judged in a pass, largest first. It bounds
+	// the time of a pass.
+	maxStands = 16
+	// pauseFactor is how many times longer than usual a gap between snapshots must
+	// be to be taken for a pause of the process.
+	pauseFactor = 3
+)
+
+func (c HangConfig) checks() []check {
+	return []check{
+		above0("MinWait", c.MinWait),
+		inARow("MinSnapshots", c.MinSnapshots),
+		{"MaxChance", c.MaxChance, c.MaxChance > 0 && c.MaxChance <= 1, "above 0 and at most 1"},
+		share("MinShare", c.MinShare),
+		atLeast("MinWaiters", c.MinWaiters, 1),
+	}
+}
+
+// NewHang returns the detector "hang": work that used to move on at a place has
+// stopped. Confidence [Suspected]; [Medium] where nothing is known of the time
+// before.
+//
+// Streams, long polls and idle workers stand still as well. What tells an outage
+// from rest is what the same work did before. The detector follows the goroutines
+// that share a call path, from the entry function to the place or to a caller of
+// it, whatever they wait for. It fires when, for at least MinWait and
+// MinSnapshots snapshots, none of them has left and nine in ten stand at one
+// place each, if
+//
+//   - those that came before moved on: at least MinShare of them within MinWait,
+//     seen in at least four snapshots, and hardly any stood for MinWait; and
+//     enough have come since and stayed for that to be no chance (MaxChance); or
+//   - they are handlers of requests that wait for a lock, to send on a channel or
+//     for a known resource such as a connection of a pool, which no stream does at
+//     rest, or all workers of a pool stopped at about the same time: at least
+//     MinWaiters, not all of which were there from the first snapshot on. This
+//     needs no history.
+//
+// A pause of the process, which shows as a gap between snapshots, restarts the
+// time. Before it fires, it asks for a trace window, for which it waits until twice
+// MinWait. It does not fire when the window shows that another goroutine woke one
+// of those that stand, or that something came for one in IO wait: a connection
+// that is always busy is at the same place in every snapshot.
+//
+// Places that stopped at about the same time are one finding. Its stack is that
+// of the goroutines that got stuck first. [HangConfig.MaxChance] describes the
+// probability.
+//
+// False negatives: requests in a service so small, or so fast, that none was ever
+// seen in a snapshot, where they wait for nothing of the second list; a hang of
+// such requests that stood before the first snapshot;
+// requests that end by a timeout; some goroutines of a call path that hang while
+// others of it pass; and a second hang at a place within two hours of the first.
+// False positives: a change of regime without a fault, such as a handler that
+// from some moment on serves only streams; a lock that is held on purpose for more
+// than MinWait while requests wait for it; and, without trace windows, connections
+// that become busy all the time and wait for nothing but IO.
+func NewHang(c HangConfig) *Detector {
+	return configured(c, &Detector{
+		Name:  "hang",
+		Doc:   "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
+		Needs: Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
+		Run:   c.run,
+	})
+}
+
+func (c HangConfig) run(p *Pass) error {
+	s := p.places()
+	begin := s.Begin(c.MinWait, c.MinSnapshots)
+	if begin < 0 {
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
+		return nil
+	}
+	if begin < afterPause(s) {
+		p.abstain(ReasonShortHistory, "the process was paused or could take no snapshots until a moment ago")
+		return nil
+	}
+	j := &standJudge{HangConfig: c, Pass: p, Series: s, begin: begin, stood: make(map[*places.Activity][2]int)}
+	var all []*stand
+	for _, pl := range j.candidates() {
+		if st := j.judge(pl); st != nil && !j.served(st) {
+			all = append(all, st)
+		}
+	}
+	for _, g := range j.grouped(j.servers(all)) {
+		p.Report(j.finding(g))
+	}
+	return nil
+}
+
+// afterPause returns the newest snapshot that follows a gap much longer than the
+// usual one, among those that are never thinned out; 0 when there is none.
+func afterPause(s *places.Series) int {
+	first := max(0, len(s.Snapshots)-places.Whole)
+	var gaps []time.Duration
+	for i := first + 1; i <= s.Last(); i++ {
+		gaps = append(gaps, s.Time(i).Sub(s.Time(i-1)))
+	}
+	if len(gaps) == 0 {
+		return 0
+	}
+	usual := slices.Sorted(slices.Values(gaps))[len(gaps)/2]
+	for i, gap := range slices.Backward(gaps) {
+		if gap > pauseFactor*usual {
+			return first + i + 1
+		}
+	}
+	return 0
+}
+
+// A standJudge judges the places of one pass.
+type standJudge struct {
+	HangConfig
+	*Pass
+	*places.Series
+	begin int // the snapshot since which none must have moved on
+
+	stood map[*places.Activity][2]int // see standing
+}
+
+// candidates returns the places from which none left since begin and that other
+// goroutines reached before: not those that were there from the first snapshot
+// on.
+func (j *standJudge) candidates() (all []*places.Place) {
+	for _, pl := range judged(j.Series, places.ByStack, mayHang, 1, j.Known) {
+		if len(all) == maxStands {
+			break
+		}
+		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && !accompanies(pl.Stack) && (since > 0 || handles(pl.Stack)) {
+			all = append(all, pl)
+		}
+	}
+	return all
+}
+
+// mayHang reports whether a goroutine in state s may be part of a hang. Those on
+// nil channels are for "blocked_forever"; one that sleeps wakes up.
+func mayHang(s goroutine.State) bool {
+	return (s.Blocked() || s == goroutine.Syscall) && !s.Never() && s != goroutine.Sleep && s != goroutine.Coroutine
+}
+
+// accompanies matches goroutines that wait while another one handles a request:
+// they stand whenever it does.
+var accompanies = entry("net/http.(*connReader).backgroundRead")
+
+// A stand is a place at which goroutines hang.
+type stand struct {
+	*places.Place
+	activity *places.Activity // whose history was compared; nil when none was
+	since    int              // the snapshot since which none has moved on
+
+	came, passed int           // before: M and E
+	stayed       int           // since: J
+	within       time.Duration // in which they moved on, or did not
+	chance       float64       // 1 when nothing is known of the time before
+	windows      int           // trace windows since then in which none was woken
+}
+
+// judge returns a stand when goroutines hang at a place, and otherwise nil.
+func (j *standJudge) judge(pl *places.Place) *stand {
+	var last *places.Activity
+	for depth := pl.Depth(); depth > 0; depth-- {
+		a := pl.Activity(depth)
+		if a == last {
+			continue
+		}
+		if st := j.turnedOver(pl, a); st != nil {
+			return st
+		}
+		last = a
+	}
+	return j.starved(pl)
+}
+
+// turnedOver compares the goroutines of an activity with those that were in it
+// before. It returns nil when they do not hang, or when nothing is known.
+func (j *standJudge) turnedOver(pl *places.Place, a *places.Activity) *stand {
+	since := a.StoodSince()
+	if since > j.begin || since <= rareMoving {
+		return nil
+	}
+	st := &stand{Place: pl, activity: a, since: max(since, pl.StoodSince()), within: j.gap(since)}
+	until := min(j.begin, j.At(j.Newest().Time.Add(-j.gap(since))))
+	if until < since || j.stoodBefore(pl, since) {
+		return nil
+	}
+	standing, moving := j.standing(a, until)
+	if 9*moving > standing {
+		return nil
+	}
+	st.stayed = min(standing, a.Joined(since-1, until))
+	// Where snapshots are dense, goroutines that handle one request after another
+	// are seen to move on; those that handle one each are seen anywhere.
+	for _, dense := range []int{j.MinSnapshots - 1, 1} {
+		if j.movedOn(st, since, dense) && st.chance <= j.MaxChance && !j.rests(a, since) {
+			return st
+		}
+	}
+	return nil
+}
+
+// movedOn counts, in st, the goroutines that came before a snapshot, and those of
+// them that moved on within the time gap, as seen in at least dense snapshots. It
+// reports whether nearly all did, and for some time.
+func (j *standJudge) movedOn(st *stand, since, dense int) bool {
+	var moving []int
+	st.came, st.passed = 0, 0
+	for i := 1; i < since; i++ {
+		later := min(since, j.At(j.Time(i).Add(j.gap(since))))
+		if later-i < dense {
+			continue
+		}
+		came, passed := st.activity.Passed(i, later)
+		st.came, st.passed = st.came+came, st.passed+passed
+		if passed > 0 {
+			moving = append(moving, i)
+		}
+	}
+	st.chance = allStay(st.came, st.passed, st.stayed)
+	n := len(moving)
+	lasting := n >= minMoving || n >= rareMoving && j.Time(moving[n-1]).Sub(j.Time(moving[0])) >= minMoving*j.MinWait
+	return lasting && float64(st.passed) >= j.MinShare*float64(st.came)
+}
+
+// gap is the time within which goroutines that came before must have moved on to
+// count as such: those of a standstill must have stayed for as long. It grows with
+// the standstill, because older snapshots are further apart.
+func (j *standJudge) gap(since int) time.Duration { return max(j.MinWait, j.Ago(since)/2) }
+
+// allStay returns the probability that of came+stayed goroutines, of which passed
+// pass, the last that came are all among those that stay.
+func allStay(came, passed, stayed int) float64 {
+	log := 0.0
+	for k := range passed {
+		log += math.Log(float64(came-k)) - math.Log(float64(came+stayed-k))
+	}
+	return math.Exp(log)
+}
+
+// standing returns how many goroutines of an activity in a snapshot were at
+// places that none has left since, and how many were elsewhere. It leaves out
+// places where goroutines stood when others of the activity still moved on: streams
+// beside requests.
+func (j *standJudge) standing(a *places.Activity, since int) (n, moving int) {
+	if known, ok := j.stood[a]; ok {
+		return known[0], known[1]
+	}
+	rest := 0
+	for _, pl := range j.Places(places.ByStack) {
+		switch {
+		case !a.Has(pl):
+		case j.stoodBefore(pl, a.StoodSince()):
+			rest += pl.Count(since)
+		case mayHang(pl.State) && pl.StoodSince() <= since:
+			n += pl.Count(since)
+		}
+	}
+	moving = max(0, a.Count(since)-n-rest)
+	j.stood[a] = [2]int{n, moving}
+	return n, moving
+}
+
+// stoodBefore reports whether goroutines had been at a place for MinWait before a
+// snapshot, and are there still.
+func (j *standJudge) stoodBefore(pl *places.Place, since int) bool {
+	i := j.At(j.Time(since).Add(-j.MinWait))
+	return i >= 0 && pl.Count(i) > 0 && pl.AnyStoodSince(i)
+}
+
+// rests reports whether it was normal, before a snapshot, to be in an activity
+// for MinWait, and in MinSnapshots: of the goroutines that were listed, more than
+// one in ten were. The goroutine of a connection may be in two snapshots with one
+// request in each, but hardly in four.
+func (j *standJudge) rests(a *places.Activity, since int) bool {
+	rested, listed := 0, 0
+	for i := range since {
+		later := max(j.From(j.Time(i).Add(j.MinWait)), i+j.MinSnapshots-1)
+		if later >= since {
+			break
+		}
+		r, l := a.Rested(i, later)
+		rested, listed = rested+r, listed+l
+	}
+	return 10*rested > listed
+}
+
+// starved returns a stand when handlers of requests wait for something that no
+// handler is meant to wait for that long: a resource, or a pool of workers all of
+// which have stopped.
+func (j *standJudge) starved(pl *places.Place) *stand {
+	since := pl.StoodSince()
+	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
+		return nil
+	}
+	if r, ok := resourceAt(pl.Stack, pl.State); (!ok || !r.scarce) && !j.poolStopped(since) {
+		return nil
+	}
+	return &stand{Place: pl, since: since, chance: 1}
+}
+
+// joined reports whether the number of goroutines at a place rose since a
+// snapshot, or to it. When every caller is stuck, that is but once.
+func (j *standJudge) joined(pl *places.Place, since int) bool {
+	return since > 0 || pl.Now() > pl.Count(0)
+}
+
+// poolStopped reports whether all workers of a pool stopped at one place at about
+// the time of a snapshot: goroutines that are older by MinWait, and did not use to
+// stay there. What a request starts for itself is as young as the request.
+func (j *standJudge) poolStopped(around int) bool {
+	return slices.ContainsFunc(j.Places(places.ByStack), func(pl *places.Place) bool {
+		if pl.Now() < 2 || !j.mayBeRoot(pl) || handles(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
+			return false
+		}
+		since := pl.StoodSince()
+		if since == 0 || since > j.begin || j.Time(around).Sub(j.Time(since)).Abs() > 2*j.MinWait || rested(pl, since) {
+			return false
+		}
+		old := j.Newest().EpochAt(j.Time(since).Add(-j.MinWait))
+		return pl.Born(old, len(j.Newest().Epochs)) == 0
+	})
+}
+
+// served reports whether a trace window shows that the goroutines of a stand move
+// between snapshots, as those of busy connections do: another goroutine woke one
+// of them, or something came for one that waits for IO. If there is no window
+// since the stand began, served asks for one, and waits for it for a while.
+func (j *standJudge) served(st *stand) bool {
+	waiting, _ := st.IDs(j.Last())
+	begun := j.Time(st.since)
+	for _, w := range j.Windows {
+		if w.Time.Before(begun) {
+			continue
+		}
+		if slices.ContainsFunc(st.Woken(w.Fed), func(id uint64) bool { return slices.Contains(waiting, id) }) {
+			return true
+		}
+		st.windows++
+	}
+	if w := j.Inspections[goroutine.SourceWindow]; w != nil && !w.Time.Before(begun) {
+		woken, _ := wakers(w, st.Place)
+		return st.State == goroutine.IOWait && woken > 0
+	}
+	if j.Ask(goroutine.SourceWindow) && st.windows == 0 && j.Ago(st.since) < 2*j.MinWait {
+		j.abstain(ReasonInspection, "it suspects a hang and waits for a trace window")
+		return true
+	}
+	return false
+}
+
+// servers leaves out the clients of servers in the same process, unless nothing
+// else stands.
+func (j *standJudge) servers(all []*stand) []*stand {
+	if rest := slices.DeleteFunc(slices.Clone(all), func(st *stand) bool { return !j.mayBeRoot(st.Place) }); len(rest) > 0 {
+		return rest
+	}
+	return all
+}
+
+// A hang is stands that belong together, and what got stuck first.
+type hang struct {
+	root   *stand
+	stands []*stand // first one first
+}
+
+// grouped divides stands by what they have in common: the activity, what got stuck
+// first, or the time at which they stopped, which is within twice MinWait of that
+// of the first.
+func (j *standJudge) grouped(all []*stand) (groups []*hang) {
+	slices.SortStableFunc(all, func(a, b *stand) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.oldest(), b.oldest()))
+	})
+	for _, st := range all {
+		i := slices.IndexFunc(groups, func(h *hang) bool {
+			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= 2*j.MinWait
+		})
+		root := st
+		if i < 0 {
+			root = j.root(st)
+			i = slices.IndexFunc(groups, func(h *hang) bool { return h.root.Key == root.Key })
+		}
+		if i < 0 {
+			groups = append(groups, &hang{root: root})
+			i = len(groups) - 1
+		}
+		groups[i].stands = append(groups[i].stands, st)
+	}
+	return groups
+}

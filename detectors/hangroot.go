@@ -1,0 +1,231 @@
+package detectors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// root returns the place whose goroutines got stuck first: one that stopped
+// shortly before st, or st itself. One or a few goroutines prove nothing on their
+// own; here others prove that work has stopped.
+func (j *standJudge) root(st *stand) *stand {
+	first := st
+	earliest := j.At(j.Time(st.since).Add(-2 * j.MinWait))
+	for _, pl := range j.Places(places.ByStack) {
+		if pl.Key == st.Key || !j.mayBeRoot(pl) {
+			continue
+		}
+		since := pl.StoodSince()
+		if since == 0 || since < earliest || since > first.since || rested(pl, since) {
+			continue
+		}
+		if other := (&stand{Place: pl, since: since, chance: 1}); other.before(first) {
+			first = other
+		}
+	}
+	return first
+}
+
+// mayBeRoot reports whether what others wait for may be the goroutines at a place.
+// The clients of a server that is in the same process wait for it, and not the
+// other way round: there are as many of them as requests.
+func (j *standJudge) mayBeRoot(pl *places.Place) bool {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || handlers(pl.Stack) && !handles(pl.Stack) {
+		return false // idle connections among them
+	}
+	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {
+		return true
+	}
+	requests := 0
+	for _, other := range j.Places(places.ByStack) {
+		if handles(other.Stack) {
+			if other.Now() == pl.Now() {
+				return false
+			}
+			requests += other.Now()
+		}
+	}
+	return requests != pl.Now()
+}
+
+// rested reports whether goroutines used to stay at a place before a snapshot: in
+// more than half of the steps none left.
+func rested(pl *places.Place, since int) bool {
+	n := 0
+	for i := range since - 1 {
+		if pl.Count(i) > 0 && !pl.Left(i) {
+			n++
+		}
+	}
+	return 2*n > since
+}
+
+// before reports whether st stopped before other. In the same snapshot, those
+// that wait for a resource come after others, which may hold it; then the oldest
+// goroutine decides: workers are older than their callers, and the first request
+// that got stuck is older than the next.
+func (st *stand) before(other *stand) bool {
+	if st.since != other.since {
+		return st.since < other.since
+	}
+	if a, b := st.needs(), other.needs(); a != b {
+		return b
+	}
+	return st.oldest() < other.oldest()
+}
+
+// needs reports whether the goroutines of st wait for a resource that others in
+// the process hold.
+func (st *stand) needs() bool {
+	r, _ := resourceAt(st.Stack, st.State)
+	return r.scarce && r.name != "HTTP response"
+}
+
+func (st *stand) oldest() uint64 {
+	ids, _ := st.IDs(st.Series.Last())
+	if len(ids) == 0 {
+		return ^uint64(0)
+	}
+	return ids[0]
+}
+
+// finding returns the finding for a hang.
+func (j *standJudge) finding(h *hang) Finding {
+	root := h.root
+	surest := slices.MinFunc(h.stands, func(a, b *stand) int { return cmp.Or(cmp.Compare(a.chance, b.chance), cmp.Compare(b.Now(), a.Now())) })
+	crowd := slices.DeleteFunc(slices.Clone(h.stands), func(st *stand) bool { return st.Key == root.Key })
+	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
+	f := found(j.confidence(surest), root.Place, root.since)
+	f.Subject, f.Evidence = "", nil
+	f.Count = h.inAll(surest)
+	f.Message = message(root, crowd, f.Count, f.Age)
+	j.notePool(&f, root)
+	for _, st := range append([]*stand{root}, crowd...) {
+		if r, ok := resourceAt(st.Stack, st.State); ok && f.Advice == "" {
+			f.note("%s", r.out)
+			f.Advice = r.forgotten
+		}
+	}
+	j.noteWhy(&f, surest)
+	j.noteRequests(&f, h)
+	if surest.windows > 0 {
+		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
+	}
+	for _, st := range crowd[min(1, len(crowd)):] {
+		f.note("Also stopped: %s at %s in %s.", goroutines(st.Now()), where(st.Stack), st.State)
+	}
+	f.Advice = cmp.Or(adviceToResume(root.State), f.Advice, adviceToWake(root.State))
+	return f
+}
+
+// inAll returns how many goroutines are part of a hang: those at the places of
+// stands, and all of the activity of the surest.
+func (h *hang) inAll(surest *stand) (n int) {
+	if surest.activity != nil {
+		n = surest.activity.Count(surest.Series.Last())
+	}
+	seen := make(map[goroutine.GroupKey]bool)
+	for _, st := range append([]*stand{h.root}, h.stands...) {
+		if !seen[st.Key] && (surest.activity == nil || !surest.activity.Has(st.Place)) {
+			n += st.Now()
+		}
+		seen[st.Key] = true
+	}
+	return n
+}
+
+// confidence rises with time: after five times MinWait hardly anything but a
+// fault is left, unless nothing is known of the time before.
+func (j *standJudge) confidence(st *stand) Confidence {
+	lasting := j.Ago(st.since) >= 5*j.MinWait
+	switch {
+	case st.activity == nil && !lasting:
+		return Medium
+	case st.activity == nil || !lasting:
+		return Suspected
+	}
+	return High
+}
+
+func message(root *stand, crowd []*stand, all int, age time.Duration) string {
+	n := root.Now()
+	if len(crowd) == 0 {
+		return fmt.Sprintf("%s at %s %s waiting %s; none moved on for %s.",
+			goroutines(n), where(root.Stack), verb(n, "is", "are"), waitsFor(root), span(age))
+	}
+	waiting := all - n
+	return fmt.Sprintf("%s at %s stopped first and %s been waiting %s for %s; %s %s behind, most of them at %s, waiting %s.",
+		goroutines(n), where(root.Stack), verb(n, "has", "have"), waitsFor(root), span(age),
+		goroutines(waiting), verb(waiting, "is", "are"), where(crowd[0].Stack), waitsFor(crowd[0]))
+}
+
+func waitsFor(st *stand) string {
+	if r, ok := resourceAt(st.Stack, st.State); ok {
+		return r.what
+	}
+	return fmt.Sprintf("in %s", st.State)
+}
+
+// noteWhy notes what tells the stand from rest.
+func (j *standJudge) noteWhy(f *Finding, st *stand) {
+	if st.activity == nil {
+		f.note("They handle requests, and %d of them have been here for at least %s; none has left since.",
+			st.Count(st.since), span(st.Series.Ago(st.since)))
+		return
+	}
+	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
+		st.passed, st.came, span(st.within), st.stayed)
+	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
+	if more := st.activity.Count(j.Last()) - st.activity.Count(j.begin); more > 0 {
+		f.note("%s joined within the last %s.", goroutines(more), span(j.Ago(j.begin)))
+	} else {
+		f.note("No more have come for %s.", span(j.Ago(j.begin)))
+	}
+}
+
+// notePool notes that the goroutines of a stand are all of a pool of workers.
+func (j *standJudge) notePool(f *Finding, st *stand) {
+	entry := st.Entry()
+	if handles(st.Stack) || entry == st.Stack.User().Function {
+		return
+	}
+	if n := j.StartedWith(entry, j.Last()); n == st.Now() && n > 1 {
+		f.note("These are all %s started with %s.", goroutines(n), entry)
+	} else if n > st.Now() {
+		f.note("There %s %s started with %s in all.", verb(n, "is", "are"), goroutines(n), entry)
+	}
+}
+
+// noteRequests notes which share of the requests that are being handled stands.
+func (j *standJudge) noteRequests(f *Finding, h *hang) {
+	all, standing := 0, 0
+	for _, pl := range j.Places(places.ByStack) {
+		if !handles(pl.Stack) {
+			continue
+		}
+		all += pl.Now()
+		if slices.ContainsFunc(h.stands, func(st *stand) bool { return st.Key == pl.Key || st.activity != nil && st.activity.Has(pl) }) {
+			standing += pl.Now()
+		}
+	}
+	if standing > 0 {
+		f.note("They are %d of the %s that the process is handling.", standing, plural(all, "request"))
+	}
+}
+
+// adviceToResume says what to do about goroutines in state s that wait for
+// something outside of the process; empty for other states.
+func adviceToResume(s goroutine.State) string {
+	switch s {
+	case goroutine.IOWait:
+		return "Check the other end of the connection, and set a deadline for reading and writing."
+	case goroutine.Syscall:
+		return "Check what the system call waits for: a file system, a child process, or C code."
+	}
+	return ""
+}

@@ -1,0 +1,102 @@
+package detectors
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// stackOf reads a stack as a goroutine dump shows it: one function a line, leaf
+// first.
+func stackOf(text string) *goroutine.Stack {
+	var frames []goroutine.Frame
+	for line := range strings.FieldsSeq(text) {
+		frames = append(frames, goroutine.Frame{Function: line})
+	}
+	return goroutine.NewStack(frames)
+}
+
+// TestResources has the stacks of goroutines that wait for resources, as the
+// source of these versions makes them: Go 1.26 and 1.27, pgx v5.11.0, puddle v2.2.2,
+// go-redis v9.23.0, redigo v1.9.2, x/sync v0.24.0.
+func TestResources(t *testing.T) {
+	const handler = "\nmain.handle\nnet/http.HandlerFunc.ServeHTTP\nnet/http.serverHandler.ServeHTTP\nnet/http.(*conn).serve\nruntime.goexit"
+	for name, tc := range map[string]struct {
+		state goroutine.State
+		stack string
+		want  string
+	}{
+		"sql query": {goroutine.Select, `runtime.gopark runtime.selectgo database/sql.(*DB).conn database/sql.(*DB).query
+			database/sql.(*DB).QueryContext.func1 database/sql.(*DB).retry database/sql.(*DB).QueryContext`, "database/sql pool"},
+		"sql begin": {goroutine.Select, `database/sql.(*DB).conn database/sql.(*DB).begin database/sql.(*DB).BeginTx.func1
+			database/sql.(*DB).retry database/sql.(*DB).BeginTx`, "database/sql pool"},
+		"sql connects": {goroutine.IOWait, `internal/poll.runtime_pollWait internal/poll.(*pollDesc).wait internal/poll.(*FD).Read net.(*netFD).Read
+			net.(*conn).Read example.com/driver.(*Conn).handshake database/sql.(*DB).conn database/sql.(*DB).query`, ""},
+		"pgxpool": {goroutine.Select, `golang.org/x/sync/semaphore.(*Weighted).Acquire github.com/jackc/puddle/v2.(*Pool[...]).acquire
+			github.com/jackc/puddle/v2.(*Pool[...]).Acquire github.com/jackc/pgx/v5/pgxpool.(*Pool).Acquire github.com/jackc/pgx/v5/pgxpool.(*Pool).Query`, "pgx pool"},
+		"puddle": {goroutine.Select, `golang.org/x/sync/semaphore.(*Weighted).Acquire github.com/jackc/puddle/v2.(*Pool[go.shape.*uint8]).acquire
+			github.com/jackc/puddle/v2.(*Pool[go.shape.*uint8]).Acquire`, "puddle pool"},
+		"go-redis": {goroutine.Select, `github.com/redis/go-redis/v9/internal.(*FastSemaphore).Acquire github.com/redis/go-redis/v9/internal/pool.(*ConnPool).waitTurn
+			github.com/redis/go-redis/v9/internal/pool.(*ConnPool).getConn github.com/redis/go-redis/v9/internal/pool.(*ConnPool).Get
+			github.com/redis/go-redis/v9.(*baseClient)._getConn github.com/redis/go-redis/v9.(*baseClient).getConn`, "go-redis pool"},
+		"redigo": {goroutine.Select, `github.com/gomodule/redigo/redis.(*Pool).waitVacantConn github.com/gomodule/redigo/redis.(*Pool).GetContext
+			github.com/gomodule/redigo/redis.(*Pool).Get`, "redigo pool"},
+		"transport": {goroutine.Select, `net/http.(*Transport).getConn net/http.(*Transport).roundTrip net/http.(*Transport).RoundTrip
+			net/http.send net/http.(*Client).send net/http.(*Client).do net/http.(*Client).Do`, "http.Transport connections"},
+		"response": {goroutine.Select, `net/http.(*persistConn).roundTrip net/http.(*Transport).roundTrip net/http.(*Transport).RoundTrip
+			net/http.send net/http.(*Client).send net/http.(*Client).do net/http.(*Client).Do`, "HTTP response"},
+		"HTTP/2 stream, Go 1.26": {goroutine.CondWait, `sync.runtime_notifyListWait sync.(*Cond).Wait net/http.(*http2ClientConn).awaitOpenSlotForStreamLocked
+			net/http.(*http2clientStream).writeRequest net/http.(*http2clientStream).doRequest`, "HTTP/2 stream"},
+		"HTTP/2 stream, Go 1.27": {goroutine.CondWait, `sync.runtime_notifyListWait sync.(*Cond).Wait net/http/internal/http2.(*ClientConn).awaitOpenSlotForStreamLocked
+			net/http/internal/http2.(*clientStream).writeRequest net/http/internal/http2.(*clientStream).doRequest`, "HTTP/2 stream"},
+		"Weighted":       {goroutine.Select, "golang.org/x/sync/semaphore.(*Weighted).Acquire", "semaphore.Weighted"},
+		"errgroup limit": {goroutine.ChanSend, "golang.org/x/sync/errgroup.(*Group).Go", "errgroup limit"},
+		"errgroup wait":  {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait golang.org/x/sync/errgroup.(*Group).Wait", "errgroup"},
+		"semaphore":      {goroutine.ChanSend, "runtime.gopark runtime.chansend runtime.chansend1 main.acquire", "channel"},
+		"mutex":          {goroutine.MutexLock, "internal/sync.runtime_SemacquireMutex internal/sync.(*Mutex).lockSlow internal/sync.(*Mutex).Lock sync.(*Mutex).Lock", "lock"},
+		"receive":        {goroutine.ChanReceive, "runtime.gopark runtime.chanrecv runtime.chanrecv1 main.next", ""},
+		"stream":         {goroutine.Select, "runtime.gopark runtime.selectgo main.push", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := stackOf(tc.stack + handler)
+			r, ok := resourceAt(s, tc.state)
+			assert.Equal(t, tc.want, r.name)
+			assert.Equal(t, tc.want != "", ok)
+			assert.True(t, handles(s))
+		})
+	}
+}
+
+func TestResourceOfABody(t *testing.T) {
+	r, _ := resourceAt(stackOf("runtime.gopark runtime.selectgo net/http.(*persistConn).readLoop runtime.goexit"), goroutine.Select)
+	assert.Equal(t, "HTTP response body", r.name)
+}
+
+func TestResourcesAreComplete(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, r := range resources {
+		assert.False(t, seen[r.name], r.name)
+		seen[r.name] = true
+		for _, text := range []string{r.name, r.what, r.out, r.forgotten, string(r.state)} {
+			assert.NotEmpty(t, text, r.name)
+		}
+		assert.Equal(t, ".", r.out[len(r.out)-1:], r.name)
+		assert.Equal(t, ".", r.forgotten[len(r.forgotten)-1:], r.name)
+	}
+}
+
+func TestHandles(t *testing.T) {
+	for stack, want := range map[string]bool{
+		"internal/poll.runtime_pollWait bufio.(*Reader).Peek net/http.(*conn).serve runtime.goexit":                                               false, // idle
+		"main.handle net/http.HandlerFunc.ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                      true,
+		"main.handle net/http.(*http2serverConn).runHandler":                                                                                      true,
+		"main.handle net/http/internal/http2.(*serverConn).runHandler":                                                                            true,
+		"main.(*API).Get google.golang.org/grpc.(*Server).processUnaryRPC google.golang.org/grpc.(*Server).handleStream google.golang.org/grpc.f": true,
+		"main.worker main.main.func1": false,
+	} {
+		assert.Equal(t, want, handles(stackOf(stack)), stack)
+	}
+}

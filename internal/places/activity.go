@@ -1,0 +1,313 @@
+package places
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// An Activity is what goroutines do while certain functions are on their stacks:
+// all goroutines of a series that have the outermost frames of a place in common
+// with it. The goroutines of a request handler are one, whatever it calls.
+//
+// A place shows only where goroutines wait. A healthy request is hardly ever seen
+// at the semaphore at which requests hang later, but in the handler that acquires
+// it. An activity has that history.
+type Activity struct {
+	Series *Series
+	Depth  int // number of frames in common, from the entry function on; the least with these goroutines
+
+	common uint64               // hash of these frames
+	groups [][]*goroutine.Group // by snapshot
+	lists  []list               // by snapshot, once known
+	since  int                  // see StoodSince; -1 until known
+}
+
+// A list is the goroutines of an activity in one snapshot whose IDs are known.
+type list struct {
+	ids  []uint64                      // rising
+	at   map[uint64]goroutine.GroupKey // where each of them is
+	upto uint64                        // ids holds all IDs up to this one
+	all  bool                          // ids holds all IDs
+}
+
+// outerSeed makes hashes of frames. It need not be the same in another process.
+var outerSeed = maphash.MakeSeed()
+
+// outer returns hashes of the outermost frames of a stack: element i is that of
+// the i+1 outermost functions.
+func (s *Series) outer(of *goroutine.Stack) []uint64 {
+	if known, ok := s.outers[of]; ok {
+		return known
+	}
+	frames := of.Visible()
+	hashes := make([]uint64, 0, len(frames))
+	last := uint64(0)
+	for _, f := range slices.Backward(frames) {
+		last = 31*last + maphash.String(outerSeed, f.Function)
+		hashes = append(hashes, last)
+	}
+	if s.outers == nil {
+		s.outers = make(map[*goroutine.Stack][]uint64)
+	}
+	s.outers[of] = hashes
+	return hashes
+}
+
+// Depth returns how many frames the stack of p has, without those of the runtime
+// at both ends.
+func (p *Place) Depth() int { return len(p.Series.outer(p.Stack)) }
+
+// Activity returns the goroutines that have the depth outermost functions in
+// common with p. depth is 1 to [Place.Depth]. The activities of two depths are one
+// when they have the same goroutines.
+func (p *Place) Activity(depth int) *Activity {
+	s := p.Series
+	want := s.outer(p.Stack)[depth-1]
+	if a := s.acts[want]; a != nil {
+		return a
+	}
+	n := len(s.Snapshots)
+	a := &Activity{Series: s, Depth: depth, common: want, groups: make([][]*goroutine.Group, n), lists: make([]list, n), since: -1}
+	if s.acts == nil {
+		s.acts = make(map[uint64]*Activity)
+	}
+	s.acts[want] = a
+	for i := range s.Snapshots {
+		a.groups[i] = a.of(p, i)
+	}
+	if depth > 1 {
+		if wider := p.Activity(depth - 1); a.same(wider) {
+			s.acts[want] = wider
+			return wider
+		}
+	}
+	return a
+}
+
+// same reports whether a has as many groups as a wider activity: then it has the
+// same.
+func (a *Activity) same(wider *Activity) bool {
+	return slices.EqualFunc(a.groups, wider.groups, func(g, h []*goroutine.Group) bool { return len(g) == len(h) })
+}
+
+// of returns the groups of snapshot i: of those of the activity that is one frame
+// wider, or of all.
+func (a *Activity) of(p *Place, i int) (all []*goroutine.Group) {
+	s := a.Series
+	add := func(g *goroutine.Group) {
+		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common && g.Stack.ID != goroutine.OtherStacks {
+			all = append(all, g)
+		}
+	}
+	if a.Depth > 1 {
+		for _, g := range p.Activity(a.Depth - 1).groups[i] {
+			add(g)
+		}
+		return all
+	}
+	groups := s.Snapshots[i].Groups
+	for k := range groups {
+		add(&groups[k])
+	}
+	return all
+}
+
+// Has reports whether the goroutines at p belong to a.
+func (a *Activity) Has(p *Place) bool {
+	o := a.Series.outer(p.Stack)
+	return len(o) >= a.Depth && o[a.Depth-1] == a.common
+}
+
+// Count returns how many goroutines a had in snapshot i.
+func (a *Activity) Count(i int) (n int) {
+	for _, g := range a.groups[i] {
+		n += g.Count
+	}
+	return n
+}
+
+// tallies returns the goroutines of snapshot i by the epochs of a later snapshot.
+func (a *Activity) tallies(i, later int) []tally {
+	s := a.Series
+	b := births{epochs: s.Snapshots[later].Epochs}
+	b.seen = make([]bool, len(b.epochs))
+	row := make([]tally, len(b.epochs))
+	for _, g := range a.groups[i] {
+		b.add(row, s.Snapshots[i], g)
+	}
+	return row
+}
+
+// list returns the goroutines of snapshot i whose IDs are known.
+func (a *Activity) list(i int) *list {
+	l := &a.lists[i]
+	if l.at != nil {
+		return l
+	}
+	*l = list{at: make(map[uint64]goroutine.GroupKey), upto: ^uint64(0), all: true}
+	for _, g := range a.groups[i] {
+		l.ids = append(l.ids, g.IDs...)
+		if len(g.IDs) < g.Count {
+			l.all = false
+			l.upto = min(l.upto, lastID(g))
+		}
+	}
+	slices.Sort(l.ids)
+	if len(l.ids) > maxListed {
+		l.all, l.ids, l.upto = false, l.ids[:maxListed], min(l.upto, l.ids[maxListed-1])
+	}
+	for _, g := range a.groups[i] {
+		l.add(g, a.Series)
+	}
+	return l
+}
+
+// lastID returns the highest ID that g lists, or 0.
+func lastID(g *goroutine.Group) uint64 {
+	if len(g.IDs) == 0 {
+		return 0
+	}
+	return g.IDs[len(g.IDs)-1]
+}
+
+// maxListed is how many IDs a list has at most. It bounds time and memory.
+const maxListed = 512
+
+// add notes where the goroutines of g are, of those that are listed.
+func (l *list) add(g *goroutine.Group, s *Series) {
+	for _, id := range g.IDs {
+		if len(l.ids) == 0 || id > l.ids[len(l.ids)-1] {
+			return
+		}
+		l.at[id] = s.key(g, ByStack).GroupKey
+	}
+}
+
+// lacks reports whether a goroutine was provably not in l.
+func (l *list) lacks(id uint64) bool {
+	_, found := l.at[id]
+	return !found && id <= l.upto
+}
+
+// elsewhere reports whether a goroutine was provably not at a place.
+func (l *list) elsewhere(id uint64, place goroutine.GroupKey) bool {
+	at, found := l.at[id]
+	return found && at != place || !found && id <= l.upto
+}
+
+// Left reports whether a goroutine that was in snapshot i was not in the next. It
+// may miss one, as [Place.Left] may.
+func (a *Activity) Left(i int) bool {
+	before, after := a.tallies(i, i+1), a.tallies(i+1, i+1)
+	for k, was := range before {
+		if is := after[k]; is.count < was.count || is.count == was.count && is.digest != was.digest {
+			return true
+		}
+	}
+	return slices.ContainsFunc(a.list(i).ids, a.list(i+1).lacks)
+}
+
+// StoodSince returns the first snapshot since which a had goroutines and none
+// left.
+func (a *Activity) StoodSince() int {
+	if a.since >= 0 {
+		return a.since
+	}
+	a.since = a.Series.Last()
+	for a.since > 0 && len(a.groups[a.since-1]) > 0 && !a.Left(a.since-1) {
+		a.since--
+	}
+	return a.since
+}
+
+// Joined returns a lower bound on how many goroutines of snapshot until were not in
+// snapshot before, or at other places.
+func (a *Activity) Joined(before, until int) int {
+	byEpoch := 0
+	was, is := a.tallies(before, until), a.tallies(until, until)
+	for k := range is {
+		byEpoch += max(0, is[k].count-was[k].count)
+	}
+	byID := 0
+	for _, id := range a.list(until).ids {
+		if a.list(before).elsewhere(id, a.list(until).at[id]) {
+			byID++
+		}
+	}
+	return max(byEpoch, byID)
+}
+
+// Passed returns a sample of the goroutines that had come to their places in
+// snapshot i since the snapshot before, and how many of those moved on until
+// snapshot later. A goroutine that is still in the activity, at another place, has
+// moved on: the goroutine of a connection handles one request after another.
+//
+// When all IDs are listed, every one of them is in the sample. Otherwise the
+// sample is the goroutines born since the snapshot before, or those with the
+// lowest IDs, whichever are more; which of them moved on does not matter for the
+// choice. When it cannot be proved that one moved on, it is taken to have stayed.
+func (a *Activity) Passed(i, later int) (came, passed int) {
+	before, now := a.list(i-1), a.list(i)
+	for _, id := range now.ids {
+		if !before.elsewhere(id, now.at[id]) {
+			continue
+		}
+		came++
+		if a.movedOn(id, i, later) {
+			passed++
+		}
+	}
+	if now.all {
+		return came, passed
+	}
+	if c, p := a.newborn(i, later); c > came {
+		return c, p
+	}
+	return came, passed
+}
+
+// movedOn reports whether a goroutine that is listed in snapshot i was provably
+// not at the same place in one of the snapshots until snapshot later.
+func (a *Activity) movedOn(id uint64, i, later int) bool {
+	at := a.list(i).at[id]
+	for k := i + 1; k <= later; k++ {
+		if a.list(k).elsewhere(id, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// newborn returns how many goroutines of snapshot i were born after the snapshot
+// before, and how many of those had left by snapshot later, at least.
+func (a *Activity) newborn(i, later int) (came, left int) {
+	s := a.Series
+	epochs := s.Snapshots[later].Epochs
+	now, after := a.tallies(i, later), a.tallies(later, later)
+	for k, t := range now {
+		if k > 0 && !epochs[k-1].End.Before(s.Time(i-1)) {
+			came += t.count
+			left += max(0, t.count-after[k].count)
+		}
+	}
+	return came, left
+}
+
+// Rested returns how many of the goroutines listed in snapshot i were listed at
+// the same place in every snapshot until snapshot later, and how many are listed.
+func (a *Activity) Rested(i, later int) (rested, listed int) {
+	was := a.list(i)
+	for _, id := range was.ids {
+		stays := true
+		for k := i + 1; stays && k <= later; k++ {
+			at, found := a.list(k).at[id]
+			stays = found && at == was.at[id]
+		}
+		if stays {
+			rested++
+		}
+	}
+	return rested, len(was.ids)
+}
