@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -23,6 +26,8 @@ type order struct {
 	Scale    float64
 	Duration time.Duration
 	Proof    bool
+
+	Outside *corpus.Outside // what to be instead of a program
 }
 
 // minute is how far apart the other rules' checks are, scaled.
@@ -32,8 +37,11 @@ func (o order) minute() time.Duration { return time.Duration(o.Scale * float64(t
 type observation struct {
 	Served, Faults int64
 	FirstFault     time.Duration     // since the start
+	Standstill     time.Duration     // since the start; 0 if the program does not tell
+	Lasted, Minute time.Duration     // how long the run was, and how long a minute is
 	Standing       int               // goroutines within an expected function, at the end
 	Events         []watch.Finding   // in the order of their time; without those of an end
+	Ends           []watch.Finding   // events that tell an end
 	Open           []watch.Finding   // at the end
 	Course         []int             // goroutines within an expected function, at twelve moments
 	Alarms         [len(rules)]alarm // of the other rules
@@ -43,11 +51,14 @@ type observation struct {
 // its own waits in a way that a detector could take for the scenario's: it is
 // driven by timers, and the main goroutine waits for a WaitGroup.
 func observe(o order) (any, error) {
+	if o.Outside != nil {
+		return nil, beOutside(o.Outside)
+	}
 	s, ok := corpus.Find(o.Name)
 	if !ok {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
-	seen := &observation{}
+	seen := &observation{Lasted: o.Duration, Minute: o.minute()}
 	told := &watch.Log{Began: time.Now()}
 	witness := &witness{seen: seen, scenario: &s, every: o.Duration / 12}
 	reader := sdkmetric.NewManualReader()
@@ -59,6 +70,7 @@ func observe(o order) (any, error) {
 	collectEvery(o.minute(), reader)
 	others := newRivals(&s, o)
 	env := corpus.NewEnv(o.Scale)
+	env.Outside = spawn
 	go s.Run(env)
 	others.start()
 	watch.For(o.Duration)
@@ -69,11 +81,52 @@ func observe(o order) (any, error) {
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Events = told.Findings()
+	seen.Events, seen.Ends = told.Findings(), told.Ends()
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
+	seen.Standstill = env.Standstill()
 	return seen, nil
+}
+
+// beOutside is what is outside of a program, until that ends.
+func beOutside(o *corpus.Outside) error {
+	address, err := o.Start()
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(address)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, os.Stdin)
+	}
+	return err
+}
+
+// spawned are the standard inputs of processes, which end with them.
+var spawned []io.Closer
+
+// spawn starts what is outside of a program as a process that ends with this
+// one, and returns the address of its dependency. No goroutine stays.
+func spawn(o corpus.Outside) (address string, err error) {
+	cmd, err := lab.Command(context.Background(), "", order{Outside: &o})
+	if err != nil {
+		return "", err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	spawned = append(spawned, in)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	defer out.Close()
+	err = json.NewDecoder(out).Decode(&address)
+	return address, err
 }
 
 // collectEvery has the metrics collected again and again, as by an exporter.
