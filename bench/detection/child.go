@@ -15,6 +15,7 @@ import (
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
 	"github.com/otelgoroutine/go/bench/detection/internal/watch"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/otelgoroutine"
