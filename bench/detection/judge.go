@@ -103,10 +103,12 @@ func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result 
 	return r
 }
 
-// hits reports whether f is the fault of s.
+// hits reports whether f is the fault of s. A fault that stops a service may be
+// told at any function that waits in an expected one: a library's, for example.
 func hits(s *corpus.Scenario, f *watch.Finding) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool {
-		return x.Detector == f.Detector && x.Matches(f.Function)
+		return x.Detector == f.Detector &&
+			(x.Matches(f.Function) || s.Soon != "" && slices.ContainsFunc(f.Frames, x.Matches))
 	})
 }
 

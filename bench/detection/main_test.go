@@ -166,6 +166,17 @@ func TestTheCourseOfAFault(t *testing.T) {
 	}
 }
 
+// TestAHangMayBeToldInALibrary holds which places count.
+func TestAHangMayBeToldInALibrary(t *testing.T) {
+	f := watch.Finding{Detector: "hang", Function: "redis.(*pool).take", Frames: []string{"redis.(*pool).take", "x/corpus.serve"}}
+	s := corpus.Scenario{Expect: []corpus.Expectation{{Detector: "hang", Function: "serve"}}}
+	assert.False(t, hits(&s, &f))
+	s.Soon = "medium"
+	assert.True(t, hits(&s, &f))
+	f.Detector = "surge"
+	assert.False(t, hits(&s, &f))
+}
+
 func TestWarningsThatAreNoMistake(t *testing.T) {
 	for _, tc := range []struct {
 		r          result

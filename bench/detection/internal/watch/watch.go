@@ -38,9 +38,10 @@ type Finding struct {
 	Function   string // code.function.name
 	Count      int
 	Message    string
-	ID         string // of the incident
-	Text       string // message, evidence and advice: what is said to people
-	Resolved   bool   // this is the event of an end
+	ID         string   // of the incident
+	Text       string   // message, evidence and advice: what is said to people
+	Frames     []string // the functions of its stack, the leaf first
+	Resolved   bool     // this is the event of an end
 }
 
 // From returns a finding of the monitor, without a time.
@@ -52,8 +53,23 @@ func From(f *detectors.Finding) Finding {
 		Count:      f.Count,
 		Message:    f.Message,
 		ID:         f.ID,
+		Frames:     framesOf(f.Stack.Text(longestTrace)),
 		Text:       strings.Join(append(slices.Concat([]string{f.Message}, f.Evidence), f.Advice), "\n"),
 	}
+}
+
+// longestTrace bounds a stack trace, as events do.
+const longestTrace = 16 << 10
+
+// framesOf returns the functions of a stack trace: every other line, with
+// "(...)" at its end.
+func framesOf(trace string) (functions []string) {
+	for line := range strings.Lines(trace) {
+		if function, ok := strings.CutSuffix(strings.TrimSpace(line), "(...)"); ok && line[0] != '\t' {
+			functions = append(functions, function)
+		}
+	}
+	return functions
 }
 
 // AtLeast reports whether the finding has a confidence or more.
@@ -126,6 +142,8 @@ func (f *Finding) read(kv attribute.KeyValue) {
 		f.Count = int(kv.Value.AsInt64())
 	case telemetry.AttrFindingID:
 		f.ID = kv.Value.AsString()
+	case telemetry.AttrCodeStacktrace:
+		f.Frames = framesOf(kv.Value.AsString())
 	case telemetry.AttrEvidence:
 		f.Text += "\n" + strings.Join(kv.Value.AsStringSlice(), "\n")
 	case telemetry.AttrAdvice:
