@@ -44,6 +44,13 @@ const longestRest = 5
 // soon is the limit for faults that stop a service, in minutes.
 const soon = 3
 
+// mostEvents is how many warnings and errors one fault is to have in 80 minutes.
+const mostEvents = 4
+
+// once reports whether a fault was told as one incident, by few events, and not
+// as ended.
+func (c *course) once() bool { return c.Events <= mostEvents && c.Incidents <= 1 && c.Ends == 0 }
+
 // courseOf returns what was told of a fault. Times are from the standstill on,
 // or from the first fault in programs that tell no standstill.
 func courseOf(s *corpus.Scenario, seen *observation) course {

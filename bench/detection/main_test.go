@@ -36,7 +36,7 @@ func TestProgramsAreJudged(t *testing.T) {
 		"-run", "^(double-lock-nested-call|double-lock-locked-helper|nil-channel-receive|nil-channel-made)$",
 		"-scale", "0.02", "-duration", "8s", "-parallel", "4")
 	assert.Zero(t, status, progress+out)
-	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| +– \| +– \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
+	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| +– \| +– \| +\d of 2 \(\d+ %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
 	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
 }
 
@@ -175,6 +175,21 @@ func TestAHangMayBeToldInALibrary(t *testing.T) {
 	assert.True(t, hits(&s, &f))
 	f.Detector = "surge"
 	assert.False(t, hits(&s, &f))
+}
+
+func TestToldOnce(t *testing.T) {
+	for _, tc := range []struct {
+		c    course
+		want bool
+	}{
+		{course{}, true},
+		{course{Events: 4, Incidents: 1}, true},
+		{course{Events: 5, Incidents: 1}, false},
+		{course{Events: 2, Incidents: 2}, false},
+		{course{Events: 2, Incidents: 1, Ends: 1}, false},
+	} {
+		assert.Equal(t, tc.want, tc.c.once(), tc.c)
+	}
 }
 
 func TestWarningsThatAreNoMistake(t *testing.T) {

@@ -37,6 +37,7 @@ type tally struct {
 	missed, alarmed, ko []result
 	wanted              []result // faults to be told soon
 	soon, rooted        int      // those that were, and with their root
+	told, once          int      // faults that were found, and those told once of them
 }
 
 func tallyOf(results []result) (t tally) {
@@ -66,6 +67,10 @@ func tallyOf(results []result) (t tally) {
 			t.soon += one(r.Course.Soon)
 			t.rooted += one(r.Course.Root)
 		}
+		if r.Faulty && r.Found {
+			t.told++
+			t.once += one(r.Course.once())
+		}
 		if r.Found {
 			t.after = append(t.after, r.After)
 		}
@@ -90,12 +95,12 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
 		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
 	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
-	rows := []lab.Row{{"setting", "found", "in three minutes", "root named", "false alarms", "runs that failed", ""}}
+	rows := []lab.Row{{"setting", "found", "in three minutes", "root named", "told once", "false alarms", "runs that failed", ""}}
 	for _, s := range r.settings {
 		t := tallyOf(s.results)
 		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
 		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.soon, len(t.wanted)), share(t.rooted, len(t.wanted)),
-			share(t.alarms[severe], t.sound), len(t.ko), verdict})
+			share(t.once, t.told), share(t.alarms[severe], t.sound), len(t.ko), verdict})
 	}
 	lab.Table(&b, rows)
 	for _, s := range r.settings {
@@ -214,15 +219,9 @@ func lists(b *strings.Builder, results []result) {
 	}), others)
 }
 
-// mostEvents is how many events one fault is to have in 80 minutes.
-const mostEvents = 4
-
 // unquiet returns the faults that asked for more attention than they deserve.
 func unquiet(results []result) []result {
-	return slices.DeleteFunc(slices.Clone(results), func(r result) bool {
-		c := r.Course
-		return r.Trouble != "" || c.Events <= mostEvents && c.Incidents <= 1 && c.Ends == 0
-	})
+	return slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Trouble != "" || r.Course.once() })
 }
 
 func section(b *strings.Builder, title string, results []result, say func(result) string) {
