@@ -44,8 +44,14 @@ type observation struct {
 	Events         []watch.Finding   // in the order of their time; without those of an end
 	Ends           []watch.Finding   // events that tell an end
 	Open           []watch.Finding   // at the end
+	Thinned        []falseEnd        // ends of a standing fault that a thinned series would tell
 	Course         []int             // goroutines within an expected function, at twelve moments
 	Alarms         [len(rules)]alarm // of the other rules
+}
+
+// real converts a time of the run to that of a service.
+func (o *observation) real(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / float64(o.Minute) * float64(time.Minute))
 }
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
@@ -87,6 +93,7 @@ func observe(o order) (any, error) {
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
 	seen.Standstill = env.Standstill()
+	seen.Thinned = thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill))
 	return seen, nil
 }
 
@@ -140,17 +147,22 @@ func collectEvery(d time.Duration, reader sdkmetric.Reader) {
 	})
 }
 
-// A witness is a detector that finds nothing: it writes down how many goroutines
-// of the fault the detectors were shown.
+// A witness is a detector that finds nothing: it keeps what the detectors were
+// shown of a fault, and writes down how many goroutines of the fault there were.
 type witness struct {
 	seen     *observation
 	scenario *corpus.Scenario
 	every    time.Duration
 	noted    time.Time
+	series   []*goroutine.Snapshot
 }
 
 func (w *witness) run(p *detectors.Pass) error {
-	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every && len(w.scenario.Expect) > 0 {
+	if !w.scenario.Faulty {
+		return nil
+	}
+	w.series = append(w.series, p.Snapshot)
+	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every {
 		w.noted = now
 		w.seen.Course = append(w.seen.Course, count(p.Snapshot, w.scenario))
 	}

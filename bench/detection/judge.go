@@ -36,6 +36,7 @@ type course struct {
 	Events    int // warnings and errors
 	Incidents int // that those are about
 	Ends      int // events that say that the fault has ended
+	Thinned   int // the same, had there been fewer snapshots
 }
 
 // longestRest is for how many minutes no work of a sound program may move.
@@ -49,12 +50,14 @@ const mostEvents = 4
 
 // once reports whether a fault was told as one incident, by few events, and not
 // as ended.
-func (c *course) once() bool { return c.Events <= mostEvents && c.Incidents <= 1 && c.Ends == 0 }
+func (c *course) once() bool {
+	return c.Events <= mostEvents && c.Incidents <= 1 && c.Ends == 0 && c.Thinned == 0
+}
 
 // courseOf returns what was told of a fault. Times are from the standstill on,
 // or from the first fault in programs that tell no standstill.
 func courseOf(s *corpus.Scenario, seen *observation) course {
-	c := course{Wanted: s.Soon != ""}
+	c := course{Wanted: s.Soon != "", Thinned: len(seen.Thinned)}
 	since := max(seen.FirstFault, seen.Standstill)
 	incidents := make(map[string]bool)
 	for _, f := range seen.Events {

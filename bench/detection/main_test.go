@@ -187,6 +187,7 @@ func TestToldOnce(t *testing.T) {
 		{course{Events: 5, Incidents: 1}, false},
 		{course{Events: 2, Incidents: 2}, false},
 		{course{Events: 2, Incidents: 1, Ends: 1}, false},
+		{course{Events: 2, Incidents: 1, Thinned: 1}, false},
 	} {
 		assert.Equal(t, tc.want, tc.c.once(), tc.c)
 	}

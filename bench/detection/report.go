@@ -180,7 +180,7 @@ func (r *report) soonTable(b *strings.Builder, results []result) {
 	if len(wanted) == 0 {
 		return
 	}
-	rows := []lab.Row{{"told within three minutes", "first by", "after", "as sure as wanted", "root named", "events", "incidents", "ends told"}}
+	rows := []lab.Row{{"told within three minutes", "first by", "after", "as sure as wanted", "root named", "events", "incidents", "ends told", "thinned"}}
 	for _, w := range wanted {
 		c, by := w.Course, "–"
 		if w.Found {
@@ -190,7 +190,7 @@ func (r *report) soonTable(b *strings.Builder, results []result) {
 		if c.Told {
 			after = r.real(c.After).Round(time.Second).String()
 		}
-		rows = append(rows, lab.Row{w.Name, by, after, yes(c.Soon), yes(c.Root), c.Events, c.Incidents, c.Ends})
+		rows = append(rows, lab.Row{w.Name, by, after, yes(c.Soon), yes(c.Root), c.Events, c.Incidents, c.Ends, c.Thinned})
 	}
 	lab.Table(b, rows)
 	b.WriteString("\n")
@@ -211,7 +211,11 @@ func lists(b *strings.Builder, results []result) {
 	})
 	section(b, "Found on sound programs", t.alarmed, others)
 	section(b, "Faults told by more than four events, as more than one incident, or as ended", unquiet(results), func(r result) string {
-		return fmt.Sprintf("%d events, %d incidents, %d ends", r.Course.Events, r.Course.Incidents, r.Course.Ends)
+		text := fmt.Sprintf("%d events, %d incidents, %d ends", r.Course.Events, r.Course.Incidents, r.Course.Ends)
+		for _, end := range r.Seen.Thinned {
+			text += fmt.Sprintf("; with snapshots %s, %s ended after %v", end.Thinning, end.Detector, r.Seen.real(end.At).Round(time.Second))
+		}
+		return text
 	})
 	section(b, "Runs that failed", t.ko, func(r result) string { return r.Trouble })
 	section(b, "Found besides the fault", slices.DeleteFunc(slices.Clone(results), func(r result) bool {
