@@ -462,21 +462,21 @@ func (p *clickPipe) ship(e *Env) {
 	}
 }
 
-// visitLogs write a line for each request to a collector, which stops to read.
+// visitLogs write a line for each request to a collector, which stops reading, with all that they know of the visitor.
 func visitLogs(e *Env) {
 	s, other := front(e, Outside{Calls: []Calls{steady(8)}, Dependency: "drain", Silent: silentIf(e)})
 	c, err := net.Dial("tcp", other)
 	if err != nil {
 		panic(err)
 	}
-	_ = c.(*net.TCPConn).SetWriteBuffer(4096)
+	_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
 	l := log.New(c, "", 0)
 	s.work(func(request) { logVisit(e, l) })
 }
 
 func logVisit(e *Env, l *log.Logger) {
 	e.failsNow()
-	l.Print(strings.Repeat("visit ", 2000))
+	l.Print(strings.Repeat("visit ", 5000))
 }
 
 // background is the context of what has no limit.

@@ -116,7 +116,6 @@ func (p *proxy) serve(l net.Listener) {
 		if err != nil {
 			return
 		}
-		_ = near.(*net.TCPConn).SetReadBuffer(4096)
 		go p.join(near)
 	}
 }
