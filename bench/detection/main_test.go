@@ -40,6 +40,16 @@ func TestProgramsAreJudged(t *testing.T) {
 	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
 }
 
+// TestCallersAreOutside runs a service that nothing in its process calls.
+func TestCallersAreOutside(t *testing.T) {
+	var seen observation
+	err := lab.Ask(t.Context(), 6*time.Second, "", order{Name: "hang-sql-rows", Scale: 0.01, Duration: 6 * time.Second}, &seen)
+	require.NoError(t, err)
+	assert.Positive(t, seen.Served)
+	assert.Positive(t, seen.Standstill)
+	assert.Positive(t, seen.Faults)
+}
+
 // TestWithoutFlagsEverythingRuns holds the defaults: every program, without the
 // leak proof.
 func TestWithoutFlagsEverythingRuns(t *testing.T) {
