@@ -195,7 +195,8 @@ func (r *result) short() string {
 	case r.Faulty:
 		return "MISSED"
 	case r.worst() == severe:
-		return "FALSE ALARM: " + r.Others[0].Message
+		i := slices.IndexFunc(r.Others, func(f watch.Finding) bool { return r.rank(&f) == severe })
+		return "FALSE ALARM: " + r.Others[i].Message
 	case len(r.Others) > 0:
 		return fmt.Sprintf("sound; %s (%s)", r.Others[0].Detector, r.Others[0].Confidence)
 	}
