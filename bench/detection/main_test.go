@@ -183,7 +183,9 @@ func TestAHangMayBeToldInALibrary(t *testing.T) {
 	assert.False(t, hits(&s, &f))
 	s.Soon = "medium"
 	assert.True(t, hits(&s, &f))
-	f.Detector = "surge"
+	s.Expect[0].Detector = "leak"
+	assert.True(t, hits(&s, &f), "leak yields to hang")
+	s.Expect[0].Detector = "surge"
 	assert.False(t, hits(&s, &f))
 }
 
