@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
 	"github.com/otelgoroutine/go/bench/detection/internal/watch"
+	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/otelgoroutine"
@@ -23,6 +27,8 @@ type order struct {
 	Scale    float64
 	Duration time.Duration
 	Proof    bool
+
+	Outside *corpus.Outside // what to be instead of a program
 }
 
 // minute is how far apart the other rules' checks are, scaled.
@@ -32,22 +38,34 @@ func (o order) minute() time.Duration { return time.Duration(o.Scale * float64(t
 type observation struct {
 	Served, Faults int64
 	FirstFault     time.Duration     // since the start
+	Standstill     time.Duration     // since the start; 0 if the program does not tell
+	Lasted, Minute time.Duration     // how long the run was, and how long a minute is
 	Standing       int               // goroutines within an expected function, at the end
 	Events         []watch.Finding   // in the order of their time; without those of an end
+	Ends           []watch.Finding   // events that tell an end
 	Open           []watch.Finding   // at the end
+	Thinned        []falseEnd        // ends of a standing fault that a thinned series would tell
 	Course         []int             // goroutines within an expected function, at twelve moments
 	Alarms         [len(rules)]alarm // of the other rules
+}
+
+// real converts a time of the run to that of a service.
+func (o *observation) real(d time.Duration) time.Duration {
+	return time.Duration(float64(d) / float64(o.Minute) * float64(time.Minute))
 }
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
 // its own waits in a way that a detector could take for the scenario's: it is
 // driven by timers, and the main goroutine waits for a WaitGroup.
 func observe(o order) (any, error) {
+	if o.Outside != nil {
+		return nil, beOutside(o.Outside)
+	}
 	s, ok := corpus.Find(o.Name)
 	if !ok {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
-	seen := &observation{}
+	seen := &observation{Lasted: o.Duration, Minute: o.minute()}
 	told := &watch.Log{Began: time.Now()}
 	witness := &witness{seen: seen, scenario: &s, every: o.Duration / 12}
 	reader := sdkmetric.NewManualReader()
@@ -59,6 +77,7 @@ func observe(o order) (any, error) {
 	collectEvery(o.minute(), reader)
 	others := newRivals(&s, o)
 	env := corpus.NewEnv(o.Scale)
+	env.Outside = spawn
 	go s.Run(env)
 	others.start()
 	watch.For(o.Duration)
@@ -69,11 +88,53 @@ func observe(o order) (any, error) {
 	if err := monitor.Shutdown(context.Background()); err != nil {
 		return nil, err
 	}
-	seen.Events = told.Findings()
+	seen.Events, seen.Ends = told.Findings(), told.Ends()
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
+	seen.Standstill = env.Standstill()
+	seen.Thinned = thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill))
 	return seen, nil
+}
+
+// beOutside is what is outside of a program, until that ends.
+func beOutside(o *corpus.Outside) error {
+	address, err := o.Start()
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(address)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, os.Stdin)
+	}
+	return err
+}
+
+// spawned are the standard inputs of processes, which end with them.
+var spawned []io.Closer
+
+// spawn starts what is outside of a program as a process that ends with this
+// one, and returns the address of its dependency. No goroutine stays.
+func spawn(o corpus.Outside) (address string, err error) {
+	cmd, err := lab.Command(context.Background(), "", order{Outside: &o})
+	if err != nil {
+		return "", err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	spawned = append(spawned, in)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	defer out.Close()
+	err = json.NewDecoder(out).Decode(&address)
+	return address, err
 }
 
 // collectEvery has the metrics collected again and again, as by an exporter.
@@ -86,17 +147,22 @@ func collectEvery(d time.Duration, reader sdkmetric.Reader) {
 	})
 }
 
-// A witness is a detector that finds nothing: it writes down how many goroutines
-// of the fault the detectors were shown.
+// A witness is a detector that finds nothing: it keeps what the detectors were
+// shown of a fault, and writes down how many goroutines of the fault there were.
 type witness struct {
 	seen     *observation
 	scenario *corpus.Scenario
 	every    time.Duration
 	noted    time.Time
+	series   []*goroutine.Snapshot
 }
 
 func (w *witness) run(p *detectors.Pass) error {
-	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every && len(w.scenario.Expect) > 0 {
+	if !w.scenario.Faulty {
+		return nil
+	}
+	w.series = append(w.series, p.Snapshot)
+	if now := p.Snapshot.Time; now.Sub(w.noted) >= w.every {
 		w.noted = now
 		w.seen.Course = append(w.seen.Course, count(p.Snapshot, w.scenario))
 	}

@@ -21,12 +21,74 @@ type result struct {
 	After   time.Duration   // from the first fault to By
 	Others  []watch.Finding // faulty: what else was found; sound: all that was found
 	Trouble string          // why this run says nothing
+	Warns   bool            // sound: a warning is no mistake
+	Course  course          // faulty: what was told from the fault on
 	Seen    *observation
+}
+
+// A course is what was told while a fault stood.
+type course struct {
+	Wanted    bool // this fault is to be told soon
+	Soon      bool // it was: at the right place, as sure as wanted, within the limit
+	Root      bool // what was told within the limit names the root
+	Told      bool // it was told as sure as wanted, soon or late
+	After     time.Duration
+	Events    int // warnings and errors
+	Incidents int // that those are about
+	Ends      int // events that say that the fault has ended
+	Thinned   int // the same, had there been fewer snapshots
+}
+
+// longestRest is for how many minutes no work of a sound program may move.
+const longestRest = 5
+
+// soon is the limit for faults that stop a service, in minutes.
+const soon = 3
+
+// mostEvents is how many warnings and errors one fault is to have in 80 minutes.
+const mostEvents = 4
+
+// once reports whether a fault was told as one incident, by few events, and not
+// as ended.
+func (c *course) once() bool {
+	return c.Events <= mostEvents && c.Incidents <= 1 && c.Ends == 0 && c.Thinned == 0
+}
+
+// courseOf returns what was told of a fault. Times are from the standstill on,
+// or from the first fault in programs that tell no standstill.
+func courseOf(s *corpus.Scenario, seen *observation) course {
+	c := course{Wanted: s.Soon != "", Thinned: len(seen.Thinned)}
+	since := max(seen.FirstFault, seen.Standstill)
+	incidents := make(map[string]bool)
+	for _, f := range seen.Events {
+		if f.At < seen.FirstFault || !f.AtLeast("medium") {
+			continue
+		}
+		c.Events++
+		incidents[f.ID] = true
+		if c.Wanted && hits(s, &f) {
+			c.add(s, &f, max(0, f.At-since), soon*seen.Minute)
+		}
+	}
+	c.Incidents = len(incidents)
+	for _, f := range seen.Ends {
+		c.Ends += one(f.At > since && incidents[f.ID])
+	}
+	return c
+}
+
+// add takes an event at the right place into account.
+func (c *course) add(s *corpus.Scenario, f *watch.Finding, after, limit time.Duration) {
+	within := after <= limit
+	c.Root = c.Root || within && s.Names(f.Text)
+	if !c.Told && f.AtLeast(s.Soon) {
+		c.Told, c.After, c.Soon = true, after, within
+	}
 }
 
 // judge compares what was observed with what is true.
 func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result {
-	r := result{Name: s.Name, Class: s.Class, Faulty: s.Faulty, Beyond: s.Beyond, Proof: s.Proof, Seen: seen}
+	r := result{Name: s.Name, Class: s.Class, Faulty: s.Faulty, Beyond: s.Beyond, Proof: s.Proof, Warns: s.Warns, Seen: seen}
 	if err != nil {
 		r.Trouble = err.Error()
 		return r
@@ -41,6 +103,9 @@ func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result 
 			r.Found, r.By, r.After = true, f, max(0, f.At-seen.FirstFault)
 		}
 	}
+	if s.Faulty {
+		r.Course = courseOf(s, seen)
+	}
 	r.Trouble = untrue(s, seen)
 	if proof && s.Proof {
 		r.Beyond = ""
@@ -48,10 +113,15 @@ func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result 
 	return r
 }
 
-// hits reports whether f is the fault of s.
+// hits reports whether f is the fault of s. A fault that stops a service may be
+// told at any function that waits in an expected one: a library's, for example.
+// Where a leak or a deadlock is expected, a hang is right as well: the other
+// detectors yield to it.
 func hits(s *corpus.Scenario, f *watch.Finding) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool {
-		return x.Detector == f.Detector && x.Matches(f.Function)
+		yields := f.Detector == "hang" && (x.Detector == "leak" || x.Detector == "deadlock")
+		return (x.Detector == f.Detector || yields) &&
+			(x.Matches(f.Function) || s.Soon != "" && slices.ContainsFunc(f.Frames, x.Matches))
 	})
 }
 
@@ -69,12 +139,24 @@ func untrue(s *corpus.Scenario, seen *observation) string {
 	case !s.Faulty && seen.Faults > 0:
 		return "a fault happened in a sound program"
 	}
+	if seen.Standstill > 0 {
+		still := seen.Lasted - seen.Standstill
+		switch {
+		case s.Faulty && still < soon*seen.Minute:
+			return "its work went on"
+		case !s.Faulty && !s.Warns && still > longestRest*seen.Minute:
+			return "the work of a sound program stopped"
+		}
+	}
 	enough := func(x corpus.Expectation) bool { return seen.Standing >= x.Least }
 	if s.Faulty && !slices.ContainsFunc(s.Expect, enough) {
 		return fmt.Sprintf("only %d goroutines stood where the fault leaves them", seen.Standing)
 	}
 	return ""
 }
+
+// strict are the classes whose sound programs must not even be warned about.
+const strict corpus.Class = "hang"
 
 // A rank is how bad a finding on a sound program is.
 type rank int
@@ -85,11 +167,13 @@ const (
 	severe               // what must not be
 )
 
-func rankOf(f *watch.Finding) rank {
-	if f.Confidence == "info" {
+// rank is how bad a finding is, if the program is sound.
+func (r *result) rank(f *watch.Finding) rank {
+	standing := f.Detector == "leak" || f.Detector == "deadlock" || f.Detector == "hang"
+	switch {
+	case f.Confidence == "info":
 		return harmless
-	}
-	if f.Detector == "leak" || f.Detector == "deadlock" || f.Confidence != "medium" && f.Confidence != "suspected" {
+	case f.IsError(), !r.Warns && (standing || r.Class == strict):
 		return severe
 	}
 	return lower
@@ -97,7 +181,7 @@ func rankOf(f *watch.Finding) rank {
 
 func (r *result) worst() (worst rank) {
 	for i := range r.Others {
-		worst = max(worst, rankOf(&r.Others[i]))
+		worst = max(worst, r.rank(&r.Others[i]))
 	}
 	return worst
 }
@@ -114,7 +198,8 @@ func (r *result) short() string {
 	case r.Faulty:
 		return "MISSED"
 	case r.worst() == severe:
-		return "FALSE ALARM: " + r.Others[0].Message
+		i := slices.IndexFunc(r.Others, func(f watch.Finding) bool { return r.rank(&f) == severe })
+		return "FALSE ALARM: " + r.Others[i].Message
 	case len(r.Others) > 0:
 		return fmt.Sprintf("sound; %s (%s)", r.Others[0].Detector, r.Others[0].Confidence)
 	}

@@ -101,7 +101,7 @@ func runSetting(ctx context.Context, o *options, proof bool, progress io.Writer)
 	results := make([]result, len(o.scenarios))
 	lab.SideBySide(len(results), o.Parallel, func(i int) {
 		var seen observation
-		err := lab.Ask(ctx, o.Duration, "", order{o.scenarios[i].Name, o.Scale, o.Duration, proof}, &seen)
+		err := lab.Ask(ctx, o.Duration, "", order{Name: o.scenarios[i].Name, Scale: o.Scale, Duration: o.Duration, Proof: proof}, &seen)
 		results[i] = judge(&o.scenarios[i], &seen, err, proof)
 	}, func(i, done int) {
 		fmt.Fprintf(progress, "[%d/%d] %s: %s\n", done, len(results), o.scenarios[i].Name, results[i].short())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/bench/detection/corpus"
 	"github.com/otelgoroutine/go/bench/detection/internal/watch"
@@ -35,8 +36,18 @@ func TestProgramsAreJudged(t *testing.T) {
 		"-run", "^(double-lock-nested-call|double-lock-locked-helper|nil-channel-receive|nil-channel-made)$",
 		"-scale", "0.02", "-duration", "8s", "-parallel", "4")
 	assert.Zero(t, status, progress+out)
-	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
+	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| +– \| +– \| +\d of 2 \(\d+ %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
 	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
+}
+
+// TestCallersAreOutside runs a service that nothing in its process calls.
+func TestCallersAreOutside(t *testing.T) {
+	var seen observation
+	err := lab.Ask(t.Context(), 6*time.Second, "", order{Name: "hang-sql-rows", Scale: 0.01, Duration: 6 * time.Second}, &seen)
+	require.NoError(t, err)
+	assert.Positive(t, seen.Served)
+	assert.Positive(t, seen.Standstill)
+	assert.Positive(t, seen.Faults)
 }
 
 // TestWithoutFlagsEverythingRuns holds the defaults: every program, without the
@@ -132,6 +143,100 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestTheCourseOfAFault holds what is made of the events of a fault.
+func TestTheCourseOfAFault(t *testing.T) {
+	s, ok := corpus.Find("hang-mutex")
+	require.True(t, ok)
+	const minute = time.Second
+	event := func(at int, id, confidence, text string) watch.Finding {
+		return watch.Finding{At: time.Duration(at) * minute, ID: id, Confidence: confidence, Text: text, Detector: "hang", Function: "corpus.(*ticketDesk).sell"}
+	}
+	const root = "corpus.(*ticketDesk).report holds it."
+	elsewhere := watch.Finding{At: 11 * minute, ID: "b", Confidence: "suspected", Detector: "leak", Function: "corpus.other"}
+	for name, tc := range map[string]struct {
+		events, ends []watch.Finding
+		want         course
+	}{
+		"nothing":          {nil, nil, course{}},
+		"in time":          {[]watch.Finding{event(12, "a", "medium", root)}, nil, course{Soon: true, Root: true, Told: true, After: 2 * minute, Events: 1, Incidents: 1}},
+		"without root":     {[]watch.Finding{event(12, "a", "medium", "")}, nil, course{Soon: true, Told: true, After: 2 * minute, Events: 1, Incidents: 1}},
+		"the root later":   {[]watch.Finding{event(11, "a", "medium", ""), event(13, "a", "high", root)}, nil, course{Soon: true, Root: true, Told: true, After: minute, Events: 2, Incidents: 1}},
+		"too late":         {[]watch.Finding{event(14, "a", "high", root)}, nil, course{Told: true, After: 4 * minute, Events: 1, Incidents: 1}},
+		"not sure enough":  {[]watch.Finding{event(12, "a", "info", root)}, nil, course{}},
+		"before it stood":  {[]watch.Finding{event(9, "a", "medium", root)}, nil, course{Soon: true, Root: true, Told: true, Events: 1, Incidents: 1}},
+		"before the fault": {[]watch.Finding{event(7, "a", "medium", root)}, nil, course{}},
+		"two incidents":    {[]watch.Finding{event(11, "a", "medium", ""), elsewhere}, nil, course{Soon: true, Told: true, After: minute, Events: 2, Incidents: 2}},
+		"said to be over":  {[]watch.Finding{elsewhere}, []watch.Finding{elsewhere, {At: 12 * minute, ID: "x"}}, course{Events: 1, Incidents: 1, Ends: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.want.Wanted = true
+			seen := &observation{FirstFault: 8 * minute, Standstill: 10 * minute, Minute: minute, Events: tc.events, Ends: tc.ends}
+			assert.Equal(t, tc.want, courseOf(&s, seen))
+		})
+	}
+}
+
+// TestAHangMayBeToldInALibrary holds which places count.
+func TestAHangMayBeToldInALibrary(t *testing.T) {
+	f := watch.Finding{Detector: "hang", Function: "redis.(*pool).take", Frames: []string{"redis.(*pool).take", "x/corpus.serve"}}
+	s := corpus.Scenario{Expect: []corpus.Expectation{{Detector: "hang", Function: "serve"}}}
+	assert.False(t, hits(&s, &f))
+	s.Soon = "medium"
+	assert.True(t, hits(&s, &f))
+	s.Expect[0].Detector = "leak"
+	assert.True(t, hits(&s, &f), "leak yields to hang")
+	s.Expect[0].Detector = "surge"
+	assert.False(t, hits(&s, &f))
+}
+
+func TestToldOnce(t *testing.T) {
+	for _, tc := range []struct {
+		c    course
+		want bool
+	}{
+		{course{}, true},
+		{course{Events: 4, Incidents: 1}, true},
+		{course{Events: 5, Incidents: 1}, false},
+		{course{Events: 2, Incidents: 2}, false},
+		{course{Events: 2, Incidents: 1, Ends: 1}, false},
+		{course{Events: 2, Incidents: 1, Thinned: 1}, false},
+	} {
+		assert.Equal(t, tc.want, tc.c.once(), tc.c)
+	}
+}
+
+func TestWarningsThatAreNoMistake(t *testing.T) {
+	for _, tc := range []struct {
+		r          result
+		confidence string
+		want       rank
+	}{
+		{result{}, "suspected", lower},
+		{result{Class: "hang"}, "suspected", severe},
+		{result{Class: "hang"}, "info", harmless},
+		{result{Warns: true}, "suspected", lower},
+		{result{Warns: true}, "high", severe},
+	} {
+		assert.Equal(t, tc.want, tc.r.rank(&watch.Finding{Detector: "pileup", Confidence: tc.confidence}), tc)
+	}
+	assert.Equal(t, lower, (&result{Warns: true}).rank(&watch.Finding{Detector: "deadlock", Confidence: "medium"}))
+	assert.Equal(t, severe, (&result{}).rank(&watch.Finding{Detector: "hang", Confidence: "medium"}))
+}
+
+func TestWorkThatShouldStandOrMove(t *testing.T) {
+	faulty := corpus.Scenario{Faulty: true, Expect: []corpus.Expectation{{}}}
+	seen := func(still time.Duration) *observation {
+		return &observation{Faults: 1, Served: 1, Lasted: time.Hour, Minute: time.Minute, Standstill: time.Hour - still}
+	}
+	assert.Equal(t, "its work went on", untrue(&faulty, seen(time.Minute)))
+	assert.Empty(t, untrue(&faulty, seen(4*time.Minute)))
+	moving, stopped := seen(4*time.Minute), seen(6*time.Minute)
+	moving.Faults, stopped.Faults = 0, 0
+	assert.Empty(t, untrue(&corpus.Scenario{}, moving))
+	assert.Equal(t, "the work of a sound program stopped", untrue(&corpus.Scenario{}, stopped))
+	assert.Empty(t, untrue(&corpus.Scenario{Warns: true}, stopped))
+}
+
 func TestTargets(t *testing.T) {
 	found, missed := result{Faulty: true, Found: true}, result{Faulty: true}
 	alarm := result{Others: []watch.Finding{{Detector: "deadlock", Confidence: "high"}}}
@@ -151,6 +256,9 @@ func TestTargets(t *testing.T) {
 		"a false alarm":   {twenty(alarm), false},
 		"a run failed":    {twenty(result{Trouble: "it did no work"}), false},
 		"beyond watching": {twenty(result{Faulty: true, Beyond: "why"}), true},
+		"told soon":       {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Soon: true, Root: true}}), true},
+		"told late":       {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Root: true}}), false},
+		"without root":    {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Soon: true}}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tally := tallyOf(tc.results)

@@ -35,6 +35,9 @@ type tally struct {
 	alarms              [severe + 1]int // sound programs by the rank of their worst finding
 	after               []time.Duration
 	missed, alarmed, ko []result
+	wanted              []result // faults to be told soon
+	soon, rooted        int      // those that were, and with their root
+	told, once          int      // faults that were found, and those told once of them
 }
 
 func tallyOf(results []result) (t tally) {
@@ -59,6 +62,15 @@ func tallyOf(results []result) (t tally) {
 				t.alarmed = append(t.alarmed, r)
 			}
 		}
+		if r.Course.Wanted {
+			t.wanted = append(t.wanted, r)
+			t.soon += one(r.Course.Soon)
+			t.rooted += one(r.Course.Root)
+		}
+		if r.Faulty && r.Found {
+			t.told++
+			t.once += one(r.Course.once())
+		}
 		if r.Found {
 			t.after = append(t.after, r.After)
 		}
@@ -67,9 +79,14 @@ func tallyOf(results []result) (t tally) {
 	return t
 }
 
+// leastRooted is the share of the faults to be told soon whose root is to be
+// named.
+const leastRooted = 0.8
+
 // passed reports whether the targets are met.
 func (t *tally) passed() bool {
-	return float64(t.found) >= watch.LeastRecall*float64(t.possible) && t.alarms[severe] == 0 && len(t.ko) == 0
+	return float64(t.found) >= watch.LeastRecall*float64(t.possible) && t.alarms[severe] == 0 && len(t.ko) == 0 &&
+		float64(t.soon) >= watch.LeastRecall*float64(len(t.wanted)) && float64(t.rooted) >= leastRooted*float64(len(t.wanted))
 }
 
 // markdown is the report for people.
@@ -78,17 +95,19 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
 		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
 	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
-	rows := []lab.Row{{"setting", "found", "false alarms", "runs that failed", ""}}
+	rows := []lab.Row{{"setting", "found", "in three minutes", "root named", "told once", "false alarms", "runs that failed", ""}}
 	for _, s := range r.settings {
 		t := tallyOf(s.results)
 		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
-		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.alarms[severe], t.sound), len(t.ko), verdict})
+		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.soon, len(t.wanted)), share(t.rooted, len(t.wanted)),
+			share(t.once, t.told), share(t.alarms[severe], t.sound), len(t.ko), verdict})
 	}
 	lab.Table(&b, rows)
 	for _, s := range r.settings {
 		fmt.Fprintf(&b, "\n## %s\n\n", s)
 		r.classes(&b, s.results)
 		b.WriteString("\n")
+		r.soonTable(&b, s.results)
 		rivalsTable(&b, s.results)
 		lists(&b, s.results)
 	}
@@ -155,6 +174,30 @@ func rivalsTable(b *strings.Builder, results []result) {
 	lab.Table(b, rows)
 }
 
+// soonTable tells of each fault that stops a service how it was told.
+func (r *report) soonTable(b *strings.Builder, results []result) {
+	wanted := tallyOf(results).wanted
+	if len(wanted) == 0 {
+		return
+	}
+	rows := []lab.Row{{"told within three minutes", "first by", "after", "as sure as wanted", "root named", "events", "incidents", "ends told", "thinned"}}
+	for _, w := range wanted {
+		c, by := w.Course, "–"
+		if w.Found {
+			by = fmt.Sprintf("%s (%s)", w.By.Detector, w.By.Confidence)
+		}
+		after := "–"
+		if c.Told {
+			after = r.real(c.After).Round(time.Second).String()
+		}
+		rows = append(rows, lab.Row{w.Name, by, after, yes(c.Soon), yes(c.Root), c.Events, c.Incidents, c.Ends, c.Thinned})
+	}
+	lab.Table(b, rows)
+	b.WriteString("\n")
+}
+
+func yes(b bool) string { return map[bool]string{true: "yes", false: "**no**"}[b] }
+
 // lists tells what went wrong, by name.
 func lists(b *strings.Builder, results []result) {
 	t := tallyOf(results)
@@ -167,10 +210,22 @@ func lists(b *strings.Builder, results []result) {
 		return text
 	})
 	section(b, "Found on sound programs", t.alarmed, others)
+	section(b, "Faults told by more than four events, as more than one incident, or as ended", unquiet(results), func(r result) string {
+		text := fmt.Sprintf("%d events, %d incidents, %d ends", r.Course.Events, r.Course.Incidents, r.Course.Ends)
+		for _, end := range r.Seen.Thinned {
+			text += fmt.Sprintf("; with snapshots %s, %s ended after %v", end.Thinning, end.Detector, r.Seen.real(end.At).Round(time.Second))
+		}
+		return text
+	})
 	section(b, "Runs that failed", t.ko, func(r result) string { return r.Trouble })
 	section(b, "Found besides the fault", slices.DeleteFunc(slices.Clone(results), func(r result) bool {
 		return r.Trouble != "" || !r.Faulty || !r.Found || r.worst() == harmless
 	}), others)
+}
+
+// unquiet returns the faults that asked for more attention than they deserve.
+func unquiet(results []result) []result {
+	return slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Trouble != "" || r.Course.once() })
 }
 
 func section(b *strings.Builder, title string, results []result, say func(result) string) {

@@ -17,6 +17,11 @@ type Env struct {
 	faults  atomic.Int64
 	served  atomic.Int64
 	first   atomic.Int64 // ns from the start to the first fault
+	moved   atomic.Int64 // ns from the start to the last move
+
+	// Outside starts what is outside the program, and returns the address of its
+	// dependency. Set it before the program runs; nil is in this process.
+	Outside func(Outside) (dependency string, err error)
 }
 
 // NewEnv returns an Env in which a second lasts scale seconds, over 0 to 1.
@@ -46,6 +51,33 @@ func (e *Env) Served() { e.served.Add(1) }
 // happened, from the start on.
 func (e *Env) Told() (served, faults int64, first time.Duration) {
 	return e.served.Load(), e.faults.Load(), time.Duration(e.first.Load())
+}
+
+// Moved tells that work which the fault of this program stops has gone on.
+func (e *Env) Moved() {
+	e.moved.Store(int64(time.Since(e.started)))
+	e.Served()
+}
+
+// Standstill returns when the work of a faulty program that [Env.Moved] tells of
+// moved last, from the start on: what stands then never goes on. It is 0 for
+// programs that do not tell.
+func (e *Env) Standstill() time.Duration { return time.Duration(e.moved.Load()) }
+
+// since is when things begin to go wrong in programs that hang.
+const since = 3 * time.Minute
+
+// failsNow is [Env.Fails] from then on, and false before.
+func (e *Env) failsNow() bool { return e.Age() > since && e.Fails() }
+
+// answer returns the answer of a partner: it comes after a while, and in a
+// faulty program never from the time of the fault on.
+func (e *Env) answer(median time.Duration) <-chan int {
+	c := make(chan int, 1)
+	if !e.failsNow() {
+		time.AfterFunc(e.Tail(median), func() { c <- 1 })
+	}
+	return c
 }
 
 // Dur scales a time of a real service.

@@ -404,7 +404,7 @@ func (l *eventLog) drain() {
 		l.written++
 		l.pending--
 		l.mu.Unlock()
-		l.e.Served()
+		l.e.Moved()
 	}
 }
 

@@ -3,6 +3,7 @@ package corpus
 import (
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,15 @@ type Scenario struct {
 	Beyond string
 	Proof  bool
 
+	// Warns says that a warning about a sound program is no mistake.
+	Warns bool
+
+	// Soon is, for a fault that stops a service, the least confidence of the event
+	// that must come within three minutes, or nothing; Roots are the ways in which
+	// that event may name the root.
+	Soon  string
+	Roots []Root
+
 	// Run starts the program. It may return, with the program running on, or
 	// not.
 	Run func(*Env)
@@ -37,6 +47,43 @@ type Expectation struct {
 	Detector string // name of the detector
 	Function string // as it is written in the source: "fetch", "(*cache).get"; closures in it count as it
 	Least    int    // how many goroutines must stand there at the end, if the fault is true
+}
+
+// A Root is what a text must have to name the root of a fault: all of these.
+type Root []rootPart
+
+// A rootPart is a function as it is written in the source, or words.
+type rootPart struct {
+	text     string
+	function bool
+}
+
+// Names reports whether a text for people names the root.
+func (s *Scenario) Names(text string) bool {
+	return slices.ContainsFunc(s.Roots, func(r Root) bool {
+		return !slices.ContainsFunc(r, func(p rootPart) bool { return !p.in(text) })
+	})
+}
+
+// in reports whether the part is in a text: words anywhere, a function between
+// what is no part of a name.
+func (p rootPart) in(text string) bool {
+	if !p.function {
+		return strings.Contains(text, p.text)
+	}
+	return regexp.MustCompile(`(^|[^\w])` + regexp.QuoteMeta(p.text) + `($|[^\w])`).MatchString(text)
+}
+
+// roots reads the ways to name a root: "`fetch`; "words" + "more words"".
+func roots(cell string) (all []Root) {
+	for way := range strings.SplitSeq(cell, "; ") {
+		var r Root
+		for part := range strings.SplitSeq(way, " + ") {
+			r = append(r, rootPart{part[1 : len(part)-1], part[0] == '`'})
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 // Possible reports whether a fault can be found without the leak proof.
@@ -67,7 +114,7 @@ func with[T any](run func(*Env, T), v T) func(*Env) { return func(e *Env) { run(
 //go:embed programs.md
 var truth string
 
-var code = slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits)
+var code = slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits, hangs, libraryHangs, purposes)
 
 var all = read(truth, code)
 
@@ -92,8 +139,9 @@ func Find(name string) (Scenario, bool) {
 }
 
 // read returns the scenarios of a document whose sections are classes and whose
-// rows are programs: name, truth and description. The last section says of some
-// why they are beyond watching. A mistake in it is a panic: tests read it too.
+// rows are programs: name, truth and description. The last two sections say of
+// some why they are beyond watching, and which must be told soon. A mistake in it
+// is a panic: tests read it too.
 func read(document string, programs []program) (all []Scenario) {
 	var class Class
 	for line := range strings.Lines(document) {
@@ -106,10 +154,11 @@ func read(document string, programs []program) (all []Scenario) {
 		}
 		name, told, doc := strings.TrimPrefix(cells[0], "| "), cells[1], strings.TrimSuffix(cells[2], " |")
 		if i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name }); i >= 0 {
-			all[i].Beyond, all[i].Proof = doc, told == "yes"
+			all[i].more(class, told, doc)
 			continue
 		}
-		s := Scenario{Name: name, Class: class, Doc: doc, Faulty: told != "sound"}
+		s := Scenario{Name: name, Class: class, Doc: doc, Warns: told == "sound, may warn"}
+		s.Faulty = told != "sound" && !s.Warns
 		if s.Faulty {
 			s.Expect = expectations(told)
 		}
@@ -117,6 +166,15 @@ func read(document string, programs []program) (all []Scenario) {
 		all = append(all, s)
 	}
 	return all
+}
+
+// more adds what one of the last sections says.
+func (s *Scenario) more(section Class, second, third string) {
+	if section == "Beyond watching" {
+		s.Beyond, s.Proof = third, second == "yes"
+		return
+	}
+	s.Soon, s.Roots = second, roots(third)
 }
 
 // expectations reads what may be found: "leak at `fetch`, 5; ...".

@@ -16,7 +16,7 @@ import (
 
 func TestTheCorpusIsWhatItsTypesSay(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	known := make(map[string]bool)
+	known := map[string]bool{"hang": true} // with the detector of that name, this is in the loop
 	for _, d := range detectors.Default() {
 		known[d.Name] = true
 	}
@@ -54,13 +54,16 @@ func TestTruth(t *testing.T) {
 	want, err := os.ReadFile("testdata/truth.tsv")
 	require.NoError(t, err)
 	assert.Equal(t, string(want), b.String())
-	assert.Equal(t, 84, faulty)
-	assert.Len(t, All(), 84+118)
+	assert.Equal(t, 84+30, faulty)
+	assert.Len(t, All(), 84+118+2*30+8)
 }
 
 // told is what may be found of a program, and how often it must be true.
 func told(s *Scenario) string {
-	if !s.Faulty {
+	switch {
+	case s.Warns:
+		return "sound, may warn"
+	case !s.Faulty:
 		return "sound"
 	}
 	var all []string
@@ -71,7 +74,47 @@ func told(s *Scenario) string {
 	if s.Beyond != "" {
 		text += fmt.Sprintf("; beyond watching, provable: %v", s.Proof)
 	}
+	if s.Soon != "" {
+		text += "; soon, " + s.Soon
+	}
 	return text
+}
+
+func TestRootsAreNamed(t *testing.T) {
+	s := Scenario{Roots: roots("`(*pool).take`; \"database/sql\" + \"rows\"")}
+	for text, want := range map[string]bool{
+		"It waits in corpus.(*pool).take (pool.go:7).": true,
+		"(*pool).take":                              true,
+		"corpus.(*pool).takeAll":                    false,
+		"A database/sql pool: are all rows closed?": true,
+		"A database/sql pool has run out.":          false,
+		"corpus.take":                               false,
+	} {
+		assert.Equal(t, want, s.Names(text), text)
+	}
+	assert.False(t, new(Scenario).Names("corpus.take"))
+}
+
+// TestHangsHaveRootsAndTwins holds what the class is for.
+func TestHangsHaveRootsAndTwins(t *testing.T) {
+	faulty, sound := 0, 0
+	for _, s := range All() {
+		switch {
+		case s.Class != "hang":
+			assert.True(t, s.Soon == "" || len(s.Roots) > 0, s.Name)
+		case s.Faulty:
+			faulty++
+			assert.Equal(t, "medium", s.Soon, s.Name)
+			assert.NotEmpty(t, s.Roots, s.Name)
+			_, ok := Find(s.Name + "-sound")
+			assert.True(t, ok, s.Name)
+		default:
+			sound++
+		}
+	}
+	assert.Equal(t, len(hangs)+len(libraryHangs), faulty)
+	assert.Equal(t, faulty, sound)
+	assert.GreaterOrEqual(t, 2*len(libraryHangs), faulty, "half of them are libraries")
 }
 
 // TestEveryFaultHasAHealthyTwin holds for all classes that have faults.

@@ -38,6 +38,10 @@ type Finding struct {
 	Function   string // code.function.name
 	Count      int
 	Message    string
+	ID         string   // of the incident
+	Text       string   // message, evidence and advice: what is said to people
+	Frames     []string // the functions of its stack, the leaf first
+	Resolved   bool     // this is the event of an end
 }
 
 // From returns a finding of the monitor, without a time.
@@ -48,7 +52,40 @@ func From(f *detectors.Finding) Finding {
 		Function:   f.Stack.User().Function,
 		Count:      f.Count,
 		Message:    f.Message,
+		ID:         f.ID,
+		Frames:     framesOf(f.Stack.Text(longestTrace)),
+		Text:       strings.Join(append(slices.Concat([]string{f.Message}, f.Evidence), f.Advice), "\n"),
 	}
+}
+
+// longestTrace bounds a stack trace, as events do.
+const longestTrace = 16 << 10
+
+// framesOf returns the functions of a stack trace: every other line, with
+// "(...)" at its end.
+func framesOf(trace string) (functions []string) {
+	for line := range strings.Lines(trace) {
+		if function, ok := strings.CutSuffix(strings.TrimSpace(line), "(...)"); ok && line[0] != '\t' {
+			functions = append(functions, function)
+		}
+	}
+	return functions
+}
+
+// AtLeast reports whether the finding has a confidence or more.
+func (f *Finding) AtLeast(confidence string) bool { return level(f.Confidence) >= level(confidence) }
+
+// IsError reports whether the severity of the finding is ERROR.
+func (f *Finding) IsError() bool { return level(f.Confidence) > int(detectors.Suspected) }
+
+// level is the order of a confidence, 0 when there is none of that name.
+func level(confidence string) int {
+	for _, c := range detectors.Confidences() {
+		if c.String() == confidence {
+			return int(c)
+		}
+	}
+	return 0
 }
 
 // A Log is a log processor that keeps the events of findings.
@@ -59,39 +96,59 @@ type Log struct {
 	findings []Finding
 }
 
-// Findings returns what was told so far.
-func (l *Log) Findings() []Finding {
+// Findings returns what was told so far, without ends.
+func (l *Log) Findings() []Finding { return l.told(false) }
+
+// Ends returns the ends that were told so far.
+func (l *Log) Ends() []Finding { return l.told(true) }
+
+func (l *Log) told(resolved bool) []Finding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.findings)
+	return slices.DeleteFunc(slices.Clone(l.findings), func(f Finding) bool { return f.Resolved != resolved })
 }
 
 // Enabled says that all records are wanted.
 func (l *Log) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
 
-// OnEmit keeps a record whose event name says that something was detected.
+// OnEmit keeps a record whose event name says that something was detected, or
+// has ended.
 func (l *Log) OnEmit(_ context.Context, r *sdklog.Record) error {
-	if !strings.HasSuffix(r.EventName(), ".detected") {
+	resolved := strings.HasSuffix(r.EventName(), ".resolved")
+	if !resolved && !strings.HasSuffix(r.EventName(), ".detected") {
 		return nil
 	}
-	f := Finding{At: r.Timestamp().Sub(l.Began), Message: r.Body().AsString()}
+	f := Finding{At: r.Timestamp().Sub(l.Began), Message: r.Body().AsString(), Text: r.Body().AsString(), Resolved: resolved}
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
-		switch kv.Key {
-		case telemetry.AttrDetectorName:
-			f.Detector = kv.Value.AsString()
-		case telemetry.AttrConfidence:
-			f.Confidence = kv.Value.AsString()
-		case telemetry.AttrCodeFunctionName:
-			f.Function = kv.Value.AsString()
-		case telemetry.AttrFindingCount:
-			f.Count = int(kv.Value.AsInt64())
-		}
+		f.read(kv)
 		return true
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.findings = append(l.findings, f)
 	return nil
+}
+
+// read takes over one attribute.
+func (f *Finding) read(kv attribute.KeyValue) {
+	switch kv.Key {
+	case telemetry.AttrDetectorName:
+		f.Detector = kv.Value.AsString()
+	case telemetry.AttrConfidence:
+		f.Confidence = kv.Value.AsString()
+	case telemetry.AttrCodeFunctionName:
+		f.Function = kv.Value.AsString()
+	case telemetry.AttrFindingCount:
+		f.Count = int(kv.Value.AsInt64())
+	case telemetry.AttrFindingID:
+		f.ID = kv.Value.AsString()
+	case telemetry.AttrCodeStacktrace:
+		f.Frames = framesOf(kv.Value.AsString())
+	case telemetry.AttrEvidence:
+		f.Text += "\n" + strings.Join(kv.Value.AsStringSlice(), "\n")
+	case telemetry.AttrAdvice:
+		f.Text += "\n" + kv.Value.AsString()
+	}
 }
 
 // Shutdown does nothing.
@@ -107,13 +164,17 @@ const interval = 15 * time.Second
 const leastScale = 0.007
 
 // Options are those of a monitor whose times are scaled and that tells l, with
-// the default detectors and more.
+// the default detectors and more. At a scale of 1 interval and budget are the
+// defaults.
 func (l *Log) Options(scale float64, proof bool, more ...*detectors.Detector) []otelgoroutine.Option {
 	options := []otelgoroutine.Option{
 		otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(l))),
-		otelgoroutine.WithInterval(time.Duration(scale * float64(interval))),
 		otelgoroutine.WithDetectors(append(detectors.Scaled(scale), more...)...),
-		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}), // the interval is scaled, the cost is not
+	}
+	if scale < 1 {
+		options = append(options,
+			otelgoroutine.WithInterval(time.Duration(scale*float64(interval))),
+			otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second})) // the interval is scaled, the cost is not
 	}
 	if proof {
 		options = append(options, otelgoroutine.WithLeakProof())
