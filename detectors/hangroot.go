@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // root returns the place whose goroutines got stuck first: one that stopped
@@ -156,11 +157,11 @@ func message(root *stand, crowd []*stand, all int, age time.Duration) string {
 	n := root.Now()
 	if len(crowd) == 0 {
 		return fmt.Sprintf("%s at %s %s waiting %s; none moved on for %s.",
-			goroutines(n), where(root.Stack), verb(n, "is", "are"), waitsFor(root), span(age))
+			goroutines(n), where(root.Stack), verb(n, "is", "are"), waitsFor(root), words.Span(age))
 	}
 	waiting := all - n
 	return fmt.Sprintf("%s at %s stopped first and %s been waiting %s for %s; %s %s behind, most of them at %s, waiting %s.",
-		goroutines(n), where(root.Stack), verb(n, "has", "have"), waitsFor(root), span(age),
+		goroutines(n), where(root.Stack), verb(n, "has", "have"), waitsFor(root), words.Span(age),
 		goroutines(waiting), verb(waiting, "is", "are"), where(crowd[0].Stack), waitsFor(crowd[0]))
 }
 
@@ -175,16 +176,16 @@ func waitsFor(st *stand) string {
 func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	if st.activity == nil {
 		f.note("They handle requests, and %d of them have been here for at least %s; none has left since.",
-			st.Count(st.since), span(st.Series.Ago(st.since)))
+			st.Count(st.since), words.Span(st.Series.Ago(st.since)))
 		return
 	}
 	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
-		st.passed, st.came, span(st.within), st.stayed)
+		st.passed, st.came, words.Span(st.within), st.stayed)
 	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
 	if more := st.activity.Count(j.Last()) - st.activity.Count(j.begin); more > 0 {
-		f.note("%s joined within the last %s.", goroutines(more), span(j.Ago(j.begin)))
+		f.note("%s joined within the last %s.", goroutines(more), words.Span(j.Ago(j.begin)))
 	} else {
-		f.note("No more have come for %s.", span(j.Ago(j.begin)))
+		f.note("No more have come for %s.", words.Span(j.Ago(j.begin)))
 	}
 }
 
