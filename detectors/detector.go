@@ -26,6 +26,11 @@ type Detector struct {
 	// not provide it.
 	Needs Needs
 
+	// Yields names detectors whose findings explain more about the same goroutines:
+	// a finding of this detector becomes part of theirs while they have one. Names
+	// that are not in use are ignored.
+	Yields []string
+
 	// Run judges a pass and reports findings through Pass.Report. It is called
 	// from one goroutine at a time and must not keep the pass. Its running time
 	// should be proportional to the number of groups in the snapshot, not of
@@ -92,6 +97,12 @@ type Pass struct {
 	// waiting for it. It is never nil while Run runs.
 	Ask func(goroutine.Source) bool
 
+	// Attend says that Run suspects a fault and could tell it sooner with more
+	// snapshots. If the budget permits, the next ones are taken at shorter intervals
+	// than usual, for as long as each pass asks for it. It is never nil while Run
+	// runs.
+	Attend func()
+
 	// Report records a finding. It is never nil while Run runs.
 	Report func(Finding)
 
@@ -113,7 +124,7 @@ const NewestKept = places.Whole
 
 // NewPass returns a pass that judges the last snapshot in series, which holds
 // snapshots of one process, oldest first. The pass excludes no stacks, its Ask
-// always returns false, and its Report and Abstain do nothing; callers may replace
+// always returns false, and its Attend, Report and Abstain do nothing; callers may replace
 // each of these. series must not be empty and must not change while the pass is
 // in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
@@ -123,6 +134,7 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 		History:  series[:last:last],
 		Started:  series[0].Time,
 		Ask:      func(goroutine.Source) bool { return false },
+		Attend:   func() {},
 		Report:   func(Finding) {},
 		Abstain:  func(Reason, string) {},
 		shared:   new(shared),
@@ -212,12 +224,54 @@ type Finding struct {
 	IDs             []uint64      // some of the goroutines, oldest first, at most goroutine.MaxIDs
 	CreatedBy       goroutine.Frame
 
+	// Participants are the places of a fault that has several, the cause first;
+	// at most [MaxParticipants]. Stack and State are those of one of them. It is
+	// empty when the fault has one place.
+	Participants []Participant
+
+	// Stands says that the fault is that goroutines do not move: the finding is not
+	// resolved before goroutines in IDs, or of the participants, have left their
+	// places, even if later passes cannot tell the fault any more. A finding
+	// without it is resolved when several passes in a row judged and did not find
+	// it.
+	Stands bool
+
+	// Unjudged says why the newest passes could not judge a finding that is still
+	// open, as a clause without a full stop; empty while they do. Set by the engine.
+	Unjudged string
+
 	// Message is one sentence for the person on call. Evidence holds short
 	// sentences with the numbers behind it, at most [MaxEvidence] of them.
 	Message  string
 	Evidence []string
 	Advice   string // what to do next, in one sentence; empty when there is no advice
 }
+
+// A Participant is one of the places of a fault.
+type Participant struct {
+	Role      Role
+	Stack     *goroutine.Stack
+	State     goroutine.State
+	Subject   string // as in [Finding]
+	Count     int    // number of goroutines
+	IDs       []uint64
+	CreatedBy goroutine.Frame
+	Note      string // what it has to do with the fault, as a clause without a full stop; may be empty
+}
+
+// A Role is the part that goroutines have in a fault. The set is closed.
+type Role string
+
+// The roles.
+const (
+	RoleCause    Role = "cause"    // got stuck first
+	RoleHolder   Role = "holder"   // holds what others wait for
+	RoleWaiter   Role = "waiter"   // waits for others of the fault
+	RoleAffected Role = "affected" // stopped about the same time; why is not known
+)
+
+// MaxParticipants is the maximum number of participants of a finding.
+const MaxParticipants = 8
 
 // MaxEvidence is the maximum number of sentences of evidence in a finding.
 const MaxEvidence = 8

@@ -80,6 +80,13 @@ func (p *Pass) abstain(r Reason, detail string) {
 	}
 }
 
+// attend calls Attend, which a pass that was built by hand lacks.
+func (p *Pass) attend() {
+	if p.Attend != nil {
+		p.Attend()
+	}
+}
+
 // tooShort abstains because the snapshots of s are fewer than given, or do not
 // reach back for the time need. without says what is judged nevertheless; it
 // may be empty.

@@ -82,6 +82,10 @@ type Result struct {
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
+
+	// Attention reports that a fault is suspected, which more snapshots would tell
+	// sooner.
+	Attention bool
 }
 
 // Step judges a snapshot. A snapshot that is not newer than the previous one, as
@@ -94,6 +98,7 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	ran := make(map[string]bool)
 	for _, v := range r.Verdicts {
 		r.Findings = append(r.Findings, v.findings...)
+		r.Attention = r.Attention || v.attends
 		if v.Ran && v.Err == nil { // a failed detector may have missed findings
 			ran[v.Detector] = true
 		}

@@ -25,6 +25,7 @@ type Verdict struct {
 	Err      error // what went wrong; nil when all is well
 	findings []detectors.Finding
 	asked    []goroutine.Source // the closer inspections asked for, each once
+	attends  bool               // asked for more snapshots
 	status   detectors.Status
 }
 
@@ -44,6 +45,7 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 		}
 		return e.inspector != nil && e.inspector.Expect(s)
 	}
+	p.Attend = func() { v.attends = true }
 	p.Abstain = func(r detectors.Reason, detail string) {
 		if v.status.Judging {
 			v.status = detectors.NotJudging(d.Name, r, detail)
@@ -89,5 +91,10 @@ func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
 	}
 	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
 	f.Evidence = f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence)]
+	f.Participants = slices.Clone(f.Participants[:min(len(f.Participants), detectors.MaxParticipants)])
+	for i := range f.Participants {
+		p := &f.Participants[i]
+		p.IDs = p.IDs[:min(len(p.IDs), goroutine.MaxIDs)]
+	}
 	return f
 }
