@@ -128,6 +128,24 @@ func (a *Activity) Count(i int) (n int) {
 	return n
 }
 
+// Usual returns where the goroutines of a were in the snapshots before one, as
+// their most frequent place and its share of them.
+func (a *Activity) Usual(until int) (at goroutine.GroupKey, share float64) {
+	counts, all := make(map[goroutine.GroupKey]int), 0
+	for i := range until {
+		for _, g := range a.groups[i] {
+			counts[a.Series.key(g, ByStack).GroupKey] += g.Count
+			all += g.Count
+		}
+	}
+	for k, n := range counts {
+		if n > counts[at] || n == counts[at] && (k.Stack < at.Stack || k.Stack == at.Stack && k.Line < at.Line) {
+			at = k
+		}
+	}
+	return at, float64(counts[at]) / float64(max(1, all))
+}
+
 // tallies returns the goroutines of snapshot i by the epochs of a later snapshot.
 func (a *Activity) tallies(i, later int) []tally {
 	s := a.Series

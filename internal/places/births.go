@@ -170,11 +170,13 @@ func (p *Place) Moves(from, until int) (left, joined int) {
 // StoodSince returns the first snapshot since which p had goroutines and none
 // left.
 func (p *Place) StoodSince() int {
-	first := p.Series.Last()
-	for first > 0 && p.Count(first-1) > 0 && !p.Left(first-1) {
-		first--
+	if !p.stood {
+		p.stood, p.since = true, p.Series.Last()
+		for p.since > 0 && p.Count(p.since-1) > 0 && !p.Left(p.since-1) {
+			p.since--
+		}
 	}
-	return first
+	return p.since
 }
 
 // AnyStoodSince reports whether some of the goroutines that were at p in

@@ -35,6 +35,8 @@ type Place struct {
 	count int                  // there
 	past  [][]*goroutine.Group // by snapshot; nil until the index is filled
 	steps []step               // by snapshot, once known
+	stood bool                 // since is known
+	since int                  // see StoodSince
 }
 
 // An index holds the places of one grouping.
@@ -151,6 +153,17 @@ func (p *Place) Count(i int) int {
 		n += g.Count
 	}
 	return n
+}
+
+// Share returns, of all goroutines with the entry function of p in the snapshots
+// before one, the share that was at p; 0 when there were none.
+func (p *Place) Share(before int) float64 {
+	here, all := 0, 0
+	for i := range before {
+		here += p.Count(i)
+		all += p.Series.StartedWith(p.Entry(), i)
+	}
+	return float64(here) / float64(max(1, all))
 }
 
 // HeldSince returns the first snapshot since which at least n goroutines were at

@@ -1,6 +1,7 @@
 package places
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -98,6 +99,64 @@ func (s *Series) Back(reach time.Duration) int {
 // -1 when there are too few.
 func (s *Series) Begin(wait time.Duration, snapshots int) int {
 	return max(-1, min(s.At(s.Newest().Time.Add(-wait)), len(s.Snapshots)-snapshots))
+}
+
+// BeginRunning is [Series.Begin] in time that the process had to work: each gap
+// between two snapshots counts without the time in which the process could not
+// run ([goroutine.Snapshot.Late]), and at most as long as given. A pause of an
+// hour that no snapshot tells of is one gap.
+func (s *Series) BeginRunning(wait time.Duration, snapshots int, most time.Duration) int {
+	for i := s.Last(); i >= 0; i-- {
+		if s.Running(i, most) >= wait {
+			return min(i, len(s.Snapshots)-snapshots)
+		}
+	}
+	return -1
+}
+
+// Running returns how much time the process had to work since snapshot i, with
+// gaps as in [Series.BeginRunning].
+func (s *Series) Running(i int, most time.Duration) (sum time.Duration) {
+	for i++; i <= s.Last(); i++ {
+		sum += max(0, min(s.Time(i).Sub(s.Time(i-1))-s.Snapshots[i].Late, most))
+	}
+	return sum
+}
+
+// CameAndWent returns how many goroutines of the process were born between
+// snapshots from and until, and how many of these were gone by the latter. Both
+// may be wrong by the IDs that the runtime hands out ahead, 16 for each P. ok is
+// false when the epochs have been merged, so that it is not known.
+func (s *Series) CameAndWent(from, until int) (born, gone int, ok bool) {
+	last := s.lastID(from)
+	k, ok := slices.BinarySearchFunc(s.Snapshots[until].Epochs, last, func(e goroutine.Epoch, id uint64) int { return cmp.Compare(e.LastID, id) })
+	if !ok {
+		return 0, 0, false
+	}
+	born = int(s.lastID(until) - last)
+	return born, born - s.bornAfter(until, k), true
+}
+
+// lastID returns the highest ID that was in use by snapshot i.
+func (s *Series) lastID(i int) uint64 {
+	e := s.Snapshots[i].Epochs
+	if len(e) == 0 {
+		return 0
+	}
+	return e[len(e)-1].LastID
+}
+
+// bornAfter returns how many goroutines of snapshot i were born after its epoch.
+func (s *Series) bornAfter(i, epoch int) (n int) {
+	groups := s.Snapshots[i].Groups
+	for k := range groups {
+		for _, c := range groups[k].Births {
+			if c.Epoch > epoch {
+				n += c.Count
+			}
+		}
+	}
+	return n
 }
 
 // Locks returns [ByLock] when every snapshot from first on is a goroutine dump,
