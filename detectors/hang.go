@@ -188,11 +188,15 @@ func (j *standJudge) stands() (all []*stand) {
 // goroutines reached before: not those that were there from the first snapshot
 // on.
 func (j *standJudge) candidates() (all []*places.Place) {
-	for _, pl := range judged(j.Series, places.ByStack, mayHang, 1, j.Known) {
+	for _, pl := range j.Places(places.ByStack) {
+		// The tests are in the order of their cost.
 		if len(all) == maxStands {
 			break
 		}
-		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && !accompanies(pl.Stack) && (since > 0 || handles(pl.Stack)) {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) {
+			continue
+		}
+		if pl.StoodSince() > 0 || handles(pl.Stack) {
 			all = append(all, pl)
 		}
 	}

@@ -19,10 +19,13 @@ func (j *standJudge) root(st *stand) *stand {
 	if st.cause != nil {
 		first = &stand{Place: st.cause, since: st.cause.StoodSince(), chance: 1}
 	}
-	earliest := j.At(j.Time(st.since).Add(-2 * j.MinWait))
+	earliest := max(1, j.At(j.Time(st.since).Add(-2*j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
+		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) {
+			continue
+		}
 		since := pl.StoodSince()
-		if since == 0 || since < earliest || since > first.since+1 || pl.Key == st.Key || !j.mayBeRoot(pl) || !j.unusual(pl, since) {
+		if !j.mayBeRoot(pl) || !j.unusual(pl, since) {
 			continue
 		}
 		if other := (&stand{Place: pl, since: since, chance: 1}); other.before(first) {
@@ -53,7 +56,7 @@ func (j *standJudge) unusual(pl *places.Place, since int) bool {
 // The clients of a server that is in the same process wait for it, and not the
 // other way round: there are as many of them as requests.
 func (j *standJudge) mayBeRoot(pl *places.Place) bool {
-	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || handlers(pl.Stack) && !handles(pl.Stack) {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || serves(pl.Stack) && !handles(pl.Stack) {
 		return false // idle connections among them
 	}
 	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {

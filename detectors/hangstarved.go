@@ -3,7 +3,6 @@ package detectors
 import (
 	"math"
 	"slices"
-	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
@@ -16,12 +15,18 @@ import (
 // goroutines used to come and go as stand now.
 func (j *standJudge) starved(pl *places.Place) *stand {
 	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
+	if !handles(pl.Stack) || pl.Now() < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
 		return nil
 	}
 	st := &stand{Place: pl, since: since, chance: 1}
 	r, _ := resourceAt(pl.Stack, pl.State)
-	if r.scarce || r.answers && j.Running(since, j.MinWait/mostGaps) >= 2*j.MinWait {
+	if r.scarce {
+		return st
+	}
+	if pl.Count(j.begin) < j.MinWaiters {
+		return nil
+	}
+	if r.answers && j.Running(since, j.MinWait/mostGaps) >= 2*j.MinWait {
 		return st
 	}
 	if st.cause = j.stopped(st); st.cause != nil {
@@ -44,13 +49,17 @@ func (j *standJudge) joined(pl *places.Place, since int) bool {
 // or what the handlers have started and wait for. It returns nil when there is
 // none.
 func (j *standJudge) stopped(st *stand) (cause *places.Place) {
+	earliest := j.From(j.Time(st.since).Add(-2 * j.MinWait))
 	for _, pl := range j.Places(places.ByStack) {
-		since := pl.StoodSince()
-		if since == 0 || since > j.begin || cause != nil && pl.Now() <= cause.Now() {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || earliest > 0 && pl.Stood(earliest-1) || cause != nil && pl.Now() <= cause.Now() {
 			continue
 		}
-		apart := j.Time(st.since).Sub(j.Time(since)).Abs()
-		if apart <= 2*j.MinWait && !handles(pl.Stack) && j.mayBeRoot(pl) && (j.workersLeft(pl, since, apart) || j.startedBy(st, pl, since)) {
+		since := pl.StoodSince()
+		apart := j.Time(st.since).Sub(j.Time(since)) // a queue may fill in between
+		if since == 0 || apart.Abs() > 2*j.MinWait || handles(pl.Stack) || !j.mayBeRoot(pl) {
+			continue
+		}
+		if (pl.Now() > 1 || since <= st.since+1) && j.workersLeft(pl, since) || j.startedBy(st, pl, since) {
 			cause = pl
 		}
 	}
@@ -63,9 +72,9 @@ func (j *standJudge) stopped(st *stand) (cause *places.Place) {
 //
 // A single goroutine proves less than several: it must have been at one place nearly
 // always, and never here.
-func (j *standJudge) workersLeft(pl *places.Place, since int, apart time.Duration) bool {
+func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 	n := pl.Now()
-	if n != j.StartedWith(pl.Entry(), j.Last()) || keepsRunning(pl.Stack) || !j.old(pl, since) {
+	if n != j.StartedWith(pl.Entry(), j.Last()) || keepsRunning(pl.Stack) || runsProgram(pl.Stack) || !j.old(pl, since) {
 		return false
 	}
 	usual, share := pl.Activity(1).Usual(since)
@@ -75,14 +84,19 @@ func (j *standJudge) workersLeft(pl *places.Place, since int, apart time.Duratio
 	if n > 1 {
 		return pl.Share(since) <= 0.5
 	}
-	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait || usual.State == goroutine.IOWait
-	return idle && apart <= j.MinWait && since >= j.MinSnapshots && share >= 0.75 && pl.Share(since) <= 0.1
+	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait
+	return idle && since >= j.MinSnapshots && share >= 0.75 && pl.Share(since) <= 0.1
 }
 
-// old reports whether all goroutines of a place were there MinWait before a
-// snapshot, anywhere: what a request starts for itself is as young as the request.
+// runsProgram matches goroutines that wait for a child process, which may take its
+// time.
+var runsProgram = prefix("os/exec.(*Cmd).", "os.(*Process).")
+
+// old reports whether all goroutines of a place were there, anywhere, for more than
+// twice MinWait before a snapshot. What a request starts for itself is as young as
+// the request, and goroutines that start with a service are done with that by then.
 func (j *standJudge) old(pl *places.Place, since int) bool {
-	epoch := j.Newest().EpochAt(j.Time(since).Add(-j.MinWait))
+	epoch := j.Newest().EpochAt(j.Time(since).Add(-5 * j.MinWait / 2))
 	return pl.Born(epoch, len(j.Newest().Epochs)) == 0
 }
 
@@ -108,7 +122,7 @@ const (
 	leastMissing = 128
 	// perRequest is how many goroutines come and go with a request at most, its own
 	// among them.
-	perRequest = 10
+	perRequest = 4
 )
 
 // lacks compares how many goroutines of the whole process came and went before

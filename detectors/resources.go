@@ -332,15 +332,25 @@ func resourceAt(s *goroutine.Stack, state goroutine.State) (r resource, ok bool)
 }
 
 // handles reports whether a goroutine with this stack handles a request of a
-// server: a client waits for it.
-func handles(s *goroutine.Stack) bool {
-	return s.User().Function != s.Entry().Function && handlers(s)
-}
-
-var handlers = anyOf(
-	entry("net/http.(*conn).serve"),
+// server: a client waits for it. A connection between two requests does not.
+var handles = anyOf(
+	all(entry("net/http.(*conn).serve"), has("net/http.serverHandler.ServeHTTP")),
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
-	entry("github.com/valyala/fasthttp.(*workerPool).workerFunc"),
+	all(fastConn, foreign("github.com/valyala/fasthttp")),
 )
+
+// serves matches the goroutines of a server's connections, whether or not they
+// handle a request at the moment.
+var serves = anyOf(entry("net/http.(*conn).serve"), fastConn, handles)
+
+var fastConn = entry("github.com/valyala/fasthttp.(*workerPool).workerFunc")
+
+// foreign matches stacks with a frame that is neither of a package nor of the
+// standard library.
+func foreign(pkg string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool { return !f.Standard() && f.Package() != pkg })
+	}
+}

@@ -35,8 +35,9 @@ type Place struct {
 	count int                  // there
 	past  [][]*goroutine.Group // by snapshot; nil until the index is filled
 	steps []step               // by snapshot, once known
-	stood bool                 // since is known
-	since int                  // see StoodSince
+	stood bool                 // since holds what is known so far
+	moved bool                 // and one left, or it had none, before since
+	since int                  // the snapshot since which p had goroutines and none left, as far as compared
 }
 
 // An index holds the places of one grouping.
