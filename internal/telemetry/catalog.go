@@ -79,6 +79,8 @@ var builtIn = []struct {
 	events   eventNames
 	doc      string
 }{
+	{"hang", eventNames{"goroutine.hang.detected", "goroutine.hang.resolved"},
+		"Work that used to move on has stopped, and callers wait behind it."},
 	{"leak", eventNames{"goroutine.leak.detected", "goroutine.leak.resolved"},
 		"Goroutines block at one place, practically none leave, and more keep joining."},
 	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
