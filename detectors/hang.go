@@ -219,6 +219,7 @@ type stand struct {
 	activity *places.Activity // whose history was compared; nil when none was
 	since    int              // the snapshot since which none has moved on
 	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
+	pool     bool             // they are all of a pool of workers that left its usual place
 	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E
@@ -400,15 +401,15 @@ type hang struct {
 }
 
 // grouped divides stands by what they have in common: the activity, what got stuck
-// first, or the time at which they stopped, which is within twice MinWait of that
-// of the first.
+// first, or the time at which they stopped, which is within MinWait of that of the
+// first.
 func (j *standJudge) grouped(all []*stand) (groups []*hang) {
 	slices.SortStableFunc(all, func(a, b *stand) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.oldest(), b.oldest()))
 	})
 	for _, st := range all {
 		i := slices.IndexFunc(groups, func(h *hang) bool {
-			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= 2*j.MinWait
+			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= j.MinWait
 		})
 		root := st
 		if i < 0 {

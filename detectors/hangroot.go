@@ -12,43 +12,54 @@ import (
 )
 
 // root returns the place whose goroutines got stuck first: one that stopped
-// shortly before st, or st itself. One or a few goroutines prove nothing on their
-// own; here others prove that work has stopped.
+// shortly before st, or st itself.
 func (j *standJudge) root(st *stand) *stand {
 	first := st
 	if st.cause != nil {
-		first = &stand{Place: st.cause, since: st.cause.StoodSince(), chance: 1}
+		first = j.rooted(st.cause, st.cause.StoodSince())
 	}
-	earliest := max(1, j.At(j.Time(st.since).Add(-2*j.MinWait)))
+	earliest := max(1, j.At(j.Time(st.since).Add(-j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
-		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) {
+		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
 			continue
 		}
 		since := pl.StoodSince()
-		if !j.mayBeRoot(pl) || !j.unusual(pl, since) {
-			continue
-		}
-		if other := (&stand{Place: pl, since: since, chance: 1}); other.before(first) {
+		if other := j.rooted(pl, since); j.tells(other) && other.before(first) {
 			first = other
 		}
 	}
 	return first
 }
 
-// unusual reports whether it says something that goroutines stand at a place since
-// a snapshot. Idle workers and accept loops do that all the time, and so do the
-// goroutines that keep a connection.
-func (j *standJudge) unusual(pl *places.Place, since int) bool {
-	if handles(pl.Stack) {
-		return !rested(pl, since)
+// rooted returns goroutines that may be what got stuck first.
+func (j *standJudge) rooted(pl *places.Place, since int) *stand {
+	st := &stand{Place: pl, since: since, chance: 1}
+	st.pool = pl.Now() > 1 && !handles(pl.Stack) && j.workersLeft(pl, since)
+	return st
+}
+
+// tells reports whether it says something about others that the goroutines of st
+// stopped. A handler that stands where none used to does, and so do workers that
+// left their usual place, or a goroutine that waits for a known resource or for the
+// outside where it used not to. Idle workers, accept loops, timers and the goroutines
+// that keep a connection stand all the time, or may begin to at any time.
+func (j *standJudge) tells(st *stand) bool {
+	if handles(st.Stack) {
+		return !rested(st.Place, st.since)
 	}
-	if pl.Share(since) <= 0.5 {
-		return !rested(pl, since)
+	if st.pool || j.workersLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
+		return true
 	}
-	// The place is where they are most of the time: of a busy pool, all of which
-	// stands now, but not of one that is idle.
+	_, known := resourceAt(st.Stack, st.State)
+	return (known || st.State == goroutine.Syscall || st.State == goroutine.IOWait) && st.Share(st.since) <= 0.5 && !rested(st.Place, st.since)
+}
+
+// busyPool reports whether a place is where a pool of workers is most of the time,
+// and all of them stand there now. The pool is not idle there: before a snapshot,
+// some of them left in nearly every step.
+func (j *standJudge) busyPool(pl *places.Place, since int) bool {
 	left, _ := pl.Moves(0, since-1)
-	return pl.Now() > 1 && pl.Now() == j.StartedWith(pl.Entry(), j.Last()) && pl.Entry() != pl.Stack.User().Function &&
+	return pl.Now() > 1 && pl.Now() == j.StartedWith(pl.Starter(), j.Last()) && pl.Starter() != pl.Stack.User().Function &&
 		since > minMoving && 5*left >= 4*(since-1)
 }
 
@@ -102,10 +113,12 @@ func (st *stand) before(other *stand) bool {
 }
 
 // rank returns how directly the goroutines of st depend on others in the process:
-// 0 when nothing is known, 1 when others hold what they wait for, 2 when others do
+// -1 when they are a whole pool of workers, whatever these wait for; 0 when nothing is known, 1 when others hold what they wait for, 2 when others do
 // what they wait for, to the end.
 func (st *stand) rank() int {
 	switch r, _ := resourceAt(st.Stack, st.State); {
+	case st.pool:
+		return -1
 	case st.State == goroutine.WaitGroupWait, r.inside && !r.scarce, r.name == "Prometheus collector":
 		return 2
 	case r.inside:
@@ -140,9 +153,6 @@ func (j *standJudge) finding(h *hang) Finding {
 	if surest.windows > 0 {
 		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
 	}
-	for _, st := range crowd[min(1, len(crowd)):] {
-		f.note("Also stopped: %s at %s in %s.", goroutines(st.Now()), where(st.Stack), st.State)
-	}
 	f.Advice = cmp.Or(f.Advice, adviceToResume(root.State), adviceToWake(root.State))
 	return f
 }
@@ -170,7 +180,7 @@ func participants(root *stand, crowd []*stand) (all []Participant) {
 	if len(crowd) == 0 {
 		return nil
 	}
-	all = append(all, root.as(RoleCause, "stopped first, waiting "+waitsFor(root)))
+	all = append(all, root.as(RoleCause, "waiting "+waitsFor(root)))
 	for _, st := range crowd[:min(len(crowd), MaxParticipants-1)] {
 		role := RoleAffected
 		if handles(st.Stack) || st.rank() > 0 {
@@ -245,8 +255,8 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 		if st.missing > 0 {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
 		}
-		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Entry(), j.Last()) {
-			f.note("About when they began to wait, all of the %s started with %s left their usual place for %s.", goroutines(c.Now()), c.Entry(), where(c.Stack))
+		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
+			f.note("About when they began to wait, all of the %s started with %s left their usual place for %s.", goroutines(c.Now()), c.Starter(), where(c.Stack))
 		}
 		return
 	}
@@ -262,7 +272,7 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 
 // notePool notes that the goroutines of a stand are all of a pool of workers.
 func (j *standJudge) notePool(f *Finding, st *stand) {
-	entry := st.Entry()
+	entry := st.Starter()
 	if handles(st.Stack) || entry == st.Stack.User().Function {
 		return
 	}

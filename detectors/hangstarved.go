@@ -74,17 +74,17 @@ func (j *standJudge) stopped(st *stand) (cause *places.Place) {
 // always, and never here.
 func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 	n := pl.Now()
-	if n != j.StartedWith(pl.Entry(), j.Last()) || keepsRunning(pl.Stack) || runsProgram(pl.Stack) || !j.old(pl, since) {
+	if n != j.StartedWith(pl.Starter(), j.Last()) || keepsRunning(pl.Stack) || runsProgram(pl.Stack) || !j.old(pl, since) {
 		return false
 	}
-	usual, share := pl.Activity(1).Usual(since)
+	usual, share := pl.Started().Usual(since)
 	if usual == pl.Key {
 		return false
 	}
 	if n > 1 {
 		return pl.Share(since) <= 0.5
 	}
-	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait
+	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait || usual.State == goroutine.Sleep
 	return idle && since >= j.MinSnapshots && share >= 0.75 && pl.Share(since) <= 0.1
 }
 

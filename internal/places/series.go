@@ -18,13 +18,13 @@ type Series struct {
 	// for a snapshot throughout this package.
 	Snapshots []*goroutine.Snapshot
 
-	stacks  map[*goroutine.Stack]stack
-	outers  map[*goroutine.Stack][]uint64 // see outer
-	acts    map[uint64]*Activity          // by hash of the frames in common
-	indexes [groupings]*index
-	before  map[time.Duration][]int
-	entries []map[string]int // by snapshot
-	births  births           // of the place used last
+	stacks   map[*goroutine.Stack]stack
+	outers   map[*goroutine.Stack][]uint64 // see outer
+	acts     map[uint64]*Activity          // by hash of the frames in common
+	indexes  [groupings]*index
+	before   map[time.Duration][]int
+	starters []map[string]int // by snapshot
+	births   births           // of the place used last
 }
 
 // A stack caches what is computed for a stack. Snapshots share stacks, and a
@@ -33,6 +33,9 @@ type stack struct {
 	user  string // innermost user function
 	line  int    // in it
 	entry string // function
+
+	starter string // see Starter
+	below   int    // how many frames are outside of it
 }
 
 // New returns the series of a history, oldest first, and a newer snapshot.
@@ -198,28 +201,43 @@ func (s *Series) Before(age time.Duration) []int {
 	return index
 }
 
-// StartedWith returns how many goroutines of snapshot i have this entry
-// function, at any place.
-func (s *Series) StartedWith(entry string, i int) int {
-	if s.entries == nil {
-		s.entries = make([]map[string]int, len(s.Snapshots))
+// runners are entry functions that call one function of the program, which the
+// goroutine is for.
+var runners = []string{
+	"sync.(*WaitGroup).Go.func1", "golang.org/x/sync/errgroup.(*Group).Go.func1", "time.goFunc",
+	"github.com/sourcegraph/conc.(*WaitGroup).Go.func1", "github.com/oklog/run.(*Group).Run.func1",
+}
+
+// StartedWith returns how many goroutines of snapshot i have this entry function or
+// starter (see [Place.Starter]), at any place.
+func (s *Series) StartedWith(function string, i int) int {
+	if s.starters == nil {
+		s.starters = make([]map[string]int, len(s.Snapshots))
 	}
-	if s.entries[i] == nil {
+	if s.starters[i] == nil {
 		counts := make(map[string]int)
 		groups := s.Snapshots[i].Groups
 		for k := range groups {
-			counts[s.stack(groups[k].Stack).entry] += groups[k].Count
+			st := s.stack(groups[k].Stack)
+			counts[st.entry] += groups[k].Count
+			if st.starter != st.entry {
+				counts[st.starter] += groups[k].Count
+			}
 		}
-		s.entries[i] = counts
+		s.starters[i] = counts
 	}
-	return s.entries[i][entry]
+	return s.starters[i][function]
 }
 
 func (s *Series) stack(of *goroutine.Stack) stack {
 	known, ok := s.stacks[of]
 	if !ok {
 		user := of.User()
-		known = stack{user.Function, user.Line, of.Entry().Function}
+		known = stack{user: user.Function, line: user.Line, entry: of.Entry().Function}
+		known.starter = known.entry
+		if frames := of.Visible(); len(frames) > 1 && slices.Contains(runners, known.entry) {
+			known.starter, known.below = frames[len(frames)-2].Function, 1
+		}
 		s.stacks[of] = known
 	}
 	return known
