@@ -70,8 +70,8 @@ func (j *standJudge) stopped(st *stand) (cause *places.Place) {
 // several, that had been waiting elsewhere before a snapshot. A pool that goes
 // idle is where it always was, and one that comes up was not there before.
 //
-// A single goroutine proves less than several: it must have been at one place nearly
-// always, and never here.
+// A single goroutine proves less than several: it must have been at one place most
+// of the time, and here, if ever, only in passing.
 func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 	n := pl.Now()
 	if n != j.StartedWith(pl.Starter(), j.Last()) || keepsRunning(pl.Stack) || runsProgram(pl.Stack) || !j.old(pl, since) {
@@ -85,7 +85,22 @@ func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 		return pl.Share(since) <= 0.5
 	}
 	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait || usual.State == goroutine.Sleep
-	return idle && since >= j.MinSnapshots && share >= 0.75 && pl.Share(since) <= 0.1
+	return idle && since >= j.MinSnapshots && share >= 0.6 && passes(pl, since)
+}
+
+// passes reports whether goroutines that came to a place before a snapshot were
+// hardly ever there in the next one, too.
+func passes(pl *places.Place, before int) bool {
+	came, stayed := 0, 0
+	for i := range before - 1 {
+		if pl.Count(i) > 0 {
+			came++
+			if !pl.Left(i) {
+				stayed++
+			}
+		}
+	}
+	return 4*stayed <= came
 }
 
 // runsProgram matches goroutines that wait for a child process, which may take its
