@@ -164,10 +164,11 @@ func (c LeakConfig) checks() []check {
 // hours. Such a finding is resolved by the first exits, or when the growth ends.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "leak",
-		Doc:   "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
-		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
-		Run:   c.run,
+		Name:   "leak",
+		Doc:    "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
+		Needs:  Needs{IDs: true, History: min(c.reach(), MaxHistory)},
+		Yields: []string{"hang", "deadlock"},
+		Run:    c.run,
 	})
 }
 

@@ -14,10 +14,15 @@ func where(s *goroutine.Stack) string {
 	if u.Function == "" {
 		return "an unknown place"
 	}
-	if u.File == "" {
-		return u.Function
+	return line(u)
+}
+
+// line describes a line of code: function, file and line.
+func line(f goroutine.Frame) string {
+	if f.File == "" {
+		return f.Function
 	}
-	return fmt.Sprintf("%s (%s:%d)", u.Function, path.Base(u.File), u.Line)
+	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
 func goroutines(n int) string { return plural(n, "goroutine") }

@@ -553,7 +553,7 @@ func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
 		})
 	})
 	require.Len(t, errs, 1)
-	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "leak"`)
+	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "hang"`)
 }
 
 func TestAnErrorHandlerThatPanicsDoesNotReachTheHost(t *testing.T) {
