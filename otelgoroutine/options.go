@@ -139,10 +139,9 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 //   - While a detector suspects a fault that more snapshots would tell sooner, it is
 //     a third of the interval, but at least a second. A suspicion has at most 36 such
 //     snapshots, three minutes of them by default.
-//   - While the process is quiet, it is up to three intervals: after the first ten
-//     snapshots, if the last ones showed nothing new and no finding is open, and for
-//     as long as the runtime counts as many goroutines as before and creates hardly
-//     any. A process whose snapshots, findings or status were asked for in the last
+//   - While the process is quiet, it is up to three intervals: if the last twelve
+//     snapshots showed nothing new and no finding is open, and for as long as the
+//     runtime counts as many goroutines as before and creates hardly any. A process whose snapshots, findings or status were asked for in the last
 //     ten minutes, as by its live page, does not count as quiet.
 //
 // The budget may extend it: a snapshot of a busy process takes about 10 ms, which is

@@ -23,10 +23,11 @@ const (
 	// leaves 75 s of the two minutes within which a deadlock of two goroutines is told,
 	// which takes 60 to 65 s from the first snapshot with it; four would not.
 	restful = 3
-	// settling is how many snapshots are taken at the interval, whatever they show.
-	settling = 10
-	// quietFor is in how many snapshots in a row a quiet process has shown nothing new.
-	quietFor = 2
+	// quietFor is in how many snapshots in a row a quiet process has shown nothing new:
+	// three minutes by default. What has just stopped is an outage or rest, and within
+	// three minutes it is told which; until then it is seen at the interval. So are the
+	// first snapshots of a process.
+	quietFor = 12
 	// quietRate is how many goroutines a quiet process creates at most, by the second:
 	// those of its exporter and of the probes that ask whether it lives.
 	quietRate = 1
@@ -47,8 +48,7 @@ type pace struct {
 	beat         time.Duration
 	short, usual int // number of beats between snapshots
 
-	taken  int                 // snapshots judged
-	last   *goroutine.Snapshot // the newest of them; nil when the last attempt failed
+	last   *goroutine.Snapshot // the newest; nil when the last attempt failed
 	hasty  bool                // something was suspected in it
 	left   int                 // how many snapshots suspicions may still hasten
 	calm   int                 // snapshots in a row in which there was nothing new
@@ -71,7 +71,6 @@ func (p *pace) failed() { p.hasty, p.last = false, nil }
 
 // saw notes a snapshot, what came of it and the counts after it.
 func (p *pace) saw(s, before *goroutine.Snapshot, r engine.Result, now counts) {
-	p.taken++
 	p.last, p.counts, p.hasty = s, now, r.Attention
 	if !r.Attention {
 		p.left = min(p.left+1, suspense)
@@ -121,7 +120,7 @@ func (p *pace) due(beats int, spare, quiet func() bool) bool {
 // the last snapshots and by the counts now, so many beats after the last of them.
 func (p *pace) quiet(beats int, now counts) bool {
 	may := int64(quietRate * time.Duration(beats) * p.beat / time.Second)
-	return p.last != nil && p.taken >= settling && p.calm >= quietFor &&
+	return p.last != nil && p.calm >= quietFor &&
 		now.goroutines == p.counts.goroutines && now.created > 0 && now.created-p.counts.created <= may
 }
 
