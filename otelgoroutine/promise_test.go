@@ -144,3 +144,18 @@ func TestAHangIsToldInTime(t *testing.T) {
 		})
 	}
 }
+
+// TestADeadlockOfTwoIsToldInTime has two goroutines that wait for each other's lock for
+// good, at the worst moment. Neither is new, so that no count shows it, and no dump is
+// affordable.
+func TestADeadlockOfTwoIsToldInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, connections := newWorld(30)
+		m, err := Start(provider(), withCapturer(w))
+		require.NoError(t, err)
+		w.busyThenQuiet(t, connections, 10*time.Minute)
+		w.do(1, func(int) { w.Move(atTransfer, connections[:2]...) })
+		assert.LessOrEqual(t, told(m, "deadlock", time.Hour), 3*time.Minute)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
