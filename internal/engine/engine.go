@@ -103,6 +103,9 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 			ran[v.Detector] = true
 		}
 	}
+	if r.Verdicts != nil {
+		e.history.attend(r.Attention)
+	}
 	e.enrich(s, r.Findings)
 	r.Events = e.tracker.step(ran, r.Findings, s.Time)
 	r.Open = e.tracker.findings()
