@@ -101,7 +101,7 @@ func NewPileup(c PileupConfig) *Detector {
 		Name:   "pileup",
 		Doc:    "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
 		Needs:  Needs{History: max(c.Window, c.MinWait)},
-		Yields: []string{"hang", "deadlock", "leak"},
+		Yields: []string{"deadlock", "hang", "blocked_forever", "leak"},
 		Run:    c.run,
 	})
 }
