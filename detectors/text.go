@@ -39,11 +39,13 @@ func perMinute(rate float64) string {
 	return fmt.Sprintf("%.0f", rate)
 }
 
+// oneIn bounds a probability by a power of ten.
 func oneIn(chance float64) string {
-	if n := 1 / chance; n < 1e9 {
-		return fmt.Sprintf("one in %.0f", math.Floor(n))
+	digits := min(12, math.Floor(-math.Log10(chance))) // chance may be 0
+	if digits < 1 {
+		return fmt.Sprintf("%.0f %%", 100*chance)
 	}
-	return "less than one in a billion"
+	return fmt.Sprintf("below 1e-%.0f", digits)
 }
 
 const (
