@@ -37,9 +37,10 @@ func (c BlockedForeverConfig) checks() []check { return []check{atLeast("MinCoun
 // channel, and this detector finds nothing.
 func NewBlockedForever(c BlockedForeverConfig) *Detector {
 	return configured(c, &Detector{
-		Name: "blocked_forever",
-		Doc:  "Goroutines that nothing can ever wake: on a nil channel, or in a select without cases.",
-		Run:  c.run,
+		Name:   "blocked_forever",
+		Doc:    "Goroutines that nothing can ever wake: on a nil channel, or in a select without cases.",
+		Yields: []string{"deadlock", "hang"},
+		Run:    c.run,
 	})
 }
 
@@ -58,6 +59,7 @@ func (c BlockedForeverConfig) run(p *Pass) error {
 func lost(pl *places.Place) Finding {
 	since := pl.HeldSince(1)
 	f := found(Certain, pl, since)
+	f.Stands = true
 	f.Message = fmt.Sprintf("%s at %s %s blocked in %s, which nothing can ever end.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State)
 	f.note("%s waits forever by definition.", operation(pl.State))

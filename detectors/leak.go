@@ -161,13 +161,14 @@ func (c LeakConfig) checks() []check {
 // minutes: goroutines with IDs left over from an old batch of a P look older
 // than they are, and so seem to leave at a high age. False positives: a
 // population that keeps growing and from which no goroutine has exited for
-// hours. Such a finding is resolved by the first exits, or when the growth ends.
+// hours. Such a finding stays open until its goroutines have left.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "leak",
-		Doc:   "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
-		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
-		Run:   c.run,
+		Name:   "leak",
+		Doc:    "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
+		Needs:  Needs{IDs: true, History: min(c.reach(), MaxHistory)},
+		Yields: []string{"deadlock", "hang", "blocked_forever"},
+		Run:    c.run,
 	})
 }
 

@@ -98,10 +98,11 @@ func (c PileupConfig) checks() []check {
 // no longer grows is resolved once it is older than Window.
 func NewPileup(c PileupConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "pileup",
-		Doc:   "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
-		Needs: Needs{History: max(c.Window, c.MinWait)},
-		Run:   c.run,
+		Name:   "pileup",
+		Doc:    "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
+		Needs:  Needs{History: max(c.Window, c.MinWait)},
+		Yields: []string{"deadlock", "hang", "blocked_forever", "leak"},
+		Run:    c.run,
 	})
 }
 

@@ -256,6 +256,7 @@ func (r *rise) risen() (n int) {
 
 func (r *rise) finding() Finding {
 	f := found(Suspected, r.place, r.Last())
+	f.Stands = true
 	f.Count = r.now()
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()

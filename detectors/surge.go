@@ -99,10 +99,11 @@ func (c SurgeConfig) checks() []check {
 // lasting rise is resolved once the new number has become the median.
 func NewSurge(c SurgeConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "surge",
-		Doc:   "The process has far more goroutines than before, or more than a threshold.\n\nIt only counts, so the cause may be load as well as a fault.",
-		Needs: Needs{History: c.Window},
-		Run:   c.run,
+		Name:   "surge",
+		Doc:    "The process has far more goroutines than before, or more than a threshold.\n\nIt only counts, so the cause may be load as well as a fault.",
+		Needs:  Needs{History: c.Window},
+		Yields: []string{"deadlock", "hang", "blocked_forever", "leak", "pileup", "contention"},
+		Run:    c.run,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // where describes where a stack is: function, file and line.
@@ -22,20 +23,9 @@ func where(s *goroutine.Stack) string {
 
 func goroutines(n int) string { return plural(n, "goroutine") }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func plural(n int, noun string) string { return words.Plural(n, noun) }
 
-// verb returns one of two forms of a verb.
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
+func verb(n int, one, many string) string { return words.Verb(n, one, many) }
 
 func perMinute(rate float64) string {
 	if rate < 10 {
