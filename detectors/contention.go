@@ -85,7 +85,7 @@ func NewContention(c ContentionConfig) *Detector {
 		Name:   "contention",
 		Doc:    "Many goroutines constantly wait for a lock or to send on a channel, in a queue that moves.",
 		Needs:  Needs{IDs: true, History: min(contentionReach*c.MinWait, MaxHistory)},
-		Yields: []string{"hang", "deadlock", "pileup"},
+		Yields: []string{"deadlock", "hang", "leak", "pileup"},
 		Run:    c.run,
 	})
 }

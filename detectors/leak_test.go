@@ -144,7 +144,7 @@ func TestLeakTellsFacts(t *testing.T) {
 	last := steps[len(steps)-1]
 	detectortest.Compare(t, last.Findings, detectortest.Want{
 		Function: "main.(*Server).handle", Line: 42, State: goroutine.ChanReceive,
-		Contains: "at main.(*Server).handle (main.go:42) are stuck in chan receive: none exited or moved on in 60 min; 2.0 more every minute.",
+		Contains: "at main.(*Server).handle (main.go:42) are blocked in chan receive, 2.0 more every minute; none exited or moved on in 60 min.",
 	})
 	f := last.Findings[0]
 	assert.InDelta(t, 7+2*55, f.Count, 3, "those older than 5 min")
@@ -393,9 +393,10 @@ func TestLeakOfWhatIsNeverClosed(t *testing.T) {
 				assert.Less(t, first-from, 130*time.Minute)
 				last := found[len(found)-1]
 				detectortest.Compare(t, []detectors.Finding{last}, detectortest.Want{
-					State: goroutine.Select, Confidence: detectors.Medium, Contains: "that are never closed wait at database/sql.(*DB).connectionOpener (sql.go:9)",
+					State: goroutine.Select, Confidence: detectors.Medium, Contains: "more every minute: they belong to clients, pools or subscriptions that are never closed.",
 				})
-				assert.Contains(t, last.Advice, "Find the code that creates them")
+				assert.Contains(t, last.Advice, "Find sql.Open in code that runs more than once")
+				assert.Contains(t, last.Evidence, "There is one for each sql.DB that is not closed.")
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // where describes where a stack is: function, file and line.
@@ -27,20 +28,9 @@ func line(f goroutine.Frame) string {
 
 func goroutines(n int) string { return plural(n, "goroutine") }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func plural(n int, noun string) string { return words.Plural(n, noun) }
 
-// verb returns one of two forms of a verb.
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
+func verb(n int, one, many string) string { return words.Verb(n, one, many) }
 
 func perMinute(rate float64) string {
 	if rate < 10 {
@@ -49,11 +39,13 @@ func perMinute(rate float64) string {
 	return fmt.Sprintf("%.0f", rate)
 }
 
+// oneIn bounds a probability by a power of ten.
 func oneIn(chance float64) string {
-	if n := 1 / chance; n < 1e9 {
-		return fmt.Sprintf("one in %.0f", math.Floor(n))
+	digits := min(12, math.Floor(-math.Log10(chance))) // chance may be 0
+	if digits < 1 {
+		return fmt.Sprintf("%.0f %%", 100*chance)
 	}
-	return "less than one in a billion"
+	return fmt.Sprintf("below 1e-%.0f", digits)
 }
 
 const (

@@ -24,6 +24,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // maxTargets is the maximum number of processes in one watch.
@@ -296,7 +297,7 @@ func statusLine(s live.Status) string {
 	}
 	text += fmt.Sprintf("%d goroutines, %s", last.Total, report.SightOf(s.Sight).Count(len(s.Open)))
 	if s.Restarts > 0 {
-		text += fmt.Sprintf(", restarted %d times", s.Restarts)
+		text += ", restarted " + words.Plural(s.Restarts, "time")
 	}
 	for _, fault := range s.Faults {
 		text += "; " + fault

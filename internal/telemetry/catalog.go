@@ -148,7 +148,7 @@ var metricCatalog = []Metric{
 	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrSkipReason},
 		"Snapshots not taken."},
 	{MetricSnapshotAge, "ObservableGauge", "s", nil,
-		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval."},
+		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval; up to three intervals in a process in which nothing changes."},
 	{MetricDetectorStatus, "ObservableUpDownCounter", "{detector}", []string{AttrDetectorName, AttrDetectorState},
 		"1 for the state that a detector is in, at the time of the collection, and 0 for those that it left within the last five minutes. Without findings, only detectors in the state `judging` say that there is nothing to find. At most 40 detectors."},
 }
