@@ -21,13 +21,13 @@ func (j *standJudge) root(st *stand) *stand {
 	if holders := j.holders(st); holders != nil {
 		return holders
 	}
-	earliest := max(1, j.At(j.Time(st.since).Add(-j.MinWait)))
+	earliest := max(1, j.At(j.Time(st.since).Add(-2*j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
 		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
 			continue
 		}
 		since := pl.StoodSince()
-		if other := j.rooted(pl, since); j.tells(other) && other.before(first) {
+		if other := j.rooted(pl, since); j.tells(other, st.since) && other.before(first) {
 			first = other
 		}
 	}
@@ -57,20 +57,22 @@ func (j *standJudge) rooted(pl *places.Place, since int) *stand {
 	return st
 }
 
-// tells reports whether it says something about others that the goroutines of st
-// stopped. A handler that stands where none used to does, and so do workers that
+// tells reports whether it says something about others, which stand since a
+// snapshot, that the goroutines of st stopped. Workers may have stopped earlier, when
+// a queue had to fill first. A handler that stands where none used to does, and so do workers that
 // left their usual place, or a goroutine that waits for a known resource or for the
 // outside where it used not to. Idle workers, accept loops, timers and the goroutines
 // that keep a connection stand all the time, or may begin to at any time.
-func (j *standJudge) tells(st *stand) bool {
+func (j *standJudge) tells(st *stand, crowd int) bool {
+	near := j.Time(crowd).Sub(j.Time(st.since)) <= j.MinWait
 	if handles(st.Stack) {
-		return !rested(st.Place, st.since)
+		return near && !rested(st.Place, st.since)
 	}
 	if st.pool || j.loopLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
 		return true
 	}
 	_, known := resourceAt(st.Stack, st.State)
-	return (known || st.State == goroutine.Syscall || st.State == goroutine.IOWait) && st.Share(st.since) <= 0.5 && !rested(st.Place, st.since)
+	return near && (known || st.State == goroutine.Syscall || st.State == goroutine.IOWait) && st.Share(st.since) <= 0.5 && !rested(st.Place, st.since)
 }
 
 // busyPool reports whether a place is where a pool of workers is most of the time,
