@@ -99,11 +99,8 @@ func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
 		return nil, nil
 	}
 	i.dumped = now
-	dump, skip := i.observer.client.Text()
-	if dump == nil {
-		return nil, skip
-	}
-	return &engine.Inspection{Snapshot: dump.Snapshot, Locks: dump.Locks}, skip
+	s, skip := i.observer.client.Text()
+	return inspectionOf(s), skip
 }
 
 func inspectionOf(s *goroutine.Snapshot) *engine.Inspection {

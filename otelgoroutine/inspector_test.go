@@ -32,8 +32,8 @@ func locked() *detectors.Detector {
 	}}
 }
 
-func dumpOf(groups ...goroutine.Group) func() *capture.Dump {
-	return func() *capture.Dump {
+func dumpOf(groups ...goroutine.Group) func() *goroutine.Snapshot {
+	return func() *goroutine.Snapshot {
 		return &capture.Dump{Snapshot: &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceText, Groups: groups}}
 	}
 }
