@@ -23,7 +23,9 @@ type fault struct {
 
 // faultsOf divides queues among faults.
 func faultsOf(c DeadlockConfig, d *lockDump, settled []*queue) (faults []*fault) {
-	slices.SortFunc(settled, func(a, b *queue) int { return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.lowest(), b.lowest())) })
+	slices.SortFunc(settled, func(a, b *queue) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.lowest(), b.lowest()))
+	})
 	groups := d.groups()
 	for _, q := range settled {
 		i := slices.IndexFunc(faults, func(f *fault) bool { return f.includes(q, groups) })

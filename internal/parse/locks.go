@@ -171,11 +171,13 @@ func (l *locks) frame(p *party, i int) {
 	}
 }
 
-// worthReading leaves out the functions of the standard library that hold no lock
-// while they call what may take long, which is nearly all of them.
+// worthReading leaves out the functions of the standard library that hold no lock of
+// others while they call what may take long, and our own: the goroutine that has the
+// dump taken holds a lock of the monitor.
 func worthReading(name string) bool {
 	switch lockcode.PackageOf(name) {
-	case "runtime", "internal/sync", "internal/poll", "syscall", "time", "net/http", "net", "bufio", "io", "testing", "context", "os", "internal/syscall/unix":
+	case "runtime", "internal/sync", "internal/poll", "syscall", "time", "net/http", "net", "bufio", "io", "testing", "context", "os", "internal/syscall/unix",
+		"github.com/otelgoroutine/go/otelgoroutine", "github.com/otelgoroutine/go/internal/capture":
 		return false
 	case "sync":
 		return strings.HasPrefix(name, "sync.(*Once)") || strings.HasPrefix(name, "sync.(*WaitGroup).Go")
