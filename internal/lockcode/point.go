@@ -21,7 +21,7 @@ func (f *function) point(r *Reader, returns uintptr) Point {
 			p.Waits, h = f.sites[f.steps[at].site], f.held[at]
 		}
 	}
-	p.Later = f.later(r, from, returns)
+	p.Later, p.Again = f.later(r, from, returns)
 	for k := h.n - 1; k >= 0; k-- {
 		for sites := h.sites[k]; sites != 0; sites &= sites - 1 {
 			s := f.sites[bits.TrailingZeros64(sites)]
@@ -71,15 +71,24 @@ func (f *function) mayRelease(r *Reader, from []int, any bool) bool {
 }
 
 // later returns what may be done in the steps that follow, but for the call that
-// returns to an address.
-func (f *function) later(r *Reader, from []int, returns uintptr) (acts Acts) {
+// returns to an address, and what of it leads back there.
+func (f *function) later(r *Reader, from []int, returns uintptr) (acts, again Acts) {
 	f.search(from, func(k int) (found, on bool) {
-		if f.steps[k].next != returns {
-			acts |= f.acts(r, k, 1)
+		if does := f.acts(r, k, 1); does != 0 && f.steps[k].next != returns {
+			acts |= does
+			if does&^again != 0 && f.leads(k, returns) {
+				again |= does
+			}
 		}
 		return false, true
 	})
-	return acts | f.deferred(r, 1)
+	return acts | f.deferred(r, 1), again
+}
+
+// leads reports whether what follows step k may lead to the step at an address.
+func (f *function) leads(k int, returns uintptr) bool {
+	to := f.index(returns)
+	return f.search(f.nexts(k), func(i int) (found, on bool) { return i == to, true })
 }
 
 // acts returns what step k does.

@@ -64,6 +64,7 @@ type Point struct {
 	Holds []Site // the locks that it may hold, the one acquired last first
 	Hands bool   // it may release a lock that the function does not acquire
 	Later Acts   // what it may still do in this function, and in those that it calls
+	Again Acts   // what of it leads back to this point: it is in a loop with it
 	Waits Site   // the lock whose acquire it is in; Kind is AnyKind if there is none
 }
 

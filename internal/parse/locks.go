@@ -14,6 +14,9 @@ import (
 // may wake one that does.
 const maxParties = 4096
 
+// mainGoroutine is the ID of the goroutine that runs main.main.
+const mainGoroutine = 1
+
 // Code tells what is known about the point of a function to which a call returns;
 // see [lockcode.Reader].
 type Code interface {
@@ -143,7 +146,7 @@ func (l *locks) caller(i int) goroutine.Frame {
 // frame adds what frame i of the current goroutine tells about it. Functions that
 // carry out locking, and the runtime, hold no locks of the program.
 func (l *locks) frame(p *party, i int) {
-	w := &l.dump.words[i]
+	w, g := &l.dump.words[i], &l.dump.g
 	name := string(l.calls[i].name)
 	if w.inlined || !worthReading(name) {
 		return
@@ -156,7 +159,11 @@ func (l *locks) frame(p *party, i int) {
 		p.unknown = p.unknown || !standard(name)
 		return
 	}
-	if !standard(name) {
+	switch {
+	case standard(name):
+	case g.header.id == mainGoroutine: // what it does at the end of the program wakes no worker
+		p.acts |= point.Again
+	default:
 		p.acts |= point.Later
 	}
 	for _, s := range point.Holds {
