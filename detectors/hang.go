@@ -234,6 +234,7 @@ type stand struct {
 	since    int              // the snapshot since which none has moved on
 	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
 	pool     bool             // they are all of a pool of workers that left its usual place
+	nested   bool             // they hold what they wait for
 	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E

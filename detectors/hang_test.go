@@ -438,7 +438,7 @@ func TestHangTells(t *testing.T) {
 	f := run(stuckPool())
 	assert.Equal(t, "8 goroutines at main.(*Job).run (main.go:80) stopped first and have been waiting in IO wait for 2 min; 40 goroutines are behind, most of them at main.list (main.go:25), waiting in chan receive.", f.Message)
 	assert.Contains(t, f.Evidence, "These are all 8 goroutines started with main.(*Pool).work.")
-	assert.Contains(t, f.Evidence, "They are 40 of the 40 requests that the process is handling.")
+	assert.Contains(t, f.Evidence, "40 of the 40 requests that the process is handling stand there.")
 	assert.Equal(t, "Check the other end of the connection, and set a deadline for reading and writing.", f.Advice)
 	assert.Equal(t, 48, f.Count)
 	require.Len(t, f.Participants, 2)
