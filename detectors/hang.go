@@ -90,7 +90,9 @@ func (c HangConfig) checks() []check {
 // MinSnapshots snapshots, none of them has left and nine in ten stand at one
 // place each, if those that came before moved on: at least MinShare of them within
 // MinWait, seen in at least four snapshots, and hardly any stood for MinWait; and
-// enough have come since and stayed for that to be no chance (MaxChance).
+// enough have come since and stayed for that to be no chance (MaxChance). Where they
+// wait for something outside of the process, which may just be slow, it takes twice
+// MinWait.
 //
 // Requests that are too fast for any snapshot to show them leave no such history.
 // For handlers of requests, at least MinWaiters and not all of which were there from
@@ -99,7 +101,7 @@ func (c HangConfig) checks() []check {
 //   - they wait for a lock, to send on a channel, for a file lock, or for something of
 //     which a library has only so many, such as a connection of a pool, which no
 //     stream does at rest;
-//   - they wait for an answer of another service or a database for twice MinWait;
+//   - they wait for an answer of another service or a database;
 //   - at about the time at which they began to wait, within twice MinWait, a worker or
 //     all workers of a pool left the place where they used to wait for work, and stand
 //     elsewhere; or what the handlers have started waits for something of this list;
@@ -191,7 +193,7 @@ type standJudge struct {
 // stands returns the places at which goroutines hang.
 func (j *standJudge) stands() (all []*stand) {
 	for _, pl := range j.candidates() {
-		if st := j.judge(pl); st != nil && !j.served(st) {
+		if st := j.judge(pl); st != nil && !j.served(st) && !j.early(st) {
 			all = append(all, st)
 		}
 	}
@@ -258,6 +260,22 @@ func (j *standJudge) judge(pl *places.Place) *stand {
 		last = a
 	}
 	return j.starved(pl)
+}
+
+// early reports whether a stand must last for longer to be a hang.
+func (j *standJudge) early(st *stand) bool {
+	if !outside(st.Stack, st.State) || j.Running(st.since, j.MinWait/mostGaps) >= 2*j.MinWait {
+		return false
+	}
+	j.attend()
+	return true
+}
+
+// outside reports whether goroutines wait for something outside of the process,
+// which may be slow for more than a minute and answer nevertheless.
+func outside(s *goroutine.Stack, state goroutine.State) bool {
+	r, _ := resourceAt(s, state)
+	return r.answers || !r.scarce && (state == goroutine.IOWait || state == goroutine.Syscall)
 }
 
 // turnedOver compares the goroutines of an activity with those that were in it
