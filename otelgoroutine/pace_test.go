@@ -24,7 +24,7 @@ func resting(n int) *script {
 		snapshot.Groups[0].State = goroutine.Select
 		return snapshot, skips
 	}
-	s.counts = func() counts { return counts{int64(n), 100} }
+	s.still.Store(&counts{int64(n), 100})
 	return s
 }
 
@@ -79,13 +79,13 @@ func TestQuietEnds(t *testing.T) {
 		happens func(c *script, m *Monitor)
 		within  time.Duration
 	}{
-		"a goroutine comes": {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{4, 101} } }, longestBeat},
-		"one ends":          {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{2, 100} } }, longestBeat},
+		"a goroutine comes": {func(c *script, _ *Monitor) { c.still.Store(&counts{4, 101}) }, longestBeat},
+		"one ends":          {func(c *script, _ *Monitor) { c.still.Store(&counts{2, 100}) }, longestBeat},
 		"many came and went": {func(c *script, _ *Monitor) {
-			c.counts = func() counts { return counts{3, 100 + 60} }
+			c.still.Store(&counts{3, 100 + 60})
 		}, longestBeat},
-		"some came and went":  {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{3, 100 + 10} } }, 30 * time.Second},
-		"unknown":             {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{3, 0} } }, longestBeat},
+		"some came and went":  {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 100 + 10}) }, 30 * time.Second},
+		"unknown":             {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 0}) }, longestBeat},
 		"it is looked at":     {func(_ *script, m *Monitor) { m.Status() }, longestBeat},
 		"a snapshot is asked": {func(_ *script, m *Monitor) { m.Snapshot() }, longestBeat},
 	} {
