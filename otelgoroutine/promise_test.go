@@ -23,9 +23,9 @@ func inServer(state goroutine.State, frames ...string) detectortest.Place {
 }
 
 var (
-	atRest     = inServer(goroutine.IOWait, "net/http.(*conn).readRequest:1")
-	atLookup   = inServer(goroutine.ChanReceive, "main.lookup:3", "main.handle:4", "net/http.HandlerFunc.ServeHTTP:1", "net/http.serverHandler.ServeHTTP:3")
-	atListen   = detectortest.At(goroutine.IOWait, "runtime.gopark", "net.(*netFD).accept:7", "main.main:8")
+	atRest   = inServer(goroutine.IOWait, "net/http.(*conn).readRequest:1")
+	atLookup = inServer(goroutine.ChanReceive, "main.lookup:3", "main.handle:4", "net/http.HandlerFunc.ServeHTTP:1", "net/http.serverHandler.ServeHTTP:3")
+	atListen = detectortest.At(goroutine.IOWait, "runtime.gopark", "net.(*netFD).accept:7", "main.main:8")
 )
 
 // A world is a process in simulated time, which the capturer of a monitor sees.
