@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
@@ -67,7 +68,9 @@ func lost(pl *places.Place) Finding {
 		f.note("%s ago there %s %d.", words.Span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
 	}
 	if born, ok := pl.Oldest(); ok {
-		f.note("The oldest of them was born at least %s ago.", words.Span(pl.Series.Newest().Time.Sub(born)))
+		if age := pl.Series.Newest().Time.Sub(born); age >= time.Second {
+			f.note("The oldest of them was born at least %s ago.", words.Span(age))
+		}
 	}
 	f.Advice = "Find how the goroutine gets to this line and what it was meant to wait for: a channel that was never made, or a field that is set later."
 	return f

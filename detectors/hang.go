@@ -62,9 +62,12 @@ const (
 	// maxStands is how many places are judged in a pass, largest first. It bounds
 	// the time of a pass.
 	maxStands = 16
-	// pauseFactor is how many times longer than usual a gap between snapshots must
-	// be to be taken for a pause of the process.
-	pauseFactor = 3
+	// mostGaps is how many gaps between snapshots must make up MinWait at least. So
+	// a pause of the process, which is a single gap, is no standstill.
+	mostGaps = 2
+	// suspicion is in how many times less than MinWait a hang is suspected, so that
+	// more snapshots are wanted.
+	suspicion = 4
 )
 
 func (c HangConfig) checks() []check {
@@ -128,46 +131,38 @@ func NewHang(c HangConfig) *Detector {
 
 func (c HangConfig) run(p *Pass) error {
 	s := p.places()
-	begin := s.Begin(c.MinWait, c.MinSnapshots)
-	if begin < 0 {
-		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
-		return nil
-	}
-	if begin < afterPause(s) {
-		p.abstain(ReasonShortHistory, "the process was paused or could take no snapshots until a moment ago")
-		return nil
-	}
-	j := &standJudge{HangConfig: c, Pass: p, Series: s, begin: begin, stood: make(map[*places.Activity][2]int)}
+	j := c.judgeOf(p, s)
 	var all []*stand
-	for _, pl := range j.candidates() {
-		if st := j.judge(pl); st != nil && !j.served(st) {
-			all = append(all, st)
-		}
+	switch {
+	case j.begin >= 0:
+		all = j.stands()
+	case s.Begin(c.MinWait, c.MinSnapshots) >= 0:
+		p.abstain(ReasonShortHistory, "the process could not run until a moment ago, or no snapshot could be taken")
+	default:
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 	}
 	for _, g := range j.grouped(j.servers(all)) {
 		p.Report(j.finding(g))
 	}
+	if len(all) == 0 && c.suspects(p, s) {
+		p.attend()
+	}
 	return nil
 }
 
-// afterPause returns the newest snapshot that follows a gap much longer than the
-// usual one, among those that are never thinned out; 0 when there is none.
-func afterPause(s *places.Series) int {
-	first := max(0, len(s.Snapshots)-places.Whole)
-	var gaps []time.Duration
-	for i := first + 1; i <= s.Last(); i++ {
-		gaps = append(gaps, s.Time(i).Sub(s.Time(i-1)))
-	}
-	if len(gaps) == 0 {
-		return 0
-	}
-	usual := slices.Sorted(slices.Values(gaps))[len(gaps)/2]
-	for i, gap := range slices.Backward(gaps) {
-		if gap > pauseFactor*usual {
-			return first + i + 1
-		}
-	}
-	return 0
+// suspects reports whether a hang may just have begun: by the same rules, but for
+// a shorter time.
+func (c HangConfig) suspects(p *Pass, s *places.Series) bool {
+	c.MinWait, c.MinSnapshots, c.MaxChance = c.MinWait/suspicion, 2, math.Sqrt(c.MaxChance)
+	j := c.judgeOf(p, s)
+	return j.begin >= 0 && slices.ContainsFunc(j.candidates(), func(pl *places.Place) bool { return j.judge(pl) != nil })
+}
+
+// judgeOf returns the judge of a pass. Its begin is -1 when there are too few
+// snapshots.
+func (c HangConfig) judgeOf(p *Pass, s *places.Series) *standJudge {
+	begin := s.BeginRunning(c.MinWait, c.MinSnapshots, c.MinWait/mostGaps)
+	return &standJudge{HangConfig: c, Pass: p, Series: s, begin: begin, stood: make(map[*places.Activity][2]int)}
 }
 
 // A standJudge judges the places of one pass.
@@ -180,15 +175,29 @@ type standJudge struct {
 	stood map[*places.Activity][2]int // see standing
 }
 
+// stands returns the places at which goroutines hang.
+func (j *standJudge) stands() (all []*stand) {
+	for _, pl := range j.candidates() {
+		if st := j.judge(pl); st != nil && !j.served(st) {
+			all = append(all, st)
+		}
+	}
+	return all
+}
+
 // candidates returns the places from which none left since begin and that other
 // goroutines reached before: not those that were there from the first snapshot
 // on.
 func (j *standJudge) candidates() (all []*places.Place) {
-	for _, pl := range judged(j.Series, places.ByStack, mayHang, 1, j.Known) {
+	for _, pl := range j.Places(places.ByStack) {
+		// The tests are in the order of their cost.
 		if len(all) == maxStands {
 			break
 		}
-		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && !accompanies(pl.Stack) && (since > 0 || handles(pl.Stack)) {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) {
+			continue
+		}
+		if pl.StoodSince() > 0 || handles(pl.Stack) {
 			all = append(all, pl)
 		}
 	}
@@ -210,6 +219,9 @@ type stand struct {
 	*places.Place
 	activity *places.Activity // whose history was compared; nil when none was
 	since    int              // the snapshot since which none has moved on
+	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
+	pool     bool             // they are all of a pool of workers that left its usual place
+	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E
 	stayed       int           // since: J
@@ -346,43 +358,6 @@ func (j *standJudge) rests(a *places.Activity, since int) bool {
 	return 10*rested > listed
 }
 
-// starved returns a stand when handlers of requests wait for something that no
-// handler is meant to wait for that long: a resource, or a pool of workers all of
-// which have stopped.
-func (j *standJudge) starved(pl *places.Place) *stand {
-	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
-		return nil
-	}
-	if r, ok := resourceAt(pl.Stack, pl.State); (!ok || !r.scarce) && !j.poolStopped(since) {
-		return nil
-	}
-	return &stand{Place: pl, since: since, chance: 1}
-}
-
-// joined reports whether the number of goroutines at a place rose since a
-// snapshot, or to it. When every caller is stuck, that is but once.
-func (j *standJudge) joined(pl *places.Place, since int) bool {
-	return since > 0 || pl.Now() > pl.Count(0)
-}
-
-// poolStopped reports whether all workers of a pool stopped at one place at about
-// the time of a snapshot: goroutines that are older by MinWait, and did not use to
-// stay there. What a request starts for itself is as young as the request.
-func (j *standJudge) poolStopped(around int) bool {
-	return slices.ContainsFunc(j.Places(places.ByStack), func(pl *places.Place) bool {
-		if pl.Now() < 2 || !j.mayBeRoot(pl) || handles(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
-			return false
-		}
-		since := pl.StoodSince()
-		if since == 0 || since > j.begin || j.Time(around).Sub(j.Time(since)).Abs() > 2*j.MinWait || rested(pl, since) {
-			return false
-		}
-		old := j.Newest().EpochAt(j.Time(since).Add(-j.MinWait))
-		return pl.Born(old, len(j.Newest().Epochs)) == 0
-	})
-}
-
 // served reports whether a trace window shows that the goroutines of a stand move
 // between snapshots, as those of busy connections do: another goroutine woke one
 // of them, or something came for one that waits for IO. If there is no window
@@ -405,6 +380,7 @@ func (j *standJudge) served(st *stand) bool {
 	}
 	if j.Ask(goroutine.SourceWindow) && st.windows == 0 && j.Ago(st.since) < 2*j.MinWait {
 		j.abstain(ReasonInspection, "it suspects a hang and waits for a trace window")
+		j.attend()
 		return true
 	}
 	return false
@@ -426,15 +402,15 @@ type hang struct {
 }
 
 // grouped divides stands by what they have in common: the activity, what got stuck
-// first, or the time at which they stopped, which is within twice MinWait of that
-// of the first.
+// first, or the time at which they stopped, which is within MinWait of that of the
+// first.
 func (j *standJudge) grouped(all []*stand) (groups []*hang) {
 	slices.SortStableFunc(all, func(a, b *stand) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.oldest(), b.oldest()))
 	})
 	for _, st := range all {
 		i := slices.IndexFunc(groups, func(h *hang) bool {
-			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= 2*j.MinWait
+			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= j.MinWait
 		})
 		root := st
 		if i < 0 {

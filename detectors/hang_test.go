@@ -161,7 +161,7 @@ func TestHang(t *testing.T) {
 		"a wait group":                   {stops(5, 5, atWG), "main.fan", "", 0, 0},
 		"a system call":                  {stops(5, 5, atFile), "main.list", "", 0, 0},
 		"a connection":                   {stops(5, 5, inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "main.query:9", "main.list:20")), "main.query", "", 0, 0},
-		"thousands":                      {stops(50, 900, atResult), "main.list", "one in a billion", 0, 0},
+		"thousands":                      {stops(50, 900, atResult), "main.list", "below 1e-1", 0, 0},
 		"arrivals that stop":             {clientsStuck(atResult), "main.list", "No more have come for 60 s.", 0, 5 * time.Minute},
 		"many places":                    {endpoints(0), "", "", 0, 0},
 		"one endpoint of several":        {together(stops(5, 5, atResult), func(s *service) { serve(s, 6, atCompute2) }), "main.list", "", 0, 0},
@@ -176,6 +176,7 @@ func TestHang(t *testing.T) {
 		}, "main.list", "", 0, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newService(2, 1)
 			begun := hangs
 			if name == "from the second minute on" {
@@ -394,6 +395,7 @@ func TestHangIsSilent(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newService(2, seed)
 			for _, step := range detectortest.Run(t, newHang(), detectortest.Series(s.Process, 160, interval, func(i int) {
 				s.tick = i
@@ -415,7 +417,8 @@ func TestHangIsSilentUnderHealthyLoad(t *testing.T) {
 		"all": together(steady, slow, bursts, poolGrowth, streams(30*time.Minute), autoscaling(0.5), keepAlive()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, first := replay(t, newHang(), newService(4, 1), load, 4*time.Hour)
+			t.Parallel()
+			found, first := replay(t, newHang(), newService(4, 1), load, 150*time.Minute)
 			assert.Empty(t, found, "first after %v", first)
 		})
 	}
@@ -438,6 +441,9 @@ func TestHangTells(t *testing.T) {
 	assert.Contains(t, f.Evidence, "They are 40 of the 40 requests that the process is handling.")
 	assert.Equal(t, "Check the other end of the connection, and set a deadline for reading and writing.", f.Advice)
 	assert.Equal(t, 48, f.Count)
+	require.Len(t, f.Participants, 2)
+	assert.Equal(t, []any{detectors.RoleCause, "main.(*Job).run", 8}, []any{f.Participants[0].Role, f.Participants[0].Stack.User().Function, f.Participants[0].Count})
+	assert.Equal(t, []any{detectors.RoleWaiter, "main.list", 40}, []any{f.Participants[1].Role, f.Participants[1].Stack.User().Function, f.Participants[1].Count})
 	assert.Equal(t, detectors.Suspected, f.Confidence)
 
 	f = run(stopsAt3(detectortest.Place{}, atSQL))
@@ -560,24 +566,65 @@ func TestHangWaitsForAWindow(t *testing.T) {
 }
 
 // TestHangOfAPausedMachine has requests in flight while the machine is paused, or
-// a debugger stops the process.
+// a debugger stops the process, once or again and again.
 func TestHangOfAPausedMachine(t *testing.T) {
-	for _, pause := range []time.Duration{2 * time.Minute, time.Hour} {
-		s := newService(2, 1)
-		r := detectortest.NewReplay(t, newHang())
-		for i := range 60 {
-			s.tick = i
-			if i == 30 {
-				inFlight := s.Go(atSQL, 30)
-				for range 2 { // the snapshots before and after the pause
-					require.Empty(t, r.Step(s.Snapshot()).Findings)
-					s.Advance(pause)
-				}
-				s.Exit(inFlight...)
+	for name, tc := range map[string]struct {
+		pauses int
+		pause  time.Duration
+		told   bool // by the snapshots
+	}{
+		"two minutes":              {1, 2 * time.Minute, false},
+		"an hour":                  {1, time.Hour, false},
+		"two minutes, told":        {1, 2 * time.Minute, true},
+		"stepping with a debugger": {6, 2 * time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(2, 1)
+			r := detectortest.NewReplay(t, newHang())
+			step := func(late time.Duration) {
+				sn := s.Snapshot()
+				sn.Late = late
+				require.Empty(t, r.Step(sn).Findings)
 			}
-			serve(s, 10, atQuery)
-			require.Empty(t, r.Step(s.Snapshot()).Findings)
-			s.Advance(interval)
+			for i := range 60 {
+				s.tick = i
+				if i == 30 {
+					inFlight := s.Go(atSQL, 30)
+					step(0)
+					for range tc.pauses {
+						s.Advance(tc.pause)
+						step(map[bool]time.Duration{true: tc.pause - 2*time.Second}[tc.told])
+					}
+					s.Advance(interval / 2)
+					step(0)
+					s.Exit(inFlight...)
+					s.Advance(interval / 2)
+				}
+				serve(s, 10, atQuery)
+				step(0)
+				s.Advance(interval)
+			}
+		})
+	}
+}
+
+// TestHangOnAStarvedHost has a host so busy that the process hardly runs between
+// snapshots: that delays the verdict and does not prevent it.
+func TestHangOnAStarvedHost(t *testing.T) {
+	s := newService(2, 1)
+	r := detectortest.NewReplay(t, newHang())
+	found := 0
+	for i := range hangs + 20 {
+		s.tick = i
+		stops(5, 5, atResult)(s)
+		sn := s.Snapshot()
+		s.Advance(interval)
+		if i > hangs {
+			sn.Late = 8 * time.Second
+		}
+		if len(r.Step(sn).Findings) > 0 && found == 0 {
+			found = i
 		}
 	}
+	assert.Equal(t, hangs+9, found, "a minute of time that the process had")
 }

@@ -12,31 +12,62 @@ import (
 )
 
 // root returns the place whose goroutines got stuck first: one that stopped
-// shortly before st, or st itself. One or a few goroutines prove nothing on their
-// own; here others prove that work has stopped.
+// shortly before st, or st itself.
 func (j *standJudge) root(st *stand) *stand {
 	first := st
-	earliest := j.At(j.Time(st.since).Add(-2 * j.MinWait))
+	if st.cause != nil {
+		first = j.rooted(st.cause, st.cause.StoodSince())
+	}
+	earliest := max(1, j.At(j.Time(st.since).Add(-j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
-		if pl.Key == st.Key || !j.mayBeRoot(pl) {
+		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
 			continue
 		}
 		since := pl.StoodSince()
-		if since == 0 || since < earliest || since > first.since || rested(pl, since) {
-			continue
-		}
-		if other := (&stand{Place: pl, since: since, chance: 1}); other.before(first) {
+		if other := j.rooted(pl, since); j.tells(other) && other.before(first) {
 			first = other
 		}
 	}
 	return first
 }
 
+// rooted returns goroutines that may be what got stuck first.
+func (j *standJudge) rooted(pl *places.Place, since int) *stand {
+	st := &stand{Place: pl, since: since, chance: 1}
+	st.pool = pl.Now() > 1 && !handles(pl.Stack) && j.workersLeft(pl, since)
+	return st
+}
+
+// tells reports whether it says something about others that the goroutines of st
+// stopped. A handler that stands where none used to does, and so do workers that
+// left their usual place, or a goroutine that waits for a known resource or for the
+// outside where it used not to. Idle workers, accept loops, timers and the goroutines
+// that keep a connection stand all the time, or may begin to at any time.
+func (j *standJudge) tells(st *stand) bool {
+	if handles(st.Stack) {
+		return !rested(st.Place, st.since)
+	}
+	if st.pool || j.workersLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
+		return true
+	}
+	_, known := resourceAt(st.Stack, st.State)
+	return (known || st.State == goroutine.Syscall || st.State == goroutine.IOWait) && st.Share(st.since) <= 0.5 && !rested(st.Place, st.since)
+}
+
+// busyPool reports whether a place is where a pool of workers is most of the time,
+// and all of them stand there now. The pool is not idle there: before a snapshot,
+// some of them left in nearly every step.
+func (j *standJudge) busyPool(pl *places.Place, since int) bool {
+	left, _ := pl.Moves(0, since-1)
+	return pl.Now() > 1 && pl.Now() == j.StartedWith(pl.Starter(), j.Last()) && pl.Starter() != pl.Stack.User().Function &&
+		since > minMoving && 5*left >= 4*(since-1)
+}
+
 // mayBeRoot reports whether what others wait for may be the goroutines at a place.
 // The clients of a server that is in the same process wait for it, and not the
 // other way round: there are as many of them as requests.
 func (j *standJudge) mayBeRoot(pl *places.Place) bool {
-	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || handlers(pl.Stack) && !handles(pl.Stack) {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || serves(pl.Stack) && !handles(pl.Stack) {
 		return false // idle connections among them
 	}
 	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {
@@ -66,25 +97,34 @@ func rested(pl *places.Place, since int) bool {
 	return 2*n > since
 }
 
-// before reports whether st stopped before other. In the same snapshot, those
-// that wait for a resource come after others, which may hold it; then the oldest
-// goroutine decides: workers are older than their callers, and the first request
-// that got stuck is older than the next.
+// before reports whether st stopped before other. Within one step between
+// snapshots, what they wait for decides: goroutines that wait for others in the
+// process come after those. Then the oldest goroutine decides: workers are older
+// than their callers, and the first request that got stuck is older than the next.
 func (st *stand) before(other *stand) bool {
-	if st.since != other.since {
-		return st.since < other.since
+	a, b := st.rank(), other.rank()
+	if apart := st.since - other.since; apart < -1 || apart > 1 || a == b && apart != 0 {
+		return apart < 0
 	}
-	if a, b := st.needs(), other.needs(); a != b {
-		return b
+	if a != b {
+		return a < b
 	}
 	return st.oldest() < other.oldest()
 }
 
-// needs reports whether the goroutines of st wait for a resource that others in
-// the process hold.
-func (st *stand) needs() bool {
-	r, _ := resourceAt(st.Stack, st.State)
-	return r.scarce && r.name != "HTTP response"
+// rank returns how directly the goroutines of st depend on others in the process:
+// -1 when they are a whole pool of workers, whatever these wait for; 0 when nothing is known, 1 when others hold what they wait for, 2 when others do
+// what they wait for, to the end.
+func (st *stand) rank() int {
+	switch r, _ := resourceAt(st.Stack, st.State); {
+	case st.pool:
+		return -1
+	case st.State == goroutine.WaitGroupWait, r.inside && !r.scarce, r.name == "Prometheus collector":
+		return 2
+	case r.inside:
+		return 1
+	}
+	return 0
 }
 
 func (st *stand) oldest() uint64 {
@@ -102,26 +142,62 @@ func (j *standJudge) finding(h *hang) Finding {
 	crowd := slices.DeleteFunc(slices.Clone(h.stands), func(st *stand) bool { return st.Key == root.Key })
 	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
 	f := found(j.confidence(surest), root.Place, root.since)
-	f.Subject, f.Evidence = "", nil
+	f.Subject, f.Evidence, f.Stands = "", nil, true
 	f.Count = h.inAll(surest)
 	f.Message = message(root, crowd, f.Count, f.Age)
+	f.Participants = participants(root, crowd)
 	j.notePool(&f, root)
-	for _, st := range append([]*stand{root}, crowd...) {
-		if r, ok := resourceAt(st.Stack, st.State); ok && f.Advice == "" {
-			f.note("%s", r.out)
-			f.Advice = r.forgotten
-		}
-	}
+	j.noteResource(&f, append([]*stand{root}, crowd...))
 	j.noteWhy(&f, surest)
 	j.noteRequests(&f, h)
 	if surest.windows > 0 {
 		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
 	}
-	for _, st := range crowd[min(1, len(crowd)):] {
-		f.note("Also stopped: %s at %s in %s.", goroutines(st.Now()), where(st.Stack), st.State)
-	}
-	f.Advice = cmp.Or(adviceToResume(root.State), f.Advice, adviceToWake(root.State))
+	f.Advice = cmp.Or(f.Advice, adviceToResume(root.State), adviceToWake(root.State))
 	return f
+}
+
+// noteResource notes what has run out, at the first of stands for which that is
+// known, and advises on what is usually forgotten. What the root waits for outside
+// of the process comes first.
+func (j *standJudge) noteResource(f *Finding, all []*stand) {
+	for i, st := range all {
+		r, ok := resourceAt(st.Stack, st.State)
+		if i == 0 && !ok {
+			f.Advice = adviceToResume(st.State)
+		}
+		if ok {
+			f.note("%s", r.out)
+			f.Advice = cmp.Or(f.Advice, r.forgotten)
+			return
+		}
+	}
+}
+
+// participants returns the places of a hang, the root first. It is nil when there
+// is but one.
+func participants(root *stand, crowd []*stand) (all []Participant) {
+	if len(crowd) == 0 {
+		return nil
+	}
+	all = append(all, root.as(RoleCause, "waiting "+waitsFor(root)))
+	for _, st := range crowd[:min(len(crowd), MaxParticipants-1)] {
+		role := RoleAffected
+		if handles(st.Stack) || st.rank() > 0 {
+			role = RoleWaiter
+		}
+		all = append(all, st.as(role, "waiting "+waitsFor(st)))
+	}
+	return all
+}
+
+// as returns st as a participant.
+func (st *stand) as(role Role, note string) Participant {
+	ids, _ := st.IDs(st.Series.Last())
+	return Participant{
+		Role: role, Stack: st.Stack, State: st.State, Count: st.Now(),
+		IDs: slices.Clone(ids), CreatedBy: st.CreatedBy(), Note: note,
+	}
 }
 
 // inAll returns how many goroutines are part of a hang: those at the places of
@@ -175,8 +251,13 @@ func waitsFor(st *stand) string {
 // noteWhy notes what tells the stand from rest.
 func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	if st.activity == nil {
-		f.note("They handle requests, and %d of them have been here for at least %s; none has left since.",
-			st.Count(st.since), words.Span(st.Series.Ago(st.since)))
+		f.note("They handle requests, and none has moved on for %s.", words.Span(st.Series.Ago(st.since)))
+		if st.missing > 0 {
+			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
+		}
+		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
+			f.note("About when they began to wait, all of the %s started with %s left their usual place for %s.", goroutines(c.Now()), c.Starter(), where(c.Stack))
+		}
 		return
 	}
 	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
@@ -191,7 +272,7 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 
 // notePool notes that the goroutines of a stand are all of a pool of workers.
 func (j *standJudge) notePool(f *Finding, st *stand) {
-	entry := st.Entry()
+	entry := st.Starter()
 	if handles(st.Stack) || entry == st.Stack.User().Function {
 		return
 	}

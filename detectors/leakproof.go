@@ -101,8 +101,8 @@ func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
 	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", words.Span(f.Age), verb(n, "it waits", "they wait"))
 	f.note("Their number alone does not show a leak.")
 	if others := pl.Now() - n; others > 0 {
-		f.note("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them"))
+		f.note("%d more %s here and not counted: nothing was proven about %s.", others, verb(others, "is", "are"), verb(others, "it", "them"))
 	}
-	f.Advice = adviceToWake(f.State)
+	f.advise()
 	return f
 }

@@ -59,6 +59,11 @@ func large(name string, n int) detectors.Finding {
 	for i := range goroutine.MaxIDs {
 		f.IDs = append(f.IDs, uint64(i+1))
 	}
+	for range detectors.MaxParticipants {
+		f.Participants = append(f.Participants, detectors.Participant{
+			Role: detectors.RoleWaiter, Stack: f.Stack, State: f.State, Count: 1000, IDs: f.IDs, CreatedBy: f.CreatedBy, Note: f.Evidence[0],
+		})
+	}
 	return f
 }
 
@@ -119,6 +124,9 @@ func assertArrives(t *testing.T, arrived *otlptest.Recorder, event, detector, di
 	trace := got["code.stacktrace"].(string)
 	assert.Greater(t, len(trace), 8<<10)
 	assert.LessOrEqual(t, len(trace), 16<<10)
+	for _, of := range []string{"roles", "descriptions", "goroutine.counts", "stack.ids", "stacktraces"} {
+		assert.Len(t, got["goroutine.finding.participant."+of], detectors.MaxParticipants, of)
+	}
 	if dir != "" {
 		path := got["goroutine.profile.path"].(string)
 		assert.Equal(t, dir, filepath.Dir(path))

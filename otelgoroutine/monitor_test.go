@@ -40,6 +40,9 @@ type script struct {
 
 	recording []byte
 
+	poor   bool          // no budget for snapshots beyond the regular ones
+	counts func() counts // nil: the process creates goroutines all the time
+
 	proofs  atomic.Int32
 	aborted atomic.Int32
 	abort   func()                                                        // may be nil
@@ -417,6 +420,16 @@ func (s *script) Text() (*capture.Dump, *capture.Skip) {
 	}
 	return s.text(), nil
 }
+func (s *script) Spare(time.Duration) bool { return !s.poor }
+
+func (s *script) Counts() (goroutines, created int64) {
+	if s.counts == nil {
+		return 1, time.Now().UnixMilli()
+	}
+	c := s.counts()
+	return c.goroutines, c.created
+}
+
 func (s *script) Charge(time.Duration)     {}
 func (s *script) Configure(capture.Config) {}
 func (s *script) Abort() {
@@ -540,7 +553,7 @@ func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
 		})
 	})
 	require.Len(t, errs, 1)
-	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "leak"`)
+	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "hang"`)
 }
 
 func TestAnErrorHandlerThatPanicsDoesNotReachTheHost(t *testing.T) {

@@ -105,6 +105,9 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 		r.Attention = r.Attention || v.attends
 		p.judged[v.Detector] = v.unjudged()
 	}
+	if r.Verdicts != nil {
+		e.history.attend(r.Attention)
+	}
 	r.Findings = e.yields.merge(r.Findings, p.view)
 	e.enrich(s, r.Findings)
 	p.findings = r.Findings

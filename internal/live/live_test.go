@@ -297,7 +297,8 @@ func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	var open []report.Finding
 	for i := range maxFindings + 20 {
 		open = append(open, report.Finding{ID: fmt.Sprint(i), StackID: string(s.Groups[0].Stack.ID),
-			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."}, Advice: "See 0xc000999999."})
+			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."}, Advice: "See 0xc000999999.", Unjudged: "at 0xc000888888",
+			Participants: []report.Participant{{Note: "holds 0xc000777777"}}})
 	}
 	r.Record(Update{Snapshot: s, Open: open, Events: []report.Event{{Message: "At 0xc000123456."}}})
 	v := r.View()

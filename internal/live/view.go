@@ -220,14 +220,26 @@ func (r *Recorder) viewFindings() []report.Finding {
 	findings := append([]report.Finding{}, r.findings...)
 	for i := range findings {
 		f := &findings[i]
-		for _, g := range byStack[f.StackID] {
-			if f.State == "" || f.State == string(g.key.State) {
-				f.Stacks = append(f.Stacks, g.serial)
-			}
+		f.Stacks = numbers(byStack[f.StackID], f.State)
+		f.Participants = slices.Clone(f.Participants)
+		for k := range f.Participants {
+			p := &f.Participants[k]
+			p.Stacks = numbers(byStack[p.StackID], p.State)
 		}
-		slices.Sort(f.Stacks)
 	}
 	return findings
+}
+
+// numbers returns the numbers of the groups in a state, or of all if it is
+// empty, in rising order.
+func numbers(groups []*group, state string) (list []int) {
+	for _, g := range groups {
+		if state == "" || state == string(g.key.State) {
+			list = append(list, g.serial)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // address matches anything that looks like a memory address.
@@ -263,6 +275,12 @@ func scrubbed(f report.Finding) report.Finding {
 	f.Evidence = slices.Clone(f.Evidence)
 	for i, e := range f.Evidence {
 		f.Evidence[i] = sentence(e)
+	}
+	f.Unjudged = sentence(f.Unjudged)
+	f.Participants = slices.Clone(f.Participants)
+	for i := range f.Participants {
+		p := &f.Participants[i]
+		p.Note, p.Frames = sentence(p.Note), nil
 	}
 	return f
 }
