@@ -80,6 +80,9 @@ func (st *stand) follow(v *view) {
 		return
 	}
 	if !v.HasIDs() {
+		for i := range st.listed {
+			st.listed[i].here = false
+		}
 		return
 	}
 	windows := slices.DeleteFunc(slices.Clone(v.windows), func(w detectors.Window) bool { return !w.Time.After(st.followed) })
