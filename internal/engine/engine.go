@@ -16,7 +16,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // An Inspector takes closer inspections of the process on a suspicion: a trace
@@ -33,10 +32,7 @@ type Inspector interface {
 }
 
 // An Inspection is what an [Inspector] found.
-type Inspection struct {
-	*goroutine.Snapshot
-	Locks []parse.Lock // from a goroutine dump: locks that are waited for, and what may hold them
-}
+type Inspection struct{ *goroutine.Snapshot }
 
 // A Config says what an [Engine] judges with. All fields may be zero.
 type Config struct {
@@ -182,7 +178,7 @@ func (e *Engine) inspect(s *goroutine.Snapshot, all []Verdict) (inspected bool) 
 	if e.inspector == nil {
 		return false
 	}
-	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof} {
+	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof, goroutine.SourceText} {
 		if !slices.ContainsFunc(all, func(v Verdict) bool { return slices.Contains(v.asked, kind) }) {
 			continue
 		}

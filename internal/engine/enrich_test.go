@@ -93,11 +93,10 @@ func TestWhatADumpMeasuredSaysWhen(t *testing.T) {
 	e := enrichmentOf(dumpOf(goroutine.Group{Stack: at, State: goroutine.MutexLock, Count: 2, Lock: 0xc0, Wait: 3 * time.Minute}), &f)
 	e.at = start
 	e.addTo(&f, start)
-	assert.Equal(t, []string{"The lock at 0xc0 has 2 waiting here.", "By the runtime's own clock, the longest wait is 3 min."}, f.Evidence)
+	assert.Equal(t, []string{"By the runtime's own clock, the longest wait is 3 min."}, f.Evidence)
 	f.Evidence = nil
 	e.addTo(&f, start.Add(15*time.Minute))
 	assert.Equal(t, []string{
-		"In a goroutine dump 15 min ago: The lock at 0xc0 has 2 waiting here.",
 		"In a goroutine dump 15 min ago: By the runtime's own clock, the longest wait is 3 min.",
 	}, f.Evidence)
 }
