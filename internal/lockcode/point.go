@@ -151,7 +151,7 @@ func (f *function) returnsHolding(r *Reader, depth int) bool {
 			return false
 		}
 		for _, d := range f.defers {
-			if callee := r.callee(d); callee != nil && callee.releases(r, depth+1) {
+			if callee := r.callee(d); callee == nil || callee.releases(r, min(depth+1, maxDepth)) {
 				return false
 			}
 		}
@@ -180,7 +180,6 @@ func (f *function) releases(r *Reader, depth int) bool {
 // decide answers a question once. A function that calls itself is not asked again.
 func (f *function) decide(v *verdict, answer func() bool) bool {
 	if *v == unasked {
-		*v = asking
 		*v = no
 		if answer() {
 			*v = yes

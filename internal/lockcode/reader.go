@@ -137,7 +137,6 @@ type verdict uint8
 
 const (
 	unasked verdict = iota
-	asking
 	yes
 	no
 )
