@@ -121,10 +121,11 @@ func (c HangConfig) checks() []check {
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "hang",
-		Doc:   "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
-		Needs: Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
-		Run:   c.run,
+		Name:   "hang",
+		Doc:    "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
+		Needs:  Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
+		Yields: []string{"deadlock"},
+		Run:    c.run,
 	})
 }
 

@@ -176,6 +176,7 @@ func TestHang(t *testing.T) {
 		}, "main.list", "", 0, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newService(2, 1)
 			begun := hangs
 			if name == "from the second minute on" {
@@ -394,6 +395,7 @@ func TestHangIsSilent(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newService(2, seed)
 			for _, step := range detectortest.Run(t, newHang(), detectortest.Series(s.Process, 160, interval, func(i int) {
 				s.tick = i
@@ -415,7 +417,8 @@ func TestHangIsSilentUnderHealthyLoad(t *testing.T) {
 		"all": together(steady, slow, bursts, poolGrowth, streams(30*time.Minute), autoscaling(0.5), keepAlive()),
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, first := replay(t, newHang(), newService(4, 1), load, 4*time.Hour)
+			t.Parallel()
+			found, first := replay(t, newHang(), newService(4, 1), load, 150*time.Minute)
 			assert.Empty(t, found, "first after %v", first)
 		})
 	}

@@ -306,3 +306,85 @@ func TestHangAsksForSnapshots(t *testing.T) {
 		})
 	}
 }
+
+// TestHangNamesTheRoot has what stopped first, among others that stand since about
+// the same time.
+func TestHangNamesTheRoot(t *testing.T) {
+	atSend := detectortest.At(goroutine.ChanSend, "runtime.gopark", "main.(*Pool).work:18", "runtime.goexit")
+	started := func(state goroutine.State, frame string) detectortest.Place {
+		return detectortest.At(state, "runtime.gopark", frame, "sync.(*WaitGroup).Go.func1:3", "runtime.goexit")
+	}
+	for name, tc := range map[string]struct {
+		start  func(s *service) []uint64
+		faulty func(s *service, started []uint64)
+		root   string
+	}{
+		"a pool whose results are not received": {
+			func(s *service) []uint64 { return s.Go(atWorkerIdle, 3) },
+			func(s *service, workers []uint64) {
+				if s.tick == hangs {
+					s.Go(atReply, 3)
+					s.Move(atSend, workers...)
+				}
+				s.Go(atToken, 2)
+			},
+			"main.(*Pool).work",
+		},
+		"a pool that is started with WaitGroup.Go, as are others": {
+			func(s *service) []uint64 {
+				s.Go(started(goroutine.Select, "main.janitor:4"), 7)
+				return s.Go(started(goroutine.ChanReceive, "main.(*Press).run:5"), 3)
+			},
+			func(s *service, workers []uint64) {
+				s.Move(started(goroutine.ChanSend, "main.(*Press).run:9"), workers...)
+				s.Go(atReply, 2)
+			},
+			"main.(*Press).run",
+		},
+		"a timer beside a queue": {
+			func(s *service) []uint64 { return s.Go(started(goroutine.Select, "main.janitor:4"), 7) },
+			func(s *service, _ []uint64) {
+				if s.tick == hangs {
+					s.Go(started(goroutine.Select, "main.wait:7"), 1)
+				}
+				s.Go(atList, 2)
+			},
+			"main.(*Cache).get",
+		},
+		"a loop that holds a lock": {
+			func(s *service) []uint64 {
+				return s.Go(detectortest.At(goroutine.Sleep, "time.Sleep", "main.refresh:4"), 1)
+			},
+			func(s *service, loop []uint64) {
+				s.Move(detectortest.At(goroutine.ChanReceive, "main.load:9", "main.refresh:6"), loop...)
+				s.Go(atList, 2)
+			},
+			"main.load",
+		},
+		"an accept loop": {
+			func(s *service) []uint64 { return nil },
+			func(s *service, _ []uint64) { s.Go(atList, 2) },
+			"main.(*Cache).get",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(2, 1)
+			var ids []uint64
+			steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+12, interval, func(i int) {
+				s.tick = i
+				if i == 0 {
+					s.Go(atAccept, 1)
+					ids = tc.start(s)
+				}
+				if i >= hangs {
+					tc.faulty(s, ids)
+				}
+			})...)
+			found := lastFindings(steps)
+			require.Len(t, found, 1)
+			assert.Equal(t, tc.root, found[0].Stack.User().Function)
+			assert.NotContains(t, fmt.Sprint(found[0].Evidence), "WaitGroup")
+		})
+	}
+}

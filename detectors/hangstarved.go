@@ -122,7 +122,7 @@ const (
 	leastMissing = 128
 	// perRequest is how many goroutines come and go with a request at most, its own
 	// among them.
-	perRequest = 4
+	perRequest = 6
 )
 
 // lacks compares how many goroutines of the whole process came and went before

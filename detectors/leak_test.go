@@ -339,9 +339,10 @@ func TestLeakAlongManyWays(t *testing.T) {
 
 // TestManyWaysOfHealthyWork has the same number of goroutines, which end.
 func TestManyWaysOfHealthyWork(t *testing.T) {
+	t.Parallel()
 	p, r := detectortest.NewProcess(2), rand.New(rand.NewPCG(1, 2))
-	healthy := detectortest.Series(p, 4*180, 15*time.Second, func(i int) {
-		for range 1 + i/40 { // a ramp
+	healthy := detectortest.Series(p, 2*180, 30*time.Second, func(i int) {
+		for range 2 + i/10 { // a ramp
 			p.GoFor(way(r.IntN(200)), time.Duration(1+r.IntN(12))*time.Minute)
 		}
 	})
@@ -382,7 +383,7 @@ func TestLeakOfWhatIsNeverClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(4) {
+			for seed := range uint64(2) {
 				found, first := replay(t, newLeak(), newService(1+int(seed), seed), tc.shape, 4*time.Hour)
 				if !tc.want {
 					require.Empty(t, found, "seed %d", seed)

@@ -35,10 +35,13 @@ type script struct {
 	take  func(n int) (*goroutine.Snapshot, []capture.Skip)
 	taken atomic.Int32
 	proof *goroutine.Snapshot
-	text  func() *capture.Dump // nil: no budget for one
+	text  func() *goroutine.Snapshot // nil: no budget for one
 	texts int
 
 	recording []byte
+
+	poor   bool          // no budget for snapshots beyond the regular ones
+	counts func() counts // nil: the process creates goroutines all the time
 
 	proofs  atomic.Int32
 	aborted atomic.Int32
@@ -410,13 +413,23 @@ func TestStartAndShutdownRace(t *testing.T) {
 	wg.Wait()
 }
 
-func (s *script) Text() (*capture.Dump, *capture.Skip) {
+func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	s.texts++
 	if s.text == nil {
 		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}
 	}
 	return s.text(), nil
 }
+func (s *script) Spare(time.Duration) bool { return !s.poor }
+
+func (s *script) Counts() (goroutines, created int64) {
+	if s.counts == nil {
+		return 1, time.Now().UnixMilli()
+	}
+	c := s.counts()
+	return c.goroutines, c.created
+}
+
 func (s *script) Charge(time.Duration)     {}
 func (s *script) Configure(capture.Config) {}
 func (s *script) Abort() {
