@@ -18,6 +18,9 @@ func (j *standJudge) root(st *stand) *stand {
 	if st.cause != nil {
 		first = j.rooted(st.cause, st.cause.StoodSince())
 	}
+	if holders := j.holders(st); holders != nil {
+		return holders
+	}
 	earliest := max(1, j.At(j.Time(st.since).Add(-j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
 		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
@@ -29,6 +32,22 @@ func (j *standJudge) root(st *stand) *stand {
 		}
 	}
 	return first
+}
+
+// holders returns what holds or does that for which st waits, where a library shows
+// it: the place with the most goroutines that none has left since st began to stand.
+// It is nil where none is known.
+func (j *standJudge) holders(st *stand) *stand {
+	r, _ := resourceAt(st.Stack, st.State)
+	if r.holders == nil {
+		return nil
+	}
+	for _, pl := range j.Places(places.ByStack) { // the largest first
+		if pl.Key != st.Key && mayHang(pl.State) && r.holders(pl.Stack) && pl.Stood(min(st.since+1, j.begin)) {
+			return j.rooted(pl, pl.StoodSince())
+		}
+	}
+	return nil
 }
 
 // rooted returns goroutines that may be what got stuck first.
@@ -47,7 +66,7 @@ func (j *standJudge) tells(st *stand) bool {
 	if handles(st.Stack) {
 		return !rested(st.Place, st.since)
 	}
-	if st.pool || j.workersLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
+	if st.pool || j.loopLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
 		return true
 	}
 	_, known := resourceAt(st.Stack, st.State)

@@ -28,6 +28,8 @@ type resource struct {
 	// inside says that goroutines of the same process do or hold what these wait
 	// for: they are not what got stuck first.
 	inside bool
+	// holders matches goroutines that hold it or do it, where that shows.
+	holders func(*goroutine.Stack) bool
 }
 
 // resources is in order: the first that matches counts, and those that are
@@ -90,6 +92,7 @@ var resources = []resource{
 		what:      "for a connection of an http.Transport",
 		out:       "All connections that MaxConnsPerHost permits are in use, or a connection attempt does not end.",
 		forgotten: "Find responses whose Body is not closed, and check that the Client has a Timeout and the dialer too.",
+		holders:   all(loop("net/http.(*persistConn).readLoop"), not(has("internal/poll.(*FD).Read"))),
 		scarce:    true,
 		inside:    true,
 	},
@@ -139,6 +142,7 @@ var resources = []resource{
 		what:      "for the limit of an errgroup",
 		out:       "As many functions as SetLimit permits are running.",
 		forgotten: "Find what the functions of the group wait for; a function that calls Go of its own group waits for itself.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
 		scarce:    true,
 		inside:    true,
 	},
@@ -149,6 +153,7 @@ var resources = []resource{
 		what:      "for the functions of an errgroup",
 		out:       "At least one function of the group does not return.",
 		forgotten: "Find what the functions of the group wait for, and check that they end when the group's context does.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
 		inside:    true,
 	},
 	{
@@ -241,6 +246,7 @@ var resources = []resource{
 		what:      "for one shared call of a singleflight.Group",
 		out:       "One call is made for all of them, and does not return.",
 		forgotten: "Find what the function given to Do waits for, and give it a deadline; DoChan lets callers give up.",
+		holders:   has("golang.org/x/sync/singleflight.(*Group).doCall"),
 		scarce:    true,
 		inside:    true,
 	},
@@ -251,6 +257,7 @@ var resources = []resource{
 		what:      "for the collectors of a Prometheus registry",
 		out:       "At least one collector does not return.",
 		forgotten: "Find what the Collect method waits for, and give it a deadline; HandlerOpts.Timeout ends scrapes.",
+		holders:   all(prefix("github.com/prometheus/client_golang/prometheus.(*Registry).Gather.func"), outsideOf("github.com/prometheus/client_golang/prometheus")),
 		scarce:    true,
 		inside:    true,
 	},
@@ -338,7 +345,7 @@ var handles = anyOf(
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
-	all(fastConn, foreign("github.com/valyala/fasthttp")),
+	all(fastConn, outsideOf("github.com/valyala/fasthttp")),
 )
 
 // serves matches the goroutines of a server's connections, whether or not they
@@ -347,9 +354,9 @@ var serves = anyOf(entry("net/http.(*conn).serve"), fastConn, handles)
 
 var fastConn = entry("github.com/valyala/fasthttp.(*workerPool).workerFunc")
 
-// foreign matches stacks with a frame that is neither of a package nor of the
+// outsideOf matches stacks with a frame that is neither of a package nor of the
 // standard library.
-func foreign(pkg string) func(*goroutine.Stack) bool {
+func outsideOf(pkg string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
 		return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool { return !f.Standard() && f.Package() != pkg })
 	}
