@@ -330,6 +330,9 @@ func (l *locks) result(q *queue) goroutine.LockQueue {
 			r.Holders = append(r.Holders, h)
 		}
 	}
+	if sole := slices.IndexFunc(r.Holders, func(h goroutine.LockHolder) bool { return h.Sole }); sole >= 0 {
+		r.Holders, r.Open = r.Holders[sole:sole+1], false
+	}
 	slices.SortStableFunc(r.Holders, func(a, b goroutine.LockHolder) int {
 		switch {
 		case a.Certain == b.Certain:
@@ -354,6 +357,7 @@ func (l *locks) holder(p *party, q *queue) (h goroutine.LockHolder, ok bool) {
 		if may, certain := held.fits(q); may && (!ok || certain) {
 			ok, h.Certain = true, certain
 			h.Locked, h.Reads = held.Frame, held.Kind == lockcode.Read
+			h.Sole = certain && held.Address != 0 && !h.Reads
 			if certain {
 				break
 			}
