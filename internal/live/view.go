@@ -270,19 +270,34 @@ func (r *Recorder) Sight() *report.Sight {
 	return s
 }
 
+// scrubbed returns f without addresses. Each gets a letter that stands for it
+// throughout the finding: A holds what B waits for.
 func scrubbed(f report.Finding) report.Finding {
-	f.Message, f.Advice, f.Opened = sentence(f.Message), sentence(f.Advice), millis(f.Opened)
+	l := make(letters)
+	f.Message, f.Advice, f.Unjudged, f.Opened = l.sentence(f.Message), l.sentence(f.Advice), l.sentence(f.Unjudged), millis(f.Opened)
 	f.Evidence = slices.Clone(f.Evidence)
 	for i, e := range f.Evidence {
-		f.Evidence[i] = sentence(e)
+		f.Evidence[i] = l.sentence(e)
 	}
-	f.Unjudged = sentence(f.Unjudged)
 	f.Participants = slices.Clone(f.Participants)
 	for i := range f.Participants {
 		p := &f.Participants[i]
-		p.Note, p.Frames = sentence(p.Note), nil
+		p.Note, p.Frames = l.sentence(p.Note), nil
 	}
 	return f
+}
+
+// letters are the names of addresses within a finding.
+type letters map[string]string
+
+// sentence does what the function of this name does, with letters for addresses.
+func (l letters) sentence(s string) string {
+	return sentence(address.ReplaceAllStringFunc(s, func(a string) string {
+		if l[a] == "" && len(l) < 26 {
+			l[a] = string(rune('A' + len(l)))
+		}
+		return cmp.Or(l[a], a)
+	}))
 }
 
 func (r *Recorder) cost() report.Cost {
