@@ -245,8 +245,11 @@ func numbers(groups []*group, state string) (list []int) {
 // address matches anything that looks like a memory address.
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// Scrub replaces addresses in a text.
-func Scrub(text string) string { return address.ReplaceAllString(text, "0x…") }
+// Scrub replaces the addresses in a text by letters, each by the same one
+// throughout, and further ones by a mark.
+func Scrub(text string) string { return mark(make(letters).in(text)) }
+
+func mark(text string) string { return address.ReplaceAllString(text, "0x…") }
 
 // sentence scrubs a text that should be one sentence and limits its length.
 func sentence(s string) string {
@@ -254,7 +257,7 @@ func sentence(s string) string {
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return Scrub(s)
+	return mark(s)
 }
 
 // Sight returns what the findings cover now. What detectors say is scrubbed.
@@ -290,14 +293,16 @@ func scrubbed(f report.Finding) report.Finding {
 // letters are the names of addresses within a finding.
 type letters map[string]string
 
-// sentence does what the function of this name does, with letters for addresses.
-func (l letters) sentence(s string) string {
-	return sentence(address.ReplaceAllStringFunc(s, func(a string) string {
+func (l letters) sentence(s string) string { return sentence(l.in(s)) }
+
+// in replaces addresses in a text while there are letters.
+func (l letters) in(text string) string {
+	return address.ReplaceAllStringFunc(text, func(a string) string {
 		if l[a] == "" && len(l) < 26 {
 			l[a] = string(rune('A' + len(l)))
 		}
 		return cmp.Or(l[a], a)
-	}))
+	})
 }
 
 func (r *Recorder) cost() report.Cost {
