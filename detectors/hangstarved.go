@@ -26,7 +26,7 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if pl.Count(j.begin) < j.MinWaiters {
 		return nil
 	}
-	if r.answers && j.Running(since, j.MinWait/mostGaps) >= 2*j.MinWait {
+	if r.answers {
 		return st
 	}
 	if st.cause = j.stopped(st); st.cause != nil {

@@ -281,6 +281,26 @@ var resources = []resource{
 		answers:   true,
 	},
 	{
+		name: "ants pool",
+		match: anyOf(has("github.com/panjf2000/ants/v2.(*poolCommon).retrieveWorker"), has("github.com/panjf2000/ants/v2.(*Pool).retrieveWorker"),
+			has("github.com/panjf2000/ants/v2.(*PoolWithFunc).retrieveWorker")),
+		state:     goroutine.CondWait,
+		what:      "for a worker of an ants pool",
+		out:       "All workers of the pool are busy.",
+		forgotten: "Find what the tasks of the pool wait for; a task that submits to its own pool waits for itself.",
+		scarce:    true,
+		inside:    true,
+		holders:   prefix("github.com/panjf2000/ants/v2.(*goWorker"),
+	},
+	{
+		name:      "writing",
+		match:     has("internal/poll.(*FD).Write"),
+		state:     goroutine.IOWait,
+		what:      "to write to a connection or a pipe",
+		out:       "The other end does not read, and the buffers are full.",
+		forgotten: "Check the reader at the other end, and set a deadline for writing.",
+	},
+	{
 		name:      "channel",
 		match:     func(*goroutine.Stack) bool { return true },
 		state:     goroutine.ChanSend,
@@ -290,6 +310,12 @@ var resources = []resource{
 		scarce:    true,
 		inside:    true,
 	},
+}
+
+// resourcePackages are the packages in whose functions callers of a resource wait.
+var resourcePackages = []string{
+	"golang.org/x/sync/", "golang.org/x/net/", "google.golang.org/grpc", "github.com/jackc/", "github.com/redis/", "github.com/gomodule/redigo/",
+	"github.com/valyala/fasthttp", "github.com/prometheus/client_golang/", "github.com/panjf2000/ants/",
 }
 
 // blockingRedis are commands that wait on purpose until something comes.
