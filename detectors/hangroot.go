@@ -343,7 +343,8 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
 		}
 		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
-			f.note("About when they began to wait, all of the %s started with %s left their usual place for %s.", goroutines(c.Now()), c.Starter(), where(c.Stack))
+			f.note("When they began to wait, %s started with %s left %s usual place for %s.",
+				verb(c.Now(), "the goroutine", fmt.Sprintf("all %d goroutines", c.Now())), c.Starter(), verb(c.Now(), "its", "their"), where(c.Stack))
 		}
 		return
 	}
@@ -368,13 +369,11 @@ func (j *standJudge) noteArrivals(f *Finding, h *hang) {
 // notePool notes that the goroutines of a stand are all of a pool of workers.
 func (j *standJudge) notePool(f *Finding, st *stand) {
 	entry := st.Starter()
-	if handles(st.Stack) || entry == st.Stack.User().Function {
+	if handles(st.Stack) || entry == st.Stack.User().Function && !st.pool {
 		return
 	}
 	if n := j.StartedWith(entry, j.Last()); n == st.Now() && n > 1 {
 		f.note("These are all %s started with %s.", goroutines(n), entry)
-	} else if n > st.Now() {
-		f.note("There %s %s started with %s in all.", verb(n, "is", "are"), goroutines(n), entry)
 	}
 }
 
