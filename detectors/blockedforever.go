@@ -64,7 +64,7 @@ func lost(pl *places.Place) Finding {
 	f.Message = fmt.Sprintf("%s at %s %s blocked in %s, which nothing can ever end.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State)
 	f.note("%s waits forever by definition.", operation(pl.State))
-	if f.Age > 0 {
+	if f.Age > 0 && pl.Count(since) != f.Count {
 		f.note("%s ago there %s %d.", words.Span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
 	}
 	if born, ok := pl.Oldest(); ok {

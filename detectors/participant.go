@@ -32,16 +32,11 @@ func (p *Participant) where() string {
 	return where(p.Stack)
 }
 
-// Title returns what the goroutines of r do, as the title of a list. An unknown
-// role is its own title.
+// Title returns the role in words, for lists.
 func (r Role) Title() string {
 	switch r {
-	case RoleCause:
-		return "stopped first"
-	case RoleHolder:
-		return "holds"
 	case RoleWaiter:
-		return "waits"
+		return "waiting"
 	case RoleAffected:
 		return "also stopped"
 	}

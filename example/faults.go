@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -174,7 +175,7 @@ func (s *service) hang(ctx context.Context) {
 	var callers sync.WaitGroup
 	for range 2 * pressWorkers {
 		callers.Go(func() {
-			for paper.Err() == nil && wait(paper, 20*time.Millisecond) {
+			for wait(paper, time.Duration(40+rand.IntN(80))*time.Millisecond) {
 				s.call(paper, http.MethodPost, "/invoice")
 			}
 			for n := 0; n < maxHanging/(2*pressWorkers) && wait(ctx, time.Second); n++ {

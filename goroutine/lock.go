@@ -40,6 +40,7 @@ type LockHolder struct {
 	// Certain reports that addresses show that it is this lock and not another of its
 	// kind.
 	Certain bool
+	Sole    bool // certain because the lock is at package level; it is the only one in Holders
 	Reads   bool // for reading
 	Queue   int  // index into Locks of the queue in which it waits itself; -1 if in none
 

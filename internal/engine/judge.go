@@ -104,7 +104,8 @@ func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
 	}
 	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
 	f.Evidence = f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence)]
-	f.Participants = slices.Clone(f.Participants[:min(len(f.Participants), detectors.MaxParticipants)])
+	f.Participants = slices.DeleteFunc(slices.Clone(f.Participants), func(p detectors.Participant) bool { return p.Stack == nil })
+	f.Participants = f.Participants[:min(len(f.Participants), detectors.MaxParticipants)]
 	for i := range f.Participants {
 		p := &f.Participants[i]
 		p.IDs = p.IDs[:min(len(p.IDs), goroutine.MaxIDs)]

@@ -143,7 +143,7 @@ func absorb(f, part *detectors.Finding) {
 		f.Participants = together(f, part)
 	}
 	said := append([]string{part.Message}, part.Evidence...)
-	f.Evidence = slices.Clone(f.Evidence)
+	f.Evidence = slices.Clone(f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence-1)])
 	for _, s := range said[:min(len(said), maxTold)] {
 		if len(f.Evidence) < detectors.MaxEvidence && s != f.Message && !slices.Contains(f.Evidence, s) {
 			f.Evidence = append(f.Evidence, s)

@@ -20,12 +20,13 @@ const restShare = 10
 // know when they have left. A finding lists a few of its goroutines, the oldest;
 // of the others the snapshots tell how many there are, by epoch of birth.
 //
-// A listed goroutine has left when it has exited, or was away from its place in
-// several snapshots with IDs in a row: a goroutine that is woken by a broadcast or
-// a timer and waits again is away in one. For a lock one snapshot, or a wakeup in
-// a trace window, is enough, because nothing but the lock itself ends such a wait.
-// It has left for good then: one that comes back waits for something new, and is
-// found anew if it stands.
+// A listed goroutine has left when several snapshots with IDs in a row show it away
+// from its place: a goroutine that is woken by a broadcast or a timer and waits
+// again is away in one. Two are enough when it has exited: nothing comes back, but
+// one snapshot may be incomplete without saying so. For a lock one that shows it
+// elsewhere, or a wakeup in a trace window, is enough, because nothing but the lock
+// itself ends such a wait. It has left for good then: one that comes back waits for
+// something new, and is found anew if it stands.
 //
 // The goroutines have left when all that are listed have, and
 //
@@ -80,6 +81,9 @@ func (st *stand) follow(v *view) {
 		return
 	}
 	if !v.HasIDs() {
+		for i := range st.listed {
+			st.listed[i].here = false
+		}
 		return
 	}
 	windows := slices.DeleteFunc(slices.Clone(v.windows), func(w detectors.Window) bool { return !w.Time.After(st.followed) })
@@ -97,11 +101,15 @@ func (l *listed) follow(now presence, windows []detectors.Window) {
 	case here:
 		l.away = 0
 		l.left = l.left || lock && slices.ContainsFunc(windows, l.handed)
-	case gone:
-		l.left = true
-	case away:
+	case elsewhere:
 		l.away++
 		l.left = l.left || lock || l.away >= absences
+	case away:
+		l.away++
+		l.left = l.left || l.away >= absences
+	case gone:
+		l.away++
+		l.left = l.left || l.away >= 2
 	}
 	l.here, l.back = now == here && !l.left, now == here && l.left
 }
@@ -165,7 +173,7 @@ func (st *stand) over(v *view) bool {
 
 // restarted reports whether the snapshot is of another process: its IDs begin
 // anew.
-func (st *stand) restarted(v *view) bool { return v.HasIDs() && v.newest() < st.limit }
+func (st *stand) restarted(v *view) bool { return v.HasIDs() && v.newest() < st.limit && !st.stays() }
 
 // left returns how many of the listed goroutines have left.
 func (st *stand) left() (n int) {

@@ -192,7 +192,7 @@ func (t *tracker) match(p *pass) (parts []part) {
 			fresh = append(fresh, k)
 		}
 	}
-	t.admit(fresh, all, func(k int) *incident { return firstOf(host, k, kept) }, p)
+	t.admit(fresh, all, firstParts(host, kept), p)
 	of := func(k int) *incident {
 		if i := kept[k]; i != nil {
 			return i
@@ -200,23 +200,21 @@ func (t *tracker) match(p *pass) (parts []part) {
 		return t.tracked[all[k].Identity()]
 	}
 	for k, h := range host {
-		switch part, whole := of(k), of(h); {
-		case h == k || whole == nil:
-		case part == nil || part == whole:
-			parts = append(parts, partOf(whole, all[k], kept[k])...)
-		default:
-			part.into = whole
-			parts = append(parts, partOf(whole, all[k], kept[k])...)
+		if h == k {
+			continue
+		}
+		own, whole := of(k), of(h)
+		if whole == nil || own == whole {
+			continue // there was no room, or it was continued
+		}
+		if own != nil {
+			own.into = whole
+		}
+		if kept[k] == nil {
+			parts = append(parts, part{whole, all[k]})
 		}
 	}
 	return parts
-}
-
-func partOf(whole *incident, f *detectors.Finding, kept *incident) []part {
-	if kept != nil {
-		return nil // it was not found now
-	}
-	return []part{{whole, f}}
 }
 
 // candidates returns the findings of a step, and those of the open incidents that
@@ -242,15 +240,16 @@ func (t *tracker) candidates(findings []detectors.Finding) (all []*detectors.Fin
 	return all, kept
 }
 
-// firstOf returns the first of the incidents that turned out to be part of finding
-// k, or nil: if that is new, it continues the incident.
-func firstOf(host []int, k int, kept map[int]*incident) *incident {
-	for j, h := range host {
-		if h == k && kept[j] != nil {
-			return kept[j]
+// firstParts returns, for each finding, the first of the open incidents that turned
+// out to be part of it: if the finding is new, it continues that one.
+func firstParts(host []int, kept map[int]*incident) map[int]*incident {
+	first := make(map[int]*incident)
+	for k := len(host) - 1; k >= 0 && len(kept) > 0; k-- {
+		if i := kept[k]; i != nil && host[k] != k {
+			first[host[k]] = i
 		}
 	}
-	return nil
+	return first
 }
 
 // see updates the incident of a finding, and reports whether there is one.
@@ -286,9 +285,8 @@ func (t *tracker) found(i *incident, f *detectors.Finding, p *pass) {
 }
 
 // admit matches findings without an incident with incidents that they continue,
-// and opens new incidents for the others. weaker returns the first of the open
-// incidents that have turned out to be part of a finding.
-func (t *tracker) admit(fresh []int, all []*detectors.Finding, weaker func(int) *incident, p *pass) {
+// and opens new incidents for the others. See firstParts for weaker.
+func (t *tracker) admit(fresh []int, all []*detectors.Finding, weaker map[int]*incident, p *pass) {
 	if len(fresh) == 0 {
 		return
 	}
@@ -300,7 +298,7 @@ func (t *tracker) admit(fresh []int, all []*detectors.Finding, weaker func(int) 
 		}
 		i := lost.continued(f)
 		if i == nil {
-			i = weaker(k)
+			i = weaker[k]
 		}
 		if i != nil && i.seen != t.steps {
 			t.rename(i, f, p)

@@ -326,6 +326,49 @@ func TestStorms(t *testing.T) {
 	})
 }
 
+// TestStormsOfFindingsThatYield has findings of three detectors about thirty places
+// and goroutines at random, which merge and part again, while what stands is
+// followed in snapshots.
+func TestStormsOfFindingsThatYield(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var ds []*detectors.Detector
+	for i, name := range []string{"leak", "hang", "deadlock"} {
+		ds = append(ds, &detectors.Detector{Name: name, Yields: []string{"leak", "hang", "deadlock"}[i+1:]})
+	}
+	tr := newTracker(yieldingOf(ds))
+	last := make(map[string]detectors.Kind)
+	const steps = 500
+	events := 0
+	for i := range steps {
+		p := &pass{judged: map[string]string{"leak": "", "hang": "", "deadlock": ""}, now: start.Add(time.Duration(i) * every)}
+		snapshot := &goroutine.Snapshot{Time: p.now, Epochs: []goroutine.Epoch{{LastID: 1000}}}
+		for range 20 {
+			f := finding(fmt.Sprint("main.f", r.IntN(30)), 1+r.IntN(50))
+			f.Detector, f.IDs, f.Stands = ds[r.IntN(3)].Name, []uint64{uint64(1 + r.IntN(100))}, r.IntN(2) == 0
+			f.Confidence = detectors.Confidence(1 + r.IntN(6))
+			p.findings = append(p.findings, f)
+			snapshot.Groups = append(snapshot.Groups, goroutine.Group{Stack: f.Stack, State: f.State, Count: 5, IDs: []uint64{uint64(1 + r.IntN(200))}})
+		}
+		p.view = &view{Snapshot: snapshot}
+		for _, e := range tr.step(p) {
+			events++
+			if e.Kind == detectors.Suppressed {
+				continue
+			}
+			require.Equal(t, e.Kind == detectors.Detected, last[e.Finding.ID] == 0, "each incident is detected once, and first")
+			require.False(t, e.Kind == detectors.Resolved && last[e.Finding.ID] == detectors.Resolved)
+			require.LessOrEqual(t, len(e.Finding.Participants), detectors.MaxParticipants)
+			require.LessOrEqual(t, len(e.Finding.Evidence), detectors.MaxEvidence)
+			last[e.Finding.ID] = e.Kind
+		}
+		for _, f := range tr.findings() {
+			require.NotNil(t, tr.tracked[f.Identity()])
+		}
+		require.LessOrEqual(t, len(tr.tracked), maxTracked)
+	}
+	assert.LessOrEqual(t, events, maxEvents(steps*every, 50))
+}
+
 // TestClockSetBack has the clock jump by a day, both ways.
 func TestClockSetBack(t *testing.T) {
 	tr := newTracker(nil)

@@ -82,10 +82,11 @@ func (v *view) count(spots []spot) (n int) {
 type presence int
 
 const (
-	unknown presence = iota
-	here
-	away // elsewhere, or it has exited
-	gone // it has exited
+	unknown   presence = iota
+	here               // it is listed there
+	elsewhere          // it is listed at another place
+	away               // it is not listed, and not at its place
+	gone               // it is not listed, and has exited
 )
 
 // find says where a goroutine is. A snapshot lists the oldest goroutines of
@@ -98,7 +99,7 @@ func (v *view) find(id uint64, at spot) presence {
 		case wideGroup(g):
 			return unknown
 		}
-		return away
+		return elsewhere
 	}
 	if id <= v.groups().horizon {
 		return gone

@@ -308,6 +308,8 @@ func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	content, err := json.Marshal(v)
 	require.NoError(t, err)
 	assert.NotContains(t, string(content), "0xc000")
+	assert.Equal(t, "The lock at D has 3.", v.Findings[0].Evidence[0], "each address has a letter, for the finding")
+	assert.Equal(t, "holds E", v.Findings[0].Participants[0].Note)
 	assert.Contains(t, open[0].Evidence[0], "0xc000", "the finding is shared: it stays as it is")
 
 	record(r, taken(1, crowd{"a": {1}}))

@@ -57,9 +57,12 @@ func (f *function) acquires(i int) int {
 // only what comes before the next acquire counts, and what is deferred by functions
 // that acquire nothing.
 func (f *function) mayRelease(r *Reader, from []int, any bool) bool {
-	if any || len(f.sites) == 0 {
-		for _, d := range f.defers {
-			if callee := r.callee(d); callee == nil && any || callee != nil && callee.releases(r, 1) {
+	switch {
+	case f.defers && any:
+		return true
+	case f.defers && len(f.sites) == 0:
+		for _, d := range f.inner {
+			if callee := r.callee(d); callee != nil && callee.releases(r, 1) {
 				return true
 			}
 		}
@@ -114,7 +117,7 @@ func (f *function) all(r *Reader, depth int) (acts Acts) {
 
 // deferred returns what the functions do that the compiler made for deferred calls.
 func (f *function) deferred(r *Reader, depth int) (acts Acts) {
-	for _, d := range f.defers {
+	for _, d := range f.inner {
 		if callee := r.callee(d); callee != nil && depth > 0 && strings.Contains(callee.name, ".deferwrap") {
 			acts |= callee.all(r, depth-1)
 		}
@@ -150,10 +153,11 @@ func (f *function) returnsHolding(r *Reader, depth int) bool {
 		if !f.settle(r, depth) {
 			return false
 		}
-		for _, d := range f.defers {
-			if callee := r.callee(d); callee != nil && callee.releases(r, depth+1) {
-				return false
-			}
+		if f.defers && slices.ContainsFunc(f.inner, func(d uintptr) bool {
+			callee := r.callee(d)
+			return callee == nil || callee.releases(r, min(depth+1, maxDepth))
+		}) {
+			return false
 		}
 		for i := range f.steps {
 			if f.steps[i].flow == exit && f.held[i].n > 0 {
@@ -180,7 +184,6 @@ func (f *function) releases(r *Reader, depth int) bool {
 // decide answers a question once. A function that calls itself is not asked again.
 func (f *function) decide(v *verdict, answer func() bool) bool {
 	if *v == unasked {
-		*v = asking
 		*v = no
 		if answer() {
 			*v = yes

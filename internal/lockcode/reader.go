@@ -124,7 +124,8 @@ type function struct {
 	steps   []step
 	sites   []Site
 	locks   []lock    // of each site
-	defers  []uintptr // entries of functions that it may defer
+	defers  bool      // it defers calls
+	inner   []uintptr // entries of its closures, and of the functions that the compiler made for deferred calls
 	settled bool
 	broken  bool    // it cannot be followed
 	held    []held  // before each step
@@ -137,7 +138,6 @@ type verdict uint8
 
 const (
 	unasked verdict = iota
-	asking
 	yes
 	no
 )
@@ -234,6 +234,7 @@ func (f *function) call(s *step) {
 	name := callee.Name()
 	c, ok := known[name]
 	s.does = c.does
+	f.defers = f.defers || name == "runtime.deferreturn"
 	switch {
 	case c.after != notAtomic:
 		f.broken = !f.failed(c) || f.broken
@@ -260,11 +261,11 @@ var ends = map[string]bool{
 	"runtime.block": true, "runtime.goexit0": true,
 }
 
-// address takes an address that the function computes. That of another function's
-// entry may be what it defers.
+// address takes an address that the function computes. That of a closure may be what
+// it defers.
 func (f *function) address(target uintptr) {
 	if fn := runtime.FuncForPC(target); fn != nil && fn.Entry() == target && strings.HasPrefix(fn.Name(), f.name+".") {
-		f.defers = append(f.defers, target)
+		f.inner = append(f.inner, target)
 	}
 }
 
@@ -273,7 +274,7 @@ func (f *function) address(target uintptr) {
 // instruction that bears the line of the call in front of it.
 func (f *function) source(at uintptr) goroutine.Frame {
 	for ; f.within(at); at-- {
-		if fn := runtime.FuncForPC(at); !ofSync(fn.Name()) {
+		if fn := runtime.FuncForPC(at); fn != nil && !ofSync(fn.Name()) {
 			file, line := fn.FileLine(at)
 			return goroutine.Frame{Function: fn.Name(), File: file, Line: line}
 		}

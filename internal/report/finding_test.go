@@ -28,8 +28,8 @@ func TestParticipants(t *testing.T) {
 	assert.Contains(t, textOf(t, r), `
   hang (high): Work has stopped.
     Not judged now: the newest snapshots have no goroutine IDs.
-    stopped first: 8 goroutines at main.(*pool).work (pool.go:21) in chan receive, created by main.newPool (pool.go:9): all workers of the pool
-    waits: 300 goroutines at an unknown place
+    cause: 8 goroutines at main.(*pool).work (pool.go:21) in chan receive, created by main.newPool (pool.go:9): all workers of the pool
+    waiting: 300 goroutines at an unknown place
     - Evidence.
 `)
 	require.Len(t, r.Findings[0].Participants, 2)

@@ -1,0 +1,30 @@
+package detectors
+
+import "github.com/otelgoroutine/go/goroutine"
+
+// A LockVerdict is what a dump says about one of its queues.
+type LockVerdict struct {
+	Dead   bool
+	Kind   string // of the fault, if it is dead
+	Holder uint64 // the most likely one; 0: none
+	Sole   bool   // no other may be it
+}
+
+var causeNames = [...]string{unknownCause: "", lockOrder: "lock order", lockedTwice: "locked twice", upgraded: "upgraded",
+	recursiveRead: "recursive read", lostUnlock: "lost unlock", heldWaiting: "held while waiting"}
+
+// JudgeLocks returns what a dump says about each of its queues.
+func JudgeLocks(dump *goroutine.Snapshot) []LockVerdict {
+	d := newLockDump(&Pass{Inspections: map[goroutine.Source]*goroutine.Snapshot{goroutine.SourceText: dump}}, nil)
+	verdicts := make([]LockVerdict, len(d.queues))
+	for i := range verdicts {
+		f := &fault{dump: d, dead: !d.queues[i].alive}
+		f.holds, f.cycle = d.chain(i)
+		v := LockVerdict{Dead: f.dead, Kind: causeNames[f.cause()]}
+		if h, sole := d.holder(i); h != nil {
+			v.Holder, v.Sole = h.ID, sole
+		}
+		verdicts[i] = v
+	}
+	return verdicts
+}
