@@ -79,7 +79,7 @@ func TestAdviceOfTheStandardLibrary(t *testing.T) {
 	require.NoError(t, err)
 	defer rows.Close()
 
-	derived, cancelDerived := context.WithCancel(foreign{ctx, make(chan struct{})})
+	derived, cancelDerived := context.WithCancel(foreignContext{ctx, make(chan struct{})})
 	defer cancelDerived()
 	_ = derived
 	_, stop := signal.NotifyContext(ctx, os.Interrupt)
@@ -115,13 +115,13 @@ func advicesNow(t *testing.T) (all []string) {
 	return all
 }
 
-// foreign is a context that package context does not know.
-type foreign struct {
+// foreignContext is a context that package context does not know.
+type foreignContext struct {
 	context.Context
 	done chan struct{}
 }
 
-func (f foreign) Done() <-chan struct{} { return f.done }
+func (f foreignContext) Done() <-chan struct{} { return f.done }
 
 // connector opens connections to a database that has one empty table.
 type connector struct{}

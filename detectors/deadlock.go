@@ -3,7 +3,6 @@ package detectors
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -14,9 +13,10 @@ import (
 // DeadlockConfig is the configuration of [NewDeadlock]. Start from
 // [DefaultDeadlockConfig].
 type DeadlockConfig struct {
-	// MinWait is how long a queue must not have moved. Default 60 s: no correct
-	// program holds a lock for a minute while other goroutines wait for it. Above
-	// 0, at most [MaxHistory].
+	// MinWait is how long a queue must not have moved. Default 60 s: few programs
+	// hold a lock for a minute while other goroutines wait for it. Above 0, at most
+	// [MaxHistory]. A queue that has not moved for ten times as long is suspected,
+	// and for thirty times as long, half an hour by default, beyond any purpose.
 	MinWait time.Duration
 
 	// MinSnapshots is the minimum number of snapshots in which the queue must not
@@ -45,6 +45,16 @@ func DefaultDeadlockConfig() DeadlockConfig {
 // are up to a minute and a half apart.
 const deadlockReach = 30
 
+const (
+	// suspectedAfter and beyondPurpose are how many times MinWait a queue stands
+	// before it is suspected whatever holds the lock, and before it is a fault.
+	suspectedAfter = 10
+	beyondPurpose  = deadlockReach
+	// askChance is the probability that a busy lock produces the same snapshots from
+	// which on a dump is worth its cost.
+	askChance = 0.01
+)
+
 func (c DeadlockConfig) checks() []check {
 	return []check{
 		above0("MinWait", c.MinWait),
@@ -54,29 +64,49 @@ func (c DeadlockConfig) checks() []check {
 }
 
 // NewDeadlock returns the detector "deadlock": goroutines that wait for a
-// sync.Mutex or sync.RWMutex whose queue does not move. Confidence [High].
+// sync.Mutex or sync.RWMutex whose queue does not move. Confidence [Medium] at
+// first, [High] for a fault.
 //
 // Once a goroutine has waited for a millisecond, a lock is handed to its waiters
 // in order. The queue of a lock in use therefore moves, however long it is. A
-// queue that no goroutine leaves belongs to a lock that is never released. The
-// detector fires when, over at least MinWait and at least MinSnapshots
-// snapshots, no goroutine that waited at a place left it. Other goroutines may
-// have joined: in a deadlock they usually do.
+// queue that no goroutine leaves belongs to a lock that is not released. The
+// detector fires when, over at least MinWait and at least MinSnapshots snapshots,
+// no goroutine that waited at a place left it. Other goroutines may have joined.
+// That is a fact and not yet a fault: a lock may be held for minutes on purpose.
 //
-// Before it fires, it asks for a trace window. If a goroutine in the queue is
-// woken in a window, the detector does not fire.
+// When a queue has stood for MinWait, the detector asks for a goroutine dump and
+// judges by [goroutine.Snapshot.Locks], which goroutines may hold the lock. It is a
+// fault, and the confidence High, when none of these can ever release it: each of
+// them waits in a queue of the same fault (a cycle; a goroutine that locks the same
+// lock twice; a recursive read lock), or for a channel, a wait group or a condition
+// on which only goroutines in these queues can act; or no goroutine that is as old
+// as the queue can hold it (an unlock that was forgotten). Without such evidence the
+// confidence is [Suspected] after ten times MinWait, and High after thirty times:
+// no purpose takes half an hour.
 //
-// When every snapshot has the addresses of locks (goroutine dumps in text form),
-// each lock is judged on its own and named in [Finding.Subject], and one
-// snapshot is enough if the runtime itself has measured a wait of MinWait. The
-// detector does not fire if a goroutine dump among other snapshots shows, by the
-// runtime's clock, that the queue moves.
+// A dump also has the runtime's own measure of waits, so that a queue of one need
+// not be seen in 21 snapshots. Where dumps are refused, as with thousands of
+// goroutines under the default budget, a single waiter needs those: five minutes at
+// an interval of 15 s. The history keeps them up to an interval of 90 s. While a
+// queue stands, the detector asks for more frequent snapshots ([Pass.Attend]).
+//
+// All queues of one fault are one finding: those that a dump connects, and those
+// that stopped within MinWait of each other. Its stack is that of the queue that
+// stopped first. Participants are the goroutines of a cycle or the holder, and the
+// places where others wait.
+//
+// Before it fires, it asks for a trace window. If a goroutine in the queue is woken
+// in a window, the detector does not fire. It does not fire, either, if a goroutine
+// dump among other snapshots shows, by the runtime's clock, that the queue moves.
 //
 // False negatives: a stuck lock that shares its place with locks in use (for
-// example one account's lock among those of other accounts), unless snapshots
-// have addresses. False positives: a single goroutine that waits, in each of 21
-// snapshots, for a lock that another goroutine holds nearly all the time; and a
-// lock held for minutes on purpose, for example while something loads.
+// example one account's lock among those of other accounts), unless every snapshot
+// is a goroutine dump. A fault stays medium for ten minutes if a goroutine that is
+// as old as the queue holds another lock of the same kind and is not stuck, and on
+// processors whose code is not read (see docs/DESIGN.md). False positives: a
+// single goroutine that waits, in each of 21 snapshots, for a lock that another
+// goroutine holds nearly all the time. High: a lock that is held for minutes on
+// purpose while no goroutine holds it, until a timer's function releases it.
 func NewDeadlock(c DeadlockConfig) *Detector {
 	return configured(c, &Detector{
 		Name:  "deadlock",
@@ -91,18 +121,62 @@ func (c DeadlockConfig) run(p *Pass) error {
 	first := s.Back(deadlockReach * c.MinWait)
 	by := s.Locks(first)
 	c.abstainIfShort(p, s, first, by)
-	var stuck []*queue
+	var standing []*queue
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
-		if q := newQueue(pl, first); c.stuck(q, by == places.ByLock) && !q.served(p) {
-			stuck = append(stuck, q)
+		if q := newQueue(pl, first); q.since < s.Last() || q.LongestWait(s.Last()) >= c.MinWait {
+			standing = append(standing, q)
 		}
 	}
-	var all findings
-	for _, q := range stuck {
-		all = append(all, q.finding(stuck))
+	if len(standing) == 0 {
+		return nil
 	}
-	all.report(p)
+	p.Attend()
+	standing = c.settled(p, standing)
+	d := newLockDump(p, standing)
+	for _, f := range faultsOf(c, d, standing) {
+		if f.proven {
+			p.Report(f.finding(p))
+		}
+	}
+	if c.wantsDump(p, d, standing) {
+		p.Ask(goroutine.SourceText)
+	}
 	return nil
+}
+
+// settled returns the queues that have stood for long enough and that nothing shows
+// to move.
+func (c DeadlockConfig) settled(p *Pass, standing []*queue) (settled []*queue) {
+	for _, q := range standing {
+		measured := q.LongestWait(q.Series.Last())
+		if q.measured = measured >= c.MinWait; q.measured {
+			q.waited = max(q.waited, measured)
+		}
+		stood := q.waited >= c.MinWait && q.Series.Last()-q.since+1 >= c.MinSnapshots && !q.cleared()
+		if (q.measured || stood && q.chance <= askChance || stood && len(standing) > 1) && !q.served(p) {
+			settled = append(settled, q)
+		}
+	}
+	return settled
+}
+
+// wantsDump reports whether a dump may tell more about one of the queues: there is
+// none since it stopped, or it has stood for twice as long as at the last one and is
+// not known to be a fault.
+func (c DeadlockConfig) wantsDump(p *Pass, d *lockDump, settled []*queue) bool {
+	chance := 1.0
+	for _, q := range settled {
+		chance *= q.chance
+	}
+	last := p.Inspections[goroutine.SourceText]
+	for _, q := range settled {
+		switch {
+		case !q.measured && chance > askChance || d.fate(q) == dead:
+		case last == nil || last.Time.Before(q.began()), p.Snapshot.Time.Sub(q.began()) >= 2*last.Time.Sub(q.began()):
+			return true
+		}
+	}
+	return false
 }
 
 // abstainIfShort abstains when there are too few snapshots to judge a lock with a single
@@ -116,121 +190,5 @@ func (c DeadlockConfig) abstainIfShort(p *Pass, s *places.Series, first int, by 
 		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 	case n < single:
 		p.abstain(ReasonShortHistory, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, words.Span(deadlockReach*c.MinWait), n))
-	}
-}
-
-// A queue is the goroutines that wait for locks at one place.
-type queue struct {
-	*places.Place
-	since   int           // the snapshot since which no goroutine has left
-	windows int           // trace windows since then in which no waiter was handed the lock
-	chance  float64       // probability that the queue of a busy lock looks the same
-	waited  time.Duration // minimum wait, from the snapshots or the runtime
-}
-
-func newQueue(pl *places.Place, first int) *queue {
-	q := &queue{Place: pl, since: max(first, pl.StoodSince()), chance: 1}
-	for i := pl.Series.Last() - 1; i >= q.since; i-- {
-		q.chance /= float64(pl.Count(i) + 1)
-	}
-	q.waited = pl.Series.Ago(q.since)
-	return q
-}
-
-// stuck reports whether the queue is stuck. It also sets q.waited from the wait
-// that the runtime measured.
-func (c DeadlockConfig) stuck(q *queue, text bool) bool {
-	last := q.Series.Last()
-	measured := q.LongestWait(last)
-	if text && measured >= c.MinWait {
-		q.waited = max(q.waited, measured)
-		return true
-	}
-	return q.waited >= c.MinWait && last-q.since+1 >= c.MinSnapshots && q.chance <= c.MaxChance && !q.cleared()
-}
-
-// served reports whether a trace window shows that a waiter was handed the lock
-// since the queue seems to have stopped: the waiter took the lock and returned
-// to the queue between two snapshots. If there is no such window yet, served
-// asks for one.
-func (q *queue) served(p *Pass) bool {
-	waiting, _ := q.IDs(q.since)
-	for _, w := range p.Windows {
-		if w.Time.Before(q.Series.Time(q.since)) {
-			continue
-		}
-		if slices.ContainsFunc(q.Woken(w.Fed), func(id uint64) bool { return slices.Contains(waiting, id) }) {
-			return true
-		}
-		q.windows++
-	}
-	if q.windows == 0 {
-		p.Ask(goroutine.SourceWindow)
-	}
-	return false
-}
-
-// waitError is the most by which the runtime underestimates a wait. It counts
-// whole minutes from the first garbage collection after the goroutine blocked,
-// and garbage is collected at least every two minutes.
-const waitError = 3 * time.Minute
-
-// cleared reports whether a goroutine dump shows that the queue moves: the
-// runtime reports shorter waits than the snapshots suggest. A dump counts only
-// if it shows waits that long elsewhere, because the runtime measures no waits
-// without garbage collections.
-func (q *queue) cleared() bool {
-	for i := q.since; i <= q.Series.Last(); i++ {
-		s := q.Series.Snapshots[i]
-		if s.Source != goroutine.SourceText {
-			continue
-		}
-		due := s.Time.Sub(q.Series.Time(q.since)) - waitError
-		elsewhere := func(g goroutine.Group) bool { return g.Wait >= due }
-		if q.LongestWait(i) < due && slices.ContainsFunc(s.Groups, elsewhere) {
-			return true
-		}
-	}
-	return false
-}
-
-func (q *queue) finding(all []*queue) Finding {
-	s := q.Series
-	f := found(High, q.Place, q.since)
-	f.Age = q.waited
-	ids, _ := q.IDs(q.since)
-	f.IDs = slices.Clone(ids)
-	f.Message = fmt.Sprintf("%s at %s %s waiting for a lock (%s) not acquired by any waiter for %s.",
-		goroutines(f.Count), where(q.Stack), verb(f.Count, "is", "are"), q.State, words.Span(q.waited))
-	if n := s.Last() - q.since + 1; n > 1 {
-		f.note("In %d snapshots over %s no goroutine left the queue.", n, words.Span(s.Ago(q.since)))
-		f.note("The probability of this for a lock in use is %s.", oneIn(q.chance))
-	}
-	if q.windows > 0 {
-		f.note("In %s none of them was handed the lock.", plural(q.windows, "trace window"))
-	}
-	were := q.Count(q.since)
-	if joined := f.Count - were; joined > 0 {
-		f.note("%s joined the %d that waited at first.", goroutines(joined), were)
-	}
-	if w := q.LongestWait(s.Last()); w > 0 {
-		f.note("By the runtime's clock the longest wait is %s.", words.Span(w))
-	}
-	q.noteOthers(&f, all)
-	f.Advice = adviceLock
-	return f
-}
-
-// noteOthers names the other stuck queues. A deadlock usually involves two, and
-// one of them alone does not explain it.
-func (q *queue) noteOthers(f *Finding, all []*queue) {
-	if len(all) < 2 {
-		return
-	}
-	f.note("%d lock queues are stuck.", len(all))
-	for _, other := range all {
-		if other != q {
-			f.note("Another one: %s at %s.", goroutines(other.Now()), where(other.Stack))
-		}
 	}
 }

@@ -37,9 +37,8 @@ type HangConfig struct {
 	// normal, as for streams and long polls.
 	MinShare float64
 
-	// MinWaiters is how many request handlers must wait for a resource, such as a
-	// lock or a connection of a pool, where nothing is known of the time before; at
-	// least 1. Default 3.
+	// MinWaiters is how many request handlers must wait where nothing is known of the
+	// time before; at least 1. Default 3.
 	MinWaiters int
 }
 
@@ -81,50 +80,67 @@ func (c HangConfig) checks() []check {
 }
 
 // NewHang returns the detector "hang": work that used to move on at a place has
-// stopped. Confidence [Suspected]; [Medium] where nothing is known of the time
-// before.
+// stopped. Confidence [Suspected], [High] after five times MinWait; where nothing is
+// known of the time before, [Medium] and then [Suspected].
 //
 // Streams, long polls and idle workers stand still as well. What tells an outage
 // from rest is what the same work did before. The detector follows the goroutines
 // that share a call path, from the entry function to the place or to a caller of
 // it, whatever they wait for. It fires when, for at least MinWait and
 // MinSnapshots snapshots, none of them has left and nine in ten stand at one
-// place each, if
+// place each, if those that came before moved on: at least MinShare of them within
+// MinWait, seen in at least four snapshots, and hardly any stood for MinWait; and
+// enough have come since and stayed for that to be no chance (MaxChance). Where they
+// wait for something outside of the process, which may just be slow, it takes twice
+// MinWait.
 //
-//   - those that came before moved on: at least MinShare of them within MinWait,
-//     seen in at least four snapshots, and hardly any stood for MinWait; and
-//     enough have come since and stayed for that to be no chance (MaxChance); or
-//   - they are handlers of requests that wait for a lock, to send on a channel or
-//     for a known resource such as a connection of a pool, which no stream does at
-//     rest, or all workers of a pool stopped at about the same time: at least
-//     MinWaiters, not all of which were there from the first snapshot on. This
-//     needs no history.
+// Requests that are too fast for any snapshot to show them leave no such history.
+// For handlers of requests, at least MinWaiters and not all of which were there from
+// the first snapshot on, the detector also fires when
 //
-// A pause of the process, which shows as a gap between snapshots, restarts the
-// time. Before it fires, it asks for a trace window, for which it waits until twice
-// MinWait. It does not fire when the window shows that another goroutine woke one
-// of those that stand, or that something came for one in IO wait: a connection
-// that is always busy is at the same place in every snapshot.
+//   - they wait for a lock, to send on a channel, for a file lock, or for something of
+//     which a library has only so many, such as a connection of a pool, which no
+//     stream does at rest;
+//   - they wait for an answer of another service or a database;
+//   - at about the time at which they began to wait, within twice MinWait, a worker or
+//     all workers of a pool left the place where they used to wait for work, and stand
+//     elsewhere; or what the handlers have started waits for something of this list;
+//   - far fewer goroutines of the process come and go than before, and as many
+//     handlers stand instead: a server starts at least one goroutine for each
+//     request, which uses up an ID. That needs about two requests a second.
+//
+// A time in which the process could not run does not count
+// ([goroutine.Snapshot.Late]), and a gap between two snapshots counts for at most
+// half of MinWait. Before it fires, it asks for a trace window, for which it waits
+// until twice MinWait. It does not fire when the window shows that another goroutine
+// woke one of those that stand, or that something came for one in IO wait: a
+// connection that is always busy is at the same place in every snapshot.
 //
 // Places that stopped at about the same time are one finding. Its stack is that
-// of the goroutines that got stuck first. [HangConfig.MaxChance] describes the
-// probability.
+// of the goroutines that got stuck first, as far as that shows: a pool of workers,
+// a loop that left its place, what a library shows to hold or to do what others wait
+// for, a handler that waits for something else. Otherwise it is that of the queue
+// itself. [HangConfig.MaxChance] describes the probability.
 //
-// False negatives: requests in a service so small, or so fast, that none was ever
-// seen in a snapshot, where they wait for nothing of the second list; a hang of
-// such requests that stood before the first snapshot;
-// requests that end by a timeout; some goroutines of a call path that hang while
-// others of it pass; and a second hang at a place within two hours of the first.
+// False negatives: requests of which none was ever seen in a snapshot, that wait for
+// nothing of this list; a hang of such requests that stood before the first
+// snapshot; requests that end by a timeout; some goroutines of a call path that hang
+// while others of it pass; a second hang at a place within two hours of the first;
+// and, for several minutes, one that follows minutes without any request.
+//
 // False positives: a change of regime without a fault, such as a handler that
 // from some moment on serves only streams; a lock that is held on purpose for more
-// than MinWait while requests wait for it; and, without trace windows, connections
+// than MinWait while requests wait for it; the first requests to another service that
+// takes more than twice MinWait for each; workers that begin their first long job at
+// the time at which the first streams come; and, without trace windows, connections
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "hang",
-		Doc:   "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
-		Needs: Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
-		Run:   c.run,
+		Name:   "hang",
+		Doc:    "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
+		Needs:  Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
+		Yields: []string{"deadlock"},
+		Run:    c.run,
 	})
 }
 
@@ -177,7 +193,7 @@ type standJudge struct {
 // stands returns the places at which goroutines hang.
 func (j *standJudge) stands() (all []*stand) {
 	for _, pl := range j.candidates() {
-		if st := j.judge(pl); st != nil && !j.served(st) {
+		if st := j.judge(pl); st != nil && !j.served(st) && !j.early(st) {
 			all = append(all, st)
 		}
 	}
@@ -220,6 +236,7 @@ type stand struct {
 	since    int              // the snapshot since which none has moved on
 	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
 	pool     bool             // they are all of a pool of workers that left its usual place
+	nested   bool             // they hold what they wait for
 	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E
@@ -243,6 +260,22 @@ func (j *standJudge) judge(pl *places.Place) *stand {
 		last = a
 	}
 	return j.starved(pl)
+}
+
+// early reports whether a stand must last for longer to be a hang.
+func (j *standJudge) early(st *stand) bool {
+	if !outside(st.Stack, st.State) || j.Running(st.since, j.MinWait/mostGaps) >= 2*j.MinWait {
+		return false
+	}
+	j.attend()
+	return true
+}
+
+// outside reports whether goroutines wait for something outside of the process,
+// which may be slow for more than a minute and answer nevertheless.
+func outside(s *goroutine.Stack, state goroutine.State) bool {
+	r, _ := resourceAt(s, state)
+	return r.answers || !r.scarce && (state == goroutine.IOWait || state == goroutine.Syscall)
 }
 
 // turnedOver compares the goroutines of an activity with those that were in it

@@ -361,6 +361,28 @@ func TestHangNamesTheRoot(t *testing.T) {
 			},
 			"main.load",
 		},
+		"a pool that was saturated before": {
+			func(s *service) []uint64 { return s.Go(atSend, 3) },
+			func(s *service, workers []uint64) {
+				if s.tick == hangs {
+					s.Go(atReply, 3)
+				}
+				s.Go(atToken, 2)
+			},
+			"main.(*Pool).work",
+		},
+		"a group whose functions add to it": {
+			func(s *service) []uint64 { return nil },
+			func(s *service, workers []uint64) {
+				if s.tick == hangs {
+					s.Go(detectortest.At(goroutine.ChanSend, "runtime.gopark", "golang.org/x/sync/errgroup.(*Group).Go:5", "main.(*Walker).visit:8",
+						"golang.org/x/sync/errgroup.(*Group).Go.func1:3", "runtime.goexit"), 6)
+					s.Go(atReply, 6)
+				}
+				s.Go(inHandler(goroutine.ChanSend, "golang.org/x/sync/errgroup.(*Group).Go:5", "main.walk:3"), 2)
+			},
+			"golang.org/x/sync/errgroup.(*Group).Go",
+		},
 		"an accept loop": {
 			func(s *service) []uint64 { return nil },
 			func(s *service, _ []uint64) { s.Go(atList, 2) },

@@ -26,7 +26,7 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if pl.Count(j.begin) < j.MinWaiters {
 		return nil
 	}
-	if r.answers && j.Running(since, j.MinWait/mostGaps) >= 2*j.MinWait {
+	if r.answers {
 		return st
 	}
 	if st.cause = j.stopped(st); st.cause != nil {
@@ -69,35 +69,56 @@ func (j *standJudge) stopped(st *stand) (cause *places.Place) {
 // workersLeft reports whether the goroutines at a place are a worker, or all of
 // several, that had been waiting elsewhere before a snapshot. A pool that goes
 // idle is where it always was, and one that comes up was not there before.
-//
-// A single goroutine proves less than several: it must have been at one place nearly
-// always, and never here.
 func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
-	n := pl.Now()
-	if n != j.StartedWith(pl.Starter(), j.Last()) || keepsRunning(pl.Stack) || runsProgram(pl.Stack) || !j.old(pl, since) {
+	if pl.Now() != j.StartedWith(pl.Starter(), j.Last()) {
 		return false
 	}
-	usual, share := pl.Started().Usual(since)
-	if usual == pl.Key {
+	return pl.Now() == 1 && j.loopLeft(pl, since) || pl.Now() > 1 && j.old(pl, since) && pl.Share(since) <= 0.5 && j.usual(pl, since) != pl.Key
+}
+
+func (j *standJudge) usual(pl *places.Place, since int) goroutine.GroupKey {
+	at, _ := pl.Usual(since)
+	return at
+}
+
+// loopLeft reports whether a single goroutine left the place where it had been
+// waiting before a snapshot. It proves less than a pool: it must have been there
+// most of the time, and here, if ever, only in passing.
+func (j *standJudge) loopLeft(pl *places.Place, since int) bool {
+	if pl.Now() != 1 || since < j.MinSnapshots || !j.old(pl, since) {
 		return false
 	}
-	if n > 1 {
-		return pl.Share(since) <= 0.5
+	usual, share := pl.Usual(since)
+	idle := usual.State == goroutine.Sleep || places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait
+	return idle && usual != pl.Key && share >= 0.6 && passes(pl, since)
+}
+
+// passes reports whether goroutines that came to a place before a snapshot were
+// hardly ever there in the next one, too.
+func passes(pl *places.Place, before int) bool {
+	came, stayed := 0, 0
+	for i := range before - 1 {
+		if pl.Count(i) > 0 {
+			came++
+			if !pl.Left(i) {
+				stayed++
+			}
+		}
 	}
-	idle := places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait || usual.State == goroutine.Sleep
-	return idle && since >= j.MinSnapshots && share >= 0.75 && pl.Share(since) <= 0.1
+	return 4*stayed <= came
 }
 
 // runsProgram matches goroutines that wait for a child process, which may take its
 // time.
 var runsProgram = prefix("os/exec.(*Cmd).", "os.(*Process).")
 
-// old reports whether all goroutines of a place were there, anywhere, for more than
-// twice MinWait before a snapshot. What a request starts for itself is as young as
-// the request, and goroutines that start with a service are done with that by then.
+// old reports whether all goroutines of a place are workers, and were there, anywhere,
+// for twice MinWait before a snapshot. What a request starts for itself is as young
+// as the request, and goroutines that start with a service are done with that by
+// then.
 func (j *standJudge) old(pl *places.Place, since int) bool {
-	epoch := j.Newest().EpochAt(j.Time(since).Add(-5 * j.MinWait / 2))
-	return pl.Born(epoch, len(j.Newest().Epochs)) == 0
+	epoch := j.Newest().EpochAt(j.Time(since).Add(-2 * j.MinWait))
+	return !keepsRunning(pl.Stack) && !runsProgram(pl.Stack) && pl.Born(epoch, len(j.Newest().Epochs)) == 0
 }
 
 // startedBy reports whether the goroutines at a place may be what handlers have

@@ -28,6 +28,8 @@ type resource struct {
 	// inside says that goroutines of the same process do or hold what these wait
 	// for: they are not what got stuck first.
 	inside bool
+	// holders matches goroutines that hold it or do it, where that shows.
+	holders func(*goroutine.Stack) bool
 }
 
 // resources is in order: the first that matches counts, and those that are
@@ -90,6 +92,7 @@ var resources = []resource{
 		what:      "for a connection of an http.Transport",
 		out:       "All connections that MaxConnsPerHost permits are in use, or a connection attempt does not end.",
 		forgotten: "Find responses whose Body is not closed, and check that the Client has a Timeout and the dialer too.",
+		holders:   all(loop("net/http.(*persistConn).readLoop"), not(has("internal/poll.(*FD).Read"))),
 		scarce:    true,
 		inside:    true,
 	},
@@ -139,6 +142,7 @@ var resources = []resource{
 		what:      "for the limit of an errgroup",
 		out:       "As many functions as SetLimit permits are running.",
 		forgotten: "Find what the functions of the group wait for; a function that calls Go of its own group waits for itself.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
 		scarce:    true,
 		inside:    true,
 	},
@@ -149,6 +153,7 @@ var resources = []resource{
 		what:      "for the functions of an errgroup",
 		out:       "At least one function of the group does not return.",
 		forgotten: "Find what the functions of the group wait for, and check that they end when the group's context does.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
 		inside:    true,
 	},
 	{
@@ -241,6 +246,7 @@ var resources = []resource{
 		what:      "for one shared call of a singleflight.Group",
 		out:       "One call is made for all of them, and does not return.",
 		forgotten: "Find what the function given to Do waits for, and give it a deadline; DoChan lets callers give up.",
+		holders:   has("golang.org/x/sync/singleflight.(*Group).doCall"),
 		scarce:    true,
 		inside:    true,
 	},
@@ -251,6 +257,7 @@ var resources = []resource{
 		what:      "for the collectors of a Prometheus registry",
 		out:       "At least one collector does not return.",
 		forgotten: "Find what the Collect method waits for, and give it a deadline; HandlerOpts.Timeout ends scrapes.",
+		holders:   all(prefix("github.com/prometheus/client_golang/prometheus.(*Registry).Gather.func"), outsideOf("github.com/prometheus/client_golang/prometheus")),
 		scarce:    true,
 		inside:    true,
 	},
@@ -274,6 +281,26 @@ var resources = []resource{
 		answers:   true,
 	},
 	{
+		name: "ants pool",
+		match: anyOf(has("github.com/panjf2000/ants/v2.(*poolCommon).retrieveWorker"), has("github.com/panjf2000/ants/v2.(*Pool).retrieveWorker"),
+			has("github.com/panjf2000/ants/v2.(*PoolWithFunc).retrieveWorker")),
+		state:     goroutine.CondWait,
+		what:      "for a worker of an ants pool",
+		out:       "All workers of the pool are busy.",
+		forgotten: "Find what the tasks of the pool wait for; a task that submits to its own pool waits for itself.",
+		scarce:    true,
+		inside:    true,
+		holders:   prefix("github.com/panjf2000/ants/v2.(*goWorker"),
+	},
+	{
+		name:      "writing",
+		match:     has("internal/poll.(*FD).Write"),
+		state:     goroutine.IOWait,
+		what:      "to write to a connection or a pipe",
+		out:       "The other end does not read, and the buffers are full.",
+		forgotten: "Check the reader at the other end, and set a deadline for writing.",
+	},
+	{
 		name:      "channel",
 		match:     func(*goroutine.Stack) bool { return true },
 		state:     goroutine.ChanSend,
@@ -283,6 +310,12 @@ var resources = []resource{
 		scarce:    true,
 		inside:    true,
 	},
+}
+
+// resourcePackages are the packages in whose functions callers of a resource wait.
+var resourcePackages = []string{
+	"golang.org/x/sync/", "golang.org/x/net/", "google.golang.org/grpc", "github.com/jackc/", "github.com/redis/", "github.com/gomodule/redigo/",
+	"github.com/valyala/fasthttp", "github.com/prometheus/client_golang/", "github.com/panjf2000/ants/",
 }
 
 // blockingRedis are commands that wait on purpose until something comes.
@@ -338,7 +371,7 @@ var handles = anyOf(
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
-	all(fastConn, foreign("github.com/valyala/fasthttp")),
+	all(fastConn, outsideOf("github.com/valyala/fasthttp")),
 )
 
 // serves matches the goroutines of a server's connections, whether or not they
@@ -347,9 +380,9 @@ var serves = anyOf(entry("net/http.(*conn).serve"), fastConn, handles)
 
 var fastConn = entry("github.com/valyala/fasthttp.(*workerPool).workerFunc")
 
-// foreign matches stacks with a frame that is neither of a package nor of the
+// outsideOf matches stacks with a frame that is neither of a package nor of the
 // standard library.
-func foreign(pkg string) func(*goroutine.Stack) bool {
+func outsideOf(pkg string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
 		return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool { return !f.Standard() && f.Package() != pkg })
 	}

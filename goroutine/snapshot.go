@@ -66,6 +66,10 @@ type Snapshot struct {
 	// snapshots of [SourceWindow] have them.
 	Movements []Movement
 
+	// Locks holds the queues for locks, most waiters first; at most [MaxLocks]. Only
+	// goroutine dumps that a process takes of itself on a suspicion have them.
+	Locks []LockQueue
+
 	// Scheduler is what the scheduler counted when the snapshot was taken; zero
 	// for a snapshot of another process.
 	Scheduler Scheduler

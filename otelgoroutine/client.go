@@ -133,7 +133,7 @@ func (c *client) Window(span time.Duration) (*goroutine.Snapshot, *capture.Skip)
 }
 
 // Text takes a goroutine dump.
-func (c *client) Text() (*capture.Dump, *capture.Skip) {
+func (c *client) Text() (*goroutine.Snapshot, *capture.Skip) {
 	return one(c, goroutine.SourceText, capturer.Text)
 }
 

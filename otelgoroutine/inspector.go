@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	// dumpSpacing is the least time between two attempts at a goroutine dump.
-	// A dump stops the world; the budget bounds one stop, this bounds how many
-	// there are.
-	dumpSpacing = time.Minute
+	// dumpSpacing is the least time between two attempts at a goroutine dump, in
+	// intervals, and at most maxDumpSpacing. A dump stops the world; the budget bounds
+	// one stop, this bounds how many there are.
+	dumpSpacing    = 4
+	maxDumpSpacing = time.Minute
 
 	// windowPatience is how many times in a row a window may be refused before
 	// detectors no longer wait for one, at the interval. On a suspicion, when refusals
@@ -34,6 +35,7 @@ type inspector struct {
 	observer *observer
 	window   time.Duration // how long a window is open
 	patience time.Duration // how long windows must have been refused before detectors wait no longer
+	spacing  time.Duration // between dumps
 
 	refused int       // windows in a row that could not be had
 	since   time.Time // of the first of these
@@ -100,15 +102,12 @@ func (i *inspector) prove(base *goroutine.Snapshot) (*engine.Inspection, *captur
 }
 
 func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
-	if !i.dumped.IsZero() && now.Sub(i.dumped) < dumpSpacing {
+	if !i.dumped.IsZero() && now.Sub(i.dumped) < i.spacing {
 		return nil, nil
 	}
 	i.dumped = now
-	dump, skip := i.observer.client.Text()
-	if dump == nil {
-		return nil, skip
-	}
-	return &engine.Inspection{Snapshot: dump.Snapshot, Locks: dump.Locks}, skip
+	s, skip := i.observer.client.Text()
+	return inspectionOf(s), skip
 }
 
 func inspectionOf(s *goroutine.Snapshot) *engine.Inspection {

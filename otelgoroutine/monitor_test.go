@@ -35,7 +35,7 @@ type script struct {
 	take  func(n int) (*goroutine.Snapshot, []capture.Skip)
 	taken atomic.Int32
 	proof *goroutine.Snapshot
-	text  func() *capture.Dump // nil: no budget for one
+	text  func() *goroutine.Snapshot // nil: no budget for one
 	texts int
 
 	recording []byte
@@ -414,7 +414,7 @@ func TestStartAndShutdownRace(t *testing.T) {
 	wg.Wait()
 }
 
-func (s *script) Text() (*capture.Dump, *capture.Skip) {
+func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	s.texts++
 	if s.text == nil {
 		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}

@@ -21,7 +21,7 @@ type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
 	Labelled(keys []string) (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
-	Text() (*capture.Dump, *capture.Skip)
+	Text() (*goroutine.Snapshot, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Recording() []byte
 	Spare(window time.Duration) bool

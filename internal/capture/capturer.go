@@ -269,23 +269,17 @@ func (c *Capturer) labelledBy(keys []string) *labelledSource {
 	return c.labelled[key]
 }
 
-// A Dump is a goroutine dump.
-type Dump struct {
-	*goroutine.Snapshot
-	Locks []parse.Lock // locks that goroutines wait for, and what may hold them
-}
-
-// Text takes a goroutine dump. Only a dump has the addresses of locks, the
-// arguments of calls and the go statements. The world is stopped while the dump is
+// Text takes a goroutine dump, with the queues for locks. Only a dump has the
+// addresses of locks, the arguments of calls and the go statements. The world is stopped while the dump is
 // written, so it is taken only on suspicion. It is refused when the stop predicted
 // from the number of goroutines exceeds the budget.
-func (c *Capturer) Text() (*Dump, *Skip) {
+func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
 	defer c.begin(Deadline)()
 	r, skip := c.try(c.text)
 	if skip != nil {
 		return nil, skip
 	}
-	return &Dump{r.Snapshot, r.locks}, nil
+	return r.Snapshot, nil
 }
 
 // Window takes a trace of a span of time, if its predicted cost is covered.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // A source is one way to take snapshots of this process.
@@ -25,7 +24,6 @@ type source interface {
 // A result is what a source returns.
 type result struct {
 	*goroutine.Snapshot
-	locks  []parse.Lock  // locks that goroutines wait for, from a goroutine dump
 	stop   time.Duration // stop of the world, if it grows with the number of goroutines
 	idle   time.Duration // time spent waiting while the snapshot was taken
 	traced time.Duration // CPU time that tracing cost the program meanwhile

@@ -71,31 +71,31 @@ func (t *textSource) take(a *allowance) (result, error) {
 	}
 	t.size = max(written/max(n, 1)*5/4, leastTextSize)
 	var err error
-	r.Snapshot, r.locks, err = t.read(buf[:written], at, a)
+	r.Snapshot, err = t.read(buf[:written], at, a)
 	return r, err
 }
 
 // read reads a dump and the locks in it. A dump is useful as long as most of it
 // could be read; the rest is counted as missing.
-func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.Snapshot, []parse.Lock, error) {
+func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.Snapshot, error) {
 	if t.births != nil {
 		dump = withoutFirstStack(dump)
 	}
 	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), a}, at, t.stacks, t.births)
 	if err := a.err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err != nil && s.Total <= s.Missing {
-		return nil, nil, err
+		return nil, err
 	}
 	s.Bytes = int64(len(dump))
 	if t.mixed {
 		asTraced(s)
 	}
-	if t.births != nil || !slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.Lock != 0 }) {
-		return s, nil, nil
+	if t.births == nil && slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.State.Lock() }) {
+		s.Locks = parse.Locks(dump, codeOfStacks())
 	}
-	return s, parse.Locks(dump, new(unlockers).between), nil
+	return s, nil
 }
 
 // asTraced removes what a trace does not have, the addresses of locks and the waits.

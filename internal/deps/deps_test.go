@@ -21,9 +21,10 @@ const module = "github.com/otelgoroutine/go"
 // place is decided when it is made.
 var allowed = map[string][]string{
 	"goroutine":              {},
-	"internal/parse":         {"goroutine"},
+	"internal/lockcode":      {"goroutine", "internal/framepointer"},
+	"internal/parse":         {"goroutine", "internal/lockcode"},
 	"internal/framepointer":  {},
-	"internal/capture":       {"goroutine", "internal/framepointer", "internal/parse"},
+	"internal/capture":       {"goroutine", "internal/framepointer", "internal/lockcode", "internal/parse"},
 	"internal/places":        {"goroutine"},
 	"internal/words":         {},
 	"detectors":              {"goroutine", "internal/places", "internal/words"},

@@ -16,7 +16,6 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // An Inspector takes closer inspections of the process on a suspicion: a trace
@@ -33,10 +32,7 @@ type Inspector interface {
 }
 
 // An Inspection is what an [Inspector] found.
-type Inspection struct {
-	*goroutine.Snapshot
-	Locks []parse.Lock // from a goroutine dump: locks that are waited for, and what may hold them
-}
+type Inspection struct{ *goroutine.Snapshot }
 
 // A Config says what an [Engine] judges with. All fields may be zero.
 type Config struct {
@@ -52,6 +48,7 @@ type Engine struct {
 	known     []detectors.KnownStack
 	inspector Inspector
 	measure   func(judge func())
+	yields    yielding
 
 	history *history
 	tracker *tracker
@@ -66,9 +63,10 @@ func New(c Config) *Engine {
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
 		measure:   c.Measure,
+		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
-		tracker:   newTracker(),
 	}
+	e.tracker = newTracker(e.yields)
 	if e.measure == nil {
 		e.measure = func(judge func()) { judge() }
 	}
@@ -77,14 +75,15 @@ func New(c Config) *Engine {
 
 // A Result is the result of a step.
 type Result struct {
-	Findings []detectors.Finding // of this snapshot
+	Findings []detectors.Finding // of this snapshot, without those that are part of others
 	Open     []detectors.Finding // including unresolved ones of earlier snapshots, longest open first
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
 
-	// Attention reports that a fault is suspected, which more snapshots would tell
-	// sooner.
+	// Attention reports that a detector suspects a fault which more snapshots would
+	// tell sooner. What is open does not ask for it: more snapshots would neither
+	// tell it sooner nor end it.
 	Attention bool
 }
 
@@ -92,22 +91,23 @@ type Result struct {
 // after the clock was set back, is not judged.
 func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	var r Result
+	p := pass{now: s.Time, judged: make(map[string]string)}
 	if e.history.add(s) {
 		r.Verdicts = e.verdicts(s)
+		p.view = e.history.view()
 	}
-	ran := make(map[string]bool)
 	for _, v := range r.Verdicts {
 		r.Findings = append(r.Findings, v.findings...)
 		r.Attention = r.Attention || v.attends
-		if v.Ran && v.Err == nil { // a failed detector may have missed findings
-			ran[v.Detector] = true
-		}
+		p.judged[v.Detector] = v.unjudged()
 	}
 	if r.Verdicts != nil {
 		e.history.attend(r.Attention)
 	}
+	r.Findings = e.yields.merge(r.Findings, p.view)
 	e.enrich(s, r.Findings)
-	r.Events = e.tracker.step(ran, r.Findings, s.Time)
+	p.findings = r.Findings
+	r.Events = e.tracker.step(&p)
 	r.Open = e.tracker.findings()
 	e.status = e.statuses(s, r.Verdicts)
 	r.Statuses = e.status
@@ -178,7 +178,7 @@ func (e *Engine) inspect(s *goroutine.Snapshot, all []Verdict) (inspected bool) 
 	if e.inspector == nil {
 		return false
 	}
-	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof} {
+	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof, goroutine.SourceText} {
 		if !slices.ContainsFunc(all, func(v Verdict) bool { return slices.Contains(v.asked, kind) }) {
 			continue
 		}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -9,16 +8,11 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
-const (
-	// maxLocks is how many locks the evidence names.
-	maxLocks = 3
-	// maxAdded is how many of a detector's sentences may be replaced by details
-	// from a dump.
-	maxAdded = 4
-)
+// maxAdded is how many of a detector's sentences may be replaced by details from a
+// dump.
+const maxAdded = 4
 
 // An enrichment is what a goroutine dump adds to a finding.
 type enrichment struct {
@@ -27,9 +21,8 @@ type enrichment struct {
 }
 
 // enrich adds details that only a goroutine dump has to findings that are most
-// likely faults: the go statement that created the goroutines and, for locks,
-// the address, the longest wait that the runtime has measured, and the possible
-// holder. One dump serves all findings of a snapshot, and its details are kept
+// likely faults: the go statement that created the goroutines and, for locks, the
+// longest wait that the runtime has measured. One dump serves all findings of a snapshot, and its details are kept
 // while the finding lasts. Without a dump, findings are unchanged. The details
 // never change confidence or identity.
 func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
@@ -79,15 +72,10 @@ func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
 	if !f.State.Lock() {
 		return e
 	}
-	waiters := make(map[uint64]int)
 	var longest time.Duration
 	for _, g := range here {
-		if g.Lock != 0 {
-			waiters[g.Lock] += g.Count
-		}
 		longest = max(longest, g.Wait)
 	}
-	e.evidence = append(e.evidence, lockSentences(waiters, dump.Locks)...)
 	if longest > 0 {
 		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, the longest wait is %v.", longest))
 	}
@@ -170,30 +158,6 @@ func place(f goroutine.Frame) string {
 		return f.Function
 	}
 	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
-}
-
-// lockSentences returns sentences with the number of waiters of each lock and
-// its possible holder. A circle is described once.
-func lockSentences(waiters map[uint64]int, known []parse.Lock) (sentences []string) {
-	locks := make([]uint64, 0, len(waiters))
-	for lock := range waiters {
-		locks = append(locks, lock)
-	}
-	slices.SortFunc(locks, func(a, b uint64) int {
-		return cmp.Or(cmp.Compare(waiters[b], waiters[a]), cmp.Compare(a, b))
-	})
-	var circle []parse.Link // told last
-	for _, lock := range locks[:min(len(locks), maxLocks)] {
-		s := fmt.Sprintf("The lock at 0x%x has %d waiting here.", lock, waiters[lock])
-		if i := slices.IndexFunc(known, func(l parse.Lock) bool { return l.Address == lock }); i >= 0 {
-			if l := &known[i]; !slices.ContainsFunc(circle, func(k parse.Link) bool { return k.Has == lock }) {
-				s += holderSentence(l)
-				circle = l.Circle
-			}
-		}
-		sentences = append(sentences, s)
-	}
-	return sentences
 }
 
 // addTo adds the details to f. If there is no room, they replace up to maxAdded

@@ -123,6 +123,12 @@ func (h *history) pass() *detectors.Pass {
 	return p
 }
 
+// view returns the view of the newest snapshot. There must be one.
+func (h *history) view() *view {
+	last := len(h.kept) - 1
+	return &view{Snapshot: h.kept[last], past: h.kept[:last], windows: h.windows}
+}
+
 // refresh gives a pass the inspections that were taken since it was made.
 func (h *history) refresh(p *detectors.Pass) {
 	p.Inspections, p.Windows = h.inspections, h.windows

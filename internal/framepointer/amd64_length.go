@@ -200,3 +200,16 @@ func constant(kind, rex byte, short bool) int {
 func names(modrm, rex byte) bool {
 	return modrm>>3&7 == framePointer && rex&4 == 0 || modrm>>6 == 3 && modrm&7 == framePointer && rex&1 == 0
 }
+
+// AMD64Length returns the length of the instruction at the beginning of code, also
+// of those that x86asm does not know. ok is false for bytes that are none.
+func AMD64Length(code []byte) (n int, ok bool) {
+	if len(code) < maxInstruction {
+		code = append(append(make([]byte, 0, 2*maxInstruction), code...), trap[:]...)
+	}
+	if g, ok := glanceAt(code); ok {
+		return g.length, true
+	}
+	e, ok := decodeEscaped(code)
+	return e.length, ok
+}

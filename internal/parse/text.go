@@ -307,6 +307,9 @@ func (t *dump) place(line []byte) {
 	t.g.open = noCall
 	if t.g.calls < maxFrames {
 		t.key = appendPlace(t.key, file, number)
+		if len(t.words) > 0 {
+			t.words[t.g.calls].offset = offsetOf(line)
+		}
 		t.g.calls++
 	}
 }

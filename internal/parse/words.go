@@ -16,6 +16,19 @@ type words struct {
 	// inlined is set when the call has no frame of its own, and so no arguments.
 	// It is part of the next call that has a frame.
 	inlined bool
+	// offset is how far into its function the call is that the frame is in; 0 when
+	// unknown. Only calls with a frame of their own have one.
+	offset uint64
+}
+
+// offsetOf reads the offset from the end of the line with the place of a call.
+func offsetOf(line []byte) uint64 {
+	i := bytes.LastIndex(line, []byte(" +"))
+	if i < 0 {
+		return 0
+	}
+	digits, _, _ := bytes.Cut(line[i+2:], []byte(" "))
+	return certain(digits)
 }
 
 // wordsOf reads the text between the parentheses of a call.
@@ -55,15 +68,4 @@ func (w *words) index(value uint64) int {
 		}
 	}
 	return -1
-}
-
-// nearest returns the highest word at or below an address, within this distance,
-// or 0 if there is none.
-func (w *words) nearest(address, distance uint64) (value uint64) {
-	for _, v := range w.value[:w.n] {
-		if v != 0 && v <= address && address-v <= distance {
-			value = max(value, v)
-		}
-	}
-	return value
 }

@@ -135,14 +135,18 @@ func (a *Activity) Count(i int) (n int) {
 	return n
 }
 
-// Usual returns where the goroutines of a were in the snapshots before one, as
-// their most frequent place and its share of them.
-func (a *Activity) Usual(until int) (at goroutine.GroupKey, share float64) {
-	counts, all := make(map[goroutine.GroupKey]int), 0
+// Usual returns where the goroutines that are at p now were in the snapshots before
+// one, of those with the lowest IDs: their most frequent place, and its share.
+func (p *Place) Usual(until int) (at goroutine.GroupKey, share float64) {
+	a, all := p.Started(), 0
+	ids, _ := p.IDs(p.Series.Last())
+	counts := make(map[goroutine.GroupKey]int)
 	for i := range until {
-		for _, g := range a.groups[i] {
-			counts[a.Series.key(g, ByStack).GroupKey] += g.Count
-			all += g.Count
+		for _, id := range ids {
+			if g := a.list(i).find(id); g != nil {
+				counts[p.Series.key(g, ByStack).GroupKey]++
+				all++
+			}
 		}
 	}
 	for k, n := range counts {

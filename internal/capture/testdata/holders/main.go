@@ -18,14 +18,14 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
-	"github.com/otelgoroutine/go/internal/parse"
 )
 
 // A Truth says which locks are held, and what the dump suggests.
 type Truth struct {
 	Held  map[uint64]uint64 // ID of the goroutine that holds a lock, by the lock's address
-	Locks []parse.Lock
+	Locks []goroutine.LockQueue
 }
 
 var (

@@ -1,0 +1,8 @@
+//go:build amd64 && (linux || darwin || windows || freebsd)
+
+package lockcode
+
+// decode reads code on systems whose programs may read their own.
+func decode(code []byte, from uintptr, each func(step)) bool {
+	return decodeAMD64(code, from, each)
+}

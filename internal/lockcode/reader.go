@@ -1,0 +1,289 @@
+package lockcode
+
+import (
+	"runtime"
+	"sort"
+	"strings"
+	"unsafe"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// maxCode is how many bytes of one function are read, and maxTotal of all that are
+	// on stacks; as many of those that they call.
+	maxCode  = 32 << 10
+	maxTotal = 512 << 10
+	// maxSites is how many acquires of a function are told apart; each is a bit.
+	maxSites = 64
+	// maxDepth is how deep calls are followed to find out whether one returns with a
+	// lock held, or releases one.
+	maxDepth = 4
+	// maxHeld is how many locks that a function holds at once are told apart.
+	maxHeld = 4
+	// maxPasses bounds how often the steps of a function are visited.
+	maxPasses = 50
+)
+
+// A Reader reads functions of this process. It remembers what it has read, and
+// reads a bounded amount of code. It is not safe for concurrent use.
+type Reader struct {
+	functions map[uintptr]*function
+	entries   map[string]uintptr
+	points    map[point]Point
+	room      int // for functions on stacks
+	around    int // for those that they call
+}
+
+type point struct {
+	function string
+	offset   uintptr
+}
+
+// NewReader returns a reader. entries has the entry addresses of functions by
+// their names, because a dump has only names.
+func NewReader(entries map[string]uintptr) *Reader {
+	return &Reader{functions: make(map[uintptr]*function), entries: entries, points: make(map[point]Point), room: maxTotal, around: maxTotal}
+}
+
+// A Site is where a function acquires a lock.
+type Site struct {
+	Frame   goroutine.Frame // the function that the program's source has the call in, and the line
+	Kind    Kind
+	Address uintptr // of a lock at package level; 0 when unknown
+	Based   bool    // it is Offset bytes behind a pointer
+	Offset  int64
+	PC      uintptr // of the acquire: tells sites apart
+	Helper  bool    // the function calls another one that returns with the lock held
+}
+
+// A Point is what is known about a goroutine that has reached a point of a function
+// and waits in a call there.
+type Point struct {
+	Read  bool   // the code could be read; nothing else is known if not
+	Holds []Site // the locks that it may hold, the one acquired last first
+	Hands bool   // it may release a lock that the function does not acquire
+	Later Acts   // what it may still do in this function, and in those that it calls
+	Again Acts   // what of it leads back to this point: it is in a loop with it
+	Waits Site   // the lock whose acquire it is in; Kind is AnyKind if there is none
+}
+
+// At returns what is known about the point of a function to which a call returns.
+// offset is from the entry of the function.
+func (r *Reader) At(function string, offset uintptr) Point {
+	key := point{function, offset}
+	p, ok := r.points[key]
+	if !ok {
+		p = r.read(key)
+		r.points[key] = p
+	}
+	return p
+}
+
+func (r *Reader) read(key point) Point {
+	entry := r.entries[key.function]
+	f := r.function(entry, &r.room)
+	if f == nil || key.offset == 0 || !f.settle(r, 0) {
+		return Point{}
+	}
+	return f.point(r, entry+key.offset)
+}
+
+// callee returns a function that another one calls, or nil if it cannot be read.
+func (r *Reader) callee(entry uintptr) *function { return r.function(entry, &r.around) }
+
+// function returns a function by its entry, or nil if it cannot be read.
+func (r *Reader) function(entry uintptr, room *int) *function {
+	if f, ok := r.functions[entry]; ok {
+		return f
+	}
+	var f *function
+	if fn := runtime.FuncForPC(entry); entry != 0 && fn != nil && fn.Entry() == entry {
+		if size := sizeOf(entry); size <= maxCode && size <= *room {
+			*room -= size
+			f = newFunction(entry, size, fn.Name())
+		}
+	}
+	r.functions[entry] = f
+	return f
+}
+
+// sizeOf returns the size of a function, or more than maxCode.
+func sizeOf(entry uintptr) int {
+	return sort.Search(maxCode+1, func(n int) bool {
+		f := runtime.FuncForPC(entry + uintptr(n))
+		return f == nil || f.Entry() != entry
+	})
+}
+
+// A function is the steps of one function.
+type function struct {
+	name    string
+	entry   uintptr
+	end     uintptr
+	steps   []step
+	sites   []Site
+	locks   []lock    // of each site
+	defers  []uintptr // entries of functions that it may defer
+	settled bool
+	broken  bool    // it cannot be followed
+	held    []held  // before each step
+	leaves  verdict // whether it may return with a lock held
+	frees   verdict // whether it may release a lock that it did not acquire
+}
+
+// A verdict is an answer that is being worked out.
+type verdict uint8
+
+const (
+	unasked verdict = iota
+	asking
+	yes
+	no
+)
+
+func newFunction(entry uintptr, size int, name string) *function {
+	f := &function{name: name, entry: entry, end: entry + uintptr(size)}
+	code := unsafe.Slice(*(**byte)(unsafe.Pointer(&entry)), size) // the code of a process does not move
+	if !decode(code, entry, f.add) || f.broken || len(f.sites) > maxSites {
+		return nil
+	}
+	return f
+}
+
+// add adds a step.
+func (f *function) add(s step) {
+	switch {
+	case s.atomic != notAtomic:
+		f.try(&s)
+	case s.effect == direct:
+		f.call(&s)
+	case s.effect == nothing && s.flow == onward:
+		f.address(s.target)
+		return
+	}
+	if s.effect == nothing && s.flow == onward && s.does == 0 && s.atomic == notAtomic {
+		return
+	}
+	if s.effect == acquire {
+		f.acquired(&s)
+	}
+	f.steps = append(f.steps, s)
+}
+
+// acquired makes a step an acquire.
+func (f *function) acquired(s *step) {
+	s.effect = acquire
+	s.site = f.addSite(Site{Frame: f.source(s.at), Kind: s.lock.kind, Address: s.lock.address, Based: s.lock.based, Offset: s.lock.offset, PC: s.at}, s.lock)
+}
+
+func (f *function) addSite(s Site, l lock) int {
+	f.sites, f.locks = append(f.sites, s), append(f.locks, l)
+	return len(f.sites) - 1
+}
+
+// try takes an atomic instruction, which is an attempt to lock if the tables assign
+// it to one. What else atomic instructions are for follows from the calls behind
+// them.
+func (f *function) try(s *step) {
+	name := strings.TrimPrefix(runtime.FuncForPC(s.at).Name(), "internal/")
+	if c := known[name]; s.atomic == swap && c.effect == acquire && strings.Contains(name, ".Try") {
+		s.effect, s.lock.kind = acquire, c.kind
+		s.lock = s.lock.shift(-c.behind)
+	}
+}
+
+// failed takes the call that follows when an inlined lock or unlock has not done
+// with its atomic instruction, which is the last one in front of it.
+func (f *function) failed(c called) bool {
+	for i := len(f.steps) - 1; i >= 0; i-- {
+		s := &f.steps[i]
+		switch {
+		case s.effect == direct || s.effect == indirect || s.effect == slow || s.flow == exit:
+			return false
+		case s.atomic != c.after || s.effect != nothing:
+			continue
+		}
+		s.lock.kind = c.kind
+		s.lock = s.lock.shift(-c.behind)
+		if c.effect == release {
+			s.effect = release
+		} else {
+			f.acquired(s)
+		}
+		return true
+	}
+	return false
+}
+
+// shift returns the lock of which an instruction works on a field.
+func (l lock) shift(by int64) lock {
+	l.offset += by
+	if l.address != 0 {
+		l.address += uintptr(by)
+	}
+	return l
+}
+
+// call finds out which function is called.
+func (f *function) call(s *step) {
+	callee := runtime.FuncForPC(s.target)
+	if callee == nil {
+		return
+	}
+	name := callee.Name()
+	c, ok := known[name]
+	s.does = c.does
+	switch {
+	case c.after != notAtomic:
+		f.broken = !f.failed(c) || f.broken
+		s.effect, s.lock = slow, lock{}
+		return
+	case c.effect != nothing:
+		s.effect, s.lock.kind = c.effect, c.kind
+		return
+	}
+	s.lock = lock{}
+	if ok || ofSync(name) || (goroutine.Frame{Function: name}).Standard() {
+		s.effect = nothing
+	}
+	if ends[name] {
+		s.flow = stop
+	}
+}
+
+// ends are the functions that do not return.
+var ends = map[string]bool{
+	"runtime.gopanic": true, "runtime.goPanicIndex": true, "runtime.goPanicSlice": true,
+	"runtime.panicIndex": true, "runtime.panicdivide": true, "runtime.panicshift": true,
+	"runtime.panicmem": true, "runtime.panicwrap": true, "runtime.throw": true, "runtime.fatal": true,
+	"runtime.block": true, "runtime.goexit0": true,
+}
+
+// address takes an address that the function computes. That of another function's
+// entry may be what it defers.
+func (f *function) address(target uintptr) {
+	if fn := runtime.FuncForPC(target); fn != nil && fn.Entry() == target && strings.HasPrefix(fn.Name(), f.name+".") {
+		f.defers = append(f.defers, target)
+	}
+}
+
+// source returns where the source has the call of a function of package sync that
+// an instruction belongs to. Where the compiler inlines a call, it leaves an
+// instruction that bears the line of the call in front of it.
+func (f *function) source(at uintptr) goroutine.Frame {
+	for ; f.within(at); at-- {
+		if fn := runtime.FuncForPC(at); !ofSync(fn.Name()) {
+			file, line := fn.FileLine(at)
+			return goroutine.Frame{Function: fn.Name(), File: file, Line: line}
+		}
+	}
+	return goroutine.Frame{Function: f.name}
+}
+
+// index returns the first step at an address or behind it.
+func (f *function) index(at uintptr) int {
+	return sort.Search(len(f.steps), func(i int) bool { return f.steps[i].at >= at })
+}
+
+func (f *function) within(at uintptr) bool { return f.entry <= at && at < f.end }
