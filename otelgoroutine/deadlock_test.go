@@ -59,7 +59,8 @@ func TestADeadlockTellsItsCycle(t *testing.T) {
 		return strings.Contains(said, "They were created by")
 	}, 5*time.Minute, 50*time.Millisecond)
 	assert.Contains(t, said, "They were created by github.com/otelgoroutine/go/otelgoroutine_test.TestADeadlockTellsItsCycle (deadlock_test.go:")
-	assert.Equal(t, 1, strings.Count(said, "They seem to wait for each other: goroutine "))
+	assert.Contains(t, m.Findings()[0].Message, "Deadlock by lock order: 2 goroutines hold locks that the others wait for")
+	assert.Equal(t, 2, strings.Count(said, " holds lock 0x"), "each of them")
 	addresses := make(map[string]bool)
 	for _, address := range regexp.MustCompile("0x[0-9a-f]+").FindAllString(said, -1) {
 		addresses[address] = true
