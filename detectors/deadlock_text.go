@@ -61,10 +61,13 @@ func (f *fault) message(to *Finding) string {
 	q := f.queues[0]
 	at := where(q.Stack)
 	if n := len(f.queues) - 1; n > 0 {
-		at += fmt.Sprintf(" and %s", plural(n, "other place"))
+		at += " and " + plural(n, "other place")
 	}
-	return fmt.Sprintf("%s: %s %s waited at %s (%s) for %s.",
-		f.headline(), goroutines(to.Count), verb(to.Count, "has", "have"), at, q.State, words.Span(to.Age))
+	age := words.Span(to.Age)
+	if f.cause() == unknownCause {
+		return fmt.Sprintf("%s for %s: %s %s for it at %s (%s).", f.headline(), age, goroutines(to.Count), verb(to.Count, "waits", "wait"), at, q.State)
+	}
+	return fmt.Sprintf("%s; %s %s waited at %s (%s) for %s.", f.headline(), goroutines(to.Count), verb(to.Count, "has", "have"), at, q.State, age)
 }
 
 // headline names the fault.
@@ -72,7 +75,7 @@ func (f *fault) headline() string {
 	holds := f.causes()
 	switch f.cause() {
 	case lockOrder:
-		return fmt.Sprintf("Deadlock by lock order: %s hold locks that the others wait for", goroutines(len(holds)))
+		return fmt.Sprintf("Deadlock by lock order between %s", goroutines(len(holds)))
 	case lockedTwice:
 		if !holds[0].holder.Certain {
 			return "Deadlock: a lock is locked twice by the same goroutine, or was not unlocked by one that has moved on"
@@ -81,16 +84,16 @@ func (f *fault) headline() string {
 	case upgraded:
 		return "Deadlock: a goroutine that holds a read lock wants the same lock for writing"
 	case recursiveRead:
-		return "Deadlock by a recursive read lock: a goroutine wants a read lock again that it holds, and a writer waits in between"
+		return "Deadlock by a recursive read lock: a goroutine wants a read lock that it already holds, and a writer waits in between"
 	case lostUnlock:
 		return "A lock was not unlocked: no goroutine is left that can hold it"
 	case heldWaiting:
 		return "Deadlock: a goroutine holds a lock while it waits for others that cannot go on"
 	}
 	if f.waited() >= beyondPurpose*f.config.MinWait {
-		return "A lock is held for longer than any purpose takes"
+		return "A lock has not been acquired, longer than any purpose takes,"
 	}
-	return "A lock has not been acquired by any waiter"
+	return "A lock has not been acquired"
 }
 
 // explain says which goroutine holds what.

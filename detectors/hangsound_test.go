@@ -67,7 +67,7 @@ func TestHangOfRequestsNeverSeen(t *testing.T) {
 		function string
 		contains string
 	}{
-		"a worker that stopped": {oneWorker(after(func(s *service) { s.Go(atReply, 1) })), "main.(*Job).flush", "left their usual place"},
+		"a worker that stopped": {oneWorker(after(func(s *service) { s.Go(atReply, 1) })), "main.(*Job).flush", "the goroutine started with main.\\(\\*Pool\\).work left its usual place"},
 		"a queue that fills first": {oneWorker(func(s *service) {
 			if s.tick >= hangs+4 {
 				s.Go(atCond, 1)

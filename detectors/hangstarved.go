@@ -93,8 +93,8 @@ func (j *standJudge) loopLeft(pl *places.Place, since int) bool {
 	return idle && usual != pl.Key && share >= 0.6 && passes(pl, since)
 }
 
-// passes reports whether goroutines that came to a place before a snapshot were
-// hardly ever there in the next one, too.
+// passes reports whether goroutines that were at a place before a snapshot were, in
+// most steps, not there in the next one.
 func passes(pl *places.Place, before int) bool {
 	came, stayed := 0, 0
 	for i := range before - 1 {
@@ -105,7 +105,7 @@ func passes(pl *places.Place, before int) bool {
 			}
 		}
 	}
-	return 4*stayed <= came
+	return 2*stayed <= came
 }
 
 // runsProgram matches goroutines that wait for a child process, which may take its

@@ -41,7 +41,8 @@ type script struct {
 	recording []byte
 
 	poor   bool          // no budget for snapshots beyond the regular ones
-	counts func() counts // nil: the process creates goroutines all the time
+	counts func() counts // nil: the process creates goroutines all the time, unless still is set
+	still  atomic.Pointer[counts]
 
 	proofs  atomic.Int32
 	aborted atomic.Int32
@@ -423,11 +424,14 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 func (s *script) Spare(time.Duration) bool { return !s.poor }
 
 func (s *script) Counts() (goroutines, created int64) {
-	if s.counts == nil {
-		return 1, time.Now().UnixMilli()
+	if s.counts != nil {
+		c := s.counts()
+		return c.goroutines, c.created
 	}
-	c := s.counts()
-	return c.goroutines, c.created
+	if c := s.still.Load(); c != nil {
+		return c.goroutines, c.created
+	}
+	return 1, time.Now().UnixMilli()
 }
 
 func (s *script) Charge(time.Duration)     {}

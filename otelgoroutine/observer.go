@@ -35,7 +35,10 @@ type observer struct {
 
 func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
 	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told, pace: newPace(c.interval)}
-	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), spacing: min(dumpSpacing*c.interval, maxDumpSpacing)}
+	o.inspector = &inspector{
+		observer: o, window: windowSpan(c.interval),
+		spacing: min(dumpSpacing*c.interval, maxDumpSpacing), patience: (windowPatience - 1) * c.interval,
+	}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),

@@ -1,6 +1,7 @@
 package otelgoroutine
 
 import (
+	"errors"
 	"runtime/trace"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,7 @@ func resting(n int) *script {
 		snapshot.Groups[0].State = goroutine.Select
 		return snapshot, skips
 	}
-	s.counts = func() counts { return counts{int64(n), 100} }
+	s.still.Store(&counts{int64(n), 100})
 	return s
 }
 
@@ -79,13 +80,13 @@ func TestQuietEnds(t *testing.T) {
 		happens func(c *script, m *Monitor)
 		within  time.Duration
 	}{
-		"a goroutine comes": {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{4, 101} } }, longestBeat},
-		"one ends":          {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{2, 100} } }, longestBeat},
+		"a goroutine comes": {func(c *script, _ *Monitor) { c.still.Store(&counts{4, 101}) }, longestBeat},
+		"one ends":          {func(c *script, _ *Monitor) { c.still.Store(&counts{2, 100}) }, longestBeat},
 		"many came and went": {func(c *script, _ *Monitor) {
-			c.counts = func() counts { return counts{3, 100 + 60} }
+			c.still.Store(&counts{3, 100 + 60})
 		}, longestBeat},
-		"some came and went":  {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{3, 100 + 10} } }, 30 * time.Second},
-		"unknown":             {func(c *script, _ *Monitor) { c.counts = func() counts { return counts{3, 0} } }, longestBeat},
+		"some came and went":  {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 100 + 10}) }, 30 * time.Second},
+		"unknown":             {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 0}) }, longestBeat},
 		"it is looked at":     {func(_ *script, m *Monitor) { m.Status() }, longestBeat},
 		"a snapshot is asked": {func(_ *script, m *Monitor) { m.Snapshot() }, longestBeat},
 	} {
@@ -295,4 +296,34 @@ func TestMissedBeats(t *testing.T) {
 		assert.Equal(t, 3*time.Second, time.Since(began), "the beats keep their times")
 		assert.Zero(t, m.lateness())
 	})
+}
+
+// While windows are refused, detectors wait for one as long during a suspicion, which
+// has three times as many snapshots, as otherwise.
+func TestARefusedWindowIsWaitedForAsLong(t *testing.T) {
+	for _, suspected := range []bool{false, true} {
+		handled(func() {
+			synctest.Test(t, func(t *testing.T) {
+				c := parked(3)
+				c.window = func(time.Duration) (*goroutine.Snapshot, *capture.Skip) {
+					return nil, &capture.Skip{Source: goroutine.SourceWindow, Refusal: &capture.Refusal{Reason: capture.ReasonBusy, Err: errors.New("taken")}}
+				}
+				began, waited := time.Now(), time.Duration(0)
+				waiting := &detectors.Detector{Name: "waiting", Doc: "Waits for a window.", Run: func(p *detectors.Pass) error {
+					if p.Ask(goroutine.SourceWindow) {
+						waited = time.Since(began)
+					}
+					if suspected {
+						p.Attend()
+					}
+					return nil
+				}}
+				m, err := Start(provider(), withCapturer(c), WithDetectors(waiting))
+				require.NoError(t, err)
+				time.Sleep(time.Hour)
+				require.NoError(t, m.Shutdown(t.Context()))
+				assert.InDelta(t, 105, waited.Seconds(), 5, "suspected: %v", suspected)
+			})
+		})
+	}
 }

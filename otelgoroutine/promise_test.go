@@ -155,7 +155,7 @@ func TestADeadlockOfTwoIsToldInTime(t *testing.T) {
 		require.NoError(t, err)
 		w.busyThenQuiet(t, connections, 10*time.Minute)
 		w.do(1, func(int) { w.Move(atTransfer, connections[:2]...) })
-		assert.LessOrEqual(t, told(m, "deadlock", time.Hour), 3*time.Minute)
+		assert.LessOrEqual(t, told(m, "deadlock", time.Hour), 2*time.Minute)
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

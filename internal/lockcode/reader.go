@@ -274,7 +274,7 @@ func (f *function) address(target uintptr) {
 // instruction that bears the line of the call in front of it.
 func (f *function) source(at uintptr) goroutine.Frame {
 	for ; f.within(at); at-- {
-		if fn := runtime.FuncForPC(at); !ofSync(fn.Name()) {
+		if fn := runtime.FuncForPC(at); fn != nil && !ofSync(fn.Name()) {
 			file, line := fn.FileLine(at)
 			return goroutine.Frame{Function: fn.Name(), File: file, Line: line}
 		}

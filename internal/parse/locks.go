@@ -28,10 +28,11 @@ type Code interface {
 // of calls, only the addresses of locks are returned. Memory is bounded, except for
 // the names in the dump.
 //
-// An argument that the dump marks as uncertain is ignored. The others tell locks of
-// one kind apart: if the goroutines that wait at a call show at which position the
-// lock's object is among the arguments, a goroutine that has passed that call with
-// another object there holds another lock.
+// An argument that the dump marks as uncertain is ignored. The others make a holder
+// certain: if the goroutines that wait at a call show that the lock is part of the
+// receiver, one that has passed that call with the same receiver holds it. They rule
+// none out, because a function may exchange two objects before it locks one. Only the
+// address of a lock at package level does.
 func Locks(dump []byte, code Code) []goroutine.LockQueue {
 	l := &locks{code: code, sites: make(map[uintptr]relation)}
 	l.dump = newDump(bytes.NewReader(dump))
@@ -393,10 +394,10 @@ func (h *hold) fits(q *queue) (may, certain bool) {
 		return false, false // a lock of one package is not held by another
 	case q.lock == 0:
 		return true, false
-	case h.address == 0:
-		return true, h.guess == q.lock
+	case h.Address != 0:
+		return h.address == q.lock, h.address == q.lock
 	}
-	return h.address == q.lock, h.address == q.lock
+	return true, h.address == q.lock || h.guess == q.lock
 }
 
 // wakers finds the goroutines that may wake a holder.

@@ -103,22 +103,33 @@ func (a *Activity) same(wider *Activity) bool {
 // wider, or of all.
 func (a *Activity) of(p *Place, i int) (all []*goroutine.Group) {
 	s := a.Series
-	add := func(g *goroutine.Group) {
-		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common && g.Stack.ID != goroutine.OtherStacks {
+	if a.Depth == 1 {
+		return s.byEntry(i)[a.common]
+	}
+	for _, g := range p.Activity(a.Depth - 1).groups[i] {
+		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common {
 			all = append(all, g)
 		}
 	}
-	if a.Depth > 1 {
-		for _, g := range p.Activity(a.Depth - 1).groups[i] {
-			add(g)
-		}
-		return all
-	}
-	groups := s.Snapshots[i].Groups
-	for k := range groups {
-		add(&groups[k])
-	}
 	return all
+}
+
+// byEntry returns the groups of snapshot i by the hash of their outermost frame.
+func (s *Series) byEntry(i int) map[uint64][]*goroutine.Group {
+	if s.entries == nil {
+		s.entries = make([]map[uint64][]*goroutine.Group, len(s.Snapshots))
+	}
+	if s.entries[i] == nil {
+		groups := s.Snapshots[i].Groups
+		by := make(map[uint64][]*goroutine.Group)
+		for k := range groups {
+			if o := s.outer(groups[k].Stack); len(o) > 0 && groups[k].Stack.ID != goroutine.OtherStacks {
+				by[o[0]] = append(by[o[0]], &groups[k])
+			}
+		}
+		s.entries[i] = by
+	}
+	return s.entries[i]
 }
 
 // Has reports whether the goroutines at p belong to a.

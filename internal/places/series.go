@@ -19,8 +19,9 @@ type Series struct {
 	Snapshots []*goroutine.Snapshot
 
 	stacks   map[*goroutine.Stack]stack
-	outers   map[*goroutine.Stack][]uint64 // see outer
-	acts     map[uint64]*Activity          // by hash of the frames in common
+	outers   map[*goroutine.Stack][]uint64   // see outer
+	acts     map[uint64]*Activity            // by hash of the frames in common
+	entries  []map[uint64][]*goroutine.Group // by snapshot; see byEntry
 	indexes  [groupings]*index
 	before   map[time.Duration][]int
 	starters []map[string]int // by snapshot

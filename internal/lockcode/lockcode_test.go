@@ -1,0 +1,256 @@
+package lockcode
+
+import (
+	"reflect"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type object struct {
+	n     int
+	mu    sync.Mutex
+	other sync.Mutex
+	rw    sync.RWMutex
+	c     chan int
+}
+
+var global sync.Mutex
+
+// wait is the call in which the functions below are when they are asked about.
+//
+//go:noinline
+func wait() { runtime.Gosched() }
+
+func unlocked(o *object)      { o.mu.Lock(); o.n++; o.mu.Unlock(); wait() }
+func holding(o *object)       { o.mu.Lock(); wait(); o.mu.Unlock() }
+func deferred(o *object)      { o.mu.Lock(); defer o.mu.Unlock(); wait() }
+func inner(o *object)         { o.mu.Lock(); o.other.Lock(); o.other.Unlock(); wait(); o.mu.Unlock() }
+func crossed(o *object)       { o.mu.Lock(); o.other.Lock(); o.mu.Unlock(); wait(); o.other.Unlock() }
+func reads(o *object)         { o.rw.RLock(); wait(); o.rw.RUnlock() }
+func hasRead(o *object)       { o.rw.RLock(); o.n++; o.rw.RUnlock(); wait() }
+func writes(o *object)        { o.rw.Lock(); wait(); o.rw.Unlock() }
+func hasWritten(o *object)    { o.rw.Lock(); o.n++; o.rw.Unlock(); wait() }
+func globally(*object)        { global.Lock(); wait(); global.Unlock() }
+func triesOnce(o *object)     { _ = o.mu.TryLock() && done(o) }
+func before(o *object)        { wait(); o.mu.Lock(); o.n++; o.mu.Unlock() }
+func sends(o *object)         { wait(); o.c <- 1 }
+func handsOver(o *object)     { wait(); o.mu.Unlock() }
+func handsOverLate(o *object) { defer o.mu.Unlock(); wait() }
+
+func done(o *object) bool { wait(); o.mu.Unlock(); return true }
+
+func early(o *object, bad bool) {
+	o.mu.Lock()
+	if bad {
+		o.mu.Unlock()
+		return
+	}
+	wait()
+	o.mu.Unlock()
+}
+
+func loops(o *object) {
+	for range o.c {
+		o.mu.Lock()
+		o.n++
+		o.mu.Unlock()
+		wait()
+	}
+}
+
+func unlocksInLoop(o *object) {
+	o.mu.Lock()
+	for o.n < 5 {
+		o.mu.Unlock()
+		wait()
+		o.mu.Lock()
+	}
+	o.mu.Unlock()
+}
+
+//go:noinline
+func (o *object) begin() bool {
+	o.mu.Lock()
+	if o.n < 0 {
+		o.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+//go:noinline
+func (o *object) end() { o.n++; o.mu.Unlock() }
+
+func transacts(o *object) { o.begin(); wait(); o.end() }
+
+//go:noinline
+func (o *object) forget() bool {
+	o.mu.Lock()
+	if o.n < 0 {
+		return false
+	}
+	o.mu.Unlock()
+	return true
+}
+
+// worksOn forgets, but has no way to release.
+func worksOn(o *object) { o.forget(); wait() }
+
+//go:noinline
+func safely(o *object) { o.mu.Lock(); defer o.mu.Unlock(); o.n++ }
+
+func callsSafely(o *object) { safely(o); wait() }
+
+// at returns what is known about a function at its call of wait.
+func at(t *testing.T, f any) Point {
+	t.Helper()
+	entry := reflect.ValueOf(f).Pointer()
+	name := runtime.FuncForPC(entry).Name()
+	r := NewReader(map[string]uintptr{name: entry})
+	target := reflect.ValueOf(wait).Pointer()
+	var offset uintptr
+	fn := r.callee(entry)
+	require.NotNil(t, fn, name)
+	for _, s := range fn.steps {
+		if s.effect == direct && s.target == target {
+			offset = s.next - entry
+		}
+	}
+	require.NotZero(t, offset, "%s does not call wait", name)
+	return r.At(name, offset)
+}
+
+func skipWhereNotRead(t *testing.T) {
+	if !decode(nil, 0, func(step) {}) {
+		t.Skip("code is not read here")
+	}
+}
+
+func TestHolds(t *testing.T) {
+	skipWhereNotRead(t)
+	for name, tt := range map[string]struct {
+		f     any
+		holds []Kind
+		hands bool
+	}{
+		"unlocked":           {unlocked, nil, false},
+		"locked":             {holding, []Kind{Mutex}, false},
+		"deferred":           {deferred, []Kind{Mutex}, false},
+		"inner unlocked":     {inner, []Kind{Mutex}, false},
+		"crossed":            {crossed, []Kind{Mutex}, false},
+		"reads":              {reads, []Kind{Read}, false},
+		"has read":           {hasRead, nil, false},
+		"writes":             {writes, []Kind{Write}, false},
+		"has written":        {hasWritten, nil, false},
+		"global":             {globally, []Kind{Mutex}, false},
+		"before":             {before, nil, false},
+		"early return":       {early, []Kind{Mutex}, false},
+		"loop":               {loops, nil, false},
+		"unlocks in a loop":  {unlocksInLoop, nil, false},
+		"transaction":        {transacts, []Kind{AnyKind}, false},
+		"forgets":            {worksOn, nil, false},
+		"calls safely":       {callsSafely, nil, false},
+		"hands over":         {handsOver, nil, true},
+		"hands over, defers": {handsOverLate, nil, true},
+	} {
+		p := at(t, tt.f)
+		require.True(t, p.Read, name)
+		var holds []Kind
+		for _, s := range p.Holds {
+			holds = append(holds, s.Kind)
+			assert.NotZero(t, s.PC)
+		}
+		assert.Equal(t, tt.holds, holds, name)
+		assert.Equal(t, tt.hands, p.Hands, name)
+	}
+}
+
+func TestSites(t *testing.T) {
+	skipWhereNotRead(t)
+	assert.Equal(t, reflect.ValueOf(&global).Pointer(), at(t, globally).Holds[0].Address)
+	s := at(t, crossed).Holds[0]
+	assert.True(t, s.Based)
+	assert.EqualValues(t, reflect.TypeFor[object]().Field(2).Offset, s.Offset, "the second lock is held")
+	assert.Equal(t, "github.com/otelgoroutine/go/internal/lockcode.holding", at(t, holding).Holds[0].Frame.Function)
+	assert.EqualValues(t, reflect.TypeFor[object]().Field(3).Offset, at(t, reads).Holds[0].Offset)
+}
+
+func TestActs(t *testing.T) {
+	skipWhereNotRead(t)
+	assert.Equal(t, Sends, at(t, sends).Later)
+	assert.Zero(t, at(t, sends).Again)
+	assert.Equal(t, Receives, at(t, loops).Later)
+	assert.Equal(t, Receives, at(t, loops).Again)
+	assert.Zero(t, at(t, holding).Later)
+}
+
+func TestWhatCannotBeRead(t *testing.T) {
+	r := NewReader(map[string]uintptr{"main.wrong": 1})
+	assert.False(t, r.At("main.wrong", 5).Read)
+	assert.False(t, r.At("main.unknown", 5).Read)
+	assert.False(t, r.At("main.wrong", 0).Read)
+	r = NewReader(map[string]uintptr{"f": reflect.ValueOf(holding).Pointer()})
+	r.room = 10
+	assert.False(t, r.At("f", 5).Read, "too much code")
+}
+
+// TestEveryFunctionOfThisProgram reads functions of the standard library and of the
+// test's dependencies: no code may make the reader fail or take long.
+func TestEveryFunctionOfThisProgram(t *testing.T) {
+	skipWhereNotRead(t)
+	r := NewReader(nil)
+	r.around = 4 << 20
+	var read, failed int
+	start := reflect.ValueOf(time.Sleep).Pointer()
+	for entry := start; entry < start+1<<20; {
+		fn := runtime.FuncForPC(entry)
+		if fn == nil || fn.Entry() != entry {
+			break
+		}
+		f := r.callee(entry)
+		if f == nil || !f.settle(r, 0) {
+			failed++
+		} else {
+			read++
+			for _, s := range f.steps[:min(len(f.steps), 50)] {
+				f.point(r, s.next)
+			}
+		}
+		entry += uintptr(max(sizeOf(entry), 1))
+	}
+	assert.Greater(t, read, 500)
+	assert.Less(t, failed, read/20)
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{0xf0, 0x0f, 0xb1, 0x11, 0x75, 0x0e, 0xe8, 0, 0, 0, 0, 0xc3})
+	f.Add([]byte{0x48, 0x8d, 0x05, 1, 2, 3, 4, 0xe8, 0, 0, 0, 0, 0xff, 0xd0})
+	f.Fuzz(func(t *testing.T, code []byte) {
+		from := uintptr(0x1000)
+		last := from
+		fn := &function{entry: from, end: from + uintptr(len(code))}
+		decode(code, from, func(s step) {
+			if s.at < last || s.next <= s.at {
+				t.Fatalf("step %+v after %#x", s, last)
+			}
+			last = s.next
+			if s.flow != onward || s.effect != nothing || s.atomic != notAtomic {
+				if s.atomic == swap {
+					fn.acquired(&s)
+				}
+				fn.steps = append(fn.steps, s)
+			}
+		})
+		r := NewReader(nil)
+		if len(fn.sites) <= maxSites && fn.settle(r, maxDepth) {
+			for _, s := range fn.steps {
+				fn.point(r, s.next)
+			}
+		}
+	})
+}
