@@ -102,9 +102,10 @@ func (c HangConfig) checks() []check {
 //     which a library has only so many, such as a connection of a pool, which no
 //     stream does at rest;
 //   - they wait for an answer of another service or a database;
-//   - at about the time at which they began to wait, within twice MinWait, a worker or
-//     all workers of a pool left the place where they used to wait for work, and stand
-//     elsewhere; or what the handlers have started waits for something of this list;
+//   - at about the time at which they began to wait, or up to three times MinWait
+//     before, while a queue fills, a worker or all workers of a pool left the place
+//     where they used to wait for work, and stand elsewhere; or what the handlers have
+//     started waits for something of this list;
 //   - far fewer goroutines of the process come and go than before, and as many
 //     handlers stand instead: a server starts at least one goroutine for each
 //     request, which uses up an ID. That needs about two requests a second.

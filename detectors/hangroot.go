@@ -15,7 +15,7 @@ func (j *standJudge) root(st *stand) *stand {
 	if holders := j.holders(st); holders != nil {
 		return holders
 	}
-	earliest := max(1, j.At(j.Time(st.since).Add(-2*j.MinWait)))
+	earliest := max(1, j.At(j.Time(st.since).Add(-filling*j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
 		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
 			continue

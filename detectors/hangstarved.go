@@ -44,19 +44,23 @@ func (j *standJudge) joined(pl *places.Place, since int) bool {
 	return since > 0 || pl.Now() > pl.Count(0)
 }
 
+// filling is for how long, in multiples of MinWait, a queue may fill after its
+// workers have stopped and before handlers wait to get into it.
+const filling = 3
+
 // stopped returns a place, elsewhere, whose goroutines stopped at about the time
 // at which handlers began to stand: workers that used to wait for work elsewhere,
 // or what the handlers have started and wait for. It returns nil when there is
 // none.
 func (j *standJudge) stopped(st *stand) (cause *places.Place) {
-	earliest := j.From(j.Time(st.since).Add(-2 * j.MinWait))
+	earliest := j.From(j.Time(st.since).Add(-filling * j.MinWait))
 	for _, pl := range j.Places(places.ByStack) {
 		if !mayHang(pl.State) || !pl.Stood(j.begin) || earliest > 0 && pl.Stood(earliest-1) || cause != nil && pl.Now() <= cause.Now() {
 			continue
 		}
 		since := pl.StoodSince()
 		apart := j.Time(st.since).Sub(j.Time(since)) // a queue may fill in between
-		if since == 0 || apart.Abs() > 2*j.MinWait || handles(pl.Stack) || !j.mayBeRoot(pl) {
+		if since == 0 || apart > filling*j.MinWait || -apart > 2*j.MinWait || handles(pl.Stack) || !j.mayBeRoot(pl) {
 			continue
 		}
 		if (pl.Now() > 1 || since <= st.since+1) && j.workersLeft(pl, since) || j.startedBy(st, pl, since) {
