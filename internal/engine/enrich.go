@@ -21,10 +21,12 @@ type enrichment struct {
 	createdBy goroutine.Frame
 	evidence  []string // that is true whenever it is told
 	measured  []string // that was true at the time of the dump
+
+	participants map[goroutine.GroupKey]goroutine.Frame // who created them
 }
 
-// enrich adds details that only a goroutine dump has to findings that are most
-// likely faults: the go statement that created the goroutines and, for locks, the
+// enrich adds details that only a goroutine dump has to findings that may be
+// faults: the go statement that created the goroutines and, for locks, the
 // longest wait that the runtime has measured. One dump serves all findings of
 // a snapshot, and its details are kept while the finding lasts; later they say when
 // they were measured. Without a dump, findings are unchanged. The details never
@@ -61,7 +63,7 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 // worthADump reports whether a dump may add details to f. A finding about the
 // process as a whole has no goroutines of its own.
 func worthADump(f *detectors.Finding) bool {
-	if f.Confidence < detectors.Suspected || f.Stack.ID == goroutine.OtherStacks {
+	if f.Confidence < detectors.Medium || f.Stack.ID == goroutine.OtherStacks {
 		return false
 	}
 	return f.CreatedBy.Function == "" || f.State.Lock()
@@ -73,7 +75,13 @@ func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
 	var e enrichment
 	here := groupsAt(dump.Snapshot, f)
 	if f.CreatedBy.Function == "" {
-		e.created(creators(dump.Snapshot, f, here), f.Count)
+		e.created(creators(dump.Snapshot, f.IDs, here), f.Count)
+	}
+	e.participants = make(map[goroutine.GroupKey]goroutine.Frame)
+	for i := range f.Participants {
+		if p := &f.Participants[i]; p.Stack != nil {
+			e.participants[placeOf(p)] = most(creators(dump.Snapshot, p.IDs, nil))
+		}
 	}
 	if !f.State.Lock() {
 		return e
@@ -98,16 +106,22 @@ func groupsAt(dump *goroutine.Snapshot, f *detectors.Finding) (groups []*gorouti
 	return groups
 }
 
-// creators returns how many goroutines of f each go statement created. If the
-// dump has the IDs that f lists, only these goroutines are counted: f may span
-// several stacks, and other goroutines may share its stack. Otherwise all
+// placeOf returns where the goroutines of a participant are.
+func placeOf(p *detectors.Participant) goroutine.GroupKey {
+	g := goroutine.Group{Stack: p.Stack, State: p.State}
+	return g.Key()
+}
+
+// creators returns how many goroutines each go statement created. If the dump has
+// these IDs, which a finding lists, only these goroutines are counted: the finding
+// may span several stacks, and other goroutines may share its stack. Otherwise all
 // goroutines in here are counted. The go statement of a goroutine does not
 // change when it moves.
-func creators(dump *goroutine.Snapshot, f *detectors.Finding, here []*goroutine.Group) map[goroutine.Frame]int {
+func creators(dump *goroutine.Snapshot, ids []uint64, here []*goroutine.Group) map[goroutine.Frame]int {
 	made := make(map[goroutine.Frame]int)
 	for i := range dump.Groups {
 		if g := &dump.Groups[i]; g.CreatedBy.Function != "" {
-			if n := common(g.IDs, f.IDs); n > 0 {
+			if n := common(g.IDs, ids); n > 0 {
 				made[g.CreatedBy] += n
 			}
 		}
@@ -133,17 +147,24 @@ func common(a, b []uint64) (n int) {
 	return n
 }
 
+// most returns the go statement that created the most goroutines, or the zero
+// frame.
+func most(made map[goroutine.Frame]int) (site goroutine.Frame) {
+	for s, n := range made {
+		if best := made[site]; n > best || n == best && s.String() < site.String() {
+			site = s
+		}
+	}
+	return site
+}
+
 // created takes the go statement that created the most goroutines, and adds a
 // sentence that says where it is.
 func (e *enrichment) created(made map[goroutine.Frame]int, count int) {
 	if len(made) == 0 {
 		return
 	}
-	for site, n := range made {
-		if best := made[e.createdBy]; n > best || n == best && site.String() < e.createdBy.String() {
-			e.createdBy = site
-		}
-	}
+	e.createdBy = most(made)
 	subject := "They were"
 	if count == 1 {
 		subject = "It was"
@@ -171,6 +192,12 @@ func place(f goroutine.Frame) string {
 func (e enrichment) addTo(f *detectors.Finding, now time.Time) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy
+	}
+	f.Participants = slices.Clone(f.Participants)
+	for i := range f.Participants {
+		if p := &f.Participants[i]; p.CreatedBy.Function == "" && p.Stack != nil {
+			p.CreatedBy = e.participants[placeOf(p)]
+		}
 	}
 	said, added := f.Evidence, e.sentences(now)
 	added = added[:min(len(added), max(maxAdded, detectors.MaxEvidence-len(said)))]

@@ -100,3 +100,25 @@ func TestWhatADumpMeasuredSaysWhen(t *testing.T) {
 		"In a goroutine dump 15 min ago: By the runtime's own clock, the longest wait is 3 min.",
 	}, f.Evidence)
 }
+
+// TestTheCreatorIsToldOfEachPlace has a finding that may not be a fault, of two
+// places; the third is not in the dump.
+func TestTheCreatorIsToldOfEachPlace(t *testing.T) {
+	frame := func(f string) goroutine.Frame { return goroutine.Frame{Function: f, File: "/src/main.go", Line: 1} }
+	pool, handler := goroutine.NewStack([]goroutine.Frame{frame("main.work")}), goroutine.NewStack([]goroutine.Frame{frame("main.handle")})
+	dump := dumpOf(
+		goroutine.Group{Stack: pool, State: goroutine.ChanSend, CreatedBy: frame("main.newPool"), Count: 1, IDs: []uint64{1}},
+		goroutine.Group{Stack: handler, State: goroutine.ChanSend, CreatedBy: frame("main.serve"), Count: 1, IDs: []uint64{7}})
+	f := detectors.Finding{Confidence: detectors.Medium, Stack: pool, State: goroutine.ChanSend, Count: 2, IDs: []uint64{1}, Participants: []detectors.Participant{
+		{Role: detectors.RoleCause, Stack: pool, State: goroutine.ChanSend, Count: 1, IDs: []uint64{1}},
+		{Role: detectors.RoleWaiter, Stack: handler, State: goroutine.ChanSend, Count: 1, IDs: []uint64{7}},
+		{Role: detectors.RoleWaiter, Stack: handler, State: goroutine.Select, Count: 1, IDs: []uint64{9}},
+	}}
+	shared := f.Participants
+	assert.True(t, worthADump(&f))
+	enrichmentOf(dump, &f).addTo(&f, start)
+	assert.Equal(t, "main.newPool", f.Participants[0].CreatedBy.Function)
+	assert.Equal(t, "main.serve", f.Participants[1].CreatedBy.Function)
+	assert.Empty(t, f.Participants[2].CreatedBy.Function)
+	assert.Empty(t, shared[0].CreatedBy.Function, "what the detector reported is its own")
+}
