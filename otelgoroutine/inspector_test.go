@@ -97,7 +97,7 @@ func TestWhatIsWorthADump(t *testing.T) {
 		dumps   int
 	}{
 		"not a fault":       {detectors.Finding{Confidence: detectors.Info}, 0},
-		"not sure":          {detectors.Finding{Confidence: detectors.Medium}, 0},
+		"not sure":          {detectors.Finding{Confidence: detectors.Medium}, 1},
 		"a suspicion":       {detectors.Finding{Confidence: detectors.Suspected}, 1},
 		"certain":           {detectors.Finding{Confidence: detectors.Certain}, 1},
 		"the creator known": {detectors.Finding{Confidence: detectors.Certain, CreatedBy: creator}, 0},
