@@ -106,6 +106,8 @@ func (c HangConfig) checks() []check {
 //     before, while a queue fills, a worker or all workers of a pool left the place
 //     where they used to wait for work, and stand elsewhere; or what the handlers have
 //     started waits for something of this list;
+//   - they wait for a WaitGroup, for twice MinWait, and are more than all goroutines
+//     that could call its Done;
 //   - far fewer goroutines of the process come and go than before, and as many
 //     handlers stand instead: a server starts at least one goroutine for each
 //     request, which uses up an ID. That needs about two requests a second.
@@ -238,6 +240,7 @@ type stand struct {
 	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
 	pool     bool             // they are all of a pool of workers that left its usual place
 	nested   bool             // they hold what they wait for
+	orphaned bool             // fewer goroutines are left that they could wait for than wait
 	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E

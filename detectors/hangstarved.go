@@ -35,7 +35,27 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if st.missing = j.lacks(pl, since); st.missing > 0 {
 		return st
 	}
+	if st.orphaned = j.orphaned(pl, since); st.orphaned {
+		return st
+	}
 	return nil
+}
+
+// orphaned reports whether goroutines have waited for a WaitGroup for twice MinWait
+// and are more than all goroutines together that could be what they wait for: those
+// that are neither handlers nor connections, and not known to wait by design. A
+// tunnel, or a request that is spread over others, has at least one of its own.
+func (j *standJudge) orphaned(pl *places.Place, since int) bool {
+	if pl.State != goroutine.WaitGroupWait || j.Running(since, j.MinWait/mostGaps) < 2*j.MinWait {
+		return false
+	}
+	others := j.Snapshot.Total + j.Snapshot.Missing // those without a place among them
+	for _, other := range j.Places(places.ByStack) {
+		if serves(other.Stack) || accompanies(other.Stack) || j.Known(other.Stack) {
+			others -= other.Now()
+		}
+	}
+	return others < pl.Now()
 }
 
 // joined reports whether the number of goroutines at a place rose since a

@@ -163,6 +163,9 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 		if st.missing > 0 {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
 		}
+		if st.orphaned {
+			f.note("More wait than there are other goroutines that could call Done: for some of them there is none.")
+		}
 		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
 			f.note("When they began to wait, %s started with %s left %s usual place for %s.",
 				verb(c.Now(), "the goroutine", fmt.Sprintf("all %d goroutines", c.Now())), c.Starter(), verb(c.Now(), "its", "their"), where(c.Stack))
