@@ -123,7 +123,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 	c.abstainIfShort(p, s, first, by)
 	var standing []*queue
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
-		if q := newQueue(pl, first); q.since < s.Last() || q.LongestWait(s.Last()) >= c.MinWait {
+		if q := newQueue(pl, first); q.since < s.Last() || by == places.ByLock {
 			standing = append(standing, q)
 		}
 	}
@@ -131,7 +131,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 		return nil
 	}
 	p.Attend()
-	standing = c.settled(p, standing)
+	standing = c.settled(p, standing, by)
 	d := newLockDump(p, standing)
 	for _, f := range faultsOf(c, d, standing) {
 		if f.proven {
@@ -145,11 +145,12 @@ func (c DeadlockConfig) run(p *Pass) error {
 }
 
 // settled returns the queues that have stood for long enough and that nothing shows
-// to move.
-func (c DeadlockConfig) settled(p *Pass, standing []*queue) (settled []*queue) {
+// to move. The waits that the runtime measures count if every snapshot has them: a
+// finding must not come and go with the source.
+func (c DeadlockConfig) settled(p *Pass, standing []*queue, by places.Grouping) (settled []*queue) {
 	for _, q := range standing {
 		measured := q.LongestWait(q.Series.Last())
-		if q.measured = measured >= c.MinWait; q.measured {
+		if q.measured = by == places.ByLock && measured >= c.MinWait; q.measured {
 			q.waited = max(q.waited, measured)
 		}
 		stood := q.waited >= c.MinWait && q.Series.Last()-q.since+1 >= c.MinSnapshots && !q.cleared()

@@ -203,7 +203,7 @@ func TestJoiningAStuckQueueDoesNotClearIt(t *testing.T) {
 		p.Advance(interval)
 		last = w.step(p).Findings
 	}
-	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.High})
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Medium})
 }
 
 func TestContentionNamesTheCodeThatReleasesTheLock(t *testing.T) {

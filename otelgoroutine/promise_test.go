@@ -23,9 +23,10 @@ func inServer(state goroutine.State, frames ...string) detectortest.Place {
 }
 
 var (
-	atRest   = inServer(goroutine.IOWait, "net/http.(*conn).readRequest:1")
-	atLookup = inServer(goroutine.ChanReceive, "main.lookup:3", "main.handle:4", "net/http.HandlerFunc.ServeHTTP:1", "net/http.serverHandler.ServeHTTP:3")
-	atListen = detectortest.At(goroutine.IOWait, "runtime.gopark", "net.(*netFD).accept:7", "main.main:8")
+	atRest     = inServer(goroutine.IOWait, "net/http.(*conn).readRequest:1")
+	atLookup   = inServer(goroutine.ChanReceive, "main.lookup:3", "main.handle:4", "net/http.HandlerFunc.ServeHTTP:1", "net/http.serverHandler.ServeHTTP:3")
+	atTransfer = inServer(goroutine.MutexLock, "sync.(*Mutex).Lock:1", "main.transfer:6", "main.handle:4", "net/http.HandlerFunc.ServeHTTP:1", "net/http.serverHandler.ServeHTTP:3")
+	atListen   = detectortest.At(goroutine.IOWait, "runtime.gopark", "net.(*netFD).accept:7", "main.main:8")
 )
 
 // A world is a process in simulated time, which the capturer of a monitor sees.
@@ -142,4 +143,19 @@ func TestAHangIsToldInTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestADeadlockOfTwoIsToldInTime has two goroutines that wait for each other's lock for
+// good, at the worst moment. Neither is new, so that no count shows it, and no dump is
+// affordable.
+func TestADeadlockOfTwoIsToldInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, connections := newWorld(30)
+		m, err := Start(provider(), withCapturer(w))
+		require.NoError(t, err)
+		w.busyThenQuiet(t, connections, 10*time.Minute)
+		w.do(1, func(int) { w.Move(atTransfer, connections[:2]...) })
+		assert.LessOrEqual(t, told(m, "deadlock", time.Hour), 2*time.Minute)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
 }

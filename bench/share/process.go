@@ -70,9 +70,13 @@ func observe(o order) (any, error) {
 			}
 		})
 	}
-	time.Sleep(o.WarmUp)
-	taken, used, began := snapshots.Load(), lab.ProcessCPU(), time.Now()
-	time.Sleep(o.Span)
+	var taken int64
+	var used time.Duration
+	var began time.Time
+	for _, span := range []time.Duration{o.WarmUp, o.Span} { // at one line: another would be something new
+		taken, used, began = snapshots.Load(), lab.ProcessCPU(), time.Now()
+		time.Sleep(span)
+	}
 	return answer{lab.ProcessCPU() - used, time.Since(began), int(snapshots.Load() - taken)}, nil
 }
 

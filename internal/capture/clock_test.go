@@ -34,7 +34,7 @@ func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 	check(labelled)
 	dump, _ := c.Text()
 	require.NotNil(t, dump)
-	check(dump.Snapshot)
+	check(dump)
 	window, _ := c.Window(time.Millisecond, nil)
 	check(window)
 	assert.Len(t, seen, 5, "%v", seen)

@@ -17,6 +17,7 @@ const (
 	// frames that a dump shows; textGrowth reaches it in two steps.
 	leastTextSize = 2 << 10
 	textGrowth    = 4
+	textRetries   = 2
 	// minText and maxText bound the buffer. The predicted stop limits a dump long
 	// before maxText does.
 	minText = 64 << 10
@@ -55,23 +56,28 @@ func (t *textSource) room(goroutines int) int {
 
 func (t *textSource) needs(goroutines int) int64 { return int64(t.room(goroutines)) }
 
-// take stops the world once. It sizes the buffer from the last dump, instead of
-// growing it and stopping the world again. A dump that does not fit is refused,
-// because it may lack the goroutine in question; the next buffer is larger.
-func (t *textSource) take(a *allowance) (result, error) {
+// take sizes the buffer from the last dump, so that the world is stopped once. A
+// dump that does not fit may lack the goroutine in question: it is taken again with a
+// larger buffer, and refused if it does not fit after the second time.
+func (t *textSource) take(a *allowance) (r result, err error) {
 	n := runtime.NumGoroutine()
-	buf := make([]byte, min(t.room(n), a.most(maxText)))
-	began := time.Now()
-	written := runtime.Stack(buf, true)
-	at := time.Now()
-	r := result{stop: at.Sub(began)}
-	if written == len(buf) {
+	for range 1 + textRetries {
+		buf := make([]byte, min(t.room(n), a.most(maxText)))
+		began := time.Now()
+		written := runtime.Stack(buf, true)
+		at := time.Now()
+		r.stop = max(r.stop, at.Sub(began))
+		if written < len(buf) {
+			t.size = max(written/max(n, 1)*5/4, leastTextSize)
+			r.Snapshot, err = t.read(buf[:written], at, a)
+			return r, err
+		}
 		t.size = min(t.size*textGrowth, maxText)
-		return r, refuse(ReasonSize, "the dump of %d goroutines is over %d KiB", n, len(buf)>>10)
+		err = refuse(ReasonSize, "the dump of %d goroutines is over %d KiB", n, len(buf)>>10)
+		if a.err() != nil {
+			break
+		}
 	}
-	t.size = max(written/max(n, 1)*5/4, leastTextSize)
-	var err error
-	r.Snapshot, err = t.read(buf[:written], at, a)
 	return r, err
 }
 

@@ -178,13 +178,13 @@ func TestADumpReadInPart(t *testing.T) {
 	const good = "goroutine 7 [chan receive]:\nmain.f()\n\t/f.go:1\n\n"
 	const bad = "goroutine 8 [chan receive]:\nmain.f()\n"
 	text := newTextSource()
-	s, locks, err := text.read([]byte(good+good+bad), time.Now(), nil)
+	s, err := text.read([]byte(good+good+bad), time.Now(), nil)
 	require.NoError(t, err, "most of it is there")
 	assert.Equal(t, 2, s.Total)
 	assert.Equal(t, 1, s.Missing)
-	assert.Empty(t, locks)
+	assert.Empty(t, s.Locks)
 	for _, dump := range []string{"", "something else", bad, good + bad} {
-		_, _, err := text.read([]byte(dump), time.Now(), nil)
+		_, err := text.read([]byte(dump), time.Now(), nil)
 		assert.Error(t, err, "%q", dump)
 	}
 }
@@ -207,7 +207,7 @@ func TestTextIsGoverned(t *testing.T) {
 	c.governor.budget.Pause = time.Minute
 	s, skip = c.Text()
 	require.Nil(t, skip)
-	assert.Equal(t, 20_000, parkedIn(s.Snapshot))
+	assert.Equal(t, 20_000, parkedIn(s))
 }
 
 func TestTheGovernorLearnsTheStopsOfText(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package engine is the one pipeline from snapshots to events: it keeps the
-// history, runs the detectors, takes the closer inspections they ask for, adds
-// details from goroutine dumps, and tracks findings from their opening to their
-// end.
+// history, runs the detectors, takes the closer inspections they ask for, makes
+// findings about the same goroutines one, adds details from goroutine dumps, and
+// tracks findings from their opening to their end.
 //
 // The monitor, the command's watch and report, and detectortest all use it. They
 // differ in where snapshots come from and in what their [Inspector] can do.

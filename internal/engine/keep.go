@@ -96,6 +96,9 @@ func (i *incident) participants(v *view) []detectors.Participant {
 	for k := range all {
 		p := &all[k]
 		p.Count = v.count([]spot{{p.Stack.ID, p.State}})
+		if numbered(p.Note) {
+			p.Note = ""
+		}
 		if i.stand != nil {
 			p.IDs = slices.DeleteFunc(slices.Clone(p.IDs), i.stand.hasLeft)
 		}

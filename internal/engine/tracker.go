@@ -87,7 +87,7 @@ type incident struct {
 	since     time.Time         // since when the condition has held, at least
 	stand     *stand            // its goroutines; nil unless it stands
 	standing  bool              // some of them are where they were, as the newest snapshot shows
-	spots     []spot            // its places
+	spots     []spot            // its places, as far as its number of goroutines covers them
 	uncounted int               // how many goroutines there the detector did not count
 
 	// into is the incident of which this one has turned out to be a part; nil if it
@@ -277,6 +277,9 @@ func (t *tracker) found(i *incident, f *detectors.Finding, p *pass) {
 	i.spots = spotsOf(f, anyRole)
 	if p.view == nil {
 		return
+	}
+	if own := i.spots[:min(1, len(i.spots))]; p.view.count(own) >= f.Count {
+		i.spots = own // the number is that of its own place
 	}
 	i.uncounted = max(0, p.view.count(i.spots)-f.Count)
 	if f.Stands {

@@ -279,7 +279,7 @@ const eventsIntro = `
 
 Log records with an event name, sent through the LoggerProvider. The body is for people: what, where, how many, since when, how sure, and what to do next.
 
-A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event carries the last numbers seen.
+A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
 
 `
 
