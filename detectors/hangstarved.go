@@ -58,6 +58,39 @@ func (j *standJudge) orphaned(pl *places.Place, since int) bool {
 	return others < pl.Now()
 }
 
+// behindPool returns a stand when the goroutines at a place are all workers of a pool
+// that left its usual place, and ever since many more requests are in flight than
+// before: they may end, each by its own timeout, and are not served. It returns nil
+// otherwise.
+func (j *standJudge) behindPool(pl *places.Place) *stand {
+	since := pl.StoodSince()
+	if pl.Now() < 2 || since == 0 || handles(pl.Stack) || !j.mayBeRoot(pl) || !j.workersLeft(pl, since) {
+		return nil
+	}
+	st := &stand{Place: pl, since: since, chance: 1, pool: true, behind: j.inFlight(j.Last())}
+	for i := max(since, j.begin); i < j.Last(); i++ {
+		st.behind = min(st.behind, j.inFlight(i))
+	}
+	for i := max(0, since-places.Whole); i < since; i++ {
+		st.were = max(st.were, j.inFlight(i))
+	}
+	if st.behind < max(j.MinWaiters, pl.Now()) || st.behind < 3*(st.were+1) {
+		return nil
+	}
+	return st
+}
+
+// inFlight returns how many requests were being handled in snapshot i.
+func (j *standJudge) inFlight(i int) (n int) {
+	groups := j.Snapshots[i].Groups
+	for k := range groups {
+		if handles(groups[k].Stack) {
+			n += groups[k].Count
+		}
+	}
+	return n
+}
+
 // joined reports whether the number of goroutines at a place rose since a
 // snapshot, or to it. When every caller is stuck, that is but once.
 func (j *standJudge) joined(pl *places.Place, since int) bool {

@@ -158,6 +158,10 @@ func waitsFor(st *stand) string {
 
 // noteWhy notes what tells the stand from rest.
 func (j *standJudge) noteWhy(f *Finding, st *stand) {
+	if st.behind > 0 {
+		f.note("They are a pool that left its usual place. Since then at least %d requests are in flight; before, there were at most %d.", st.behind, st.were)
+		return
+	}
 	if st.activity == nil {
 		f.note("They handle requests, and none has moved on for %s.", words.Span(st.Series.Ago(st.since)))
 		if st.missing > 0 {
