@@ -106,6 +106,11 @@ func (c HangConfig) checks() []check {
 //     before, while a queue fills, a worker or all workers of a pool left the place
 //     where they used to wait for work, and stand elsewhere; or what the handlers have
 //     started waits for something of this list;
+//   - all workers of a pool left that place and stand, and ever since three times as
+//     many requests are in flight as ever before, even if each of them ends by a
+//     timeout;
+//   - they wait for a WaitGroup, for twice MinWait, and are more than all goroutines
+//     that could call its Done;
 //   - far fewer goroutines of the process come and go than before, and as many
 //     handlers stand instead: a server starts at least one goroutine for each
 //     request, which uses up an ID. That needs about two requests a second.
@@ -125,7 +130,7 @@ func (c HangConfig) checks() []check {
 //
 // False negatives: requests of which none was ever seen in a snapshot, that wait for
 // nothing of this list; a hang of such requests that stood before the first
-// snapshot; requests that end by a timeout; some goroutines of a call path that hang
+// snapshot; requests that end by a timeout, without a pool that stands; some goroutines of a call path that hang
 // while others of it pass; a second hang at a place within two hours of the first;
 // and, for several minutes, one that follows minutes without any request.
 //
@@ -193,12 +198,22 @@ type standJudge struct {
 
 // stands returns the places at which goroutines hang.
 func (j *standJudge) stands() (all []*stand) {
-	for _, pl := range j.candidates() {
-		if st := j.judge(pl); st != nil && !j.served(st) && !j.early(st) {
+	hangs := func(st *stand) bool { return st != nil && !j.served(st) && !j.early(st) }
+	candidates := j.candidates()
+	for _, pl := range candidates {
+		if st := j.judge(pl); hangs(st) {
 			all = append(all, st)
 		}
 	}
-	return all
+	if len(all) > 0 {
+		return all
+	}
+	for _, pl := range candidates {
+		if st := j.behindPool(pl); hangs(st) {
+			return []*stand{st}
+		}
+	}
+	return nil
 }
 
 // candidates returns the places from which none left since begin and that other
@@ -238,6 +253,9 @@ type stand struct {
 	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
 	pool     bool             // they are all of a pool of workers that left its usual place
 	nested   bool             // they hold what they wait for
+	behind   int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
+	were     int              // how many there were at most before
+	orphaned bool             // fewer goroutines are left that they could wait for than wait
 	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E

@@ -211,6 +211,18 @@ func TestHangIsSilentWithoutHistory(t *testing.T) {
 				streams(s)
 			}
 		}(),
+		"a pool in a long job, and as many requests as ever": func() shape {
+			var workers []uint64
+			return func(s *service) {
+				if s.tick == 0 {
+					workers = s.Go(atWorkerIdle, 6)
+				}
+				if s.tick == hangs {
+					s.Move(atWorkerJob, workers...)
+				}
+				serve(s, 4+s.rand.IntN(10), atQuery)
+			}
+		}(),
 		"tunnels": after(func(s *service) {
 			s.Go(atProxy, 1)
 			s.Go(atCopy, 2)

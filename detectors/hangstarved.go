@@ -35,7 +35,60 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if st.missing = j.lacks(pl, since); st.missing > 0 {
 		return st
 	}
+	if st.orphaned = j.orphaned(pl, since); st.orphaned {
+		return st
+	}
 	return nil
+}
+
+// orphaned reports whether goroutines have waited for a WaitGroup for twice MinWait
+// and are more than all goroutines together that could be what they wait for: those
+// that are neither handlers nor connections, and not known to wait by design. A
+// tunnel, or a request that is spread over others, has at least one of its own.
+func (j *standJudge) orphaned(pl *places.Place, since int) bool {
+	if pl.State != goroutine.WaitGroupWait || j.Running(since, j.MinWait/mostGaps) < 2*j.MinWait {
+		return false
+	}
+	others := j.Snapshot.Total + j.Snapshot.Missing // those without a place among them
+	for _, other := range j.Places(places.ByStack) {
+		if serves(other.Stack) || accompanies(other.Stack) || j.Known(other.Stack) {
+			others -= other.Now()
+		}
+	}
+	return others < pl.Now()
+}
+
+// behindPool returns a stand when the goroutines at a place are all workers of a pool
+// that left its usual place, and ever since many more requests are in flight than
+// before: they may end, each by its own timeout, and are not served. It returns nil
+// otherwise.
+func (j *standJudge) behindPool(pl *places.Place) *stand {
+	since := pl.StoodSince()
+	if pl.Now() < 2 || since == 0 || handles(pl.Stack) || !j.mayBeRoot(pl) || !j.workersLeft(pl, since) {
+		return nil
+	}
+	st := &stand{Place: pl, since: since, chance: 1, pool: true, behind: j.inFlight(j.Last())}
+	for i := max(since, j.begin); i < j.Last(); i++ {
+		st.behind = min(st.behind, j.inFlight(i))
+	}
+	for i := max(0, since-places.Whole); i < since; i++ {
+		st.were = max(st.were, j.inFlight(i))
+	}
+	if st.behind < max(j.MinWaiters, pl.Now()) || st.behind < 3*(st.were+1) {
+		return nil
+	}
+	return st
+}
+
+// inFlight returns how many requests were being handled in snapshot i.
+func (j *standJudge) inFlight(i int) (n int) {
+	groups := j.Snapshots[i].Groups
+	for k := range groups {
+		if handles(groups[k].Stack) {
+			n += groups[k].Count
+		}
+	}
+	return n
 }
 
 // joined reports whether the number of goroutines at a place rose since a

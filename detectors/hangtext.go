@@ -158,10 +158,17 @@ func waitsFor(st *stand) string {
 
 // noteWhy notes what tells the stand from rest.
 func (j *standJudge) noteWhy(f *Finding, st *stand) {
+	if st.behind > 0 {
+		f.note("They are a pool that left its usual place. Since then at least %d requests are in flight; before, there were at most %d.", st.behind, st.were)
+		return
+	}
 	if st.activity == nil {
 		f.note("They handle requests, and none has moved on for %s.", words.Span(st.Series.Ago(st.since)))
 		if st.missing > 0 {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
+		}
+		if st.orphaned {
+			f.note("More wait than there are other goroutines that could call Done: for some of them there is none.")
 		}
 		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
 			f.note("When they began to wait, %s started with %s left %s usual place for %s.",
