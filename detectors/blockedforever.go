@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
@@ -37,9 +38,10 @@ func (c BlockedForeverConfig) checks() []check { return []check{atLeast("MinCoun
 // channel, and this detector finds nothing.
 func NewBlockedForever(c BlockedForeverConfig) *Detector {
 	return configured(c, &Detector{
-		Name: "blocked_forever",
-		Doc:  "Goroutines that nothing can ever wake: on a nil channel, or in a select without cases.",
-		Run:  c.run,
+		Name:   "blocked_forever",
+		Doc:    "Goroutines that nothing can ever wake: on a nil channel, or in a select without cases.",
+		Yields: []string{"deadlock", "hang"},
+		Run:    c.run,
 	})
 }
 
@@ -58,14 +60,17 @@ func (c BlockedForeverConfig) run(p *Pass) error {
 func lost(pl *places.Place) Finding {
 	since := pl.HeldSince(1)
 	f := found(Certain, pl, since)
+	f.Stands = true
 	f.Message = fmt.Sprintf("%s at %s %s blocked in %s, which nothing can ever end.",
 		goroutines(f.Count), where(pl.Stack), verb(f.Count, "is", "are"), pl.State)
 	f.note("%s waits forever by definition.", operation(pl.State))
-	if f.Age > 0 {
+	if f.Age > 0 && pl.Count(since) != f.Count {
 		f.note("%s ago there %s %d.", words.Span(f.Age), verb(pl.Count(since), "was", "were"), pl.Count(since))
 	}
 	if born, ok := pl.Oldest(); ok {
-		f.note("The oldest of them was born at least %s ago.", words.Span(pl.Series.Newest().Time.Sub(born)))
+		if age := pl.Series.Newest().Time.Sub(born); age >= time.Second {
+			f.note("The oldest of them was born at least %s ago.", words.Span(age))
+		}
 	}
 	f.Advice = "Find how the goroutine gets to this line and what it was meant to wait for: a channel that was never made, or a field that is set later."
 	return f

@@ -82,10 +82,11 @@ func (c ContentionConfig) checks() []check {
 // on purpose, as with a semaphore.
 func NewContention(c ContentionConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "contention",
-		Doc:   "Many goroutines constantly wait for a lock or to send on a channel, in a queue that moves.",
-		Needs: Needs{IDs: true, History: min(contentionReach*c.MinWait, MaxHistory)},
-		Run:   c.run,
+		Name:   "contention",
+		Doc:    "Many goroutines constantly wait for a lock or to send on a channel, in a queue that moves.",
+		Needs:  Needs{IDs: true, History: min(contentionReach*c.MinWait, MaxHistory)},
+		Yields: []string{"deadlock", "hang", "leak", "pileup"},
+		Run:    c.run,
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Default returns the built-in detectors with their default configurations:
-// leak, deadlock, blocked_forever, pileup, surge, contention and stall.
+// hang, leak, deadlock, blocked_forever, pileup, surge, contention and stall.
 func Default() []*Detector { return Scaled(1) }
 
 // Scaled returns the built-in detectors with all of their durations multiplied
@@ -20,6 +20,7 @@ func Default() []*Detector { return Scaled(1) }
 // stood still.
 func Scaled(k float64) []*Detector {
 	all := []*Detector{
+		NewHang(scaled(DefaultHangConfig(), k)),
 		NewLeak(scaled(DefaultLeakConfig(), k)),
 		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
 		NewBlockedForever(DefaultBlockedForeverConfig()),

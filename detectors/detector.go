@@ -27,8 +27,11 @@ type Detector struct {
 	Needs Needs
 
 	// Yields names detectors whose findings explain more about the same goroutines:
-	// a finding of this detector becomes part of theirs while they have one. Names
-	// that are not in use are ignored.
+	// a finding of this detector becomes part of theirs while they have one. Two
+	// findings are about the same goroutines when they have a place (stack ID and
+	// state, also of participants) or a listed goroutine in common. One about the
+	// process as a whole yields when the others explain most of it. Names that are
+	// not in use are ignored, and so is one that would make a circle.
 	Yields []string
 
 	// Run judges a pass and reports findings through Pass.Report. It is called
@@ -202,7 +205,8 @@ func Confidences() []Confidence {
 // with the same detector, stack ID, state and subject describe the same fault.
 type Finding struct {
 	// ID, Opened and Detector are set by the engine that runs the detectors. ID
-	// has 16 hexadecimal digits and does not change until the finding is resolved.
+	// has 16 hexadecimal digits and does not change until the finding is resolved,
+	// even if a detector that explains more takes over: then Detector changes.
 	// Opened is the time of the first pass with the finding.
 	ID       string
 	Opened   time.Time
@@ -229,11 +233,12 @@ type Finding struct {
 	// empty when the fault has one place.
 	Participants []Participant
 
-	// Stands says that the fault is that goroutines do not move: the finding is not
-	// resolved before goroutines in IDs, or of the participants, have left their
-	// places, even if later passes cannot tell the fault any more. A finding
-	// without it is resolved when several passes in a row judged and did not find
-	// it.
+	// Stands says that the fault is that goroutines do not move. Such a finding is
+	// resolved when the goroutines in IDs, and those of all participants but the
+	// affected ones, have left their places and few others of it remain, and not
+	// before that, even if later passes cannot tell the fault any more. Until then,
+	// passes that do not find it bring its numbers and texts up to date. A finding
+	// without it is resolved when three passes judged and did not find it.
 	Stands bool
 
 	// Unjudged says why the newest passes could not judge a finding that is still

@@ -31,7 +31,9 @@ type Event struct {
 	Kind Kind
 	Time time.Time // of the snapshot that caused it
 
-	// Finding is the subject of the event. In a Suppressed event it is the worst
+	// Finding is the subject of the event, with what is true at its time. In
+	// a Resolved event, Message and Evidence say how the fault ended, and Count and
+	// Age are those of the last time that it stood. In a Suppressed event it is the worst
 	// of the findings that are not reported individually, or the zero Finding when
 	// none are left.
 	Finding Finding

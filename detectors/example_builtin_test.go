@@ -21,6 +21,7 @@ func ExampleDefault() {
 		fmt.Println(d.Name)
 	}
 	// Output:
+	// hang
 	// leak
 	// deadlock
 	// blocked_forever
@@ -60,11 +61,11 @@ func ExampleValidate() {
 
 	config := detectors.DefaultLeakConfig()
 	config.MinRise = 0
-	all[0] = detectors.NewLeak(config)
+	all[1] = detectors.NewLeak(config)
 	fmt.Println(detectors.Validate(all))
 	// Output:
 	// <nil>
-	// detector 0 ("leak"): LeakConfig.MinRise is 0; must be at least 1
+	// detector 1 ("leak"): LeakConfig.MinRise is 0; must be at least 1
 }
 
 // A subscription of this service waits for as long as its tenant is there. With

@@ -36,7 +36,7 @@ func found(c Confidence, pl *places.Place, since int) Finding {
 // grew sets the growth since a snapshot.
 func (f *Finding) grew(pl *places.Place, since int) {
 	if minutes := pl.Series.Ago(since).Minutes(); minutes > 0 {
-		f.GrowthPerMinute = float64(pl.Now()-pl.Count(since)) / minutes
+		f.GrowthPerMinute = max(0, float64(pl.Now()-pl.Count(since))/minutes)
 	}
 }
 
@@ -63,7 +63,16 @@ func (fs findings) report(p *Pass) {
 		merged[i].join(&f)
 	}
 	for _, f := range merged {
+		f.noteCreator()
 		p.Report(f)
+	}
+}
+
+// noteCreator adds who created the goroutines, where the snapshot knows it. The
+// engine finds it out for others.
+func (f *Finding) noteCreator() {
+	if f.CreatedBy.Function != "" {
+		f.note("%s created by %s.", verb(f.Count, "It was", "They were"), line(f.CreatedBy))
 	}
 }
 

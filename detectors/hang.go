@@ -37,9 +37,8 @@ type HangConfig struct {
 	// normal, as for streams and long polls.
 	MinShare float64
 
-	// MinWaiters is how many request handlers must wait for a resource, such as a
-	// lock or a connection of a pool, where nothing is known of the time before; at
-	// least 1. Default 3.
+	// MinWaiters is how many request handlers must wait where nothing is known of the
+	// time before; at least 1. Default 3.
 	MinWaiters int
 }
 
@@ -62,9 +61,12 @@ const (
 	// maxStands is how many places are judged in a pass, largest first. It bounds
 	// the time of a pass.
 	maxStands = 16
-	// pauseFactor is how many times longer than usual a gap between snapshots must
-	// be to be taken for a pause of the process.
-	pauseFactor = 3
+	// mostGaps is how many gaps between snapshots must make up MinWait at least. So
+	// a pause of the process, which is a single gap, is no standstill.
+	mostGaps = 2
+	// suspicion is in how many times less than MinWait a hang is suspected, so that
+	// more snapshots are wanted.
+	suspicion = 4
 )
 
 func (c HangConfig) checks() []check {
@@ -78,95 +80,105 @@ func (c HangConfig) checks() []check {
 }
 
 // NewHang returns the detector "hang": work that used to move on at a place has
-// stopped. Confidence [Suspected]; [Medium] where nothing is known of the time
-// before.
+// stopped. Confidence [Suspected], [High] after five times MinWait; where nothing is
+// known of the time before, [Medium] and then [Suspected].
 //
 // Streams, long polls and idle workers stand still as well. What tells an outage
 // from rest is what the same work did before. The detector follows the goroutines
 // that share a call path, from the entry function to the place or to a caller of
 // it, whatever they wait for. It fires when, for at least MinWait and
 // MinSnapshots snapshots, none of them has left and nine in ten stand at one
-// place each, if
+// place each, if those that came before moved on: at least MinShare of them within
+// MinWait, seen in at least four snapshots, and hardly any stood for MinWait; and
+// enough have come since and stayed for that to be no chance (MaxChance). Where they
+// wait for something outside of the process, which may just be slow, it takes twice
+// MinWait.
 //
-//   - those that came before moved on: at least MinShare of them within MinWait,
-//     seen in at least four snapshots, and hardly any stood for MinWait; and
-//     enough have come since and stayed for that to be no chance (MaxChance); or
-//   - they are handlers of requests that wait for a lock, to send on a channel or
-//     for a known resource such as a connection of a pool, which no stream does at
-//     rest, or all workers of a pool stopped at about the same time: at least
-//     MinWaiters, not all of which were there from the first snapshot on. This
-//     needs no history.
+// Requests that are too fast for any snapshot to show them leave no such history.
+// For handlers of requests, at least MinWaiters and not all of which were there from
+// the first snapshot on, the detector also fires when
 //
-// A pause of the process, which shows as a gap between snapshots, restarts the
-// time. Before it fires, it asks for a trace window, for which it waits until twice
-// MinWait. It does not fire when the window shows that another goroutine woke one
-// of those that stand, or that something came for one in IO wait: a connection
-// that is always busy is at the same place in every snapshot.
+//   - they wait for a lock, to send on a channel, for a file lock, or for something of
+//     which a library has only so many, such as a connection of a pool, which no
+//     stream does at rest;
+//   - they wait for an answer of another service or a database;
+//   - at about the time at which they began to wait, or up to three times MinWait
+//     before, while a queue fills, a worker or all workers of a pool left the place
+//     where they used to wait for work, and stand elsewhere; or what the handlers have
+//     started waits for something of this list;
+//   - far fewer goroutines of the process come and go than before, and as many
+//     handlers stand instead: a server starts at least one goroutine for each
+//     request, which uses up an ID. That needs about two requests a second.
+//
+// A time in which the process could not run does not count
+// ([goroutine.Snapshot.Late]), and a gap between two snapshots counts for at most
+// half of MinWait. Before it fires, it asks for a trace window, for which it waits
+// until twice MinWait. It does not fire when the window shows that another goroutine
+// woke one of those that stand, or that something came for one in IO wait: a
+// connection that is always busy is at the same place in every snapshot.
 //
 // Places that stopped at about the same time are one finding. Its stack is that
-// of the goroutines that got stuck first. [HangConfig.MaxChance] describes the
-// probability.
+// of the goroutines that got stuck first, as far as that shows: a pool of workers,
+// a loop that left its place, what a library shows to hold or to do what others wait
+// for, a handler that waits for something else. Otherwise it is that of the queue
+// itself. [HangConfig.MaxChance] describes the probability.
 //
-// False negatives: requests in a service so small, or so fast, that none was ever
-// seen in a snapshot, where they wait for nothing of the second list; a hang of
-// such requests that stood before the first snapshot;
-// requests that end by a timeout; some goroutines of a call path that hang while
-// others of it pass; and a second hang at a place within two hours of the first.
+// False negatives: requests of which none was ever seen in a snapshot, that wait for
+// nothing of this list; a hang of such requests that stood before the first
+// snapshot; requests that end by a timeout; some goroutines of a call path that hang
+// while others of it pass; a second hang at a place within two hours of the first;
+// and, for several minutes, one that follows minutes without any request.
+//
 // False positives: a change of regime without a fault, such as a handler that
 // from some moment on serves only streams; a lock that is held on purpose for more
-// than MinWait while requests wait for it; and, without trace windows, connections
+// than MinWait while requests wait for it; the first requests to another service that
+// takes more than twice MinWait for each; workers that begin their first long job at
+// the time at which the first streams come; and, without trace windows, connections
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "hang",
-		Doc:   "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
-		Needs: Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
-		Run:   c.run,
+		Name:   "hang",
+		Doc:    "Work that used to move on at a place has stopped.\n\nIt compares goroutines with those that did the same before: those passed, these stand.",
+		Needs:  Needs{IDs: true, History: min(hangReach*c.MinWait, MaxHistory)},
+		Yields: []string{"deadlock"},
+		Run:    c.run,
 	})
 }
 
 func (c HangConfig) run(p *Pass) error {
 	s := p.places()
-	begin := s.Begin(c.MinWait, c.MinSnapshots)
-	if begin < 0 {
-		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
-		return nil
-	}
-	if begin < afterPause(s) {
-		p.abstain(ReasonShortHistory, "the process was paused or could take no snapshots until a moment ago")
-		return nil
-	}
-	j := &standJudge{HangConfig: c, Pass: p, Series: s, begin: begin, stood: make(map[*places.Activity][2]int)}
+	j := c.judgeOf(p, s)
 	var all []*stand
-	for _, pl := range j.candidates() {
-		if st := j.judge(pl); st != nil && !j.served(st) {
-			all = append(all, st)
-		}
+	switch {
+	case j.begin >= 0:
+		all = j.stands()
+	case s.Begin(c.MinWait, c.MinSnapshots) >= 0:
+		p.abstain(ReasonShortHistory, "the process could not run until a moment ago, or no snapshot could be taken")
+	default:
+		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 	}
 	for _, g := range j.grouped(j.servers(all)) {
 		p.Report(j.finding(g))
 	}
+	if len(all) == 0 && c.suspects(p, s) {
+		p.attend()
+	}
 	return nil
 }
 
-// afterPause returns the newest snapshot that follows a gap much longer than the
-// usual one, among those that are never thinned out; 0 when there is none.
-func afterPause(s *places.Series) int {
-	first := max(0, len(s.Snapshots)-places.Whole)
-	var gaps []time.Duration
-	for i := first + 1; i <= s.Last(); i++ {
-		gaps = append(gaps, s.Time(i).Sub(s.Time(i-1)))
-	}
-	if len(gaps) == 0 {
-		return 0
-	}
-	usual := slices.Sorted(slices.Values(gaps))[len(gaps)/2]
-	for i, gap := range slices.Backward(gaps) {
-		if gap > pauseFactor*usual {
-			return first + i + 1
-		}
-	}
-	return 0
+// suspects reports whether a hang may just have begun: by the same rules, but for
+// a shorter time.
+func (c HangConfig) suspects(p *Pass, s *places.Series) bool {
+	c.MinWait, c.MinSnapshots, c.MaxChance = c.MinWait/suspicion, 2, math.Sqrt(c.MaxChance)
+	j := c.judgeOf(p, s)
+	return j.begin >= 0 && slices.ContainsFunc(j.candidates(), func(pl *places.Place) bool { return j.judge(pl) != nil })
+}
+
+// judgeOf returns the judge of a pass. Its begin is -1 when there are too few
+// snapshots.
+func (c HangConfig) judgeOf(p *Pass, s *places.Series) *standJudge {
+	begin := s.BeginRunning(c.MinWait, c.MinSnapshots, c.MinWait/mostGaps)
+	return &standJudge{HangConfig: c, Pass: p, Series: s, begin: begin, stood: make(map[*places.Activity][2]int)}
 }
 
 // A standJudge judges the places of one pass.
@@ -179,15 +191,29 @@ type standJudge struct {
 	stood map[*places.Activity][2]int // see standing
 }
 
+// stands returns the places at which goroutines hang.
+func (j *standJudge) stands() (all []*stand) {
+	for _, pl := range j.candidates() {
+		if st := j.judge(pl); st != nil && !j.served(st) && !j.early(st) {
+			all = append(all, st)
+		}
+	}
+	return all
+}
+
 // candidates returns the places from which none left since begin and that other
 // goroutines reached before: not those that were there from the first snapshot
 // on.
 func (j *standJudge) candidates() (all []*places.Place) {
-	for _, pl := range judged(j.Series, places.ByStack, mayHang, 1, j.Known) {
+	for _, pl := range j.Places(places.ByStack) {
+		// The tests are in the order of their cost.
 		if len(all) == maxStands {
 			break
 		}
-		if since := pl.StoodSince(); since <= j.begin && pl.Count(j.begin) > 0 && !accompanies(pl.Stack) && (since > 0 || handles(pl.Stack)) {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) {
+			continue
+		}
+		if pl.StoodSince() > 0 || handles(pl.Stack) {
 			all = append(all, pl)
 		}
 	}
@@ -209,6 +235,10 @@ type stand struct {
 	*places.Place
 	activity *places.Activity // whose history was compared; nil when none was
 	since    int              // the snapshot since which none has moved on
+	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
+	pool     bool             // they are all of a pool of workers that left its usual place
+	nested   bool             // they hold what they wait for
+	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E
 	stayed       int           // since: J
@@ -231,6 +261,22 @@ func (j *standJudge) judge(pl *places.Place) *stand {
 		last = a
 	}
 	return j.starved(pl)
+}
+
+// early reports whether a stand must last for longer to be a hang.
+func (j *standJudge) early(st *stand) bool {
+	if !outside(st.Stack, st.State) || j.Running(st.since, j.MinWait/mostGaps) >= 2*j.MinWait {
+		return false
+	}
+	j.attend()
+	return true
+}
+
+// outside reports whether goroutines wait for something outside of the process,
+// which may be slow for more than a minute and answer nevertheless.
+func outside(s *goroutine.Stack, state goroutine.State) bool {
+	r, _ := resourceAt(s, state)
+	return r.answers || !r.scarce && (state == goroutine.IOWait || state == goroutine.Syscall)
 }
 
 // turnedOver compares the goroutines of an activity with those that were in it
@@ -345,43 +391,6 @@ func (j *standJudge) rests(a *places.Activity, since int) bool {
 	return 10*rested > listed
 }
 
-// starved returns a stand when handlers of requests wait for something that no
-// handler is meant to wait for that long: a resource, or a pool of workers all of
-// which have stopped.
-func (j *standJudge) starved(pl *places.Place) *stand {
-	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Count(j.begin) < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
-		return nil
-	}
-	if r, ok := resourceAt(pl.Stack, pl.State); (!ok || !r.scarce) && !j.poolStopped(since) {
-		return nil
-	}
-	return &stand{Place: pl, since: since, chance: 1}
-}
-
-// joined reports whether the number of goroutines at a place rose since a
-// snapshot, or to it. When every caller is stuck, that is but once.
-func (j *standJudge) joined(pl *places.Place, since int) bool {
-	return since > 0 || pl.Now() > pl.Count(0)
-}
-
-// poolStopped reports whether all workers of a pool stopped at one place at about
-// the time of a snapshot: goroutines that are older by MinWait, and did not use to
-// stay there. What a request starts for itself is as young as the request.
-func (j *standJudge) poolStopped(around int) bool {
-	return slices.ContainsFunc(j.Places(places.ByStack), func(pl *places.Place) bool {
-		if pl.Now() < 2 || !j.mayBeRoot(pl) || handles(pl.Stack) || pl.Now() != j.StartedWith(pl.Entry(), j.Last()) {
-			return false
-		}
-		since := pl.StoodSince()
-		if since == 0 || since > j.begin || j.Time(around).Sub(j.Time(since)).Abs() > 2*j.MinWait || rested(pl, since) {
-			return false
-		}
-		old := j.Newest().EpochAt(j.Time(since).Add(-j.MinWait))
-		return pl.Born(old, len(j.Newest().Epochs)) == 0
-	})
-}
-
 // served reports whether a trace window shows that the goroutines of a stand move
 // between snapshots, as those of busy connections do: another goroutine woke one
 // of them, or something came for one that waits for IO. If there is no window
@@ -404,6 +413,7 @@ func (j *standJudge) served(st *stand) bool {
 	}
 	if j.Ask(goroutine.SourceWindow) && st.windows == 0 && j.Ago(st.since) < 2*j.MinWait {
 		j.abstain(ReasonInspection, "it suspects a hang and waits for a trace window")
+		j.attend()
 		return true
 	}
 	return false
@@ -425,15 +435,15 @@ type hang struct {
 }
 
 // grouped divides stands by what they have in common: the activity, what got stuck
-// first, or the time at which they stopped, which is within twice MinWait of that
-// of the first.
+// first, or the time at which they stopped, which is within MinWait of that of the
+// first.
 func (j *standJudge) grouped(all []*stand) (groups []*hang) {
 	slices.SortStableFunc(all, func(a, b *stand) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.oldest(), b.oldest()))
 	})
 	for _, st := range all {
 		i := slices.IndexFunc(groups, func(h *hang) bool {
-			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= 2*j.MinWait
+			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= j.MinWait
 		})
 		root := st
 		if i < 0 {

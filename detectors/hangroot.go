@@ -1,42 +1,118 @@
 package detectors
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
-	"time"
-
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
-	"github.com/otelgoroutine/go/internal/words"
 )
 
 // root returns the place whose goroutines got stuck first: one that stopped
-// shortly before st, or st itself. One or a few goroutines prove nothing on their
-// own; here others prove that work has stopped.
+// shortly before st, or st itself.
 func (j *standJudge) root(st *stand) *stand {
 	first := st
-	earliest := j.At(j.Time(st.since).Add(-2 * j.MinWait))
+	if st.cause != nil {
+		first = j.rooted(st.cause, st.cause.StoodSince())
+	}
+	if holders := j.holders(st); holders != nil {
+		return holders
+	}
+	earliest := max(1, j.At(j.Time(st.since).Add(-filling*j.MinWait)))
 	for _, pl := range j.Places(places.ByStack) {
-		if pl.Key == st.Key || !j.mayBeRoot(pl) {
+		if pl.Key == st.Key || !pl.Stood(min(first.since+1, j.Last())) || pl.Stood(earliest-1) || !j.mayBeRoot(pl) {
 			continue
 		}
 		since := pl.StoodSince()
-		if since == 0 || since < earliest || since > first.since || rested(pl, since) {
-			continue
-		}
-		if other := (&stand{Place: pl, since: since, chance: 1}); other.before(first) {
+		if other := j.rooted(pl, since); j.tells(other, st.since) && other.before(first) {
 			first = other
 		}
 	}
-	return first
+	return j.blockedPool(first)
+}
+
+// holders returns what holds or does that for which st waits, where a library shows
+// it: the place with the most goroutines that none has left since st began to stand.
+// It is nil where none is known.
+func (j *standJudge) holders(st *stand) *stand {
+	r, _ := resourceAt(st.Stack, st.State)
+	if r.holders == nil {
+		return nil
+	}
+	for _, pl := range j.Places(places.ByStack) { // the largest first
+		if pl.Key != st.Key && mayHang(pl.State) && r.holders(pl.Stack) && pl.Stood(min(st.since+1, j.begin)) {
+			return j.rooted(pl, pl.StoodSince())
+		}
+	}
+	return nil
+}
+
+// rooted returns goroutines that may be what got stuck first.
+func (j *standJudge) rooted(pl *places.Place, since int) *stand {
+	st := &stand{Place: pl, since: since, chance: 1}
+	r, _ := resourceAt(pl.Stack, pl.State)
+	st.nested = r.holders != nil && r.scarce && r.holders(pl.Stack)
+	st.pool = pl.Now() > 1 && !handles(pl.Stack) && j.workersLeft(pl, since)
+	return st
+}
+
+// tells reports whether it says something about others, which stand since a
+// snapshot, that the goroutines of st stopped. Workers may have stopped earlier, when
+// a queue had to fill first. A handler that stands where none used to does, and so do
+// workers that left their usual place, or a goroutine that waits for a known resource
+// or for the outside where it used not to. Idle workers, accept loops, timers and the
+// goroutines that keep a connection stand all the time, or may begin to at any time.
+func (j *standJudge) tells(st *stand, crowd int) bool {
+	near := j.Time(crowd).Sub(j.Time(st.since)) <= j.MinWait
+	if handles(st.Stack) {
+		return near && !rested(st.Place, st.since)
+	}
+	if st.pool || st.nested || j.loopLeft(st.Place, st.since) || j.busyPool(st.Place, st.since) {
+		return true
+	}
+	r, known := resourceAt(st.Stack, st.State)
+	if !near || !known && st.State != goroutine.Syscall && st.State != goroutine.IOWait {
+		return false
+	}
+	return (r.scarce || j.settled(st.since)) && st.Share(st.since) <= 0.5 && !rested(st.Place, st.since)
+}
+
+// settled reports whether enough was seen before a snapshot to know that goroutines
+// at a new place are not part of a start-up.
+func (j *standJudge) settled(since int) bool {
+	return since >= j.MinSnapshots && j.Time(since).Sub(j.Time(0)) >= 2*j.MinWait
+}
+
+// blockedPool returns a pool of workers that all wait to send or for a resource,
+// which no idle pool does. They may have stood there in every snapshot, when the
+// pool was saturated before. So it explains only handlers that wait for others, and
+// where nothing else does.
+func (j *standJudge) blockedPool(st *stand) *stand {
+	if !handles(st.Stack) || st.State.Lock() || st.State == goroutine.IOWait || st.State == goroutine.Syscall {
+		return st
+	}
+	for _, pl := range j.Places(places.ByStack) {
+		if pl.Now() < 2 || pl.Now() != j.StartedWith(pl.Starter(), j.Last()) || !pl.Stood(min(st.since, j.begin)) || !j.mayBeRoot(pl) || handles(pl.Stack) {
+			continue
+		}
+		if r, _ := resourceAt(pl.Stack, pl.State); r.scarce && !pl.State.Lock() && j.old(pl, st.since) {
+			return &stand{Place: pl, since: pl.StoodSince(), chance: 1, pool: true}
+		}
+	}
+	return st
+}
+
+// busyPool reports whether a place is where a pool of workers is most of the time,
+// and all of them stand there now. The pool is not idle there: before a snapshot,
+// some of them left in nearly every step.
+func (j *standJudge) busyPool(pl *places.Place, since int) bool {
+	left, _ := pl.Moves(0, since-1)
+	return pl.Now() > 1 && pl.Now() == j.StartedWith(pl.Starter(), j.Last()) && pl.Starter() != pl.Stack.User().Function &&
+		since > minMoving && 5*left >= 4*(since-1)
 }
 
 // mayBeRoot reports whether what others wait for may be the goroutines at a place.
 // The clients of a server that is in the same process wait for it, and not the
 // other way round: there are as many of them as requests.
 func (j *standJudge) mayBeRoot(pl *places.Place) bool {
-	if !mayHang(pl.State) || accompanies(pl.Stack) || j.Known(pl.Stack) || handlers(pl.Stack) && !handles(pl.Stack) {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || accepts(pl.Stack) || j.Known(pl.Stack) || serves(pl.Stack) && !handles(pl.Stack) {
 		return false // idle connections among them
 	}
 	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {
@@ -54,6 +130,9 @@ func (j *standJudge) mayBeRoot(pl *places.Place) bool {
 	return requests != pl.Now()
 }
 
+// accepts matches goroutines that wait for the next connection of a client.
+var accepts = has("internal/poll.(*FD).Accept")
+
 // rested reports whether goroutines used to stay at a place before a snapshot: in
 // more than half of the steps none left.
 func rested(pl *places.Place, since int) bool {
@@ -66,25 +145,35 @@ func rested(pl *places.Place, since int) bool {
 	return 2*n > since
 }
 
-// before reports whether st stopped before other. In the same snapshot, those
-// that wait for a resource come after others, which may hold it; then the oldest
-// goroutine decides: workers are older than their callers, and the first request
-// that got stuck is older than the next.
+// before reports whether st stopped before other. Within one step between
+// snapshots, what they wait for decides: goroutines that wait for others in the
+// process come after those. Then the oldest goroutine decides: workers are older
+// than their callers, and the first request that got stuck is older than the next.
 func (st *stand) before(other *stand) bool {
-	if st.since != other.since {
-		return st.since < other.since
+	a, b := st.rank(), other.rank()
+	if apart := st.since - other.since; apart < -1 || apart > 1 || a == b && apart != 0 {
+		return apart < 0
 	}
-	if a, b := st.needs(), other.needs(); a != b {
-		return b
+	if a != b {
+		return a < b
 	}
 	return st.oldest() < other.oldest()
 }
 
-// needs reports whether the goroutines of st wait for a resource that others in
-// the process hold.
-func (st *stand) needs() bool {
-	r, _ := resourceAt(st.Stack, st.State)
-	return r.scarce && r.name != "HTTP response"
+// rank returns how directly the goroutines of st depend on others in the process:
+// -1 when they are a whole pool of workers, whatever these wait for, or wait for
+// themselves; 0 when nothing is known; 1 when others hold what they wait for; 2 when
+// others do what they wait for, to the end.
+func (st *stand) rank() int {
+	switch r, _ := resourceAt(st.Stack, st.State); {
+	case st.pool, st.nested:
+		return -1
+	case st.State == goroutine.WaitGroupWait, r.inside && !r.scarce, r.name == "Prometheus collector":
+		return 2
+	case r.inside:
+		return 1
+	}
+	return 0
 }
 
 func (st *stand) oldest() uint64 {
@@ -93,140 +182,4 @@ func (st *stand) oldest() uint64 {
 		return ^uint64(0)
 	}
 	return ids[0]
-}
-
-// finding returns the finding for a hang.
-func (j *standJudge) finding(h *hang) Finding {
-	root := h.root
-	surest := slices.MinFunc(h.stands, func(a, b *stand) int { return cmp.Or(cmp.Compare(a.chance, b.chance), cmp.Compare(b.Now(), a.Now())) })
-	crowd := slices.DeleteFunc(slices.Clone(h.stands), func(st *stand) bool { return st.Key == root.Key })
-	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
-	f := found(j.confidence(surest), root.Place, root.since)
-	f.Subject, f.Evidence = "", nil
-	f.Count = h.inAll(surest)
-	f.Message = message(root, crowd, f.Count, f.Age)
-	j.notePool(&f, root)
-	for _, st := range append([]*stand{root}, crowd...) {
-		if r, ok := resourceAt(st.Stack, st.State); ok && f.Advice == "" {
-			f.note("%s", r.out)
-			f.Advice = r.forgotten
-		}
-	}
-	j.noteWhy(&f, surest)
-	j.noteRequests(&f, h)
-	if surest.windows > 0 {
-		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
-	}
-	for _, st := range crowd[min(1, len(crowd)):] {
-		f.note("Also stopped: %s at %s in %s.", goroutines(st.Now()), where(st.Stack), st.State)
-	}
-	f.Advice = cmp.Or(adviceToResume(root.State), f.Advice, adviceToWake(root.State))
-	return f
-}
-
-// inAll returns how many goroutines are part of a hang: those at the places of
-// stands, and all of the activity of the surest.
-func (h *hang) inAll(surest *stand) (n int) {
-	if surest.activity != nil {
-		n = surest.activity.Count(surest.Series.Last())
-	}
-	seen := make(map[goroutine.GroupKey]bool)
-	for _, st := range append([]*stand{h.root}, h.stands...) {
-		if !seen[st.Key] && (surest.activity == nil || !surest.activity.Has(st.Place)) {
-			n += st.Now()
-		}
-		seen[st.Key] = true
-	}
-	return n
-}
-
-// confidence rises with time: after five times MinWait hardly anything but a
-// fault is left, unless nothing is known of the time before.
-func (j *standJudge) confidence(st *stand) Confidence {
-	lasting := j.Ago(st.since) >= 5*j.MinWait
-	switch {
-	case st.activity == nil && !lasting:
-		return Medium
-	case st.activity == nil || !lasting:
-		return Suspected
-	}
-	return High
-}
-
-func message(root *stand, crowd []*stand, all int, age time.Duration) string {
-	n := root.Now()
-	if len(crowd) == 0 {
-		return fmt.Sprintf("%s at %s %s waiting %s; none moved on for %s.",
-			goroutines(n), where(root.Stack), verb(n, "is", "are"), waitsFor(root), words.Span(age))
-	}
-	waiting := all - n
-	return fmt.Sprintf("%s at %s stopped first and %s been waiting %s for %s; %s %s behind, most of them at %s, waiting %s.",
-		goroutines(n), where(root.Stack), verb(n, "has", "have"), waitsFor(root), words.Span(age),
-		goroutines(waiting), verb(waiting, "is", "are"), where(crowd[0].Stack), waitsFor(crowd[0]))
-}
-
-func waitsFor(st *stand) string {
-	if r, ok := resourceAt(st.Stack, st.State); ok {
-		return r.what
-	}
-	return fmt.Sprintf("in %s", st.State)
-}
-
-// noteWhy notes what tells the stand from rest.
-func (j *standJudge) noteWhy(f *Finding, st *stand) {
-	if st.activity == nil {
-		f.note("They handle requests, and %d of them have been here for at least %s; none has left since.",
-			st.Count(st.since), words.Span(st.Series.Ago(st.since)))
-		return
-	}
-	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
-		st.passed, st.came, words.Span(st.within), st.stayed)
-	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
-	if more := st.activity.Count(j.Last()) - st.activity.Count(j.begin); more > 0 {
-		f.note("%s joined within the last %s.", goroutines(more), words.Span(j.Ago(j.begin)))
-	} else {
-		f.note("No more have come for %s.", words.Span(j.Ago(j.begin)))
-	}
-}
-
-// notePool notes that the goroutines of a stand are all of a pool of workers.
-func (j *standJudge) notePool(f *Finding, st *stand) {
-	entry := st.Entry()
-	if handles(st.Stack) || entry == st.Stack.User().Function {
-		return
-	}
-	if n := j.StartedWith(entry, j.Last()); n == st.Now() && n > 1 {
-		f.note("These are all %s started with %s.", goroutines(n), entry)
-	} else if n > st.Now() {
-		f.note("There %s %s started with %s in all.", verb(n, "is", "are"), goroutines(n), entry)
-	}
-}
-
-// noteRequests notes which share of the requests that are being handled stands.
-func (j *standJudge) noteRequests(f *Finding, h *hang) {
-	all, standing := 0, 0
-	for _, pl := range j.Places(places.ByStack) {
-		if !handles(pl.Stack) {
-			continue
-		}
-		all += pl.Now()
-		if slices.ContainsFunc(h.stands, func(st *stand) bool { return st.Key == pl.Key || st.activity != nil && st.activity.Has(pl) }) {
-			standing += pl.Now()
-		}
-	}
-	if standing > 0 {
-		f.note("They are %d of the %s that the process is handling.", standing, plural(all, "request"))
-	}
-}
-
-// adviceToResume says what to do about goroutines in state s that wait for
-// something outside of the process; empty for other states.
-func adviceToResume(s goroutine.State) string {
-	switch s {
-	case goroutine.IOWait:
-		return "Check the other end of the connection, and set a deadline for reading and writing."
-	case goroutine.Syscall:
-		return "Check what the system call waits for: a file system, a child process, or C code."
-	}
-	return ""
 }

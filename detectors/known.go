@@ -231,8 +231,13 @@ func loop(functions ...string) func(*goroutine.Stack) bool {
 
 // cond matches stacks on which one of functions calls sync.Cond.Wait directly.
 func cond(functions ...string) func(*goroutine.Stack) bool {
+	return caller("sync.(*Cond).Wait", functions...)
+}
+
+// caller matches stacks on which one of functions calls callee directly.
+func caller(callee string, functions ...string) func(*goroutine.Stack) bool {
 	return func(s *goroutine.Stack) bool {
-		i := slices.IndexFunc(s.Frames, func(f goroutine.Frame) bool { return f.Function == "sync.(*Cond).Wait" })
+		i := slices.IndexFunc(s.Frames, func(f goroutine.Frame) bool { return f.Function == callee })
 		return i >= 0 && i+1 < len(s.Frames) && slices.Contains(functions, s.Frames[i+1].Function)
 	}
 }

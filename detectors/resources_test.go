@@ -34,7 +34,7 @@ func TestResources(t *testing.T) {
 		"sql begin": {goroutine.Select, `database/sql.(*DB).conn database/sql.(*DB).begin database/sql.(*DB).BeginTx.func1
 			database/sql.(*DB).retry database/sql.(*DB).BeginTx`, "database/sql pool"},
 		"sql connects": {goroutine.IOWait, `internal/poll.runtime_pollWait internal/poll.(*pollDesc).wait internal/poll.(*FD).Read net.(*netFD).Read
-			net.(*conn).Read example.com/driver.(*Conn).handshake database/sql.(*DB).conn database/sql.(*DB).query`, ""},
+			net.(*conn).Read example.com/driver.(*Conn).handshake database/sql.(*DB).conn database/sql.(*DB).query`, "database"},
 		"pgxpool": {goroutine.Select, `golang.org/x/sync/semaphore.(*Weighted).Acquire github.com/jackc/puddle/v2.(*Pool[...]).acquire
 			github.com/jackc/puddle/v2.(*Pool[...]).Acquire github.com/jackc/pgx/v5/pgxpool.(*Pool).Acquire github.com/jackc/pgx/v5/pgxpool.(*Pool).Query`, "pgx pool"},
 		"puddle": {goroutine.Select, `golang.org/x/sync/semaphore.(*Weighted).Acquire github.com/jackc/puddle/v2.(*Pool[go.shape.*uint8]).acquire
@@ -59,6 +59,27 @@ func TestResources(t *testing.T) {
 		"mutex":          {goroutine.MutexLock, "internal/sync.runtime_SemacquireMutex internal/sync.(*Mutex).lockSlow internal/sync.(*Mutex).Lock sync.(*Mutex).Lock", "lock"},
 		"receive":        {goroutine.ChanReceive, "runtime.gopark runtime.chanrecv runtime.chanrecv1 main.next", ""},
 		"stream":         {goroutine.Select, "runtime.gopark runtime.selectgo main.push", ""},
+		"gRPC response": {goroutine.Select, `google.golang.org/grpc/internal/transport.(*recvBufferReader).readMessageHeaderClient google.golang.org/grpc.(*clientStream).RecvMsg
+			google.golang.org/grpc.invoke google.golang.org/grpc.(*ClientConn).Invoke`, "gRPC response"},
+		"gRPC events": {goroutine.Select, `google.golang.org/grpc/internal/transport.(*recvBufferReader).readMessageHeaderClient google.golang.org/grpc.(*clientStream).RecvMsg
+			google.golang.org/grpc.(*GenericClientStream[...]).Recv`, ""},
+		"gRPC quota":        {goroutine.Select, "google.golang.org/grpc/internal/transport.(*http2Client).NewStream google.golang.org/grpc.(*csAttempt).newStream google.golang.org/grpc.(*ClientConn).Invoke", "gRPC stream"},
+		"gRPC connects":     {goroutine.Select, "google.golang.org/grpc.(*pickerWrapper).pick google.golang.org/grpc.(*ClientConn).Invoke", "gRPC connection"},
+		"fasthttp pool":     {goroutine.Select, "github.com/valyala/fasthttp.(*HostClient).AcquireConn github.com/valyala/fasthttp.(*HostClient).doNonNilReqResp", "fasthttp connections"},
+		"fasthttp response": {goroutine.IOWait, "internal/poll.runtime_pollWait bufio.(*Reader).Peek github.com/valyala/fasthttp.(*ResponseHeader).tryRead github.com/valyala/fasthttp.(*HostClient).doNonNilReqResp", "fasthttp response"},
+		"pgx":               {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/jackc/pgx/v5/pgconn.(*PgConn).peekMessage github.com/jackc/pgx/v5.(*Conn).Exec", "PostgreSQL"},
+		"pgx listens": {goroutine.IOWait, `internal/poll.runtime_pollWait github.com/jackc/pgx/v5/pgconn.(*PgConn).peekMessage
+			github.com/jackc/pgx/v5/pgconn.(*PgConn).WaitForNotification`, ""},
+		"a reply":       {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/redis/go-redis/v9/internal/proto.(*Reader).ReadLine github.com/redis/go-redis/v9.cmdable.Get", "Redis reply"},
+		"a popped item": {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/redis/go-redis/v9/internal/proto.(*Reader).ReadLine github.com/redis/go-redis/v9.cmdable.BLPop", ""},
+		"a message":     {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/redis/go-redis/v9/internal/proto.(*Reader).ReadLine github.com/redis/go-redis/v9.(*PubSub).ReceiveTimeout", ""},
+		"redigo reply":  {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/gomodule/redigo/redis.(*conn).readReply github.com/gomodule/redigo/redis.(*conn).DoWithTimeout", "redigo reply"},
+		"singleflight":  {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait golang.org/x/sync/singleflight.(*Group).Do", "singleflight"},
+		"its call":      {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait main.fetch golang.org/x/sync/singleflight.(*Group).doCall golang.org/x/sync/singleflight.(*Group).Do", ""},
+		"a scrape":      {goroutine.Select, "runtime.selectgo github.com/prometheus/client_golang/prometheus.(*Registry).Gather", "Prometheus collector"},
+		"flock":         {goroutine.Syscall, "syscall.Syscall syscall.Flock main.lock", "file lock"},
+		"fsync":         {goroutine.Syscall, "syscall.Syscall syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync", "file system"},
+		"a child":       {goroutine.Syscall, "syscall.Syscall6 os.(*Process).blockUntilWaitable os.(*Process).Wait os/exec.(*Cmd).Wait", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := stackOf(tc.stack + handler)
@@ -96,6 +117,9 @@ func TestHandles(t *testing.T) {
 		"main.handle net/http/internal/http2.(*serverConn).runHandler":                                                                            true,
 		"main.(*API).Get google.golang.org/grpc.(*Server).processUnaryRPC google.golang.org/grpc.(*Server).handleStream google.golang.org/grpc.f": true,
 		"main.worker main.main.func1": false,
+		"net/http.(*persistConn).roundTrip net/http/httputil.(*ReverseProxy).ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                                    true,
+		"internal/poll.runtime_pollWait github.com/valyala/fasthttp.(*RequestHeader).tryRead github.com/valyala/fasthttp.(*Server).serveConn github.com/valyala/fasthttp.(*workerPool).workerFunc": false, // idle
+		"main.handle github.com/valyala/fasthttp.(*Server).serveConn github.com/valyala/fasthttp.(*workerPool).workerFunc":                                                                         true,
 	} {
 		assert.Equal(t, want, handles(stackOf(stack)), stack)
 	}

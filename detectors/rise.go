@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
 	"github.com/otelgoroutine/go/internal/words"
 )
@@ -18,6 +19,7 @@ type search struct {
 	*places.Series
 	first   int // the snapshot where the search begins
 	windows []Window
+	window  *goroutine.Snapshot // the latest trace window; may be nil
 	trials  []trial
 }
 
@@ -256,6 +258,7 @@ func (r *rise) risen() (n int) {
 
 func (r *rise) finding() Finding {
 	f := found(Suspected, r.place, r.Last())
+	f.Stands = true
 	f.Count = r.now()
 	f.GrowthPerMinute = float64(r.total()) / r.length().Minutes()
 	f.Age = r.length()
@@ -264,21 +267,21 @@ func (r *rise) finding() Finding {
 	if r.gone > 0 {
 		gone = fmt.Sprintf("only %d", r.gone)
 	}
-	f.Message = fmt.Sprintf("%s at %s %s stuck in %s: %s exited or moved on in %s; %s more every minute.",
-		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, gone, words.Span(r.Ago(r.first)), perMinute(f.GrowthPerMinute))
+	f.Message = fmt.Sprintf("%s at %s %s blocked in %s, %s more every minute; %s exited or moved on in %s.",
+		goroutines(f.Count), where(f.Stack), verb(f.Count, "is", "are"), f.State, perMinute(f.GrowthPerMinute), gone, words.Span(r.Ago(r.first)))
 	f.note("%s %s stood here for at least %s; %s ago there were %d.",
 		goroutines(f.Count), verb(f.Count, "has", "have"), words.Span(r.age), words.Span(r.Ago(r.points[0].snapshot)), r.at(r.points[0]))
 	f.note("The number rose in %d of %d steps of %s: %s.",
 		r.risen(), len(r.points)-1, words.Span(r.length()/time.Duration(len(r.points)-1)), r.course())
 	f.note("%s", r.why)
 	if others := r.place.Now() - f.Count; others > 0 {
-		f.note("%s more %s here and not counted: younger, or moving on.", goroutines(others), verb(others, "is", "are"))
+		f.note("%d more %s here and not counted: younger, or moving on.", others, verb(others, "is", "are"))
 	}
 	if n := r.place.Stacks(); n > 1 {
 		f.note("They got here by %d different call paths; the stack shown is the most frequent one.", n)
 	}
+	f.advise()
 	r.noteWoken(&f)
-	f.Advice = adviceToWake(f.State)
 	return f
 }
 
@@ -304,9 +307,30 @@ func (r *rise) noteWoken(f *Finding) {
 	case len(r.woken) > 0:
 		f.Confidence = Medium
 		f.note("Other goroutines still wake %d of them now and then; they return and never exit, like forgotten listeners or clients that stay for hours.", len(r.woken))
+	case r.timed():
+		f.note("A timer wakes them: in a trace window no goroutine woke any of them, and the runtime did.")
+		f.Advice = adviceTimer
 	case n > 0:
 		f.note("In %s no goroutine woke any of them.", plural(n, "trace window"))
 	}
+}
+
+// timed reports whether the latest trace window shows that the runtime wakes
+// goroutines of the place, and no goroutine does: there, only a timer is left.
+func (r *rise) timed() bool {
+	if r.window == nil || r.window.Time.Before(r.start()) {
+		return false
+	}
+	woken := 0
+	for i := range r.window.Movements {
+		if m := &r.window.Movements[i]; m.Key() == r.place.Key {
+			if len(m.Fed) > 0 {
+				return false
+			}
+			woken += m.Woken
+		}
+	}
+	return woken > 0
 }
 
 func (r *rise) course() string {

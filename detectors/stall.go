@@ -89,10 +89,11 @@ func (c StallConfig) checks() []check {
 // goroutines wait for a lock or to send.
 func NewStall(c StallConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "stall",
-		Doc:   "The whole process makes no progress, and nothing in it can continue.\n\nFor programs without a listener or signal handler, which could be woken from outside.",
-		Needs: Needs{IDs: true, History: min(stallReach*c.MinWait, MaxHistory)},
-		Run:   c.run,
+		Name:   "stall",
+		Doc:    "The whole process makes no progress, and nothing in it can continue.\n\nFor programs without a listener or signal handler, which could be woken from outside.",
+		Needs:  Needs{IDs: true, History: min(stallReach*c.MinWait, MaxHistory)},
+		Yields: []string{"deadlock", "hang"},
+		Run:    c.run,
 	})
 }
 

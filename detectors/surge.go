@@ -99,10 +99,11 @@ func (c SurgeConfig) checks() []check {
 // lasting rise is resolved once the new number has become the median.
 func NewSurge(c SurgeConfig) *Detector {
 	return configured(c, &Detector{
-		Name:  "surge",
-		Doc:   "The process has far more goroutines than before, or more than a threshold.\n\nIt only counts, so the cause may be load as well as a fault.",
-		Needs: Needs{History: c.Window},
-		Run:   c.run,
+		Name:   "surge",
+		Doc:    "The process has far more goroutines than before, or more than a threshold.\n\nIt only counts, so the cause may be load as well as a fault.",
+		Needs:  Needs{History: c.Window},
+		Yields: []string{"deadlock", "hang", "blocked_forever", "leak", "pileup", "contention"},
+		Run:    c.run,
 	})
 }
 
@@ -112,7 +113,7 @@ func (c SurgeConfig) run(p *Pass) error {
 	needed := len(s.Snapshots) - min(c.MinSnapshots, len(s.Snapshots)-s.Back(c.Window))
 	if median, ok := c.median(s, p.Started); ok {
 		if since := surgedSince(s, max(c.Factor*float64(median), float64(median)+float64(c.MinRise))); since <= needed {
-			p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, %.1f times the median of the last %s (%d).",
+			p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, %.1f times the median of the last %s (%d)",
 				goroutines(now), float64(now)/float64(max(1, median)), words.Span(c.Window), median)))
 			return nil
 		}
@@ -120,7 +121,7 @@ func (c SurgeConfig) run(p *Pass) error {
 		p.tooShort(s, c.MinSnapshots+minBaseline, c.Warmup+c.Window, "; until then it compares with its threshold only")
 	}
 	if since := surgedSince(s, float64(c.Threshold)+1); since <= needed {
-		p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, above the threshold of %d.", goroutines(now), c.Threshold)))
+		p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, above the threshold of %d", goroutines(now), c.Threshold)))
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (c SurgeConfig) median(s *places.Series, started time.Time) (median int, ok
 }
 
 // finding returns the finding for a surge since a snapshot, with the numbers
-// before it.
+// before it. message lacks the time and the full stop.
 func (c SurgeConfig) finding(s *places.Series, since int, message string) Finding {
 	since = max(since, s.Back(c.Window))
 	before := since - 1
@@ -184,8 +185,14 @@ func (c SurgeConfig) finding(s *places.Series, since int, message string) Findin
 		f.GrowthPerMinute = max(0, float64(f.Count-was)/ago.Minutes())
 		f.note("%s ago there were %d.", words.Span(ago), was)
 	}
+	if f.Age >= time.Second {
+		f.Message += fmt.Sprintf(", for at least %s", words.Span(f.Age))
+	}
+	f.Message += "."
 	for _, r := range rises[:min(len(rises), shownRises)] {
-		f.note("%s", r.String())
+		if r.to > r.from {
+			f.note("%s", r.String())
+		}
 	}
 	return f
 }

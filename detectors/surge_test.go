@@ -66,7 +66,7 @@ func TestSurge(t *testing.T) {
 		"as soon as it is known":   {join(level(79, 100), level(60, 5000)), 81, ""},
 		"before it is known":       {join(level(49, 100), level(30, 5000)), -1, ""},
 		"some are not described":   {join(level(100, 1500), level(5, 3000)), 102, ""},
-		"above the threshold":      {join(level(100, 100_000), level(5, 100_001)), 102, "The process has 100001 goroutines, above the threshold of 100000."},
+		"above the threshold":      {join(level(100, 100_000), level(5, 100_001)), 102, "The process has 100001 goroutines, above the threshold of 100000, for at least 60 s."},
 		"above it from the start":  {level(3, 100_001), 0, ""},
 		"above it, in the warm-up": {join(level(5, 10), level(5, 200_000)), 7, ""},
 		"at the threshold":         {level(100, 100_000), -1, ""},
@@ -101,7 +101,7 @@ func TestSurgeTellsFacts(t *testing.T) {
 		Contains: "5000 goroutines in chan send at main.(*Stage).emit (main.go:8); there were 2500.",
 	})
 	f := lastFindings(steps)[0]
-	assert.Equal(t, "The process has 8000 goroutines, 2.7 times the median of the last 30 min (3000).", f.Message)
+	assert.Equal(t, "The process has 8000 goroutines, 2.7 times the median of the last 30 min (3000), for at least 2 min.", f.Message)
 	assert.Equal(t, "2 min ago there were 5500.", f.Evidence[0])
 	assert.Equal(t, 2*time.Minute, f.Age)
 	assert.InDelta(t, 1000, f.GrowthPerMinute, 1)

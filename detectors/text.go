@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // where describes where a stack is: function, file and line.
@@ -14,28 +15,22 @@ func where(s *goroutine.Stack) string {
 	if u.Function == "" {
 		return "an unknown place"
 	}
-	if u.File == "" {
-		return u.Function
+	return line(u)
+}
+
+// line describes a line of code: function, file and line.
+func line(f goroutine.Frame) string {
+	if f.File == "" {
+		return f.Function
 	}
-	return fmt.Sprintf("%s (%s:%d)", u.Function, path.Base(u.File), u.Line)
+	return fmt.Sprintf("%s (%s:%d)", f.Function, path.Base(f.File), f.Line)
 }
 
 func goroutines(n int) string { return plural(n, "goroutine") }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func plural(n int, noun string) string { return words.Plural(n, noun) }
 
-// verb returns one of two forms of a verb.
-func verb(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
+func verb(n int, one, many string) string { return words.Verb(n, one, many) }
 
 func perMinute(rate float64) string {
 	if rate < 10 {
@@ -44,11 +39,13 @@ func perMinute(rate float64) string {
 	return fmt.Sprintf("%.0f", rate)
 }
 
+// oneIn bounds a probability by a power of ten.
 func oneIn(chance float64) string {
-	if n := 1 / chance; n < 1e9 {
-		return fmt.Sprintf("one in %.0f", math.Floor(n))
+	digits := min(12, math.Floor(-math.Log10(chance))) // chance may be 0
+	if digits < 1 {
+		return fmt.Sprintf("%.0f %%", 100*chance)
 	}
-	return "less than one in a billion"
+	return fmt.Sprintf("below 1e-%.0f", digits)
 }
 
 const (

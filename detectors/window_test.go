@@ -144,7 +144,8 @@ func TestWakingByTimersDoesNotClearALeak(t *testing.T) {
 	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, detectortest.Place{}, members...) })
 	first, last := grow(w, p, time.Hour, &members)
 	assert.NotZero(t, first)
-	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected})
+	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected, Contains: "A timer wakes them"})
+	assert.Contains(t, last[0].Advice, "stopping a Ticker does not close its channel", "not: what should send or close here")
 }
 
 // TestLeavingWhenWokenDoesNotClearTheOthers has healthy members that are woken

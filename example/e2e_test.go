@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"maps"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -119,6 +119,7 @@ func TestFaultsAreShown(t *testing.T) {
 	assertCountsAddUp(t, a)
 	events := assertEvents(t, a)
 	assertLeakGrows(t, a, events["goroutine.leak.detected"])
+	assertRootNamed(t, events["goroutine.hang.detected"])
 	assertShown(t, stdout.String(), path)
 }
 
@@ -127,26 +128,39 @@ func TestFaultsAreShown(t *testing.T) {
 func assertEvents(t *testing.T, a arrived) map[string]plog.LogRecord {
 	t.Helper()
 	first := make(map[string]plog.LogRecord)
-	for _, e := range a.events {
-		if _, ok := first[e.EventName()]; !ok {
-			first[e.EventName()] = e
-		}
-	}
 	for _, want := range []struct{ name, detector, state, function, severity string }{
 		{"goroutine.leak.detected", "leak", "chan send", ".report.func1", "WARN"},
 		{"goroutine.deadlock.detected", "deadlock", "sync.Mutex.Lock", "", "ERROR"},
+		{"goroutine.hang.detected", "hang", "chan send", ".(*press).work", "WARN"},
 		{"goroutine.blocked_forever.detected", "blocked_forever", "chan receive (nil chan)", ".(*settings).watch", "ERROR"},
 	} {
-		e, ok := first[want.name]
-		require.True(t, ok, "%s is missing among %v", want.name, slices.Collect(maps.Keys(first)))
+		i := slices.IndexFunc(a.events, func(e plog.LogRecord) bool {
+			function, _ := e.Attributes().Get("code.function.name")
+			return e.EventName() == want.name && strings.Contains(function.Str(), want.function)
+		})
+		require.GreaterOrEqual(t, i, 0, "%s of %s is missing", want.name, want.function)
+		e := a.events[i]
+		first[want.name] = e
 		assertEventComplete(t, e)
 		raw := e.Attributes().AsRaw()
 		assert.Equal(t, want.detector, raw["goroutine.detector.name"])
 		assert.Equal(t, want.state, raw["goroutine.detailed_state"])
-		assert.Contains(t, raw["code.function.name"], want.function)
 		assert.Contains(t, e.SeverityNumber().String(), map[string]string{"WARN": "Warn", "ERROR": "Error"}[want.severity])
 	}
 	return first
+}
+
+// assertRootNamed checks that the event of the hang tells the workers that got
+// stuck first from the requests behind them.
+func assertRootNamed(t *testing.T, hang plog.LogRecord) {
+	t.Helper()
+	raw := hang.Attributes().AsRaw()
+	assert.Contains(t, hang.Body().Str(), ".(*press).work (faults.go:")
+	roles, places := raw["goroutine.finding.participant.roles"], raw["goroutine.finding.participant.descriptions"]
+	require.NotEmpty(t, places)
+	assert.Equal(t, "cause", roles.([]any)[0])
+	assert.Regexp(t, `^3 goroutines at .*\.\(\*press\)\.work \(faults\.go:`, places.([]any)[0])
+	assert.Contains(t, fmt.Sprint(places.([]any)[1:]), ".(*press).handle (faults.go:")
 }
 
 // assertEventComplete checks the attributes that every event about a finding
@@ -215,7 +229,7 @@ func assertShown(t *testing.T, stdout, path string) {
 	t.Helper()
 	for _, want := range []string{
 		"chan send", "sync.Mutex.Lock", "chan receive (nil chan)", "IO wait", "█", ".report.func1",
-		"goroutine.leak.detected", "goroutine.deadlock.detected", "goroutine.blocked_forever.detected",
+		"goroutine.leak.detected", "goroutine.deadlock.detected", "goroutine.hang.detected", "goroutine.blocked_forever.detected",
 		"Summary of 45s", "requests served", "metric points", path,
 	} {
 		assert.Contains(t, stdout, want)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -59,6 +60,11 @@ func large(name string, n int) detectors.Finding {
 	for i := range goroutine.MaxIDs {
 		f.IDs = append(f.IDs, uint64(i+1))
 	}
+	for range detectors.MaxParticipants {
+		f.Participants = append(f.Participants, detectors.Participant{
+			Role: detectors.RoleWaiter, Stack: f.Stack, State: f.State, Count: 1000, IDs: f.IDs, CreatedBy: f.CreatedBy, Note: f.Evidence[0],
+		})
+	}
 	return f
 }
 
@@ -84,14 +90,33 @@ func TestEveryEventArrivesComplete(t *testing.T) {
 	}
 	over.Store(true)
 	for _, d := range reporting {
-		assertArrives(t, arrived, "goroutine."+d.Name+".resolved", d.Name, "")
+		assertEndArrives(t, arrived, "goroutine."+d.Name+".resolved", d.Name)
 	}
+}
+
+func await(t *testing.T, arrived *otlptest.Recorder, event string) plog.LogRecord {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(arrived.Events(event)) > 0 }, 30*time.Second, 10*time.Millisecond, event)
+	return arrived.Events(event)[0]
+}
+
+// assertEndArrives checks the event of the end, which has the evidence of it
+// instead of the last numbers.
+func assertEndArrives(t *testing.T, arrived *otlptest.Recorder, event, detector string) {
+	t.Helper()
+	r := await(t, arrived, event)
+	got := r.Attributes().AsRaw()
+	assert.True(t, strings.HasPrefix(r.Body().Str(), "Resolved: "), r.Body().Str())
+	assert.Contains(t, r.Body().Str(), "example.com/"+detector)
+	assert.Equal(t, detector, got["goroutine.detector.name"], event)
+	assert.NotEmpty(t, got["goroutine.finding.evidence"], event)
+	assert.Len(t, got["goroutine.finding.id"], 16)
+	assert.Zero(t, r.DroppedAttributesCount(), event)
 }
 
 func assertArrives(t *testing.T, arrived *otlptest.Recorder, event, detector, dir string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(arrived.Events(event)) > 0 }, 30*time.Second, 10*time.Millisecond, event)
-	r := arrived.Events(event)[0]
+	r := await(t, arrived, event)
 	assert.Contains(t, r.Body().Str(), "What "+detector+" found.")
 	assert.NotZero(t, r.Timestamp())
 	assert.NotZero(t, r.SeverityNumber())
@@ -119,11 +144,12 @@ func assertArrives(t *testing.T, arrived *otlptest.Recorder, event, detector, di
 	trace := got["code.stacktrace"].(string)
 	assert.Greater(t, len(trace), 8<<10)
 	assert.LessOrEqual(t, len(trace), 16<<10)
-	if dir != "" {
-		path := got["goroutine.profile.path"].(string)
-		assert.Equal(t, dir, filepath.Dir(path))
-		assert.FileExists(t, path)
+	for _, of := range []string{"roles", "descriptions", "goroutine.counts", "stack.ids", "stacktraces"} {
+		assert.Len(t, got["goroutine.finding.participant."+of], detectors.MaxParticipants, of)
 	}
+	path := got["goroutine.profile.path"].(string)
+	assert.Equal(t, dir, filepath.Dir(path))
+	assert.FileExists(t, path)
 }
 
 // TestAStormIsBounded reports 10,000 different findings of the maximum size at

@@ -130,11 +130,14 @@ func hasty() []*detectors.Detector {
 	leak.MinAge, leak.MaxAge = 4*time.Second, 8*time.Second // so that a leak that has ended is soon resolved
 	leak.Window, leak.Warmup, leak.MinStand = 15*time.Second, 5*time.Second, 30*time.Second
 	deadlock.MinWait = 8 * time.Second
+	hang := detectors.DefaultHangConfig()
+	hang.MinWait = 6 * time.Second
 	pileup.MinWait, pileup.MinStand, pileup.Window, pileup.Warmup = 8*time.Second, 10*time.Second, time.Minute, 5*time.Second
 	surge.Window, surge.Warmup = 15*time.Second, 5*time.Second
 	contention.MinWait = 10 * time.Second
 	stall.MinWait = 10 * time.Second
 	return []*detectors.Detector{
+		detectors.NewHang(hang),
 		detectors.NewLeak(leak),
 		detectors.NewDeadlock(deadlock),
 		detectors.NewBlockedForever(detectors.DefaultBlockedForeverConfig()),

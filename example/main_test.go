@@ -52,8 +52,8 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAccepted(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"unknown fault":      {[]string{"-faults", "leek"}, []string{`"leek"`, "all, none", "leak, deadlock, nilchan"}},
-		"one unknown fault":  {[]string{"-faults", "leak,x"}, []string{`"x"`, "leak, deadlock, nilchan"}},
+		"unknown fault":      {[]string{"-faults", "leek"}, []string{`"leek"`, "all, none", "leak, deadlock, hang, nilchan"}},
+		"one unknown fault":  {[]string{"-faults", "leak,x"}, []string{`"x"`, "leak, deadlock, hang, nilchan"}},
 		"all with another":   {[]string{"-faults", "all,leak"}, []string{`"all"`}},
 		"no fault":           {[]string{"-faults", ""}, []string{`""`}},
 		"negative duration":  {[]string{"-duration", "-45s"}, []string{"-duration -45s", "at least 1s"}},
@@ -107,7 +107,7 @@ func TestHelp(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	for value, want := range map[string][]string{
-		"all":          {"leak", "deadlock", "nilchan"},
+		"all":          {"leak", "deadlock", "hang", "nilchan"},
 		"none":         nil,
 		"leak":         {"leak"},
 		"nilchan,leak": {"nilchan", "leak"},

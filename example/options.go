@@ -28,6 +28,8 @@ Flags:
 	                 leak      every GET /report leaves a goroutine behind
 	                 deadlock  two locks taken in two orders, and more
 	                           goroutines piling up behind them
+	                 hang      a pool of workers that gets stuck after 20 s,
+	                           with all requests for POST /invoice behind it
 	                 nilchan   a receive from a nil channel
 	-faults-for D  switch the faults off after D, at least 1s; without it, they
 	               go on. What leaked or is deadlocked by then stays
@@ -78,8 +80,8 @@ type options struct {
 }
 
 // faultNames are the faults that -faults can switch on. They lead to findings
-// of the kinds leak, deadlock and blocked_forever, in this order.
-var faultNames = []string{"leak", "deadlock", "nilchan"}
+// of the kinds leak, deadlock, hang and blocked_forever, in this order.
+var faultNames = []string{"leak", "deadlock", "hang", "nilchan"}
 
 // parseOptions parses the flags. If help was requested, it writes the help and
 // returns flag.ErrHelp.

@@ -44,6 +44,14 @@ type Snapshot struct {
 	Duration time.Duration // how long taking and reading it took
 	Bytes    int64         // amount of data that the source wrote; 0 if it writes none
 
+	// Late is how much of the time since the snapshot before the process could not
+	// run in, although it was time to: it was stopped by a signal or a debugger, its
+	// machine slept, or the host gave it no CPU. In such a time goroutines stand for
+	// no reason of their own. It may fall short by up to five seconds for each pause;
+	// a step of the clock on the wall shows in it as a pause. 0 when there was no
+	// pause, and when it is unknown, as for a snapshot of another process.
+	Late time.Duration
+
 	// Total is the number of goroutines in Groups: the sum of their counts.
 	Total int
 	// Groups holds every goroutine of the snapshot exactly once, largest

@@ -17,6 +17,7 @@ type client struct {
 	interval time.Duration   // between snapshots
 	stop     <-chan struct{} // closed when the monitor is shut down
 	seen     time.Time       // of the last snapshot
+	asked    time.Time       // when one was last asked for
 }
 
 // newClient joins the taker of this process, or a taker of its own if a test has
@@ -53,15 +54,19 @@ type taking struct {
 	skips    []capture.Skip
 }
 
-// Take takes a snapshot, or returns one that another monitor took less than half
-// an interval ago.
-func (c *client) Take() (*goroutine.Snapshot, []capture.Skip) {
+// Take takes a snapshot, or returns one that another monitor took less than half an
+// interval ago; or less than half of the time since the last call, if that is shorter.
+// late is for how long the process could not run since the last snapshot.
+func (c *client) Take(late time.Duration) (*goroutine.Snapshot, []capture.Skip) {
+	fresh := min(c.interval, time.Since(c.asked)) / 2
+	c.asked = time.Now()
 	r, ok := ask(c.taker, c.stop, func() taking {
-		if s := c.taker.last; s != nil && s.Time.After(c.seen) && time.Since(s.Time) < c.interval/2 {
-			return taking{snapshot: s}
+		if s := c.taker.last; s != nil && s.Time.After(c.seen) && time.Since(s.Time) < fresh {
+			return taking{snapshot: lateBy(s, late)}
 		}
 		s, skips := c.taker.capturer.Take()
 		if s != nil {
+			s.Late += late // no other monitor has it yet
 			c.taker.last = s
 		}
 		return taking{s, skips}
@@ -73,6 +78,30 @@ func (c *client) Take() (*goroutine.Snapshot, []capture.Skip) {
 		c.seen = r.snapshot.Time
 	}
 	return r.snapshot, r.skips
+}
+
+// lateBy returns a snapshot of another monitor as one of this, which saw the process
+// pause for late since its own last one.
+func lateBy(s *goroutine.Snapshot, late time.Duration) *goroutine.Snapshot {
+	if late <= s.Late {
+		return s
+	}
+	own := *s
+	own.Late = late
+	return &own
+}
+
+// Spare reports whether the budget covers a snapshot beyond the regular ones, and a
+// window of this span and a dump after it.
+func (c *client) Spare(span time.Duration) bool {
+	spare, ok := ask(c.taker, c.stop, func() bool { return c.taker.capturer.Spare(span) })
+	return ok && spare
+}
+
+// counts returns what the runtime counts, without a snapshot.
+func (c *client) counts() counts {
+	goroutines, created := c.taker.capturer.Counts()
+	return counts{goroutines, created}
 }
 
 // Labelled takes a snapshot with labels. If no labels are wanted, it returns nil
@@ -116,7 +145,7 @@ func (c *client) Recording(s *goroutine.Snapshot) []byte {
 		return nil
 	}
 	recording, _ := ask(c.taker, c.stop, func() []byte {
-		if c.taker.last != s {
+		if last := c.taker.last; last == nil || !last.Time.Equal(s.Time) {
 			return nil
 		}
 		return c.taker.capturer.Recording()

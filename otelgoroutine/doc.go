@@ -13,8 +13,9 @@
 //
 // # Expected behaviour
 //
-// One goroutine takes a snapshot every interval (15 s by default), runs the
-// detectors on it and sleeps until the next. Nothing stops the world for a walk
+// One goroutine takes a snapshot every interval (15 s by default; more often while
+// something is suspected, less often while nothing happens), runs the detectors on
+// it and sleeps until the next. Nothing stops the world for a walk
 // over goroutines: a snapshot of 1,000 goroutines takes about a millisecond.
 // When snapshots would exceed the [Budget], the interval is extended.
 //

@@ -17,7 +17,8 @@ const (
 	maxDumpSpacing = time.Minute
 
 	// windowPatience is how many times in a row a window may be refused before
-	// detectors no longer wait for one.
+	// detectors no longer wait for one, at the interval. On a suspicion, when refusals
+	// come sooner, they wait for as long.
 	windowPatience = 8
 )
 
@@ -34,8 +35,10 @@ type inspector struct {
 	observer *observer
 	window   time.Duration // how long a window is open
 	spacing  time.Duration // between dumps
+	patience time.Duration // how long windows must have been refused before detectors wait no longer
 
 	refused int       // windows in a row that could not be had
+	since   time.Time // of the first of these
 	proved  time.Time // when the last leak proof was taken
 	dumped  time.Time // when a goroutine dump was last attempted
 }
@@ -67,7 +70,7 @@ func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*e
 
 // Expect implements [engine.Inspector].
 func (i *inspector) Expect(kind goroutine.Source) bool {
-	return kind == goroutine.SourceWindow && i.refused < windowPatience
+	return kind == goroutine.SourceWindow && (i.refused < windowPatience || time.Since(i.since) < i.patience)
 }
 
 // openWindow takes a trace window and counts refusals in a row. A window refused
@@ -78,9 +81,11 @@ func (i *inspector) openWindow() (*engine.Inspection, *capture.Skip) {
 	case s != nil:
 		i.refused = 0
 	case skip != nil:
-		i.refused++
+		if i.refused++; i.refused == 1 {
+			i.since = time.Now()
+		}
 	default:
-		i.refused = windowPatience
+		i.refused, i.since = windowPatience, time.Time{}
 	}
 	return inspectionOf(s), skip
 }

@@ -55,7 +55,7 @@ func TestADumpTellsWhichLockAndWhatCreatedThem(t *testing.T) {
 		assert.Equal(t, []string{
 			"It is stuck.",
 			"They were created by main.serve (main.go:3).",
-			"By the runtime's own clock, the longest wait is 3m0s.",
+			"In a goroutine dump 59 min ago: By the runtime's own clock, the longest wait is 3 min.",
 		}, m.Findings()[0].Evidence)
 		assert.Equal(t, "main.serve", attribute(t, &logs, "goroutine.creator.function.name"), "the first event has it")
 		require.NoError(t, m.Shutdown(t.Context()))

@@ -146,7 +146,8 @@ func (m *Monitor) rouse() {
 	}
 }
 
-// Interval returns the time between snapshots, as set with [WithInterval].
+// Interval returns the interval as set with [WithInterval], which says how the time
+// between snapshots follows from it.
 func (m *Monitor) Interval() time.Duration {
 	if !m.made() {
 		return 0
@@ -228,27 +229,31 @@ func (m *Monitor) close() {
 	release(m)
 }
 
-// run takes a snapshot at once, and then one every interval.
+// run takes a snapshot at once, and then whenever one is due.
 func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
 	defer func() { m.left = m.observer.client.close() }()
-	ticker := time.NewTicker(m.interval)
-	defer ticker.Stop()
-	for m.step(); m.wait(ticker.C); m.step() {
+	beats := newMetronome(m.observer.pace.beat)
+	defer beats.timer.Stop()
+	for m.step(0); m.wait(beats); m.step(beats.lateness()) {
 	}
 }
 
-// wait waits for the next interval, or until a monitor that captures nothing is
+// wait waits until a snapshot is due, or until a monitor that captures nothing is
 // roused. It returns false when the monitor is shut down.
-func (m *Monitor) wait(interval <-chan time.Time) bool {
+func (m *Monitor) wait(beats *metronome) bool {
+	began := beats.count
 	for {
 		select {
 		case <-m.stop:
 			return false
-		case <-interval:
-			return true
+		case <-beats.wait():
+			beats.heard()
+			if m.due(beats.count - began) {
+				return true
+			}
 		case <-m.wake:
 			if m.idle.Load() { // not if it was heard meanwhile
 				return true
@@ -257,11 +262,27 @@ func (m *Monitor) wait(interval <-chan time.Time) bool {
 	}
 }
 
-// step takes a snapshot and does everything that follows from it. A failure in
-// it, in a detector or in the user's log processor does not reach the host.
-func (m *Monitor) step() {
+// due reports whether a snapshot is due so many beats after the last attempt.
+func (m *Monitor) due(beats int) bool {
+	o := m.observer
+	return o.pace.due(beats, o.spare, func() bool {
+		if m.wanted() || !o.pace.quiet(beats, o.client.counts()) {
+			return false
+		}
+		m.sight.Quiet(time.Now())
+		return true
+	})
+}
+
+// step takes a snapshot and does everything that follows from it. late is for how long
+// the process could not run since the last step. A failure in it, in a detector or in
+// the user's log processor does not reach the host.
+func (m *Monitor) step(late time.Duration) {
 	o := m.observer
 	defer o.survive()
+	before := o.pace.last
+	o.pace.failed() // unless it succeeds
+	o.late += late
 	ctx := context.Background()
 	o.skips = nil
 	m.yield()
@@ -285,6 +306,7 @@ func (m *Monitor) step() {
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
 	o.client.work(func() { o.send(ctx, snapshot, m.untold(r.Events)) })
+	o.pace.saw(snapshot, before, r, o.client.counts())
 }
 
 // deliver calls the subscribers and charges their CPU time to the budget.
@@ -292,12 +314,15 @@ func (m *Monitor) deliver(u Update) {
 	m.observer.client.work(func() { m.feed.deliver(u, m.told.survive) })
 }
 
+// wanted reports whether a snapshot or findings were asked for lately.
+func (m *Monitor) wanted() bool {
+	asked := m.asked.Load()
+	return asked != nil && time.Since(*asked) < askedFor
+}
+
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	if asked := m.asked.Load(); asked != nil && time.Since(*asked) < askedFor {
-		return true
-	}
-	return m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
+	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same

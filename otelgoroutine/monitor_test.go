@@ -40,6 +40,10 @@ type script struct {
 
 	recording []byte
 
+	poor   bool          // no budget for snapshots beyond the regular ones
+	counts func() counts // nil: the process creates goroutines all the time, unless still is set
+	still  atomic.Pointer[counts]
+
 	proofs  atomic.Int32
 	aborted atomic.Int32
 	abort   func()                                                        // may be nil
@@ -417,6 +421,19 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	}
 	return s.text(), nil
 }
+func (s *script) Spare(time.Duration) bool { return !s.poor }
+
+func (s *script) Counts() (goroutines, created int64) {
+	if s.counts != nil {
+		c := s.counts()
+		return c.goroutines, c.created
+	}
+	if c := s.still.Load(); c != nil {
+		return c.goroutines, c.created
+	}
+	return 1, time.Now().UnixMilli()
+}
+
 func (s *script) Charge(time.Duration)     {}
 func (s *script) Configure(capture.Config) {}
 func (s *script) Abort() {
@@ -540,7 +557,7 @@ func TestDetectorsThatNeedIDsSaySoOnce(t *testing.T) {
 		})
 	})
 	require.Len(t, errs, 1)
-	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "leak"`)
+	assert.ErrorContains(t, errs[0], `source "profile" have no goroutine IDs; detector "hang"`)
 }
 
 func TestAnErrorHandlerThatPanicsDoesNotReachTheHost(t *testing.T) {

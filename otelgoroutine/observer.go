@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -21,18 +22,23 @@ type observer struct {
 	engine    *engine.Engine
 	telemetry *telemetry.Telemetry
 	inspector *inspector
+	pace      pace
 
 	profiles, recordings *files // nil: none are saved
 
 	*complaints
 
-	steps int    // snapshots judged
-	skips []Skip // since the last snapshot
+	steps int           // snapshots judged
+	skips []Skip        // since the last snapshot
+	late  time.Duration // for how long the process could not run since the last snapshot
 }
 
 func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
-	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told}
-	o.inspector = &inspector{observer: o, window: windowSpan(c.interval), spacing: min(dumpSpacing*c.interval, maxDumpSpacing)}
+	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told, pace: newPace(c.interval)}
+	o.inspector = &inspector{
+		observer: o, window: windowSpan(c.interval),
+		spacing: min(dumpSpacing*c.interval, maxDumpSpacing), patience: (windowPatience - 1) * c.interval,
+	}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),
@@ -47,10 +53,16 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 }
 
 func (o *observer) take(ctx context.Context) *goroutine.Snapshot {
-	s, skips := o.client.Take()
+	s, skips := o.client.Take(o.late)
 	o.skipped(ctx, skips...)
+	if s != nil {
+		o.late = 0
+	}
 	return s
 }
+
+// spare reports whether the budget covers a snapshot beyond the regular ones.
+func (o *observer) spare() bool { return o.client.Spare(o.inspector.window) }
 
 // publish makes s what the metrics show. With labels, the counts come from a
 // labelled snapshot, and only the ages from s.

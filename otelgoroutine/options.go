@@ -133,11 +133,24 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 }
 
 // WithInterval sets the time between snapshots, from [MinInterval] to
-// [MaxInterval]. The default is 15 s. The budget may extend it: a snapshot of a
-// busy process takes about 10 ms, which is 1 % of a core when one is taken every
-// second. Snapshots skipped for the budget are counted in
-// goroutine.snapshot.skipped; until the next one, the metrics show the last
+// [MaxInterval]. The default is 15 s. Within the budget, the time that really passes
+// follows what there is to see:
+//
+//   - While a detector suspects a fault that more snapshots would tell sooner, it is
+//     a third of the interval, but at least a second. A suspicion has at most 36 such
+//     snapshots, three minutes of them by default.
+//   - While the process is quiet, it is up to three intervals: if the last twelve
+//     snapshots showed nothing new and no finding is open, and for as long as the
+//     runtime counts as many goroutines as before and creates hardly any. A process whose snapshots, findings or status were asked for in the last
+//     ten minutes, as by its live page, does not count as quiet.
+//
+// The budget may extend it: a snapshot of a busy process takes about 10 ms, which is
+// 1 % of a core when one is taken every second. Snapshots skipped for the budget are
+// counted in goroutine.snapshot.skipped. Until the next one, the metrics show the last
 // snapshot.
+//
+// By default, a lock's queue that stands is seen for the first time after at most
+// 45 s. With longer intervals, everything takes longer in proportion.
 func WithInterval(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < MinInterval || d > MaxInterval {

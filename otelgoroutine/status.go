@@ -21,11 +21,11 @@ type Status struct {
 
 	// Detectors has one entry for each detector of the monitor, in their order.
 	// No detector is judging when the newest snapshot is older than three
-	// intervals.
+	// intervals, unless nothing has happened in the process since.
 	Detectors []detectors.Status
 
 	// Skips are the captures that did not happen since the snapshot before, or,
-	// if none was taken in the last interval, in that interval.
+	// if the last one that was due could not be taken, instead of it.
 	Skips []Skip
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// An Update is the result of one interval. Its contents are shared and must not
-// be modified.
+// An Update is the result of a snapshot, or of the attempt at one. Its contents are
+// shared and must not be modified.
 type Update struct {
 	Snapshot *goroutine.Snapshot // nil when none was taken; Skips has the reason
 	Open     []detectors.Finding // all findings open now, longest open first
@@ -24,8 +24,9 @@ type Skip struct {
 	Reason string // a value of the attribute goroutine.snapshot.skip_reason
 }
 
-// Subscribe calls f after every interval with its result. If there already is a
-// snapshot, it also calls f once before it returns. Calls are made one at a
+// Subscribe calls f after every snapshot with its result, and when one was due and
+// could not be taken. [WithInterval] says how far they are apart. If there already is
+// a snapshot, it also calls f once before it returns. Calls are made one at a
 // time, in order, until cancel is called or the monitor is shut down. A call in
 // progress may still be running when cancel returns.
 //

@@ -15,8 +15,8 @@ import (
 // to end, and no monitor waits for it any longer.
 const hangAfter = capture.Deadline
 
-// A capturer takes snapshots. *capture.Capturer is the real one. Except for Abort,
-// it is not safe for concurrent use.
+// A capturer takes snapshots. *capture.Capturer is the real one. Except for Abort and
+// Counts, it is not safe for concurrent use.
 type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
 	Labelled(keys []string) (*goroutine.Snapshot, *capture.Skip)
@@ -24,6 +24,8 @@ type capturer interface {
 	Text() (*goroutine.Snapshot, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Recording() []byte
+	Spare(window time.Duration) bool
+	Counts() (goroutines, created int64)
 	Charge(work time.Duration)
 	Configure(capture.Config)
 	Abort() // ends the capture in progress, as soon as the runtime permits

@@ -258,6 +258,8 @@ func TestTargets(t *testing.T) {
 		"beyond watching": {twenty(result{Faulty: true, Beyond: "why"}), true},
 		"told soon":       {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Soon: true, Root: true}}), true},
 		"told late":       {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Root: true}}), false},
+		"told twice":      {twenty(result{Faulty: true, Found: true, Course: course{Events: 5}}), true},
+		"more told twice": {append(twenty(found), result{Faulty: true, Found: true, Course: course{Ends: 1}}, result{Faulty: true, Found: true, Course: course{Incidents: 2}}), false},
 		"without root":    {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Soon: true}}), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,14 +79,19 @@ func tallyOf(results []result) (t tally) {
 	return t
 }
 
-// leastRooted is the share of the faults to be told soon whose root is to be
-// named.
-const leastRooted = 0.8
+const (
+	// leastRooted is the share of the faults to be told soon whose root is to be
+	// named.
+	leastRooted = 0.8
+	// leastOnce is the share of the faults found that are to be told once.
+	leastOnce = 0.95
+)
 
 // passed reports whether the targets are met.
 func (t *tally) passed() bool {
 	return float64(t.found) >= watch.LeastRecall*float64(t.possible) && t.alarms[severe] == 0 && len(t.ko) == 0 &&
-		float64(t.soon) >= watch.LeastRecall*float64(len(t.wanted)) && float64(t.rooted) >= leastRooted*float64(len(t.wanted))
+		float64(t.soon) >= watch.LeastRecall*float64(len(t.wanted)) && float64(t.rooted) >= leastRooted*float64(len(t.wanted)) &&
+		float64(t.once) >= leastOnce*float64(t.told)
 }
 
 // markdown is the report for people.

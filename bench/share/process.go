@@ -12,16 +12,17 @@ import (
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// warmUp is how long a process runs before it is measured: the snapshots of a
-// monitor with default options are 15 s apart, and the first are the dearest.
-const warmUp = time.Minute
+// warmUp is how long a process runs before it is measured: the first snapshots of a
+// monitor are the dearest, and after ten of them, two and a half minutes by default,
+// a quiet process is seen less often.
+const warmUp = 3 * time.Minute
 
 // depth is how many frames the goroutines have, the runtime's included.
 const depth = 12
 
 // An order is one process.
 type order struct {
-	Parked       int
+	Parked, Rate int
 	Monitored    bool
 	WarmUp, Span time.Duration
 }
@@ -35,7 +36,16 @@ type answer struct {
 
 func (a *answer) share() float64 { return a.CPU.Seconds() / max(a.Elapsed.Seconds(), 1e-9) }
 
-// observe is a service that does nothing but export its metrics.
+// serve handles requests at equal distances, each in a goroutine of its own that
+// waits for a while.
+func serve(apart time.Duration) {
+	for range time.Tick(apart) {
+		go lab.Step(0)(0, depth-5, func() { time.Sleep(30 * time.Millisecond) })
+	}
+}
+
+// observe is a service that does nothing but export its metrics and, if it is busy,
+// serve requests.
 func observe(o order) (any, error) {
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(discard{}, sdkmetric.WithInterval(15*time.Second))))
 	gate := make(chan int)
@@ -44,6 +54,9 @@ func observe(o order) (any, error) {
 	}
 	if err := lab.AwaitParked(); err != nil {
 		return nil, err
+	}
+	if o.Rate > 0 {
+		go serve(time.Second / time.Duration(o.Rate))
 	}
 	var snapshots atomic.Int64
 	if o.Monitored {
@@ -57,9 +70,13 @@ func observe(o order) (any, error) {
 			}
 		})
 	}
-	time.Sleep(o.WarmUp)
-	taken, used, began := snapshots.Load(), lab.ProcessCPU(), time.Now()
-	time.Sleep(o.Span)
+	var taken int64
+	var used time.Duration
+	var began time.Time
+	for _, span := range []time.Duration{o.WarmUp, o.Span} { // at one line: another would be something new
+		taken, used, began = snapshots.Load(), lab.ProcessCPU(), time.Now()
+		time.Sleep(span)
+	}
 	return answer{lab.ProcessCPU() - used, time.Since(began), int(snapshots.Load() - taken)}, nil
 }
 

@@ -202,7 +202,7 @@ func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, seen *re
 		notes = append(notes, "the dump has 64 MiB, the size at which net/http/pprof cuts it: goroutines are missing")
 	}
 	if len(series) == 1 {
-		notes = append(notes, "a leak shows over time only; give several snapshots, use --samples, or use watch")
+		notes = append(notes, "a leak and a hang show over time only; give several snapshots, use --samples, or use watch")
 	}
 	return result.Findings, report.SightOf(sight.Of(series[last], result.Statuses, time.Now())), notes
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // maxTargets is the maximum number of processes in one watch.
@@ -216,13 +217,25 @@ func (w *watching) event(e live.Event) {
 	f.worstLock.Unlock()
 	if !isTerminal(w.out) {
 		w.line(view.EventLine(e, true))
-		for _, evidence := range e.Finding.Evidence {
-			w.line("    " + evidence)
-		}
-		if e.Finding.Advice != "" {
-			w.line("    Next: " + e.Finding.Advice)
+		for _, line := range details(&report.Briefly([]detectors.Finding{e.Finding})[0]) {
+			w.line("    " + line)
 		}
 	}
+}
+
+// details returns what is said about a finding beside its message.
+func details(f *report.Finding) (lines []string) {
+	if f.Unjudged != "" {
+		lines = append(lines, "Not judged now: "+f.Unjudged+".")
+	}
+	for i := range f.Participants {
+		lines = append(lines, f.Participants[i].String())
+	}
+	lines = append(lines, f.Evidence...)
+	if f.Advice != "" {
+		lines = append(lines, "Next: "+f.Advice)
+	}
+	return lines
 }
 
 // line prints a line without colours.
@@ -284,7 +297,7 @@ func statusLine(s live.Status) string {
 	}
 	text += fmt.Sprintf("%d goroutines, %s", last.Total, report.SightOf(s.Sight).Count(len(s.Open)))
 	if s.Restarts > 0 {
-		text += fmt.Sprintf(", restarted %d times", s.Restarts)
+		text += ", restarted " + words.Plural(s.Restarts, "time")
 	}
 	for _, fault := range s.Faults {
 		text += "; " + fault

@@ -69,10 +69,10 @@ func TestWatchOutlivesTheProcess(t *testing.T) {
 		if strings.Contains(out, "connection refused") {
 			twice.Do(func() { start(t, "-addr", addr, "-leaks", "0") })
 		}
-		return strings.Count(out, "blocked_forever detected") == 2 && strings.Contains(out, "restarted 1 times")
+		return strings.Count(out, "blocked_forever detected") == 2 && strings.Contains(out, "restarted 1 time")
 	}, "-interval", "200ms", addr)
 	assert.Contains(t, out, "blocked_forever resolved")
-	assert.Regexp(t, `\d+ goroutines, \d findings? from \d of 7 detectors`, out)
+	assert.Regexp(t, `\d+ goroutines, \d findings? from \d of 8 detectors`, out)
 	assert.NotContains(t, out, "\x1b", "no colours")
 }
 
@@ -83,7 +83,7 @@ func TestWatchFindsLeaksAndDeadlocks(t *testing.T) {
 	}, "-interval", "200ms", "-time-scale", "0.002", "-fail-on", "certain", addr)
 	assert.Equal(t, statusFindings, status)
 	assert.Contains(t, out, "main.leaked")
-	assert.Contains(t, out, "7 goroutines at main.locked")
+	assert.Contains(t, out, "7 goroutines have waited at main.locked")
 }
 
 func TestWatchExports(t *testing.T) {

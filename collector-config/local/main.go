@@ -106,7 +106,7 @@ func logFile(dir, name string) io.Writer {
 
 func tell(out io.Writer, dir string, col *rig.Collector, prom *rig.Prometheus) {
 	row := func(what, where string) { fmt.Fprintf(out, "  %-22s%s\n", what, where) }
-	fmt.Fprintln(out, "\nThe example, with a leak, a deadlock and a nil channel, exports to a Collector. Where to look:")
+	fmt.Fprintln(out, "\nThe example, with a leak, a deadlock, a hang and a nil channel, exports to a Collector. Its telemetry is in:")
 	if prom == nil {
 		row("no Prometheus", rig.ErrNoPrometheus.Error())
 	} else {

@@ -59,7 +59,8 @@ func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 	url := saveReport(t, report.New([]*goroutine.Snapshot{before, after}, []detectors.Finding{{
 		Detector: "leak", Confidence: detectors.Suspected, Stack: leak.Stack, State: leak.State, Count: leak.Count, GrowthPerMinute: 120,
 		Message:  "Goroutines at main.report.func1 are stuck in chan send; none exited or moved on.",
-		Evidence: []string{"The number rose in 5 of 5 steps."},
+		Evidence: []string{"The number rose in 5 of 5 steps."}, Unjudged: "the newest snapshots have no goroutine IDs",
+		Participants: []detectors.Participant{{Role: detectors.RoleWaiter, Stack: leak.Stack, State: leak.State, Count: leak.Count, Note: "send to a channel without a receiver"}},
 	}}, report.Options{Target: "example", Notes: []string{"Without goroutine IDs, creation times are not known."}}))
 	for _, l := range screens {
 		t.Run("report-"+l.name, func(t *testing.T) {
@@ -69,6 +70,11 @@ func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 			assert.Contains(t, p.text("#stacks tr"), "main.report.func1", "the largest change comes first")
 			p.assertAccessible("the report")
 			p.shoot("report-" + l.name)
+			assert.Contains(t, p.text("#findings"), "not judged now the newest snapshots have no goroutine IDs.")
+			p.click(".participants button")
+			p.until("byID('detail').open && byID('detail').innerText.includes('faults.go:')")
+			p.do(chromedp.KeyEvent(kb.Escape))
+			p.until("!byID('detail').open")
 
 			p.click("#stacks tr button")
 			p.until("byID('detail').open && byID('detail').innerText.includes('faults.go:')")

@@ -62,13 +62,22 @@ type Process struct {
 	next   uint64        // the next batch of IDs begins here
 	procs  []batch       // IDs that were handed out, by P
 	live   map[uint64]*g // by ID
-	exits  exits         // by time
+	ids    []uint64      // of all that live, and of some that have exited
+	spots  map[groupKey]*spot
+	exits  exits // by time
 	births goroutine.Births
 }
 
 type g struct {
-	place Place
+	at    *spot
 	since time.Time // when it came to its place
+}
+
+// A spot is a place, of which there is one for each key: goroutines are many, and
+// places few.
+type spot struct {
+	groupKey
+	plain *spot // without what only goroutine dumps tell
 }
 
 // A batch is the IDs that a P has left of those it was given.
@@ -94,6 +103,7 @@ func NewProcess(procs int) *Process {
 		next:   1,
 		procs:  make([]batch, max(1, procs)),
 		live:   make(map[uint64]*g),
+		spots:  make(map[groupKey]*spot),
 	}
 }
 
@@ -102,12 +112,27 @@ func (p *Process) Now() time.Time { return p.now }
 
 // Go starts n goroutines at a place and returns their IDs.
 func (p *Process) Go(at Place, n int) []uint64 {
-	ids := make([]uint64, n)
+	ids, to := make([]uint64, n), p.spot(at)
 	for i := range ids {
 		ids[i] = p.newID()
-		p.live[ids[i]] = &g{at, p.now}
+		p.live[ids[i]] = &g{to, p.now}
 	}
+	p.ids = append(p.ids, ids...)
 	return ids
+}
+
+func (p *Process) spot(at Place) *spot {
+	plain := p.keyed(groupKey{stack: at.Stack, state: at.State})
+	full := p.keyed(groupKey{at.Stack, at.State, at.Lock, at.CreatedBy})
+	full.plain = plain
+	return full
+}
+
+func (p *Process) keyed(key groupKey) *spot {
+	if p.spots[key] == nil {
+		p.spots[key] = &spot{groupKey: key}
+	}
+	return p.spots[key]
 }
 
 // GoFor starts a goroutine that exits after life, and returns its ID.
@@ -130,9 +155,10 @@ func (p *Process) newID() uint64 {
 // Move moves goroutines to another place. It ignores goroutines that have
 // exited.
 func (p *Process) Move(to Place, ids ...uint64) {
+	at := p.spot(to)
 	for _, id := range ids {
 		if g := p.live[id]; g != nil {
-			g.place, g.since = to, p.now
+			g.at, g.since = at, p.now
 		}
 	}
 }
@@ -159,16 +185,13 @@ func (p *Process) Len() int { return len(p.live) }
 // Snapshot takes a snapshot at the current time.
 func (p *Process) Snapshot() *goroutine.Snapshot {
 	s := &goroutine.Snapshot{Time: p.now, Source: p.Source, Duration: time.Millisecond, Total: len(p.live)}
-	ids := make([]uint64, 0, len(p.live))
-	for id := range p.live {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	index := make(map[groupKey]int)
-	for _, id := range ids {
+	p.ids = slices.DeleteFunc(p.ids, func(id uint64) bool { return p.live[id] == nil })
+	slices.Sort(p.ids)
+	index := make(map[*spot]int)
+	for _, id := range p.ids {
 		p.add(s, index, id)
 	}
-	if p.tellsIDs() && len(ids) > 0 {
+	if ids := p.ids; p.tellsIDs() && len(ids) > 0 {
 		s.Epochs = p.births.Close(ids[len(ids)-1], p.now)
 	}
 	s.Sort()
@@ -188,17 +211,17 @@ type groupKey struct {
 	createdBy goroutine.Frame
 }
 
-func (p *Process) add(s *goroutine.Snapshot, index map[groupKey]int, id uint64) {
+func (p *Process) add(s *goroutine.Snapshot, index map[*spot]int, id uint64) {
 	live := p.live[id]
-	key := groupKey{stack: live.place.Stack, state: live.place.State}
+	at := live.at.plain
 	if p.Source == goroutine.SourceText {
-		key.lock, key.createdBy = live.place.Lock, live.place.CreatedBy
+		at = live.at
 	}
-	i, ok := index[key]
+	i, ok := index[at]
 	if !ok {
 		i = len(s.Groups)
-		index[key] = i
-		s.Groups = append(s.Groups, goroutine.Group{Stack: key.stack, State: key.state, Lock: key.lock, CreatedBy: key.createdBy})
+		index[at] = i
+		s.Groups = append(s.Groups, goroutine.Group{Stack: at.stack, State: at.state, Lock: at.lock, CreatedBy: at.createdBy})
 	}
 	group := &s.Groups[i]
 	if p.tellsIDs() {

@@ -133,7 +133,7 @@ func check(f *detectors.Finding) error {
 	case len(f.IDs) > goroutine.MaxIDs || !slices.IsSorted(f.IDs):
 		return fmt.Errorf("there are too many IDs, or they are not in rising order")
 	}
-	return nil
+	return checkTexts(f)
 }
 
 // Series advances p by interval and takes a snapshot, n times. If do is not nil,

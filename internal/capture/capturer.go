@@ -29,7 +29,7 @@ type Config struct {
 }
 
 // A Capturer takes snapshots. It is not safe for concurrent use, except for
-// [Capturer.Abort].
+// [Capturer.Abort] and [Capturer.Counts].
 type Capturer struct {
 	safety   safety
 	governor *Governor
@@ -191,6 +191,39 @@ func (c *Capturer) record() ([]byte, *Refusal) {
 // call of the runtime cannot be ended, and Abort does not wait for it. Without a
 // capture in progress, Abort does nothing. It is safe for concurrent use.
 func (c *Capturer) Abort() { c.progress.current.Load().end() }
+
+// Spare reports whether a snapshot beyond the regular ones may be taken now, as on
+// a suspicion. The budget must cover it and still leave enough for what tells more of
+// a suspicion: a window of this span and a goroutine dump. It must not add to the
+// load of a process that waits for its processors or for the host.
+func (c *Capturer) Spare(span time.Duration) bool {
+	now, n := time.Now(), runtime.NumGoroutine()
+	if int(ReadScheduler().Runnable) >= loadFactor*runtime.GOMAXPROCS(0) || c.governor.Starved(now) {
+		return false
+	}
+	return c.governor.Spare(c.order()[0].name(), n, c.reserve(span, n), now)
+}
+
+// reserve is the CPU time that a window and a dump of n goroutines are predicted to
+// use, as far as they would be allowed.
+func (c *Capturer) reserve(span time.Duration, n int) (work time.Duration) {
+	if c.tracing {
+		of, more := c.window.of(span)
+		each, _ := c.governor.Predict(of.name(), n)
+		work += 2*each + more
+	}
+	if dump, pause := c.governor.Predict(goroutine.SourceText, n); pause <= c.governor.budget.Pause {
+		work += dump
+	}
+	return work
+}
+
+// Counts returns how many goroutines there are and how many were created since the
+// process started; 0 when the runtime does not tell. It takes about 10 µs, whatever
+// their number, and is safe for concurrent use.
+func (c *Capturer) Counts() (goroutines, created int64) {
+	return int64(runtime.NumGoroutine()), ReadScheduler().Created
+}
 
 // order returns the regular sources to try now, best first.
 func (c *Capturer) order() []source {
@@ -372,19 +405,19 @@ func (c *Capturer) run(s source) (r result, _ *Skip) {
 	n := runtime.NumGoroutine()
 	var refusal *Refusal
 	used := measure(func() { r, refusal = guarded(s, c.progress.current.Load()) })
-	c.spent(s.name(), n, &r, used)
+	delay := c.spent(s.name(), n, &r, used)
 	c.resting.after(s.name(), refusal, used.wall, time.Now())
 	if refusal != nil {
 		return result{}, c.skip(s, refusal)
 	}
-	r.Duration, r.Scheduler = used.wall, ReadScheduler()
+	r.Duration, r.Late, r.Scheduler = used.wall, delay, ReadScheduler()
 	return r, nil
 }
 
 // spent tells the governor what a capture of n goroutines took. A leak proof works
 // on the threads of the garbage collector, so that it is charged the time that
-// passed.
-func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) {
+// passed. It returns for how long the host delayed the capture.
+func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) (delay time.Duration) {
 	now := time.Now()
 	wall := max(used.wall-r.idle, 0)
 	switch {
@@ -394,10 +427,10 @@ func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) 
 		r.traced = time.Duration(r.Bytes) * (byteCost + readCost)
 	}
 	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
-	c.governor.Took(wall, used.cpu, now)
 	if r.stop > 0 {
 		c.governor.Stopped(source, n, r.stop)
 	}
+	return c.governor.Took(wall, used.cpu, now)
 }
 
 // skip returns the refusal of a source. It retires a source that is refused for

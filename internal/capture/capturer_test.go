@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,4 +162,42 @@ func TestALeakProofIsChargedTheTimeThatPassed(t *testing.T) {
 		assert.Equal(t, 2*time.Second-loan, c.governor.debt)
 		assert.False(t, c.governor.Starved(time.Now()))
 	})
+}
+
+// A snapshot beyond the regular ones leaves enough for a window, and for a dump where
+// one would be allowed; and none is taken on a host that has no time for it.
+func TestWhatIsToSpare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := capturerOf(works(goroutine.SourceTrace))
+		c.started, c.window = true, new(windowSource)
+		c.governor = NewGovernor(budget, time.Now())
+		n := runtime.NumGoroutine()
+		trace, _ := c.governor.Predict(goroutine.SourceTrace, n)
+		dump, _ := c.governor.Predict(goroutine.SourceText, n)
+		const span = 250 * time.Millisecond
+		assert.Equal(t, 2*trace+25*time.Millisecond+dump, c.reserve(span, n))
+		c.governor.credit = trace
+		assert.False(t, c.Spare(span), "that is for the next one")
+		time.Sleep(time.Minute)
+		assert.True(t, c.Spare(span))
+
+		c.governor.Took(time.Minute, time.Millisecond, time.Now())
+		assert.False(t, c.Spare(span), "the host delays captures")
+		time.Sleep(delaySpan)
+		assert.True(t, c.Spare(span))
+
+		c.governor.budget.Pause, c.tracing = 0, false
+		assert.Zero(t, c.reserve(span, n), "neither would be allowed")
+	})
+}
+
+func TestCounts(t *testing.T) {
+	_, created := new(Capturer).Counts()
+	gate := make(chan struct{})
+	go func() { <-gate }()
+	now, since := new(Capturer).Counts()
+	close(gate)
+	assert.Greater(t, now, int64(1))
+	assert.Greater(t, created, int64(0))
+	assert.Greater(t, since, created)
 }

@@ -74,6 +74,7 @@ func TestAPauseInACaptureIsNotPaidFor(t *testing.T) {
 			s, skips := c.Take()
 			require.NotNil(t, s, "%v", skips)
 			assert.Equal(t, pause, s.Duration)
+			assert.Equal(t, pause, s.Late.Round(time.Second), "the snapshot tells of it")
 			assert.Equal(t, pause > 0, c.governor.Starved(time.Now()))
 			time.Sleep(interval)
 		}

@@ -170,6 +170,15 @@ func (g *Governor) AllowCost(work, pause time.Duration, now time.Time) *Refusal 
 	return nil
 }
 
+// Spare reports whether a snapshot beyond the regular ones may be taken now. The credit
+// must cover it, what follows it and, after that, reserve and the next regular
+// snapshot. A refusal is not remembered: nothing saves up for such a snapshot.
+func (g *Governor) Spare(source goroutine.Source, goroutines int, reserve time.Duration, now time.Time) bool {
+	g.earn(now)
+	work, _ := g.Predict(source, goroutines)
+	return g.credit >= 2*(work+g.follow+g.instalment())+reserve
+}
+
 // indebted tells what a capture has to pay beside its own cost.
 func (g *Governor) indebted() string {
 	if i := g.instalment(); i > 0 {
@@ -223,12 +232,15 @@ func (g *Governor) Starved(now time.Time) bool {
 }
 
 // Took records how long a capture took on the clock, and how much CPU time it used
-// on its own thread. Each tells anew whether the host delays captures.
-func (g *Governor) Took(wall, used time.Duration, now time.Time) {
+// on its own thread. Each tells anew whether the host delays captures. It returns for
+// how long the host delayed this one, 0 when it did not.
+func (g *Governor) Took(wall, used time.Duration, now time.Time) time.Duration {
 	g.delayed = time.Time{}
-	if wall > max(leastDelay, delayRatio*used) {
-		g.delayed = now
+	if wall <= max(leastDelay, delayRatio*used) {
+		return 0
 	}
+	g.delayed = now
+	return wall - used
 }
 
 // Predict returns what source would cost now.

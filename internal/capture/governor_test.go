@@ -287,3 +287,36 @@ func TestAStarvedHostIsRecognized(t *testing.T) {
 		})
 	}
 }
+
+// TestSnapshotsBeyondTheRegularOnes has a suspicion after ten minutes, with snapshots
+// every five seconds while there is enough to spare: with every number of goroutines, a
+// window can be paid for after each of them, and the next regular one is not delayed.
+func TestSnapshotsBeyondTheRegularOnes(t *testing.T) {
+	const each = 2 * time.Microsecond
+	for _, tt := range []struct{ goroutines, fewest, most int }{{100, 36, 36}, {1_000, 36, 36}, {10_000, 36, 36}, {100_000, 1, 24}, {1_000_000, 0, 0}} {
+		g := NewGovernor(budget, epoch)
+		regular, _ := simulate(g, tt.goroutines, each, interval, 10*time.Minute)
+		now, taken := epoch.Add(10*time.Minute), 0
+		work, _ := g.Predict(goroutine.SourceTrace, tt.goroutines)
+		for range 36 {
+			if g.Spare(goroutine.SourceTrace, tt.goroutines, 2*work, now) {
+				g.Spent(goroutine.SourceTrace, tt.goroutines, each*time.Duration(tt.goroutines), now)
+				taken++
+				require.Nil(t, g.AllowCost(2*work, 0, now), "the window")
+				require.Nil(t, g.Allow(goroutine.SourceTrace, tt.goroutines, now), "the next one")
+			}
+			now = now.Add(5 * time.Second)
+		}
+		t.Logf("%d goroutines: %d regular ones, then %d in three minutes", tt.goroutines, regular, taken)
+		assert.GreaterOrEqual(t, taken, tt.fewest, tt.goroutines)
+		assert.LessOrEqual(t, taken, tt.most, tt.goroutines)
+	}
+}
+
+// Nothing is saved up for a snapshot that there is no budget for.
+func TestSpareAsksForNothing(t *testing.T) {
+	g := NewGovernor(budget, epoch)
+	assert.False(t, g.Spare(goroutine.SourceTrace, 1_000_000, 0, epoch))
+	assert.Zero(t, g.wanted)
+	assert.Equal(t, loan, g.credit)
+}

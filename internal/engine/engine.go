@@ -1,7 +1,7 @@
 // Package engine is the one pipeline from snapshots to events: it keeps the
-// history, runs the detectors, takes the closer inspections they ask for, adds
-// details from goroutine dumps, and tracks findings from their opening to their
-// end.
+// history, runs the detectors, takes the closer inspections they ask for, makes
+// findings about the same goroutines one, adds details from goroutine dumps, and
+// tracks findings from their opening to their end.
 //
 // The monitor, the command's watch and report, and detectortest all use it. They
 // differ in where snapshots come from and in what their [Inspector] can do.
@@ -48,6 +48,7 @@ type Engine struct {
 	known     []detectors.KnownStack
 	inspector Inspector
 	measure   func(judge func())
+	yields    yielding
 
 	history *history
 	tracker *tracker
@@ -62,9 +63,10 @@ func New(c Config) *Engine {
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
 		measure:   c.Measure,
+		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
-		tracker:   newTracker(),
 	}
+	e.tracker = newTracker(e.yields)
 	if e.measure == nil {
 		e.measure = func(judge func()) { judge() }
 	}
@@ -73,14 +75,15 @@ func New(c Config) *Engine {
 
 // A Result is the result of a step.
 type Result struct {
-	Findings []detectors.Finding // of this snapshot
+	Findings []detectors.Finding // of this snapshot, without those that are part of others
 	Open     []detectors.Finding // including unresolved ones of earlier snapshots, longest open first
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
 
-	// Attention reports that a fault is suspected, which more snapshots would tell
-	// sooner.
+	// Attention reports that a detector suspects a fault which more snapshots would
+	// tell sooner. What is open does not ask for it: more snapshots would neither
+	// tell it sooner nor end it.
 	Attention bool
 }
 
@@ -88,19 +91,23 @@ type Result struct {
 // after the clock was set back, is not judged.
 func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	var r Result
+	p := pass{now: s.Time, judged: make(map[string]string)}
 	if e.history.add(s) {
 		r.Verdicts = e.verdicts(s)
+		p.view = e.history.view()
 	}
-	ran := make(map[string]bool)
 	for _, v := range r.Verdicts {
 		r.Findings = append(r.Findings, v.findings...)
 		r.Attention = r.Attention || v.attends
-		if v.Ran && v.Err == nil { // a failed detector may have missed findings
-			ran[v.Detector] = true
-		}
+		p.judged[v.Detector] = v.unjudged()
 	}
+	if r.Verdicts != nil {
+		e.history.attend(r.Attention)
+	}
+	r.Findings = e.yields.merge(r.Findings, p.view)
 	e.enrich(s, r.Findings)
-	r.Events = e.tracker.step(ran, r.Findings, s.Time)
+	p.findings = r.Findings
+	r.Events = e.tracker.step(&p)
 	r.Open = e.tracker.findings()
 	e.status = e.statuses(s, r.Verdicts)
 	r.Statuses = e.status

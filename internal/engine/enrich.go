@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // maxAdded is how many of a detector's sentences may be replaced by details from a
@@ -16,15 +17,18 @@ const maxAdded = 4
 
 // An enrichment is what a goroutine dump adds to a finding.
 type enrichment struct {
+	at        time.Time // of the snapshot that the dump was taken with
 	createdBy goroutine.Frame
-	evidence  []string
+	evidence  []string // that is true whenever it is told
+	measured  []string // that was true at the time of the dump
 }
 
 // enrich adds details that only a goroutine dump has to findings that are most
 // likely faults: the go statement that created the goroutines and, for locks, the
-// longest wait that the runtime has measured. One dump serves all findings of a snapshot, and its details are kept
-// while the finding lasts. Without a dump, findings are unchanged. The details
-// never change confidence or identity.
+// longest wait that the runtime has measured. One dump serves all findings of
+// a snapshot, and its details are kept while the finding lasts; later they say when
+// they were measured. Without a dump, findings are unchanged. The details never
+// change confidence or identity.
 func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	kept := make(map[detectors.Identity]enrichment)
 	var fresh []*detectors.Finding
@@ -42,13 +46,15 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	if len(fresh) > 0 && e.inspector != nil {
 		if dump := e.inspector.Inspect(goroutine.SourceText, s); dump != nil {
 			for _, f := range fresh {
-				kept[f.Identity()] = enrichmentOf(dump, f)
+				told := enrichmentOf(dump, f)
+				told.at = s.Time
+				kept[f.Identity()] = told
 			}
 		}
 	}
 	e.dumped = kept
 	for i := range findings {
-		kept[findings[i].Identity()].addTo(&findings[i])
+		kept[findings[i].Identity()].addTo(&findings[i], s.Time)
 	}
 }
 
@@ -77,7 +83,7 @@ func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
 		longest = max(longest, g.Wait)
 	}
 	if longest > 0 {
-		e.evidence = append(e.evidence, fmt.Sprintf("By the runtime's own clock, the longest wait is %v.", longest))
+		e.measured = append(e.measured, fmt.Sprintf("By the runtime's own clock, the longest wait is %s.", words.Span(longest)))
 	}
 	return e
 }
@@ -162,12 +168,25 @@ func place(f goroutine.Frame) string {
 
 // addTo adds the details to f. If there is no room, they replace up to maxAdded
 // of the detector's last sentences.
-func (e enrichment) addTo(f *detectors.Finding) {
+func (e enrichment) addTo(f *detectors.Finding, now time.Time) {
 	if f.CreatedBy.Function == "" {
 		f.CreatedBy = e.createdBy
 	}
-	said := f.Evidence
-	added := e.evidence[:min(len(e.evidence), max(maxAdded, detectors.MaxEvidence-len(said)))]
+	said, added := f.Evidence, e.sentences(now)
+	added = added[:min(len(added), max(maxAdded, detectors.MaxEvidence-len(said)))]
 	said = said[:min(len(said), detectors.MaxEvidence-len(added))]
 	f.Evidence = slices.Concat(said, added)
+}
+
+// sentences returns the details. Those that may have changed since say how old they
+// are.
+func (e enrichment) sentences(now time.Time) []string {
+	all := slices.Clone(e.evidence)
+	for _, s := range e.measured {
+		if ago := now.Sub(e.at); ago > 0 {
+			s = fmt.Sprintf("In a goroutine dump %s ago: %s", words.Span(ago), s)
+		}
+		all = append(all, s)
+	}
+	return all
 }

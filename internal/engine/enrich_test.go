@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -51,7 +52,7 @@ func TestWhatCreatedThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := detectors.Finding{Stack: here, State: goroutine.ChanSend, Count: tt.count, IDs: tt.ids}
-			enrichmentOf(dumpOf(tt.groups...), &f).addTo(&f)
+			enrichmentOf(dumpOf(tt.groups...), &f).addTo(&f, start)
 			assert.Equal(t, tt.by, f.CreatedBy)
 			assert.Equal(t, tt.says, f.Evidence)
 		})
@@ -78,8 +79,24 @@ func TestWhatADumpTellsHasRoom(t *testing.T) {
 		{said(8), []string{"A.", "B.", "C.", "D.", "E."}, []string{"1.", "2.", "3.", "4.", "A.", "B.", "C.", "D."}},
 	} {
 		f := detectors.Finding{Evidence: tt.before, Advice: "Wait."}
-		enrichment{evidence: tt.added}.addTo(&f)
+		enrichment{evidence: tt.added}.addTo(&f, start)
 		assert.Equal(t, tt.after, f.Evidence)
 		assert.Equal(t, "Wait.", f.Advice)
 	}
+}
+
+// TestWhatADumpMeasuredSaysWhen: a wait of three minutes is not one of three minutes
+// a quarter of an hour later.
+func TestWhatADumpMeasuredSaysWhen(t *testing.T) {
+	at := goroutine.NewStack([]goroutine.Frame{{Function: "main.debit"}})
+	f := detectors.Finding{Stack: at, State: goroutine.MutexLock, Count: 2, CreatedBy: goroutine.Frame{Function: "main.main"}}
+	e := enrichmentOf(dumpOf(goroutine.Group{Stack: at, State: goroutine.MutexLock, Count: 2, Lock: 0xc0, Wait: 3 * time.Minute}), &f)
+	e.at = start
+	e.addTo(&f, start)
+	assert.Equal(t, []string{"By the runtime's own clock, the longest wait is 3 min."}, f.Evidence)
+	f.Evidence = nil
+	e.addTo(&f, start.Add(15*time.Minute))
+	assert.Equal(t, []string{
+		"In a goroutine dump 15 min ago: By the runtime's own clock, the longest wait is 3 min.",
+	}, f.Evidence)
 }

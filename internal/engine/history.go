@@ -10,8 +10,14 @@ import (
 )
 
 const (
-	// maxKept is how many snapshots a history keeps at most.
+	// maxKept is how many snapshots a history keeps at most while nothing is
+	// suspected.
 	maxKept = 36
+	// maxWhole is how many of the newest snapshots are kept at full density, one
+	// after the other, while a detector suspects something: as many as a lock with
+	// a single waiter needs, 21, and a few more. They come on top of maxKept, so
+	// that those of a suspicion push no older ones out.
+	maxWhole = 24
 	// maxWindows is how many trace windows a history remembers: a few more
 	// than a detector waits for.
 	maxWindows = 20
@@ -24,12 +30,14 @@ const (
 //
 // It keeps at most maxKept snapshots: the newest detectors.NewestKept at full
 // density, and older ones thinned so that the gaps between them grow in
-// proportion to their age. Detectors that need a minute and detectors that need
+// proportion to their age. While a detector suspects something, it keeps up to
+// maxWhole-NewestKept more, which are the newest. Detectors that need a minute and detectors that need
 // a day thus share one history, and each finds snapshots at its own scale.
 // Memory follows the number of distinct stacks, not of goroutines.
 type history struct {
 	span        time.Duration
 	started     time.Time
+	whole       int                   // how many of the newest are kept at full density
 	kept        []*goroutine.Snapshot // oldest first
 	inspections map[goroutine.Source]*goroutine.Snapshot
 	windows     []detectors.Window // oldest first
@@ -37,7 +45,7 @@ type history struct {
 
 // newHistory returns a history that reaches back far enough for all of ds.
 func newHistory(ds []*detectors.Detector) *history {
-	h := &history{}
+	h := &history{whole: detectors.NewestKept}
 	for _, d := range ds {
 		h.span = max(h.span, d.Needs.History)
 	}
@@ -55,8 +63,19 @@ func (h *history) add(s *goroutine.Snapshot) bool {
 	}
 	h.kept = append(h.kept, s)
 	h.expire(s.Time)
-	h.kept = goroutine.Thin(h.kept, maxKept, detectors.NewestKept, func(s *goroutine.Snapshot) time.Time { return s.Time })
+	h.kept = goroutine.Thin(h.kept, maxKept-detectors.NewestKept+h.whole, h.whole, func(s *goroutine.Snapshot) time.Time { return s.Time })
 	return true
+}
+
+// attend says whether a detector suspected something in the newest snapshot. For
+// each one in which it did, one more is kept at full density, up to maxWhole; and
+// one less for each in which it did not, since suspicions come and go.
+func (h *history) attend(suspected bool) {
+	if suspected {
+		h.whole = min(h.whole+1, maxWhole)
+	} else {
+		h.whole = max(h.whole-1, detectors.NewestKept)
+	}
 }
 
 // newest returns the time of the newest snapshot. There must be one.
@@ -104,6 +123,12 @@ func (h *history) pass() *detectors.Pass {
 	return p
 }
 
+// view returns the view of the newest snapshot. There must be one.
+func (h *history) view() *view {
+	last := len(h.kept) - 1
+	return &view{Snapshot: h.kept[last], past: h.kept[:last], windows: h.windows}
+}
+
 // refresh gives a pass the inspections that were taken since it was made.
 func (h *history) refresh(p *detectors.Pass) {
 	p.Inspections, p.Windows = h.inspections, h.windows
@@ -116,7 +141,7 @@ func (h *history) expire(now time.Time) {
 	for begin+1 < len(h.kept) && now.Sub(h.kept[begin+1].Time) >= h.span {
 		begin++
 	}
-	if whole := len(h.kept) - detectors.NewestKept; begin > whole {
+	if whole := len(h.kept) - h.whole; begin > whole {
 		begin = max(whole, 0)
 	}
 	h.kept = slices.Clone(h.kept[begin:])

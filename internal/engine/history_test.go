@@ -30,11 +30,12 @@ func TestHistoryServesEveryScale(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 15 * time.Second, time.Minute, 20 * time.Minute} {
 		t.Run(interval.String(), func(t *testing.T) {
 			h := historyFor(detectors.Needs{History: time.Minute}, detectors.Needs{History: 24 * time.Hour})
-			for since := time.Duration(0); since < 26*time.Hour; since += interval {
+			for n, since := 0, time.Duration(0); since < 26*time.Hour; n, since = n+1, since+interval {
 				require.True(t, h.add(at(since)))
-				pass := h.pass()
-				require.LessOrEqual(t, len(pass.History), maxKept-1)
-				reach(t, pass, interval, since)
+				require.LessOrEqual(t, len(h.kept), maxKept)
+				if n < 200 || n%97 == 0 { // all of them take minutes
+					reach(t, h.pass(), interval, since)
+				}
 			}
 			assert.Equal(t, time.Unix(0, 0), h.pass().Started)
 		})
@@ -53,6 +54,54 @@ func reach(t *testing.T, pass *detectors.Pass, interval, running time.Duration) 
 		}
 		require.LessOrEqual(t, best, max(age/4, 2*interval), "no snapshot %v ago, at %v", age, running)
 	}
+}
+
+// TestASuspicionIsKeptInAddition has a suspicion at a third of the interval after a
+// day of snapshots: 21 snapshots in a row stay, which a lock with a single waiter
+// needs, and no more of the older ones are lost than by the time that passes.
+func TestASuspicionIsKeptInAddition(t *testing.T) {
+	for _, interval := range []time.Duration{5 * time.Second, 15 * time.Second, 90 * time.Second, 4 * time.Minute} {
+		t.Run(interval.String(), func(t *testing.T) {
+			suspicious, calm := historyFor(detectors.Needs{History: 24 * time.Hour}), historyFor(detectors.Needs{History: 24 * time.Hour})
+			since := time.Duration(0)
+			for ; since < 24*time.Hour; since += interval {
+				suspicious.add(at(since))
+				calm.add(at(since))
+			}
+			began := time.Unix(0, 0).Add(since)
+			for i := range 60 {
+				suspicious.add(at(since))
+				suspicious.attend(true)
+				if i%3 == 0 {
+					calm.add(at(since))
+				}
+				since += interval / 3
+				assert.LessOrEqual(t, len(suspicious.kept), maxKept-detectors.NewestKept+maxWhole)
+				assert.GreaterOrEqual(t, keptOf(suspicious, began, i+1), min(i+1, maxWhole))
+				reach(t, suspicious.pass(), interval, since)
+			}
+			before := func(h *history) int {
+				return len(h.kept) - keptOf(h, began, len(h.kept))
+			}
+			assert.GreaterOrEqual(t, before(suspicious), before(calm)-4)
+			for range 2 * maxWhole {
+				suspicious.attend(false)
+				suspicious.add(at(since))
+				since += interval
+			}
+			assert.LessOrEqual(t, len(suspicious.kept), maxKept, "as before, once the suspicion is over")
+		})
+	}
+}
+
+// keptOf returns how many of the newest snapshots, at most n, are not older than t.
+func keptOf(h *history, t time.Time, n int) (kept int) {
+	for _, s := range h.kept[max(0, len(h.kept)-n):] {
+		if !s.Time.Before(t) {
+			kept++
+		}
+	}
+	return kept
 }
 
 func TestHistoryKeepsTheNewestWhateverTheirAge(t *testing.T) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,6 +28,18 @@ type Verdict struct {
 	asked    []goroutine.Source // the closer inspections asked for, each once
 	attends  bool               // asked for more snapshots
 	status   detectors.Status
+}
+
+// unjudged says why it means nothing that the detector found nothing, as a clause;
+// "" when it means that there is nothing.
+func (v *Verdict) unjudged() string {
+	if v.Err != nil {
+		return "its detector failed" // and may have missed findings
+	}
+	if v.status.Judging {
+		return ""
+	}
+	return cmp.Or(v.status.Detail, string(v.status.Reason))
 }
 
 // judge runs d over the snapshot of base. A panic of the detector comes back as
@@ -91,7 +104,8 @@ func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
 	}
 	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
 	f.Evidence = f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence)]
-	f.Participants = slices.Clone(f.Participants[:min(len(f.Participants), detectors.MaxParticipants)])
+	f.Participants = slices.DeleteFunc(slices.Clone(f.Participants), func(p detectors.Participant) bool { return p.Stack == nil })
+	f.Participants = f.Participants[:min(len(f.Participants), detectors.MaxParticipants)]
 	for i := range f.Participants {
 		p := &f.Participants[i]
 		p.IDs = p.IDs[:min(len(p.IDs), goroutine.MaxIDs)]

@@ -22,6 +22,15 @@ const every = 15 * time.Second
 // leakRan is what the engine says when the detector did its work.
 var leakRan = map[string]bool{"leak": true}
 
+// step steps a tracker through findings alone, without a snapshot.
+func step(tr *tracker, ran map[string]bool, findings []detectors.Finding, now time.Time) []detectors.Event {
+	judged := make(map[string]string)
+	for name := range ran {
+		judged[name] = ""
+	}
+	return tr.step(&pass{findings: findings, judged: judged, now: now})
+}
+
 func finding(name string, count int) detectors.Finding {
 	return detectors.Finding{
 		Detector:   "leak",
@@ -41,7 +50,7 @@ func run(tr *tracker, counts ...int) []string {
 		if n > 0 {
 			fs = append(fs, finding("main.f", n))
 		}
-		for _, e := range tr.step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+		for _, e := range step(tr, leakRan, fs, start.Add(time.Duration(i)*every)) {
 			got = append(got, fmt.Sprintf("%d:%v(%d)", i, e.Kind, e.Finding.Count))
 		}
 	}
@@ -71,15 +80,15 @@ func TestLifecycle(t *testing.T) {
 		counts []int
 		want   []string
 	}{
-		"nothing":                  {[]int{0, 0, 0}, nil},
-		"opened once":              {repeated(10, 100), []string{"0:detected(10)"}},
-		"repeated when it doubles": {[]int{10, 19, 20, 39, 40, 79, 80, 80}, []string{"0:detected(10)", "2:repeated(20)", "4:repeated(40)", "6:repeated(80)"}},
-		"a leap is one event":      {[]int{1, 1000, 1999, 2000}, []string{"0:detected(1)", "1:repeated(1000)", "3:repeated(2000)"}},
-		"up and down is not worse": {[]int{10, 20, 10, 20, 5, 39, 10, 40}, []string{"0:detected(10)", "1:repeated(20)", "7:repeated(40)"}},
-		"repeated every hour":      {repeated(10, 2*240+1), []string{"0:detected(10)", "240:repeated(10)", "480:repeated(10)"}},
-		"growth puts off the hour": {join(repeated(10, 100), repeated(20, 300)), []string{"0:detected(10)", "100:repeated(20)", "340:repeated(20)"}},
-		"resolved after three":     {[]int{10, 10, 0, 0, 0, 0, 0}, []string{"0:detected(10)", "4:resolved(10)"}},
-		"absent for two":           {[]int{10, 0, 0, 10, 0, 0, 10, 0, 0}, []string{"0:detected(10)"}},
+		"nothing":                           {[]int{0, 0, 0}, nil},
+		"opened once":                       {repeated(10, 100), []string{"0:detected(10)"}},
+		"a leap is told after half an hour": {join([]int{1}, repeated(1000, 130), repeated(9999, 5)), []string{"0:detected(1)", "120:repeated(1000)"}},
+		"up and down is not worse":          {join([]int{10, 20, 10, 20, 5, 39, 10, 40}, repeated(99, 120)), []string{"0:detected(10)"}},
+		"tenfold growth is told again":      {join(repeated(1, 120), repeated(10, 119), repeated(100, 5)), []string{"0:detected(1)", "120:repeated(10)", "240:repeated(100)"}},
+		"repeated every hour":               {repeated(10, 2*240+1), []string{"0:detected(10)", "240:repeated(10)", "480:repeated(10)"}},
+		"growth puts off the hour":          {join(repeated(10, 130), repeated(100, 300)), []string{"0:detected(10)", "130:repeated(100)", "370:repeated(100)"}},
+		"resolved after three":              {[]int{10, 10, 0, 0, 0, 0, 0}, []string{"0:detected(10)", "4:resolved(10)"}},
+		"absent for two":                    {[]int{10, 0, 0, 10, 0, 0, 10, 0, 0}, []string{"0:detected(10)"}},
 		"back within the cooldown, told at its end": {
 			join(repeated(10, 2), repeated(0, 4), repeated(10, minutes10)),
 			[]string{"0:detected(10)", "4:resolved(10)", "40:repeated(10)"},
@@ -98,20 +107,20 @@ func TestLifecycle(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.want, run(newTracker(), tc.counts...))
+			assert.Equal(t, tc.want, run(newTracker(nil), tc.counts...))
 		})
 	}
 }
 
 func TestIncidentKeepsItsIDWithinTheCooldown(t *testing.T) {
-	tr := newTracker()
+	tr := newTracker(nil)
 	ids := make(map[string]bool)
 	for i := range 240 {
 		var fs []detectors.Finding
 		if i%10 < 5 { // absent for five steps, in turns
 			fs = append(fs, finding("main.f", 3))
 		}
-		for _, e := range tr.step(leakRan, fs, start.Add(time.Duration(i)*every)) {
+		for _, e := range step(tr, leakRan, fs, start.Add(time.Duration(i)*every)) {
 			ids[e.Finding.ID] = true
 			assert.Equal(t, start, e.Finding.Opened)
 			assert.Regexp(t, "^[0-9a-f]{16}$", e.Finding.ID)
@@ -121,14 +130,14 @@ func TestIncidentKeepsItsIDWithinTheCooldown(t *testing.T) {
 }
 
 func TestFlappingIsToldOncePerCooldown(t *testing.T) {
-	tr := newTracker()
+	tr := newTracker(nil)
 	var events []detectors.Event
 	for i := range 4 * 240 { // four hours
 		var fs []detectors.Finding
 		if i%4 == 0 { // gone for exactly as long as it takes to be resolved
 			fs = append(fs, finding("main.f", 3))
 		}
-		events = append(events, tr.step(leakRan, fs, start.Add(time.Duration(i)*every))...)
+		events = append(events, step(tr, leakRan, fs, start.Add(time.Duration(i)*every))...)
 	}
 	assert.InDelta(t, 2*4*6, len(events), 2, "opened and resolved six times an hour")
 	for i := 1; i < len(events); i++ {
@@ -136,31 +145,33 @@ func TestFlappingIsToldOncePerCooldown(t *testing.T) {
 	}
 }
 
-func TestConfidenceThatRisesIsRepeated(t *testing.T) {
-	tr := newTracker()
+// TestSeverityThatRisesIsRepeated: what changes neither the severity nor what to do
+// is not told again before the hour.
+func TestSeverityThatRisesIsRepeated(t *testing.T) {
+	tr := newTracker(nil)
 	var got []string
-	for i, c := range []detectors.Confidence{detectors.Suspected, detectors.Suspected, detectors.Confirmed, detectors.Suspected, detectors.Confirmed, detectors.Certain} {
+	for i, c := range []detectors.Confidence{detectors.Info, detectors.Medium, detectors.Suspected, detectors.Info, detectors.Confirmed, detectors.Suspected, detectors.Confirmed, detectors.Certain} {
 		f := finding("main.f", 1)
 		f.Confidence = c
-		for _, e := range tr.step(leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
+		for _, e := range step(tr, leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
 			got = append(got, fmt.Sprintf("%d:%v(%v)", i, e.Kind, e.Finding.Confidence))
 		}
 	}
-	assert.Equal(t, []string{"0:detected(suspected)", "2:repeated(confirmed)", "5:repeated(certain)"}, got)
+	assert.Equal(t, []string{"0:detected(info)", "1:repeated(medium)", "4:repeated(confirmed)"}, got)
 }
 
 func TestWhoDidNotRunResolvesNothing(t *testing.T) {
-	tr := newTracker()
+	tr := newTracker(nil)
 	other := finding("main.f", 1)
 	other.Detector = "deadlock"
-	tr.step(nil, []detectors.Finding{finding("main.f", 1), other}, start)
+	step(tr, nil, []detectors.Finding{finding("main.f", 1), other}, start)
 	var got []string
 	for i := 1; i <= 20; i++ {
 		ran := map[string]bool{"deadlock": true}
 		if i > 10 {
 			ran["leak"] = true
 		}
-		for _, e := range tr.step(ran, nil, start.Add(time.Duration(i)*every)) {
+		for _, e := range step(tr, ran, nil, start.Add(time.Duration(i)*every)) {
 			got = append(got, fmt.Sprintf("%d:%s %v", i, e.Finding.Detector, e.Kind))
 		}
 	}
@@ -168,24 +179,24 @@ func TestWhoDidNotRunResolvesNothing(t *testing.T) {
 }
 
 func TestTheLargestOfOneIdentityCounts(t *testing.T) {
-	tr := newTracker()
-	events := tr.step(leakRan, []detectors.Finding{finding("main.f", 3), finding("main.f", 9), finding("main.f", 5)}, start)
+	tr := newTracker(nil)
+	events := step(tr, leakRan, []detectors.Finding{finding("main.f", 3), finding("main.f", 9), finding("main.f", 5)}, start)
 	require.Len(t, events, 1)
 	assert.Equal(t, 9, events[0].Finding.Count)
 }
 
 func TestOnlySomeAreReportedOneByOne(t *testing.T) {
-	tr := newTracker()
+	tr := newTracker(nil)
 	others := make([]detectors.Finding, maxReported-2) // that take all turns but two
 	for i := range others {
 		others[i] = finding(fmt.Sprint("main.other", i), 100)
 	}
-	tr.step(leakRan, others, start)
+	step(tr, leakRan, others, start)
 	at := func(minute int) time.Time { return start.Add(time.Duration(minute) * time.Minute) }
 	a, b, c, d := finding("main.a", 1), finding("main.b", 2), finding("main.c", 3), finding("main.d", 4)
 	d.Confidence = detectors.Info
 	step := func(minute int, fs ...detectors.Finding) (got []string) {
-		for _, e := range tr.step(leakRan, append(fs, others...), at(minute)) {
+		for _, e := range step(tr, leakRan, append(fs, others...), at(minute)) {
 			name := ""
 			if e.Finding.Stack != nil {
 				name = e.Finding.Stack.User().Function
@@ -212,9 +223,9 @@ func TestOnlySomeAreReportedOneByOne(t *testing.T) {
 }
 
 func TestOpenIsInOrderAndComplete(t *testing.T) {
-	tr := newTracker()
-	tr.step(leakRan, []detectors.Finding{finding("main.z", 1)}, start)
-	tr.step(leakRan, []detectors.Finding{finding("main.z", 5), finding("main.a", 2)}, start.Add(every))
+	tr := newTracker(nil)
+	step(tr, leakRan, []detectors.Finding{finding("main.z", 1)}, start)
+	step(tr, leakRan, []detectors.Finding{finding("main.z", 5), finding("main.a", 2)}, start.Add(every))
 	open := tr.findings()
 	require.Len(t, open, 2)
 	assert.Equal(t, "main.z", open[0].Stack.User().Function)
@@ -245,10 +256,10 @@ func maxEvents(elapsed time.Duration, maxCount int) int {
 func storm(t *testing.T, maxCount int, script func(step int) []detectors.Finding) (events int) {
 	t.Helper()
 	const steps = 1000
-	tr := newTracker()
+	tr := newTracker(nil)
 	last := make(map[string]detectors.Kind)
 	for i := range steps {
-		for _, e := range tr.step(leakRan, script(i), start.Add(time.Duration(i)*every)) {
+		for _, e := range step(tr, leakRan, script(i), start.Add(time.Duration(i)*every)) {
 			events++
 			if e.Kind == detectors.Suppressed {
 				continue
@@ -315,9 +326,52 @@ func TestStorms(t *testing.T) {
 	})
 }
 
+// TestStormsOfFindingsThatYield has findings of three detectors about thirty places
+// and goroutines at random, which merge and part again, while what stands is
+// followed in snapshots.
+func TestStormsOfFindingsThatYield(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var ds []*detectors.Detector
+	for i, name := range []string{"leak", "hang", "deadlock"} {
+		ds = append(ds, &detectors.Detector{Name: name, Yields: []string{"leak", "hang", "deadlock"}[i+1:]})
+	}
+	tr := newTracker(yieldingOf(ds))
+	last := make(map[string]detectors.Kind)
+	const steps = 500
+	events := 0
+	for i := range steps {
+		p := &pass{judged: map[string]string{"leak": "", "hang": "", "deadlock": ""}, now: start.Add(time.Duration(i) * every)}
+		snapshot := &goroutine.Snapshot{Time: p.now, Epochs: []goroutine.Epoch{{LastID: 1000}}}
+		for range 20 {
+			f := finding(fmt.Sprint("main.f", r.IntN(30)), 1+r.IntN(50))
+			f.Detector, f.IDs, f.Stands = ds[r.IntN(3)].Name, []uint64{uint64(1 + r.IntN(100))}, r.IntN(2) == 0
+			f.Confidence = detectors.Confidence(1 + r.IntN(6))
+			p.findings = append(p.findings, f)
+			snapshot.Groups = append(snapshot.Groups, goroutine.Group{Stack: f.Stack, State: f.State, Count: 5, IDs: []uint64{uint64(1 + r.IntN(200))}})
+		}
+		p.view = &view{Snapshot: snapshot}
+		for _, e := range tr.step(p) {
+			events++
+			if e.Kind == detectors.Suppressed {
+				continue
+			}
+			require.Equal(t, e.Kind == detectors.Detected, last[e.Finding.ID] == 0, "each incident is detected once, and first")
+			require.False(t, e.Kind == detectors.Resolved && last[e.Finding.ID] == detectors.Resolved)
+			require.LessOrEqual(t, len(e.Finding.Participants), detectors.MaxParticipants)
+			require.LessOrEqual(t, len(e.Finding.Evidence), detectors.MaxEvidence)
+			last[e.Finding.ID] = e.Kind
+		}
+		for _, f := range tr.findings() {
+			require.NotNil(t, tr.tracked[f.Identity()])
+		}
+		require.LessOrEqual(t, len(tr.tracked), maxTracked)
+	}
+	assert.LessOrEqual(t, events, maxEvents(steps*every, 50))
+}
+
 // TestClockSetBack has the clock jump by a day, both ways.
 func TestClockSetBack(t *testing.T) {
-	tr := newTracker()
+	tr := newTracker(nil)
 	now := start
 	step := func(d time.Duration, counts ...int) (got []string) {
 		now = now.Add(d)
@@ -325,7 +379,7 @@ func TestClockSetBack(t *testing.T) {
 		for _, n := range counts {
 			fs = append(fs, finding("main.f", n))
 		}
-		for _, e := range tr.step(leakRan, fs, now) {
+		for _, e := range step(tr, leakRan, fs, now) {
 			assert.Equal(t, now, e.Time)
 			got = append(got, e.Kind.String())
 		}
@@ -369,13 +423,13 @@ func TestAnIncidentOutlivesSmallChangesOfItsStack(t *testing.T) {
 		{"waits elsewhere", []detectors.Finding{at(goroutine.ChanSend, "main.receive", "main.query", "main.serve")}, []string{"detected", "resolved"}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tr := newTracker()
-			events := tr.step(leakRan, []detectors.Finding{first}, start)
+			tr := newTracker(nil)
+			events := step(tr, leakRan, []detectors.Finding{first}, start)
 			require.Len(t, events, 1)
 			ids := map[string]bool{events[0].Finding.ID: true}
 			var got []string
 			for i := range 3 {
-				for _, e := range tr.step(leakRan, tc.now, start.Add(time.Duration(i+1)*every)) {
+				for _, e := range step(tr, leakRan, tc.now, start.Add(time.Duration(i+1)*every)) {
 					got = append(got, e.Kind.String())
 				}
 			}

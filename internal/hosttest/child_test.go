@@ -50,6 +50,7 @@ type update struct {
 	At       time.Time
 	Source   goroutine.Source // "": no snapshot was taken
 	Took     time.Duration    // the snapshot, on the clock
+	Late     time.Duration    // how long the process could not run before it
 	Skips    []otelgoroutine.Skip
 	Detected []string      // detectors of new findings
 	CPU      time.Duration // that the process has used so far
@@ -72,6 +73,7 @@ func serve() {
 	for range 3 {
 		go tick()
 	}
+	deadlock := deadlock()
 	var options []otelgoroutine.Option
 	if p.Interval > 0 {
 		options = append(options, otelgoroutine.WithInterval(p.Interval))
@@ -85,7 +87,7 @@ func serve() {
 		case err != nil:
 			os.Exit(0)
 		case order == plantDeadlock:
-			deadlock()
+			close(deadlock)
 		case order == stopInTrace:
 			go stopTraced()
 		}
@@ -102,7 +104,7 @@ func check(err error) {
 func tell(u otelgoroutine.Update) update {
 	told := update{At: time.Now(), Skips: u.Skips, CPU: usedCPU()}
 	if u.Snapshot != nil {
-		told.Source, told.Took = u.Snapshot.Source, u.Snapshot.Duration
+		told.Source, told.Took, told.Late = u.Snapshot.Source, u.Snapshot.Duration, u.Snapshot.Late
 	}
 	for _, e := range u.Events {
 		if e.Kind == detectors.Detected {
@@ -134,17 +136,21 @@ func tick() {
 	}
 }
 
-// deadlock makes two goroutines that wait for each other.
-func deadlock() {
+// deadlock makes two goroutines that wait for each other once the channel is closed.
+// They are there from the start, so that no count of goroutines shows the fault.
+func deadlock() chan<- struct{} {
+	begin := make(chan struct{})
 	var a, b sync.Mutex
 	var met sync.WaitGroup
 	met.Add(2)
-	go transfer(&a, &b, &met)
-	go transfer(&b, &a, &met)
+	go transfer(&a, &b, begin, &met)
+	go transfer(&b, &a, begin, &met)
+	return begin
 }
 
 //go:noinline
-func transfer(from, to *sync.Mutex, met *sync.WaitGroup) {
+func transfer(from, to *sync.Mutex, begin <-chan struct{}, met *sync.WaitGroup) {
+	<-begin
 	from.Lock()
 	defer from.Unlock()
 	met.Done()

@@ -297,7 +297,8 @@ func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	var open []report.Finding
 	for i := range maxFindings + 20 {
 		open = append(open, report.Finding{ID: fmt.Sprint(i), StackID: string(s.Groups[0].Stack.ID),
-			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."}, Advice: "See 0xc000999999."})
+			Message: "At 0xc000123456.", Evidence: []string{"The lock at 0xc000abcdef has 3."}, Advice: "See 0xc000999999.", Unjudged: "at 0xc000888888",
+			Participants: []report.Participant{{Note: "holds 0xc000777777"}}})
 	}
 	r.Record(Update{Snapshot: s, Open: open, Events: []report.Event{{Message: "At 0xc000123456."}}})
 	v := r.View()
@@ -307,6 +308,8 @@ func TestFindingsAreScrubbedAndBounded(t *testing.T) {
 	content, err := json.Marshal(v)
 	require.NoError(t, err)
 	assert.NotContains(t, string(content), "0xc000")
+	assert.Equal(t, "The lock at D has 3.", v.Findings[0].Evidence[0], "each address has a letter, for the finding")
+	assert.Equal(t, "holds E", v.Findings[0].Participants[0].Note)
 	assert.Contains(t, open[0].Evidence[0], "0xc000", "the finding is shared: it stays as it is")
 
 	record(r, taken(1, crowd{"a": {1}}))

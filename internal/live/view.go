@@ -220,21 +220,36 @@ func (r *Recorder) viewFindings() []report.Finding {
 	findings := append([]report.Finding{}, r.findings...)
 	for i := range findings {
 		f := &findings[i]
-		for _, g := range byStack[f.StackID] {
-			if f.State == "" || f.State == string(g.key.State) {
-				f.Stacks = append(f.Stacks, g.serial)
-			}
+		f.Stacks = numbers(byStack[f.StackID], f.State)
+		f.Participants = slices.Clone(f.Participants)
+		for k := range f.Participants {
+			p := &f.Participants[k]
+			p.Stacks = numbers(byStack[p.StackID], p.State)
 		}
-		slices.Sort(f.Stacks)
 	}
 	return findings
+}
+
+// numbers returns the numbers of the groups in a state, or of all if it is
+// empty, in rising order.
+func numbers(groups []*group, state string) (list []int) {
+	for _, g := range groups {
+		if state == "" || state == string(g.key.State) {
+			list = append(list, g.serial)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // address matches anything that looks like a memory address.
 var address = regexp.MustCompile(`0x[0-9a-fA-F]{4,}`)
 
-// Scrub replaces addresses in a text.
-func Scrub(text string) string { return address.ReplaceAllString(text, "0x…") }
+// Scrub replaces the addresses in a text by letters, each by the same one
+// throughout, and further ones by a mark.
+func Scrub(text string) string { return mark(make(letters).in(text)) }
+
+func mark(text string) string { return address.ReplaceAllString(text, "0x…") }
 
 // sentence scrubs a text that should be one sentence and limits its length.
 func sentence(s string) string {
@@ -242,7 +257,7 @@ func sentence(s string) string {
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return Scrub(s)
+	return mark(s)
 }
 
 // Sight returns what the findings cover now. What detectors say is scrubbed.
@@ -258,13 +273,36 @@ func (r *Recorder) Sight() *report.Sight {
 	return s
 }
 
+// scrubbed returns f without addresses. Each gets a letter that stands for it
+// throughout the finding: A holds what B waits for.
 func scrubbed(f report.Finding) report.Finding {
-	f.Message, f.Advice, f.Opened = sentence(f.Message), sentence(f.Advice), millis(f.Opened)
+	l := make(letters)
+	f.Message, f.Advice, f.Unjudged, f.Opened = l.sentence(f.Message), l.sentence(f.Advice), l.sentence(f.Unjudged), millis(f.Opened)
 	f.Evidence = slices.Clone(f.Evidence)
 	for i, e := range f.Evidence {
-		f.Evidence[i] = sentence(e)
+		f.Evidence[i] = l.sentence(e)
+	}
+	f.Participants = slices.Clone(f.Participants)
+	for i := range f.Participants {
+		p := &f.Participants[i]
+		p.Note, p.Frames = l.sentence(p.Note), nil
 	}
 	return f
+}
+
+// letters are the names of addresses within a finding.
+type letters map[string]string
+
+func (l letters) sentence(s string) string { return sentence(l.in(s)) }
+
+// in replaces addresses in a text while there are letters.
+func (l letters) in(text string) string {
+	return address.ReplaceAllStringFunc(text, func(a string) string {
+		if l[a] == "" && len(l) < 26 {
+			l[a] = string(rune('A' + len(l)))
+		}
+		return cmp.Or(l[a], a)
+	})
 }
 
 func (r *Recorder) cost() report.Cost {

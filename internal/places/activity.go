@@ -1,6 +1,7 @@
 package places
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 
@@ -26,10 +27,16 @@ type Activity struct {
 
 // A list is the goroutines of an activity in one snapshot whose IDs are known.
 type list struct {
-	ids  []uint64                      // rising
-	at   map[uint64]goroutine.GroupKey // where each of them is
-	upto uint64                        // ids holds all IDs up to this one
-	all  bool                          // ids holds all IDs
+	known bool
+	ids   []listed // by rising ID
+	upto  uint64   // ids holds all IDs up to this one
+	all   bool     // ids holds all IDs
+}
+
+// listed is one of them: its ID, and the group that it belongs to.
+type listed struct {
+	id uint64
+	at *goroutine.Group
 }
 
 // outerSeed makes hashes of frames. It need not be the same in another process.
@@ -96,22 +103,33 @@ func (a *Activity) same(wider *Activity) bool {
 // wider, or of all.
 func (a *Activity) of(p *Place, i int) (all []*goroutine.Group) {
 	s := a.Series
-	add := func(g *goroutine.Group) {
-		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common && g.Stack.ID != goroutine.OtherStacks {
+	if a.Depth == 1 {
+		return s.byEntry(i)[a.common]
+	}
+	for _, g := range p.Activity(a.Depth - 1).groups[i] {
+		if o := s.outer(g.Stack); len(o) >= a.Depth && o[a.Depth-1] == a.common {
 			all = append(all, g)
 		}
 	}
-	if a.Depth > 1 {
-		for _, g := range p.Activity(a.Depth - 1).groups[i] {
-			add(g)
-		}
-		return all
-	}
-	groups := s.Snapshots[i].Groups
-	for k := range groups {
-		add(&groups[k])
-	}
 	return all
+}
+
+// byEntry returns the groups of snapshot i by the hash of their outermost frame.
+func (s *Series) byEntry(i int) map[uint64][]*goroutine.Group {
+	if s.entries == nil {
+		s.entries = make([]map[uint64][]*goroutine.Group, len(s.Snapshots))
+	}
+	if s.entries[i] == nil {
+		groups := s.Snapshots[i].Groups
+		by := make(map[uint64][]*goroutine.Group)
+		for k := range groups {
+			if o := s.outer(groups[k].Stack); len(o) > 0 && groups[k].Stack.ID != goroutine.OtherStacks {
+				by[o[0]] = append(by[o[0]], &groups[k])
+			}
+		}
+		s.entries[i] = by
+	}
+	return s.entries[i]
 }
 
 // Has reports whether the goroutines at p belong to a.
@@ -126,6 +144,28 @@ func (a *Activity) Count(i int) (n int) {
 		n += g.Count
 	}
 	return n
+}
+
+// Usual returns where the goroutines that are at p now were in the snapshots before
+// one, of those with the lowest IDs: their most frequent place, and its share.
+func (p *Place) Usual(until int) (at goroutine.GroupKey, share float64) {
+	a, all := p.Started(), 0
+	ids, _ := p.IDs(p.Series.Last())
+	counts := make(map[goroutine.GroupKey]int)
+	for i := range until {
+		for _, id := range ids {
+			if g := a.list(i).find(id); g != nil {
+				counts[p.Series.key(g, ByStack).GroupKey]++
+				all++
+			}
+		}
+	}
+	for k, n := range counts {
+		if n > counts[at] || n == counts[at] && (k.Stack < at.Stack || k.Stack == at.Stack && k.Line < at.Line) {
+			at = k
+		}
+	}
+	return at, float64(counts[at]) / float64(max(1, all))
 }
 
 // tallies returns the goroutines of snapshot i by the epochs of a later snapshot.
@@ -143,24 +183,18 @@ func (a *Activity) tallies(i, later int) []tally {
 // list returns the goroutines of snapshot i whose IDs are known.
 func (a *Activity) list(i int) *list {
 	l := &a.lists[i]
-	if l.at != nil {
+	if l.known {
 		return l
 	}
-	*l = list{at: make(map[uint64]goroutine.GroupKey), upto: ^uint64(0), all: true}
+	*l = list{known: true, upto: ^uint64(0), all: true}
 	for _, g := range a.groups[i] {
-		l.ids = append(l.ids, g.IDs...)
 		if len(g.IDs) < g.Count {
 			l.all = false
 			l.upto = min(l.upto, lastID(g))
 		}
+		l.add(g)
 	}
-	slices.Sort(l.ids)
-	if len(l.ids) > maxListed {
-		l.all, l.ids, l.upto = false, l.ids[:maxListed], min(l.upto, l.ids[maxListed-1])
-	}
-	for _, g := range a.groups[i] {
-		l.add(g, a.Series)
-	}
+	l.cut(maxListed)
 	return l
 }
 
@@ -172,41 +206,74 @@ func lastID(g *goroutine.Group) uint64 {
 	return g.IDs[len(g.IDs)-1]
 }
 
-// maxListed is how many IDs a list has at most. It bounds time and memory.
+// maxListed is how many IDs a list has at most, the lowest. It bounds time and
+// memory.
 const maxListed = 512
 
-// add notes where the goroutines of g are, of those that are listed.
-func (l *list) add(g *goroutine.Group, s *Series) {
+// add adds the goroutines of g, apart from those that are too high for the list.
+func (l *list) add(g *goroutine.Group) {
 	for _, id := range g.IDs {
-		if len(l.ids) == 0 || id > l.ids[len(l.ids)-1] {
-			return
+		if id > l.upto {
+			break
 		}
-		l.at[id] = s.key(g, ByStack).GroupKey
+		l.ids = append(l.ids, listed{id, g})
+	}
+	if len(l.ids) > 4*maxListed {
+		l.cut(maxListed)
 	}
 }
 
-// lacks reports whether a goroutine was provably not in l.
-func (l *list) lacks(id uint64) bool {
-	_, found := l.at[id]
-	return !found && id <= l.upto
+// cut sorts the list and cuts it to a length.
+func (l *list) cut(most int) {
+	slices.SortFunc(l.ids, func(a, b listed) int { return cmp.Compare(a.id, b.id) })
+	if len(l.ids) > most {
+		l.ids = l.ids[:most]
+		l.all, l.upto = false, min(l.upto, l.ids[most-1].id)
+	}
 }
 
-// elsewhere reports whether a goroutine was provably not at a place.
-func (l *list) elsewhere(id uint64, place goroutine.GroupKey) bool {
-	at, found := l.at[id]
-	return found && at != place || !found && id <= l.upto
+// find returns the group of a goroutine in l, or nil when it is not listed.
+func (l *list) find(id uint64) *goroutine.Group {
+	if i, ok := slices.BinarySearchFunc(l.ids, id, func(k listed, id uint64) int { return cmp.Compare(k.id, id) }); ok {
+		return l.ids[i].at
+	}
+	return nil
+}
+
+// lacks reports whether a goroutine was provably not in l.
+func (l *list) lacks(id uint64) bool { return id <= l.upto && l.find(id) == nil }
+
+// elsewhere reports whether a goroutine was provably not where k is.
+func (a *Activity) elsewhere(l *list, k listed) bool {
+	at := l.find(k.id)
+	return at == nil && k.id <= l.upto || at != nil && !a.Series.same(at, k.at)
+}
+
+// same reports whether two groups are at the same place.
+func (s *Series) same(g, h *goroutine.Group) bool {
+	if g.State != h.State {
+		return false
+	}
+	return g.Stack == h.Stack || g.Stack.ID == h.Stack.ID && s.stack(g.Stack).line == s.stack(h.Stack).line
 }
 
 // Left reports whether a goroutine that was in snapshot i was not in the next. It
 // may miss one, as [Place.Left] may.
 func (a *Activity) Left(i int) bool {
+	was, is := a.list(i), a.list(i+1)
+	if slices.ContainsFunc(was.ids, func(k listed) bool { return is.lacks(k.id) }) {
+		return true
+	}
+	if was.all && is.all {
+		return false
+	}
 	before, after := a.tallies(i, i+1), a.tallies(i+1, i+1)
 	for k, was := range before {
 		if is := after[k]; is.count < was.count || is.count == was.count && is.digest != was.digest {
 			return true
 		}
 	}
-	return slices.ContainsFunc(a.list(i).ids, a.list(i+1).lacks)
+	return false
 }
 
 // StoodSince returns the first snapshot since which a had goroutines and none
@@ -231,8 +298,8 @@ func (a *Activity) Joined(before, until int) int {
 		byEpoch += max(0, is[k].count-was[k].count)
 	}
 	byID := 0
-	for _, id := range a.list(until).ids {
-		if a.list(before).elsewhere(id, a.list(until).at[id]) {
+	for _, k := range a.list(until).ids {
+		if a.elsewhere(a.list(before), k) {
 			byID++
 		}
 	}
@@ -250,12 +317,12 @@ func (a *Activity) Joined(before, until int) int {
 // choice. When it cannot be proved that one moved on, it is taken to have stayed.
 func (a *Activity) Passed(i, later int) (came, passed int) {
 	before, now := a.list(i-1), a.list(i)
-	for _, id := range now.ids {
-		if !before.elsewhere(id, now.at[id]) {
+	for _, k := range now.ids {
+		if !a.elsewhere(before, k) {
 			continue
 		}
 		came++
-		if a.movedOn(id, i, later) {
+		if a.movedOn(k, i, later) {
 			passed++
 		}
 	}
@@ -270,10 +337,9 @@ func (a *Activity) Passed(i, later int) (came, passed int) {
 
 // movedOn reports whether a goroutine that is listed in snapshot i was provably
 // not at the same place in one of the snapshots until snapshot later.
-func (a *Activity) movedOn(id uint64, i, later int) bool {
-	at := a.list(i).at[id]
-	for k := i + 1; k <= later; k++ {
-		if a.list(k).elsewhere(id, at) {
+func (a *Activity) movedOn(k listed, i, later int) bool {
+	for i++; i <= later; i++ {
+		if a.elsewhere(a.list(i), k) {
 			return true
 		}
 	}
@@ -299,11 +365,11 @@ func (a *Activity) newborn(i, later int) (came, left int) {
 // the same place in every snapshot until snapshot later, and how many are listed.
 func (a *Activity) Rested(i, later int) (rested, listed int) {
 	was := a.list(i)
-	for _, id := range was.ids {
+	for _, k := range was.ids {
 		stays := true
-		for k := i + 1; stays && k <= later; k++ {
-			at, found := a.list(k).at[id]
-			stays = found && at == was.at[id]
+		for n := i + 1; stays && n <= later; n++ {
+			at := a.list(n).find(k.id)
+			stays = at != nil && a.Series.same(at, k.at)
 		}
 		if stays {
 			rested++

@@ -100,6 +100,11 @@ func (p *Place) step(i int) step {
 }
 
 func (p *Place) compare(i int) (st step) {
+	was, all := p.IDs(i)
+	is, allNow := p.IDs(i + 1)
+	if all && allNow {
+		return compareIDs(was, is)
+	}
 	b := p.born()
 	before, after := b.at(i), b.at(i+1)
 	for k, was := range before {
@@ -113,18 +118,39 @@ func (p *Place) compare(i int) (st step) {
 			st |= left | joined
 		}
 	}
-	if st&left == 0 && p.missing(i) {
+	if st&left == 0 && missing(was, is, allNow) {
 		st |= left
 	}
 	return st
 }
 
-// missing reports whether a listed ID of snapshot i is missing from the next
-// snapshot although it would be listed there. It detects what births cannot: a
-// goroutine that left while others of the same epoch joined.
-func (p *Place) missing(i int) bool {
-	was, _ := p.IDs(i)
-	is, all := p.IDs(i + 1)
+// compareIDs compares all goroutines of a snapshot, by rising ID, with all of the
+// next. It is exact, and costs much less than births.
+func compareIDs(was, is []uint64) (st step) {
+	both := 0
+	for i, k := 0, 0; i < len(was) && k < len(is); {
+		switch {
+		case was[i] == is[k]:
+			both, i, k = both+1, i+1, k+1
+		case was[i] < is[k]:
+			i++
+		default:
+			k++
+		}
+	}
+	if both < len(was) {
+		st |= left
+	}
+	if both < len(is) {
+		st |= joined
+	}
+	return st
+}
+
+// missing reports whether an ID listed in a snapshot is missing from the next
+// although it would be listed there. It detects what births cannot: a goroutine
+// that left while others of the same epoch joined.
+func missing(was, is []uint64, all bool) bool {
 	for _, id := range was {
 		listed := all || len(is) > 0 && id <= is[len(is)-1]
 		if _, ok := slices.BinarySearch(is, id); !ok && listed {
@@ -170,11 +196,34 @@ func (p *Place) Moves(from, until int) (left, joined int) {
 // StoodSince returns the first snapshot since which p had goroutines and none
 // left.
 func (p *Place) StoodSince() int {
-	first := p.Series.Last()
-	for first > 0 && p.Count(first-1) > 0 && !p.Left(first-1) {
-		first--
+	p.Stood(0)
+	return p.since
+}
+
+// Stood reports whether p had goroutines in snapshot i and none has left since.
+// It compares no more snapshots than that takes: of thousands of places, most need
+// few.
+func (p *Place) Stood(i int) bool {
+	if !p.stood {
+		p.stood, p.since = true, p.Series.Last()
 	}
-	return first
+	for ; p.since > i; p.since-- {
+		if p.moved || p.Count(p.since-1) == 0 || p.Left(p.since-1) {
+			p.moved = true
+			return false
+		}
+	}
+	return true
+}
+
+// Unchanged reports whether the goroutines at p are those of the first snapshot.
+func (p *Place) Unchanged() bool {
+	was, all := p.IDs(0)
+	if now, allNow := p.IDs(p.Series.Last()); all && allNow {
+		return slices.Equal(was, now)
+	}
+	b := p.born()
+	return p.count == p.Count(0) && slices.Equal(b.at(0), b.at(p.Series.Last()))
 }
 
 // AnyStoodSince reports whether some of the goroutines that were at p in

@@ -35,6 +35,9 @@ type Place struct {
 	count int                  // there
 	past  [][]*goroutine.Group // by snapshot; nil until the index is filled
 	steps []step               // by snapshot, once known
+	stood bool                 // since holds what is known so far
+	moved bool                 // and one left, or it had none, before since
+	since int                  // the snapshot since which p had goroutines and none left, as far as compared
 }
 
 // An index holds the places of one grouping.
@@ -153,6 +156,17 @@ func (p *Place) Count(i int) int {
 	return n
 }
 
+// Share returns, of all goroutines with the starter of p in the snapshots before
+// one, the share that was at p; 0 when there were none.
+func (p *Place) Share(before int) float64 {
+	here, all := 0, 0
+	for i := range before {
+		here += p.Count(i)
+		all += p.Series.StartedWith(p.Starter(), i)
+	}
+	return float64(here) / float64(max(1, all))
+}
+
 // HeldSince returns the first snapshot since which at least n goroutines were at
 // p in every snapshot. It returns the number of snapshots when that is not true
 // of the newest.
@@ -197,6 +211,14 @@ func (p *Place) Stacks() int {
 
 // Entry returns the entry function of the goroutines at p.
 func (p *Place) Entry() string { return p.Series.stack(p.Stack).entry }
+
+// Starter returns the function that the goroutines at p were started for: the entry
+// function, or what that calls where it belongs to a library that runs functions of
+// others, such as [sync.WaitGroup.Go].
+func (p *Place) Starter() string { return p.Series.stack(p.Stack).starter }
+
+// Started returns the goroutines that were started for the same function.
+func (p *Place) Started() *Activity { return p.Activity(1 + p.Series.stack(p.Stack).below) }
 
 // SameEnds reports whether goroutines with this stack and state belong to p
 // under [ByEnds].

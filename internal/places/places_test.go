@@ -385,3 +385,76 @@ func TestStrangeSnapshots(t *testing.T) {
 	assert.False(t, s.Places(places.ByStack)[0].LeftSince(0), "without epochs nothing is known")
 	assert.Empty(t, places.New(nil, &goroutine.Snapshot{}).Places(places.ByEnds))
 }
+
+// TestTimeThatAProcessHad leaves out pauses, told or not.
+func TestTimeThatAProcessHad(t *testing.T) {
+	var all []*goroutine.Snapshot
+	for _, sec := range []int{0, 15, 30, 3630, 3645, 3660} {
+		all = append(all, &goroutine.Snapshot{Time: time.Unix(int64(sec), 0)})
+	}
+	s := places.New(all[:5], all[5])
+	assert.Equal(t, 90*time.Second, s.Running(0, 30*time.Second), "an hour is one gap")
+	assert.Equal(t, 60*time.Second, s.Running(2, 30*time.Second))
+	assert.Equal(t, 2, s.BeginRunning(time.Minute, 4, 30*time.Second))
+	assert.Equal(t, 1, s.BeginRunning(time.Minute, 5, 30*time.Second))
+	assert.Equal(t, -1, s.BeginRunning(2*time.Minute, 2, 30*time.Second))
+	all[3].Late = time.Hour - 5*time.Second
+	assert.Equal(t, 35*time.Second, s.Running(2, 30*time.Second))
+	all[3].Late = 2 * time.Hour
+	assert.Equal(t, 30*time.Second, s.Running(2, 30*time.Second), "never less than nothing")
+}
+
+// TestGoroutinesThatCameAndWent are seen in the IDs of others.
+func TestGoroutinesThatCameAndWent(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	series := detectortest.Series(p, 4, time.Minute, func(i int) {
+		p.Exit(p.Go(atRead, 100*i)...)
+		p.Go(atSend, 5)
+	})
+	s := places.New(series[:3], series[3])
+	born, gone, ok := s.CameAndWent(1, 2)
+	assert.Equal(t, []any{205, 200, true}, []any{born, gone, ok})
+	born, gone, ok = s.CameAndWent(0, 3)
+	assert.Equal(t, []any{615, 600, true}, []any{born, gone, ok})
+	series[3].Epochs = series[3].Epochs[2:] // merged
+	_, _, ok = s.CameAndWent(0, 3)
+	assert.False(t, ok)
+}
+
+// TestWhereTheyUsedToBe follows the goroutines of a place, apart from others with
+// the same entry function.
+func TestWhereTheyUsedToBe(t *testing.T) {
+	run := func(state goroutine.State, frame string) detectortest.Place {
+		return detectortest.At(state, "runtime.gopark", frame, "main.pool", "sync.(*WaitGroup).Go.func1", "runtime.goexit")
+	}
+	idle, job := run(goroutine.ChanReceive, "main.next:1"), run(goroutine.IOWait, "main.do:2")
+	p := detectortest.NewProcess(1)
+	workers := p.Go(idle, 3)
+	janitor := detectortest.At(goroutine.Select, "runtime.gopark", "main.janitor:4", "sync.(*WaitGroup).Go.func1", "runtime.goexit")
+	p.Go(janitor, 2)
+	series := detectortest.Series(p, 6, time.Minute, func(i int) {
+		switch i {
+		case 2:
+			p.Move(job, workers[0])
+		case 3:
+			p.Move(idle, workers[0])
+		case 4:
+			p.Move(job, workers...)
+		}
+	})
+	s, at := of(t, series, places.ByStack, job)
+	assert.Equal(t, "main.pool", at.Starter())
+	assert.Equal(t, 3, s.StartedWith("main.pool", 5))
+	assert.Equal(t, 5, s.StartedWith("sync.(*WaitGroup).Go.func1", 5))
+	usual, share := at.Usual(4)
+	assert.Equal(t, goroutine.ChanReceive, usual.State)
+	assert.InDelta(t, 11.0/12, share, 1e-9)
+	assert.InDelta(t, 1.0/12, at.Share(4), 1e-9)
+	assert.True(t, at.Stood(4))
+	assert.False(t, at.Stood(3))
+	assert.Equal(t, 4, at.StoodSince())
+	assert.False(t, at.Unchanged())
+	_, other := of(t, series, places.ByStack, janitor)
+	assert.True(t, other.Unchanged())
+	assert.Equal(t, 0, other.StoodSince())
+}

@@ -1,6 +1,7 @@
 package places
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -17,13 +18,14 @@ type Series struct {
 	// for a snapshot throughout this package.
 	Snapshots []*goroutine.Snapshot
 
-	stacks  map[*goroutine.Stack]stack
-	outers  map[*goroutine.Stack][]uint64 // see outer
-	acts    map[uint64]*Activity          // by hash of the frames in common
-	indexes [groupings]*index
-	before  map[time.Duration][]int
-	entries []map[string]int // by snapshot
-	births  births           // of the place used last
+	stacks   map[*goroutine.Stack]stack
+	outers   map[*goroutine.Stack][]uint64   // see outer
+	acts     map[uint64]*Activity            // by hash of the frames in common
+	entries  []map[uint64][]*goroutine.Group // by snapshot; see byEntry
+	indexes  [groupings]*index
+	before   map[time.Duration][]int
+	starters []map[string]int // by snapshot
+	births   births           // of the place used last
 }
 
 // A stack caches what is computed for a stack. Snapshots share stacks, and a
@@ -32,6 +34,9 @@ type stack struct {
 	user  string // innermost user function
 	line  int    // in it
 	entry string // function
+
+	starter string // see Starter
+	below   int    // how many frames are outside of it
 }
 
 // New returns the series of a history, oldest first, and a newer snapshot.
@@ -100,6 +105,64 @@ func (s *Series) Begin(wait time.Duration, snapshots int) int {
 	return max(-1, min(s.At(s.Newest().Time.Add(-wait)), len(s.Snapshots)-snapshots))
 }
 
+// BeginRunning is [Series.Begin] in time that the process had to work: each gap
+// between two snapshots counts without the time in which the process could not
+// run ([goroutine.Snapshot.Late]), and at most as long as given. A pause of an
+// hour that no snapshot tells of is one gap.
+func (s *Series) BeginRunning(wait time.Duration, snapshots int, most time.Duration) int {
+	for i := s.Last(); i >= 0; i-- {
+		if s.Running(i, most) >= wait {
+			return min(i, len(s.Snapshots)-snapshots)
+		}
+	}
+	return -1
+}
+
+// Running returns how much time the process had to work since snapshot i, with
+// gaps as in [Series.BeginRunning].
+func (s *Series) Running(i int, most time.Duration) (sum time.Duration) {
+	for i++; i <= s.Last(); i++ {
+		sum += max(0, min(s.Time(i).Sub(s.Time(i-1))-s.Snapshots[i].Late, most))
+	}
+	return sum
+}
+
+// CameAndWent returns how many goroutines of the process were born between
+// snapshots from and until, and how many of these were gone by the latter. Both
+// may be wrong by the IDs that the runtime hands out ahead, 16 for each P. ok is
+// false when the epochs have been merged, so that it is not known.
+func (s *Series) CameAndWent(from, until int) (born, gone int, ok bool) {
+	last := s.lastID(from)
+	k, ok := slices.BinarySearchFunc(s.Snapshots[until].Epochs, last, func(e goroutine.Epoch, id uint64) int { return cmp.Compare(e.LastID, id) })
+	if !ok {
+		return 0, 0, false
+	}
+	born = int(s.lastID(until) - last)
+	return born, born - s.bornAfter(until, k), true
+}
+
+// lastID returns the highest ID that was in use by snapshot i.
+func (s *Series) lastID(i int) uint64 {
+	e := s.Snapshots[i].Epochs
+	if len(e) == 0 {
+		return 0
+	}
+	return e[len(e)-1].LastID
+}
+
+// bornAfter returns how many goroutines of snapshot i were born after its epoch.
+func (s *Series) bornAfter(i, epoch int) (n int) {
+	groups := s.Snapshots[i].Groups
+	for k := range groups {
+		for _, c := range groups[k].Births {
+			if c.Epoch > epoch {
+				n += c.Count
+			}
+		}
+	}
+	return n
+}
+
 // Locks returns [ByLock] when every snapshot from first on is a goroutine dump,
 // which has the addresses of locks, and otherwise [ByStack].
 func (s *Series) Locks(first int) Grouping {
@@ -139,28 +202,43 @@ func (s *Series) Before(age time.Duration) []int {
 	return index
 }
 
-// StartedWith returns how many goroutines of snapshot i have this entry
-// function, at any place.
-func (s *Series) StartedWith(entry string, i int) int {
-	if s.entries == nil {
-		s.entries = make([]map[string]int, len(s.Snapshots))
+// runners are entry functions that call one function of the program, which the
+// goroutine is for.
+var runners = []string{
+	"sync.(*WaitGroup).Go.func1", "golang.org/x/sync/errgroup.(*Group).Go.func1", "time.goFunc",
+	"github.com/sourcegraph/conc.(*WaitGroup).Go.func1", "github.com/oklog/run.(*Group).Run.func1",
+}
+
+// StartedWith returns how many goroutines of snapshot i have this entry function or
+// starter (see [Place.Starter]), at any place.
+func (s *Series) StartedWith(function string, i int) int {
+	if s.starters == nil {
+		s.starters = make([]map[string]int, len(s.Snapshots))
 	}
-	if s.entries[i] == nil {
+	if s.starters[i] == nil {
 		counts := make(map[string]int)
 		groups := s.Snapshots[i].Groups
 		for k := range groups {
-			counts[s.stack(groups[k].Stack).entry] += groups[k].Count
+			st := s.stack(groups[k].Stack)
+			counts[st.entry] += groups[k].Count
+			if st.starter != st.entry {
+				counts[st.starter] += groups[k].Count
+			}
 		}
-		s.entries[i] = counts
+		s.starters[i] = counts
 	}
-	return s.entries[i][entry]
+	return s.starters[i][function]
 }
 
 func (s *Series) stack(of *goroutine.Stack) stack {
 	known, ok := s.stacks[of]
 	if !ok {
 		user := of.User()
-		known = stack{user.Function, user.Line, of.Entry().Function}
+		known = stack{user: user.Function, line: user.Line, entry: of.Entry().Function}
+		known.starter = known.entry
+		if frames := of.Visible(); len(frames) > 1 && slices.Contains(runners, known.entry) {
+			known.starter, known.below = frames[len(frames)-2].Function, 1
+		}
 		s.stacks[of] = known
 	}
 	return known

@@ -18,7 +18,8 @@ type Finding struct {
 	Opened     time.Time `json:"opened,omitzero"`
 	Message    string    `json:"message"`
 	Evidence   []string  `json:"evidence,omitempty"`
-	Advice     string    `json:"advice,omitempty"` // what to do next
+	Advice     string    `json:"advice,omitempty"`   // what to do next
+	Unjudged   string    `json:"unjudged,omitempty"` // why it cannot be judged at the moment
 
 	State           string   `json:"state,omitempty"`
 	StackID         string   `json:"stack_id,omitempty"`
@@ -30,7 +31,30 @@ type Finding struct {
 	At              *Frame   `json:"at,omitempty"` // the frame that names the place
 	CreatedBy       *Frame   `json:"created_by,omitempty"`
 	Frames          []Frame  `json:"frames,omitempty"` // leaf first; on the live page, its stacks contain them
+
+	Participants []Participant `json:"participants,omitempty"` // the places of a fault that has several, the cause first
 }
+
+// A Participant is one of the places of a finding.
+type Participant struct {
+	Role  string `json:"role"`           // cause, holder, waiter or affected
+	Title string `json:"title"`          // the same for people
+	Note  string `json:"note,omitempty"` // what it has to do with the fault
+
+	State     string   `json:"state,omitempty"`
+	StackID   string   `json:"stack_id,omitempty"`
+	Stacks    []int    `json:"stack_numbers,omitempty"` // as of a finding
+	Count     int      `json:"count"`
+	IDs       []uint64 `json:"goroutine_ids,omitempty"`
+	At        *Frame   `json:"at,omitempty"`
+	CreatedBy *Frame   `json:"created_by,omitempty"`
+	Frames    []Frame  `json:"frames,omitempty"` // as of a finding
+
+	text string // as in [detectors.Participant.String]
+}
+
+// String describes the participant in one line, without a full stop.
+func (p *Participant) String() string { return p.Title + ": " + p.text }
 
 // Findings describes findings. It keeps their order.
 func Findings(findings []detectors.Finding) []Finding {
@@ -38,6 +62,11 @@ func Findings(findings []detectors.Finding) []Finding {
 	for i := range list {
 		if s := findings[i].Stack; s != nil {
 			list[i].Frames, _ = framesOf(s, false)
+		}
+		for k, p := range findings[i].Participants {
+			if p.Stack != nil {
+				list[i].Participants[k].Frames, _ = framesOf(p.Stack, false)
+			}
 		}
 	}
 	return list
@@ -56,12 +85,27 @@ func findingOf(f *detectors.Finding) Finding {
 	r := Finding{
 		ID: f.ID, Opened: f.Opened, Detector: f.Detector,
 		Confidence: f.Confidence.String(), Severity: string(f.Confidence.Severity()),
-		Message: f.Message, Evidence: slices.Clone(f.Evidence), Advice: f.Advice,
+		Message: f.Message, Evidence: slices.Clone(f.Evidence), Advice: f.Advice, Unjudged: f.Unjudged,
 		State: string(f.State), Count: f.Count, GrowthPerMinute: finite(f.GrowthPerMinute), Age: seconds(f.Age),
 		IDs: slices.Clone(f.IDs), CreatedBy: frameOf(f.CreatedBy),
 	}
 	if f.Stack != nil {
 		r.StackID, r.At = string(f.Stack.ID), frameOf(f.Stack.User())
+	}
+	for i := range f.Participants {
+		r.Participants = append(r.Participants, participantOf(&f.Participants[i]))
+	}
+	return r
+}
+
+func participantOf(p *detectors.Participant) Participant {
+	r := Participant{
+		Role: string(p.Role), Title: p.Role.Title(), Note: p.Note,
+		State: string(p.State), Count: p.Count, IDs: slices.Clone(p.IDs), CreatedBy: frameOf(p.CreatedBy),
+		text: p.String(),
+	}
+	if p.Stack != nil {
+		r.StackID, r.At = string(p.Stack.ID), frameOf(p.Stack.User())
 	}
 	return r
 }

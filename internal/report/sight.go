@@ -131,7 +131,7 @@ func (s *Sight) None() string {
 	case s == nil:
 		return "none"
 	case len(s.Detectors) == 0:
-		return "none looked for: no detector is used"
+		return "unknown: no detector is used"
 	case s.All():
 		return "none"
 	case s.Judging == 0:

@@ -46,7 +46,7 @@ Findings
 
 `)
 	assert.Contains(t, text(seen(lacks)), "\n  Judging: 0 of 1 detector. Newest snapshot 12 s old.\n  unknown: no detector is judging\n")
-	assert.Contains(t, text(seen()), "\n  No detector is used. Newest snapshot 12 s old.\n  none looked for: no detector is used\n")
+	assert.Contains(t, text(seen()), "\n  No detector is used. Newest snapshot 12 s old.\n  unknown: no detector is used\n")
 	assert.Contains(t, textOf(t, New(nil, nil, Options{Sight: SightOf(sight.Status{Age: time.Minute, Detectors: []detectors.Status{tooFew}})})),
 		"No snapshot has been taken yet.\n  Judging: 0 of 1 detector. There is no snapshot yet.\n  Not judging: deadlock (")
 }

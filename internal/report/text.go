@@ -106,6 +106,12 @@ func writeFindings(w io.Writer, findings []Finding, s *Sight) {
 	}
 	for _, f := range findings {
 		fmt.Fprintf(w, "  %s (%s): %s\n", f.Detector, f.Confidence, f.Message)
+		if f.Unjudged != "" {
+			fmt.Fprintf(w, "    Not judged now: %s.\n", f.Unjudged)
+		}
+		for k := range f.Participants {
+			fmt.Fprintf(w, "    %s\n", &f.Participants[k])
+		}
 		for _, e := range f.Evidence {
 			fmt.Fprintf(w, "    - %s\n", e)
 		}

@@ -17,8 +17,8 @@ import (
 )
 
 // Missed is after how many intervals without a snapshot no detector counts as
-// judging. One is the rule, a second passes when a snapshot is skipped, and the
-// third leaves room for one that is late.
+// judging, unless the process is known to be quiet. One is the rule, a second passes
+// when a snapshot is skipped, and the third leaves room for one that is late.
 const Missed = 3
 
 // A Skip is a capture that did not happen. Reason is a value of the attribute
@@ -48,6 +48,7 @@ type Sight struct {
 type state struct {
 	Status           // Age is the age at the moment from
 	from   time.Time // its reading of the monotonic clock counts, not the wall clock
+	quiet  time.Time // when the process was last known to be as in the newest snapshot; not before from
 	paused bool
 }
 
@@ -55,7 +56,7 @@ type state struct {
 // on, without a snapshot. An interval of 0 means that snapshots never get too
 // old, as those of files.
 func New(interval time.Duration, ds []*detectors.Detector, now time.Time) *Sight {
-	st := state{from: now}
+	st := state{from: now, quiet: now}
 	for _, d := range ds {
 		st.Detectors = append(st.Detectors, detectors.NotJudging(d.Name, detectors.ReasonShortHistory, "there is no snapshot yet"))
 	}
@@ -70,7 +71,7 @@ func (s *Sight) Saw(snapshot *goroutine.Snapshot, statuses []detectors.Status, s
 	st := &state{Status: Status{
 		Time: snapshot.Time, Source: snapshot.Source, Age: max(0, now.Sub(snapshot.Time)),
 		Detectors: slices.Clone(statuses), Skips: slices.Clone(skips),
-	}, from: now}
+	}, from: now, quiet: now}
 	st.explainMissingIDs()
 	s.now.Store(st)
 }
@@ -97,6 +98,14 @@ func (s *Sight) Skipped(skips []Skip) {
 	s.now.Store(&st)
 }
 
+// Quiet records that no snapshot is needed yet, because nothing has happened in the
+// process since the newest. What detectors judged stays true, whatever its age.
+func (s *Sight) Quiet(now time.Time) {
+	st := *s.now.Load()
+	st.quiet = now
+	s.now.Store(&st)
+}
+
 // Pause records that nothing is captured for a reason, until the next snapshot.
 func (s *Sight) Pause(r detectors.Reason, detail string, now time.Time) {
 	st := *s.now.Load()
@@ -119,7 +128,8 @@ func (s *Sight) Age(now time.Time) (age time.Duration, stale bool) {
 
 func (s *Sight) age(st *state, now time.Time) (age time.Duration, stale bool) {
 	age = st.Age + max(0, now.Sub(st.from))
-	return age, s.interval > 0 && age > Missed*s.interval && !st.paused
+	known := age - max(0, st.quiet.Sub(st.from)) // how old what is known is
+	return age, s.interval > 0 && known > Missed*s.interval && !st.paused
 }
 
 // Status returns what can be judged now. The result is the caller's.

@@ -141,3 +141,18 @@ func TestAnUnknownReasonIsShownAsItIs(t *testing.T) {
 	s.Skipped([]Skip{{goroutine.SourceTrace, "moon"}})
 	assert.Contains(t, s.Status(at(100)).Detectors[0].Detail, "(trace: moon)")
 }
+
+// A process that is known to be as in its newest snapshot is judged by it, however old
+// it is; one of which nothing is heard is not.
+func TestAQuietProcessIsStillJudged(t *testing.T) {
+	s := New(every, two, start)
+	s.Saw(taken(at(0)), good, nil, at(1))
+	for i := range 8 {
+		s.Quiet(at(15 * i))
+	}
+	now := s.Status(at(105 + 44))
+	assert.Equal(t, []string{"judging", "judging"}, states(now))
+	assert.Equal(t, 149*time.Second, now.Age)
+	now = s.Status(at(105 + 46))
+	assert.Equal(t, []string{"no_snapshot", "no_snapshot"}, states(now), "over three intervals since the last that is known")
+}

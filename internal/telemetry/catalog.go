@@ -26,28 +26,36 @@ const (
 
 // Names of the attributes of metrics and events.
 const (
-	AttrState            = "goroutine.state"
-	AttrDetailedState    = "goroutine.detailed_state"
-	AttrStackID          = "goroutine.stack.id"
-	AttrEntryFunction    = "goroutine.entry.function.name"
-	AttrDetectorName     = "goroutine.detector.name"
-	AttrDetectorState    = "goroutine.detector.state"
-	AttrConfidence       = "goroutine.finding.confidence"
-	AttrSnapshotSource   = "goroutine.snapshot.source"
-	AttrSkipReason       = "goroutine.snapshot.skip_reason"
-	AttrFindingID        = "goroutine.finding.id"
-	AttrFindingCount     = "goroutine.finding.goroutine.count"
-	AttrGrowthPerMinute  = "goroutine.finding.growth_per_minute"
-	AttrFindingAge       = "goroutine.finding.age"
-	AttrEvidence         = "goroutine.finding.evidence"
-	AttrAdvice           = "goroutine.finding.advice"
-	AttrIDs              = "goroutine.ids"
-	AttrProfilePath      = "goroutine.profile.path"
-	AttrRecordingPath    = "goroutine.finding.recording.path"
-	AttrCreatorFunction  = "goroutine.creator.function.name"
-	AttrCreatorFile      = "goroutine.creator.file.path"
-	AttrCreatorLine      = "goroutine.creator.line.number"
-	AttrSuppressedCount  = "goroutine.finding.suppressed_count"
+	AttrState           = "goroutine.state"
+	AttrDetailedState   = "goroutine.detailed_state"
+	AttrStackID         = "goroutine.stack.id"
+	AttrEntryFunction   = "goroutine.entry.function.name"
+	AttrDetectorName    = "goroutine.detector.name"
+	AttrDetectorState   = "goroutine.detector.state"
+	AttrConfidence      = "goroutine.finding.confidence"
+	AttrSnapshotSource  = "goroutine.snapshot.source"
+	AttrSkipReason      = "goroutine.snapshot.skip_reason"
+	AttrFindingID       = "goroutine.finding.id"
+	AttrFindingCount    = "goroutine.finding.goroutine.count"
+	AttrGrowthPerMinute = "goroutine.finding.growth_per_minute"
+	AttrFindingAge      = "goroutine.finding.age"
+	AttrEvidence        = "goroutine.finding.evidence"
+	AttrAdvice          = "goroutine.finding.advice"
+	AttrIDs             = "goroutine.ids"
+	AttrProfilePath     = "goroutine.profile.path"
+	AttrRecordingPath   = "goroutine.finding.recording.path"
+	AttrCreatorFunction = "goroutine.creator.function.name"
+	AttrCreatorFile     = "goroutine.creator.file.path"
+	AttrCreatorLine     = "goroutine.creator.line.number"
+	AttrSuppressedCount = "goroutine.finding.suppressed_count"
+	AttrUnjudged        = "goroutine.finding.unjudged"
+
+	AttrParticipantRoles        = "goroutine.finding.participant.roles"
+	AttrParticipantDescriptions = "goroutine.finding.participant.descriptions"
+	AttrParticipantCounts       = "goroutine.finding.participant.goroutine.counts"
+	AttrParticipantStackIDs     = "goroutine.finding.participant.stack.ids"
+	AttrParticipantStacktraces  = "goroutine.finding.participant.stacktraces"
+
 	labelPrefix          = "goroutine.label."
 	AttrCodeFunctionName = "code.function.name"
 	AttrCodeFilePath     = "code.file.path"
@@ -79,6 +87,8 @@ var builtIn = []struct {
 	events   eventNames
 	doc      string
 }{
+	{"hang", eventNames{"goroutine.hang.detected", "goroutine.hang.resolved"},
+		"Work that used to move on has stopped, and callers wait behind it."},
 	{"leak", eventNames{"goroutine.leak.detected", "goroutine.leak.resolved"},
 		"Goroutines block at one place, practically none leave, and more keep joining."},
 	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
@@ -138,7 +148,7 @@ var metricCatalog = []Metric{
 	{MetricSnapshotSkipped, "Counter", "{snapshot}", []string{AttrSnapshotSource, AttrSkipReason},
 		"Snapshots not taken."},
 	{MetricSnapshotAge, "ObservableGauge", "s", nil,
-		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval."},
+		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval; up to three intervals in a process in which nothing changes."},
 	{MetricDetectorStatus, "ObservableUpDownCounter", "{detector}", []string{AttrDetectorName, AttrDetectorState},
 		"1 for the state that a detector is in, at the time of the collection, and 0 for those that it left within the last five minutes. Without findings, only detectors in the state `judging` say that there is nothing to find. At most 40 detectors."},
 }
@@ -180,6 +190,12 @@ var attributeCatalog = []attributeEntry{
 	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
+	{AttrUnjudged, "string", "Why the finding cannot be judged at the moment; absent while it can."},
+	{AttrParticipantRoles, "string[]", "The places of a fault that has several, the cause first, at most 8: " + roleDoc() + ". Absent when the fault has one place. All attributes of participants have the same order."},
+	{AttrParticipantDescriptions, "string[]", "How many goroutines each has, where, in which state, and what they have to do with the fault."},
+	{AttrParticipantCounts, "int[]", "Number of goroutines of each."},
+	{AttrParticipantStackIDs, "string[]", "`goroutine.stack.id` of each."},
+	{AttrParticipantStacktraces, "string[]", "The stack of each, as in `code.stacktrace`; at most 16 KiB in all."},
 	{AttrSuppressedCount, "int", "Number of open findings that are not reported one by one."},
 	{AttrCodeFunctionName, "string", "The innermost function outside the standard library."},
 	{AttrCodeFilePath, "string", "The file of that function."},
@@ -223,6 +239,11 @@ func confidenceDoc() string {
 	return "Confidence of the verdict, weakest first: " + codes(words) + "."
 }
 
+func roleDoc() string {
+	return fmt.Sprintf("`%s` (got stuck first), `%s` (holds what others wait for), `%s` (waits for others of the fault) or `%s` (stopped about the same time; why is not known)",
+		detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected)
+}
+
 // An eventEntry is one row of the catalog of events.
 type eventEntry struct {
 	Name, Severity, Doc string
@@ -234,7 +255,8 @@ var findingAttributes = []string{
 	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
 	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
-	AttrRecordingPath,
+	AttrRecordingPath, AttrUnjudged, AttrParticipantRoles, AttrParticipantDescriptions, AttrParticipantCounts,
+	AttrParticipantStackIDs, AttrParticipantStacktraces,
 }
 
 // eventCatalog returns the catalog of events.
@@ -255,9 +277,9 @@ func eventCatalog() []eventEntry {
 const eventsIntro = `
 ## Events
 
-Log records with an event name, sent through the LoggerProvider. The body is one sentence for people.
+Log records with an event name, sent through the LoggerProvider. The body is for people: what, where, how many, since when, how sure, and what to do next.
 
-A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event carries the last numbers seen.
+A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
 
 `
 

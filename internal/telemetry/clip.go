@@ -11,6 +11,7 @@ const (
 	maxName     = 512
 	maxLabel    = 128
 	maxSentence = 1 << 10
+	maxBody     = 3 << 10
 	maxTrace    = 16 << 10
 )
 

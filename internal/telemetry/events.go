@@ -37,7 +37,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 	r.SetTimestamp(e.Time)
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())
-	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxSentence)))
+	r.SetBody(attribute.StringValue(clip(bodyOf(e), maxBody)))
 	if e.Kind == detectors.Suppressed {
 		r.AddAttributes(attribute.Int(AttrSuppressedCount, e.Suppressed))
 	} else {
@@ -82,7 +82,19 @@ func bodyOf(e detectors.Event) string {
 	case e.Kind == detectors.Resolved:
 		return "Resolved: " + e.Finding.Message
 	}
-	return e.Finding.Message
+	return sentences(&e.Finding)
+}
+
+// sentences returns the message of f, how sure it is, and what to do next.
+func sentences(f *detectors.Finding) string {
+	text := fmt.Sprintf("%s Confidence: %s.", clip(f.Message, maxSentence), f.Confidence)
+	if f.Unjudged != "" {
+		text += fmt.Sprintf(" Not judged now: %s.", clip(f.Unjudged, maxSentence/4))
+	}
+	if f.Advice != "" {
+		text += " Next: " + f.Advice
+	}
+	return text
 }
 
 func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
@@ -108,6 +120,10 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 		attrs = append(attrs, attribute.Int64Slice(AttrIDs, int64s(f.IDs)))
 	}
 	attrs = appendFrame(attrs, f.CreatedBy, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine)
+	if f.Unjudged != "" {
+		attrs = append(attrs, attribute.String(AttrUnjudged, clip(f.Unjudged, maxSentence)))
+	}
+	attrs = appendParticipants(attrs, f.Participants)
 	if saved.Profile != "" {
 		attrs = append(attrs, attribute.String(AttrProfilePath, clip(saved.Profile, maxSentence)))
 	}
@@ -115,6 +131,33 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 		attrs = append(attrs, attribute.String(AttrRecordingPath, clip(saved.Recording, maxSentence)))
 	}
 	return attrs
+}
+
+// appendParticipants appends lists with one element for each participant. Their
+// stacks share the room that one stack has.
+func appendParticipants(attrs []attribute.KeyValue, all []detectors.Participant) []attribute.KeyValue {
+	n := min(len(all), detectors.MaxParticipants)
+	if n == 0 {
+		return attrs
+	}
+	var roles, descriptions, ids, traces []string
+	var counts []int
+	for i := range all[:n] {
+		p := &all[i]
+		id, trace := "", ""
+		if p.Stack != nil {
+			id, trace = string(p.Stack.ID), clip(p.Stack.Text(maxTrace/n), maxTrace/n)
+		}
+		roles, counts = append(roles, string(p.Role)), append(counts, p.Count)
+		descriptions = append(descriptions, clip(p.String(), maxSentence))
+		ids, traces = append(ids, id), append(traces, trace)
+	}
+	return append(attrs,
+		attribute.StringSlice(AttrParticipantRoles, roles),
+		attribute.StringSlice(AttrParticipantDescriptions, descriptions),
+		attribute.IntSlice(AttrParticipantCounts, counts),
+		attribute.StringSlice(AttrParticipantStackIDs, ids),
+		attribute.StringSlice(AttrParticipantStacktraces, traces))
 }
 
 // appendFrame appends the known parts of a frame under these names.

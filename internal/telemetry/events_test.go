@@ -63,6 +63,17 @@ func finding() detectors.Finding {
 	}
 }
 
+// withAll returns a finding that has every attribute.
+func withAll() detectors.Finding {
+	f := finding()
+	f.Unjudged = "the restart lost the history"
+	f.Participants = []detectors.Participant{
+		{Role: detectors.RoleCause, Stack: f.Stack, State: f.State, Count: 1, CreatedBy: f.CreatedBy, Note: "waits for an answer"},
+		{Role: detectors.RoleWaiter, Count: 36},
+	}
+	return f
+}
+
 func attributes(r sdklog.Record) map[string]attribute.Value {
 	all := make(map[string]attribute.Value)
 	r.WalkAttributes(func(kv attribute.KeyValue) bool {
@@ -74,13 +85,13 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: finding()}, Files{Profile: "/tmp/p.pb.gz", Recording: "/tmp/p.trace"})
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: withAll()}, Files{Profile: "/tmp/p.pb.gz", Recording: "/tmp/p.trace"})
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
 	assert.Equal(t, log.SeverityWarn, r.Severity())
 	assert.Equal(t, epoch, r.Timestamp())
-	assert.Equal(t, "37 goroutines are stuck.", r.Body().AsString())
+	assert.Equal(t, "37 goroutines are stuck. Confidence: suspected. Not judged now: the restart lost the history. Next: Make room for one value in the channel.", r.Body().AsString())
 	assert.Equal(t, map[string]attribute.Value{
 		AttrFindingID:        attribute.StringValue("0123456789abcdef"),
 		AttrConfidence:       attribute.StringValue("suspected"),
@@ -103,6 +114,16 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrCreatorLine:      attribute.IntValue(41),
 		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
 		AttrRecordingPath:    attribute.StringValue("/tmp/p.trace"),
+		AttrUnjudged:         attribute.StringValue("the restart lost the history"),
+
+		AttrParticipantRoles: attribute.StringSliceValue([]string{"cause", "waiter"}),
+		AttrParticipantDescriptions: attribute.StringSliceValue([]string{
+			"1 goroutine at main.handle (main.go:42) in chan send, created by main.serve (server.go:41): waits for an answer",
+			"36 goroutines at an unknown place",
+		}),
+		AttrParticipantCounts:      attribute.IntSliceValue([]int{1, 36}),
+		AttrParticipantStackIDs:    attribute.StringSliceValue([]string{string(finding().Stack.ID), ""}),
+		AttrParticipantStacktraces: attribute.StringSliceValue([]string{"main.handle(...)\n\t/src/main.go:42\n", ""}),
 	}, attributes(r))
 	assert.Len(t, attributes(r), len(findingAttributes), "the catalog lists what an event has")
 }
@@ -156,7 +177,7 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
 	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{})
 	got := attributes(logs.records[0])
-	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath} {
+	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath, AttrUnjudged, AttrParticipantRoles, AttrParticipantStacktraces} {
 		assert.NotContains(t, got, name)
 	}
 }
@@ -203,6 +224,10 @@ func TestAnEventIsBounded(t *testing.T) {
 		frames = append(frames, goroutine.Frame{Function: "main." + long[:1000], File: long[:1000], Line: 1})
 	}
 	f.Stack = goroutine.NewStack(frames)
+	f.Unjudged = long
+	for range 2 * detectors.MaxParticipants {
+		f.Participants = append(f.Participants, detectors.Participant{Role: detectors.RoleWaiter, Stack: f.Stack, State: f.State, Count: 1, CreatedBy: f.CreatedBy, Note: long})
+	}
 	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{Profile: long, Recording: long})
 	require.Len(t, logs.records, 1)
 	size := 0
@@ -211,6 +236,6 @@ func TestAnEventIsBounded(t *testing.T) {
 		size += len(s)
 		assert.True(t, utf8.ValidString(s), name)
 	}
-	assert.LessOrEqual(t, size+len(logs.records[0].Body().AsString()), 40<<10)
+	assert.LessOrEqual(t, size+len(logs.records[0].Body().AsString()), 68<<10)
 	assert.LessOrEqual(t, len(attributes(logs.records[0])[AttrCodeStacktrace].AsString()), 16<<10)
 }

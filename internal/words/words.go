@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Span formats a duration in one unit, as of an age.
+// Span formats a duration in one unit, as of an age. A negative one, as between
+// two measurements that overlap, counts as none.
 func Span(d time.Duration) string {
-	switch {
+	switch d = max(d, 0); {
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%.0f s", d.Seconds())
 	case d < 2*time.Hour:
@@ -17,4 +18,20 @@ func Span(d time.Duration) string {
 		return fmt.Sprintf("%.1f h", d.Hours())
 	}
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// Plural formats a number of things.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Verb returns the form of a verb for a number of things.
+func Verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

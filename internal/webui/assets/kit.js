@@ -147,11 +147,23 @@ function soon(run) {
 const tile = (name, big, small, bad) => el("div", { class: "tile" + (bad ? " bad" : "") }, el("dt", { text: name }), el("dd", { class: "big", text: big }), el("dd", { class: "small soft", text: small }));
 const fact = (name, value) => (value ? el("div", {}, el("dt", { text: name }), el("dd", {}, value)) : null);
 
-// findingCard shows a finding. Options: open shows its stack, unfolded shows
-// its evidence at first, ontoggle is called when that changes, fresh marks it,
-// more is shown below.
+// participant shows one of the places of a finding. open shows its stack.
+function participant(p, key, open) {
+	const where = p.at ? functionLabel(p.at.function, p.at.line) : el("span", { text: "an unknown place" });
+	return el("li", {},
+		el("span", { class: "badge info", text: p.title }), " ",
+		formatGoroutines(p.count), " at ",
+		open ? el("button", { type: "button", class: "plain", "data-key": key, onclick: open }, where) : where,
+		p.state ? " " : null, p.state ? stateLabel(p.state) : null,
+		p.created_by ? el("span", { class: "soft" }, ", created by ", functionLabel(p.created_by.function, p.created_by.line)) : null,
+		p.note ? el("span", { class: "note", text: p.note }) : null);
+}
+
+// findingCard shows a finding. Options: open shows its stack, openStack returns
+// what shows the stack of a participant, unfolded shows its evidence at first,
+// ontoggle is called when that changes, fresh marks it, more is shown below.
 function findingCard(f, options) {
-	const numbers = [formatGoroutines(f.count), f.growth_per_minute ? formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "", f.age_seconds ? "for " + formatSeconds(f.age_seconds) : ""];
+	const numbers = [formatGoroutines(f.count), f.growth_per_minute ? formatSigned(Math.round(f.growth_per_minute)) + " a minute" : "", f.age_seconds ? "for at least " + formatSeconds(f.age_seconds) : ""];
 	return el("article", { class: "finding " + f.severity + (options.fresh ? " fresh" : ""), "data-finding": f.detector },
 		el("div", { class: "row" },
 			el("h3", { text: f.detector.replaceAll("_", " ") }),
@@ -161,7 +173,9 @@ function findingCard(f, options) {
 			el("span", { class: "grow" }),
 			options.open ? el("button", { type: "button", "data-key": "finding-" + f.id, onclick: options.open, text: "Show the stack" }) : null),
 		el("p", { class: "message", text: f.message }),
-		f.at ? el("p", { class: "small" }, functionLabel(f.at.function), " ", el("span", { class: "soft code", text: f.at.file ? f.at.file + ":" + f.at.line : "" })) : null,
+		f.unjudged ? el("p", { class: "small" }, el("span", { class: "badge warn", text: "not judged now" }), " " + f.unjudged + ".") : null,
+		f.participants ? el("ul", { class: "participants small", "aria-label": "Participants" }, ...f.participants.map((p, i) => participant(p, "participant-" + f.id + "-" + i, options.openStack && options.openStack(p)))) : null,
+		f.at && !f.participants ? el("p", { class: "small" }, functionLabel(f.at.function), " ", el("span", { class: "soft code", text: f.at.file ? f.at.file + ":" + f.at.line : "" })) : null,
 		f.advice ? el("p", { class: "small", text: "Next: " + f.advice }) : null,
 		f.evidence ? el("details", { class: "small", open: options.unfolded, ontoggle: options.ontoggle },
 			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),

@@ -237,10 +237,14 @@ function tick() {
 
 function openFinding(f) {
 	const later = page.events.filter((e) => e.finding_id === f.id && e.kind !== "detected");
-	const group = groupsOf(f).map((n) => page.groups.get(n)).find((g) => g);
+	const openStack = (of) => {
+		const group = groupsOf(of).map((n) => page.groups.get(n)).find((g) => g);
+		return group && (() => openDetail(group.number));
+	};
 	return findingCard(f, {
 		fresh: !seen.has(f.id),
-		open: group && (() => openDetail(group.number)),
+		open: openStack(f),
+		openStack,
 		unfolded: unfolded.has(f.id),
 		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id),
 		more: el("ol", { class: "timeline small soft", "aria-label": "Timeline" },

@@ -52,8 +52,11 @@ function renderHead() {
 
 function renderFindings() {
 	const cards = report.findings.map((f) => {
-		const s = stacks.find((s) => s.id === f.stack_id && (!f.state || s.state === f.state));
-		return findingCard(f, { unfolded: true, open: s && (() => openDetail(s)) });
+		const openStack = (of) => {
+			const s = stacks.find((s) => s.id === of.stack_id && (!of.state || s.state === of.state));
+			return s && (() => openDetail(s));
+		};
+		return findingCard(f, { unfolded: true, open: openStack(f), openStack });
 	});
 	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(report.sight) })]));
 	const age = report.sight ? "The newest snapshot was " + formatAge(report.sight.snapshot_age_seconds) + " old when this was written." : "";

@@ -35,9 +35,11 @@ const (
 	maxStates = 8
 	maxEvents = 6
 	// maxFindings is how many findings are shown, and maxAdvice how many of
-	// them are shown with the next step.
-	maxFindings = 4
-	maxAdvice   = 2
+	// them are shown with the next step. maxParticipants is how many places of a
+	// finding are shown, the cause first.
+	maxFindings     = 4
+	maxAdvice       = 2
+	maxParticipants = 3
 )
 
 // A Screen is the state of a watch at one moment.
@@ -230,6 +232,12 @@ func findingLines(open []report.Finding, width int) []string {
 			return append(lines, faint.Render(fmt.Sprintf("  and %d more findings", len(open)-i)))
 		}
 		text := severities[f.Severity].Render(f.Detector) + "  " + f.Message
+		if f.Unjudged != "" {
+			text += "\n" + yellow.Render("Not judged now: "+f.Unjudged+".")
+		}
+		for k := range f.Participants[:min(len(f.Participants), maxParticipants)] {
+			text += "\n" + f.Participants[k].String()
+		}
 		if f.Advice != "" && i < maxAdvice {
 			text += "\n" + faint.Render("Next: "+f.Advice)
 		}

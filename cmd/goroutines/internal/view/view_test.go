@@ -48,7 +48,11 @@ func leaking() live.Status {
 	}
 	status := live.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Sight: judging("leak", "deadlock", "surge"), Open: []detectors.Finding{
 		{Detector: "leak", Confidence: detectors.Suspected, Message: "The number of goroutines blocked here keeps growing and none leave.", Advice: "Check which path returns without receiving."},
-		{Detector: "deadlock", Confidence: detectors.High, Message: "7 goroutines at main.locked (main.go:2) are waiting for a lock (sync.Mutex.Lock) not acquired by any waiter for 60 s."},
+		{Detector: "deadlock", Confidence: detectors.High, Message: "7 goroutines at main.locked (main.go:2) are waiting for a lock (sync.Mutex.Lock) not acquired by any waiter for 60 s.",
+			Unjudged: "the newest snapshots have no goroutine IDs", Participants: []detectors.Participant{
+				{Role: detectors.RoleHolder, Stack: s.Groups[0].Stack, State: goroutine.ChanSend, Count: 1, Note: "entered main.locked before the queue began"},
+				{Role: detectors.RoleWaiter, Stack: s.Groups[1].Stack, State: goroutine.MutexLock, Count: 7},
+			}},
 		{Detector: "blocked_forever", Confidence: detectors.Info, Message: "1 goroutine is blocked forever.", Advice: "Not shown: the third of its kind."},
 	}}
 	for i := range 30 {

@@ -1,0 +1,228 @@
+package detectors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
+)
+
+// finding returns the finding for a hang.
+func (j *standJudge) finding(h *hang) Finding {
+	root := h.root
+	surest := slices.MinFunc(h.stands, func(a, b *stand) int { return cmp.Or(cmp.Compare(a.chance, b.chance), cmp.Compare(b.Now(), a.Now())) })
+	crowd := slices.DeleteFunc(slices.Clone(h.stands), func(st *stand) bool { return st.Key == root.Key })
+	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
+	// A loop in step with the snapshots is at its place in each of them.
+	f := found(j.confidence(surest), root.Place, max(root.since, h.stands[0].since))
+	f.Subject, f.Evidence, f.Stands = "", nil, true
+	f.Count = h.inAll(surest)
+	f.Message = message(root, crowd, f.Count, f.Age)
+	f.Participants = participants(root, crowd)
+	j.notePool(&f, root)
+	j.noteResource(&f, append([]*stand{root}, crowd...))
+	j.noteWhy(&f, surest)
+	j.noteArrivals(&f, h)
+	j.noteRequests(&f, h)
+	if surest.windows > 0 {
+		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
+	}
+	f.Advice = cmp.Or(f.Advice, adviceToResume(root.State), adviceToWake(root.State))
+	return f
+}
+
+// noteResource notes what has run out, at the first of stands for which that is
+// known, and advises on what is usually forgotten. What the root waits for outside
+// of the process comes first.
+func (j *standJudge) noteResource(f *Finding, all []*stand) {
+	for i, st := range all {
+		r, ok := resourceAt(st.Stack, st.State)
+		if i == 0 && !ok {
+			f.Advice = adviceToResume(st.State)
+		}
+		if st.nested {
+			f.note("They hold what they wait for.")
+		}
+		if ok {
+			f.note("%s", r.out)
+			f.Advice = cmp.Or(f.Advice, r.forgotten)
+			return
+		}
+	}
+}
+
+// participants returns the places of a hang, the root first. It is nil when there
+// is but one.
+func participants(root *stand, crowd []*stand) (all []Participant) {
+	if len(crowd) == 0 {
+		return nil
+	}
+	all = append(all, root.as(RoleCause))
+	for _, st := range crowd[:min(len(crowd), MaxParticipants-1)] {
+		role := RoleAffected
+		if handles(st.Stack) || st.rank() > 0 {
+			role = RoleWaiter
+		}
+		all = append(all, st.as(role))
+	}
+	return all
+}
+
+// as returns st as a participant.
+func (st *stand) as(role Role) Participant {
+	ids, _ := st.IDs(st.Series.Last())
+	return Participant{
+		Role: role, Stack: st.Stack, State: st.State, Count: st.Now(),
+		IDs: slices.Clone(ids), CreatedBy: st.CreatedBy(), Note: st.remark(),
+	}
+}
+
+// inAll returns how many goroutines are part of a hang: those at the places of
+// stands, and all of the activity of the surest.
+func (h *hang) inAll(surest *stand) (n int) {
+	if surest.activity != nil {
+		n = surest.activity.Count(surest.Series.Last())
+	}
+	seen := make(map[goroutine.GroupKey]bool)
+	for _, st := range append([]*stand{h.root}, h.stands...) {
+		if !seen[st.Key] && (surest.activity == nil || !surest.activity.Has(st.Place)) {
+			n += st.Now()
+		}
+		seen[st.Key] = true
+	}
+	return n
+}
+
+// confidence rises with time: after five times MinWait hardly anything but a
+// fault is left, unless nothing is known of the time before.
+func (j *standJudge) confidence(st *stand) Confidence {
+	lasting := j.Ago(st.since) >= 5*j.MinWait
+	switch {
+	case st.activity == nil && !lasting:
+		return Medium
+	case st.activity == nil || !lasting:
+		return Suspected
+	}
+	return High
+}
+
+// remark says what is known of st beyond its state, as a clause; it may be empty.
+func (st *stand) remark() string {
+	switch r, ok := resourceAt(st.Stack, st.State); {
+	case st.nested:
+		return "they hold what they wait for"
+	case st.pool:
+		return "all goroutines started with " + st.Starter()
+	case ok && !st.State.Lock():
+		return "waiting " + r.what
+	}
+	return ""
+}
+
+// site describes where the program calls what st waits in: beyond the frames of
+// libraries of resources, which are the same for all of their callers.
+func (st *stand) site() string {
+	if _, ok := resourceAt(st.Stack, st.State); ok {
+		for i, f := range st.Stack.Frames {
+			if !f.Standard() && !slices.ContainsFunc(resourcePackages, func(p string) bool { return strings.HasPrefix(f.Function, p) }) {
+				return where(&goroutine.Stack{Frames: st.Stack.Frames[i:]})
+			}
+		}
+	}
+	return where(st.Stack)
+}
+
+func message(root *stand, crowd []*stand, all int, age time.Duration) string {
+	n := root.Now()
+	if len(crowd) == 0 {
+		return fmt.Sprintf("%s at %s %s waiting %s; none moved on for %s.",
+			goroutines(n), root.site(), verb(n, "is", "are"), waitsFor(root), words.Span(age))
+	}
+	waiting := all - n
+	return fmt.Sprintf("%s at %s stopped first and %s been waiting %s for %s; %s %s behind, most of them at %s, waiting %s.",
+		goroutines(n), root.site(), verb(n, "has", "have"), waitsFor(root), words.Span(age),
+		goroutines(waiting), verb(waiting, "is", "are"), crowd[0].site(), waitsFor(crowd[0]))
+}
+
+func waitsFor(st *stand) string {
+	if r, ok := resourceAt(st.Stack, st.State); ok {
+		return r.what
+	}
+	return fmt.Sprintf("in %s", st.State)
+}
+
+// noteWhy notes what tells the stand from rest.
+func (j *standJudge) noteWhy(f *Finding, st *stand) {
+	if st.activity == nil {
+		f.note("They handle requests, and none has moved on for %s.", words.Span(st.Series.Ago(st.since)))
+		if st.missing > 0 {
+			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
+		}
+		if c := st.cause; c != nil && c.Now() == j.StartedWith(c.Starter(), j.Last()) {
+			f.note("When they began to wait, %s started with %s left %s usual place for %s.",
+				verb(c.Now(), "the goroutine", fmt.Sprintf("all %d goroutines", c.Now())), c.Starter(), verb(c.Now(), "its", "their"), where(c.Stack))
+		}
+		return
+	}
+	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
+		st.passed, st.came, words.Span(st.within), st.stayed)
+	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
+}
+
+// noteArrivals notes whether others still come.
+func (j *standJudge) noteArrivals(f *Finding, h *hang) {
+	more := 0
+	for _, st := range h.stands {
+		more += st.Now() - st.Count(j.begin)
+	}
+	if more > 0 {
+		f.note("%s joined within the last %s.", goroutines(more), words.Span(j.Ago(j.begin)))
+	} else {
+		f.note("No more have come for %s.", words.Span(j.Ago(j.begin)))
+	}
+}
+
+// notePool notes that the goroutines of a stand are all of a pool of workers.
+func (j *standJudge) notePool(f *Finding, st *stand) {
+	entry := st.Starter()
+	if handles(st.Stack) || entry == st.Stack.User().Function && !st.pool {
+		return
+	}
+	if n := j.StartedWith(entry, j.Last()); n == st.Now() && n > 1 {
+		f.note("These are all %s started with %s.", goroutines(n), entry)
+	}
+}
+
+// noteRequests notes which share of the requests that are being handled stands.
+func (j *standJudge) noteRequests(f *Finding, h *hang) {
+	all, standing := 0, 0
+	for _, pl := range j.Places(places.ByStack) {
+		if !handles(pl.Stack) {
+			continue
+		}
+		all += pl.Now()
+		if slices.ContainsFunc(h.stands, func(st *stand) bool { return st.Key == pl.Key || st.activity != nil && st.activity.Has(pl) }) {
+			standing += pl.Now()
+		}
+	}
+	if standing > 0 {
+		f.note("%d of the %s that the process is handling stand there.", standing, plural(all, "request"))
+	}
+}
+
+// adviceToResume says what to do about goroutines in state s that wait for
+// something outside of the process; empty for other states.
+func adviceToResume(s goroutine.State) string {
+	switch s {
+	case goroutine.IOWait:
+		return "Check the other end of the connection, and set a deadline for reading and writing."
+	case goroutine.Syscall:
+		return "Check what the system call waits for: a file system, a child process, or C code."
+	}
+	return ""
+}
