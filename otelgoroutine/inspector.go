@@ -105,10 +105,8 @@ func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
 	if !i.dumped.IsZero() && now.Sub(i.dumped) < i.spacing {
 		return nil, nil
 	}
+	i.dumped = now
 	s, skip := i.observer.client.Text()
-	if skip == nil || skip.Reason != capture.ReasonPause && skip.Reason != capture.ReasonBudget { // those cost nothing
-		i.dumped = now
-	}
 	return inspectionOf(s), skip
 }
 
