@@ -18,6 +18,10 @@ const (
 	leastTextSize = 2 << 10
 	textGrowth    = 4
 	textRetries   = 2
+	// delayed is how many times the CPU time of a dump its stop of the world counts at
+	// most. The rest is a host that did not run the thread, which says nothing of the
+	// next dump; with it, one slow moment would forbid dumps for a long time.
+	delayed = 2
 	// minText and maxText bound the buffer. The predicted stop limits a dump long
 	// before maxText does.
 	minText = 64 << 10
@@ -63,10 +67,16 @@ func (t *textSource) take(a *allowance) (r result, err error) {
 	n := runtime.NumGoroutine()
 	for range 1 + textRetries {
 		buf := make([]byte, min(t.room(n), a.most(maxText)))
+		before, clocked := cpuClock()
 		began := time.Now()
 		written := runtime.Stack(buf, true)
 		at := time.Now()
-		r.stop = max(r.stop, at.Sub(began))
+		after, _ := cpuClock()
+		stop := at.Sub(began)
+		if clocked {
+			stop = min(stop, delayed*(max(after-before, 0)+clockGrain))
+		}
+		r.stop = max(r.stop, stop)
 		if written < len(buf) {
 			t.size = max(written/max(n, 1)*5/4, leastTextSize)
 			r.Snapshot, err = t.read(buf[:written], at, a)

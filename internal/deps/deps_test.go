@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"internal/places":        {"goroutine"},
 	"internal/words":         {},
 	"detectors":              {"goroutine", "internal/places", "internal/words"},
-	"internal/engine":        {"goroutine", "detectors", "internal/parse", "internal/words"},
+	"internal/engine":        {"goroutine", "detectors", "internal/words"},
 	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
 	"internal/telemetry":     {"goroutine", "detectors"},
 	"internal/sight":         {"goroutine", "detectors", "internal/words"},

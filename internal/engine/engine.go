@@ -178,7 +178,7 @@ func (e *Engine) inspect(s *goroutine.Snapshot, all []Verdict) (inspected bool) 
 	if e.inspector == nil {
 		return false
 	}
-	for _, kind := range []goroutine.Source{goroutine.SourceWindow, goroutine.SourceProof, goroutine.SourceText} {
+	for _, kind := range []goroutine.Source{goroutine.SourceText, goroutine.SourceWindow, goroutine.SourceProof} { // what costs least first
 		if !slices.ContainsFunc(all, func(v Verdict) bool { return slices.Contains(v.asked, kind) }) {
 			continue
 		}
