@@ -47,8 +47,9 @@ type Snapshot struct {
 	// Late is how much of the time since the snapshot before the process could not
 	// run in, although it was time to: it was stopped by a signal or a debugger, its
 	// machine slept, or the host gave it no CPU. In such a time goroutines stand for
-	// no reason of their own. It may fall short by up to five seconds for each pause;
-	// a step of the clock on the wall shows in it as a pause. 0 when there was no
+	// no reason of their own. It may fall short by up to five seconds for each pause, in
+	// a process in which nothing happens by up to the interval; a clock on the wall that
+	// is set forward shows in it as a pause. 0 when there was no
 	// pause, and when it is unknown, as for a snapshot of another process.
 	Late time.Duration
 

@@ -249,7 +249,7 @@ func (m *Monitor) wait(beats *metronome) bool {
 		select {
 		case <-m.stop:
 			return false
-		case <-beats.wait():
+		case <-beats.wait(m.observer.pace.stride()):
 			beats.heard()
 			if m.due(beats.count - began) {
 				return true

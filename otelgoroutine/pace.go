@@ -34,6 +34,8 @@ const (
 
 	// longestBeat bounds how long the monitor sleeps at a time. A pause of the process
 	// is noticed in as far as it goes beyond the beat that it falls into.
+	// While nothing is new, it sleeps for an interval: a process at rest that wakes up
+	// costs a fraction of a millisecond, whatever it does then.
 	longestBeat = 5 * time.Second
 	// punctual is how late a beat may be without a reason to be told.
 	punctual = 100 * time.Millisecond
@@ -116,11 +118,22 @@ func (p *pace) due(beats int, spare, quiet func() bool) bool {
 	return true
 }
 
+// stride is how many beats to wait for at a time.
+func (p *pace) stride() int {
+	if p.rests() {
+		return p.usual
+	}
+	return 1
+}
+
+// rests reports whether the process is quiet, to judge by the last snapshots.
+func (p *pace) rests() bool { return p.last != nil && p.calm >= quietFor }
+
 // quiet reports whether nothing has happened in the process for a while, to judge by
 // the last snapshots and by the counts now, so many beats after the last of them.
 func (p *pace) quiet(beats int, now counts) bool {
 	may := int64(quietRate * time.Duration(beats) * p.beat / time.Second)
-	return p.last != nil && p.calm >= quietFor &&
+	return p.rests() &&
 		now.goroutines == p.counts.goroutines && now.created > 0 && now.created-p.counts.created <= may
 }
 
@@ -132,7 +145,8 @@ type metronome struct {
 	next  time.Time // of the next beat
 	count int       // of the beats until now, those that nothing waited for included
 
-	armed time.Time     // when it began to wait for the next beat
+	armed time.Time     // when it began to wait
+	ahead int           // for the beat after so many
 	late  time.Duration // since lateness was last asked
 }
 
@@ -140,21 +154,28 @@ func newMetronome(beat time.Duration) *metronome {
 	return &metronome{beat: beat, timer: time.NewTimer(beat), next: time.Now().Add(beat)}
 }
 
-// wait returns a channel on which the next beat comes. After it, heard must be called.
-func (m *metronome) wait() <-chan time.Time {
+// wait returns a channel on which the beat after so many comes. After it, heard must be
+// called.
+func (m *metronome) wait(beats int) <-chan time.Time {
 	m.armed = time.Now()
 	if missed := m.armed.Sub(m.next); missed >= 0 {
 		m.pass(1 + int(missed/m.beat))
 	}
-	m.timer.Reset(m.next.Sub(m.armed))
+	m.ahead = beats
+	m.timer.Reset(m.planned())
 	return m.timer.C
+}
+
+// planned returns how long the wait is to take.
+func (m *metronome) planned() time.Duration {
+	return m.next.Add(time.Duration(m.ahead-1) * m.beat).Sub(m.armed)
 }
 
 // heard notes that the beat has come.
 func (m *metronome) heard() {
 	now := time.Now()
-	m.late += lateness(now.Sub(m.armed), now.Round(0).Sub(m.armed.Round(0)), m.next.Sub(m.armed))
-	m.pass(1)
+	m.late += lateness(now.Sub(m.armed), now.Round(0).Sub(m.armed.Round(0)), m.planned())
+	m.pass(m.ahead)
 }
 
 func (m *metronome) pass(beats int) {

@@ -73,22 +73,22 @@ func TestAQuietProcessIsSeenLessOften(t *testing.T) {
 	})
 }
 
-// Whatever shows that something happens, or that somebody looks, ends the quiet within
-// a beat.
+// Whatever shows that something happens, or that someone looks, ends the quiet at the
+// next interval.
 func TestQuietEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		happens func(c *script, m *Monitor)
 		within  time.Duration
 	}{
-		"a goroutine comes": {func(c *script, _ *Monitor) { c.still.Store(&counts{4, 101}) }, longestBeat},
-		"one ends":          {func(c *script, _ *Monitor) { c.still.Store(&counts{2, 100}) }, longestBeat},
+		"a goroutine comes": {func(c *script, _ *Monitor) { c.still.Store(&counts{4, 101}) }, byDefault},
+		"one ends":          {func(c *script, _ *Monitor) { c.still.Store(&counts{2, 100}) }, byDefault},
 		"many came and went": {func(c *script, _ *Monitor) {
 			c.still.Store(&counts{3, 100 + 60})
-		}, longestBeat},
+		}, byDefault},
 		"some came and went":  {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 100 + 10}) }, 30 * time.Second},
-		"unknown":             {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 0}) }, longestBeat},
-		"it is looked at":     {func(_ *script, m *Monitor) { m.Status() }, longestBeat},
-		"a snapshot is asked": {func(_ *script, m *Monitor) { m.Snapshot() }, longestBeat},
+		"unknown":             {func(c *script, _ *Monitor) { c.still.Store(&counts{3, 0}) }, byDefault},
+		"it is looked at":     {func(_ *script, m *Monitor) { m.Status() }, byDefault},
+		"a snapshot is asked": {func(_ *script, m *Monitor) { m.Snapshot() }, byDefault},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestQuietEnds(t *testing.T) {
 				tt.happens(c, m)
 				time.Sleep(tt.within - time.Second)
 				synctest.Wait()
-				if tt.within > longestBeat {
+				if tt.within > byDefault {
 					assert.Equal(t, before, c.taken.Load(), "as quiet as before")
 				}
 				time.Sleep(2 * time.Second)
@@ -285,12 +285,12 @@ func TestMissedBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMetronome(5 * time.Second)
 		defer m.timer.Stop()
-		<-m.wait()
+		<-m.wait(1)
 		m.heard()
 		assert.Equal(t, 1, m.count)
 		time.Sleep(12 * time.Second)
 		began := time.Now()
-		<-m.wait()
+		<-m.wait(1)
 		m.heard()
 		assert.Equal(t, 4, m.count)
 		assert.Equal(t, 3*time.Second, time.Since(began), "the beats keep their times")
