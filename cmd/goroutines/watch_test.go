@@ -83,7 +83,7 @@ func TestWatchFindsLeaksAndDeadlocks(t *testing.T) {
 	}, "-interval", "200ms", "-time-scale", "0.002", "-fail-on", "certain", addr)
 	assert.Equal(t, statusFindings, status)
 	assert.Contains(t, out, "main.leaked")
-	assert.Contains(t, out, "7 goroutines have waited at main.locked")
+	assert.Contains(t, out, "7 goroutines wait for it at main.locked")
 }
 
 func TestWatchExports(t *testing.T) {

@@ -40,6 +40,9 @@ const (
 	maxFindings     = 4
 	maxAdvice       = 2
 	maxParticipants = 3
+	// leastStacks is how many lines of stacks, with their headings, there must be
+	// room for beside the details of findings.
+	leastStacks = 3
 )
 
 // A Screen is the state of a watch at one moment.
@@ -157,7 +160,11 @@ func detail(t live.Status, now time.Time, width, room int) []string {
 	}
 	lines = append(lines, sightLines(t.Sight, width)...)
 	lines = append(lines, stateLines(t)...)
-	lines = append(lines, findingLines(report.Briefly(t.Open), width)...)
+	found := findingLines(report.Briefly(t.Open), width, true)
+	if len(lines)+len(found) > room-leastStacks {
+		found = findingLines(report.Briefly(t.Open), width, false)
+	}
+	lines = append(lines, found...)
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
@@ -222,7 +229,9 @@ func stateLines(t live.Status) []string {
 	return lines
 }
 
-func findingLines(open []report.Finding, width int) []string {
+// findingLines shows findings, with their places and what to do next if details is
+// true.
+func findingLines(open []report.Finding, width int, details bool) []string {
 	if len(open) == 0 {
 		return nil
 	}
@@ -235,10 +244,12 @@ func findingLines(open []report.Finding, width int) []string {
 		if f.Unjudged != "" {
 			text += "\n" + yellow.Render("Not judged now: "+f.Unjudged+".")
 		}
-		for k := range f.Participants[:min(len(f.Participants), maxParticipants)] {
-			text += "\n" + f.Participants[k].String()
+		if details {
+			for k := range f.Participants[:min(len(f.Participants), maxParticipants)] {
+				text += "\n" + f.Participants[k].String()
+			}
 		}
-		if f.Advice != "" && i < maxAdvice {
+		if details && f.Advice != "" && i < maxAdvice {
 			text += "\n" + faint.Render("Next: "+f.Advice)
 		}
 		indent := "  "
