@@ -3,6 +3,7 @@ package detectors
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -53,6 +54,11 @@ const (
 	// askChance is the probability that a busy lock produces the same snapshots from
 	// which on a dump is worth its cost.
 	askChance = 0.01
+	// firstDumpPart is the part of MinWait, and firstDumpSnapshots the number of
+	// snapshots, for which a queue must have stood for a first dump: ten seconds by
+	// default.
+	firstDumpPart      = 6
+	firstDumpSnapshots = 3
 )
 
 func (c DeadlockConfig) checks() []check {
@@ -131,17 +137,28 @@ func (c DeadlockConfig) run(p *Pass) error {
 		return nil
 	}
 	p.Attend()
-	standing = c.settled(p, standing, by)
-	d := newLockDump(p, standing)
-	for _, f := range faultsOf(c, d, standing) {
+	settled := c.settled(p, standing, by)
+	d := newLockDump(p, settled)
+	for _, f := range faultsOf(c, d, settled) {
 		if f.proven {
 			p.Report(f.finding(p))
 		}
 	}
-	if c.wantsDump(p, d, standing) {
+	if c.wantsFirst(p, standing) || c.wantsDump(p, d, settled) {
 		p.Ask(goroutine.SourceText)
 	}
 	return nil
+}
+
+// wantsFirst reports whether a queue has just stopped and there is no dump since. What
+// a dump shows to be for good stays so; and while few goroutines have piled up behind
+// the queue, a dump is within the pause budget.
+func (c DeadlockConfig) wantsFirst(p *Pass, standing []*queue) bool {
+	last := p.Inspections[goroutine.SourceText]
+	return slices.ContainsFunc(standing, func(q *queue) bool {
+		n := q.Series.Last() - q.since + 1
+		return n >= firstDumpSnapshots && q.waited >= c.MinWait/firstDumpPart && (last == nil || last.Time.Before(q.began()))
+	})
 }
 
 // settled returns the queues that have stood for long enough and that nothing shows

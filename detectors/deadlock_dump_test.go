@@ -158,6 +158,35 @@ func TestParticipantsOfACircle(t *testing.T) {
 	assert.Contains(t, f.Evidence, "In the dump 7 goroutines are waiting for lock 0xc000000a00 (sync.Mutex.Lock).")
 }
 
+// TestAFirstDumpIsEnough has a circle behind which thousands pile up, so that only the
+// first dump, with few goroutines, is within the budget.
+func TestAFirstDumpIsEnough(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	a, b := p.Go(atDebit, 1), p.Go(atCredit, 1)
+	var series []*goroutine.Snapshot
+	inspections := map[goroutine.Source]*goroutine.Snapshot{}
+	var found []detectors.Finding
+	for range 15 {
+		series = append(series, p.Snapshot())
+		pass := detectors.NewPass(series)
+		pass.Inspections = inspections
+		pass.Report = func(f detectors.Finding) { found = append(found, f) }
+		pass.Ask = func(s goroutine.Source) bool {
+			if s == goroutine.SourceText && p.Snapshot().Total < 1000 {
+				inspections = map[goroutine.Source]*goroutine.Snapshot{s: dumpWith(p, queueFor(lockA, atDebit, a, waiterIn(1, b[0], atCredit)), queueFor(lockB, atCredit, b, waiterIn(0, a[0], atDebit)))}
+			}
+			return true
+		}
+		found = nil
+		require.NoError(t, newDeadlock().Run(pass))
+		p.Advance(5 * time.Second)
+		p.Go(atDebit, 200)
+	}
+	require.Len(t, found, 1)
+	assert.Equal(t, detectors.High, found[0].Confidence, found[0].Message)
+	assert.Greater(t, found[0].Count, 2000)
+}
+
 // TestADumpFromBeforeSaysNothing has a dump that is older than the queue.
 func TestADumpFromBeforeSaysNothing(t *testing.T) {
 	p := detectortest.NewProcess(1)
@@ -214,7 +243,7 @@ func TestDumpsAreAskedForRarely(t *testing.T) {
 		}
 		require.NoError(t, d.Run(pass))
 	}
-	assert.Equal(t, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute}, asked)
+	assert.Equal(t, []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute}, asked)
 	assert.Equal(t, 119, attended, "as soon as it has not moved between two snapshots")
 }
 
