@@ -43,10 +43,14 @@ type SurgeConfig struct {
 	Warmup time.Duration
 
 	// MinSnapshots is in how many consecutive snapshots the number must be that
-	// high, 1 to 4. Default 3, which is three quarters of a minute: nobody can act
-	// on a shorter surge. If there are fewer snapshots, as with a single saved
+	// high, 1 to 4. Default 3. If there are fewer snapshots, as with a single saved
 	// dump, Threshold applies to those.
 	MinSnapshots int
+
+	// MinWait is how long the number must be that high, as far as there are snapshots.
+	// Default 20 s: on a suspicion, three snapshots take ten, and there is nothing to
+	// do about so short a surge. At most [MaxHistory].
+	MinWait time.Duration
 }
 
 // DefaultSurgeConfig returns the defaults.
@@ -58,6 +62,7 @@ func DefaultSurgeConfig() SurgeConfig {
 		Window:       30 * time.Minute,
 		Warmup:       10 * time.Minute,
 		MinSnapshots: 3,
+		MinWait:      20 * time.Second,
 	}
 }
 
@@ -73,6 +78,7 @@ func (c SurgeConfig) checks() []check {
 		above0("Window", c.Window),
 		within("Warmup", c.Warmup),
 		between("MinSnapshots", c.MinSnapshots, 1, places.Whole-minBaseline),
+		within("MinWait", c.MinWait),
 	}
 }
 
@@ -82,7 +88,7 @@ func (c SurgeConfig) checks() []check {
 // It only counts, and so cannot distinguish load from a fault, as the other
 // detectors do. It covers the first minutes of a fault, before the others can
 // fire, and works with every source. It fires when the number in each of the
-// newest MinSnapshots snapshots is
+// newest MinSnapshots snapshots, over at least MinWait, is
 //
 //   - above Threshold, or
 //   - at least Factor times the median over the preceding Window, and at least
@@ -111,6 +117,7 @@ func (c SurgeConfig) run(p *Pass) error {
 	s := p.places()
 	now := population(s, s.Last())
 	needed := len(s.Snapshots) - min(c.MinSnapshots, len(s.Snapshots)-s.Back(c.Window))
+	needed = min(needed, max(0, s.At(s.Newest().Time.Add(-c.MinWait))))
 	if median, ok := c.median(s, p.Started); ok {
 		if since := surgedSince(s, max(c.Factor*float64(median), float64(median)+float64(c.MinRise))); since <= needed {
 			p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, %.1f times the median of the last %s (%d)",

@@ -178,3 +178,22 @@ func TestSurgeCanBeTurnedOff(t *testing.T) {
 		assert.Equal(t, name != "neither", len(lastFindings(steps)) > 0, name)
 	}
 }
+
+// TestABriefSurgeOnASuspicionIsNone has snapshots that are five seconds apart: three
+// of them are ten seconds.
+func TestABriefSurgeOnASuspicionIsNone(t *testing.T) {
+	fired := func(high int) (n int) {
+		series := totals(tick, level(100, 1500)...)
+		for i := range 12 {
+			s := totals(tick, map[bool]int{true: 9000, false: 1500}[i < high])[0]
+			s.Time = series[len(series)-1].Time.Add(5 * time.Second)
+			series = append(series, s)
+		}
+		for _, s := range detectortest.Run(t, newSurge(), series...) {
+			n += len(s.Findings)
+		}
+		return n
+	}
+	assert.Zero(t, fired(4), "15 s")
+	assert.Positive(t, fired(6), "25 s")
+}

@@ -44,6 +44,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
 		Measure:   o.client.work,
+		Interval:  c.interval,
 	})
 	if c.profileDir != "" {
 		o.profiles = &files{what: "a profile", dir: c.profileDir, suffix: ".pb.gz", keep: c.profileKeep}

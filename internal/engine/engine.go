@@ -40,6 +40,10 @@ type Config struct {
 	Known     []detectors.KnownStack // the user's exclusions; they come before detectors.KnownGood
 	Inspector Inspector              // nil: no inspections
 	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
+
+	// Interval is the usual time between snapshots. On a suspicion they come sooner,
+	// which must not end an incident sooner. 0 if they do not.
+	Interval time.Duration
 }
 
 // An Engine judges the snapshots of one process.
@@ -67,6 +71,7 @@ func New(c Config) *Engine {
 		history:   newHistory(c.Detectors),
 	}
 	e.tracker = newTracker(e.yields)
+	e.tracker.absence = (absences - 1) * c.Interval * 3 / 4 // snapshots may be a little early
 	if e.measure == nil {
 		e.measure = func(judge func()) { judge() }
 	}

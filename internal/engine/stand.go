@@ -74,7 +74,7 @@ func newStand(f *detectors.Finding, v *view) *stand {
 	return st
 }
 
-// follow looks at a newer snapshot.
+// follow takes a newer snapshot into account.
 func (st *stand) follow(v *view) {
 	if len(st.listed) == 0 {
 		st.followPlace(v)

@@ -62,6 +62,7 @@ const (
 // end. The number of its events is bounded for any input; see TestStorms.
 type tracker struct {
 	yields    yielding
+	absence   time.Duration // how long an incident must be absent at least
 	tracked   map[detectors.Identity]*incident
 	incidents []*incident // the same, in the order of opening
 
@@ -79,8 +80,9 @@ type tracker struct {
 type incident struct {
 	finding  detectors.Finding // what is true of it now
 	identity detectors.Identity
-	seen     uint64 // step of the last finding
-	absent   int    // checks in a row without one
+	seen     uint64        // step of the last finding
+	absent   int           // checks in a row without one
+	missed   time.Duration // when the first of these was
 
 	last      detectors.Finding // as it was last found
 	found     time.Time         // when that was
@@ -435,7 +437,10 @@ func (t *tracker) over(i *incident, p *pass) bool {
 		i.left(p.view)
 		return true
 	case ran && why == "" || i.vacant(p.view):
-		if i.absent++; i.absent >= absences {
+		if i.absent++; i.absent == 1 {
+			i.missed = t.elapsed
+		}
+		if i.absent >= absences && t.elapsed-i.missed >= t.absence {
 			i.vanished(p.view, p.now)
 			return true
 		}

@@ -112,6 +112,20 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
+// TestSnapshotsThatComeSoonerEndNothingSooner has snapshots at a third of the interval.
+func TestSnapshotsThatComeSoonerEndNothingSooner(t *testing.T) {
+	tr := newTracker(nil)
+	tr.absence = 2 * every * 3 / 4
+	step(tr, leakRan, []detectors.Finding{finding("main.f", 3)}, start)
+	var ended time.Duration
+	for now := every / 3; ended == 0 && now < 10*every; now += every / 3 {
+		if len(step(tr, leakRan, nil, start.Add(now))) > 0 {
+			ended = now
+		}
+	}
+	assert.Equal(t, 2*every, ended)
+}
+
 func TestIncidentKeepsItsIDWithinTheCooldown(t *testing.T) {
 	tr := newTracker(nil)
 	ids := make(map[string]bool)
