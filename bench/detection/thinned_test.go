@@ -16,6 +16,7 @@ import (
 func TestAnEndIsToldInAThinnedSeries(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	stuck := p.Go(detectortest.At(goroutine.ChanReceiveNil, "runtime.gopark", "runtime.chanrecv1", "corpus.(*plugin).listen", "corpus.run"), 3)
+	p.Go(detectortest.At(goroutine.Select, "runtime.gopark", "corpus.(*plugin).serve", "corpus.run"), 1) // without a goroutine there are no IDs
 	series := detectortest.Series(p, 400, 15*time.Second, func(i int) {
 		if i == 200 {
 			p.Exit(stuck...)
