@@ -155,7 +155,7 @@ func TestParticipantsOfACircle(t *testing.T) {
 	}
 	assert.ElementsMatch(t, append(a, b...), roles[detectors.RoleCause])
 	assert.Equal(t, crowd, roles[detectors.RoleWaiter])
-	assert.Contains(t, f.Evidence, "In the dump 7 goroutines are waiting for lock 0xc000000a00 (sync.Mutex.Lock).")
+	assert.Contains(t, f.Evidence, "In the dump 7 goroutines were waiting for lock 0xc000000a00 (sync.Mutex.Lock).")
 }
 
 // TestAFirstDumpIsEnough has a circle behind which thousands pile up, so that only the

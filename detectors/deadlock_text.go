@@ -3,7 +3,9 @@ package detectors
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/words"
@@ -99,8 +101,11 @@ func (f *fault) headline() string {
 // explain says which goroutine holds what.
 func (f *fault) explain(to *Finding) {
 	for _, h := range f.causes() {
-		if f.dead || h.sole {
-			to.note("%s.", upperFirst(fmt.Sprintf("goroutine %d %s", h.holder.ID, f.noteOn(h))))
+		switch {
+		case f.dead: // which is so for good
+			to.note("Goroutine %d %s.", h.holder.ID, f.noteOn(h))
+		case h.sole:
+			to.note("In %s goroutine %d %s.", f.dumped(), h.holder.ID, f.noteOn(h))
 		}
 	}
 	if f.cause() == heldWaiting {
@@ -161,8 +166,6 @@ func idList(wakers []goroutine.LockWaker) string {
 	return strings.Join(ids, ", ")
 }
 
-func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
 // proof says why the queue does not move.
 func (f *fault) proof(to *Finding) {
 	q := f.queues[0]
@@ -192,30 +195,22 @@ func (f *fault) byLock(to *Finding) {
 	var seen []int
 	for _, q := range f.queues {
 		for _, i := range f.dump.of(q) {
-			if len(seen) < 3 && !contains(seen, i) {
+			if len(seen) < 3 && !slices.Contains(seen, i) {
 				seen = append(seen, i)
 				of := f.dump.queues[i].LockQueue
-				to.note("In the dump %s waiting for %s (%s).", countOf(of.Count), lockName(of), of.State)
+				to.note("In %s %s %s waiting for %s (%s).", f.dumped(), goroutines(of.Count), verb(of.Count, "was", "were"), lockName(of), of.State)
 			}
 		}
 	}
-	if len(f.queues) > 1 {
-		for _, q := range f.queues[1:] {
-			to.note("%s waiting at %s.", countOf(q.Now()), where(q.Stack))
-		}
-	}
 }
 
-func contains(all []int, i int) bool {
-	for _, k := range all {
-		if k == i {
-			return true
-		}
+// dumped names the dump that the sentences about single locks are from.
+func (f *fault) dumped() string {
+	if ago := f.queues[0].Series.Newest().Time.Sub(f.dump.Time); ago >= time.Second {
+		return fmt.Sprintf("a dump %s ago", words.Span(ago))
 	}
-	return false
+	return "the dump"
 }
-
-func countOf(n int) string { return goroutines(n) + verb(n, " is", " are") }
 
 // suspects names goroutines that may hold the lock when nothing better is known.
 func (f *fault) suspects(p *Pass, to *Finding) {
@@ -226,7 +221,7 @@ func (f *fault) suspects(p *Pass, to *Finding) {
 		i := f.holds[0].queue
 		if n := len(f.dump.queues[i].holders); n > 0 {
 			h := f.dump.queues[i].holders[0]
-			to.note("%s may hold it, one of them goroutine %d, in %s at %s.", goroutines(n), h.ID, h.State, frameAt(h.At))
+			to.note("%s may hold it, one of them goroutine %d, in %s at %s in %s.", goroutines(n), h.ID, h.State, frameAt(h.At), f.dumped())
 		}
 		return
 	}

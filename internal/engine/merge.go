@@ -139,10 +139,13 @@ func absorb(f, part *detectors.Finding) {
 	if f.CreatedBy.Function == "" && !wide(part) && f.Stack.ID == part.Stack.ID {
 		f.CreatedBy = part.CreatedBy
 	}
-	if !wide(part) {
-		f.Participants = together(f, part)
-	}
 	said := append([]string{part.Message}, part.Evidence...)
+	if !wide(part) {
+		before := len(f.Participants)
+		if f.Participants = together(f, part); len(f.Participants) == before && before > 0 {
+			said = part.Evidence // the message would tell the participants once more
+		}
+	}
 	f.Evidence = slices.Clone(f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence-1)])
 	for _, s := range said[:min(len(said), maxTold)] {
 		if len(f.Evidence) < detectors.MaxEvidence && s != f.Message && !slices.Contains(f.Evidence, s) {
