@@ -48,11 +48,7 @@ func newTaker(recorder *trace.FlightRecorder) *taker {
 }
 
 func (t *taker) text() (*goroutine.Snapshot, []capture.Skip) {
-	d, skip := t.traced.Text()
-	if skip != nil {
-		return nil, []capture.Skip{*skip}
-	}
-	return d.Snapshot, nil
+	return one(t.traced.Text())
 }
 
 func (t *taker) window() (*goroutine.Snapshot, []capture.Skip) {
