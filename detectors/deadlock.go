@@ -58,7 +58,7 @@ const (
 	// snapshots, for which a queue must have stood for a first dump: ten seconds by
 	// default.
 	firstDumpPart      = 6
-	firstDumpSnapshots = 3
+	firstDumpSnapshots = 2
 )
 
 func (c DeadlockConfig) checks() []check {
