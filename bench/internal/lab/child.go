@@ -23,7 +23,7 @@ const orderVariable = "OTELGOROUTINE_BENCH_ORDER"
 
 // Grace is how much longer than asked a child may take: to start, to end, and to
 // be behind on a loaded machine.
-const Grace = 2 * time.Minute
+const Grace = 5 * time.Minute
 
 // Child carries out the order that this process was started with and ends it,
 // the answer on its standard output as JSON; it returns at once where there is
