@@ -3,6 +3,7 @@ package detectors_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -276,6 +277,18 @@ func TestHangIsSilentWithoutHistory(t *testing.T) {
 				s.Go(atBackground, 1)
 			}
 		},
+		"streams, and a worker whose stack a trace lacks": func() shape {
+			var id []uint64
+			return func(s *service) {
+				switch s.tick {
+				case 0:
+					id = s.Go(atWorkerIdle, 1)
+				case hangs:
+					s.Move(detectortest.At(goroutine.Syscall), id...)
+				}
+				streams(s)
+			}
+		}(),
 		"uploads": after(func(s *service) {
 			s.Go(inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "net/http.(*connReader).Read:3", "net/http.(*body).Read:4", "main.upload:5"), 2)
 		}),
@@ -331,25 +344,49 @@ func TestHangIsSilentWithoutHistory(t *testing.T) {
 }
 
 // TestHangNotesWhoMayServe has a batcher that misses a signal: it stands where it
-// always waits.
+// always waits. And a loop that calls a server in step with the snapshots.
 func TestHangNotesWhoMayServe(t *testing.T) {
-	const note = "The goroutine started with main.(*Batcher).loop stands at main.(*Batcher).loop (main.go:12) in sync.Cond.Wait, too, and may be what they wait for."
-	for loop, want := range map[string]bool{"main.(*Batcher).loop": true, "main.(*Sweeper).loop": false} {
+	loop := func(state goroutine.State, frames ...string) detectortest.Place {
+		return detectortest.At(state, append(frames, "runtime.goexit")...)
+	}
+	for _, tc := range []struct {
+		loop  detectortest.Place
+		moves bool // every fourth snapshot, before the fault
+		want  string
+	}{
+		{loop(goroutine.CondWait, "sync.(*Cond).Wait:1", "main.(*Batcher).loop:12"), false,
+			"The goroutine started with main.(*Batcher).loop stands, too, at main.(*Batcher).loop (main.go:12), waiting in sync.Cond.Wait, and may be what they wait for."},
+		{loop(goroutine.CondWait, "sync.(*Cond).Wait:1", "main.(*Sweeper).loop:12"), false, ""},
+		{loop(goroutine.Select, "net/http.(*persistConn).roundTrip:1", "main.report:5", "main.schedule:12"), true,
+			"The goroutine started with main.schedule stands, too, at main.report (main.go:5), waiting for the response of an HTTP server, and may be what they wait for."},
+		{loop(goroutine.Select, "net/http.(*persistConn).roundTrip:1", "main.poll:5", "main.schedule:12"), false, ""},
+	} {
 		s := newService(2, 1)
-		steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+20, interval, func(i int) {
+		var id []uint64
+		steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+10, interval, func(i int) {
 			if i == 0 {
-				s.Go(detectortest.At(goroutine.CondWait, "sync.(*Cond).Wait:1", loop+":12", "runtime.goexit"), 1)
+				id = s.Go(tc.loop, 1)
 			}
 			if i < hangs {
 				unseen(s, 60)
+				s.Move(tc.loop, id...)
+				if tc.moves && i%4 == 1 {
+					s.Move(loop(goroutine.Select, "main.schedule:12"), id...)
+				}
 				return
 			}
-			s.Go(inHandler(goroutine.ChanReceive, "main.(*Batcher).Submit:25", "main.list:70"), 60)
+			s.Go(inHandler(goroutine.ChanReceive, "main.(*Batcher).Submit:25"), 60)
 			unseen(s, 3)
 		})...)
 		f := lastFindings(steps)[0]
 		assert.Equal(t, "main.(*Batcher).Submit", f.Stack.User().Function)
-		assert.Equal(t, want, slices.Contains(f.Evidence, note), "%q", f.Evidence)
+		i := slices.IndexFunc(f.Evidence, func(e string) bool { return strings.Contains(e, "may be what they wait for") })
+		if tc.want == "" {
+			assert.Equal(t, -1, i, "%q", f.Evidence)
+			continue
+		}
+		require.GreaterOrEqual(t, i, 0, "%q", f.Evidence)
+		assert.Equal(t, tc.want, f.Evidence[i])
 	}
 }
 

@@ -185,25 +185,35 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
 }
 
-// noteServer notes, where a queue of handlers is all that is known, goroutines that may
-// be what they wait for: workers with a method of the same type as one on the stack of
-// the queue. They may stand where they always wait, and be waiting for a signal that
-// was lost.
+// noteServer notes, where a queue of handlers is all that is known, goroutines that
+// stand, too, and may be what it waits for. Workers with a method of the same type as one
+// on the stack of the queue may stand where they always wait, for a signal that was lost.
+// Others moved before and wait for an answer from outside: those that run in step with
+// the snapshots were seen there before, by chance, so that nothing more is known.
 func (j *standJudge) noteServer(f *Finding, root *stand) {
 	if !handles(root.Stack) || !places.WokenByGoroutines(root.State) || root.State.Lock() {
 		return
 	}
-	types := receivers(root.Stack)
 	for _, pl := range j.Places(places.ByStack) {
-		if pl.Key == root.Key || handles(pl.Stack) || !places.WokenByGoroutines(pl.State) || !pl.Stood(j.begin) || !j.old(pl, max(1, root.since)) {
+		if pl.Key == root.Key || handles(pl.Stack) || !j.mayBeRoot(pl) || !pl.Stood(j.begin) || !j.old(pl, max(1, root.since)) {
 			continue
 		}
-		if method := pl.Starter(); slices.Contains(types, receiver(method)) && pl.Now() == j.StartedWith(method, j.Last()) {
-			f.note("%s started with %s %s at %s in %s, too, and may be what they wait for.",
-				verb(pl.Now(), "The goroutine", fmt.Sprintf("All %d goroutines", pl.Now())), method, verb(pl.Now(), "stands", "stand"), where(pl.Stack), pl.State)
+		if n := pl.Now(); n == j.StartedWith(pl.Starter(), j.Last()) && mayServe(pl, root.Stack) {
+			f.note("%s started with %s %s, too, at %s, waiting %s, and may be what they wait for.",
+				verb(n, "The goroutine", fmt.Sprintf("All %d goroutines", n)), pl.Starter(), verb(n, "stands", "stand"), where(pl.Stack), waitsFor(&stand{Place: pl}))
 			return
 		}
 	}
+}
+
+// mayServe reports whether goroutines at a place are workers of a type with a method on a
+// stack, or wait for an answer from outside and moved before.
+func mayServe(pl *places.Place, s *goroutine.Stack) bool {
+	if r := receiver(pl.Starter()); r != "" && slices.Contains(receivers(s), r) {
+		return true
+	}
+	r, _ := resourceAt(pl.Stack, pl.State)
+	return r.answers && pl.StoodSince() > 0
 }
 
 // receivers returns the types with methods on a stack that are not of the standard
