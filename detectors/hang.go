@@ -109,6 +109,8 @@ func (c HangConfig) checks() []check {
 //   - all workers of a pool left that place and stand, and ever since three times as
 //     many requests are in flight as ever before, even if each of them ends by a
 //     timeout;
+//   - they wait for data on a network connection that is not their client's, for
+//     twice MinWait, and did not come with the start of the service;
 //   - they wait for a WaitGroup, for twice MinWait, and are more than all goroutines
 //     that could call its Done;
 //   - far fewer goroutines of the process come and go than before, and as many
@@ -138,7 +140,8 @@ func (c HangConfig) checks() []check {
 // from some moment on serves only streams; a lock that is held on purpose for more
 // than MinWait while requests wait for it; the first requests to another service that
 // takes more than twice MinWait for each; workers that begin their first long job at
-// the time at which the first streams come; and, without trace windows, connections
+// the time at which the first streams come; the first streams whose handlers read
+// each from a connection that stays silent; and, without trace windows, connections
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{
@@ -248,15 +251,16 @@ var accompanies = entry("net/http.(*connReader).backgroundRead")
 // A stand is a place at which goroutines hang.
 type stand struct {
 	*places.Place
-	activity *places.Activity // whose history was compared; nil when none was
-	since    int              // the snapshot since which none has moved on
-	cause    *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
-	pool     bool             // they are all of a pool of workers that left its usual place
-	nested   bool             // they hold what they wait for
-	behind   int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
-	were     int              // how many there were at most before
-	orphaned bool             // fewer goroutines are left that they could wait for than wait
-	missing  int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
+	activity   *places.Activity // whose history was compared; nil when none was
+	since      int              // the snapshot since which none has moved on
+	cause      *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
+	pool       bool             // they are all of a pool of workers that left its usual place
+	nested     bool             // they hold what they wait for
+	behind     int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
+	were       int              // how many there were at most before
+	orphaned   bool             // fewer goroutines are left that they could wait for than wait
+	unanswered int              // how many wait for data on a connection that is not their client's, at least
+	missing    int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
 	came, passed int           // before: M and E
 	stayed       int           // since: J

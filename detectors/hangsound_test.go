@@ -2,6 +2,8 @@ package detectors_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ var (
 	atProxy    = inHandler(goroutine.WaitGroupWait, "sync.(*WaitGroup).Wait:1", "main.tunnel:9")
 	atCopy     = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "io.Copy:2", "main.tunnel.func1:5", "runtime.goexit")
 	atStuckJob = detectortest.At(goroutine.ChanReceive, "runtime.gopark", "main.(*Job).flush:81", "main.(*Pool).work:15", "runtime.goexit")
+	atAsk      = inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "main.(*Client).ask:5", "main.list:73")
 	atEncode   = detectortest.At(goroutine.Syscall, "syscall.Syscall6:1", "os.(*Process).Wait:2", "os/exec.(*Cmd).Wait:3", "main.encode:8", "main.(*Pool).work:15", "runtime.goexit")
 	atTracer   = detectortest.At(goroutine.Running, "main.monitor:1", "runtime.goexit")
 	atAccept   = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Accept:1", "net/http.(*Server).Serve:2", "main.main.func1:9", "runtime.goexit")
@@ -87,6 +90,19 @@ func TestHangOfRequestsNeverSeen(t *testing.T) {
 		"a slow reply": {after(func(s *service) {
 			s.Go(inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "database/sql.(*DB).QueryContext:7", "main.sum:3"), 1)
 		}), "main.sum", "pg_stat|long transactions"},
+		"an answer by an unknown protocol, beside other requests": {func(s *service) {
+			unseen(s, 60)
+			after(func(s *service) {
+				s.Go(atAsk, 2)
+				s.Go(atBackground, 2)
+			})(s)
+		}, "main.(*Client).ask", "not those of their clients"},
+		"the same of unary gRPC": {func(s *service) {
+			after(func(s *service) {
+				s.Go(detectortest.At(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "main.(*Client).ask:5",
+					"google.golang.org/grpc.(*Server).processUnaryRPC:2", "google.golang.org/grpc.(*Server).handleStream:3", "google.golang.org/grpc.(*Server).serveStreams.func2.1:9"), 1)
+			})(s)
+		}, "main.(*Client).ask", "not those of their clients"},
 		"a worker that has gone": {func(s *service) {
 			if s.tick < hangs {
 				unseen(s, 60)
@@ -241,6 +257,45 @@ func TestHangIsSilentWithoutHistory(t *testing.T) {
 				}
 			})
 		}(),
+		"connections that handlers took over": after(func(s *service) {
+			s.Go(atAsk, 2)
+			s.Go(atReply, 3)
+			s.Go(atBackground, 3)
+		}),
+		"streams that are relayed": after(func(s *service) {
+			s.Go(inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "io.copyBuffer:3", "main.relay:5"), 2)
+			s.Go(atBackground, 2)
+		}),
+		"a subscription to Redis": after(func(s *service) {
+			s.Go(inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "github.com/gomodule/redigo/redis.(*conn).ReceiveWithTimeout:3",
+				"github.com/gomodule/redigo/redis.PubSubConn.Receive:4", "main.events:5"), 2)
+			s.Go(atBackground, 2)
+		}),
+		"streams that read a feed, from the start": func(s *service) {
+			if s.tick < 20 {
+				s.Go(atAsk, 1)
+				s.Go(atBackground, 1)
+			}
+		},
+		"streams, and a worker whose stack a trace lacks": func() shape {
+			var id []uint64
+			return func(s *service) {
+				switch s.tick {
+				case 0:
+					id = s.Go(atWorkerIdle, 1)
+				case hangs:
+					s.Move(detectortest.At(goroutine.Syscall), id...)
+				}
+				streams(s)
+			}
+		}(),
+		"uploads": after(func(s *service) {
+			s.Go(inHandler(goroutine.IOWait, "internal/poll.(*FD).Read:1", "net.(*conn).Read:2", "net/http.(*connReader).Read:3", "net/http.(*body).Read:4", "main.upload:5"), 2)
+		}),
+		"a slow server of 110 s": after(func(s *service) {
+			s.GoFor(atAsk, 110*time.Second)
+			s.GoFor(atBackground, 110*time.Second)
+		}),
 		"a drain": func(s *service) {
 			if s.tick < hangs {
 				serve(s, 10, atQuery)
@@ -285,6 +340,53 @@ func TestHangIsSilentWithoutHistory(t *testing.T) {
 				require.Empty(t, step.Findings)
 			}
 		})
+	}
+}
+
+// TestHangNotesWhoMayServe has a batcher that misses a signal: it stands where it
+// always waits. And a loop that calls a server in step with the snapshots.
+func TestHangNotesWhoMayServe(t *testing.T) {
+	loop := func(state goroutine.State, frames ...string) detectortest.Place {
+		return detectortest.At(state, append(frames, "runtime.goexit")...)
+	}
+	for _, tc := range []struct {
+		loop  detectortest.Place
+		moves bool // every fourth snapshot, before the fault
+		want  string
+	}{
+		{loop(goroutine.CondWait, "sync.(*Cond).Wait:1", "main.(*Batcher).loop:12"), false,
+			"The goroutine started with main.(*Batcher).loop stands, too, at main.(*Batcher).loop (main.go:12), waiting in sync.Cond.Wait, and may be what they wait for."},
+		{loop(goroutine.CondWait, "sync.(*Cond).Wait:1", "main.(*Sweeper).loop:12"), false, ""},
+		{loop(goroutine.Select, "net/http.(*persistConn).roundTrip:1", "main.report:5", "main.schedule:12"), true,
+			"The goroutine started with main.schedule stands, too, at main.report (main.go:5), waiting for the response of an HTTP server, and may be what they wait for."},
+		{loop(goroutine.Select, "net/http.(*persistConn).roundTrip:1", "main.poll:5", "main.schedule:12"), false, ""},
+	} {
+		s := newService(2, 1)
+		var id []uint64
+		steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+10, interval, func(i int) {
+			if i == 0 {
+				id = s.Go(tc.loop, 1)
+			}
+			if i < hangs {
+				unseen(s, 60)
+				s.Move(tc.loop, id...)
+				if tc.moves && i%4 == 1 {
+					s.Move(loop(goroutine.Select, "main.schedule:12"), id...)
+				}
+				return
+			}
+			s.Go(inHandler(goroutine.ChanReceive, "main.(*Batcher).Submit:25"), 60)
+			unseen(s, 3)
+		})...)
+		f := lastFindings(steps)[0]
+		assert.Equal(t, "main.(*Batcher).Submit", f.Stack.User().Function)
+		i := slices.IndexFunc(f.Evidence, func(e string) bool { return strings.Contains(e, "may be what they wait for") })
+		if tc.want == "" {
+			assert.Equal(t, -1, i, "%q", f.Evidence)
+			continue
+		}
+		require.GreaterOrEqual(t, i, 0, "%q", f.Evidence)
+		assert.Equal(t, tc.want, f.Evidence[i])
 	}
 }
 

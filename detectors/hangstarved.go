@@ -38,8 +38,57 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if st.orphaned = j.orphaned(pl, since); st.orphaned {
 		return st
 	}
+	if st.unanswered = j.unanswered(pl, since); st.unanswered > 0 {
+		return st
+	}
 	return nil
 }
+
+// reads matches goroutines that wait for data on a connection of their own, by a
+// protocol that is not known. It leaves out what has no end by design: bodies of
+// requests and responses, what is copied or subscribed to, and WebSockets.
+var reads = all(
+	has("net.(*conn).Read"),
+	not(has("net/http.(*body).Read")), not(has("net/http.(*connReader).Read")), not(has("net/http.(*persistConn).Read")),
+	not(has("io.copyBuffer")),
+	not(prefix(blockingRedis...)), not(prefix("github.com/gomodule/redigo/redis.PubSubConn.", "github.com/gomodule/redigo/redis.(*conn).Receive")),
+	not(has("github.com/jackc/pgx/v5/pgconn.(*PgConn).WaitForNotification")),
+	not(prefix("github.com/gorilla/websocket.", "github.com/coder/websocket.", "nhooyr.io/websocket.", "github.com/gobwas/ws", "golang.org/x/net/websocket.")),
+)
+
+// unanswered returns how many handlers at a place, at least, wait for data on a
+// connection that is not their client's, if that is most of them and they did not
+// come with the start-up; otherwise 0. A handler that took over its connection, for a
+// WebSocket or a tunnel, has no goroutine that watches the client any more: as many
+// as there are of those handle a plain request.
+func (j *standJudge) unanswered(pl *places.Place, since int) int {
+	if pl.State != goroutine.IOWait || !reads(pl.Stack) || !j.settled(since) {
+		return 0
+	}
+	n := pl.Now()
+	if !answersOnce(pl.Stack) {
+		for _, other := range j.Places(places.ByStack) {
+			switch {
+			case accompanies(other.Stack):
+				n += other.Now()
+			case handles(other.Stack) && !answersOnce(other.Stack):
+				n -= other.Now()
+			}
+		}
+	}
+	if n < j.MinWaiters || 2*n < pl.Now() {
+		return 0
+	}
+	return min(n, pl.Now())
+}
+
+// answersOnce matches handlers whose connection is not theirs alone, so that they
+// cannot take it over; those of gRPC only where they are to give one answer.
+var answersOnce = anyOf(
+	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
+	has("google.golang.org/grpc.(*Server).processUnaryRPC"),
+	entry("net/rpc.(*service).call"),
+)
 
 // orphaned reports whether goroutines have waited for a WaitGroup for twice MinWait
 // and are more than all goroutines together that could be what they wait for: those

@@ -27,6 +27,7 @@ func (j *standJudge) finding(h *hang) Finding {
 	j.notePool(&f, root)
 	j.noteResource(&f, append([]*stand{root}, crowd...))
 	j.noteWhy(&f, surest)
+	j.noteServer(&f, root)
 	j.noteArrivals(&f, h)
 	j.noteRequests(&f, h)
 	if surest.windows > 0 {
@@ -167,6 +168,9 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 		if st.missing > 0 {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
 		}
+		if st.unanswered > 0 {
+			f.note("They wait for data on connections that are not those of their clients, which wait for a response.")
+		}
 		if st.orphaned {
 			f.note("More wait than there are other goroutines that could call Done: for some of them there is none.")
 		}
@@ -179,6 +183,58 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	f.note("Before, %d of %d goroutines on this call path moved on within %s; of the %d that came later and were followed for as long, none did.",
 		st.passed, st.came, words.Span(st.within), st.stayed)
 	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
+}
+
+// noteServer notes, where a queue of handlers is all that is known, goroutines that
+// stand, too, and may be what it waits for. Workers with a method of the same type as one
+// on the stack of the queue may stand where they always wait, for a signal that was lost.
+// Others moved before and wait for an answer from outside: those that run in step with
+// the snapshots were seen there before, by chance, so that nothing more is known.
+func (j *standJudge) noteServer(f *Finding, root *stand) {
+	if !handles(root.Stack) || !places.WokenByGoroutines(root.State) || root.State.Lock() {
+		return
+	}
+	for _, pl := range j.Places(places.ByStack) {
+		if pl.Key == root.Key || handles(pl.Stack) || !j.mayBeRoot(pl) || !pl.Stood(j.begin) || !j.old(pl, max(1, root.since)) {
+			continue
+		}
+		if n := pl.Now(); n == j.StartedWith(pl.Starter(), j.Last()) && mayServe(pl, root.Stack) {
+			f.note("%s started with %s %s, too, at %s, waiting %s, and may be what they wait for.",
+				verb(n, "The goroutine", fmt.Sprintf("All %d goroutines", n)), pl.Starter(), verb(n, "stands", "stand"), where(pl.Stack), waitsFor(&stand{Place: pl}))
+			return
+		}
+	}
+}
+
+// mayServe reports whether goroutines at a place are workers of a type with a method on a
+// stack, or wait for an answer from outside and moved before.
+func mayServe(pl *places.Place, s *goroutine.Stack) bool {
+	if r := receiver(pl.Starter()); r != "" && slices.Contains(receivers(s), r) {
+		return true
+	}
+	r, _ := resourceAt(pl.Stack, pl.State)
+	return r.answers && pl.StoodSince() > 0
+}
+
+// receivers returns the types with methods on a stack that are not of the standard
+// library.
+func receivers(s *goroutine.Stack) (all []string) {
+	for _, f := range s.Frames {
+		if r := receiver(f.Function); r != "" && !f.Standard() {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// receiver returns the type that a function is a method of, with its package; empty
+// when it is none of a pointer.
+func receiver(function string) string {
+	i := strings.Index(function, ").")
+	if i < 0 || !strings.Contains(function[:i], ".(*") {
+		return ""
+	}
+	return function[:i]
 }
 
 // noteArrivals notes whether others still come.

@@ -147,8 +147,12 @@ func (a *Activity) Count(i int) (n int) {
 }
 
 // Usual returns where the goroutines that are at p now were in the snapshots before
-// one, of those with the lowest IDs: their most frequent place, and its share.
+// one, of those with the lowest IDs: their most frequent place, and its share. Both
+// are zero where the stack of p is empty, as it may be when a trace lacks it.
 func (p *Place) Usual(until int) (at goroutine.GroupKey, share float64) {
+	if p.Depth() == 0 {
+		return at, 0
+	}
 	a, all := p.Started(), 0
 	ids, _ := p.IDs(p.Series.Last())
 	counts := make(map[goroutine.GroupKey]int)
