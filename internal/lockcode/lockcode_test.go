@@ -26,23 +26,27 @@ var global sync.Mutex
 //go:noinline
 func wait() { runtime.Gosched() }
 
-func unlocked(o *object)      { o.mu.Lock(); o.n++; o.mu.Unlock(); wait() }
-func holding(o *object)       { o.mu.Lock(); wait(); o.mu.Unlock() }
-func deferred(o *object)      { o.mu.Lock(); defer o.mu.Unlock(); wait() }
-func inner(o *object)         { o.mu.Lock(); o.other.Lock(); o.other.Unlock(); wait(); o.mu.Unlock() }
+func unlocked(o *object) { o.mu.Lock(); o.n++; o.mu.Unlock(); wait() }
+func holding(o *object)  { o.mu.Lock(); wait(); o.mu.Unlock() }
+func deferred(o *object) { o.mu.Lock(); defer o.mu.Unlock(); wait() }
+func inner(o *object) {
+	o.mu.Lock()
+	o.other.Lock()
+	o.n++
+	o.other.Unlock()
+	wait()
+	o.mu.Unlock()
+}
 func crossed(o *object)       { o.mu.Lock(); o.other.Lock(); o.mu.Unlock(); wait(); o.other.Unlock() }
 func reads(o *object)         { o.rw.RLock(); wait(); o.rw.RUnlock() }
 func hasRead(o *object)       { o.rw.RLock(); o.n++; o.rw.RUnlock(); wait() }
 func writes(o *object)        { o.rw.Lock(); wait(); o.rw.Unlock() }
 func hasWritten(o *object)    { o.rw.Lock(); o.n++; o.rw.Unlock(); wait() }
 func globally(*object)        { global.Lock(); wait(); global.Unlock() }
-func triesOnce(o *object)     { _ = o.mu.TryLock() && done(o) }
 func before(o *object)        { wait(); o.mu.Lock(); o.n++; o.mu.Unlock() }
 func sends(o *object)         { wait(); o.c <- 1 }
 func handsOver(o *object)     { wait(); o.mu.Unlock() }
 func handsOverLate(o *object) { defer o.mu.Unlock(); wait() }
-
-func done(o *object) bool { wait(); o.mu.Unlock(); return true }
 
 func early(o *object, bad bool) {
 	o.mu.Lock()
