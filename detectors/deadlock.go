@@ -54,10 +54,13 @@ const (
 	// askChance is the probability that a busy lock produces the same snapshots from
 	// which on a dump is worth its cost.
 	askChance = 0.01
+	// leastAttended is how many goroutines must wait for locks to be worth more
+	// snapshots: two of them may wait for each other.
+	leastAttended = 2
 	// firstDumpPart is the part of MinWait, and firstDumpSnapshots the number of
-	// snapshots, for which a queue must have stood for a first dump: ten seconds by
+	// snapshots, for which a queue must have stood for a first dump: five seconds by
 	// default.
-	firstDumpPart      = 6
+	firstDumpPart      = 12
 	firstDumpSnapshots = 2
 )
 
@@ -128,15 +131,19 @@ func (c DeadlockConfig) run(p *Pass) error {
 	by := s.Locks(first)
 	c.abstainIfShort(p, s, first, by)
 	var standing []*queue
+	waiting := 0
 	for _, pl := range judged(s, by, goroutine.State.Lock, 1, p.Known) {
+		waiting += pl.Now()
 		if q := newQueue(pl, first); q.since < s.Last() || by == places.ByLock {
 			standing = append(standing, q)
 		}
 	}
+	if waiting >= leastAttended || len(standing) > 0 {
+		p.attend()
+	}
 	if len(standing) == 0 {
 		return nil
 	}
-	p.Attend()
 	settled := c.settled(p, standing, by)
 	d := newLockDump(p, settled)
 	for _, f := range faultsOf(c, d, settled) {

@@ -390,6 +390,40 @@ func TestHangNotesWhoMayServe(t *testing.T) {
 	}
 }
 
+// TestHangNotesAPoolBehindTheOthers has a pool whose workers are busy half of the time,
+// so that they stand where they often were. The first requests wait for an answer, the
+// others for a worker.
+func TestHangNotesAPoolBehindTheOthers(t *testing.T) {
+	worker := func(frames ...string) detectortest.Place {
+		return detectortest.At(goroutine.ChanReceive, append(frames, "main.(*Pool).worker:12", "runtime.goexit")...)
+	}
+	busy, idle := worker("main.(*Pool).render:30"), worker()
+	s := newService(2, 1)
+	var ids []uint64
+	steps := detectortest.Run(t, newHang(), detectortest.Series(s.Process, hangs+10, interval, func(i int) {
+		if i == 0 {
+			ids = s.Go(idle, 4)
+		}
+		unseen(s, 60)
+		switch {
+		case i < hangs:
+			s.Move(busy, ids[i%2], ids[2+i%2])
+			s.Move(idle, ids[1-i%2], ids[3-i%2])
+			return
+		case i == hangs:
+			s.Move(busy, ids...)
+			s.Go(inHandler(goroutine.ChanReceive, "main.serve.func1:40"), 4)
+		}
+		s.Go(inHandler(goroutine.ChanSend, "main.(*Pool).submit:25"), 60)
+	})...)
+	f := lastFindings(steps)[0]
+	said := strings.Join(f.Evidence, " ") + f.Message
+	for _, p := range f.Participants {
+		said += " " + p.String()
+	}
+	assert.Contains(t, said, "main.(*Pool).render", "%s\n%q", f.Message, f.Evidence)
+}
+
 // TestHangAsksForSnapshots: more often when a hang may have begun, and not for
 // what stands anyway.
 func TestHangAsksForSnapshots(t *testing.T) {

@@ -27,7 +27,7 @@ func (j *standJudge) finding(h *hang) Finding {
 	j.notePool(&f, root)
 	j.noteResource(&f, append([]*stand{root}, crowd...))
 	j.noteWhy(&f, surest)
-	j.noteServer(&f, root)
+	j.noteServer(&f, h)
 	j.noteArrivals(&f, h)
 	j.noteRequests(&f, h)
 	if surest.windows > 0 {
@@ -190,7 +190,8 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 // on the stack of the queue may stand where they always wait, for a signal that was lost.
 // Others moved before and wait for an answer from outside: those that run in step with
 // the snapshots were seen there before, by chance, so that nothing more is known.
-func (j *standJudge) noteServer(f *Finding, root *stand) {
+func (j *standJudge) noteServer(f *Finding, h *hang) {
+	root := h.root
 	if !handles(root.Stack) || !places.WokenByGoroutines(root.State) || root.State.Lock() {
 		return
 	}
@@ -198,7 +199,7 @@ func (j *standJudge) noteServer(f *Finding, root *stand) {
 		if pl.Key == root.Key || handles(pl.Stack) || !j.mayBeRoot(pl) || !pl.Stood(j.begin) || !j.old(pl, max(1, root.since)) {
 			continue
 		}
-		if n := pl.Now(); n == j.StartedWith(pl.Starter(), j.Last()) && mayServe(pl, root.Stack) {
+		if n := pl.Now(); n == j.StartedWith(pl.Starter(), j.Last()) && slices.ContainsFunc(h.stands, func(st *stand) bool { return mayServe(pl, st.Stack) }) {
 			f.note("%s started with %s %s, too, at %s, waiting %s, and may be what they wait for.",
 				verb(n, "The goroutine", fmt.Sprintf("All %d goroutines", n)), pl.Starter(), verb(n, "stands", "stand"), where(pl.Stack), waitsFor(&stand{Place: pl}))
 			return
