@@ -73,8 +73,8 @@ func (t *textSource) take(a *allowance) (r result, err error) {
 		at := time.Now()
 		after, _ := cpuClock()
 		stop := at.Sub(began)
-		if clocked {
-			stop = min(stop, delayed*(max(after-before, 0)+clockGrain))
+		if used := after - before; clocked && used > 0 { // not if the goroutine changed its thread
+			stop = min(stop, delayed*(used+clockGrain))
 		}
 		r.stop = max(r.stop, stop)
 		if written < len(buf) {
