@@ -109,7 +109,10 @@ func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.S
 		asTraced(s)
 	}
 	if t.births == nil && slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return g.State.Lock() }) {
-		s.Locks = parse.Locks(dump, codeOfStacks())
+		s.Locks = parse.Locks(&limitedReader{bytes.NewReader(dump), a}, codeOfStacks())
+	}
+	if err := a.err(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

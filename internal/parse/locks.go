@@ -1,8 +1,8 @@
 package parse
 
 import (
-	"bytes"
 	"cmp"
+	"io"
 	"slices"
 	"strings"
 
@@ -33,9 +33,11 @@ type Code interface {
 // receiver, one that has passed that call with the same receiver holds it. They rule
 // none out, because a function may exchange two objects before it locks one. Only the
 // address of a lock at package level does.
-func Locks(dump []byte, code Code) []goroutine.LockQueue {
+//
+// If the dump cannot be read to its end, what was read counts.
+func Locks(dump io.Reader, code Code) []goroutine.LockQueue {
 	l := &locks{code: code, sites: make(map[uintptr]relation)}
-	l.dump = newDump(bytes.NewReader(dump))
+	l.dump = newDump(dump)
 	l.dump.words = make([]words, maxFrames)
 	l.dump.each = l.take
 	l.dump.readAll()

@@ -112,7 +112,7 @@ func TestLocks(t *testing.T) {
 		"a monitor's goroutine": {stuck + at(7, "select", "github.com/otelgoroutine/go/otelgoroutine.(*Monitor).step()"), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			queues := Locks([]byte(tt.dump), code)
+			queues := Locks(strings.NewReader(tt.dump), code)
 			require.Len(t, queues, 1)
 			q := queues[0]
 			assert.Equal(t, []uint64{10}, q.Waiters)
@@ -122,7 +122,7 @@ func TestLocks(t *testing.T) {
 		})
 	}
 	t.Run("a writer that waits for readers", func(t *testing.T) {
-		queues := Locks([]byte(
+		queues := Locks(strings.NewReader(
 			at(10, "sync.RWMutex.RLock", "main.wantsRead(0xc000)")+
 				at(11, "sync.RWMutex.RLock", "main.wantsRead(0xc000)", "main.reads()")+
 				strings.Replace(at(12, "sync.RWMutex.Lock", "sync.(*RWMutex).Lock(0xc000)", "main.(*T).g()"), "\n\n", "\n\n", 1)), written{
@@ -163,7 +163,7 @@ func TestLocksAreBounded(t *testing.T) {
 		b.WriteString(at(1_000_000+i, "select", "main.past(0x10000)"))
 	}
 	site := siteOf(1, lockcode.Mutex, 8)
-	queues := Locks([]byte(b.String()), written{"main.(*T).f": {Waits: site}, "main.past": {Holds: []lockcode.Site{site}}})
+	queues := Locks(strings.NewReader(b.String()), written{"main.(*T).f": {Waits: site}, "main.past": {Holds: []lockcode.Site{site}}})
 	assert.LessOrEqual(t, len(queues), goroutine.MaxLocks)
 	for _, q := range queues {
 		assert.Len(t, q.Waiters, goroutine.MaxWaiters)
@@ -183,7 +183,7 @@ func FuzzLocks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), nil)
-		queues := Locks(data, code)
+		queues := Locks(bytes.NewReader(data), code)
 		waiters := 0
 		for i, q := range queues {
 			require.LessOrEqual(t, len(q.Waiters), min(q.Count, goroutine.MaxWaiters))
@@ -198,7 +198,7 @@ func FuzzLocks(f *testing.F) {
 			waiters += q.Count
 		}
 		require.LessOrEqual(t, waiters, s.Total)
-		require.Equal(t, queues, Locks(data, code), "the same each time")
+		require.Equal(t, queues, Locks(bytes.NewReader(data), code), "the same each time")
 	})
 }
 
@@ -213,6 +213,6 @@ func BenchmarkLocks(b *testing.B) {
 	code := written{"main.(*T).f": {Waits: site}, "main.(*T).g": {}, "main.(*T).h": {}}
 	b.SetBytes(int64(len(dump)))
 	for b.Loop() {
-		Locks(dump, code)
+		Locks(bytes.NewReader(dump), code)
 	}
 }
