@@ -295,7 +295,7 @@ func warehouses(e *Env) {
 
 func askStock(e *Env, c *http.Client, url string) {
 	e.failsNow()
-	_ = call(c, url)
+	_ = call(context.Background(), c, url)
 }
 
 // journals append to a file under a lock of the operating system, which a backup

@@ -52,7 +52,7 @@ func (o Outside) Start() (address string, err error) {
 
 func (c Calls) start(url string) {
 	client := &http.Client{Timeout: c.Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	visit := func() { _ = call(client, url+c.Path) }
+	visit := func() { _ = call(context.Background(), client, url+c.Path) }
 	again(c.Callers, func() {
 		time.Sleep(rand.N(100 * time.Millisecond))
 		visit()
@@ -68,21 +68,6 @@ func arrive(perSecond float64, f func()) {
 		time.Sleep(time.Until(next))
 		go f()
 	}
-}
-
-// call asks for an answer and reads it.
-func call(c *http.Client, url string) error {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	answer, err := c.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
-	return err
 }
 
 // dependOn starts a service, and returns the address of a proxy in front of it

@@ -21,7 +21,7 @@ func started(t *testing.T, dependency string) string {
 
 // TestDependenciesAnswer asks each with the client that the programs have.
 func TestDependenciesAnswer(t *testing.T) {
-	assert.NoError(t, call(http.DefaultClient, "http://"+started(t, "http")))
+	assert.NoError(t, call(t.Context(), http.DefaultClient, "http://"+started(t, "http")))
 
 	r := newGoRedis(started(t, "redis"))
 	defer r.Close()

@@ -73,7 +73,12 @@ func (s *site) handle(path string, f func(request)) {
 
 // get asks for path and reads the answer.
 func (s *site) get(ctx context.Context, c *http.Client, path string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	return call(ctx, c, s.url+path)
+}
+
+// call asks for an answer and reads it.
+func call(ctx context.Context, c *http.Client, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
