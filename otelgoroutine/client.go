@@ -41,7 +41,7 @@ func (c *client) close() (hung bool) {
 }
 
 // errHung is the error of captures while an earlier one has not returned.
-var errHung = fmt.Errorf("an earlier capture did not end within %v; none can be taken until it returns, which it does when the reader of another execution trace, as of /debug/pprof/trace, continues or ends", capture.Deadline+hangAfter)
+var errHung = fmt.Errorf("an earlier capture did not end within %v; none can be taken until it returns. It may wait for the reader of another execution trace, as of /debug/pprof/trace, or for CPU time", capture.Deadline+hangAfter)
 
 // hung is the skip of a capture that cannot be taken now.
 func (c *client) hung(source goroutine.Source) *capture.Skip {
