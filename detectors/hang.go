@@ -228,7 +228,7 @@ func (j *standJudge) candidates() (all []*places.Place) {
 		if len(all) == maxStands {
 			break
 		}
-		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) || delegates(pl.Stack) {
 			continue
 		}
 		if pl.StoodSince() > 0 || handles(pl.Stack) {

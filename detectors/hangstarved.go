@@ -87,7 +87,7 @@ func (j *standJudge) unanswered(pl *places.Place, since int) int {
 var answersOnce = anyOf(
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).processUnaryRPC"),
-	entry("net/rpc.(*service).call"),
+	entry("net/rpc.(*service).call", handledInTime),
 )
 
 // orphaned reports whether goroutines have waited for a WaitGroup for twice MinWait

@@ -266,7 +266,7 @@ func (j *standJudge) notePool(f *Finding, st *stand) {
 func (j *standJudge) noteRequests(f *Finding, h *hang) {
 	all, standing := 0, 0
 	for _, pl := range j.Places(places.ByStack) {
-		if !handles(pl.Stack) {
+		if !handles(pl.Stack) || delegates(pl.Stack) {
 			continue
 		}
 		all += pl.Now()
