@@ -109,13 +109,21 @@ func (c HangConfig) checks() []check {
 //   - all workers of a pool left that place and stand, and ever since three times as
 //     many requests are in flight as ever before, even if each of them ends by a
 //     timeout;
+//   - they wait for a connection of a pool, and for twice MinWait no snapshot showed
+//     a goroutine that may have been using one, even if each of them ends by a
+//     timeout;
 //   - they wait for data on a network connection that is not their client's, for
 //     twice MinWait, and did not come with the start of the service;
+//   - they run within an http.TimeoutHandler, and it has given up on enough of them;
 //   - they wait for a WaitGroup, for twice MinWait, and are more than all goroutines
 //     that could call its Done;
 //   - far fewer goroutines of the process come and go than before, and as many
 //     handlers stand instead: a server starts at least one goroutine for each
 //     request, which uses up an ID. That needs about two requests a second.
+//
+// The first two also hold for goroutines that used to wait for data on a network
+// connection, as those of a server with a protocol of its own do, when at least half of
+// all that were started with the same function stand at a place.
 //
 // A time in which the process could not run does not count
 // ([goroutine.Snapshot.Late]), and a gap between two snapshots counts for at most
@@ -132,7 +140,7 @@ func (c HangConfig) checks() []check {
 //
 // False negatives: requests of which none was ever seen in a snapshot, that wait for
 // nothing of this list; a hang of such requests that stood before the first
-// snapshot; requests that end by a timeout, without a pool that stands; some goroutines of a call path that hang
+// snapshot; requests that end by a timeout, without a pool that stands or is exhausted; some goroutines of a call path that hang
 // while others of it pass; a second hang at a place within two hours of the first;
 // and, for several minutes, one that follows minutes without any request.
 //
@@ -216,6 +224,9 @@ func (j *standJudge) stands() (all []*stand) {
 			return []*stand{st}
 		}
 	}
+	if st := j.exhausted(); st != nil {
+		return []*stand{st}
+	}
 	return nil
 }
 
@@ -258,7 +269,10 @@ type stand struct {
 	nested     bool             // they hold what they wait for
 	behind     int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
 	were       int              // how many there were at most before
+	exhausted  *exhaustion      // they come and go, and never get what they wait for; may be nil
 	orphaned   bool             // fewer goroutines are left that they could wait for than wait
+	connected  bool             // they serve connections by a protocol that is not known
+	abandoned  int              // how many have run beyond a time limit, at least
 	unanswered int              // how many wait for data on a connection that is not their client's, at least
 	missing    int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
@@ -468,7 +482,7 @@ func (j *standJudge) grouped(all []*stand) (groups []*hang) {
 			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= j.MinWait
 		})
 		root := st
-		if i < 0 {
+		if i < 0 && st.exhausted == nil {
 			root = j.root(st)
 			i = slices.IndexFunc(groups, func(h *hang) bool { return h.root.Key == root.Key })
 		}

@@ -15,11 +15,17 @@ import (
 // goroutines used to come and go as stand now.
 func (j *standJudge) starved(pl *places.Place) *stand {
 	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Now() < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
+	if pl.Now() < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
 		return nil
 	}
 	st := &stand{Place: pl, since: since, chance: 1}
 	r, _ := resourceAt(pl.Stack, pl.State)
+	if !handles(pl.Stack) {
+		if st.connected = (r.scarce || r.answers) && j.connected(pl, since); st.connected {
+			return st
+		}
+		return nil
+	}
 	if r.scarce {
 		return st
 	}
@@ -35,6 +41,9 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	if st.missing = j.lacks(pl, since); st.missing > 0 {
 		return st
 	}
+	if st.abandoned = j.abandoned(pl); st.abandoned > 0 {
+		return st
+	}
 	if st.orphaned = j.orphaned(pl, since); st.orphaned {
 		return st
 	}
@@ -42,6 +51,37 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 		return st
 	}
 	return nil
+}
+
+// connected reports whether the goroutines at a place serve connections by a protocol
+// that is not known: before a snapshot, those with the lowest IDs waited for data on one,
+// most of the time, and half of all that were started for the same stand there. What
+// waits for a few clients of many that do not read is backpressure.
+func (j *standJudge) connected(pl *places.Place, since int) bool {
+	return since >= rareMoving && 2*pl.Now() >= j.StartedWith(pl.Starter(), j.Last()) && !keepsRunning(pl.Stack) && j.mayBeRoot(pl) &&
+		pl.Was(since, func(g *goroutine.Group) bool { return g.State == goroutine.IOWait && awaitsData(g.Stack) }) >= 0.6
+}
+
+// awaitsData matches goroutines that wait for data on a network connection.
+var awaitsData = anyOf(has("net.(*conn).Read"), has("net.(*TCPConn).Read"), has("net.(*UnixConn).Read"), has("crypto/tls.(*Conn).Read"))
+
+// abandoned returns how many handlers at a place, at least, have run beyond the limit of
+// an http.TimeoutHandler, so that their clients have had an answer already. 0 when those
+// are too few.
+func (j *standJudge) abandoned(pl *places.Place) int {
+	if !inTime(pl.Stack) {
+		return 0
+	}
+	n := pl.Now()
+	for _, other := range j.Places(places.ByStack) {
+		if delegates(other.Stack) {
+			n -= other.Now()
+		}
+	}
+	if n < j.MinWaiters {
+		return 0
+	}
+	return n
 }
 
 // reads matches goroutines that wait for data on a connection of their own, by a

@@ -25,6 +25,9 @@ type resource struct {
 	// answers says that it is an answer from outside the process: no handler is
 	// meant to wait for it for two minutes.
 	answers bool
+	// pool says that callers commonly give up by a time limit of their own, and that
+	// goroutines which use it show elsewhere.
+	pool bool
 	// inside says that goroutines of the same process do or hold what these wait
 	// for: they are not what got stuck first.
 	inside bool
@@ -43,6 +46,7 @@ var resources = []resource{
 		out:       "All connections that SetMaxOpenConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed or not read to the end, a Tx without Commit or Rollback on every path, a Conn that is not closed, or a query inside the loop over another's rows. DB.Stats shows InUse and WaitCount.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -53,6 +57,7 @@ var resources = []resource{
 		out:       "All connections that MaxConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed, a Tx without Commit or Rollback on every path, or a Conn from Acquire without Release. Pool.Stat shows AcquiredConns.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -63,6 +68,7 @@ var resources = []resource{
 		out:       "All resources that MaxSize permits are in use.",
 		forgotten: "Find the code that acquires a resource and does not call Release or Destroy on every path. Pool.Stat shows AcquiredResources.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -73,6 +79,7 @@ var resources = []resource{
 		out:       "All connections that PoolSize permits are in use.",
 		forgotten: "Find the code that keeps connections: a PubSub or a Conn that is not closed, blocking commands such as BLPOP, or a server that does not answer. Client.PoolStats shows TotalConns and IdleConns.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -83,6 +90,7 @@ var resources = []resource{
 		out:       "All connections that MaxActive permits are in use.",
 		forgotten: "Find the code that gets a Conn from the pool and does not Close it on every path. Pool.Stats shows ActiveCount and IdleCount.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -93,6 +101,7 @@ var resources = []resource{
 		out:       "All connections that PoolSize permits are in use.",
 		forgotten: "Find the code that keeps connections: a Tx without Commit or Rollback on every path, a Conn or a Listener that is not closed. DB.PoolStats shows TotalConns and IdleConns.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -294,6 +303,7 @@ var resources = []resource{
 		out:       "All connections that MaxConns permits are in use.",
 		forgotten: "Find the requests that hold them, and give the client a ReadTimeout and a MaxConnWaitTimeout.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -479,7 +489,7 @@ func resourceAt(s *goroutine.Stack, state goroutine.State) (r resource, ok bool)
 // server: a client waits for it. A connection between two requests does not.
 var handles = anyOf(
 	all(entry("net/http.(*conn).serve"), has("net/http.serverHandler.ServeHTTP")),
-	entry(handledInTime),
+	inTime,
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
@@ -489,6 +499,8 @@ var handles = anyOf(
 // handledInTime is the entry function of a goroutine of http.TimeoutHandler. It handles a
 // request, and goes on when the client has had its answer, that it took too long.
 const handledInTime = "net/http.(*timeoutHandler).ServeHTTP.func1"
+
+var inTime = entry(handledInTime)
 
 // delegates matches handlers that wait for such a goroutine.
 var delegates = leaf("net/http.(*timeoutHandler).ServeHTTP")

@@ -172,6 +172,28 @@ func (p *Place) Usual(until int) (at goroutine.GroupKey, share float64) {
 	return at, float64(counts[at]) / float64(max(1, all))
 }
 
+// Was returns the share of the goroutines that are at p now, of those with the lowest
+// IDs, which match in the snapshots before one; 0 when none of them was there then.
+func (p *Place) Was(until int, match func(*goroutine.Group) bool) float64 {
+	if p.Depth() == 0 {
+		return 0
+	}
+	a := p.Started()
+	ids, _ := p.IDs(p.Series.Last())
+	n, all := 0, 0
+	for i := range until {
+		for _, id := range ids {
+			if g := a.list(i).find(id); g != nil {
+				all++
+				if match(g) {
+					n++
+				}
+			}
+		}
+	}
+	return float64(n) / float64(max(1, all))
+}
+
 // tallies returns the goroutines of snapshot i by the epochs of a later snapshot.
 func (a *Activity) tallies(i, later int) []tally {
 	s := a.Series
