@@ -283,6 +283,14 @@ type stand struct {
 	windows      int           // trace windows since then in which none was woken
 }
 
+// provided returns st if a condition holds, and otherwise nil.
+func (st *stand) provided(holds bool) *stand {
+	if holds {
+		return st
+	}
+	return nil
+}
+
 // judge returns a stand when goroutines hang at a place, and otherwise nil.
 func (j *standJudge) judge(pl *places.Place) *stand {
 	var last *places.Activity

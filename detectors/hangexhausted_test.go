@@ -159,3 +159,16 @@ func TestHangOfConnections(t *testing.T) {
 		})
 	}
 }
+
+// TestHangOfASmallService has two requests a minute and one worker, which leaves the
+// place where it waits for work.
+func TestHangOfASmallService(t *testing.T) {
+	first, found := hangsOf(t, hangs+40, oneWorker(func(s *service) {
+		if s.tick >= hangs && s.tick%2 == 0 {
+			s.Go(atReply, 1)
+		}
+	}))
+	require.Len(t, found, 1)
+	assert.LessOrEqual(t, time.Duration(first-hangs)*interval, 90*time.Second)
+	assert.Contains(t, found[0].Message, "main.(*Job).flush")
+}

@@ -20,37 +20,36 @@ func (j *standJudge) starved(pl *places.Place) *stand {
 	}
 	st := &stand{Place: pl, since: since, chance: 1}
 	r, _ := resourceAt(pl.Stack, pl.State)
-	if !handles(pl.Stack) {
-		if st.connected = (r.scarce || r.answers) && j.connected(pl, since); st.connected {
-			return st
-		}
-		return nil
-	}
-	if r.scarce {
+	enough := pl.Count(j.begin) >= j.MinWaiters
+	switch {
+	case !handles(pl.Stack):
+		st.connected = (r.scarce || r.answers && enough) && j.connected(pl, since)
+		return st.provided(st.connected)
+	case r.scarce:
 		return st
+	case r.answers:
+		return st.provided(enough)
 	}
-	if pl.Count(j.begin) < j.MinWaiters {
-		return nil
+	// With a worker that stopped, one request that has waited for MinWait and others
+	// behind it are enough: where there are three requests a minute, the third comes late.
+	st.cause = j.stopped(st)
+	return st.provided(st.cause != nil || enough && j.unserved(st))
+}
+
+// unserved reports whether handlers of which nothing else is known wait for what no
+// longer comes.
+func (j *standJudge) unserved(st *stand) bool {
+	st.missing = j.lacks(st.Place, st.since)
+	if st.missing == 0 {
+		st.abandoned = j.abandoned(st.Place)
 	}
-	if r.answers {
-		return st
+	if st.missing+st.abandoned > 0 {
+		return true
 	}
-	if st.cause = j.stopped(st); st.cause != nil {
-		return st
+	if st.orphaned = j.orphaned(st.Place, st.since); !st.orphaned {
+		st.unanswered = j.unanswered(st.Place, st.since)
 	}
-	if st.missing = j.lacks(pl, since); st.missing > 0 {
-		return st
-	}
-	if st.abandoned = j.abandoned(pl); st.abandoned > 0 {
-		return st
-	}
-	if st.orphaned = j.orphaned(pl, since); st.orphaned {
-		return st
-	}
-	if st.unanswered = j.unanswered(pl, since); st.unanswered > 0 {
-		return st
-	}
-	return nil
+	return st.orphaned || st.unanswered > 0
 }
 
 // connected reports whether the goroutines at a place serve connections by a protocol
