@@ -139,17 +139,21 @@ func (c HangConfig) checks() []check {
 // itself. [HangConfig.MaxChance] describes the probability.
 //
 // False negatives: requests of which none was ever seen in a snapshot, that wait for
-// nothing of this list; a hang of such requests that stood before the first
-// snapshot; requests that end by a timeout, without a pool that stands or is exhausted; some goroutines of a call path that hang
-// while others of it pass; a second hang at a place within two hours of the first;
-// and, for several minutes, one that follows minutes without any request.
+// nothing of this list; a hang of such requests that stood before the first snapshot;
+// requests that end by a timeout, unless they wait for a pool; jobs of a queue that are
+// too fast for snapshots; some goroutines of a call path that hang while others of it
+// pass; a second hang at a place within two hours of the first; and, for several
+// minutes, one that follows minutes without any request.
 //
 // False positives: a change of regime without a fault, such as a handler that
-// from some moment on serves only streams; a lock that is held on purpose for more
-// than MinWait while requests wait for it; the first requests to another service that
+// from some moment on serves only streams; a lock or all connections of a pool that are
+// held on purpose for more than MinWait, or twice MinWait, while requests wait for them;
+// the first requests to another service that
 // takes more than twice MinWait for each; workers that begin their first long job at
 // the time at which the first streams come; the first streams whose handlers read
-// each from a connection that stays silent; and, without trace windows, connections
+// each from a connection that stays silent; handlers that go on beyond their
+// http.TimeoutHandler by design; backpressure for MinWait on half of the connections of
+// a protocol that is not known; and, without trace windows, connections
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{

@@ -65,6 +65,9 @@ type waitKind struct {
 	state goroutine.State
 }
 
+// backsOff matches goroutines that a library lets wait before it asks its pool again.
+var backsOff = leaf("github.com/redis/go-redis/v9/internal.Sleep", "github.com/go-redis/redis/v8/internal.Sleep")
+
 // poolUsers tells which goroutines wait for a pool and which may be using it.
 type poolUsers struct {
 	*standJudge
@@ -126,7 +129,7 @@ func (u *poolUsers) count(i int) (waiting int, used bool) {
 func (u *poolUsers) kind(s *goroutine.Stack, state goroutine.State) poolUse {
 	r, _ := resourceAt(s, state)
 	switch {
-	case delegates(s):
+	case delegates(s), backsOff(s):
 		return noUse
 	case handles(s) && r.name == u.resource:
 		return waitFor

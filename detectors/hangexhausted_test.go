@@ -63,6 +63,16 @@ func TestHangOfAnExhaustedPool(t *testing.T) {
 	assert.Contains(t, f.Advice, "Rows that are not closed")
 	assert.Empty(t, f.Participants)
 
+	atRedisPool := inHandler(goroutine.Select, "github.com/redis/go-redis/v9/internal/pool.(*ConnPool).waitTurn:1", "github.com/redis/go-redis/v9.cmdable.Get:2", "main.cart:7")
+	_, found = hangsOf(t, 40, after20(func(s *service) { // each tries four times
+		for range 8 {
+			s.GoFor(atRedisPool, 12*time.Second)
+		}
+		serve(s, 2, atRedisPool, inHandler(goroutine.Select, "github.com/redis/go-redis/v9/internal.Sleep:1", "github.com/redis/go-redis/v9.cmdable.Get:2", "main.cart:7"))
+	}))
+	require.Len(t, found, 1)
+	assert.Contains(t, found[0].Message, "go-redis pool")
+
 	for name, do := range map[string]shape{
 		"a pool that works": func(s *service) {
 			giveUp(s, 6)
