@@ -170,7 +170,7 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 		return
 	}
 	if e := st.exhausted; e != nil {
-		f.note("In %d of %d snapshots at least %s waited there, and no goroutine was handling another request, waiting for an answer or on a CPU: nothing that could have used it.",
+		f.note("In %d of %d snapshots at least %s waited for it and no goroutine could have been using it: none waited for an answer or ran, and no request was elsewhere, apart from those that stand or are about to try again.",
 			e.clean, e.all, plural(e.least, "request"))
 		return
 	}
