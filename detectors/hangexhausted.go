@@ -43,7 +43,10 @@ func (j *standJudge) queueForPool() *places.Place {
 		if pl.Now() < j.MinWaiters {
 			return nil
 		}
-		if r, ok := resourceAt(pl.Stack, pl.State); ok && r.pool && handles(pl.Stack) {
+		if pl.State != goroutine.Select || !handles(pl.Stack) {
+			continue // as callers of all pools that give up do
+		}
+		if r, _ := resourceAt(pl.Stack, pl.State); r.pool {
 			return pl
 		}
 	}
