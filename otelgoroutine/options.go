@@ -156,7 +156,7 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 // snapshot.
 //
 // By default, a lock's queue that stands is seen for the first time after at most
-// 45 s. With longer intervals, everything takes longer in proportion.
+// 48 s. With longer intervals, everything takes longer in proportion.
 func WithInterval(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < MinInterval || d > MaxInterval {

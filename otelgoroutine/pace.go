@@ -20,8 +20,8 @@ const (
 	suspense = 36
 
 	// restful is how many intervals may pass between two snapshots of a quiet process.
-	// A fault that changes no count is then seen up to 45 s later by default. That
-	// leaves 75 s of the two minutes within which a deadlock of two goroutines is told,
+	// A fault that changes no count is then seen up to 48 s later by default. That
+	// leaves 72 s of the two minutes within which a deadlock of two goroutines is told,
 	// which takes 60 to 65 s from the first snapshot with it; four would not.
 	restful = 3
 	// quietFor is in how many snapshots in a row a quiet process has shown nothing new:
