@@ -109,13 +109,21 @@ func (c HangConfig) checks() []check {
 //   - all workers of a pool left that place and stand, and ever since three times as
 //     many requests are in flight as ever before, even if each of them ends by a
 //     timeout;
+//   - they wait for a connection of a pool, and for twice MinWait no snapshot showed
+//     a goroutine that may have been using one, even if each of them ends by a
+//     timeout;
 //   - they wait for data on a network connection that is not their client's, for
 //     twice MinWait, and did not come with the start of the service;
+//   - they run within an http.TimeoutHandler, and it has given up on enough of them;
 //   - they wait for a WaitGroup, for twice MinWait, and are more than all goroutines
 //     that could call its Done;
 //   - far fewer goroutines of the process come and go than before, and as many
 //     handlers stand instead: a server starts at least one goroutine for each
 //     request, which uses up an ID. That needs about two requests a second.
+//
+// The first two also hold for goroutines that used to wait for data on a network
+// connection, as those of a server with a protocol of its own do, when at least half of
+// all that were started with the same function stand at a place.
 //
 // A time in which the process could not run does not count
 // ([goroutine.Snapshot.Late]), and a gap between two snapshots counts for at most
@@ -131,17 +139,21 @@ func (c HangConfig) checks() []check {
 // itself. [HangConfig.MaxChance] describes the probability.
 //
 // False negatives: requests of which none was ever seen in a snapshot, that wait for
-// nothing of this list; a hang of such requests that stood before the first
-// snapshot; requests that end by a timeout, without a pool that stands; some goroutines of a call path that hang
-// while others of it pass; a second hang at a place within two hours of the first;
-// and, for several minutes, one that follows minutes without any request.
+// nothing of this list; a hang of such requests that stood before the first snapshot;
+// requests that end by a timeout, unless they wait for a pool; jobs of a queue that are
+// too fast for snapshots; some goroutines of a call path that hang while others of it
+// pass; a second hang at a place within two hours of the first; and, for several
+// minutes, one that follows minutes without any request.
 //
 // False positives: a change of regime without a fault, such as a handler that
-// from some moment on serves only streams; a lock that is held on purpose for more
-// than MinWait while requests wait for it; the first requests to another service that
+// from some moment on serves only streams; a lock or all connections of a pool that are
+// held on purpose for more than MinWait, or twice MinWait, while requests wait for them;
+// the first requests to another service that
 // takes more than twice MinWait for each; workers that begin their first long job at
 // the time at which the first streams come; the first streams whose handlers read
-// each from a connection that stays silent; and, without trace windows, connections
+// each from a connection that stays silent; handlers that go on beyond their
+// http.TimeoutHandler by design; backpressure for MinWait on half of the connections of
+// a protocol that is not known; and, without trace windows, connections
 // that become busy all the time and wait for nothing but IO.
 func NewHang(c HangConfig) *Detector {
 	return configured(c, &Detector{
@@ -216,6 +228,9 @@ func (j *standJudge) stands() (all []*stand) {
 			return []*stand{st}
 		}
 	}
+	if st := j.exhausted(); st != nil {
+		return []*stand{st}
+	}
 	return nil
 }
 
@@ -228,7 +243,7 @@ func (j *standJudge) candidates() (all []*places.Place) {
 		if len(all) == maxStands {
 			break
 		}
-		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) {
+		if !mayHang(pl.State) || !pl.Stood(j.begin) || pl.Unchanged() || j.Known(pl.Stack) || accompanies(pl.Stack) || delegates(pl.Stack) {
 			continue
 		}
 		if pl.StoodSince() > 0 || handles(pl.Stack) {
@@ -258,7 +273,10 @@ type stand struct {
 	nested     bool             // they hold what they wait for
 	behind     int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
 	were       int              // how many there were at most before
+	exhausted  *exhaustion      // they come and go, and never get what they wait for; may be nil
 	orphaned   bool             // fewer goroutines are left that they could wait for than wait
+	connected  bool             // they serve connections by a protocol that is not known
+	abandoned  int              // how many have run beyond a time limit, at least
 	unanswered int              // how many wait for data on a connection that is not their client's, at least
 	missing    int              // how many goroutines came and went as long before, and do not now; 0 when that was not compared
 
@@ -267,6 +285,14 @@ type stand struct {
 	within       time.Duration // in which they moved on, or did not
 	chance       float64       // 1 when nothing is known of the time before
 	windows      int           // trace windows since then in which none was woken
+}
+
+// provided returns st if a condition holds, and otherwise nil.
+func (st *stand) provided(holds bool) *stand {
+	if holds {
+		return st
+	}
+	return nil
 }
 
 // judge returns a stand when goroutines hang at a place, and otherwise nil.
@@ -468,7 +494,7 @@ func (j *standJudge) grouped(all []*stand) (groups []*hang) {
 			return st.activity != nil && st.activity == h.stands[0].activity || j.Time(st.since).Sub(j.Time(h.stands[0].since)) <= j.MinWait
 		})
 		root := st
-		if i < 0 {
+		if i < 0 && st.exhausted == nil {
 			root = j.root(st)
 			i = slices.IndexFunc(groups, func(h *hang) bool { return h.root.Key == root.Key })
 		}

@@ -112,7 +112,7 @@ func (j *standJudge) busyPool(pl *places.Place, since int) bool {
 // The clients of a server that is in the same process wait for it, and not the
 // other way round: there are as many of them as requests.
 func (j *standJudge) mayBeRoot(pl *places.Place) bool {
-	if !mayHang(pl.State) || accompanies(pl.Stack) || accepts(pl.Stack) || j.Known(pl.Stack) || serves(pl.Stack) && !handles(pl.Stack) {
+	if !mayHang(pl.State) || accompanies(pl.Stack) || delegates(pl.Stack) || accepts(pl.Stack) || j.Known(pl.Stack) || serves(pl.Stack) && !handles(pl.Stack) {
 		return false // idle connections among them
 	}
 	if r, _ := resourceAt(pl.Stack, pl.State); r.name != "HTTP response" || handles(pl.Stack) {

@@ -390,6 +390,25 @@ func TestHangNotesWhoMayServe(t *testing.T) {
 	}
 }
 
+// TestHangNotesTheEndOfAPipeline has stages that are busy most of the time, so that
+// nothing tells when they stopped.
+func TestHangNotesTheEndOfAPipeline(t *testing.T) {
+	stage := func(state goroutine.State, frame string) detectortest.Place {
+		return detectortest.At(state, "runtime.gopark", frame, "runtime.goexit")
+	}
+	_, found := hangsOf(t, hangs+10, func(s *service) {
+		if s.tick == 0 {
+			s.Go(stage(goroutine.ChanSend, "main.(*Pipe).batch:5"), 1)
+			s.Go(stage(goroutine.ChanReceive, "main.(*Pipe).ship:9"), 1)
+		}
+		if s.tick >= hangs {
+			s.Go(inHandler(goroutine.ChanSend, "main.(*Pipe).Add:2"), 60)
+		}
+	})
+	require.Len(t, found, 1)
+	assert.Contains(t, found[0].Evidence, "The goroutine started with main.(*Pipe).ship stands, too, at main.(*Pipe).ship (main.go:9), waiting in chan receive, and may be what they wait for.")
+}
+
 // TestHangNotesAPoolBehindTheOthers has a pool whose workers are busy half of the time,
 // so that they stand where they often were. The first requests wait for an answer, the
 // others for a worker.

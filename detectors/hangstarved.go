@@ -15,33 +15,72 @@ import (
 // goroutines used to come and go as stand now.
 func (j *standJudge) starved(pl *places.Place) *stand {
 	since := pl.StoodSince()
-	if !handles(pl.Stack) || pl.Now() < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
+	if pl.Now() < j.MinWaiters || rested(pl, since) || !j.joined(pl, since) {
 		return nil
 	}
 	st := &stand{Place: pl, since: since, chance: 1}
 	r, _ := resourceAt(pl.Stack, pl.State)
-	if r.scarce {
+	enough := pl.Count(j.begin) >= j.MinWaiters
+	switch {
+	case !handles(pl.Stack):
+		st.connected = (r.scarce || r.answers && enough) && j.connected(pl, since)
+		return st.provided(st.connected)
+	case r.scarce:
 		return st
+	case r.answers:
+		return st.provided(enough)
 	}
-	if pl.Count(j.begin) < j.MinWaiters {
-		return nil
+	// With a worker that stopped, one request that has waited for MinWait and others
+	// behind it are enough: where there are three requests a minute, the third comes late.
+	st.cause = j.stopped(st)
+	return st.provided(st.cause != nil || enough && j.unserved(st))
+}
+
+// unserved reports whether handlers of which nothing else is known wait for what no
+// longer comes.
+func (j *standJudge) unserved(st *stand) bool {
+	st.missing = j.lacks(st.Place, st.since)
+	if st.missing == 0 {
+		st.abandoned = j.abandoned(st.Place)
 	}
-	if r.answers {
-		return st
+	if st.missing+st.abandoned > 0 {
+		return true
 	}
-	if st.cause = j.stopped(st); st.cause != nil {
-		return st
+	if st.orphaned = j.orphaned(st.Place, st.since); !st.orphaned {
+		st.unanswered = j.unanswered(st.Place, st.since)
 	}
-	if st.missing = j.lacks(pl, since); st.missing > 0 {
-		return st
+	return st.orphaned || st.unanswered > 0
+}
+
+// connected reports whether the goroutines at a place serve connections by a protocol
+// that is not known: before a snapshot, those with the lowest IDs waited for data on one,
+// most of the time, and half of all that were started for the same stand there. What
+// waits for a few clients of many that do not read is backpressure.
+func (j *standJudge) connected(pl *places.Place, since int) bool {
+	return since >= rareMoving && 2*pl.Now() >= j.StartedWith(pl.Starter(), j.Last()) && !keepsRunning(pl.Stack) && j.mayBeRoot(pl) &&
+		pl.Was(since, func(g *goroutine.Group) bool { return g.State == goroutine.IOWait && awaitsData(g.Stack) }) >= 0.6
+}
+
+// awaitsData matches goroutines that wait for data on a network connection.
+var awaitsData = anyOf(has("net.(*conn).Read"), has("net.(*TCPConn).Read"), has("net.(*UnixConn).Read"), has("crypto/tls.(*Conn).Read"))
+
+// abandoned returns how many handlers at a place, at least, have run beyond the limit of
+// an http.TimeoutHandler, so that their clients have had an answer already. 0 when those
+// are too few.
+func (j *standJudge) abandoned(pl *places.Place) int {
+	if !inTime(pl.Stack) {
+		return 0
 	}
-	if st.orphaned = j.orphaned(pl, since); st.orphaned {
-		return st
+	n := pl.Now()
+	for _, other := range j.Places(places.ByStack) {
+		if delegates(other.Stack) {
+			n -= other.Now()
+		}
 	}
-	if st.unanswered = j.unanswered(pl, since); st.unanswered > 0 {
-		return st
+	if n < j.MinWaiters {
+		return 0
 	}
-	return nil
+	return n
 }
 
 // reads matches goroutines that wait for data on a connection of their own, by a
@@ -87,7 +126,7 @@ func (j *standJudge) unanswered(pl *places.Place, since int) int {
 var answersOnce = anyOf(
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).processUnaryRPC"),
-	entry("net/rpc.(*service).call"),
+	entry("net/rpc.(*service).call", handledInTime),
 )
 
 // orphaned reports whether goroutines have waited for a WaitGroup for twice MinWait

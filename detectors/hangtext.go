@@ -20,7 +20,7 @@ func (j *standJudge) finding(h *hang) Finding {
 	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
 	// A loop in step with the snapshots is at its place in each of them.
 	f := found(j.confidence(surest), root.Place, max(root.since, h.stands[0].since))
-	f.Subject, f.Evidence, f.Stands = "", nil, true
+	f.Subject, f.Evidence, f.Stands = "", nil, root.exhausted == nil
 	f.Count = h.inAll(surest)
 	f.Message = message(root, crowd, f.Count, f.Age)
 	f.Participants = participants(root, crowd)
@@ -28,7 +28,9 @@ func (j *standJudge) finding(h *hang) Finding {
 	j.noteResource(&f, append([]*stand{root}, crowd...))
 	j.noteWhy(&f, surest)
 	j.noteServer(&f, h)
-	j.noteArrivals(&f, h)
+	if root.exhausted == nil {
+		j.noteArrivals(&f, h)
+	}
 	j.noteRequests(&f, h)
 	if surest.windows > 0 {
 		f.note("In %s no goroutine woke any of them.", plural(surest.windows, "trace window"))
@@ -140,6 +142,10 @@ func (st *stand) site() string {
 
 func message(root *stand, crowd []*stand, all int, age time.Duration) string {
 	n := root.Now()
+	if root.exhausted != nil {
+		return fmt.Sprintf("%s at %s %s waiting %s, each until its own time limit; no goroutine was seen to use one for %s.",
+			goroutines(n), root.site(), verb(n, "is", "are"), waitsFor(root), words.Span(age))
+	}
 	if len(crowd) == 0 {
 		return fmt.Sprintf("%s at %s %s waiting %s; none moved on for %s.",
 			goroutines(n), root.site(), verb(n, "is", "are"), waitsFor(root), words.Span(age))
@@ -163,8 +169,16 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 		f.note("They are a pool that left its usual place. Since then at least %d requests are in flight; before, there were at most %d.", st.behind, st.were)
 		return
 	}
+	if e := st.exhausted; e != nil {
+		f.note("In %d of %d snapshots at least %s waited for it and no goroutine could have been using it: none waited for an answer or ran, and no request was elsewhere, apart from those that stand or are about to try again.",
+			e.clean, e.all, plural(e.least, "request"))
+		return
+	}
 	if st.activity == nil {
-		f.note("They handle requests, and none has moved on for %s.", words.Span(st.Series.Ago(st.since)))
+		f.note("They %s, and none has moved on for %s.", st.serves(), words.Span(st.Series.Ago(st.since)))
+		if st.abandoned > 0 {
+			f.note("An http.TimeoutHandler has given up on at least %d of them, and answered their clients.", st.abandoned)
+		}
 		if st.missing > 0 {
 			f.note("About %d goroutines that would have come and gone in this time, as before, are missing.", st.missing)
 		}
@@ -185,25 +199,41 @@ func (j *standJudge) noteWhy(f *Finding, st *stand) {
 	f.note("The probability of this for work that goes on is %s.", oneIn(st.chance))
 }
 
-// noteServer notes, where a queue of handlers is all that is known, goroutines that
-// stand, too, and may be what it waits for. Workers with a method of the same type as one
-// on the stack of the queue may stand where they always wait, for a signal that was lost.
-// Others moved before and wait for an answer from outside: those that run in step with
-// the snapshots were seen there before, by chance, so that nothing more is known.
+// serves says what the goroutines of st are for, as a clause without a subject.
+func (st *stand) serves() string {
+	if st.connected {
+		return "used to wait for data on network connections"
+	}
+	return "handle requests"
+}
+
+// noteServer notes, where goroutines that wait for others are all that is known, others
+// that stand, too, and may be what they wait for. Workers with a method of the same type
+// as one on the stack of the queue may stand where they always wait, for a signal that
+// was lost. Others moved before and wait for an answer from outside: those that run in
+// step with the snapshots were seen there before, by chance, so that nothing more is
+// known. Of several, such as the stages of a pipeline, it notes the one that depends
+// least on others.
 func (j *standJudge) noteServer(f *Finding, h *hang) {
 	root := h.root
-	if !handles(root.Stack) || !places.WokenByGoroutines(root.State) || root.State.Lock() {
+	if root.exhausted != nil || !places.WokenByGoroutines(root.State) || root.State.Lock() || !handles(root.Stack) && root.rank() < 1 {
 		return
 	}
+	var server *stand
 	for _, pl := range j.Places(places.ByStack) {
 		if pl.Key == root.Key || handles(pl.Stack) || !j.mayBeRoot(pl) || !pl.Stood(j.begin) || !j.old(pl, max(1, root.since)) {
 			continue
 		}
-		if n := pl.Now(); n == j.StartedWith(pl.Starter(), j.Last()) && slices.ContainsFunc(h.stands, func(st *stand) bool { return mayServe(pl, st.Stack) }) {
-			f.note("%s started with %s %s, too, at %s, waiting %s, and may be what they wait for.",
-				verb(n, "The goroutine", fmt.Sprintf("All %d goroutines", n)), pl.Starter(), verb(n, "stands", "stand"), where(pl.Stack), waitsFor(&stand{Place: pl}))
-			return
+		all := pl.Now() == j.StartedWith(pl.Starter(), j.Last())
+		if st := (&stand{Place: pl}); all && (server == nil || st.rank() < server.rank()) &&
+			slices.ContainsFunc(h.stands, func(st *stand) bool { return mayServe(pl, st.Stack) }) {
+			server = st
 		}
+	}
+	if server != nil {
+		n := server.Now()
+		f.note("%s started with %s %s, too, at %s, waiting %s, and may be what they wait for.",
+			verb(n, "The goroutine", fmt.Sprintf("All %d goroutines", n)), server.Starter(), verb(n, "stands", "stand"), where(server.Stack), waitsFor(server))
 	}
 }
 
@@ -266,7 +296,7 @@ func (j *standJudge) notePool(f *Finding, st *stand) {
 func (j *standJudge) noteRequests(f *Finding, h *hang) {
 	all, standing := 0, 0
 	for _, pl := range j.Places(places.ByStack) {
-		if !handles(pl.Stack) {
+		if !handles(pl.Stack) || delegates(pl.Stack) {
 			continue
 		}
 		all += pl.Now()

@@ -25,6 +25,9 @@ type resource struct {
 	// answers says that it is an answer from outside the process: no handler is
 	// meant to wait for it for two minutes.
 	answers bool
+	// pool says that callers commonly give up by a time limit of their own, and that
+	// goroutines which use it show elsewhere.
+	pool bool
 	// inside says that goroutines of the same process do or hold what these wait
 	// for: they are not what got stuck first.
 	inside bool
@@ -43,6 +46,7 @@ var resources = []resource{
 		out:       "All connections that SetMaxOpenConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed or not read to the end, a Tx without Commit or Rollback on every path, a Conn that is not closed, or a query inside the loop over another's rows. DB.Stats shows InUse and WaitCount.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -53,6 +57,7 @@ var resources = []resource{
 		out:       "All connections that MaxConns permits are in use.",
 		forgotten: "Find the code that keeps connections: Rows that are not closed, a Tx without Commit or Rollback on every path, or a Conn from Acquire without Release. Pool.Stat shows AcquiredConns.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -63,16 +68,18 @@ var resources = []resource{
 		out:       "All resources that MaxSize permits are in use.",
 		forgotten: "Find the code that acquires a resource and does not call Release or Destroy on every path. Pool.Stat shows AcquiredResources.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
 		name:      "go-redis pool",
-		match:     has("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).waitTurn"),
+		match:     anyOf(has("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).waitTurn"), has("github.com/go-redis/redis/v8/internal/pool.(*ConnPool).waitTurn")),
 		state:     goroutine.Select,
 		what:      "for a connection of a go-redis pool",
 		out:       "All connections that PoolSize permits are in use.",
 		forgotten: "Find the code that keeps connections: a PubSub or a Conn that is not closed, blocking commands such as BLPOP, or a server that does not answer. Client.PoolStats shows TotalConns and IdleConns.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -82,6 +89,38 @@ var resources = []resource{
 		what:      "for a connection of a redigo pool",
 		out:       "All connections that MaxActive permits are in use.",
 		forgotten: "Find the code that gets a Conn from the pool and does not Close it on every path. Pool.Stats shows ActiveCount and IdleCount.",
+		scarce:    true,
+		pool:      true,
+		inside:    true,
+	},
+	{
+		name:      "go-pg pool",
+		match:     leaf("github.com/go-pg/pg/v10/internal/pool.(*ConnPool).waitTurn"),
+		state:     goroutine.Select,
+		what:      "for a connection of a go-pg pool",
+		out:       "All connections that PoolSize permits are in use.",
+		forgotten: "Find the code that keeps connections: a Tx without Commit or Rollback on every path, a Conn or a Listener that is not closed. DB.PoolStats shows TotalConns and IdleConns.",
+		scarce:    true,
+		pool:      true,
+		inside:    true,
+	},
+	{
+		name:      "MongoDB pool",
+		match:     leaf(mongo("(*pool).checkOut")...),
+		state:     goroutine.Select,
+		what:      "for a connection of a MongoDB client",
+		out:       "All connections that maxPoolSize permits are in use, or a connection attempt does not end.",
+		forgotten: "Find cursors and sessions that are not closed, and operations without a deadline; check the server.",
+		scarce:    true,
+		inside:    true,
+	},
+	{
+		name:      "rueidis pool",
+		match:     cond("github.com/redis/rueidis.(*pool).Acquire"),
+		state:     goroutine.CondWait,
+		what:      "for a connection of a rueidis pool",
+		out:       "All connections that BlockingPoolSize permits are in use.",
+		forgotten: "Find the code that keeps connections: a client from Dedicate without its cancel, or blocking commands such as BLPOP.",
 		scarce:    true,
 		inside:    true,
 	},
@@ -185,6 +224,78 @@ var resources = []resource{
 		answers:   true,
 	},
 	{
+		name:      "NATS reply",
+		match:     leaf("github.com/nats-io/nats%2ego.(*Conn).requestWithContext", "github.com/nats-io/nats%2ego.(*Conn).newRequest"),
+		state:     goroutine.Select,
+		what:      "for the reply to a NATS request",
+		out:       "The responder has the requests and does not answer.",
+		forgotten: "Check the service that subscribes to the subject, and give each request a timeout or a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "Kafka acknowledgement (sarama)",
+		match:     leaf("github.com/IBM/sarama.(*syncProducer).SendMessage", "github.com/Shopify/sarama.(*syncProducer).SendMessage"),
+		state:     goroutine.ChanReceive,
+		what:      "for the acknowledgement of a message by Kafka (sarama)",
+		out:       "The brokers do not acknowledge what is produced.",
+		forgotten: "Check the brokers and the replicas of the topic's partitions; Producer.Timeout and Net.ReadTimeout bound each attempt.",
+		answers:   true,
+	},
+	{
+		name:      "Kafka acknowledgement (franz-go)",
+		match:     has("github.com/twmb/franz-go/pkg/kgo.(*Client).ProduceSync"),
+		state:     goroutine.WaitGroupWait,
+		what:      "for the acknowledgement of records by Kafka (franz-go)",
+		out:       "The brokers do not acknowledge what is produced.",
+		forgotten: "Check the brokers and the replicas of the topic's partitions, and set RecordDeliveryTimeout.",
+		answers:   true,
+	},
+	{
+		name:      "Kafka acknowledgement (kafka-go)",
+		match:     leaf("github.com/segmentio/kafka-go.(*Writer).WriteMessages"),
+		state:     goroutine.Select,
+		what:      "for the acknowledgement of messages by Kafka (kafka-go)",
+		out:       "The brokers do not acknowledge what is produced.",
+		forgotten: "Check the brokers and the replicas of the topic's partitions, and give WriteMessages a context with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "AMQP confirmation",
+		match:     leaf("github.com/rabbitmq/amqp091-go.(*DeferredConfirmation).Wait"),
+		state:     goroutine.ChanReceive,
+		what:      "for the confirmation of an AMQP message",
+		out:       "The broker does not confirm what is published.",
+		forgotten: "Check the broker for alarms of memory and disk, which block publishers, and use WaitContext with a deadline.",
+		answers:   true,
+	},
+	{
+		name:      "AMQP answer",
+		match:     leaf("github.com/rabbitmq/amqp091-go.(*Channel).call"),
+		state:     goroutine.Select,
+		what:      "for the answer of an AMQP broker",
+		out:       "The broker has the method and does not answer.",
+		forgotten: "Check the broker for alarms of memory and disk, and for a connection that is blocked.",
+		answers:   true,
+	},
+	{
+		name:      "MQTT acknowledgement",
+		match:     leaf("github.com/eclipse/paho%2emqtt%2egolang.(*baseToken).Wait"),
+		state:     goroutine.ChanReceive,
+		what:      "for the acknowledgement of an MQTT broker",
+		out:       "The broker does not acknowledge, or the client is not connected.",
+		forgotten: "Check the broker, and use WaitTimeout; Wait within a message handler waits for itself unless SetOrderMatters is false.",
+		answers:   true,
+	},
+	{
+		name:      "MongoDB",
+		match:     all(prefix(mongo("(*connection).read")...), not(prefix(mongo("(*Server).")...))),
+		state:     goroutine.IOWait,
+		what:      "for an answer of MongoDB",
+		out:       "The server has the operation and does not answer.",
+		forgotten: "Check the server: currentOp shows what operations wait for. Give each operation a context with a deadline.",
+		answers:   true,
+	},
+	{
 		name:      "fasthttp connections",
 		match:     leaf("github.com/valyala/fasthttp.(*HostClient).AcquireConn", "github.com/valyala/fasthttp.(*HostClient).acquireConn"),
 		state:     goroutine.Select,
@@ -192,6 +303,7 @@ var resources = []resource{
 		out:       "All connections that MaxConns permits are in use.",
 		forgotten: "Find the requests that hold them, and give the client a ReadTimeout and a MaxConnWaitTimeout.",
 		scarce:    true,
+		pool:      true,
 		inside:    true,
 	},
 	{
@@ -312,10 +424,19 @@ var resources = []resource{
 	},
 }
 
+// mongo returns the name of a function of the package topology in both versions of the
+// MongoDB driver.
+func mongo(function string) []string {
+	return []string{"go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology." + function, "go.mongodb.org/mongo-driver/x/mongo/driver/topology." + function}
+}
+
 // resourcePackages are the packages in whose functions callers of a resource wait.
 var resourcePackages = []string{
 	"golang.org/x/sync/", "golang.org/x/net/", "google.golang.org/grpc", "github.com/jackc/", "github.com/redis/", "github.com/gomodule/redigo/",
-	"github.com/valyala/fasthttp", "github.com/prometheus/client_golang/", "github.com/panjf2000/ants/",
+	"github.com/valyala/fasthttp", "github.com/prometheus/client_golang/", "github.com/panjf2000/ants/", "github.com/go-redis/redis/", "github.com/go-pg/pg/",
+	"go.mongodb.org/mongo-driver/", "github.com/nats-io/nats%2ego", "github.com/IBM/sarama", "github.com/Shopify/sarama", "github.com/twmb/franz-go/",
+	"github.com/segmentio/kafka-go", "github.com/rabbitmq/amqp091-go", "github.com/eclipse/paho%2emqtt%2egolang",
+	"gorm.io/", "github.com/jmoiron/sqlx", "github.com/uptrace/bun", "entgo.io/ent/", "xorm.io/xorm",
 }
 
 // blockingRedis are commands that wait on purpose until something comes.
@@ -368,11 +489,21 @@ func resourceAt(s *goroutine.Stack, state goroutine.State) (r resource, ok bool)
 // server: a client waits for it. A connection between two requests does not.
 var handles = anyOf(
 	all(entry("net/http.(*conn).serve"), has("net/http.serverHandler.ServeHTTP")),
+	inTime,
 	entry("net/http.(*http2serverConn).runHandler", "net/http/internal/http2.(*serverConn).runHandler", "golang.org/x/net/http2.(*serverConn).runHandler"),
 	has("google.golang.org/grpc.(*Server).handleStream"),
 	entry("net/rpc.(*service).call"),
 	all(fastConn, outsideOf("github.com/valyala/fasthttp")),
 )
+
+// handledInTime is the entry function of a goroutine of http.TimeoutHandler. It handles a
+// request, and goes on when the client has had its answer, that it took too long.
+const handledInTime = "net/http.(*timeoutHandler).ServeHTTP.func1"
+
+var inTime = entry(handledInTime)
+
+// delegates matches handlers that wait for such a goroutine.
+var delegates = leaf("net/http.(*timeoutHandler).ServeHTTP")
 
 // serves matches the goroutines of a server's connections, whether or not they
 // handle a request at the moment.

@@ -21,7 +21,9 @@ func stackOf(text string) *goroutine.Stack {
 
 // TestResources has the stacks of goroutines that wait for resources, as the
 // source of these versions makes them: Go 1.26 and 1.27, pgx v5.11.0, puddle v2.2.2,
-// go-redis v9.23.0, redigo v1.9.2, x/sync v0.24.0.
+// go-redis v9.23.0 and v8.11.5, redigo v1.9.2, x/sync v0.24.0, go-pg v10.11.0, the
+// MongoDB driver v2.10.0 and v1.17.10, rueidis v1.0.79, nats.go v1.55.0, sarama v1.61.1,
+// franz-go v1.22.3, kafka-go v0.4.51, amqp091-go v1.16.0, paho v1.5.1.
 func TestResources(t *testing.T) {
 	const handler = "\nmain.handle\nnet/http.HandlerFunc.ServeHTTP\nnet/http.serverHandler.ServeHTTP\nnet/http.(*conn).serve\nruntime.goexit"
 	for name, tc := range map[string]struct {
@@ -74,12 +76,32 @@ func TestResources(t *testing.T) {
 		"a popped item": {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/redis/go-redis/v9/internal/proto.(*Reader).ReadLine github.com/redis/go-redis/v9.cmdable.BLPop", ""},
 		"a message":     {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/redis/go-redis/v9/internal/proto.(*Reader).ReadLine github.com/redis/go-redis/v9.(*PubSub).ReceiveTimeout", ""},
 		"redigo reply":  {goroutine.IOWait, "internal/poll.runtime_pollWait github.com/gomodule/redigo/redis.(*conn).readReply github.com/gomodule/redigo/redis.(*conn).DoWithTimeout", "redigo reply"},
-		"singleflight":  {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait golang.org/x/sync/singleflight.(*Group).Do", "singleflight"},
-		"its call":      {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait main.fetch golang.org/x/sync/singleflight.(*Group).doCall golang.org/x/sync/singleflight.(*Group).Do", ""},
-		"a scrape":      {goroutine.Select, "runtime.selectgo github.com/prometheus/client_golang/prometheus.(*Registry).Gather", "Prometheus collector"},
-		"flock":         {goroutine.Syscall, "syscall.Syscall syscall.Flock main.lock", "file lock"},
-		"fsync":         {goroutine.Syscall, "syscall.Syscall syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync", "file system"},
-		"a child":       {goroutine.Syscall, "syscall.Syscall6 os.(*Process).blockUntilWaitable os.(*Process).Wait os/exec.(*Cmd).Wait", ""},
+		"go-redis 8": {goroutine.Select, `github.com/go-redis/redis/v8/internal/pool.(*ConnPool).waitTurn github.com/go-redis/redis/v8/internal/pool.(*ConnPool).Get
+			github.com/go-redis/redis/v8.(*baseClient)._getConn`, "go-redis pool"},
+		"go-pg": {goroutine.Select, `github.com/go-pg/pg/v10/internal/pool.(*ConnPool).waitTurn github.com/go-pg/pg/v10/internal/pool.(*ConnPool).Get
+			github.com/go-pg/pg/v10.(*baseDB).getConn`, "go-pg pool"},
+		"MongoDB pool": {goroutine.Select, `go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology.(*pool).checkOut
+			go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology.(*Server).Connection go.mongodb.org/mongo-driver/v2/x/mongo/driver.Operation.Execute`, "MongoDB pool"},
+		"MongoDB 1": {goroutine.IOWait, `internal/poll.runtime_pollWait net.(*conn).Read io.ReadFull go.mongodb.org/mongo-driver/x/mongo/driver/topology.(*connection).read
+			go.mongodb.org/mongo-driver/x/mongo/driver/topology.(*connection).readWireMessage go.mongodb.org/mongo-driver/x/mongo/driver.Operation.Execute`, "MongoDB"},
+		"MongoDB's heartbeat": {goroutine.IOWait, `internal/poll.runtime_pollWait net.(*conn).Read io.ReadFull go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology.(*connection).read
+			go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology.(*Server).check go.mongodb.org/mongo-driver/v2/x/mongo/driver/topology.(*Server).update`, ""},
+		"rueidis":        {goroutine.CondWait, "sync.runtime_notifyListWait sync.(*Cond).Wait github.com/redis/rueidis.(*pool).Acquire github.com/redis/rueidis.(*mux).blocking", "rueidis pool"},
+		"NATS":           {goroutine.Select, "runtime.selectgo github.com/nats-io/nats%2ego.(*Conn).requestWithContext github.com/nats-io/nats%2ego.(*Conn).RequestWithContext", "NATS reply"},
+		"NATS, timeout":  {goroutine.Select, "runtime.selectgo github.com/nats-io/nats%2ego.(*Conn).newRequest github.com/nats-io/nats%2ego.(*Conn).request", "NATS reply"},
+		"NATS, messages": {goroutine.Select, "runtime.selectgo github.com/nats-io/nats%2ego.(*Subscription).nextMsgWithContext", ""},
+		"sarama":         {goroutine.ChanReceive, "runtime.chanrecv1 github.com/IBM/sarama.(*syncProducer).SendMessage", "Kafka acknowledgement (sarama)"},
+		"franz-go":       {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait github.com/twmb/franz-go/pkg/kgo.(*Client).ProduceSync", "Kafka acknowledgement (franz-go)"},
+		"kafka-go":       {goroutine.Select, "runtime.selectgo github.com/segmentio/kafka-go.(*Writer).WriteMessages", "Kafka acknowledgement (kafka-go)"},
+		"AMQP":           {goroutine.ChanReceive, "runtime.chanrecv1 github.com/rabbitmq/amqp091-go.(*DeferredConfirmation).Wait", "AMQP confirmation"},
+		"AMQP call":      {goroutine.Select, "runtime.selectgo github.com/rabbitmq/amqp091-go.(*Channel).call github.com/rabbitmq/amqp091-go.(*Channel).QueueDeclare", "AMQP answer"},
+		"MQTT":           {goroutine.ChanReceive, "runtime.chanrecv1 github.com/eclipse/paho%2emqtt%2egolang.(*baseToken).Wait", "MQTT acknowledgement"},
+		"singleflight":   {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait golang.org/x/sync/singleflight.(*Group).Do", "singleflight"},
+		"its call":       {goroutine.WaitGroupWait, "sync.runtime_SemacquireWaitGroup sync.(*WaitGroup).Wait main.fetch golang.org/x/sync/singleflight.(*Group).doCall golang.org/x/sync/singleflight.(*Group).Do", ""},
+		"a scrape":       {goroutine.Select, "runtime.selectgo github.com/prometheus/client_golang/prometheus.(*Registry).Gather", "Prometheus collector"},
+		"flock":          {goroutine.Syscall, "syscall.Syscall syscall.Flock main.lock", "file lock"},
+		"fsync":          {goroutine.Syscall, "syscall.Syscall syscall.Fsync internal/poll.(*FD).Fsync os.(*File).Sync", "file system"},
+		"a child":        {goroutine.Syscall, "syscall.Syscall6 os.(*Process).blockUntilWaitable os.(*Process).Wait os/exec.(*Cmd).Wait", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := stackOf(tc.stack + handler)
@@ -117,6 +139,8 @@ func TestHandles(t *testing.T) {
 		"main.handle net/http/internal/http2.(*serverConn).runHandler":                                                                            true,
 		"main.(*API).Get google.golang.org/grpc.(*Server).processUnaryRPC google.golang.org/grpc.(*Server).handleStream google.golang.org/grpc.f": true,
 		"main.worker main.main.func1": false,
+		"main.find net/http.HandlerFunc.ServeHTTP net/http.(*timeoutHandler).ServeHTTP.func1":                                                                                                      true, // its client may have its answer
+		"net/http.(*timeoutHandler).ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                                                                             true,
 		"net/http.(*persistConn).roundTrip net/http/httputil.(*ReverseProxy).ServeHTTP net/http.serverHandler.ServeHTTP net/http.(*conn).serve":                                                    true,
 		"internal/poll.runtime_pollWait github.com/valyala/fasthttp.(*RequestHeader).tryRead github.com/valyala/fasthttp.(*Server).serveConn github.com/valyala/fasthttp.(*workerPool).workerFunc": false, // idle
 		"main.handle github.com/valyala/fasthttp.(*Server).serveConn github.com/valyala/fasthttp.(*workerPool).workerFunc":                                                                         true,

@@ -235,7 +235,7 @@ func (m *Monitor) run() {
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
 	defer func() { m.left = m.observer.client.close() }()
-	beats := newMetronome(m.observer.pace.beat)
+	beats := newMetronome(m.observer.pace.beat, m.observer.early)
 	defer beats.timer.Stop()
 	for m.step(0); m.wait(beats); m.step(beats.lateness()) {
 	}

@@ -56,7 +56,12 @@ func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
 
 func (s *script) Recording() []byte { return s.recording }
 
-func withCapturer(c capturer) Option { return optionFunc(func(cfg *config) { cfg.capturer = c }) }
+// withCapturer also has the snapshots come at equal distances.
+func withCapturer(c capturer) Option {
+	return optionFunc(func(cfg *config) { cfg.capturer, cfg.early = c, never })
+}
+
+func never() float64 { return 0 }
 
 // parked is a capturer that always sees the same n goroutines.
 func parked(n int) *script {

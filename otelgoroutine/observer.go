@@ -23,6 +23,7 @@ type observer struct {
 	telemetry *telemetry.Telemetry
 	inspector *inspector
 	pace      pace
+	early     func() float64 // of the metronome
 
 	profiles, recordings *files // nil: none are saved
 
@@ -34,7 +35,7 @@ type observer struct {
 }
 
 func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan struct{}) *observer {
-	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told, pace: newPace(c.interval)}
+	o := &observer{client: newClient(c, stop), telemetry: t, complaints: told, pace: newPace(c.interval), early: c.early}
 	o.inspector = &inspector{
 		observer: o, window: windowSpan(c.interval),
 		spacing: min(dumpSpacing*c.interval, maxDumpSpacing), patience: (windowPatience - 1) * c.interval,

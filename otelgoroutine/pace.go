@@ -9,7 +9,8 @@ import (
 
 const (
 	// hastened is how many snapshots are taken in an interval while something is
-	// suspected. They are at least shortestGap apart, unless the interval is shorter.
+	// suspected. They are at least shortestGap apart on average, unless the interval is
+	// shorter.
 	hastened    = 3
 	shortestGap = time.Second
 	// suspense is how many snapshots in a row a suspicion may hasten: twelve intervals,
@@ -19,8 +20,8 @@ const (
 	suspense = 36
 
 	// restful is how many intervals may pass between two snapshots of a quiet process.
-	// A fault that changes no count is then seen up to 45 s later by default. That
-	// leaves 75 s of the two minutes within which a deadlock of two goroutines is told,
+	// A fault that changes no count is then seen up to 48 s later by default. That
+	// leaves 72 s of the two minutes within which a deadlock of two goroutines is told,
 	// which takes 60 to 65 s from the first snapshot with it; four would not.
 	restful = 3
 	// quietFor is in how many snapshots in a row a quiet process has shown nothing new:
@@ -39,6 +40,11 @@ const (
 	longestBeat = 5 * time.Second
 	// punctual is how late a beat may be without a reason to be told.
 	punctual = 100 * time.Millisecond
+	// swing is by which share of a beat one may come early, at random: by up to 2.5 s
+	// by default. A loop that runs each second, or each 5 or 15, would otherwise keep
+	// step with the snapshots, and be caught at the same place in all of them or in
+	// none. Beats do not drift, so that as many snapshots are taken as without.
+	swing = 0.5
 )
 
 // A pace decides when the next snapshot is due: after an interval; after a third of
@@ -137,21 +143,24 @@ func (p *pace) quiet(beats int, now counts) bool {
 		now.goroutines == p.counts.goroutines && now.created > 0 && now.created-p.counts.created <= may
 }
 
-// A metronome beats at equal distances and tells by how much it was late, because
-// the process was stopped, the machine slept or the host gave it no CPU.
+// A metronome beats at distances that are equal on average, and tells by how much it
+// was late, because the process was stopped, the machine slept or the host gave it no
+// CPU. Each beat comes at a random moment of the last part of its time (swing).
 type metronome struct {
 	beat  time.Duration
+	early func() float64 // how early a beat comes, of what is possible: 0 to 1
 	timer *time.Timer
-	next  time.Time // of the next beat
+	next  time.Time // of the next beat, at the latest
 	count int       // of the beats until now, those that nothing waited for included
 
-	armed time.Time     // when it began to wait
-	ahead int           // for the beat after so many
-	late  time.Duration // since lateness was last asked
+	armed   time.Time     // when it began to wait
+	ahead   int           // for the beat after so many
+	planned time.Duration // for how long it is to wait
+	late    time.Duration // since lateness was last asked
 }
 
-func newMetronome(beat time.Duration) *metronome {
-	return &metronome{beat: beat, timer: time.NewTimer(beat), next: time.Now().Add(beat)}
+func newMetronome(beat time.Duration, early func() float64) *metronome {
+	return &metronome{beat: beat, early: early, timer: time.NewTimer(beat), next: time.Now().Add(beat)}
 }
 
 // wait returns a channel on which the beat after so many comes. After it, heard must be
@@ -162,19 +171,17 @@ func (m *metronome) wait(beats int) <-chan time.Time {
 		m.pass(1 + int(missed/m.beat))
 	}
 	m.ahead = beats
-	m.timer.Reset(m.planned())
+	latest := m.next.Add(time.Duration(beats-1) * m.beat).Sub(m.armed)
+	// What was done since the last beat may have taken most of the time until this one.
+	m.planned = latest - time.Duration(m.early()*swing*float64(min(latest, m.beat)))
+	m.timer.Reset(m.planned)
 	return m.timer.C
-}
-
-// planned returns how long the wait is to take.
-func (m *metronome) planned() time.Duration {
-	return m.next.Add(time.Duration(m.ahead-1) * m.beat).Sub(m.armed)
 }
 
 // heard notes that the beat has come.
 func (m *metronome) heard() {
 	now := time.Now()
-	m.late += lateness(now.Sub(m.armed), now.Round(0).Sub(m.armed.Round(0)), m.planned())
+	m.late += lateness(now.Sub(m.armed), now.Round(0).Sub(m.armed.Round(0)), m.planned)
 	m.pass(m.ahead)
 }
 

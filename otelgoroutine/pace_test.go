@@ -2,6 +2,7 @@ package otelgoroutine
 
 import (
 	"errors"
+	"math/rand/v2"
 	"runtime/trace"
 	"sync/atomic"
 	"testing"
@@ -280,10 +281,77 @@ func TestLateness(t *testing.T) {
 	assert.Zero(t, lateness(planned, -time.Hour, planned), "the clock was set back")
 }
 
+// A loop that runs for 20 ms every 5 s is not caught in the same phase again and again,
+// and as many snapshots are taken as without the swing.
+func TestSnapshotsKeepNoStep(t *testing.T) {
+	for name, tt := range map[string]struct {
+		suspected   bool
+		snapshots   int
+		least, most time.Duration // between two
+	}{
+		"regular":   {false, 241, 12500 * time.Millisecond, 17500 * time.Millisecond},
+		"suspected": {true, 241 + suspense - suspense/hastened, 2500 * time.Millisecond, 17500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := parked(3)
+				began := time.Now()
+				var at []time.Duration
+				take := c.take
+				c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+					at = append(at, time.Since(began))
+					return take(n)
+				}
+				var suspected atomic.Bool
+				suspected.Store(tt.suspected)
+				early := optionFunc(func(cfg *config) { cfg.early = rand.New(rand.NewPCG(1, 2)).Float64 })
+				m, err := Start(provider(), withCapturer(c), early, WithDetectors(suspicious(&suspected), always()))
+				require.NoError(t, err)
+				time.Sleep(time.Hour + time.Second)
+				require.NoError(t, m.Shutdown(t.Context()))
+				assert.InDelta(t, tt.snapshots, len(at), 1)
+				caught := 0
+				for i, d := range at {
+					if d%(5*time.Second) < 20*time.Millisecond {
+						caught++
+					}
+					if i > 0 {
+						assert.GreaterOrEqual(t, d-at[i-1], tt.least)
+						assert.LessOrEqual(t, d-at[i-1], tt.most)
+					}
+				}
+				assert.Less(t, caught, 10)
+			})
+		})
+	}
+}
+
+// A beat that comes early is not late, and one that the work before it left little
+// time for comes no sooner than after half of that.
+func TestEarlyBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMetronome(5*time.Second, func() float64 { return 1 })
+		defer m.timer.Stop()
+		began := time.Now()
+		<-m.wait(1)
+		m.heard()
+		assert.Equal(t, 2500*time.Millisecond, time.Since(began))
+		time.Sleep(7 * time.Second) // until half a second before the second beat is due
+		<-m.wait(1)
+		m.heard()
+		assert.Equal(t, 9750*time.Millisecond, time.Since(began))
+		<-m.wait(3)
+		m.heard()
+		assert.Equal(t, 22500*time.Millisecond, time.Since(began))
+		assert.Equal(t, 5, m.count)
+		assert.Zero(t, m.lateness())
+	})
+}
+
 // Beats that nothing waited for are counted and are not late.
 func TestMissedBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMetronome(5 * time.Second)
+		m := newMetronome(5*time.Second, never)
 		defer m.timer.Stop()
 		<-m.wait(1)
 		m.heard()

@@ -150,26 +150,46 @@ func (a *Activity) Count(i int) (n int) {
 // one, of those with the lowest IDs: their most frequent place, and its share. Both
 // are zero where the stack of p is empty, as it may be when a trace lacks it.
 func (p *Place) Usual(until int) (at goroutine.GroupKey, share float64) {
-	if p.Depth() == 0 {
-		return at, 0
-	}
-	a, all := p.Started(), 0
-	ids, _ := p.IDs(p.Series.Last())
 	counts := make(map[goroutine.GroupKey]int)
-	for i := range until {
-		for _, id := range ids {
-			if g := a.list(i).find(id); g != nil {
-				counts[p.Series.key(g, ByStack).GroupKey]++
-				all++
-			}
-		}
-	}
+	all := p.sightings(until, func(g *goroutine.Group) { counts[p.Series.key(g, ByStack).GroupKey]++ })
 	for k, n := range counts {
 		if n > counts[at] || n == counts[at] && (k.Stack < at.Stack || k.Stack == at.Stack && k.Line < at.Line) {
 			at = k
 		}
 	}
 	return at, float64(counts[at]) / float64(max(1, all))
+}
+
+// Was returns the share of the goroutines that are at p now, of those with the lowest
+// IDs, which match in the snapshots before one; 0 when none of them was there then.
+func (p *Place) Was(until int, match func(*goroutine.Group) bool) float64 {
+	n := 0
+	all := p.sightings(until, func(g *goroutine.Group) {
+		if match(g) {
+			n++
+		}
+	})
+	return float64(n) / float64(max(1, all))
+}
+
+// sightings calls see with the group of each of the goroutines that are at p now, of
+// those with the lowest IDs, in each snapshot before one that shows it. It returns how
+// often.
+func (p *Place) sightings(until int, see func(*goroutine.Group)) (n int) {
+	if p.Depth() == 0 {
+		return 0
+	}
+	a := p.Started()
+	ids, _ := p.IDs(p.Series.Last())
+	for i := range until {
+		for _, id := range ids {
+			if g := a.list(i).find(id); g != nil {
+				see(g)
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // tallies returns the goroutines of snapshot i by the epochs of a later snapshot.

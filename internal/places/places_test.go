@@ -449,6 +449,7 @@ func TestWhereTheyUsedToBe(t *testing.T) {
 	usual, share := at.Usual(4)
 	assert.Equal(t, goroutine.ChanReceive, usual.State)
 	assert.InDelta(t, 11.0/12, share, 1e-9)
+	assert.InDelta(t, 1.0/12, at.Was(4, func(g *goroutine.Group) bool { return g.State == goroutine.IOWait }), 1e-9)
 	assert.InDelta(t, 1.0/12, at.Share(4), 1e-9)
 	assert.True(t, at.Stood(4))
 	assert.False(t, at.Stood(3))
