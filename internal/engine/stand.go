@@ -63,7 +63,7 @@ func newStand(f *detectors.Finding, v *view) *stand {
 		st.count += g.Count
 	}
 	st.born = birthsOf(v, groups, st.limit)
-	st.others = max(0, st.count-f.Count)
+	st.others = max(0, st.count-f.Count-inCompany(f))
 	for _, id := range idsOf(f, concerned) {
 		at := spot{f.Stack.ID, f.State}
 		if g := v.groups().byID[id]; g != nil { // a finding may span several stacks
@@ -72,6 +72,16 @@ func newStand(f *detectors.Finding, v *view) *stand {
 		st.listed = append(st.listed, listed{id: id, at: at, here: true})
 	}
 	return st
+}
+
+// inCompany returns how many companions f has.
+func inCompany(f *detectors.Finding) (n int) {
+	for i := range f.Participants {
+		if p := &f.Participants[i]; p.Role == detectors.RoleCompanion {
+			n += p.Count
+		}
+	}
+	return n
 }
 
 // follow takes a newer snapshot into account.
