@@ -233,13 +233,17 @@ func (t *tracker) candidates(findings []detectors.Finding) (all []*detectors.Fin
 	for k := range findings {
 		all = append(all, &findings[k])
 	}
+	mayMerge := func(i *incident) bool { return i.open && i.into == nil && (len(t.yields) > 0 || i.last.Stands) }
+	if !slices.ContainsFunc(t.incidents, mayMerge) {
+		return all, nil
+	}
 	found := make(map[detectors.Identity]bool)
 	for k := range findings {
 		found[findings[k].Identity()] = true
 	}
 	kept = make(map[int]*incident)
 	for _, i := range t.incidents {
-		if i.open && i.into == nil && !found[i.identity] {
+		if mayMerge(i) && !found[i.identity] {
 			kept[len(all)] = i
 			all = append(all, &i.last)
 		}
