@@ -169,9 +169,7 @@ func together(f, part *detectors.Finding) []detectors.Participant {
 	if len(added) == 0 {
 		added = []detectors.Participant{alone(part, detectors.RoleAffected)}
 	}
-	added = slices.DeleteFunc(added, func(p detectors.Participant) bool {
-		return slices.ContainsFunc(own, func(q detectors.Participant) bool { return samePlace(&p, &q) })
-	})
+	added = without(added, own)
 	if len(added) == 0 {
 		return f.Participants
 	}

@@ -13,6 +13,9 @@ const (
 	maxBand = 16
 	// bandSteps is how many positions of a band [course.apart] tries.
 	bandSteps = 4
+	// perPart is how many goroutines [course.evenness] has in a part on average: too few
+	// do not tell a ticker from chance, too many make few parts.
+	perPart = 4
 	// maxOffset is how far apart the IDs of two goroutines may be that are made at one
 	// moment: the runtime hands IDs to a P in batches of that many.
 	maxOffset = 16
@@ -49,7 +52,10 @@ func (c course) apart(d course) float64 {
 	if d.total() < c.total() {
 		rare = d
 	}
-	share := float64(rare.total()) / float64(max(1, total))
+	if rare.total() == 0 {
+		return 0
+	}
+	share := float64(rare.total()) / float64(total)
 	low, high, n, of := 0.0, 0.0, 0, 0
 	for k := range c.came {
 		n, of = n+rare.came[k], of+c.came[k]+d.came[k]
@@ -139,11 +145,11 @@ func logFactorial(n int) float64 {
 
 // evenness returns the variance of the arrivals in parts of the course, as a share
 // of what it would be if they came at random: near 0 for those of a ticker, at most
-// 1. Neighbouring parts are compared, so that a load that comes and goes does not
-// hide that arrivals are even.
+// 1. Each part is compared with its neighbours on both sides, so that a load that
+// comes and goes does not hide that arrivals are even.
 func (c course) evenness() float64 {
-	parts := c.parts(min(12, c.total()/4))
-	if len(parts) < 2 {
+	parts := c.parts(c.total() / perPart)
+	if len(parts) < 3 {
 		return 0
 	}
 	n, length := 0, 0.0
@@ -151,12 +157,12 @@ func (c course) evenness() float64 {
 		n, length = n+p.came, length+p.seconds
 	}
 	sum := 0.0
-	for i, p := range parts[1:] {
-		q := parts[i]
-		d := float64(p.came)/p.seconds - float64(q.came)/q.seconds
-		sum += d * d / (1/p.seconds + 1/q.seconds)
+	for i := range parts[2:] {
+		p, q, r := parts[i], parts[i+1], parts[i+2]
+		d := p.rate() - 2*q.rate() + r.rate()
+		sum += d * d / (1/p.seconds + 4/q.seconds + 1/r.seconds)
 	}
-	return min(1, sum*length/float64(max(1, n))/float64(len(parts)-1))
+	return min(1, sum*length/float64(max(1, n))/float64(len(parts)-2))
 }
 
 // A stretch is a part of a course.
@@ -164,6 +170,8 @@ type stretch struct {
 	came    int
 	seconds float64
 }
+
+func (s stretch) rate() float64 { return float64(s.came) / s.seconds }
 
 // parts divides the course, without its first span, the beginning of which is not
 // known, into up to n parts of about the same length.

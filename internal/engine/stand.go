@@ -74,16 +74,6 @@ func newStand(f *detectors.Finding, v *view) *stand {
 	return st
 }
 
-// inCompany returns how many companions f has.
-func inCompany(f *detectors.Finding) (n int) {
-	for i := range f.Participants {
-		if p := &f.Participants[i]; p.Role == detectors.RoleCompanion {
-			n += p.Count
-		}
-	}
-	return n
-}
-
 // follow takes a newer snapshot into account.
 func (st *stand) follow(v *view) {
 	if len(st.listed) == 0 {
