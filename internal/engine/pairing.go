@@ -152,17 +152,17 @@ func (c course) evenness() float64 {
 	if len(parts) < 3 {
 		return 0
 	}
-	n, length := 0, 0.0
-	for _, p := range parts {
-		n, length = n+p.came, length+p.seconds
-	}
-	sum := 0.0
+	observed, expected := 0.0, 0.0
 	for i := range parts[2:] {
 		p, q, r := parts[i], parts[i+1], parts[i+2]
 		d := p.rate() - 2*q.rate() + r.rate()
-		sum += d * d / (1/p.seconds + 4/q.seconds + 1/r.seconds)
+		observed += d * d / (1/p.seconds + 4/q.seconds + 1/r.seconds)
+		expected += float64(p.came+q.came+r.came) / (p.seconds + q.seconds + r.seconds)
 	}
-	return min(1, sum*length/float64(max(1, n))/float64(len(parts)-2))
+	if expected == 0 {
+		return 0
+	}
+	return min(1, observed/expected)
 }
 
 // A stretch is a part of a course.
