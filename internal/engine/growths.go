@@ -12,7 +12,7 @@ import (
 const (
 	// byChance is the highest probability with which two unrelated growths are taken
 	// for one, for each comparison.
-	byChance = 1e-5
+	byChance = 1e-4
 	// byChanceRelated is the same for growths of which the code shows that they have
 	// to do with each other: the numbers must only not contradict it.
 	byChanceRelated = 1e-2
@@ -78,23 +78,28 @@ func (a *arrivals) together(b *arrivals, kin bool) bool {
 	return min(births, sights, inStep(a.ids, b.ids), inStep(b.ids, a.ids)) <= math.Log(byChance)
 }
 
-// read finds the arrivals at all places of the findings; none when there are too few
-// snapshots.
+// read finds the arrivals at all places of the findings; only the IDs when there are
+// too few snapshots.
 func (g *growths) read() {
 	g.at = make(map[spot]*arrivals)
-	if g.view == nil || len(g.view.past) < leastPast {
+	if g.view == nil {
 		return
 	}
 	byStack := make(map[goroutine.StackID][]spot)
 	for _, f := range g.findings {
 		for _, s := range compared(f) {
 			if g.at[s] == nil {
-				g.at[s] = &arrivals{births: g.view.births(s), ids: g.view.oldest(s)}
+				g.at[s] = &arrivals{ids: g.view.oldest(s)}
 				byStack[s.stack] = append(byStack[s.stack], s)
 			}
 		}
 	}
-	g.see(byStack)
+	if len(g.view.past) >= leastPast {
+		for s, a := range g.at {
+			a.births = g.view.births(s)
+		}
+		g.see(byStack)
+	}
 }
 
 // births returns the course of the births of the goroutines at a place.
