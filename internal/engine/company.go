@@ -16,6 +16,8 @@ const (
 	// maxPairs is how many pairs are remembered; no others are compared while it is
 	// reached. keepPair is for how many steps one is remembered without being seen.
 	maxPairs, keepPair = 1000, 100
+	// maxCompared is how many pairs are compared in one step; the others later.
+	maxCompared = 64
 	// askAgain is how many steps a pair that is not one growth is not compared again.
 	askAgain = 8
 )
@@ -24,9 +26,10 @@ const (
 // together and stay, or wait in one call. It remembers what it has found, so that
 // an incident does not fall apart when the history no longer proves it.
 type company struct {
-	steps uint64
-	pairs map[pair]verdict
-	leads map[detectors.Identity]uint64 // findings that others are part of, and the step when last
+	steps    uint64
+	compared int // pairs in this step
+	pairs    map[pair]verdict
+	leads    map[detectors.Identity]uint64 // findings that others are part of, and the step when last
 }
 
 // A pair is two findings, the one with more goroutines first when they were
@@ -46,6 +49,7 @@ func newCompany() *company {
 // step begins a step, and forgets what has not been seen for long.
 func (c *company) step() {
 	c.steps++
+	c.compared = 0
 	for p, v := range c.pairs {
 		if c.steps-v.seen > keepPair {
 			delete(c.pairs, p)
@@ -165,10 +169,12 @@ func (c *company) one(f, g *detectors.Finding, came *growths) bool {
 			p, v, known = pair{p[1], p[0]}, turned, true
 		}
 	}
-	if !known && len(c.pairs) >= maxPairs {
+	due := !v.one && (!known || c.steps-v.asked >= askAgain)
+	if !known && (len(c.pairs) >= maxPairs || c.compared >= maxCompared) {
 		return false
 	}
-	if !v.one && (!known || c.steps-v.asked >= askAgain) {
+	if due && c.compared < maxCompared {
+		c.compared++
 		v.one, v.asked = oneCall(f, g) || came.together(f, g), c.steps
 	}
 	v.seen = c.steps

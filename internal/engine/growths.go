@@ -18,7 +18,7 @@ const (
 	byChanceRelated = 1e-2
 
 	// maxSpots is how many places of a finding are compared.
-	maxSpots = 3
+	maxSpots = 2
 	// passing is how many of the newest snapshots do not count as arrivals: what is
 	// at a place only in these may be about to leave.
 	passing = 2

@@ -96,14 +96,10 @@ func stays(arrivals []int, n int, low, high float64) float64 {
 		}
 		next := make([]float64, to-from+1)
 		least := from - (first + len(ways) - 1) // that may have been chosen in this span
-		choices := logChoices(came, least, to-first)
-		most := slices.Max(choices)
-		if math.IsInf(most, -1) {
-			return most
-		}
+		choices, most := choicesOf(came, least, to-first)
 		for i := range next {
 			for k, w := range ways {
-				next[i] += w * math.Exp(choices[from+i-first-k-least]-most)
+				next[i] += w * choices[from+i-first-k-least]
 			}
 		}
 		largest := slices.Max(next)
@@ -121,14 +117,27 @@ func stays(arrivals []int, n int, low, high float64) float64 {
 	return math.Log(ways[n-first]) + scale - logChoose(total, n)
 }
 
-// logChoices returns the logarithms of in how many ways from, from+1, … to of n
-// goroutines can be chosen.
-func logChoices(n, from, to int) []float64 {
-	all := make([]float64, to-from+1)
+// choicesOf returns in how many ways from, from+1, … to of n goroutines can be
+// chosen, as shares of the largest of these numbers, and the logarithm of that.
+func choicesOf(n, from, to int) (all []float64, most float64) {
+	all, most = make([]float64, to-from+1), math.Inf(-1)
 	for i := range all {
-		all[i] = logChoose(n, from+i)
+		k := from + i
+		switch {
+		case i == 0 || k <= 0 || k > n:
+			all[i] = logChoose(n, k)
+		default:
+			all[i] = all[i-1] + math.Log(float64(n-k+1)/float64(k))
+		}
+		most = max(most, all[i])
 	}
-	return all
+	if math.IsInf(most, -1) {
+		most = 0 // there is none
+	}
+	for i := range all {
+		all[i] = math.Exp(all[i] - most)
+	}
+	return all, most
 }
 
 func logChoose(n, k int) float64 {
