@@ -273,6 +273,11 @@ const (
 	RoleHolder   Role = "holder"   // holds what others wait for
 	RoleWaiter   Role = "waiter"   // waits for others of the fault
 	RoleAffected Role = "affected" // stopped about the same time; why is not known
+
+	// RoleCompanion is that of goroutines that come together with the others, and stay
+	// as these do: one growth, of which the first participant made the others or is
+	// the oldest.
+	RoleCompanion Role = "companion"
 )
 
 // MaxParticipants is the maximum number of participants of a finding.

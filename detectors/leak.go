@@ -150,8 +150,9 @@ func (c LeakConfig) checks() []check {
 // number must rise in all of its steps, and confidence is [Medium]. A fleet that
 // is complete within an hour and a half is never reported.
 //
-// Goroutines that reach one line by different call paths, each too rare to be
-// judged alone, are judged together if they have the same entry function.
+// Goroutines that reach one line by different call paths are judged together if they
+// have the same entry function: each path may be too rare to be judged alone. If that
+// shows no leak, as when one path is healthy, each path is judged alone.
 //
 // False negatives, without the proof: leaks of fewer than MinRise goroutines a
 // window; leaks that pause for longer than a step of the longest window (24 min
@@ -224,19 +225,25 @@ func (c LeakConfig) rising(p *Pass) (all findings) {
 		return nil
 	}
 	all = r.judge(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known))
-	var ways []*places.Place
 	for _, pl := range judged(s, places.ByEnds, places.WokenByGoroutines, c.MinRise, p.Known) {
-		if pl.Stacks() > 1 && !all.atEnds(pl) {
-			ways = append(ways, pl)
+		if pl.Stacks() > 1 {
+			all = r.alongAllPaths(pl, all)
 		}
 	}
-	all = append(all, r.judge(ways)...)
 	return append(all, r.owned(p)...)
 }
 
-// atEnds reports whether a finding is about one of the stacks of pl.
-func (fs findings) atEnds(pl *places.Place) bool {
-	return slices.ContainsFunc(fs, func(f Finding) bool { return pl.SameEnds(f.Stack, f.State) })
+// alongAllPaths replaces the findings about single stacks of pl by one about all of
+// them, if that leaks.
+func (r *search) alongAllPaths(pl *places.Place, all findings) findings {
+	whole := r.judge([]*places.Place{pl})
+	if whole == nil {
+		return all
+	}
+	all = slices.DeleteFunc(all, func(f Finding) bool {
+		return pl.SameEnds(f.Stack, f.State) && f.Stack.User().Line == pl.Key.Line
+	})
+	return append(all, whole...)
 }
 
 // owned finds resources that the program creates and never closes, by the stacks

@@ -337,6 +337,36 @@ func TestLeakAlongManyWays(t *testing.T) {
 	assert.Contains(t, strings.Join(found[0].Evidence, " "), "different call paths")
 }
 
+// TestLeakAlongTwoWaysIsOne has two ways on each of which enough goroutines leak to be
+// judged alone, and another on which work passes: then only the two leak, and each says
+// how many.
+func TestLeakAlongTwoWaysIsOne(t *testing.T) {
+	t.Parallel()
+	for _, healthy := range []bool{false, true} {
+		p := detectortest.NewProcess(2)
+		series := detectortest.Series(p, 4*60, 15*time.Second, func(i int) {
+			if i%4 == 0 {
+				p.Go(way(1), 1)
+				p.Go(way(2), 1)
+			}
+			for range 3 {
+				if healthy {
+					p.GoFor(way(3), 10*time.Minute)
+				}
+			}
+		})
+		found := lastFindings(detectortest.Run(t, newLeak(), series...))
+		require.Len(t, found, 1)
+		if healthy {
+			assert.Len(t, found[0].Participants, 2)
+			assert.Less(t, found[0].Count, 60)
+			continue
+		}
+		assert.Greater(t, found[0].Count, 80)
+		assert.Contains(t, strings.Join(found[0].Evidence, " "), "by 2 different call paths")
+	}
+}
+
 // TestManyWaysOfHealthyWork has the same number of goroutines, which end.
 func TestManyWaysOfHealthyWork(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,8 @@ func (r Role) Title() string {
 		return "waiting"
 	case RoleAffected:
 		return "also stopped"
+	case RoleCompanion:
+		return "came with them"
 	}
 	return string(r)
 }

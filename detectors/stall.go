@@ -77,7 +77,8 @@ func (c StallConfig) checks() []check {
 // exclusion by the user does not apply to goroutines that run or wait for
 // external events: they always prevent a finding.
 //
-// There is one finding for the whole process. Its stack is the one with the most
+// There is one finding for the whole process. It is over when the goroutines that it
+// lists have left, not when another goroutine runs for a moment. Its stack is the one with the most
 // goroutines that wait for a lock or to send. Its stack ID is
 // [goroutine.OtherStacks].
 //
@@ -238,6 +239,7 @@ func standstill(s *places.Series, since int, all []*goroutine.Group) Finding {
 		Age:        s.Ago(since),
 		IDs:        slices.Clone(shown.IDs),
 		CreatedBy:  shown.CreatedBy,
+		Stands:     true,
 		Advice:     adviceStall,
 	}
 	f.Message = fmt.Sprintf("The process makes no progress: its %s %s only waited for other goroutines for %s.",

@@ -39,6 +39,7 @@ type observation struct {
 	Served, Faults int64
 	FirstFault     time.Duration     // since the start
 	Standstill     time.Duration     // since the start; 0 if the program does not tell
+	Passed         time.Duration     // when the fault was over, since the start; 0 if it is not
 	Lasted, Minute time.Duration     // how long the run was, and how long a minute is
 	Standing       int               // goroutines within an expected function, at the end
 	Events         []watch.Finding   // in the order of their time; without those of an end
@@ -53,6 +54,9 @@ type observation struct {
 func (o *observation) real(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / float64(o.Minute) * float64(time.Minute))
 }
+
+// passed reports whether the fault was over at a time: its end may be told.
+func (o *observation) passed(at time.Duration) bool { return o.Passed > 0 && at >= o.Passed }
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
 // its own waits in a way that a detector could take for the scenario's: it is
@@ -92,8 +96,9 @@ func observe(o order) (any, error) {
 	seen.Standing = standing(dump(), &s)
 	seen.Alarms = others.finish()
 	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Standstill = env.Standstill()
-	seen.Thinned = thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill))
+	seen.Standstill, seen.Passed = env.Standstill(), env.Passed()
+	seen.Thinned = slices.DeleteFunc(thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill)),
+		func(e falseEnd) bool { return seen.passed(e.At) })
 	return seen, nil
 }
 

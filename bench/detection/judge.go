@@ -72,9 +72,15 @@ func courseOf(s *corpus.Scenario, seen *observation) course {
 	}
 	c.Incidents = len(incidents)
 	for _, f := range seen.Ends {
-		c.Ends += one(f.At > since && incidents[f.ID])
+		c.Ends += one(f.At > since && incidents[f.ID] && !seen.passed(f.At) && (!moves(s) || hits(s, &f)))
 	}
 	return c
+}
+
+// moves reports whether the goroutines of a fault do move, only too slowly: what is
+// told of some of them besides is over when these have left.
+func moves(s *corpus.Scenario) bool {
+	return !slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool { return x.Detector != "contention" && x.Detector != "surge" })
 }
 
 // add takes an event at the right place into account.

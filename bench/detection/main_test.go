@@ -176,6 +176,25 @@ func TestTheCourseOfAFault(t *testing.T) {
 	}
 }
 
+// TestAnEndMayBeTrue has a fault that passes, and one whose goroutines move, slowly.
+func TestAnEndMayBeTrue(t *testing.T) {
+	const minute = time.Second
+	told := watch.Finding{At: 12 * minute, ID: "a", Confidence: "medium", Detector: "hang", Function: "corpus.serve"}
+	end := watch.Finding{At: 20 * minute, ID: "a", Detector: "hang", Function: "corpus.serve"}
+	of := func(detector string) *corpus.Scenario {
+		return &corpus.Scenario{Faulty: true, Expect: []corpus.Expectation{{Detector: detector, Function: "publishTo"}}}
+	}
+	seen := observation{FirstFault: 10 * minute, Minute: minute, Events: []watch.Finding{told}, Ends: []watch.Finding{end}}
+	assert.Equal(t, 1, courseOf(of("leak"), &seen).Ends)
+	assert.Equal(t, 0, courseOf(of("contention"), &seen).Ends, "these have been served")
+	seen.Ends[0].Detector, seen.Ends[0].Function = "contention", "corpus.publishTo"
+	assert.Equal(t, 1, courseOf(of("contention"), &seen).Ends)
+	seen.Passed = 21 * minute
+	assert.Equal(t, 1, courseOf(of("contention"), &seen).Ends, "too early")
+	seen.Passed = 19 * minute
+	assert.Equal(t, 0, courseOf(of("contention"), &seen).Ends)
+}
+
 // TestAHangMayBeToldInALibrary holds which places count.
 func TestAHangMayBeToldInALibrary(t *testing.T) {
 	f := watch.Finding{Detector: "hang", Function: "redis.(*pool).take", Frames: []string{"redis.(*pool).take", "x/corpus.serve"}}

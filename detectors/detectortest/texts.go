@@ -38,7 +38,7 @@ func checkTexts(f *detectors.Finding) error {
 	return checkParticipants(f.Participants)
 }
 
-var roles = []detectors.Role{detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected}
+var roles = []detectors.Role{detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected, detectors.RoleCompanion}
 
 func checkParticipants(all []detectors.Participant) error {
 	if len(all) > detectors.MaxParticipants {

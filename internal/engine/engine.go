@@ -110,7 +110,9 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 		e.history.attend(r.Attention)
 	}
 	r.Findings = e.yields.merge(r.Findings, p.view)
-	e.enrich(s, r.Findings)
+	e.enrich(s, r.Findings) // the creators tell what belongs together
+	e.tracker.company.step()
+	r.Findings = e.tracker.company.merge(r.Findings, e.yields, p.view)
 	p.findings = r.Findings
 	r.Events = e.tracker.step(&p)
 	r.Open = e.tracker.findings()

@@ -55,6 +55,9 @@ func (i *incident) follow(v *view, now time.Time) (over bool) {
 // without as many as its detector did not count there.
 func (i *incident) present(v *view) int {
 	if wide(&i.last) {
+		if i.stand != nil && len(i.stand.listed) > 0 {
+			return len(i.stand.listed) - i.stand.left() // of the others nothing is known
+		}
 		return v.Total + v.Missing
 	}
 	return max(0, v.count(i.spots)-i.uncounted)
@@ -109,7 +112,7 @@ func (i *incident) participants(v *view) []detectors.Participant {
 // where says where the goroutines of i are.
 func (i *incident) where() string {
 	f := &i.last
-	if wide(f) {
+	if wide(f) && i.stand == nil {
 		return "in the process"
 	}
 	text := "at " + place(f.Stack.User())
@@ -160,6 +163,9 @@ func (i *incident) ended(message string, evidence ...string) {
 // left says that the goroutines of i have left.
 func (i *incident) left(v *view) {
 	st, at, n := i.stand, place(i.last.Stack.User()), i.last.Count
+	if wide(&i.last) {
+		n = len(st.listed) // those of them that were followed
+	}
 	if len(i.spots) > 1 {
 		at += " and " + words.Plural(len(i.spots)-1, "other place")
 	}

@@ -115,11 +115,15 @@ func (y yielding) merge(all []detectors.Finding, v *view) []detectors.Finding {
 	for i := range all {
 		pointers[i] = &all[i]
 	}
-	var merged []detectors.Finding
-	host := y.hosts(pointers, v)
+	return collect(all, y.hosts(pointers, v), absorb)
+}
+
+// collect returns the findings that are their own hosts, with the others joined to
+// these.
+func collect(all []detectors.Finding, host []int, join func(whole, part *detectors.Finding)) (merged []detectors.Finding) {
 	for i, h := range host {
 		if h != i {
-			absorb(&all[h], &all[i])
+			join(&all[h], &all[i])
 		}
 	}
 	for i, h := range host {
@@ -165,9 +169,7 @@ func together(f, part *detectors.Finding) []detectors.Participant {
 	if len(added) == 0 {
 		added = []detectors.Participant{alone(part, detectors.RoleAffected)}
 	}
-	added = slices.DeleteFunc(added, func(p detectors.Participant) bool {
-		return slices.ContainsFunc(own, func(q detectors.Participant) bool { return samePlace(&p, &q) })
-	})
+	added = without(added, own)
 	if len(added) == 0 {
 		return f.Participants
 	}

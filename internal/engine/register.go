@@ -40,6 +40,10 @@ func spotsOf(f *detectors.Finding, counts func(detectors.Role) bool) (all []spot
 
 func anyRole(detectors.Role) bool { return true }
 
+// counted reports whether the number of goroutines of a finding may include those
+// in a role: companions have numbers of their own.
+func counted(r detectors.Role) bool { return r != detectors.RoleCompanion }
+
 // concerned reports whether goroutines in a role must have left before a fault is
 // over: not those that merely stopped at about the same time.
 func concerned(r detectors.Role) bool { return r != detectors.RoleAffected }

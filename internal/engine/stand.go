@@ -63,7 +63,7 @@ func newStand(f *detectors.Finding, v *view) *stand {
 		st.count += g.Count
 	}
 	st.born = birthsOf(v, groups, st.limit)
-	st.others = max(0, st.count-f.Count)
+	st.others = max(0, st.count-f.Count-inCompany(f))
 	for _, id := range idsOf(f, concerned) {
 		at := spot{f.Stack.ID, f.State}
 		if g := v.groups().byID[id]; g != nil { // a finding may span several stacks

@@ -148,6 +148,42 @@ func TestNothingEndsWhileAFaultStands(t *testing.T) {
 	}
 }
 
+// TestAStallEndsWhenItsGoroutinesLeave has a goroutine in one snapshot that runs, such
+// as that of a timer: the process still stands.
+func TestAStallEndsWhenItsGoroutinesLeave(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(detectortest.At(goroutine.WaitGroupWait, "main.main:1"), 1)
+	ids := p.Go(atReply, 3)
+	e := engine.New(engine.Config{Detectors: []*detectors.Detector{detectors.NewStall(detectors.DefaultStallConfig())}})
+	var ends []string
+	var open []detectors.Finding
+	steps := func(n int) {
+		for range n {
+			p.Advance(15 * time.Second)
+			r := e.Step(p.Snapshot())
+			open = r.Open
+			for _, event := range r.Events {
+				if event.Kind == detectors.Resolved {
+					ends = append(ends, event.Finding.Message)
+				}
+			}
+		}
+	}
+	steps(20)
+	require.Len(t, open, 1)
+	p.GoFor(atAction, 20*time.Second)
+	steps(4)
+	require.Len(t, open, 1)
+	assert.Equal(t, 3, open[0].Count)
+	assert.Contains(t, open[0].Message, "3 goroutines are still at main.reply (main.go:5): this has lasted for ")
+	steps(20)
+	require.Len(t, open, 1)
+	p.Exit(ids...)
+	steps(4)
+	assert.Empty(t, open)
+	assert.Equal(t, []string{"The 3 goroutines have left main.reply (main.go:5)."}, ends)
+}
+
 // TestItEndsWhenTheGoroutinesLeave lets each fault end, with all snapshots and with
 // few.
 func TestItEndsWhenTheGoroutinesLeave(t *testing.T) {

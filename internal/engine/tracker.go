@@ -62,6 +62,7 @@ const (
 // end. The number of its events is bounded for any input; see TestStorms.
 type tracker struct {
 	yields    yielding
+	company   *company
 	absence   time.Duration // how long an incident must be absent at least
 	tracked   map[detectors.Identity]*incident
 	incidents []*incident // the same, in the order of opening
@@ -111,7 +112,7 @@ type incident struct {
 }
 
 func newTracker(y yielding) *tracker {
-	return &tracker{yields: y, tracked: make(map[detectors.Identity]*incident)}
+	return &tracker{yields: y, company: newCompany(), tracked: make(map[detectors.Identity]*incident)}
 }
 
 // A pass is what a tracker is told about one snapshot.
@@ -135,7 +136,7 @@ func (t *tracker) step(p *pass) []detectors.Event {
 	events := t.end(p)
 	for _, part := range parts {
 		if part.of.seen != t.steps && part.of.open {
-			absorb(&part.of.finding, part.finding)
+			part.join(&part.of.finding, part.finding)
 		}
 	}
 	events = t.repeat(events, p.now)
@@ -180,6 +181,7 @@ func (t *tracker) advance(now time.Time) {
 type part struct {
 	of      *incident
 	finding *detectors.Finding
+	join    func(whole, part *detectors.Finding)
 }
 
 // match finds the incidents of the findings of a step, opens new ones, and makes
@@ -188,6 +190,8 @@ type part struct {
 func (t *tracker) match(p *pass) (parts []part) {
 	all, kept := t.candidates(p.findings)
 	host := t.yields.hosts(all, p.view)
+	yields := slices.Clone(host)
+	t.company.hosts(all, host, t.yields, p.view)
 	var fresh []int
 	for k := range p.findings {
 		if host[k] == k && !t.see(all[k], p) {
@@ -213,7 +217,11 @@ func (t *tracker) match(p *pass) (parts []part) {
 			own.into = whole
 		}
 		if kept[k] == nil {
-			parts = append(parts, part{whole, all[k]})
+			join := absorb
+			if yields[k] != h {
+				join = accompany
+			}
+			parts = append(parts, part{whole, all[k], join})
 		}
 	}
 	return parts
@@ -225,7 +233,8 @@ func (t *tracker) candidates(findings []detectors.Finding) (all []*detectors.Fin
 	for k := range findings {
 		all = append(all, &findings[k])
 	}
-	if len(t.yields) == 0 {
+	mayMerge := func(i *incident) bool { return i.open && i.into == nil && (len(t.yields) > 0 || i.last.Stands) }
+	if !slices.ContainsFunc(t.incidents, mayMerge) {
 		return all, nil
 	}
 	found := make(map[detectors.Identity]bool)
@@ -234,7 +243,7 @@ func (t *tracker) candidates(findings []detectors.Finding) (all []*detectors.Fin
 	}
 	kept = make(map[int]*incident)
 	for _, i := range t.incidents {
-		if i.open && i.into == nil && !found[i.identity] {
+		if mayMerge(i) && !found[i.identity] {
 			kept[len(all)] = i
 			all = append(all, &i.last)
 		}
@@ -276,7 +285,7 @@ func (t *tracker) found(i *incident, f *detectors.Finding, p *pass) {
 	i.lasts(before, p.view, p.now)
 	i.open, i.seen, i.absent, i.into, i.standing = true, t.steps, 0, nil, false
 	i.last, i.found, i.stand, i.uncounted = i.finding, p.now, nil, 0
-	i.spots = spotsOf(f, anyRole)
+	i.spots = spotsOf(f, counted)
 	if p.view == nil {
 		return
 	}

@@ -240,8 +240,8 @@ func confidenceDoc() string {
 }
 
 func roleDoc() string {
-	return fmt.Sprintf("`%s` (got stuck first), `%s` (holds what others wait for), `%s` (waits for others of the fault) or `%s` (stopped about the same time; why is not known)",
-		detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected)
+	return fmt.Sprintf("`%s` (got stuck first), `%s` (holds what others wait for), `%s` (waits for others of the fault), `%s` (stopped about the same time; why is not known) or `%s` (comes together with the others, and stays)",
+		detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected, detectors.RoleCompanion)
 }
 
 // An eventEntry is one row of the catalog of events.

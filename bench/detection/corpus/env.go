@@ -18,6 +18,7 @@ type Env struct {
 	served  atomic.Int64
 	first   atomic.Int64 // ns from the start to the first fault
 	moved   atomic.Int64 // ns from the start to the last move
+	over    atomic.Int64 // ns from the start to the end of the fault
 
 	// Outside starts what is outside the program, and returns the address of its
 	// dependency. Set it before the program runs; nil is in this process.
@@ -63,6 +64,12 @@ func (e *Env) Moved() {
 // moved last, from the start on: what stands then never goes on. It is 0 for
 // programs that do not tell.
 func (e *Env) Standstill() time.Duration { return time.Duration(e.moved.Load()) }
+
+// Passes tells that the fault is over: saying so is right from now on.
+func (e *Env) Passes() { e.over.Store(int64(time.Since(e.started))) }
+
+// Passed returns when the fault was over, from the start on; 0 if it is not.
+func (e *Env) Passed() time.Duration { return time.Duration(e.over.Load()) }
 
 // since is when things begin to go wrong in programs that hang.
 const since = 3 * time.Minute

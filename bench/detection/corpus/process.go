@@ -94,6 +94,7 @@ func retryStorm(e *Env, requests int) {
 			time.Sleep(200 * time.Microsecond)
 		}
 	})
+	e.After(60*time.Minute, e.Passes)
 }
 
 func retryCall(e *Env) {
