@@ -64,6 +64,9 @@ func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*e
 		return i.prove(base)
 	case goroutine.SourceText:
 		return i.dump(base.Time)
+	case goroutine.SourceLocks:
+		s, skip := i.observer.client.Locks()
+		return inspectionOf(s), skip
 	}
 	return nil, nil
 }

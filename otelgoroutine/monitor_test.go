@@ -421,6 +421,10 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	}
 	return s.text(), nil
 }
+
+// Locks is not in the script: traces are off.
+func (s *script) Locks() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+
 func (s *script) Spare(time.Duration) bool { return !s.poor }
 
 func (s *script) Counts() (goroutines, created int64) {

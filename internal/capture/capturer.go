@@ -51,6 +51,7 @@ type Capturer struct {
 	labelled map[string]*labelledSource // by their keys
 	text     *textSource
 	window   *windowSource
+	locks    *locksSource
 	proof    *proofSource // nil if it is not wanted
 }
 
@@ -68,6 +69,7 @@ func New(c Config) *Capturer {
 		text:     newTextSource(),
 		window:   &windowSource{trace: t},
 	}
+	capturer.locks = &locksSource{capturer.window}
 	capturer.Configure(c)
 	return capturer
 }
@@ -282,6 +284,21 @@ func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
 	return r.Snapshot, nil
 }
 
+// Locks takes a trace with the queues for locks, if its predicted cost is covered. It
+// has no addresses and no arguments, but stops the world no longer than any trace. If
+// traces are not enabled or cannot be taken, Locks returns nil and no skip.
+func (c *Capturer) Locks() (*goroutine.Snapshot, *Skip) {
+	if !c.tracing || !c.opens(0) {
+		return nil, nil
+	}
+	defer c.begin(Deadline)()
+	if refusal := c.ready(c.locks.of()); refusal != nil { // while snapshots are not traced, either
+		return nil, c.skip(c.locks, refusal)
+	}
+	r, skip := c.try(c.locks)
+	return r.Snapshot, skip
+}
+
 // Window takes a trace of a span of time, if its predicted cost is covered.
 // Closing stop ends the trace early. If traces are not enabled or cannot be taken,
 // Window returns nil and no skip.
@@ -423,7 +440,7 @@ func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) 
 	switch {
 	case source == goroutine.SourceProof:
 		used.cpu = wall
-	case source == goroutine.SourceTrace && r.Snapshot != nil:
+	case (source == goroutine.SourceTrace || source == goroutine.SourceLocks) && r.Snapshot != nil:
 		r.traced = time.Duration(r.Bytes) * (byteCost + readCost)
 	}
 	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)
