@@ -62,6 +62,10 @@ const (
 	// default.
 	firstDumpPart      = 12
 	firstDumpSnapshots = 2
+	// tracesInWait is how many traces with locks may be taken in MinWait; they are no
+	// closer than a part of the time for which the queue has stood.
+	tracesInWait = 4
+	traceSpacing = 8
 )
 
 func (c DeadlockConfig) checks() []check {
@@ -145,7 +149,7 @@ func (c DeadlockConfig) run(p *Pass) error {
 		return nil
 	}
 	settled := c.settled(p, standing, by)
-	d := newLockDump(p, settled)
+	d := c.lockDumpOf(p, settled)
 	for _, f := range faultsOf(c, d, settled) {
 		if f.proven {
 			p.Report(f.finding(p))
@@ -153,6 +157,9 @@ func (c DeadlockConfig) run(p *Pass) error {
 	}
 	if c.wantsFirst(p, standing) || c.wantsDump(p, d, settled) {
 		p.Ask(goroutine.SourceText)
+	}
+	if c.wantsTrace(p, d, settled) {
+		p.Ask(goroutine.SourceLocks)
 	}
 	return nil
 }
@@ -202,6 +209,26 @@ func (c DeadlockConfig) wantsDump(p *Pass, d *lockDump, settled []*queue) bool {
 		}
 	}
 	return false
+}
+
+// wantsTrace reports whether a trace with locks may tell more: nothing shows a fault,
+// and there is none since the newest queue stopped, or it may have found a goroutine
+// running that could have held a lock. As time goes on, traces get rarer.
+func (c DeadlockConfig) wantsTrace(p *Pass, d *lockDump, settled []*queue) bool {
+	if len(settled) == 0 || d.tells(settled) == dead {
+		return false
+	}
+	last, now := p.Inspections[goroutine.SourceLocks], p.Snapshot.Time
+	began, newest := now, time.Time{}
+	for _, q := range settled {
+		if q.began().Before(began) {
+			began = q.began()
+		}
+		if q.began().After(newest) {
+			newest = q.began()
+		}
+	}
+	return last == nil || last.Time.Before(newest) || now.Sub(last.Time) >= max(c.MinWait/tracesInWait, now.Sub(began)/traceSpacing)
 }
 
 // abstainIfShort abstains when there are too few snapshots to judge a lock with a single

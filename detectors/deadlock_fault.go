@@ -111,6 +111,17 @@ func (f *fault) judge() {
 		}
 	}
 	f.proven = f.proven || f.dead
+	if f.tangled() {
+		f.holds, f.cycle = f.dump.among(f.holds), 0
+	}
+}
+
+// tangled reports whether a trace leaves several goroutines that may hold a lock, of
+// which each is stuck.
+func (f *fault) tangled() bool {
+	return f.dead && f.dump.sitesOnly() && slices.ContainsFunc(f.causes(), func(h hold) bool {
+		return !h.sole || h.holder.Count > 1 && !h.holder.Reads
+	})
 }
 
 // measured reports whether the dump has a wait of MinWait.
@@ -184,8 +195,12 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		if g == nil || len(all) == MaxParticipants {
 			continue
 		}
+		ids := []uint64{h.holder.ID}
+		if h.holder.Count > 1 {
+			ids = g.IDs
+		}
 		all = append(all, Participant{
-			Role: role, Stack: g.Stack, State: g.State, Count: 1, IDs: []uint64{h.holder.ID}, CreatedBy: g.CreatedBy,
+			Role: role, Stack: g.Stack, State: g.State, Count: max(h.holder.Count, 1), IDs: ids, CreatedBy: g.CreatedBy,
 			Note: f.noteOn(h),
 		})
 	}
@@ -197,7 +212,7 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		rest := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool {
 			return slices.ContainsFunc(all, func(p Participant) bool { return slices.Contains(p.IDs, id) })
 		})
-		if n := q.Now() - (len(ids) - len(rest)); n > 0 {
+		if n := q.Now() - named(all, q); n > 0 {
 			all = append(all, Participant{Role: RoleWaiter, Stack: q.Stack, State: q.State, Count: n, IDs: rest, CreatedBy: q.CreatedBy(),
 				Note: "has waited for " + words.Span(q.waited)})
 		}
@@ -206,6 +221,16 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		return nil
 	}
 	return all
+}
+
+// named returns how many goroutines of q are in participants.
+func named(all []Participant, q *queue) (n int) {
+	for _, p := range all {
+		if p.Role != RoleWaiter && p.Stack.ID == q.Stack.ID && p.State == q.State {
+			n += p.Count
+		}
+	}
+	return n
 }
 
 // groupOf returns the group of a goroutine in the first snapshot that lists it.
