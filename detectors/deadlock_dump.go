@@ -71,9 +71,11 @@ func (c DeadlockConfig) newLockDump(p *Pass, source goroutine.Source, standing [
 			d.waiting[id] = i
 		}
 	}
-	if d.sitesOnly() {
+	switch {
+	case standing == nil: // it is not known for how long
+	case d.sitesOnly():
 		d.dateSites(standing, c.MinWait/firstDumpPart)
-	} else {
+	default:
 		d.date(standing)
 	}
 	for i := range d.queues {
