@@ -216,6 +216,9 @@ func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 			best, h = rank, &q.holders[k]
 		}
 	}
+	if d.sitesOnly() && h != nil && h.Locked == (goroutine.Frame{}) {
+		return h, false // nothing shows that it has acquired any lock
+	}
 	return h, len(q.holders) == 1 && !q.Open || h != nil && h.Certain
 }
 

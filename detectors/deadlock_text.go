@@ -152,17 +152,20 @@ func (f *fault) noteOn(h hold) string {
 		holds += ", locked in " + in
 	}
 	if h.holder.Queue >= 0 {
-		return fmt.Sprintf("%s, and waits for %s at %s", holds, lockName(f.dump.queues[h.holder.Queue].LockQueue), frameAt(h.holder.At))
+		return fmt.Sprintf("%s, and waits for %s at %s", holds, wantedName(f.dump.queues[h.holder.Queue].LockQueue), frameAt(h.holder.At))
 	}
-	return fmt.Sprintf("%s, and is in %s", holds, doing(h.holder))
+	return fmt.Sprintf("%s, and is %s", holds, doing(h.holder))
 }
 
 // doing says in which state a holder is, and where if that is known.
 func doing(h *goroutine.LockHolder) string {
-	if h.At.Function == "" {
-		return string(h.State)
+	switch {
+	case h.At.Function != "":
+		return fmt.Sprintf("in %s at %s", h.State, frameAt(h.At))
+	case h.State == goroutine.Running:
+		return "running"
 	}
-	return fmt.Sprintf("%s at %s", h.State, frameAt(h.At))
+	return fmt.Sprintf("in %s", h.State)
 }
 
 func lockName(q *goroutine.LockQueue) string {
@@ -170,6 +173,14 @@ func lockName(q *goroutine.LockQueue) string {
 		return "a lock wanted at " + frameAt(q.At)
 	}
 	return fmt.Sprintf("lock %#x", q.Lock)
+}
+
+// wantedName is lockName in a sentence that says where the lock is wanted.
+func wantedName(q *goroutine.LockQueue) string {
+	if q.Lock == 0 {
+		return "a lock"
+	}
+	return lockName(q)
 }
 
 func frameAt(f goroutine.Frame) string {
@@ -222,7 +233,11 @@ func (f *fault) byLock(to *Finding) {
 			if len(seen) < 3 && !slices.Contains(seen, i) {
 				seen = append(seen, i)
 				of := f.dump.queues[i].LockQueue
-				to.note("In %s %s %s waiting for %s (%s).", f.dumped(), goroutines(of.Count), verb(of.Count, "was", "were"), lockName(of), of.State)
+				at := ""
+				if of.Lock == 0 {
+					at = " at " + frameAt(of.At)
+				}
+				to.note("In %s %s %s waiting for %s%s (%s).", f.dumped(), goroutines(of.Count), verb(of.Count, "was", "were"), wantedName(of), at, of.State)
 			}
 		}
 	}
@@ -249,7 +264,7 @@ func (f *fault) suspects(p *Pass, to *Finding) {
 		i := f.holds[0].queue
 		if n := len(f.dump.queues[i].holders); n > 0 {
 			h := f.dump.queues[i].holders[0]
-			to.note("%s may hold it, one of them goroutine %d, in %s in %s.", goroutines(n), h.ID, doing(&h), f.dumped())
+			to.note("%s may hold it, one of them goroutine %d, %s in %s.", goroutines(n), h.ID, doing(&h), f.dumped())
 		}
 		return
 	}
