@@ -87,9 +87,10 @@ func TestATraceShowsWhatIsForGood(t *testing.T) {
 			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, h), queueFor(0, atCredit, b.credit, h)}
 		}, detectors.Medium, "goroutine 2 holds a lock wanted at"},
 		"a receiver has only now come to the queue": {func(b *bank) []goroutine.LockQueue {
-			sends := goroutine.LockHolder{ID: b.worker, Count: 1, State: goroutine.ChanSend, Queue: -1, Wakers: []goroutine.LockWaker{{ID: b.late, Queue: 1}}}
+			sends := holdersAt(-1, place(goroutine.ChanSend, "main.work:9"), b.worker)
+			sends.Wakers = []goroutine.LockWaker{{ID: b.late, Queue: 1}}
 			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, sends), queueFor(0, atCredit, b.credit, sends)}
-		}, detectors.Medium, "holds a lock wanted at main.(*Bank).debit (main.go:20), and is in chan send."},
+		}, detectors.Medium, "holds a lock wanted at main.(*Bank).debit (main.go:20), locked in main.(*Bank).lock, and is in chan send at main.work (main.go:9)."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
