@@ -126,7 +126,10 @@ func at(t *testing.T, f any) Point {
 		}
 	}
 	require.NotZero(t, offset, "%s does not call wait", name)
-	return r.At(name, offset)
+	p, c := r.At(name, offset), r.Call(entry+offset-1)
+	assert.Equal(t, Call{Function: name, Entry: entry}, c)
+	assert.Equal(t, p, r.Returns(c, entry+offset), "the same by the address")
+	return p
 }
 
 func skipWhereNotRead(t *testing.T) {
