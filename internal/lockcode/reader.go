@@ -297,9 +297,20 @@ func (f *function) address(target uintptr) {
 }
 
 // source returns where the source has the call of a function of package sync that
-// an instruction belongs to. Where the compiler inlines a call, it leaves an
-// instruction that bears the line of the call in front of it.
+// an instruction belongs to: the innermost outside of it of the functions that are
+// inlined into each other there. If the tables do not tell, it is the line of an
+// instruction in front of it.
 func (f *function) source(at uintptr) goroutine.Frame {
+	frames := runtime.CallersFrames([]uintptr{at + 1, f.entry + 1}) // of the last one, those that it is inlined into are not told
+	for {
+		frame, more := frames.Next()
+		if !more {
+			break
+		}
+		if !ofSync(frame.Function) {
+			return goroutine.Frame{Function: frame.Function, File: frame.File, Line: frame.Line}
+		}
+	}
 	for ; f.within(at); at-- {
 		if fn := runtime.FuncForPC(at); fn != nil && !ofSync(fn.Name()) {
 			file, line := fn.FileLine(at)
