@@ -36,6 +36,7 @@ type script struct {
 	taken atomic.Int32
 	proof *goroutine.Snapshot
 	text  func() *goroutine.Snapshot // nil: no budget for one
+	locks func() *goroutine.Snapshot // nil: traces are off
 	texts int
 
 	recording []byte
@@ -422,8 +423,12 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	return s.text(), nil
 }
 
-// Locks is not in the script: traces are off.
-func (s *script) Locks() (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+func (s *script) Locks() (*goroutine.Snapshot, *capture.Skip) {
+	if s.locks == nil {
+		return nil, nil
+	}
+	return s.locks(), nil
+}
 
 func (s *script) Spare(time.Duration) bool { return !s.poor }
 

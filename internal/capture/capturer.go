@@ -206,8 +206,8 @@ func (c *Capturer) Spare(span time.Duration) bool {
 	return c.governor.Spare(c.order()[0].name(), n, c.reserve(span, n), now)
 }
 
-// reserve is the CPU time that a window and a dump of n goroutines are predicted to
-// use, as far as they would be allowed.
+// reserve is the CPU time that a window and a dump of n goroutines, or a trace with
+// locks where that does not fit, are predicted to use, as far as they would be allowed.
 func (c *Capturer) reserve(span time.Duration, n int) (work time.Duration) {
 	if c.tracing {
 		of, more := c.window.of(span)
@@ -216,6 +216,9 @@ func (c *Capturer) reserve(span time.Duration, n int) (work time.Duration) {
 	}
 	if dump, pause := c.governor.Predict(goroutine.SourceText, n); pause <= c.governor.budget.Pause {
 		work += dump
+	} else if c.tracing {
+		locks, _ := c.governor.Predict(goroutine.SourceLocks, n)
+		work += locks
 	}
 	return work
 }
