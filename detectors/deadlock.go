@@ -100,10 +100,9 @@ func (c DeadlockConfig) checks() []check {
 // With thousands of goroutines a dump does not fit the default budget. The detector then
 // judges in the same way by a trace with locks ([goroutine.SourceLocks]), which does not
 // stop the world. A trace has the calls on each stack but no addresses: goroutines that
-// wait at one call count as one queue, a holder is stuck only where no goroutine has come
-// to its place for some time, and the sentences name calls instead of locks. A goroutine
-// that runs may hold anything; the detector asks again until none did that is as old as
-// the queue.
+// wait at one call count as one queue, and the sentences name calls instead of locks. A
+// goroutine that runs may hold anything; the detector asks again until none did that is
+// as old as the queue.
 //
 // A dump also has the runtime's own measure of waits, so that a queue of one need
 // not be seen in 21 snapshots. Where dumps are refused, a single waiter needs those: five
@@ -124,9 +123,7 @@ func (c DeadlockConfig) checks() []check {
 // is a goroutine dump. A fault stays medium for ten minutes if a goroutine that is
 // as old as the queue holds another lock of the same kind and is not stuck, if one that
 // waits for a channel holds the lock and any other goroutine may still use a channel, and
-// on processors whose code is not read (see docs/DESIGN.md). With thousands of goroutines
-// it also stays medium where the holders wait at the same calls, with the same stacks, as
-// goroutines that keep coming. False positives: a
+// on processors whose code is not read (see docs/DESIGN.md). False positives: a
 // single goroutine that waits, in each of 21 snapshots, for a lock that another
 // goroutine holds nearly all the time. High: a lock that is held for minutes on
 // purpose while no goroutine holds it, until a timer's function releases it.

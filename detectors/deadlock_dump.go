@@ -25,7 +25,8 @@ type lockDump struct {
 	waiting map[uint64]int // index of the queue that a goroutine waits in
 
 	// stood has the places of a trace where the same goroutines, and no others, have
-	// waited for some time, and their number. It is nil for a dump: see sitesOnly.
+	// waited for some time, and their number. It is nil for a dump, and where no holder
+	// is ruled out by its age.
 	stood map[goroutine.GroupKey]int
 }
 
@@ -38,13 +39,17 @@ type lockQueue struct {
 }
 
 // lockDumpOf returns the dump or the trace that tells more about queues; nil if there
-// is none. A dump has addresses, so that its sentences are better.
+// is none. A dump has addresses, so that its sentences are better. A trace is read
+// without ages first: if no goroutine in it may go on, it does not matter which came
+// when, and goroutines that come later change nothing.
 func (c DeadlockConfig) lockDumpOf(p *Pass, settled []*queue) *lockDump {
-	dump, traced := c.newLockDump(p, goroutine.SourceText, settled), c.newLockDump(p, goroutine.SourceLocks, settled)
-	if dump.tells(settled) >= traced.tells(settled) {
-		return dump
+	best := c.newLockDump(p, goroutine.SourceText, settled)
+	for _, ages := range [][]*queue{nil, settled} {
+		if traced := c.newLockDump(p, goroutine.SourceLocks, ages); traced.tells(settled) > best.tells(settled) {
+			best = traced
+		}
 	}
-	return traced
+	return best
 }
 
 // tells returns the most that d says about a queue.
@@ -58,7 +63,8 @@ func (d *lockDump) tells(settled []*queue) (most fate) {
 	return most
 }
 
-// newLockDump returns nil when there are no locks from a source.
+// newLockDump returns nil when there are no locks from a source. Without queues, the
+// ages of goroutines are left out of account.
 func (c DeadlockConfig) newLockDump(p *Pass, source goroutine.Source, standing []*queue) *lockDump {
 	s := p.Inspections[source]
 	if s == nil || len(s.Locks) == 0 {
@@ -72,7 +78,7 @@ func (c DeadlockConfig) newLockDump(p *Pass, source goroutine.Source, standing [
 		}
 	}
 	switch {
-	case standing == nil: // it is not known for how long
+	case standing == nil:
 	case d.sitesOnly():
 		d.dateSites(standing, c.MinWait/firstDumpPart)
 	default:

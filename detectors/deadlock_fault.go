@@ -191,13 +191,14 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		if !h.sole && !f.dead {
 			continue
 		}
-		g := groupOf(h.holder.ID, p.Snapshot, f.dump.Snapshot)
+		g, ids := groupOf(h.holder.ID, p.Snapshot, f.dump.Snapshot), []uint64{h.holder.ID}
+		if h.holder.Count > 1 {
+			if g = groupOf(h.holder.ID, f.dump.Snapshot); g != nil {
+				ids = g.IDs[:min(len(g.IDs), h.holder.Count)]
+			}
+		}
 		if g == nil || len(all) == MaxParticipants {
 			continue
-		}
-		ids := []uint64{h.holder.ID}
-		if h.holder.Count > 1 {
-			ids = g.IDs
 		}
 		all = append(all, Participant{
 			Role: role, Stack: g.Stack, State: g.State, Count: max(h.holder.Count, 1), IDs: ids, CreatedBy: g.CreatedBy,

@@ -43,6 +43,7 @@ type bank struct {
 // make dumps impossible.
 func TestATraceShowsWhatIsForGood(t *testing.T) {
 	young := uint64(1 << 20)
+	youngOne := holdersAt(-1, place(goroutine.Sleep, "main.work:9"), young) // it holds the lock of one that has only now come
 	circle := func(b *bank, more ...goroutine.LockHolder) []goroutine.LockQueue {
 		return []goroutine.LockQueue{
 			queueFor(0, inDebit, b.first, holdersAt(1, inCredit, b.second...)),
@@ -72,6 +73,9 @@ func TestATraceShowsWhatIsForGood(t *testing.T) {
 			q := queueFor(0, inDebit, append(b.first, b.second...), holdersAt(0, inDebit, b.first...), holdersAt(0, inCredit, b.second...))
 			return []goroutine.LockQueue{q}
 		}, detectors.High, "no goroutine that can hold the lock can go on (lock order, a lock locked twice, or one that was not unlocked)"},
+		"all at one call, and others keep coming": {func(b *bank) []goroutine.LockQueue {
+			return []goroutine.LockQueue{queueFor(0, atCredit, b.credit, holdersAt(0, atCredit, b.credit...))}
+		}, detectors.High, "no goroutine that can hold the lock can go on"},
 		"not unlocked": {func(b *bank) []goroutine.LockQueue {
 			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit)}
 		}, detectors.High, "A lock was not unlocked"},
@@ -84,12 +88,12 @@ func TestATraceShowsWhatIsForGood(t *testing.T) {
 		}, detectors.Medium, "1 goroutine may hold it, one of them goroutine 1, running in"},
 		"a holder has only now come to the queue": {func(b *bank) []goroutine.LockQueue {
 			h := holdersAt(1, atCredit, b.late)
-			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, h), queueFor(0, atCredit, b.credit, h)}
-		}, detectors.Medium, "goroutine 2 holds a lock wanted at"},
+			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, h), queueFor(0, atCredit, b.credit, h, youngOne)}
+		}, detectors.Medium, "1 goroutine may hold it, one of them goroutine 2, in sync.Mutex.Lock at main.(*Bank).credit"},
 		"a receiver has only now come to the queue": {func(b *bank) []goroutine.LockQueue {
 			sends := holdersAt(-1, place(goroutine.ChanSend, "main.work:9"), b.worker)
 			sends.Wakers = []goroutine.LockWaker{{ID: b.late, Queue: 1}}
-			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, sends), queueFor(0, atCredit, b.credit, sends)}
+			return []goroutine.LockQueue{queueFor(0, atDebit, b.debit, sends), queueFor(0, atCredit, b.credit, sends, youngOne)}
 		}, detectors.Medium, "holds a lock wanted at main.(*Bank).debit (main.go:20), locked in main.(*Bank).lock, and is in chan send at main.work (main.go:9)."},
 	} {
 		t.Run(name, func(t *testing.T) {
