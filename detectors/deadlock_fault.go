@@ -182,7 +182,29 @@ func (f *fault) finding(p *Pass) Finding {
 
 // participants returns the causes, then the places where goroutines wait, the first
 // to stop first.
-func (f *fault) participants(p *Pass) (all []Participant) {
+func (f *fault) participants(p *Pass) []Participant {
+	all := f.holders(p)
+	for _, q := range f.queues {
+		if len(all) == MaxParticipants {
+			break
+		}
+		ids, _ := q.IDs(q.Series.Last())
+		rest := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool {
+			return slices.ContainsFunc(all, func(p Participant) bool { return slices.Contains(p.IDs, id) })
+		})
+		if n := q.Now() - named(all, q); n > 0 {
+			all = append(all, Participant{Role: RoleWaiter, Stack: q.Stack, State: q.State, Count: n, IDs: rest[:min(len(rest), n)], CreatedBy: q.CreatedBy(),
+				Note: "has waited for " + words.Span(q.waited)})
+		}
+	}
+	if len(all) == 1 && all[0].Role == RoleWaiter {
+		return nil
+	}
+	return all
+}
+
+// holders returns the causes as participants, if they are known.
+func (f *fault) holders(p *Pass) (all []Participant) {
 	role := RoleHolder
 	if f.dead {
 		role = RoleCause
@@ -204,22 +226,6 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 			Role: role, Stack: g.Stack, State: g.State, Count: max(h.holder.Count, 1), IDs: ids, CreatedBy: g.CreatedBy,
 			Note: f.noteOn(h),
 		})
-	}
-	for _, q := range f.queues {
-		if len(all) == MaxParticipants {
-			break
-		}
-		ids, _ := q.IDs(q.Series.Last())
-		rest := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool {
-			return slices.ContainsFunc(all, func(p Participant) bool { return slices.Contains(p.IDs, id) })
-		})
-		if n := q.Now() - named(all, q); n > 0 {
-			all = append(all, Participant{Role: RoleWaiter, Stack: q.Stack, State: q.State, Count: n, IDs: rest, CreatedBy: q.CreatedBy(),
-				Note: "has waited for " + words.Span(q.waited)})
-		}
-	}
-	if len(all) == 1 && all[0].Role == RoleWaiter {
-		return nil
 	}
 	return all
 }
