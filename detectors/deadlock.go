@@ -62,6 +62,10 @@ const (
 	// default.
 	firstDumpPart      = 12
 	firstDumpSnapshots = 2
+	// tracesInWait is how many traces with locks may be taken in MinWait; they are no
+	// closer than a part of the time for which the queue has stood.
+	tracesInWait = 4
+	traceSpacing = 8
 )
 
 func (c DeadlockConfig) checks() []check {
@@ -93,11 +97,17 @@ func (c DeadlockConfig) checks() []check {
 // confidence is [Suspected] after ten times MinWait, and High after thirty times:
 // no purpose takes half an hour.
 //
+// With thousands of goroutines a dump does not fit the default budget. The detector then
+// judges in the same way by a trace with locks ([goroutine.SourceLocks]), which does not
+// stop the world. A trace has the calls on each stack but no addresses: goroutines that
+// wait at one call count as one queue, and the sentences name calls instead of locks. A
+// goroutine that runs may hold anything; the detector asks again until none did that is
+// as old as the queue.
+//
 // A dump also has the runtime's own measure of waits, so that a queue of one need
-// not be seen in 21 snapshots. Where dumps are refused, as with thousands of
-// goroutines under the default budget, a single waiter needs those: five minutes at
-// an interval of 15 s. The history keeps them up to an interval of 90 s. While a
-// queue stands, the detector asks for more frequent snapshots ([Pass.Attend]).
+// not be seen in 21 snapshots. Where dumps are refused, a single waiter needs those: five
+// minutes at an interval of 15 s. The history keeps them up to an interval of 90 s. While
+// a queue stands, the detector asks for more frequent snapshots ([Pass.Attend]).
 //
 // All queues of one fault are one finding: those that a dump connects, and those
 // that stopped within MinWait of each other. Its stack is that of the queue that
@@ -111,8 +121,9 @@ func (c DeadlockConfig) checks() []check {
 // False negatives: a stuck lock that shares its place with locks in use (for
 // example one account's lock among those of other accounts), unless every snapshot
 // is a goroutine dump. A fault stays medium for ten minutes if a goroutine that is
-// as old as the queue holds another lock of the same kind and is not stuck, and on
-// processors whose code is not read (see docs/DESIGN.md). False positives: a
+// as old as the queue holds another lock of the same kind and is not stuck, if one that
+// waits for a channel holds the lock and any other goroutine may still use a channel, and
+// on processors whose code is not read (see docs/DESIGN.md). False positives: a
 // single goroutine that waits, in each of 21 snapshots, for a lock that another
 // goroutine holds nearly all the time. High: a lock that is held for minutes on
 // purpose while no goroutine holds it, until a timer's function releases it.
@@ -145,14 +156,16 @@ func (c DeadlockConfig) run(p *Pass) error {
 		return nil
 	}
 	settled := c.settled(p, standing, by)
-	d := newLockDump(p, settled)
+	d := c.lockDumpOf(p, settled)
 	for _, f := range faultsOf(c, d, settled) {
 		if f.proven {
 			p.Report(f.finding(p))
 		}
 	}
 	if c.wantsFirst(p, standing) || c.wantsDump(p, d, settled) {
-		p.Ask(goroutine.SourceText)
+		if coming := p.Ask(goroutine.SourceText); !coming && c.wantsTrace(p, d, settled) {
+			p.Ask(goroutine.SourceLocks)
+		}
 	}
 	return nil
 }
@@ -202,6 +215,26 @@ func (c DeadlockConfig) wantsDump(p *Pass, d *lockDump, settled []*queue) bool {
 		}
 	}
 	return false
+}
+
+// wantsTrace reports whether a trace with locks may tell more: nothing shows a fault,
+// and there is none since the newest queue stopped, or it may have found a goroutine
+// running that could have held a lock. As time goes on, traces get rarer.
+func (c DeadlockConfig) wantsTrace(p *Pass, d *lockDump, settled []*queue) bool {
+	if len(settled) == 0 || d.tells(settled) == dead {
+		return false
+	}
+	last, now := p.Inspections[goroutine.SourceLocks], p.Snapshot.Time
+	began, newest := now, time.Time{}
+	for _, q := range settled {
+		if q.began().Before(began) {
+			began = q.began()
+		}
+		if q.began().After(newest) {
+			newest = q.began()
+		}
+	}
+	return last == nil || last.Time.Before(newest) || now.Sub(last.Time) >= max(c.MinWait/tracesInWait, now.Sub(began)/traceSpacing)
 }
 
 // abstainIfShort abstains when there are too few snapshots to judge a lock with a single

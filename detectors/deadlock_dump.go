@@ -3,25 +3,31 @@ package detectors
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// A fate is what a dump says about a queue.
+// A fate is what a dump or a trace says about a queue.
 type fate int
 
 const (
-	unseen fate = iota // the dump is older than the queue, or does not show it
+	unseen fate = iota // it is older than the queue, or does not show it
 	alive              // a goroutine that is not stuck may hold the lock
 	dead               // no goroutine can ever release it
 )
 
-// A lockDump is what the newest goroutine dump shows about the locks for which
-// queues stand.
+// A lockDump is what the newest goroutine dump, or the newest trace with locks, shows
+// about the locks for which queues stand.
 type lockDump struct {
 	*goroutine.Snapshot
 	queues  []lockQueue
 	waiting map[uint64]int // index of the queue that a goroutine waits in
+
+	// stood has the places of a trace where the same goroutines, and no others, have
+	// waited for some time, and their number. It is nil for a dump, and where no holder
+	// is ruled out by its age.
+	stood map[goroutine.GroupKey]int
 }
 
 // A lockQueue is a queue of the dump.
@@ -32,9 +38,35 @@ type lockQueue struct {
 	alive   bool
 }
 
-// newLockDump returns nil when there is no dump with locks.
-func newLockDump(p *Pass, standing []*queue) *lockDump {
-	s := p.Inspections[goroutine.SourceText]
+// lockDumpOf returns the dump or the trace that tells more about queues; nil if there
+// is none. A dump has addresses, so that its sentences are better. A trace is read
+// without ages first: if no goroutine in it may go on, it does not matter which came
+// when, and goroutines that come later change nothing.
+func (c DeadlockConfig) lockDumpOf(p *Pass, settled []*queue) *lockDump {
+	best := c.newLockDump(p, goroutine.SourceText, settled)
+	for _, ages := range [][]*queue{nil, settled} {
+		if traced := c.newLockDump(p, goroutine.SourceLocks, ages); traced.tells(settled) > best.tells(settled) {
+			best = traced
+		}
+	}
+	return best
+}
+
+// tells returns the most that d says about a queue.
+func (d *lockDump) tells(settled []*queue) (most fate) {
+	if d == nil {
+		return unseen
+	}
+	for _, q := range settled {
+		most = max(most, d.fate(q))
+	}
+	return most
+}
+
+// newLockDump returns nil when there are no locks from a source. Without queues, the
+// ages of goroutines are left out of account.
+func (c DeadlockConfig) newLockDump(p *Pass, source goroutine.Source, standing []*queue) *lockDump {
+	s := p.Inspections[source]
 	if s == nil || len(s.Locks) == 0 {
 		return nil
 	}
@@ -45,7 +77,13 @@ func newLockDump(p *Pass, standing []*queue) *lockDump {
 			d.waiting[id] = i
 		}
 	}
-	d.date(standing)
+	switch {
+	case standing == nil:
+	case d.sitesOnly():
+		d.dateSites(standing, c.MinWait/firstDumpPart)
+	default:
+		d.date(standing)
+	}
 	for i := range d.queues {
 		q := &d.queues[i]
 		q.holders = slices.DeleteFunc(slices.Clone(q.Holders), func(h goroutine.LockHolder) bool { return h.ID > q.older })
@@ -72,6 +110,47 @@ func (d *lockDump) date(standing []*queue) {
 			d.queues[i].older = older
 		}
 	}
+}
+
+// sitesOnly reports whether the queues of d are those of calls and not of locks. The
+// goroutines in one may wait for several locks.
+func (d *lockDump) sitesOnly() bool { return d.Source == goroutine.SourceLocks }
+
+// dateSites finds out since when the queues of a trace stand, and which goroutines
+// have waited in them since then. A goroutine that has only now come to a call at which
+// others are stuck may wait for another lock, which is about to be released: it is not
+// stuck. So goroutines count as stuck only at places that no goroutine has left or come
+// to for some time, and holders must have been born before the last of these came.
+func (d *lockDump) dateSites(standing []*queue, some time.Duration) {
+	d.stood = make(map[goroutine.GroupKey]int)
+	dated := make([]bool, len(d.queues))
+	for _, q := range standing {
+		older, same := q.complete(some)
+		if n, known := d.stood[q.Key]; same && (!known || n > 0) {
+			d.stood[q.Key] = n + q.Now()
+		} else {
+			d.stood[q.Key] = 0
+		}
+		for _, i := range d.of(q) {
+			of := &d.queues[i]
+			if !dated[i] || older > of.older {
+				dated[i], of.older = true, older
+			}
+		}
+	}
+}
+
+// stays reports whether a goroutine in queue i, and all others with its stack, have
+// been there since the queue stands.
+func (d *lockDump) stays(i int, id uint64) bool {
+	if i < 0 || d.queues[i].alive {
+		return false
+	}
+	if d.stood == nil {
+		return true
+	}
+	g := groupOf(id, d.Snapshot)
+	return g != nil && g.Count == d.stood[g.Key()]
 }
 
 // of returns the queues of the dump in which goroutines of q wait that have waited
@@ -119,13 +198,13 @@ func (d *lockDump) settle() {
 func (d *lockDump) goesOn(h goroutine.LockHolder) bool {
 	switch {
 	case h.Queue >= 0:
-		return d.queues[h.Queue].alive
+		return !d.stays(h.Queue, h.ID)
 	case h.State.Never():
 		return false
 	case h.Many:
 		return true
 	case len(h.Wakers) > 0:
-		return slices.ContainsFunc(h.Wakers, func(w goroutine.LockWaker) bool { return w.Queue < 0 || d.queues[w.Queue].alive })
+		return slices.ContainsFunc(h.Wakers, func(w goroutine.LockWaker) bool { return !d.stays(w.Queue, w.ID) })
 	}
 	// Only a goroutine can receive or be done. A timer's function may send.
 	return h.State != goroutine.ChanSend && h.State != goroutine.WaitGroupWait
@@ -142,6 +221,9 @@ func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 		if rank := d.rank(i, &q.holders[k]); rank > best {
 			best, h = rank, &q.holders[k]
 		}
+	}
+	if d.sitesOnly() && h != nil && h.Locked == (goroutine.Frame{}) {
+		return h, false // nothing shows that it has acquired any lock
 	}
 	return h, len(q.holders) == 1 && !q.Open || h != nil && h.Certain
 }
@@ -176,6 +258,19 @@ type hold struct {
 	queue  int
 	holder *goroutine.LockHolder // nil: no goroutine holds the lock
 	sole   bool
+}
+
+// among returns all goroutines that may hold the locks of queues.
+func (d *lockDump) among(holds []hold) (all []hold) {
+	for _, of := range holds {
+		for k := range d.queues[of.queue].holders {
+			h := &d.queues[of.queue].holders[k]
+			if len(all) < MaxParticipants && !slices.ContainsFunc(all, func(o hold) bool { return o.holder.ID == h.ID }) {
+				all = append(all, hold{queue: of.queue, holder: h})
+			}
+		}
+	}
+	return all
 }
 
 // chain follows a queue to its holder, from there to the queue in which the holder

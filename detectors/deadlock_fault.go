@@ -111,6 +111,17 @@ func (f *fault) judge() {
 		}
 	}
 	f.proven = f.proven || f.dead
+	if f.tangled() {
+		f.holds, f.cycle = f.dump.among(f.holds), 0
+	}
+}
+
+// tangled reports whether a trace leaves several goroutines that may hold a lock, of
+// which each is stuck.
+func (f *fault) tangled() bool {
+	return f.dead && f.dump.sitesOnly() && slices.ContainsFunc(f.causes(), func(h hold) bool {
+		return !h.sole || h.holder.Count > 1 && !h.holder.Reads
+	})
 }
 
 // measured reports whether the dump has a wait of MinWait.
@@ -171,24 +182,8 @@ func (f *fault) finding(p *Pass) Finding {
 
 // participants returns the causes, then the places where goroutines wait, the first
 // to stop first.
-func (f *fault) participants(p *Pass) (all []Participant) {
-	role := RoleHolder
-	if f.dead {
-		role = RoleCause
-	}
-	for _, h := range f.causes() {
-		if !h.sole && !f.dead {
-			continue
-		}
-		g := groupOf(h.holder.ID, p.Snapshot, f.dump.Snapshot)
-		if g == nil || len(all) == MaxParticipants {
-			continue
-		}
-		all = append(all, Participant{
-			Role: role, Stack: g.Stack, State: g.State, Count: 1, IDs: []uint64{h.holder.ID}, CreatedBy: g.CreatedBy,
-			Note: f.noteOn(h),
-		})
-	}
+func (f *fault) participants(p *Pass) []Participant {
+	all := f.holders(p)
 	for _, q := range f.queues {
 		if len(all) == MaxParticipants {
 			break
@@ -197,8 +192,8 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		rest := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool {
 			return slices.ContainsFunc(all, func(p Participant) bool { return slices.Contains(p.IDs, id) })
 		})
-		if n := q.Now() - (len(ids) - len(rest)); n > 0 {
-			all = append(all, Participant{Role: RoleWaiter, Stack: q.Stack, State: q.State, Count: n, IDs: rest, CreatedBy: q.CreatedBy(),
+		if n := q.Now() - named(all, q); n > 0 {
+			all = append(all, Participant{Role: RoleWaiter, Stack: q.Stack, State: q.State, Count: n, IDs: rest[:min(len(rest), n)], CreatedBy: q.CreatedBy(),
 				Note: "has waited for " + words.Span(q.waited)})
 		}
 	}
@@ -206,6 +201,43 @@ func (f *fault) participants(p *Pass) (all []Participant) {
 		return nil
 	}
 	return all
+}
+
+// holders returns the causes as participants, if they are known.
+func (f *fault) holders(p *Pass) (all []Participant) {
+	role := RoleHolder
+	if f.dead {
+		role = RoleCause
+	}
+	for _, h := range f.causes() {
+		if !h.sole && !f.dead {
+			continue
+		}
+		g, ids := groupOf(h.holder.ID, p.Snapshot, f.dump.Snapshot), []uint64{h.holder.ID}
+		if h.holder.Count > 1 {
+			if g = groupOf(h.holder.ID, f.dump.Snapshot); g != nil {
+				ids = g.IDs[:min(len(g.IDs), h.holder.Count)]
+			}
+		}
+		if g == nil || len(all) == MaxParticipants {
+			continue
+		}
+		all = append(all, Participant{
+			Role: role, Stack: g.Stack, State: g.State, Count: max(h.holder.Count, 1), IDs: ids, CreatedBy: g.CreatedBy,
+			Note: f.noteOn(h),
+		})
+	}
+	return all
+}
+
+// named returns how many goroutines of q are in participants.
+func named(all []Participant, q *queue) (n int) {
+	for _, p := range all {
+		if p.Role != RoleWaiter && p.Stack.ID == q.Stack.ID && p.State == q.State {
+			n += p.Count
+		}
+	}
+	return n
 }
 
 // groupOf returns the group of a goroutine in the first snapshot that lists it.

@@ -21,10 +21,11 @@ import (
 const codeIsRead = runtime.GOARCH == "amd64"
 
 // A stuckProgram is what a program in internal/capture/testdata/holders says: which
-// goroutine holds which lock, as it knows itself, and what a dump of it shows.
+// goroutine holds which lock, as it knows itself, and what is seen of it.
 type stuckProgram struct {
-	Held  map[uint64]uint64
-	Locks []goroutine.LockQueue
+	Held   map[uint64]uint64
+	Locks  []goroutine.LockQueue // of a dump
+	Traced []goroutine.LockQueue // of a trace
 }
 
 // scenesStuck has what is said of each lock, most waiters first.
@@ -154,7 +155,24 @@ func TestLocksOfPrograms(t *testing.T) {
 			}
 			slices.Sort(said)
 			assert.Equal(t, want, strings.Join(slices.Compact(said), ", "))
+			assertTraced(t, p, want)
 		})
+	}
+}
+
+// assertTraced checks that a trace shows the same queues to be for good as a dump.
+// Without addresses it cannot tell every kind of fault from others.
+func assertTraced(t *testing.T, p stuckProgram, want string) {
+	t.Helper()
+	if p.Traced == nil {
+		t.Log("this process cannot be traced")
+		return
+	}
+	for i, v := range detectors.JudgeLocks(&goroutine.Snapshot{Source: goroutine.SourceLocks, Locks: p.Traced}) {
+		assert.Equal(t, want != "alive", v.Dead, "by a trace: %+v", p.Traced[i])
+		if v.Kind == "lost unlock" || v.Kind == "recursive read" || v.Kind == "upgraded" {
+			assert.Equal(t, want, v.Kind, "by a trace: %+v", p.Traced[i])
+		}
 	}
 }
 

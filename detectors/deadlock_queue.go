@@ -43,6 +43,25 @@ func (q *queue) older() uint64 {
 	return epochs[len(epochs)-1].LastID
 }
 
+// complete returns the highest ID of goroutines that may hold what those in the queue
+// wait for, and whether none has come to it for that time. Where some keep coming, it
+// is that for the goroutines which waited at first.
+func (q *queue) complete(some time.Duration) (older uint64, same bool) {
+	last := q.Series.Last()
+	since := last
+	for since > q.since+1 && q.Count(since-1) == q.Now() {
+		since--
+	}
+	if since == last || q.Series.Ago(since) < some {
+		return q.older(), false
+	}
+	epochs := q.Series.Snapshots[since].Epochs
+	if len(epochs) == 0 {
+		return math.MaxUint64, false
+	}
+	return epochs[len(epochs)-1].LastID, true
+}
+
 // lowest returns the lowest ID of the goroutines that have waited from the beginning.
 func (q *queue) lowest() uint64 {
 	if ids, _ := q.IDs(q.since); len(ids) > 0 {

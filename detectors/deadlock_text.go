@@ -22,6 +22,7 @@ const (
 	recursiveRead // a read lock is wanted again while a writer waits
 	lostUnlock
 	heldWaiting // for a channel, a wait group or a condition
+	tangled     // several goroutines may hold a lock: which of these it is, a trace does not tell
 )
 
 func (f *fault) cause() cause {
@@ -34,6 +35,8 @@ func (f *fault) cause() cause {
 	}
 	last := holds[len(holds)-1].holder
 	switch {
+	case f.tangled():
+		return tangled
 	case f.cycle < 0:
 		return heldWaiting
 	case len(holds) == 1 && last.Reads:
@@ -91,6 +94,8 @@ func (f *fault) headline() string {
 		return "A lock was not unlocked: no goroutine is left that can hold it"
 	case heldWaiting:
 		return "Deadlock: a goroutine holds a lock while it waits for others that cannot go on"
+	case tangled:
+		return "Deadlock: no goroutine that can hold the lock can go on (lock order, a lock locked twice, or one that was not unlocked)"
 	}
 	if f.waited() >= beyondPurpose*f.config.MinWait {
 		return "A lock has not been acquired, longer than any purpose takes,"
@@ -103,9 +108,9 @@ func (f *fault) explain(to *Finding) {
 	for _, h := range f.causes() {
 		switch {
 		case f.dead: // which is so for good
-			to.note("Goroutine %d %s.", h.holder.ID, f.noteOn(h))
+			to.note("%s %s.", sentence(nameOf(h.holder)), f.noteOn(h))
 		case h.sole:
-			to.note("In %s goroutine %d %s.", f.dumped(), h.holder.ID, f.noteOn(h))
+			to.note("In %s %s %s.", f.dumped(), nameOf(h.holder), f.noteOn(h))
 		}
 	}
 	if f.cause() == heldWaiting {
@@ -122,11 +127,22 @@ func (f *fault) explain(to *Finding) {
 	}
 }
 
+// nameOf names the goroutines that a holder stands for.
+func nameOf(h *goroutine.LockHolder) string {
+	if h.Count > 1 {
+		return fmt.Sprintf("each of %s, one of them %d,", goroutines(h.Count), h.ID)
+	}
+	return fmt.Sprintf("goroutine %d", h.ID)
+}
+
+// sentence returns a clause with a capital letter.
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
 // noteOn says what a holder holds and does, as a clause.
 func (f *fault) noteOn(h hold) string {
 	q := &f.dump.queues[h.queue]
 	holds := "holds " + lockName(q.LockQueue)
-	if !h.sole && f.cycle < 0 {
+	if !h.sole && (f.cycle < 0 || f.dump.sitesOnly()) || h.holder.Count > 1 {
 		holds = "may hold " + lockName(q.LockQueue)
 	}
 	if h.holder.Reads {
@@ -136,16 +152,35 @@ func (f *fault) noteOn(h hold) string {
 		holds += ", locked in " + in
 	}
 	if h.holder.Queue >= 0 {
-		return fmt.Sprintf("%s, and waits for %s at %s", holds, lockName(f.dump.queues[h.holder.Queue].LockQueue), frameAt(h.holder.At))
+		return fmt.Sprintf("%s, and waits for %s at %s", holds, wantedName(f.dump.queues[h.holder.Queue].LockQueue), frameAt(h.holder.At))
 	}
-	return fmt.Sprintf("%s, and is in %s at %s", holds, h.holder.State, frameAt(h.holder.At))
+	return fmt.Sprintf("%s, and is %s", holds, doing(h.holder))
+}
+
+// doing says in which state a holder is, and where if that is known.
+func doing(h *goroutine.LockHolder) string {
+	switch {
+	case h.At.Function != "":
+		return fmt.Sprintf("in %s at %s", h.State, frameAt(h.At))
+	case h.State == goroutine.Running:
+		return "running"
+	}
+	return fmt.Sprintf("in %s", h.State)
 }
 
 func lockName(q *goroutine.LockQueue) string {
 	if q.Lock == 0 {
-		return "the lock wanted at " + frameAt(q.At)
+		return "a lock wanted at " + frameAt(q.At)
 	}
 	return fmt.Sprintf("lock %#x", q.Lock)
+}
+
+// wantedName is lockName in a sentence that says where the lock is wanted.
+func wantedName(q *goroutine.LockQueue) string {
+	if q.Lock == 0 {
+		return "a lock"
+	}
+	return lockName(q)
 }
 
 func frameAt(f goroutine.Frame) string {
@@ -198,7 +233,11 @@ func (f *fault) byLock(to *Finding) {
 			if len(seen) < 3 && !slices.Contains(seen, i) {
 				seen = append(seen, i)
 				of := f.dump.queues[i].LockQueue
-				to.note("In %s %s %s waiting for %s (%s).", f.dumped(), goroutines(of.Count), verb(of.Count, "was", "were"), lockName(of), of.State)
+				at := ""
+				if of.Lock == 0 {
+					at = " at " + frameAt(of.At)
+				}
+				to.note("In %s %s %s waiting for %s%s (%s).", f.dumped(), goroutines(of.Count), verb(of.Count, "was", "were"), wantedName(of), at, of.State)
 			}
 		}
 	}
@@ -206,10 +245,14 @@ func (f *fault) byLock(to *Finding) {
 
 // dumped names the dump that the sentences about single locks are from.
 func (f *fault) dumped() string {
-	if ago := f.queues[0].Series.Newest().Time.Sub(f.dump.Time); ago >= time.Second {
-		return fmt.Sprintf("a dump %s ago", words.Span(ago))
+	what := "dump"
+	if f.dump.sitesOnly() {
+		what = "trace"
 	}
-	return "the dump"
+	if ago := f.queues[0].Series.Newest().Time.Sub(f.dump.Time); ago >= time.Second {
+		return fmt.Sprintf("a %s %s ago", what, words.Span(ago))
+	}
+	return "the " + what
 }
 
 // suspects names goroutines that may hold the lock when nothing better is known.
@@ -221,7 +264,7 @@ func (f *fault) suspects(p *Pass, to *Finding) {
 		i := f.holds[0].queue
 		if n := len(f.dump.queues[i].holders); n > 0 {
 			h := f.dump.queues[i].holders[0]
-			to.note("%s may hold it, one of them goroutine %d, in %s at %s in %s.", goroutines(n), h.ID, h.State, frameAt(h.At), f.dumped())
+			to.note("%s may hold it, one of them goroutine %d, %s in %s.", goroutines(n), h.ID, doing(&h), f.dumped())
 		}
 		return
 	}
@@ -283,6 +326,8 @@ func (f *fault) advice() string {
 		return "Do not call RLock while holding it: read what the inner call needs first, or use a function that expects the lock to be held. Only a restart frees these goroutines."
 	case lostUnlock:
 		return "Find the path that returns or panics without unlocking; use defer. Only a restart frees these goroutines."
+	case tangled:
+		return "Acquire these locks in the same order everywhere, do not lock one that is held, and unlock on every path. Only a restart frees these goroutines."
 	case heldWaiting:
 		return "Do not wait for other goroutines while holding a lock that they need: unlock before the wait. Only a restart frees these goroutines."
 	}

@@ -91,7 +91,9 @@ type Pass struct {
 	Windows []Window
 
 	// Ask requests a closer inspection of a suspected fault: a leak proof
-	// ([goroutine.SourceProof]) or a trace window ([goroutine.SourceWindow]). If
+	// ([goroutine.SourceProof]), a trace window ([goroutine.SourceWindow]), a goroutine
+	// dump ([goroutine.SourceText]) or a trace with the queues for locks
+	// ([goroutine.SourceLocks]). If
 	// the user's options, the cost and the time since the last inspection permit,
 	// it is taken as soon as all detectors have run. Run is then called again with
 	// the inspection in Inspections, and only the findings of that call count.

@@ -11,11 +11,12 @@ type LockVerdict struct {
 }
 
 var causeNames = [...]string{unknownCause: "", lockOrder: "lock order", lockedTwice: "locked twice", upgraded: "upgraded",
-	recursiveRead: "recursive read", lostUnlock: "lost unlock", heldWaiting: "held while waiting"}
+	recursiveRead: "recursive read", tangled: "tangled", lostUnlock: "lost unlock", heldWaiting: "held while waiting"}
 
-// JudgeLocks returns what a dump says about each of its queues.
+// JudgeLocks returns what a dump or a trace says about each of its queues, if all
+// goroutines in them have stood for long.
 func JudgeLocks(dump *goroutine.Snapshot) []LockVerdict {
-	d := newLockDump(&Pass{Inspections: map[goroutine.Source]*goroutine.Snapshot{goroutine.SourceText: dump}}, nil)
+	d := DeadlockConfig{}.newLockDump(&Pass{Inspections: map[goroutine.Source]*goroutine.Snapshot{dump.Source: dump}}, dump.Source, nil)
 	verdicts := make([]LockVerdict, len(d.queues))
 	for i := range verdicts {
 		f := &fault{dump: d, dead: !d.queues[i].alive}

@@ -12,9 +12,10 @@ const (
 	MaxHolders, MaxHolderWakers = 32, 16
 )
 
-// A LockQueue is the goroutines that wait for one lock in the same state. A dump
-// does not name the holder of a lock: Holders are the goroutines whose calls have
-// passed a place that acquires such a lock, and none that releases it.
+// A LockQueue is the goroutines that wait for one lock in the same state. Where the
+// address of the lock is unknown, it is those that wait at the same call, which may be
+// for several locks. No source names the holder of a lock: Holders are the goroutines
+// whose calls have passed a place that acquires such a lock, and none that releases it.
 type LockQueue struct {
 	Lock    uint64 // address of the lock; 0 when unknown
 	State   State
@@ -30,9 +31,11 @@ type LockQueue struct {
 	Open    bool
 }
 
-// A LockHolder is a goroutine that may hold a lock.
+// A LockHolder is a goroutine that may hold a lock. In snapshots of [SourceLocks] it
+// stands for all goroutines with the same stack.
 type LockHolder struct {
-	ID     uint64
+	ID     uint64 // the lowest
+	Count  int    // of the goroutines
 	State  State
 	Wait   time.Duration // as in [Group]
 	At     Frame         // what it is doing: the innermost frame of the program's code

@@ -19,6 +19,7 @@ const (
 	SourceProof    Source = "leak_proof"
 	SourceRecorder Source = "flight_recorder" // the program's own, which it has handed over
 	SourceWindow   Source = "trace_window"    // a trace of a span of time, with the wakeups in it
+	SourceLocks    Source = "trace_locks"     // a trace with the queues for locks
 )
 
 // A Scheduler holds the scheduler's own counts of goroutines. They are
@@ -68,7 +69,8 @@ type Snapshot struct {
 	Movements []Movement
 
 	// Locks holds the queues for locks, most waiters first; at most [MaxLocks]. Only
-	// goroutine dumps that a process takes of itself on a suspicion have them.
+	// what a process takes of itself on a suspicion has them: goroutine dumps, and
+	// snapshots of [SourceLocks].
 	Locks []LockQueue
 
 	// Scheduler is what the scheduler counted when the snapshot was taken; zero

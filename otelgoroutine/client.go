@@ -137,6 +137,11 @@ func (c *client) Text() (*goroutine.Snapshot, *capture.Skip) {
 	return one(c, goroutine.SourceText, capturer.Text)
 }
 
+// Locks takes a trace with the queues for locks.
+func (c *client) Locks() (*goroutine.Snapshot, *capture.Skip) {
+	return one(c, goroutine.SourceLocks, capturer.Locks)
+}
+
 // Recording returns the recording behind s, which must not be modified, or nil if
 // there is none or s is not the last snapshot of this process any more. If it could
 // not be written, the next Take says why.

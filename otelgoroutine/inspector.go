@@ -37,10 +37,11 @@ type inspector struct {
 	spacing  time.Duration // between dumps
 	patience time.Duration // how long windows must have been refused before detectors wait no longer
 
-	refused int       // windows in a row that could not be had
-	since   time.Time // of the first of these
-	proved  time.Time // when the last leak proof was taken
-	dumped  time.Time // when a goroutine dump was last attempted
+	refused  int       // windows in a row that could not be had
+	since    time.Time // of the first of these
+	proved   time.Time // when the last leak proof was taken
+	dumped   time.Time // when a goroutine dump was last attempted
+	undumped bool      // that was refused
 }
 
 // Inspect implements [engine.Inspector].
@@ -64,13 +65,22 @@ func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*e
 		return i.prove(base)
 	case goroutine.SourceText:
 		return i.dump(base.Time)
+	case goroutine.SourceLocks:
+		s, skip := i.observer.client.Locks()
+		return inspectionOf(s), skip
 	}
 	return nil, nil
 }
 
-// Expect implements [engine.Inspector].
+// Expect implements [engine.Inspector]. A dump is expected until one is refused.
 func (i *inspector) Expect(kind goroutine.Source) bool {
-	return kind == goroutine.SourceWindow && (i.refused < windowPatience || time.Since(i.since) < i.patience)
+	switch kind {
+	case goroutine.SourceWindow:
+		return i.refused < windowPatience || time.Since(i.since) < i.patience
+	case goroutine.SourceText:
+		return !i.undumped
+	}
+	return false
 }
 
 // openWindow takes a trace window and counts refusals in a row. A window refused
@@ -107,6 +117,7 @@ func (i *inspector) dump(now time.Time) (*engine.Inspection, *capture.Skip) {
 	}
 	i.dumped = now
 	s, skip := i.observer.client.Text()
+	i.undumped = s == nil
 	return inspectionOf(s), skip
 }
 

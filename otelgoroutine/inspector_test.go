@@ -63,6 +63,39 @@ func TestADumpTellsWhichLockAndWhatCreatedThem(t *testing.T) {
 	})
 }
 
+// TestATraceTakesThePlaceOfADump has dumps that are refused from the second on.
+func TestATraceTakesThePlaceOfADump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := stuck()
+		dump := dumpOf()
+		c.text = func() *goroutine.Snapshot {
+			c.text = nil
+			return dump()
+		}
+		c.locks = func() *goroutine.Snapshot {
+			return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceLocks, Locks: []goroutine.LockQueue{{Count: 5}}}
+		}
+		var traced []int // queues of the newest trace, by step; -1: none
+		asks := &detectors.Detector{Name: "asks", Run: func(p *detectors.Pass) error {
+			if !p.Ask(goroutine.SourceText) {
+				p.Ask(goroutine.SourceLocks)
+			}
+			if s := p.Inspections[goroutine.SourceLocks]; s == nil {
+				traced = append(traced, -1)
+			} else {
+				traced = append(traced, len(s.Locks))
+			}
+			return nil
+		}}
+		m, err := Start(provider(), withCapturer(c), WithDetectors(asks))
+		require.NoError(t, err)
+		time.Sleep(10 * time.Minute)
+		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Equal(t, -1, traced[0], "a dump is expected")
+		assert.Equal(t, 1, traced[len(traced)-1])
+	})
+}
+
 func TestWithoutADumpAFindingStaysAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs memory

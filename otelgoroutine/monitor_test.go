@@ -36,6 +36,7 @@ type script struct {
 	taken atomic.Int32
 	proof *goroutine.Snapshot
 	text  func() *goroutine.Snapshot // nil: no budget for one
+	locks func() *goroutine.Snapshot // nil: traces are off
 	texts int
 
 	recording []byte
@@ -426,6 +427,14 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 	}
 	return s.text(), nil
 }
+
+func (s *script) Locks() (*goroutine.Snapshot, *capture.Skip) {
+	if s.locks == nil {
+		return nil, nil
+	}
+	return s.locks(), nil
+}
+
 func (s *script) Spare(time.Duration) bool { return !s.poor }
 
 func (s *script) Counts() (goroutines, created int64) {

@@ -22,6 +22,7 @@ type capturer interface {
 	Labelled(keys []string) (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*goroutine.Snapshot, *capture.Skip)
+	Locks() (*goroutine.Snapshot, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Recording() []byte
 	Spare(window time.Duration) bool

@@ -51,6 +51,7 @@ type Capturer struct {
 	labelled map[string]*labelledSource // by their keys
 	text     *textSource
 	window   *windowSource
+	locks    *locksSource
 	proof    *proofSource // nil if it is not wanted
 }
 
@@ -68,6 +69,7 @@ func New(c Config) *Capturer {
 		text:     newTextSource(),
 		window:   &windowSource{trace: t},
 	}
+	capturer.locks = &locksSource{capturer.window}
 	capturer.Configure(c)
 	return capturer
 }
@@ -204,8 +206,8 @@ func (c *Capturer) Spare(span time.Duration) bool {
 	return c.governor.Spare(c.order()[0].name(), n, c.reserve(span, n), now)
 }
 
-// reserve is the CPU time that a window and a dump of n goroutines are predicted to
-// use, as far as they would be allowed.
+// reserve is the CPU time that a window and a dump of n goroutines, or a trace with
+// locks where that does not fit, are predicted to use, as far as they would be allowed.
 func (c *Capturer) reserve(span time.Duration, n int) (work time.Duration) {
 	if c.tracing {
 		of, more := c.window.of(span)
@@ -214,6 +216,9 @@ func (c *Capturer) reserve(span time.Duration, n int) (work time.Duration) {
 	}
 	if dump, pause := c.governor.Predict(goroutine.SourceText, n); pause <= c.governor.budget.Pause {
 		work += dump
+	} else if c.tracing {
+		locks, _ := c.governor.Predict(goroutine.SourceLocks, n)
+		work += locks
 	}
 	return work
 }
@@ -280,6 +285,21 @@ func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
 		return nil, skip
 	}
 	return r.Snapshot, nil
+}
+
+// Locks takes a trace with the queues for locks, if its predicted cost is covered. It
+// has no addresses and no arguments, but stops the world no longer than any trace. If
+// traces are not enabled or cannot be taken, Locks returns nil and no skip.
+func (c *Capturer) Locks() (*goroutine.Snapshot, *Skip) {
+	if !c.tracing || !c.opens(0) {
+		return nil, nil
+	}
+	defer c.begin(Deadline)()
+	if refusal := c.ready(c.locks.of()); refusal != nil { // while snapshots are not traced, either
+		return nil, c.skip(c.locks, refusal)
+	}
+	r, skip := c.try(c.locks)
+	return r.Snapshot, skip
 }
 
 // Window takes a trace of a span of time, if its predicted cost is covered.
@@ -423,7 +443,7 @@ func (c *Capturer) spent(source goroutine.Source, n int, r *result, used usage) 
 	switch {
 	case source == goroutine.SourceProof:
 		used.cpu = wall
-	case source == goroutine.SourceTrace && r.Snapshot != nil:
+	case (source == goroutine.SourceTrace || source == goroutine.SourceLocks) && r.Snapshot != nil:
 		r.traced = time.Duration(r.Bytes) * (byteCost + readCost)
 	}
 	c.governor.Spent(source, n, min(used.cpu, wall)+r.traced, now)

@@ -54,6 +54,7 @@ type rate struct {
 var beside = map[goroutine.Source]time.Duration{
 	goroutine.SourceTrace:    1500 * time.Microsecond,
 	goroutine.SourceRecorder: 1500 * time.Microsecond,
+	goroutine.SourceLocks:    1500 * time.Microsecond,
 	goroutine.SourceWindow:   3 * time.Millisecond, // two generations
 }
 
@@ -67,6 +68,7 @@ const readCost = 10 * time.Nanosecond
 var firstRates = map[goroutine.Source]rate{
 	goroutine.SourceTrace:    {work: 3 * time.Microsecond},
 	goroutine.SourceRecorder: {work: 3 * time.Microsecond},
+	goroutine.SourceLocks:    {work: 6 * time.Microsecond}, // half of it is to read code
 	goroutine.SourceProfile:  {work: 2 * time.Microsecond},
 	goroutine.SourceLabelled: {work: 4 * time.Microsecond},
 	// The stop takes half a microsecond per frame: 2 µs for a goroutine with one

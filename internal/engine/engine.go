@@ -19,8 +19,9 @@ import (
 )
 
 // An Inspector takes closer inspections of the process on a suspicion: a trace
-// window (goroutine.SourceWindow), a leak proof (goroutine.SourceProof) or
-// a goroutine dump (goroutine.SourceText).
+// window (goroutine.SourceWindow), a leak proof (goroutine.SourceProof), a goroutine
+// dump (goroutine.SourceText) or a trace with the queues for locks
+// (goroutine.SourceLocks).
 type Inspector interface {
 	// Inspect takes an inspection of a kind, or returns nil when it is unavailable
 	// or not due. base is the newest snapshot of the process.
@@ -185,7 +186,7 @@ func (e *Engine) inspect(s *goroutine.Snapshot, all []Verdict) (inspected bool) 
 	if e.inspector == nil {
 		return false
 	}
-	for _, kind := range []goroutine.Source{goroutine.SourceText, goroutine.SourceWindow, goroutine.SourceProof} { // what costs least first
+	for _, kind := range []goroutine.Source{goroutine.SourceText, goroutine.SourceLocks, goroutine.SourceWindow, goroutine.SourceProof} { // what costs least first
 		if !slices.ContainsFunc(all, func(v Verdict) bool { return slices.Contains(v.asked, kind) }) {
 			continue
 		}

@@ -126,7 +126,10 @@ func at(t *testing.T, f any) Point {
 		}
 	}
 	require.NotZero(t, offset, "%s does not call wait", name)
-	return r.At(name, offset)
+	p, c := r.At(name, offset), r.Call(entry+offset-1)
+	assert.Equal(t, Call{Function: name, Entry: entry}, c)
+	assert.Equal(t, p, r.Returns(c, entry+offset), "the same by the address")
+	return p
 }
 
 func skipWhereNotRead(t *testing.T) {
@@ -260,4 +263,32 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// inOrder is inlined, and ends right in front of the lock.
+func inOrder[T any](o *object, a, b T, m, n int) (first, second T) {
+	if o.n > 0 && m > n {
+		return b, a
+	}
+	return a, b
+}
+
+//go:noinline
+func inTurn(o, a, b *object) {
+	first, second := inOrder(o, a, b, a.n, b.n)
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	wait()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+}
+
+// TestSourceOfAnInlinedCall has another inlined call in front of the lock.
+func TestSourceOfAnInlinedCall(t *testing.T) {
+	skipWhereNotRead(t)
+	inTurn(new(object), new(object), new(object))
+	for _, s := range at(t, inTurn).Holds {
+		assert.Equal(t, "github.com/otelgoroutine/go/internal/lockcode.inTurn", s.Frame.Function)
+		assert.Contains(t, s.Frame.File, "lockcode_test.go")
+	}
 }

@@ -35,13 +35,12 @@ type Reader struct {
 	around    int // for those that they call
 }
 
-type point struct {
-	function string
-	offset   uintptr
-}
+// A point is the address to which a call returns, by the entry of its function.
+type point struct{ entry, offset uintptr }
 
 // NewReader returns a reader. entries has the entry addresses of functions by
-// their names, because a dump has only names.
+// their names, because a dump has only names. It may be nil for a reader of which
+// only [Reader.Call] and [Reader.Returns] are used.
 func NewReader(entries map[string]uintptr) *Reader {
 	return &Reader{functions: make(map[uintptr]*function), entries: entries, points: make(map[point]Point), room: maxTotal, around: maxTotal}
 }
@@ -71,7 +70,36 @@ type Point struct {
 // At returns what is known about the point of a function to which a call returns.
 // offset is from the entry of the function.
 func (r *Reader) At(function string, offset uintptr) Point {
-	key := point{function, offset}
+	return r.at(point{r.entries[function], offset})
+}
+
+// A Call is what the tables of the process say about the instruction of a call.
+type Call struct {
+	Function string  // of the program that the linker has made: the one that others may be inlined into
+	Entry    uintptr // of that function; 0 when the tables do not have it
+	Inlined  bool    // the source has the call in another function, which is inlined
+}
+
+// Call returns what is known about an instruction. Of the addresses that the runtime
+// has for the frames of a stack, it is the one before that to which the call returns.
+func (r *Reader) Call(pc uintptr) Call {
+	fn := runtime.FuncForPC(pc)
+	if fn == nil {
+		return Call{}
+	}
+	c := Call{Function: fn.Name(), Entry: fn.Entry()}
+	if outer := runtime.FuncForPC(c.Entry); outer != nil && outer.Name() != c.Function {
+		c.Function, c.Inlined = outer.Name(), true
+	}
+	return c
+}
+
+// Returns returns what is known about the point to which a call returns.
+func (r *Reader) Returns(c Call, address uintptr) Point {
+	return r.at(point{c.Entry, address - c.Entry})
+}
+
+func (r *Reader) at(key point) Point {
 	p, ok := r.points[key]
 	if !ok {
 		p = r.read(key)
@@ -81,12 +109,11 @@ func (r *Reader) At(function string, offset uintptr) Point {
 }
 
 func (r *Reader) read(key point) Point {
-	entry := r.entries[key.function]
-	f := r.function(entry, &r.room)
+	f := r.function(key.entry, &r.room)
 	if f == nil || key.offset == 0 || !f.settle(r, 0) {
 		return Point{}
 	}
-	return f.point(r, entry+key.offset)
+	return f.point(r, key.entry+key.offset)
 }
 
 // callee returns a function that another one calls, or nil if it cannot be read.
@@ -270,9 +297,20 @@ func (f *function) address(target uintptr) {
 }
 
 // source returns where the source has the call of a function of package sync that
-// an instruction belongs to. Where the compiler inlines a call, it leaves an
-// instruction that bears the line of the call in front of it.
+// an instruction belongs to: the innermost outside of it of the functions that are
+// inlined into each other there. If the tables do not tell, it is the line of an
+// instruction in front of it.
 func (f *function) source(at uintptr) goroutine.Frame {
+	frames := runtime.CallersFrames([]uintptr{at + 1, f.entry + 1}) // of the last one, those that it is inlined into are not told
+	for {
+		frame, more := frames.Next()
+		if !more {
+			break
+		}
+		if !ofSync(frame.Function) {
+			return goroutine.Frame{Function: frame.Function, File: frame.File, Line: frame.Line}
+		}
+	}
 	for ; f.within(at); at-- {
 		if fn := runtime.FuncForPC(at); fn != nil && !ofSync(fn.Name()) {
 			file, line := fn.FileLine(at)

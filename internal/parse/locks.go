@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/lockcode"
@@ -36,31 +37,40 @@ type Code interface {
 //
 // If the dump cannot be read to its end, what was read counts.
 func Locks(dump io.Reader, code Code) []goroutine.LockQueue {
-	l := &locks{code: code, sites: make(map[uintptr]relation)}
-	l.dump = newDump(dump)
+	l := &dumpLocks{locks: newLocks(), code: code, dump: newDump(dump)}
 	l.dump.words = make([]words, maxFrames)
 	l.dump.each = l.take
 	l.dump.readAll()
 	return l.finish()
 }
 
-// locks holds the state while a dump is searched for locks and their holders.
+// dumpLocks holds the state while a dump is searched for locks and their holders.
+type dumpLocks struct {
+	*locks
+	code  Code
+	dump  *dump
+	calls []frame // frames of the current goroutine
+}
+
+// locks are the goroutines that have to do with locks, and the queues that follow
+// from them.
 type locks struct {
-	code    Code
-	dump    *dump
-	calls   []frame // frames of the current goroutine
 	parties []*party
 	crowded bool                 // there were more parties than are kept
 	sites   map[uintptr]relation // by site
 	queues  []*queue
 }
 
-// A party is a goroutine that has to do with locks.
+func newLocks() *locks { return &locks{sites: make(map[uintptr]relation)} }
+
+// A party is a goroutine that has to do with locks, or several with the same stack.
 type party struct {
-	id     uint64
-	header header
-	state  goroutine.State
-	at     goroutine.Frame // innermost frame of the program's code
+	id    uint64   // the lowest
+	more  []uint64 // IDs of others, rising; not all of them
+	count int
+	wait  time.Duration
+	state goroutine.State
+	at    goroutine.Frame // innermost frame of the program's code
 
 	waits   bool // for a lock
 	lock    uint64
@@ -93,14 +103,19 @@ type relation struct {
 }
 
 // take takes a goroutine.
-func (l *locks) take() {
+func (l *dumpLocks) take() {
 	l.read()
 	g := &l.dump.g
-	p := &party{id: g.header.id, header: g.header, state: g.state, lock: g.lock, queue: -1, waits: g.state.Lock(), at: l.user()}
+	p := &party{id: g.header.id, count: 1, wait: g.header.wait, state: g.state, lock: g.lock, queue: -1, waits: g.state.Lock(), at: l.user()}
 	for i := range l.calls {
 		l.frame(p, i)
 	}
-	if g.state == goroutine.CondWait && len(p.holds) == 1 {
+	l.add(p)
+}
+
+// add adds a party, unless it has nothing to do with locks.
+func (l *locks) add(p *party) {
+	if p.state == goroutine.CondWait && len(p.holds) == 1 {
 		p.holds = nil // released while it waits
 	}
 	if !p.waits && len(p.holds) == 0 && !p.hands && !p.unknown && p.acts == 0 {
@@ -114,7 +129,7 @@ func (l *locks) take() {
 }
 
 // read reads the frames of the current goroutine.
-func (l *locks) read() {
+func (l *dumpLocks) read() {
 	d := l.dump
 	l.calls = l.calls[:0]
 	for f, rest, ok := cutFrame(d.key[d.g.framesAt:d.stackEnd()]); ok; f, rest, ok = cutFrame(rest) {
@@ -124,7 +139,7 @@ func (l *locks) read() {
 
 // user returns the innermost frame outside the standard library, or else the
 // innermost one.
-func (l *locks) user() goroutine.Frame {
+func (l *dumpLocks) user() goroutine.Frame {
 	for _, f := range l.calls {
 		if at := l.dump.frame(f); !at.Standard() {
 			return at
@@ -137,7 +152,7 @@ func (l *locks) user() goroutine.Frame {
 }
 
 // caller returns the frame that called a function of package sync: a sync.Once.
-func (l *locks) caller(i int) goroutine.Frame {
+func (l *dumpLocks) caller(i int) goroutine.Frame {
 	for _, f := range l.calls[i:] {
 		if lockcode.PackageOf(string(f.name)) != "sync" {
 			return l.dump.frame(f)
@@ -146,39 +161,53 @@ func (l *locks) caller(i int) goroutine.Frame {
 	return goroutine.Frame{}
 }
 
-// frame adds what frame i of the current goroutine tells about it. Functions that
-// carry out locking, and the runtime, hold no locks of the program.
-func (l *locks) frame(p *party, i int) {
-	w, g := &l.dump.words[i], &l.dump.g
+// frame adds what frame i of the current goroutine tells about it.
+func (l *dumpLocks) frame(p *party, i int) {
+	w := &l.dump.words[i]
 	name := string(l.calls[i].name)
 	if w.inlined || !worthReading(name) {
 		return
 	}
-	if name == "sync.(*WaitGroup).Go.func1" {
+	p.passes(name, l.code.At(name, uintptr(w.offset)), *w, func() goroutine.Frame { return l.caller(i) })
+}
+
+// passes adds what is known about a point of a function that is on the stack of p.
+// Functions that carry out locking, and the runtime, hold no locks of the program.
+// caller returns the frame that has called the function, if that is of package sync.
+func (p *party) passes(function string, point lockcode.Point, w words, caller func() goroutine.Frame) {
+	if function == "sync.(*WaitGroup).Go.func1" {
 		p.acts |= lockcode.Finishes
 	}
-	point := l.code.At(name, uintptr(w.offset))
 	if !point.Read {
-		p.unknown = p.unknown || !standard(name)
+		p.unknown = p.unknown || !standard(function)
 		return
 	}
 	switch {
-	case standard(name):
-	case g.header.id == mainGoroutine: // what it does at the end of the program wakes no worker
+	case standard(function):
+	case p.id == mainGoroutine: // what it does at the end of the program wakes no worker
 		p.acts |= point.Again
 	default:
 		p.acts |= point.Later
 	}
 	for _, s := range point.Holds {
-		if lockcode.PackageOf(s.Frame.Function) == "sync" {
-			s.Frame = l.caller(i)
-		}
-		p.holds = append(p.holds, hold{Site: s, in: name, words: *w})
+		p.holds = append(p.holds, holdOf(s, function, w, caller))
 	}
-	p.hands = p.hands || point.Hands && !standard(name)
-	if p.waits && p.site.Kind == lockcode.AnyKind && point.Waits.Kind != lockcode.AnyKind {
-		p.site = hold{Site: point.Waits, in: name, words: *w}
+	p.hands = p.hands || point.Hands && !standard(function)
+	if point.Waits.Kind == lockcode.AnyKind {
+		return
 	}
+	if h := holdOf(point.Waits, function, w, caller); !p.waits {
+		p.holds = append(p.holds, h) // it may have been handed the lock, and not have run since
+	} else if p.site.Kind == lockcode.AnyKind {
+		p.site = hold{Site: point.Waits, in: function, words: w}
+	}
+}
+
+func holdOf(s lockcode.Site, function string, w words, caller func() goroutine.Frame) hold {
+	if lockcode.PackageOf(s.Frame.Function) == "sync" {
+		s.Frame = caller()
+	}
+	return hold{Site: s, in: function, words: w}
 }
 
 // worthReading leaves out the functions of the standard library that hold no lock of
@@ -305,7 +334,7 @@ func (l *locks) sort() {
 		slices.SortFunc(q.waiters, func(a, b *party) int { return cmp.Compare(a.id, b.id) })
 	}
 	slices.SortStableFunc(l.queues, func(a, b *queue) int {
-		return cmp.Or(cmp.Compare(len(b.waiters), len(a.waiters)), cmp.Compare(a.lock, b.lock), cmp.Compare(a.waiters[0].id, b.waiters[0].id))
+		return cmp.Or(cmp.Compare(b.count(), a.count()), cmp.Compare(a.lock, b.lock), cmp.Compare(a.waiters[0].id, b.waiters[0].id))
 	})
 	for i, q := range l.queues {
 		for _, p := range q.waiters {
@@ -314,15 +343,23 @@ func (l *locks) sort() {
 	}
 }
 
-func (l *locks) result(q *queue) goroutine.LockQueue {
-	r := goroutine.LockQueue{Lock: q.lock, State: q.state, At: q.waiters[0].at, Count: len(q.waiters), Open: l.crowded}
+// count returns the number of goroutines in q.
+func (q *queue) count() (n int) {
 	for _, p := range q.waiters {
-		r.Wait = max(r.Wait, p.header.wait)
-		if len(r.Waiters) < goroutine.MaxWaiters {
-			r.Waiters = append(r.Waiters, p.id)
-		}
+		n += p.count
+	}
+	return n
+}
+
+func (l *locks) result(q *queue) goroutine.LockQueue {
+	r := goroutine.LockQueue{Lock: q.lock, State: q.state, At: q.waiters[0].at, Count: q.count(), Open: l.crowded}
+	for _, p := range q.waiters {
+		r.Wait = max(r.Wait, p.wait)
+		r.Waiters = append(append(r.Waiters, p.id), p.more...)
 		r.Open = r.Open || p.site.in == "" // the code at which it waits is unknown
 	}
+	slices.Sort(r.Waiters)
+	r.Waiters = slices.Clip(r.Waiters[:min(len(r.Waiters), goroutine.MaxWaiters)])
 	for _, p := range l.parties {
 		h, ok := l.holder(p, q)
 		switch {
@@ -350,7 +387,7 @@ func (l *locks) result(q *queue) goroutine.LockQueue {
 
 // holder returns p as a holder of the lock of q, if it may be one.
 func (l *locks) holder(p *party, q *queue) (h goroutine.LockHolder, ok bool) {
-	h = goroutine.LockHolder{ID: p.id, State: p.state, Wait: p.header.wait, At: p.at, Queue: p.queue}
+	h = goroutine.LockHolder{ID: p.id, Count: p.count, State: p.state, Wait: p.wait, At: p.at, Queue: p.queue}
 	if q.class == forWriter && p.class() == forReader && p.waits && (p.lock == q.lock || p.lock == 0 || q.lock == 0) {
 		h.Locked, h.Certain = p.site.Frame, p.lock != 0 && p.lock == q.lock
 		return h, true // the writer that waits for the readers is next
@@ -410,7 +447,7 @@ func (l *locks) wakers(h *goroutine.LockHolder) {
 	}
 	h.Many = l.crowded
 	for _, p := range l.parties {
-		if p.id == h.ID || p.acts&needs == 0 && !p.unknown {
+		if p.id == h.ID && p.count == 1 || p.acts&needs == 0 && !p.unknown {
 			continue
 		}
 		if len(h.Wakers) == goroutine.MaxHolderWakers {

@@ -184,22 +184,29 @@ func FuzzLocks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, _ := Text(bytes.NewReader(data), textTime, NewStacks(), nil)
 		queues := Locks(bytes.NewReader(data), code)
-		waiters := 0
-		for i, q := range queues {
-			require.LessOrEqual(t, len(q.Waiters), min(q.Count, goroutine.MaxWaiters))
-			require.True(t, q.State.Lock())
-			require.LessOrEqual(t, len(q.Holders), goroutine.MaxHolders)
-			require.True(t, i == 0 || queues[i-1].Count >= q.Count)
-			for _, h := range q.Holders {
-				require.GreaterOrEqual(t, h.Queue, -1)
-				require.Less(t, h.Queue, len(queues))
-				require.LessOrEqual(t, len(h.Wakers), goroutine.MaxHolderWakers)
-			}
-			waiters += q.Count
-		}
-		require.LessOrEqual(t, waiters, s.Total)
+		requireLocks(t, queues, s.Total)
 		require.Equal(t, queues, Locks(bytes.NewReader(data), code), "the same each time")
 	})
+}
+
+// requireLocks checks that queues are bounded and consistent.
+func requireLocks(t *testing.T, queues []goroutine.LockQueue, total int) {
+	t.Helper()
+	waiters := 0
+	for i, q := range queues {
+		require.LessOrEqual(t, len(q.Waiters), min(q.Count, goroutine.MaxWaiters))
+		require.True(t, q.State.Lock())
+		require.LessOrEqual(t, len(q.Holders), goroutine.MaxHolders)
+		require.True(t, i == 0 || queues[i-1].Count >= q.Count)
+		for _, h := range q.Holders {
+			require.GreaterOrEqual(t, h.Queue, -1)
+			require.Less(t, h.Queue, len(queues))
+			require.Positive(t, h.Count)
+			require.LessOrEqual(t, len(h.Wakers), goroutine.MaxHolderWakers)
+		}
+		waiters += q.Count
+	}
+	require.LessOrEqual(t, waiters, total)
 }
 
 func BenchmarkLocks(b *testing.B) {

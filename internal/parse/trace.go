@@ -42,6 +42,7 @@ type TraceDecoder struct {
 	index     map[place]int32 // index of each place in crowds
 	recent    int32           // index of the crowd found last
 	opening   *opening        // nil unless a window is read
+	locks     *lockTrace      // nil unless locks are wanted
 
 	// Learned from earlier traces.
 	skipped skipped
@@ -167,6 +168,9 @@ func (d *TraceDecoder) release() { d.tables.reset(nil) }
 func (d *TraceDecoder) add(id uint64, p place) {
 	c := d.crowd(p)
 	d.opening.note(id, c.place)
+	if p.stack == 0 {
+		d.locks.note(id, d.kinds.of(id))
+	}
 	c.count++
 	if n := len(c.ids); n < goroutine.MaxIDs || id < c.ids[n-1] {
 		c.ids = goroutine.LowestIDs(c.ids, id)
@@ -230,7 +234,10 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 	d.addMovers()
 	d.group(s)
 	d.addMovements(s)
-	if sound && d.opening == nil { // regular snapshots end epochs; windows come in between
+	if d.locks != nil {
+		s.Locks = d.lockQueues()
+	}
+	if sound && d.opening == nil && d.locks == nil { // regular snapshots end epochs; others come in between
 		s.Epochs = d.births.Close(d.movements.lastID, at)
 	} else {
 		s.Epochs = d.births.Peek(d.movements.lastID, at)
@@ -243,7 +250,11 @@ func (d *TraceDecoder) snapshot(at time.Time, sound bool) *goroutine.Snapshot {
 func (d *TraceDecoder) addMovers() {
 	for i := range d.movements.movers {
 		g := &d.movements.movers[i]
-		if g.status == statusGone || g.status == statusUnknown {
+		switch g.status {
+		case statusUnknown:
+			d.locks.note(g.id, kindUser)
+			continue
+		case statusGone:
 			continue
 		}
 		p := g.place()
@@ -586,23 +597,32 @@ func (t *traceTables) readStrings(b batch) error {
 // stack. The frames are valid until the next call. Frames without a function are
 // left out: the runtime writes one for an empty stack.
 func (t *traceTables) frames(id uint32) ([]goroutine.Frame, bool) {
-	at := t.stacks[id]
-	if at == 0 {
-		return nil, false
-	}
 	t.buf = t.buf[:0]
-	c := cursor{data: t.data, pos: at}
-	for range c.uvarint() {
-		c.uvarint() // PC
-		f := goroutine.Frame{Function: t.strings[id32(c.uvarint())], File: t.strings[id32(c.uvarint())]}
-		if line := c.uvarint(); line <= math.MaxInt32 {
-			f.Line = int(line)
-		}
+	ok := t.each(id, func(_ uint64, f goroutine.Frame) {
 		if f.Function != "" {
 			t.buf = append(t.buf, f)
 		}
+	})
+	return t.buf, ok
+}
+
+// each calls f for each frame of a stack with its address, leaf first, and reports
+// whether the trace has the stack.
+func (t *traceTables) each(id uint32, f func(pc uint64, frame goroutine.Frame)) bool {
+	at := t.stacks[id]
+	if at == 0 {
+		return false
 	}
-	return t.buf, true
+	c := cursor{data: t.data, pos: at}
+	for range c.uvarint() {
+		pc := c.uvarint()
+		frame := goroutine.Frame{Function: t.strings[id32(c.uvarint())], File: t.strings[id32(c.uvarint())]}
+		if line := c.uvarint(); line <= math.MaxInt32 {
+			frame.Line = int(line)
+		}
+		f(pc, frame)
+	}
+	return true
 }
 
 // prepend returns above followed by frames, which it may overwrite.

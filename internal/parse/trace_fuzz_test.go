@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/lockcode"
 )
 
 // FuzzTrace decodes each input twice with one decoder, like a process that takes a
@@ -32,7 +33,25 @@ func FuzzTrace(f *testing.F) {
 			requireSane(t, s)
 			requireMovements(t, s)
 		}
+		if s, err := d.DecodeLocks(data, traceTime, holding{}, 1); s == nil {
+			require.Error(t, err)
+		} else {
+			requireSane(t, s)
+			requireLocks(t, s.Locks, s.Total)
+		}
 	})
+}
+
+// holding is code in which every function holds a lock and wants it.
+type holding struct{}
+
+func (holding) Call(pc uintptr) lockcode.Call {
+	return lockcode.Call{Function: "main.f", Entry: pc &^ 0xff, Inlined: pc%3 == 0}
+}
+
+func (holding) Returns(lockcode.Call, uintptr) lockcode.Point {
+	site := siteOf(1, lockcode.Mutex, 8)
+	return lockcode.Point{Read: true, Holds: []lockcode.Site{site}, Waits: site, Later: lockcode.Sends}
 }
 
 // requireMovements checks that what a snapshot says about a window is bounded and

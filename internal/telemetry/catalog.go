@@ -176,7 +176,7 @@ var attributeCatalog = []attributeEntry{
 	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors."},
 	{AttrDetectorState, "string", stateDoc()},
 	{AttrConfidence, "string", confidenceDoc()},
-	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceRecorder, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow)},
+	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceRecorder, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow, goroutine.SourceLocks)},
 	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken` (the program takes a trace of its own), `not_running` (the flight recorder of WithFlightRecorder), `unsupported_version`, `too_large`, `memory_limit` (it could take too much of what the limit leaves), `unsafe` (a trace or a leak proof that could end the process; a trace only once, because none is tried again), `deadline`, `hung` (an earlier one has not returned) or `error`."},
 	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits."},
 	{AttrFindingCount, "int", "Number of goroutines in the finding."},

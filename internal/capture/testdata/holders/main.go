@@ -1,6 +1,6 @@
 // Holders gets stuck in the way that its argument names. It writes as JSON which
 // goroutine holds which lock, as the program itself knows, and what a goroutine
-// dump suggests. The tests compare the two.
+// dump and a trace suggest. The tests compare the two.
 //
 // The code locks as services do: nothing in it keeps an argument alive for the
 // dump. What the program must know is noted before a lock is acquired.
@@ -12,6 +12,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +25,9 @@ import (
 
 // A Truth says which locks are held, and what the dump suggests.
 type Truth struct {
-	Held  map[uint64]uint64 // ID of the goroutine that holds a lock, by the lock's address
-	Locks []goroutine.LockQueue
+	Held   map[uint64]uint64     // ID of the goroutine that holds a lock, by the lock's address
+	Locks  []goroutine.LockQueue // by a dump
+	Traced []goroutine.LockQueue // by a trace
 }
 
 var (
@@ -60,14 +62,42 @@ func main() {
 		log.Fatalf("there is no scene %q", os.Args[1])
 	}
 	settle(run())
-	text, skip := capture.New(capture.Config{Budget: capture.Budget{CPU: 1, Pause: time.Minute}}).Text()
-	if skip != nil {
-		log.Fatal(skip)
-	}
-	truth.Locks = text.Locks
+	truth.Locks, truth.Traced = locks()
 	if err := json.NewEncoder(os.Stdout).Encode(truth); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// locks returns what a dump and a trace show. The trace is one in which no goroutine of
+// the runtime was running: until it is known by its stack in another, it is taken for
+// one of the program's, which may hold anything.
+func locks() (dumped, traced []goroutine.LockQueue) {
+	c := capture.New(capture.Config{Budget: capture.Budget{CPU: 100, Pause: time.Minute}, Tracing: true})
+	dump, skip := c.Text()
+	if skip != nil {
+		log.Fatal(skip)
+	}
+	for range 200 {
+		trace, skip := c.Locks()
+		switch {
+		case skip != nil && skip.Reason == capture.ReasonBudget:
+		case skip != nil:
+			log.Fatal(skip)
+		case trace == nil:
+			return dump.Locks, nil
+		case !running(trace.Locks):
+			return dump.Locks, trace.Locks
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	log.Fatal("goroutines are running in each of many traces")
+	return nil, nil
+}
+
+func running(queues []goroutine.LockQueue) bool {
+	return slices.ContainsFunc(queues, func(q goroutine.LockQueue) bool {
+		return slices.ContainsFunc(q.Holders, func(h goroutine.LockHolder) bool { return h.State == goroutine.Running })
+	})
 }
 
 // settle returns when this many goroutines are waiting for locks and, in two dumps
