@@ -221,6 +221,7 @@ func older(f, g *detectors.Finding) bool {
 // says so. Each place has a number of goroutines of its own; that of f stays.
 func accompany(f, part *detectors.Finding) {
 	f.Confidence = max(f.Confidence, part.Confidence)
+	f.Advice = cmp.Or(f.Advice, part.Advice)
 	own := f.Participants
 	if len(own) == 0 {
 		own = []detectors.Participant{alone(f, detectors.RoleCause)}

@@ -86,7 +86,7 @@ func (c course) one(d course, kin bool) bool {
 // TestUnrelatedGrowthsAreTwo holds the bound: growths that begin in the same minute,
 // at the same rate, under the same load, are not taken for one.
 func TestUnrelatedGrowthsAreTwo(t *testing.T) {
-	const seeds = 150
+	const seeds = 60
 	for name, f := range map[string][2]rhythm{
 		"at random":             {nth(1, 1), nth(1, 1)},
 		"slowly":                {nth(1, 0.4), nth(1, 0.4)},
@@ -115,7 +115,7 @@ func TestUnrelatedGrowthsAreTwo(t *testing.T) {
 			}
 			assert.Zero(t, one)
 			if name == "at random" {
-				assert.Less(t, kin, seeds/50, "even if the code relates them")
+				assert.LessOrEqual(t, kin, 1, "even if the code relates them")
 			}
 		})
 	}
