@@ -287,7 +287,9 @@ func inTurn(o, a, b *object) {
 func TestSourceOfAnInlinedCall(t *testing.T) {
 	skipWhereNotRead(t)
 	inTurn(new(object), new(object), new(object))
-	for _, s := range at(t, inTurn).Holds {
+	holds := at(t, inTurn).Holds
+	require.NotEmpty(t, holds)
+	for _, s := range holds {
 		assert.Equal(t, "github.com/otelgoroutine/go/internal/lockcode.inTurn", s.Frame.Function)
 		assert.Contains(t, s.Frame.File, "lockcode_test.go")
 	}
