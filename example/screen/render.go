@@ -127,13 +127,14 @@ func eventText(e plog.LogRecord, since time.Time, width int) string {
 		label = heading
 	}
 	lines := []string{fmt.Sprintf("%s  %s  %s", clock(e.Timestamp().AsTime().Sub(since)), label.Render(fmt.Sprintf("%-5s", e.SeverityText())), heading.Render(e.EventName()))}
-	lines = append(lines, wrap("       ", e.Body().AsString(), width))
+	advice := otlptest.Attribute(e.Attributes(), "goroutine.finding.advice") // has a line of its own
+	lines = append(lines, wrap("       ", strings.TrimSuffix(e.Body().AsString(), " Next: "+advice), width))
 	if evidence, ok := e.Attributes().Get("goroutine.finding.evidence"); ok {
 		for _, sentence := range evidence.Slice().All() {
 			lines = append(lines, wrap(faint.Render("       · "), faint.Render(sentence.AsString()), width))
 		}
 	}
-	if advice := otlptest.Attribute(e.Attributes(), "goroutine.finding.advice"); advice != "" {
+	if advice != "" {
 		lines = append(lines, wrap("       → ", advice, width))
 	}
 	if !strings.HasSuffix(e.EventName(), ".resolved") {

@@ -80,7 +80,7 @@ func leak(at time.Time, event, severity string) plog.Logs {
 	record.SetTimestamp(pcommon.NewTimestampFromTime(at))
 	record.SetEventName(event)
 	record.SetSeverityText(severity)
-	record.Body().SetStr("35 goroutines leak.")
+	record.Body().SetStr("35 goroutines leak. Next: See what receives.")
 	put(record.Attributes(), "goroutine.finding.advice", "See what receives.", "code.function.name", "main.report.func1", "code.stacktrace",
 		"sync.(*Mutex).Lock(...)\n\t/go/mutex.go:46\nmain.report.func1(...)\n\t/src/example/faults.go:41\nmain.two(...)\nmain.three(...)\nmain.four(...)\nmain.five(...)\n")
 	evidence := record.Attributes().PutEmptySlice("goroutine.finding.evidence")

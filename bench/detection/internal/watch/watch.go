@@ -246,11 +246,11 @@ type Flags struct {
 
 // Define adds the flags to a set.
 func (o *Flags) Define(f *flag.FlagSet, duration string) {
-	*o = Flags{Pattern: new(regexp.Regexp), Scale: 0.01, Parallel: 12 * runtime.NumCPU()}
+	*o = Flags{Pattern: new(regexp.Regexp), Scale: 0.01, Parallel: 6 * runtime.NumCPU()}
 	f.TextVar(o.Pattern, "run", regexp.MustCompile(""), "only those whose name or class matches `REGEXP`")
 	f.Func("scale", "how `long` a second of a service lasts, from 0.007 to 1 (default 0.01)", lab.Within(&o.Scale, parseFloat, leastScale, 1))
 	f.Func("duration", "how long each program runs (default "+duration+")", lab.Within(&o.Duration, time.ParseDuration, time.Second, 24*time.Hour))
-	f.Func("parallel", "`N` programs side by side, from 1 to 1000 (default 12 for each core)", lab.Within(&o.Parallel, strconv.Atoi, 1, 1000))
+	f.Func("parallel", "`N` programs side by side, from 1 to 1000 (default 6 for each core)", lab.Within(&o.Parallel, strconv.Atoi, 1, 1000))
 }
 
 func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
