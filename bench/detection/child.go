@@ -78,23 +78,41 @@ func observe(o order) (any, error) {
 	others := newRivals(&s, o)
 	env := corpus.NewEnv(o.Scale)
 	env.Outside = spawn
+	finish := func() (any, error) {
+		others.start()
+		watch.For(o.Duration)
+		for _, f := range monitor.Findings() {
+			seen.Open = append(seen.Open, watch.From(&f))
+		}
+		if err := monitor.Shutdown(context.Background()); err != nil {
+			return nil, err
+		}
+		seen.Events, seen.Ends = told.Findings(), told.Ends()
+		seen.Standing = standing(dump(), &s)
+		seen.Alarms = others.finish()
+		seen.Served, seen.Faults, seen.FirstFault = env.Told()
+		seen.Standstill = env.Standstill()
+		seen.Thinned = thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill))
+		return seen, nil
+	}
+	if s.Main {
+		go func() { end(finish()) }()
+		s.Run(env)
+	}
 	go s.Run(env)
-	others.start()
-	watch.For(o.Duration)
+	return finish()
+}
 
-	for _, f := range monitor.Findings() {
-		seen.Open = append(seen.Open, watch.From(&f))
+// end answers and ends the process, when the main goroutine cannot.
+func end(answer any, err error) {
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(answer)
 	}
-	if err := monitor.Shutdown(context.Background()); err != nil {
-		return nil, err
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	seen.Events, seen.Ends = told.Findings(), told.Ends()
-	seen.Standing = standing(dump(), &s)
-	seen.Alarms = others.finish()
-	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Standstill = env.Standstill()
-	seen.Thinned = thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill))
-	return seen, nil
+	os.Exit(0)
 }
 
 // beOutside is what is outside of a program, until that ends.
