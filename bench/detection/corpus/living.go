@@ -306,7 +306,11 @@ func tenantTickers(e *Env) {
 	e.Every(time.Minute, func() { go lookAfterTenant(e) })
 }
 
-func lookAfterTenant(e *Env) { e.EveryTick(time.Minute, e.Served) }
+func lookAfterTenant(e *Env) {
+	for range time.Tick(e.Dur(time.Minute)) {
+		e.Served()
+	}
+}
 
 // sessionTimers has a goroutine for each session, which ends it after a day.
 func sessionTimers(e *Env) {
