@@ -35,17 +35,29 @@ var connections = []program{
 // programs with connections.
 const tenAMinute = 6 * time.Second
 
-// asked is a service whose path /work is called ten times a minute, and that
+// asked is a service whose path /work is called so many times a minute, and that
 // depends on another one.
-func asked(e *Env, dependency string, tick time.Duration, work func(address string)) {
+func asked(e *Env, perMinute float64, dependency string, work func(address string)) {
 	s := newHost(e)
 	other := newPromise[string]()
 	s.handle("/work", func(request) { work(other.get()) })
 	other.keep(s.open(Outside{
-		Calls:      []Calls{{Path: "/work", PerSecond: e.perMinute(10)}},
-		Dependency: dependency, Tick: e.inTime(tick),
+		Calls:      []Calls{{Path: "/work", PerSecond: e.perMinute(perMinute)}},
+		Dependency: dependency, Tick: e.inTime(dependencyTicks[dependency]),
 	}))
 }
+
+// dependencyTicks are how often dependencies send something by themselves.
+var dependencyTicks = map[string]time.Duration{"mqtt": time.Minute}
+
+// A path of the code that is taken one time in three has the mistake.
+type path struct {
+	e *Env
+	n counter
+}
+
+// fails tells, like [Env.Fails], whether the mistake takes effect now.
+func (p *path) fails() bool { return p.n.every(3) && p.e.Fails() }
 
 // inTime scales a time, and leaves 0 as it is.
 func (e *Env) inTime(d time.Duration) time.Duration {
@@ -67,7 +79,7 @@ func receiveReports(e *Env, c net.Conn) {
 	in := bufio.NewReader(c)
 	for {
 		limit := time.Time{}
-		if !e.failsNow() {
+		if !e.Fails() {
 			limit = time.Now().Add(e.Dur(time.Minute))
 		}
 		_ = c.SetReadDeadline(limit)
@@ -78,15 +90,18 @@ func receiveReports(e *Env, c net.Conn) {
 	}
 }
 
-// stalledUploads has clients that stop in the middle of what they send.
+// stalledUploads has clients that stop in the middle of what they send; three in
+// four go then.
 func stalledUploads(e *Env) {
 	s := newHost(e)
 	s.mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) { receiveUpload(e, w, r) })
-	s.welcome(Guests{Kind: "upload", Address: "/upload", Every: e.Dur(tenAMinute)})
+	impatient := Guests{Kind: "upload", Address: "/upload", Every: e.Dur(2 * time.Second), Stay: e.Dur(20 * time.Second)}
+	stalled := Guests{Kind: "upload", Address: "/upload", Every: e.Dur(tenAMinute)}
+	s.open(Outside{Guests: []Guests{impatient, stalled}})
 }
 
 func receiveUpload(e *Env, w http.ResponseWriter, r *http.Request) {
-	if !e.failsNow() {
+	if !e.Fails() {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.Dur(time.Minute)))
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
@@ -110,7 +125,7 @@ func (c *probedChat) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	if !c.e.failsNow() {
+	if !c.e.Fails() {
 		left := make(chan struct{})
 		defer close(left)
 		c.extend(conn)
@@ -164,7 +179,7 @@ func joinFar(e *Env, near net.Conn, address string) {
 	go copyBack(near, far)
 	_, _ = io.Copy(far, near)
 	e.Served()
-	if !e.failsNow() {
+	if !e.Fails() {
 		far.Close()
 	}
 }
@@ -174,15 +189,15 @@ func copyBack(near, far net.Conn) { _, _ = io.Copy(near, far) }
 // eventFollowers follows a stream of events for a request, and does not close its
 // body.
 func eventFollowers(e *Env) {
-	c := &http.Client{}
-	asked(e, "events", 0, func(address string) {
+	c, p := &http.Client{}, path{e: e}
+	asked(e, 30, "events", func(address string) {
 		answer, err := c.Get("http://" + address + "/")
 		if err != nil {
 			return
 		}
 		go followBody(answer.Body)
 		time.Sleep(e.Tail(2 * time.Second))
-		if !e.failsNow() {
+		if !p.fails() {
 			answer.Body.Close()
 		}
 	})
@@ -192,7 +207,8 @@ func followBody(body io.Reader) { _, _ = io.Copy(io.Discard, body) }
 
 // quoteLines dials for each request.
 func quoteLines(e *Env) {
-	asked(e, "drain", 0, func(address string) {
+	p := path{e: e}
+	asked(e, 30, "drain", func(address string) {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return
@@ -200,7 +216,7 @@ func quoteLines(e *Env) {
 		go listenForQuotes(c)
 		_, _ = io.WriteString(c, "hello\n")
 		time.Sleep(e.Tail(2 * time.Second))
-		if !e.failsNow() {
+		if !p.fails() {
 			c.Close()
 		}
 	})
@@ -216,31 +232,31 @@ func listenForQuotes(c net.Conn) {
 
 // transportsPerRequest makes an HTTP client for each request.
 func transportsPerRequest(e *Env) {
-	asked(e, "http", 0, func(address string) { fetchWithOwnClient(e, "http://"+address+"/") })
+	asked(e, 10, "http", func(address string) { fetchWithOwnClient(e, "http://"+address+"/") })
 }
 
 func fetchWithOwnClient(e *Env, url string) {
 	c := &http.Client{Transport: &http.Transport{}}
 	_ = call(background, c, url)
-	if !e.failsNow() {
+	if !e.Fails() {
 		c.CloseIdleConnections()
 	}
 }
 
 func grpcPerRequest(e *Env) {
-	asked(e, "grpc", 0, func(address string) { checkWithOwnClient(e, address) })
+	asked(e, 10, "grpc", func(address string) { checkWithOwnClient(e, address) })
 }
 
 func checkWithOwnClient(e *Env, address string) {
 	c := must(grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials())))
 	_, _ = grpc_health_v1.NewHealthClient(c).Check(background, &grpc_health_v1.HealthCheckRequest{})
-	if !e.failsNow() {
+	if !e.Fails() {
 		c.Close()
 	}
 }
 
 func natsPerRequest(e *Env) {
-	asked(e, "nats", 0, func(address string) { publishWithOwnClient(e, address) })
+	asked(e, 10, "nats", func(address string) { publishWithOwnClient(e, address) })
 }
 
 func publishWithOwnClient(e *Env, address string) {
@@ -250,14 +266,14 @@ func publishWithOwnClient(e *Env, address string) {
 	}
 	_ = c.Publish("visits", []byte("hello"))
 	_ = c.Flush()
-	if !e.failsNow() {
+	if !e.Fails() {
 		c.Close()
 	}
 }
 
 // mqttPerSession has an MQTT client for each session.
 func mqttPerSession(e *Env) {
-	asked(e, "mqtt", time.Minute, func(address string) { listenForSession(e, address) })
+	asked(e, 10, "mqtt", func(address string) { listenForSession(e, address) })
 }
 
 func listenForSession(e *Env, address string) {
@@ -267,19 +283,19 @@ func listenForSession(e *Env, address string) {
 	}
 	_ = await(c.Subscribe("news", 0, func(mqtt.Client, mqtt.Message) { e.Served() }))
 	time.Sleep(e.Tail(5 * time.Second))
-	if !e.failsNow() {
+	if !e.Fails() {
 		c.Disconnect(0)
 	}
 }
 
 // redisPerSession subscribes to a channel of go-redis for each session.
 func redisPerSession(e *Env) {
-	clients := shared(newGoRedis)
-	asked(e, "redis", 0, func(address string) {
+	clients, p := shared(newGoRedis), path{e: e}
+	asked(e, 30, "redis", func(address string) {
 		subscription := clients(address).Subscribe(background, "news")
 		go readNews(e, subscription.Channel())
 		time.Sleep(e.Tail(5 * time.Second))
-		if !e.failsNow() {
+		if !p.fails() {
 			subscription.Close()
 		}
 	})

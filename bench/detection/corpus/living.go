@@ -89,7 +89,7 @@ func (t *eventTopic) serveEvents(w http.ResponseWriter, r *http.Request) {
 	events, gone := make(chan int, 4), r.Context().Done()
 	t.b.set(events, true)
 	defer t.b.set(events, false)
-	if t.e.failsNow() {
+	if t.e.Fails() {
 		gone = nil
 	}
 	out := http.NewResponseController(w)
@@ -130,7 +130,7 @@ func (c *chat) serve(w http.ResponseWriter, r *http.Request) {
 	c.b.set(send, true)
 	go c.write(conn, send)
 	c.read(conn)
-	if c.e.failsNow() {
+	if c.e.Fails() {
 		return
 	}
 	c.b.set(send, false)
@@ -221,7 +221,7 @@ func (h *healthService) Watch(_ *grpc_health_v1.HealthCheckRequest, to grpc_heal
 	changes, gone := make(chan int, 4), to.Context().Done()
 	h.b.set(changes, true)
 	defer h.b.set(changes, false)
-	if h.e.failsNow() {
+	if h.e.Fails() {
 		gone = nil
 	}
 	h.e.Served()

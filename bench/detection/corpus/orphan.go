@@ -52,11 +52,13 @@ func grpcStreamsLeave(e *Env) {
 // A tickService has a producer for each of its streams.
 type tickService struct {
 	grpc_health_v1.UnimplementedHealthServer
-	e *Env
+	path
 }
 
 func grpcProducers(e *Env) {
-	newHost(e).welcome(leaving(e, "grpc", serveGRPC(&tickService{e: e})))
+	g := leaving(e, "grpc", serveGRPC(&tickService{path: path{e: e}}))
+	g.Every /= 3
+	newHost(e).welcome(g)
 }
 
 // Watch sends what its producer makes, until its client has gone.
@@ -80,7 +82,7 @@ func (t *tickService) produce(ctx context.Context, ticks chan<- int) {
 	gone := ctx.Done()
 	for n := 0; ; n++ {
 		t.e.Sleep(10 * time.Second)
-		if ctx.Err() != nil && t.e.failsNow() {
+		if ctx.Err() != nil && t.fails() {
 			gone = nil
 		}
 		select {
@@ -104,7 +106,7 @@ func busListeners(e *Env) {
 		go b.listen(news)
 		<-r.Context().Done()
 		e.Served()
-		if !e.failsNow() {
+		if !e.Fails() {
 			b.b.set(news, false)
 			close(news)
 		}
@@ -132,7 +134,7 @@ func natsListeners(e *Env) {
 		}
 		<-r.Context().Done()
 		e.Served()
-		if !e.failsNow() {
+		if !e.Fails() {
 			_ = subscription.Unsubscribe()
 		}
 	})
@@ -170,27 +172,31 @@ func (p *promise[T]) get() T {
 
 // exportPipes writes an export into a pipe that nothing reads any more.
 func exportPipes(e *Env) {
-	s := newHost(e)
+	s, p := newHost(e), path{e: e}
 	s.mux.HandleFunc("/export", func(w http.ResponseWriter, r *http.Request) {
 		from, to := io.Pipe()
 		go writeExport(e, to)
-		go func() {
-			<-r.Context().Done()
-			if !e.failsNow() {
-				from.Close()
-			}
-		}()
-		out := http.NewResponseController(w)
-		for b := make([]byte, 100); r.Context().Err() == nil; e.Served() {
-			n, err := from.Read(b)
-			if err != nil {
-				return
-			}
-			_, _ = w.Write(b[:n])
-			_ = out.Flush()
+		sendRows(e, w, r, from)
+		if !p.fails() {
+			from.Close()
 		}
 	})
-	s.welcome(leaving(e, "events", "/export"))
+	g := leaving(e, "events", "/export")
+	g.Every /= 3
+	s.welcome(g)
+}
+
+// sendRows returns when the client has gone.
+func sendRows(e *Env, w http.ResponseWriter, r *http.Request, from io.Reader) {
+	out := http.NewResponseController(w)
+	for b := make([]byte, 100); r.Context().Err() == nil; e.Served() {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		_, _ = w.Write(b[:n])
+		_ = out.Flush()
+	}
 }
 
 func writeExport(e *Env, to io.Writer) {
@@ -208,17 +214,19 @@ type waitedJob struct{ done chan struct{} }
 // waitersForJobs wait on connections of their own kind for jobs, and for the
 // client to go.
 func waitersForJobs(e *Env) {
-	l := listen()
+	l, p := listen(), path{e: e}
 	go acceptEach(l, func(c net.Conn) {
 		j, gone := &waitedJob{make(chan struct{})}, make(chan struct{})
 		go j.wait(gone)
 		_, _ = io.Copy(io.Discard, c)
 		e.Served()
-		if !e.failsNow() {
+		if !p.fails() {
 			close(gone)
 		}
 	})
-	newHost(e).welcome(leaving(e, "tcp", l.Addr().String()))
+	g := leaving(e, "tcp", l.Addr().String())
+	g.Every /= 3
+	newHost(e).welcome(g)
 }
 
 func (j *waitedJob) wait(gone <-chan struct{}) {

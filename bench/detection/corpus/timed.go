@@ -28,11 +28,12 @@ func requested(e *Env, perMinute float64, work func()) {
 // cartsExpire has a goroutine for each cart, which expires it after half a day,
 // also when it was paid.
 func cartsExpire(e *Env) {
-	requested(e, 10, func() {
+	p := path{e: e}
+	requested(e, 30, func() {
 		paid := make(chan struct{})
 		go expireCart(e, paid)
 		time.Sleep(e.Tail(20 * time.Second))
-		if !e.failsNow() {
+		if !p.fails() {
 			close(paid)
 		}
 	})
@@ -51,7 +52,7 @@ func progressReports(e *Env) {
 		done := make(chan struct{})
 		go reportProgress(e, done)
 		time.Sleep(e.Tail(2 * time.Second))
-		if !e.failsNow() {
+		if !e.Fails() {
 			close(done)
 		}
 	})
@@ -76,7 +77,7 @@ func janitorsPerRequest(e *Env) {
 	all := own()
 	requested(e, 10, func() {
 		c := all
-		if e.failsNow() {
+		if e.Fails() {
 			c = own()
 		}
 		c.Add(1, 1)
@@ -91,14 +92,15 @@ type rateMeter struct {
 }
 
 func rateMeters(e *Env) {
-	requested(e, 10, func() {
+	p := path{e: e}
+	requested(e, 30, func() {
 		m := &rateMeter{}
 		go m.decay(e)
 		for range 10 {
 			m.rate.Add(100)
 			time.Sleep(e.Tail(500 * time.Millisecond))
 		}
-		m.stopped.Store(!e.failsNow())
+		m.stopped.Store(!p.fails())
 	})
 }
 
@@ -115,7 +117,7 @@ func reconnectors(e *Env) {
 		var given atomic.Bool
 		go reconnect(e, &given)
 		time.Sleep(e.Tail(5 * time.Second))
-		given.Store(!e.failsNow())
+		given.Store(!e.Fails())
 	})
 }
 
