@@ -91,9 +91,10 @@ func informerClients(address string, c clock) (func(context.Context) error, erro
 	return func(ctx context.Context) error {
 		informer := cache.NewSharedIndexInformer(source, &unstructured.Unstructured{}, c.dur(12*time.Hour), cache.Indexers{})
 		go informer.RunWithContext(ctx)
+		uses := 0
 		return use(ctx, c, func() error {
-			if informer.IsStopped() {
-				return errors.New("the informer ended")
+			if uses++; uses > 20 && !informer.HasSynced() || informer.IsStopped() {
+				return errors.New("the informer does not see the API server")
 			}
 			return nil
 		})
