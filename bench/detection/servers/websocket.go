@@ -26,6 +26,7 @@ func serveWebSockets(c clock) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	go h.tell()
 	go http.Serve(l, h)
 	return "ws://" + l.Addr().String(), nil
 }
@@ -44,10 +45,14 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	extend := func(string) error { return conn.SetReadDeadline(time.Now().Add(h.clock.dur(5 * time.Minute))) }
 	conn.SetPongHandler(extend)
 	for err := extend(""); err == nil; {
-		var message []byte
-		if _, message, err = conn.ReadMessage(); err == nil {
-			h.broadcast(message)
-		}
+		_, _, err = conn.ReadMessage()
+	}
+}
+
+// tell sends something to all clients every five minutes.
+func (h *hub) tell() {
+	for range time.Tick(h.clock.dur(5 * time.Minute)) {
+		h.broadcast([]byte("hello"))
 	}
 }
 
@@ -94,7 +99,7 @@ func (h *hub) write(conn *websocket.Conn, send <-chan []byte) {
 	}
 }
 
-// webSocketClients speak every five minutes; the hub tells all.
+// webSocketClients say something at each use.
 func webSocketClients(address string, c clock) (func(context.Context) error, error) {
 	return func(ctx context.Context) error {
 		conn, answer, err := websocket.DefaultDialer.DialContext(ctx, address, nil)
@@ -108,12 +113,6 @@ func webSocketClients(address string, c clock) (func(context.Context) error, err
 				_, _, err = conn.ReadMessage()
 			}
 		}()
-		n := 0
-		return use(ctx, c, func() error {
-			if n++; n%10 != 1 {
-				return nil
-			}
-			return conn.WriteMessage(websocket.TextMessage, []byte("hello"))
-		})
+		return use(ctx, c, func() error { return conn.WriteMessage(websocket.TextMessage, []byte("hello")) })
 	}, nil
 }
