@@ -10,7 +10,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 )
 
 // newNATS starts a NATS server and returns its address.
@@ -31,7 +30,7 @@ func publishNATS(address string, every time.Duration) error {
 	if every == 0 {
 		return nil
 	}
-	c, err := nats.Connect("nats://" + address)
+	c, err := connectNATS(address)
 	if err == nil {
 		go everyTick(every, func() { _ = c.Publish("news", []byte("hello")) })
 	}

@@ -9,7 +9,6 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/gorilla/websocket"
-	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -260,7 +259,7 @@ func natsPerRequest(e *Env) {
 }
 
 func publishWithOwnClient(e *Env, address string) {
-	c, err := nats.Connect("nats://" + address)
+	c, err := connectNATS(address)
 	if err != nil {
 		return
 	}

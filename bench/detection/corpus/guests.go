@@ -209,11 +209,12 @@ func subscribeMQTT(ctx context.Context, g *Guests) error {
 
 // mqttPing is the time between pings, of the machine: the protocol knows whole
 // seconds, and the broker gives up on a client that is half as late again.
-const mqttPing = 5 * time.Second
+const mqttPing = 10 * time.Second
 
-// connectMQTT returns a client of its own name.
+// connectMQTT returns a client of its own name. It does not connect again: where
+// the machine is late with pings, thousands that do are a storm.
 func connectMQTT(address string) (mqtt.Client, error) {
-	o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetKeepAlive(mqttPing).
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetKeepAlive(mqttPing).SetAutoReconnect(false).
 		SetClientID(fmt.Sprintf("guest-%d", rand.Uint64()))
 	c := mqtt.NewClient(o)
 	return c, await(c.Connect())
@@ -228,7 +229,7 @@ func await(t mqtt.Token) error {
 }
 
 func subscribeNATS(ctx context.Context, g *Guests) error {
-	c, err := nats.Connect("nats://" + g.Address)
+	c, err := connectNATS(g.Address)
 	if err != nil {
 		return err
 	}
@@ -237,4 +238,9 @@ func subscribeNATS(ctx context.Context, g *Guests) error {
 		return err
 	}
 	return g.converse(ctx, func() error { return c.Publish("talk", []byte("hello")) })
+}
+
+// connectNATS waits as long as a busy machine may need.
+func connectNATS(address string) (*nats.Conn, error) {
+	return nats.Connect("nats://"+address, nats.Timeout(time.Minute))
 }

@@ -264,7 +264,7 @@ func natsSubscribersStay(e *Env) {
 // natsSubscriptions has one for each tenant.
 func natsSubscriptions(e *Env) {
 	other := newHost(e).open(Outside{Dependency: "nats", Tick: e.Dur(time.Minute)})
-	c := must(nats.Connect("nats://" + other))
+	c := must(connectNATS(other))
 	e.Every(30*time.Second, func() { _, _ = c.Subscribe("news", func(*nats.Msg) { e.Served() }) })
 }
 

@@ -125,7 +125,7 @@ func (b *bus) listen(news <-chan int) {
 // natsListeners subscribes for each client.
 func natsListeners(e *Env) {
 	s := newHost(e)
-	clients := shared(func(address string) *nats.Conn { return must(nats.Connect("nats://" + address)) })
+	clients := shared(func(address string) *nats.Conn { return must(connectNATS(address)) })
 	other := newPromise[string]()
 	s.mux.HandleFunc("/news", func(_ http.ResponseWriter, r *http.Request) {
 		subscription, err := clients(other.get()).Subscribe("rare", func(*nats.Msg) {})

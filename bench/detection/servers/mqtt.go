@@ -16,7 +16,7 @@ import (
 )
 
 // mqttBroker is a mochi-mqtt broker, and paho clients that subscribe and publish.
-// Their pings come every five seconds of the machine, because the protocol knows
+// Their pings come every ten seconds of the machine, because the protocol knows
 // whole seconds, and a broker gives up on a client that is half as late again.
 var mqttBroker = server{"mqtt", serveMQTT, mqttClients}
 
@@ -29,7 +29,7 @@ func serveMQTT(clock) (string, error) {
 
 func mqttClients(address string, c clock) (func(context.Context) error, error) {
 	return func(ctx context.Context) error {
-		o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetKeepAlive(5 * time.Second).
+		o := mqtt.NewClientOptions().AddBroker("tcp://" + address).SetKeepAlive(10 * time.Second).
 			SetClientID(fmt.Sprintf("client-%d", rand.Uint64()))
 		client := mqtt.NewClient(o)
 		if err := await(client.Connect()); err != nil {

@@ -27,7 +27,7 @@ func serveNATS(c clock) (string, error) {
 
 func natsClients(address string, c clock) (func(context.Context) error, error) {
 	return func(ctx context.Context) error {
-		conn, err := nats.Connect(address, nats.PingInterval(c.dur(2*time.Minute)))
+		conn, err := nats.Connect(address, nats.PingInterval(c.dur(2*time.Minute)), nats.Timeout(time.Minute))
 		if err != nil {
 			return err
 		}
