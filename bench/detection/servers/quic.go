@@ -72,13 +72,26 @@ func selfSigned() (tls.Certificate, error) {
 
 func quicClients(address string, c clock) (func(context.Context) error, error) {
 	return func(ctx context.Context) error {
-		conn, err := quic.DialAddr(ctx, address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}, quicConfig(c))
+		conn, err := dialQUIC(ctx, address, c)
 		if err != nil {
 			return err
 		}
 		defer conn.CloseWithError(0, "")
 		return use(ctx, c, func() error { return echo(ctx, conn) })
 	}, nil
+}
+
+// dialQUIC tries again when the server refuses: it lets 32 connections at most wait
+// to be accepted.
+func dialQUIC(ctx context.Context, address string, c clock) (conn *quic.Conn, err error) {
+	for range 10 {
+		conn, err = quic.DialAddr(ctx, address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}, quicConfig(c))
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(c.dur(10 * time.Second))
+	}
+	return conn, err
 }
 
 func echo(ctx context.Context, conn *quic.Conn) error {
