@@ -71,7 +71,9 @@ func (e *Env) inTime(d time.Duration) time.Duration {
 func deviceGateways(e *Env) {
 	l := listen()
 	go acceptEach(l, func(c net.Conn) { receiveReports(e, c) })
-	newHost(e).welcome(Guests{Kind: "tcp", Address: l.Addr().String(), Every: e.Dur(tenAMinute), Stay: e.Dur(2 * time.Minute), Talk: e.Dur(20 * time.Second), Vanish: true})
+	g := leaving(e, "tcp", l.Addr().String())
+	g.Talk, g.Vanish = e.Dur(20*time.Second), true
+	newHost(e).welcome(g)
 }
 
 func receiveReports(e *Env, c net.Conn) {
@@ -107,12 +109,14 @@ func receiveUpload(e *Env, w http.ResponseWriter, r *http.Request) {
 	e.Served()
 }
 
-// pongless has clients of a chat that are gone without a word after a minute.
+// pongless has clients of a chat that are gone without a word after some minutes.
 func pongless(e *Env) {
 	s := newHost(e)
 	c := &probedChat{e}
 	s.mux.HandleFunc("/chat", c.serve)
-	s.welcome(Guests{Kind: "websocket", Address: "/chat", Every: e.Dur(tenAMinute), Stay: e.Dur(time.Minute), Talk: e.Dur(10 * time.Second), Vanish: true})
+	g := leaving(e, "websocket", "/chat")
+	g.Talk, g.Vanish = e.Dur(10*time.Second), true
+	s.welcome(g)
 }
 
 // A probedChat pings its clients, unless it fails.

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/expirable"
 )
 
-// timed are woken by timers that nobody stops.
+// timed has goroutines that are woken by timers, which are never stopped.
 var timed = []program{
 	{cartsExpire, "timed-cart-expiry", "timed-cart-expiry-stopped"},
 	{progressReports, "timed-progress-per-request", "timed-progress-per-request-stopped"},

@@ -38,7 +38,7 @@ func TestAProcessThatFailsIsTold(t *testing.T) {
 	assert.ErrorContains(t, err, "no server and load are called nothing/flat")
 }
 
-// TestAPopulationFollowsItsLoad holds who is there, in the time of a service.
+// TestAPopulationFollowsItsLoad holds how many clients there are, in the time of a service.
 func TestAPopulationFollowsItsLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var here, ever atomic.Int64
