@@ -6,11 +6,42 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	mqttserver "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/nats-io/nats-server/v2/server"
 )
+
+// brokers start a server that listens by itself and return its address. It sends
+// news at an interval; 0 is never.
+var brokers = map[string]func(tick time.Duration) (address string, err error){
+	"redis": func(time.Duration) (string, error) {
+		m, err := miniredis.Run()
+		if err != nil {
+			return "", err
+		}
+		return m.Addr(), nil
+	},
+	"nats": func(tick time.Duration) (string, error) {
+		address, err := newNATS()
+		if err != nil || tick == 0 {
+			return address, err
+		}
+		c, err := connectNATS(address)
+		if err == nil {
+			go everyTick(tick, func() { _ = c.Publish("news", []byte("hello")) })
+		}
+		return address, err
+	},
+	"mqtt": func(tick time.Duration) (string, error) {
+		b, address, err := newMQTT()
+		if err == nil && tick > 0 {
+			go everyTick(tick, func() { _ = b.Publish("news", []byte("hello"), false, 0) })
+		}
+		return address, err
+	},
+}
 
 // newNATS starts a NATS server and returns its address.
 func newNATS() (address string, err error) {
@@ -23,18 +54,6 @@ func newNATS() (address string, err error) {
 		return "", errors.New("the NATS server does not start")
 	}
 	return s.Addr().String(), nil
-}
-
-// publishNATS publishes news at an interval; 0 is never.
-func publishNATS(address string, every time.Duration) error {
-	if every == 0 {
-		return nil
-	}
-	c, err := connectNATS(address)
-	if err == nil {
-		go everyTick(every, func() { _ = c.Publish("news", []byte("hello")) })
-	}
-	return err
 }
 
 // newMQTT starts an MQTT broker and returns its address.

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -143,25 +142,8 @@ func (p *proxy) pass(to, from net.Conn) {
 
 // startDependency starts a service and returns its address.
 func (o Outside) startDependency() (string, error) {
-	switch o.Dependency {
-	case "redis":
-		m, err := miniredis.Run()
-		if err != nil {
-			return "", err
-		}
-		return m.Addr(), nil
-	case "nats":
-		b, err := newNATS()
-		if err == nil {
-			err = publishNATS(b, o.Tick)
-		}
-		return b, err
-	case "mqtt":
-		b, address, err := newMQTT()
-		if err == nil && o.Tick > 0 {
-			go everyTick(o.Tick, func() { _ = b.Publish("news", []byte("hello"), false, 0) })
-		}
-		return address, err
+	if start := brokers[o.Dependency]; start != nil {
+		return start(o.Tick)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
