@@ -23,7 +23,7 @@ func serveKafka(clock) (string, error) {
 func kafkaClients(address string, c clock) (func(context.Context) error, error) {
 	return func(ctx context.Context) error {
 		client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(address, ",")...), kgo.ConsumeTopics("news"),
-			kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchMaxWait(max(c.dur(5*time.Minute), time.Second)))
+			kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.FetchMaxWait(c.dur(time.Minute)))
 		if err != nil {
 			return err
 		}

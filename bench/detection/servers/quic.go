@@ -21,9 +21,9 @@ var quicServer = server{"quic", serveQUIC, quicClients}
 
 const protocol = "echo"
 
-// quicConfig gives up late: a busy machine may be silent for seconds.
+// quicConfig gives up late for the scale: a busy machine may be silent for seconds.
 func quicConfig(c clock) *quic.Config {
-	return &quic.Config{MaxIdleTimeout: time.Minute, HandshakeIdleTimeout: time.Minute, KeepAlivePeriod: c.dur(time.Minute)}
+	return &quic.Config{MaxIdleTimeout: max(c.dur(5*time.Minute), 10*time.Second), HandshakeIdleTimeout: 5 * time.Second, KeepAlivePeriod: c.dur(time.Minute)}
 }
 
 func serveQUIC(c clock) (string, error) {
