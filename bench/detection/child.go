@@ -60,7 +60,8 @@ func (o *observation) passed(at time.Duration) bool { return o.Passed > 0 && at 
 
 // observe runs a scenario under the monitor, and leaves it running. Nothing of
 // its own waits in a way that a detector could take for the scenario's: it is
-// driven by timers, and the main goroutine waits for a WaitGroup.
+// driven by timers, and the main goroutine waits for a WaitGroup, unless the
+// scenario needs it.
 func observe(o order) (any, error) {
 	if o.Outside != nil {
 		return nil, beOutside(o.Outside)
@@ -69,37 +70,80 @@ func observe(o order) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("no scenario is called %q", o.Name)
 	}
-	seen := &observation{Lasted: o.Duration, Minute: o.minute()}
-	told := &watch.Log{Began: time.Now()}
-	witness := &witness{seen: seen, scenario: &s, every: o.Duration / 12}
-	reader := sdkmetric.NewManualReader()
-	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
-		told.Options(o.Scale, o.Proof, &detectors.Detector{Name: "witness", Doc: "Counts the goroutines of the fault.", Run: witness.run})...)
+	r, err := newTrial(o, &s)
 	if err != nil {
 		return nil, err
 	}
-	collectEvery(o.minute(), reader)
-	others := newRivals(&s, o)
-	env := corpus.NewEnv(o.Scale)
-	env.Outside = spawn
-	go s.Run(env)
-	others.start()
-	watch.For(o.Duration)
-
-	for _, f := range monitor.Findings() {
-		seen.Open = append(seen.Open, watch.From(&f))
+	if s.Main {
+		go func() { end(r.finish()) }()
+		s.Run(r.env)
 	}
-	if err := monitor.Shutdown(context.Background()); err != nil {
+	go s.Run(r.env)
+	return r.finish()
+}
+
+// A trial is a scenario under the monitor.
+type trial struct {
+	order
+	scenario *corpus.Scenario
+	env      *corpus.Env
+	monitor  *otelgoroutine.Monitor
+	told     *watch.Log
+	witness  *witness
+	others   *rivals
+	seen     *observation
+}
+
+// newTrial starts the monitor and all that watches beside it.
+func newTrial(o order, s *corpus.Scenario) (*trial, error) {
+	seen := &observation{Lasted: o.Duration, Minute: o.minute()}
+	t := &trial{
+		order: o, scenario: s, env: corpus.NewEnv(o.Scale), told: &watch.Log{Began: time.Now()},
+		witness: &witness{seen: seen, scenario: s, every: o.Duration / 12}, seen: seen,
+	}
+	t.env.Outside = spawn
+	reader := sdkmetric.NewManualReader()
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+		t.told.Options(o.Scale, o.Proof, &detectors.Detector{Name: "witness", Doc: "Counts the goroutines of the fault.", Run: t.witness.run})...)
+	if err != nil {
 		return nil, err
 	}
-	seen.Events, seen.Ends = told.Findings(), told.Ends()
-	seen.Standing = standing(dump(), &s)
-	seen.Alarms = others.finish()
-	seen.Served, seen.Faults, seen.FirstFault = env.Told()
-	seen.Standstill, seen.Passed = env.Standstill(), env.Passed()
-	seen.Thinned = slices.DeleteFunc(thinned(&s, witness.series, o.Scale, told.Began, max(seen.FirstFault, seen.Standstill)),
+	t.monitor, t.others = monitor, newRivals(s, o) // which ignores the goroutines of the monitor
+	collectEvery(o.minute(), reader)
+	return t, nil
+}
+
+// finish waits for the end of the time, and returns what was seen.
+func (t *trial) finish() (any, error) {
+	t.others.start()
+	watch.For(t.Duration)
+	seen := t.seen
+	for _, f := range t.monitor.Findings() {
+		seen.Open = append(seen.Open, watch.From(&f))
+	}
+	if err := t.monitor.Shutdown(context.Background()); err != nil {
+		return nil, err
+	}
+	seen.Events, seen.Ends = t.told.Findings(), t.told.Ends()
+	seen.Standing = standing(dump(), t.scenario)
+	seen.Alarms = t.others.finish()
+	seen.Served, seen.Faults, seen.FirstFault = t.env.Told()
+	seen.Standstill, seen.Passed = t.env.Standstill(), t.env.Passed()
+	seen.Thinned = slices.DeleteFunc(thinned(t.scenario, t.witness.series, t.Scale, t.told.Began, max(seen.FirstFault, seen.Standstill)),
 		func(e falseEnd) bool { return seen.passed(e.At) })
 	return seen, nil
+}
+
+// end answers and ends the process, when the main goroutine cannot.
+func end(answer any, err error) {
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(answer)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // beOutside is what is outside of a program, until that ends.

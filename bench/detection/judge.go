@@ -23,6 +23,7 @@ type result struct {
 	Trouble string          // why this run says nothing
 	Warns   bool            // sound: a warning is no mistake
 	Course  course          // faulty: what was told from the fault on
+	Growth  growth          // what was told of goroutines that grow in number
 	Seen    *observation
 }
 
@@ -37,6 +38,33 @@ type course struct {
 	Incidents int // that those are about
 	Ends      int // events that say that the fault has ended
 	Thinned   int // the same, had there been fewer snapshots
+}
+
+// A growth is what was told of goroutines that grow in number, at the right place
+// and as sure as wanted: in a sound program, as information.
+type growth struct {
+	Wanted        *corpus.Growth
+	Told          bool
+	Named, InTime bool // what was told first names what grows, and came in time
+	After         time.Duration
+}
+
+// growthOf returns what was told of a growth. Times are from the first fault on.
+func growthOf(s *corpus.Scenario, seen *observation) growth {
+	g := growth{Wanted: s.Grows}
+	if g.Wanted == nil {
+		return g
+	}
+	for _, f := range seen.Events {
+		if f.At < seen.FirstFault || s.Faulty && !(hits(s, &f) && f.AtLeast(g.Wanted.Confidence)) ||
+			!s.Faulty && (f.AtLeast("medium") || !s.Names(f.Text)) {
+			continue
+		}
+		g.Told, g.Named, g.After = true, s.Names(f.Text), f.At-seen.FirstFault
+		g.InTime = !s.Faulty || seen.real(g.After) <= g.Wanted.Within
+		return g
+	}
+	return g
 }
 
 // longestRest is for how many minutes no work of a sound program may move.
@@ -112,6 +140,7 @@ func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result 
 	if s.Faulty {
 		r.Course = courseOf(s, seen)
 	}
+	r.Growth = growthOf(s, seen)
 	r.Trouble = untrue(s, seen)
 	if proof && s.Proof {
 		r.Beyond = ""
@@ -119,15 +148,16 @@ func judge(s *corpus.Scenario, seen *observation, err error, proof bool) result 
 	return r
 }
 
-// hits reports whether f is the fault of s. A fault that stops a service may be
-// told at any function that waits in an expected one: a library's, for example.
+// hits reports whether f is the fault of s. A fault that stops a service, and one
+// that makes goroutines grow in number, may be told at any function that waits in
+// an expected one: a library's, for example.
 // Where a leak or a deadlock is expected, a hang is right as well: the other
 // detectors yield to it.
 func hits(s *corpus.Scenario, f *watch.Finding) bool {
 	return slices.ContainsFunc(s.Expect, func(x corpus.Expectation) bool {
 		yields := f.Detector == "hang" && (x.Detector == "leak" || x.Detector == "deadlock")
 		return (x.Detector == f.Detector || yields) &&
-			(x.Matches(f.Function) || s.Soon != "" && slices.ContainsFunc(f.Frames, x.Matches))
+			(x.Matches(f.Function) || (s.Soon != "" || s.Grows != nil) && slices.ContainsFunc(f.Frames, x.Matches))
 	})
 }
 
@@ -162,7 +192,10 @@ func untrue(s *corpus.Scenario, seen *observation) string {
 }
 
 // strict are the classes whose sound programs must not even be warned about.
-const strict corpus.Class = "hang"
+var strict = []corpus.Class{
+	"hang", "alive and growing", "waits for ever on purpose", "connections that are not closed",
+	"timers that are not stopped", "orphans of clients",
+}
 
 // A rank is how bad a finding on a sound program is.
 type rank int
@@ -179,7 +212,7 @@ func (r *result) rank(f *watch.Finding) rank {
 	switch {
 	case f.Confidence == "info":
 		return harmless
-	case f.IsError(), !r.Warns && (standing || r.Class == strict):
+	case f.IsError(), !r.Warns && (standing || slices.Contains(strict, r.Class)):
 		return severe
 	}
 	return lower

@@ -36,7 +36,7 @@ func TestProgramsAreJudged(t *testing.T) {
 		"-run", "^(double-lock-nested-call|double-lock-locked-helper|nil-channel-receive|nil-channel-made)$",
 		"-scale", "0.02", "-duration", "8s", "-parallel", "4")
 	assert.Zero(t, status, progress+out)
-	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| +– \| +– \| +\d of 2 \(\d+ %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
+	assert.Regexp(t, `\| +2 of 2 \(100 %\) \| +– \| +– \| +– \| +\d of 2 \(\d+ %\) \| 0 of 2 \(0 %\) \| +0 \| PASS \|`, out)
 	assert.Contains(t, progress, "double-lock-nested-call: found by deadlock (high)")
 }
 
@@ -48,6 +48,56 @@ func TestCallersAreOutside(t *testing.T) {
 	assert.Positive(t, seen.Served)
 	assert.Positive(t, seen.Standstill)
 	assert.Positive(t, seen.Faults)
+}
+
+// TestClientsOutsideGo runs a fault that is what clients leave behind that have
+// closed their connections, in the process of their own.
+func TestClientsOutsideGo(t *testing.T) {
+	var seen observation
+	err := lab.Ask(t.Context(), 5*time.Second, "", order{Name: "orphan-bus-listener", Scale: 0.01, Duration: 5 * time.Second}, &seen)
+	require.NoError(t, err)
+	assert.Positive(t, seen.Served)
+	assert.Positive(t, seen.Faults)
+	assert.Positive(t, seen.Standing)
+}
+
+// TestTheMainGoroutineMayRunAProgram holds that such a process answers, too.
+func TestTheMainGoroutineMayRunAProgram(t *testing.T) {
+	var seen observation
+	err := lab.Ask(t.Context(), 3*time.Second, "", order{Name: "eternal-main", Scale: 0.01, Duration: 3 * time.Second}, &seen)
+	require.NoError(t, err)
+	assert.Positive(t, seen.Served)
+}
+
+// TestTheCourseOfAGrowth holds what makes a verdict about a growth right.
+func TestTheCourseOfAGrowth(t *testing.T) {
+	const minute = time.Second
+	event := func(at int, detector, confidence, function string) watch.Finding {
+		return watch.Finding{At: time.Duration(at) * minute, Detector: detector, Confidence: confidence, Function: "x/corpus." + function, Text: "It is corpus." + function + "."}
+	}
+	for name, tc := range map[string]struct {
+		program string
+		events  []watch.Finding
+		want    growth
+	}{
+		"nothing":         {"orphan-pipe-writer", nil, growth{}},
+		"in time":         {"orphan-pipe-writer", []watch.Finding{event(28, "leak", "suspected", "writeExport")}, growth{Told: true, Named: true, InTime: true, After: 25 * minute}},
+		"late":            {"orphan-pipe-writer", []watch.Finding{event(29, "leak", "suspected", "writeExport")}, growth{Told: true, Named: true, After: 26 * minute}},
+		"not sure enough": {"orphan-pipe-writer", []watch.Finding{event(9, "growth", "info", "writeExport")}, growth{}},
+		"elsewhere":       {"orphan-pipe-writer", []watch.Finding{event(9, "leak", "suspected", "reconnect")}, growth{}},
+		"information":     {"timed-retry-outlives", []watch.Finding{event(9, "growth", "info", "reconnect")}, growth{Told: true, Named: true, InTime: true, After: 6 * minute}},
+		"before":          {"timed-retry-outlives", []watch.Finding{event(2, "growth", "info", "reconnect")}, growth{}},
+		"alive":           {"stay-fleet-comes-up", []watch.Finding{event(9, "growth", "info", "serveNode")}, growth{Told: true, Named: true, InTime: true, After: 6 * minute}},
+		"an alarm":        {"stay-fleet-comes-up", []watch.Finding{event(9, "leak", "suspected", "serveNode")}, growth{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, ok := corpus.Find(tc.program)
+			require.True(t, ok)
+			tc.want.Wanted = s.Grows
+			seen := &observation{FirstFault: 3 * minute, Minute: minute, Events: tc.events}
+			assert.Equal(t, tc.want, growthOf(&s, seen))
+		})
+	}
 }
 
 // TestWithoutFlagsEverythingRuns holds the defaults: every program, without the
@@ -279,6 +329,8 @@ func TestTargets(t *testing.T) {
 		"told late":       {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Root: true}}), false},
 		"told twice":      {twenty(result{Faulty: true, Found: true, Course: course{Events: 5}}), true},
 		"more told twice": {append(twenty(found), result{Faulty: true, Found: true, Course: course{Ends: 1}}, result{Faulty: true, Found: true, Course: course{Incidents: 2}}), false},
+		"growth in time":  {twenty(result{Faulty: true, Found: true, Growth: growth{Wanted: &corpus.Growth{}, InTime: true}}), true},
+		"growth too late": {twenty(result{Faulty: true, Found: true, Growth: growth{Wanted: &corpus.Growth{}}}), false},
 		"without root":    {twenty(result{Faulty: true, Found: true, Course: course{Wanted: true, Soon: true}}), false},
 	} {
 		t.Run(name, func(t *testing.T) {

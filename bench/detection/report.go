@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -38,6 +39,7 @@ type tally struct {
 	wanted              []result // faults to be told soon
 	soon, rooted        int      // those that were, and with their root
 	told, once          int      // faults that were found, and those told once of them
+	growing, grown      int      // faults that make goroutines grow in number, and those told in time
 }
 
 func tallyOf(results []result) (t tally) {
@@ -67,6 +69,10 @@ func tallyOf(results []result) (t tally) {
 			t.soon += one(r.Course.Soon)
 			t.rooted += one(r.Course.Root)
 		}
+		if r.Faulty && r.Growth.Wanted != nil {
+			t.growing++
+			t.grown += one(r.Growth.InTime)
+		}
 		if r.Faulty && r.Found {
 			t.told++
 			t.once += one(r.Course.once())
@@ -91,7 +97,7 @@ const (
 func (t *tally) passed() bool {
 	return float64(t.found) >= watch.LeastRecall*float64(t.possible) && t.alarms[severe] == 0 && len(t.ko) == 0 &&
 		float64(t.soon) >= watch.LeastRecall*float64(len(t.wanted)) && float64(t.rooted) >= leastRooted*float64(len(t.wanted)) &&
-		float64(t.once) >= leastOnce*float64(t.told)
+		float64(t.once) >= leastOnce*float64(t.told) && float64(t.grown) >= watch.LeastRecall*float64(t.growing)
 }
 
 // markdown is the report for people.
@@ -100,12 +106,12 @@ func (r *report) markdown() string {
 	fmt.Fprintf(&b, "# Detection: results\n\n%s, %d cores, %s/%s, %d programs side by side. Each program ran for %v at a scale of %v, which is %v of a service.\n\n",
 		r.started.UTC().Format("2 January 2006"), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, r.Parallel, r.Duration, r.Scale, r.real(r.Duration).Round(time.Minute))
 	b.WriteString("[README.md](README.md) says what was run and what the columns mean. Times to detection vary with the load of the machine.\n\n## Targets\n\n")
-	rows := []lab.Row{{"setting", "found", "in three minutes", "root named", "told once", "false alarms", "runs that failed", ""}}
+	rows := []lab.Row{{"setting", "found", "in three minutes", "root named", "growth in time", "told once", "false alarms", "runs that failed", ""}}
 	for _, s := range r.settings {
 		t := tallyOf(s.results)
 		verdict := map[bool]string{true: "PASS", false: "MISS"}[t.passed()]
 		rows = append(rows, lab.Row{s.String(), share(t.found, t.possible), share(t.soon, len(t.wanted)), share(t.rooted, len(t.wanted)),
-			share(t.once, t.told), share(t.alarms[severe], t.sound), len(t.ko), verdict})
+			share(t.grown, t.growing), share(t.once, t.told), share(t.alarms[severe], t.sound), len(t.ko), verdict})
 	}
 	lab.Table(&b, rows)
 	for _, s := range r.settings {
@@ -113,6 +119,7 @@ func (r *report) markdown() string {
 		r.classes(&b, s.results)
 		b.WriteString("\n")
 		r.soonTable(&b, s.results)
+		r.growthTable(&b, s.results)
 		rivalsTable(&b, s.results)
 		lists(&b, s.results)
 	}
@@ -199,6 +206,41 @@ func (r *report) soonTable(b *strings.Builder, results []result) {
 	}
 	lab.Table(b, rows)
 	b.WriteString("\n")
+}
+
+// growthTable tells of each program in which goroutines grow in number how that
+// was told.
+func (r *report) growthTable(b *strings.Builder, results []result) {
+	rows := []lab.Row{{"what grows", "wanted", "told after", "in time", "named", "worst told"}}
+	for _, w := range results {
+		g := w.Growth
+		if g.Wanted == nil || w.Trouble != "" {
+			continue
+		}
+		wanted, after := "at most "+g.Wanted.Confidence, "–"
+		if w.Faulty {
+			wanted = fmt.Sprintf("%s, %v min", g.Wanted.Confidence, g.Wanted.Within.Minutes())
+		}
+		if g.Told {
+			after = r.real(g.After).Round(time.Second).String()
+		}
+		rows = append(rows, lab.Row{w.Name, wanted, after, yes(g.InTime), yes(g.Named), worstTold(w.Seen.Events)})
+	}
+	if len(rows) > 1 {
+		lab.Table(b, rows)
+		b.WriteString("\n")
+	}
+}
+
+// worstTold names the event that is told with most confidence.
+func worstTold(events []watch.Finding) string {
+	if len(events) == 0 {
+		return "–"
+	}
+	f := slices.MaxFunc(events, func(a, b watch.Finding) int {
+		return cmp.Compare(one(a.AtLeast(b.Confidence)), one(b.AtLeast(a.Confidence)))
+	})
+	return fmt.Sprintf("%s (%s)", f.Detector, f.Confidence)
 }
 
 func yes(b bool) string { return map[bool]string{true: "yes", false: "**no**"}[b] }

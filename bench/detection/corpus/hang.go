@@ -41,16 +41,18 @@ func steady(perSecond float64) Calls { return Calls{Path: "/work", PerSecond: pe
 // on another one, which has an address.
 func front(e *Env, o Outside) (s *site, address string) {
 	s = newSite(e)
+	return s, s.surround(o)
+}
+
+// surround starts what is outside of a service, and returns the address of the
+// dependency.
+func (s *site) surround(o Outside) (address string) {
 	o.URL = s.url
 	start := o.Start
-	if e.Outside != nil {
-		start = func() (string, error) { return e.Outside(o) }
+	if s.e.Outside != nil {
+		start = func() (string, error) { return s.e.Outside(o) }
 	}
-	address, err := start()
-	if err != nil {
-		panic(err)
-	}
-	return s, address
+	return must(start())
 }
 
 // back is front without a dependency: the path /work is served by f.

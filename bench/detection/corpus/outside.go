@@ -8,10 +8,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -24,8 +24,10 @@ import (
 type Outside struct {
 	URL        string // of the service; without a path
 	Calls      []Calls
-	Dependency string        // http, redis, postgres, grpc, drain or slow; "": none
+	Guests     []Guests      // whose Address is URL where it begins with "/"
+	Dependency string        // http, events, redis, postgres, grpc, nats, mqtt, drain or slow; "": none
 	Silent     time.Duration // from the start on until the dependency answers no more; 0: it always answers
+	Tick       time.Duration // between what a dependency sends by itself: events, nats, mqtt; 0: nothing
 }
 
 // Calls are requests for one path, which arrive at random times, or from callers
@@ -40,12 +42,20 @@ type Calls struct {
 // Start starts what is outside, and returns the address of the dependency.
 func (o Outside) Start() (address string, err error) {
 	if o.Dependency != "" {
-		if address, err = dependOn(o.Dependency, o.Silent); err != nil {
+		if address, err = o.depend(); err != nil {
 			return "", fmt.Errorf("dependency %s: %w", o.Dependency, err)
 		}
 	}
 	for _, c := range o.Calls {
 		c.start(o.URL)
+	}
+	for _, g := range o.Guests {
+		if strings.HasPrefix(g.Address, "/") {
+			g.Address = o.URL + g.Address
+		}
+		if err := g.start(); err != nil {
+			return "", err
+		}
 	}
 	return address, nil
 }
@@ -70,10 +80,10 @@ func arrive(perSecond float64, f func()) {
 	}
 }
 
-// dependOn starts a service, and returns the address of a proxy in front of it
-// that passes no answer on when its time has come.
-func dependOn(name string, silent time.Duration) (string, error) {
-	behind, err := startDependency(name)
+// depend starts the service that is depended on, and returns the address of a
+// proxy in front of it that passes no answer on when its time has come.
+func (o Outside) depend() (string, error) {
+	behind, err := o.startDependency()
 	if err != nil {
 		return "", err
 	}
@@ -82,8 +92,8 @@ func dependOn(name string, silent time.Duration) (string, error) {
 		return "", err
 	}
 	p := &proxy{to: behind}
-	if silent > 0 {
-		time.AfterFunc(silent, func() { p.silent.Lock() }) // for good
+	if o.Silent > 0 {
+		time.AfterFunc(o.Silent, func() { p.silent.Lock() }) // for good
 	}
 	go p.serve(l)
 	return l.Addr().String(), nil
@@ -131,21 +141,19 @@ func (p *proxy) pass(to, from net.Conn) {
 }
 
 // startDependency starts a service and returns its address.
-func startDependency(name string) (string, error) {
-	if name == "redis" {
-		m, err := miniredis.Run()
-		if err != nil {
-			return "", err
-		}
-		return m.Addr(), nil
+func (o Outside) startDependency() (string, error) {
+	if start := brokers[o.Dependency]; start != nil {
+		return start(o.Tick)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	switch name {
+	switch o.Dependency {
 	case "http":
 		go http.Serve(l, http.HandlerFunc(sayOK))
+	case "events":
+		go http.Serve(l, http.HandlerFunc(o.sayEvents))
 	case "grpc":
 		s := grpc.NewServer(grpc.MaxConcurrentStreams(streamsAtOnce))
 		grpc_health_v1.RegisterHealthServer(s, health.NewServer())
@@ -168,6 +176,19 @@ const streamsAtOnce = 8
 
 // sayOK answers with more than what a client reads ahead.
 func sayOK(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 16<<10)) }
+
+// sayEvents answers with a stream of events that has no end.
+func (o Outside) sayEvents(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).Flush()
+	if o.Tick == 0 {
+		<-r.Context().Done()
+		return
+	}
+	for err := error(nil); err == nil && r.Context().Err() == nil; time.Sleep(o.Tick) {
+		_, err = io.WriteString(w, "data: hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+	}
+}
 
 // tickSlowly sends a byte for each that it reads, after a while.
 func tickSlowly(c net.Conn) {

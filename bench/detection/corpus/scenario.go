@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Class is a kind of fault. A sound program has the class of the fault that
@@ -37,6 +38,14 @@ type Scenario struct {
 	Soon  string
 	Roots []Root
 
+	// Grows says what makes a verdict right when goroutines grow in number: in a
+	// faulty program, and in a sound one. Roots are the ways in which it may name
+	// what grows.
+	Grows *Growth
+
+	// Main says that the main goroutine of a process must be the one that calls Run.
+	Main bool
+
 	// Run starts the program. It may return, with the program running on, or
 	// not.
 	Run func(*Env)
@@ -47,6 +56,12 @@ type Expectation struct {
 	Detector string // name of the detector
 	Function string // as it is written in the source: "fetch", "(*cache).get"; closures in it count as it
 	Least    int    // how many goroutines must stand there at the end, if the fault is true
+}
+
+// A Growth is what is wanted of a verdict about goroutines that grow in number.
+type Growth struct {
+	Confidence string        // the least for a fault, the most for a sound program
+	Within     time.Duration // of a service, from the first of the goroutines; 0: for a sound program
 }
 
 // A Root is what a text must have to name the root of a fault: all of these.
@@ -114,7 +129,8 @@ func with[T any](run func(*Env, T), v T) func(*Env) { return func(e *Env) { run(
 //go:embed programs.md
 var truth string
 
-var code = slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits, hangs, libraryHangs, purposes)
+var code = slices.Concat(channels, contexts, waitGroups, conds, locks, orders, groups, timers, web, pools, hidden, nevers, processes, shapes, waits, hangs, libraryHangs, purposes,
+	living, eternal, connections, timed, orphans)
 
 var all = read(truth, code)
 
@@ -139,9 +155,9 @@ func Find(name string) (Scenario, bool) {
 }
 
 // read returns the scenarios of a document whose sections are classes and whose
-// rows are programs: name, truth and description. The last two sections say of
-// some why they are beyond watching, and which must be told soon. A mistake in it
-// is a panic: tests read it too.
+// rows are programs: name, truth and description. The last sections say of some why
+// they are beyond watching, which must be told soon, and what grows in them. A
+// mistake in it is a panic: tests read it too.
 func read(document string, programs []program) (all []Scenario) {
 	var class Class
 	for line := range strings.Lines(document) {
@@ -157,8 +173,8 @@ func read(document string, programs []program) (all []Scenario) {
 			all[i].more(class, told, doc)
 			continue
 		}
-		s := Scenario{Name: name, Class: class, Doc: doc, Warns: told == "sound, may warn"}
-		s.Faulty = told != "sound" && !s.Warns
+		s := Scenario{Name: name, Class: class, Doc: doc, Warns: told == "sound, may warn", Main: told == "sound, on main"}
+		s.Faulty = told != "sound" && !s.Warns && !s.Main
 		if s.Faulty {
 			s.Expect = expectations(told)
 		}
@@ -170,11 +186,30 @@ func read(document string, programs []program) (all []Scenario) {
 
 // more adds what one of the last sections says.
 func (s *Scenario) more(section Class, second, third string) {
-	if section == "Beyond watching" {
+	switch section {
+	case "Beyond watching":
 		s.Beyond, s.Proof = third, second == "yes"
-		return
+	case "Told within three minutes":
+		s.Soon, s.Roots = second, roots(third)
+	case "What grows", "What is alive":
+		s.Grows, s.Roots = growth(second), roots(third)
+	default:
+		panic(fmt.Sprintf("programs.md: %s is there twice", s.Name))
 	}
-	s.Soon, s.Roots = second, roots(third)
+}
+
+// growth reads a confidence, and for a fault how soon: "medium, 25 min".
+func growth(cell string) *Growth {
+	confidence, within, _ := strings.Cut(cell, ", ")
+	g := &Growth{Confidence: confidence}
+	if within != "" {
+		d, err := time.ParseDuration(strings.ReplaceAll(strings.TrimSuffix(within, "in"), " ", ""))
+		if err != nil {
+			panic(fmt.Sprintf("programs.md: %q: %v", cell, err))
+		}
+		g.Within = d
+	}
+	return g
 }
 
 // expectations reads what may be found: "leak at `fetch`, 5; ...".

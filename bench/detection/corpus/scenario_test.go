@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,7 @@ func TestTheCorpusIsWhatItsTypesSay(t *testing.T) {
 	for _, d := range detectors.Default() {
 		known[d.Name] = true
 	}
+	known["growth"] = true // what is alive and grows; a detector that is still to come
 	seen := make(map[string]bool)
 	for _, s := range All() {
 		assert.Regexp(t, name, s.Name)
@@ -54,8 +56,8 @@ func TestTruth(t *testing.T) {
 	want, err := os.ReadFile("testdata/truth.tsv")
 	require.NoError(t, err)
 	assert.Equal(t, string(want), b.String())
-	assert.Equal(t, 84+30, faulty)
-	assert.Len(t, All(), 84+118+2*30+8)
+	assert.Equal(t, 84+30+26, faulty)
+	assert.Len(t, All(), 84+118+2*30+8+18+4+2*26)
 }
 
 // told is what may be found of a program, and how often it must be true.
@@ -63,6 +65,10 @@ func told(s *Scenario) string {
 	switch {
 	case s.Warns:
 		return "sound, may warn"
+	case s.Main:
+		return "sound, on main"
+	case !s.Faulty && s.Grows != nil:
+		return "sound, grows, " + s.Grows.Confidence
 	case !s.Faulty:
 		return "sound"
 	}
@@ -76,6 +82,9 @@ func told(s *Scenario) string {
 	}
 	if s.Soon != "" {
 		text += "; soon, " + s.Soon
+	}
+	if s.Grows != nil {
+		text += fmt.Sprintf("; grows, %s within %v", s.Grows.Confidence, s.Grows.Within)
 	}
 	return text
 }
@@ -115,6 +124,30 @@ func TestHangsHaveRootsAndTwins(t *testing.T) {
 	assert.Equal(t, len(hangs)+len(libraryHangs), faulty)
 	assert.Equal(t, faulty, sound)
 	assert.GreaterOrEqual(t, 2*len(libraryHangs), faulty, "half of them are libraries")
+}
+
+// TestGrowthHasVerdictsAndTwins holds what the classes are for: each fault has a
+// twin of the same code, and a time; what is alive has none.
+func TestGrowthHasVerdictsAndTwins(t *testing.T) {
+	for _, p := range slices.Concat(connections, timed, orphans) {
+		faulty, ok := Find(p.faulty)
+		require.True(t, ok, p.faulty)
+		require.NotNil(t, faulty.Grows, p.faulty)
+		assert.Contains(t, []string{"info", "medium"}, faulty.Grows.Confidence, p.faulty)
+		assert.Positive(t, faulty.Grows.Within, p.faulty)
+		assert.NotEmpty(t, faulty.Roots, p.faulty)
+		twin, ok := Find(p.sound)
+		assert.True(t, ok && !twin.Faulty && twin.Grows == nil, p.sound)
+		assert.Equal(t, faulty.Class, twin.Class)
+	}
+	for _, p := range living {
+		s, ok := Find(p.sound)
+		assert.True(t, ok && !s.Faulty && p.faulty == "", p.sound)
+		require.NotNil(t, s.Grows, p.sound)
+		assert.Equal(t, Growth{Confidence: "info"}, *s.Grows, p.sound)
+	}
+	assert.Equal(t, &Growth{"medium", 25 * time.Minute}, growth("medium, 25 min"))
+	assert.Panics(t, func() { growth("medium, soon") })
 }
 
 // TestEveryFaultHasAHealthyTwin holds for all classes that have faults.

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/telemetry"
+	"github.com/otelgoroutine/go/otelgoroutine"
+)
+
+// An observer is a monitor whose times are scaled, and what it told.
+type observer struct {
+	clock   clock
+	monitor *otelgoroutine.Monitor
+
+	mu     sync.Mutex
+	events []event
+}
+
+// observe starts the monitor of this process. At a scale of 1 it has the
+// default options.
+func observe(c clock) (*observer, error) {
+	w := &observer{clock: c}
+	options := []otelgoroutine.Option{
+		otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(w))),
+	}
+	if c.scale < 1 {
+		options = append(options,
+			otelgoroutine.WithDetectors(detectors.Scaled(c.scale)...),
+			otelgoroutine.WithInterval(c.dur(15*time.Second)),
+			otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second})) // the interval is scaled, the cost is not
+	}
+	m, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), options...)
+	w.monitor = m
+	return w, err
+}
+
+// end ends the monitor and returns what it told.
+func (w *observer) end() ([]event, error) {
+	err := w.monitor.Shutdown(context.Background())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events, err
+}
+
+// OnEmit keeps an event of a finding. It implements [sdklog.Processor].
+func (w *observer) OnEmit(_ context.Context, r *sdklog.Record) error {
+	ended := strings.HasSuffix(r.EventName(), ".resolved")
+	if !ended && !strings.HasSuffix(r.EventName(), ".detected") {
+		return nil
+	}
+	e := event{At: w.clock.age().Round(time.Second), Message: r.Body().AsString(), Ended: ended}
+	r.WalkAttributes(func(kv attribute.KeyValue) bool {
+		switch kv.Key {
+		case telemetry.AttrDetectorName:
+			e.Detector = kv.Value.AsString()
+		case telemetry.AttrConfidence:
+			e.Confidence = kv.Value.AsString()
+		case telemetry.AttrCodeFunctionName:
+			e.Function = kv.Value.AsString()
+		}
+		return true
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+	return nil
+}
+
+// Enabled says that all records are wanted.
+func (w *observer) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+
+// Shutdown does nothing.
+func (w *observer) Shutdown(context.Context) error { return nil }
+
+// ForceFlush does nothing.
+func (w *observer) ForceFlush(context.Context) error { return nil }
