@@ -226,7 +226,7 @@ func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 // is hardly ever where it waits for work, until it has none.
 func mostVisits(s goroutine.State) float64 {
 	if idles(s) {
-		return 0.02
+		return 0.05
 	}
 	return 0.5
 }
@@ -250,7 +250,7 @@ func (j *standJudge) loopLeft(pl *places.Place, since int) bool {
 	}
 	usual, share := pl.Usual(since)
 	idle := usual.State == goroutine.Sleep || places.WokenByGoroutines(usual.State) && !usual.State.Lock() && usual.State != goroutine.WaitGroupWait
-	return idle && usual != pl.Key && share >= 0.6 && pl.Share(since) <= mostVisits(pl.State) && passes(pl, since)
+	return idle && usual != pl.Key && share >= 0.6 && passes(pl, since)
 }
 
 // passes reports whether goroutines that were at a place before a snapshot were, in
