@@ -132,7 +132,7 @@ func TestOutages(t *testing.T) {
 	for _, function := range []string{".wayB", ".wayC"} {
 		eventually(t, "the event that the queue held", b.reported(function, 1))
 	}
-	early.grow(40) // three times as many: reported again, as it would be after an hour
+	early.grow(250) // over ten times as many: reported again, as it would be after an hour
 	eventually(t, "the repeat", b.reported(".wayB", 2))
 
 	b.refuse(t)
