@@ -138,8 +138,13 @@ func (c HangConfig) checks() []check {
 // for, a handler that waits for something else. Otherwise it is that of the queue
 // itself. [HangConfig.MaxChance] describes the probability.
 //
-// False negatives: requests of which none was ever seen in a snapshot, that wait for
-// nothing of this list; a hang of such requests that stood before the first snapshot;
+// Consumers and workers, which take one job after another, stand as still when there
+// are no more jobs. What shows that something is wanted of them is goroutines that are
+// started and come to stand there as well, or requests that wait.
+//
+// False negatives: consumers and workers that hang in a receive, a select, a condition or
+// IO while no request waits for them; requests of which none was ever seen in
+// a snapshot, that wait for nothing of this list; a hang of such requests that stood before the first snapshot;
 // requests that end by a timeout, unless they wait for a pool; jobs of a queue that are
 // too fast for snapshots; some goroutines of a call path that hang while others of it
 // pass; a second hang at a place within two hours of the first; and, for several
@@ -344,6 +349,10 @@ func (j *standJudge) turnedOver(pl *places.Place, a *places.Activity) *stand {
 		return nil
 	}
 	st.stayed = min(standing, a.Joined(since-1, until))
+	if j.mayRest(pl, since) {
+		e := j.Newest()
+		st.stayed = min(st.stayed, pl.Born(e.EpochAt(j.Time(since-1)), e.EpochAt(j.Time(until))))
+	}
 	// Where snapshots are dense, goroutines that handle one request after another
 	// are seen to move on; those that handle one each are seen anywhere.
 	for _, dense := range []int{j.MinSnapshots - 1, 1} {
@@ -352,6 +361,21 @@ func (j *standJudge) turnedOver(pl *places.Place, a *places.Activity) *stand {
 		}
 	}
 	return nil
+}
+
+// mayRest reports whether goroutines that are no requests may have come to a place
+// because they have nothing to do: consumers that take one message after another have
+// all moved on until the last message, and then stand. Among such goroutines, only those
+// count that have been started since: somebody still wants something of them.
+func (j *standJudge) mayRest(pl *places.Place, since int) bool {
+	r, _ := resourceAt(pl.Stack, pl.State)
+	if handles(pl.Stack) || r.scarce || r.answers {
+		return false
+	}
+	if idles(pl.State) {
+		return !j.connected(pl, since) // between requests, these wait for data
+	}
+	return pl.State == goroutine.IOWait || pl.State == goroutine.Syscall
 }
 
 // movedOn counts, in st, the goroutines that came before a snapshot, and those of

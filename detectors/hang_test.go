@@ -37,6 +37,7 @@ var (
 	atPoll    = inHandler(goroutine.Select, "main.poll:50")
 	atBoth    = inHandler(goroutine.Select, "main.list:60")
 
+	atMessage    = detectortest.At(goroutine.ChanReceive, "runtime.gopark", "main.handle:7", "runtime.goexit")
 	atWorkerIdle = detectortest.At(goroutine.ChanReceive, "runtime.gopark", "main.(*Pool).work:12", "runtime.goexit")
 	atWorkerJob  = detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "main.(*Job).run:80", "main.(*Pool).work:15", "runtime.goexit")
 )
@@ -170,6 +171,13 @@ func TestHang(t *testing.T) {
 		"three a minute, never seen":     {stopsAt3(detectortest.Place{}, atSQL), "main.query", "They handle requests", 2 * time.Minute, 0},
 		"three a minute to a dependency": {stopsAt3(detectortest.Place{}, atCall), "main.call", "They handle requests", 150 * time.Second, 0},
 		"a pool, never seen at work":     {poolUnseen(true), "main.(*Job).run", "all 8 goroutines", 2 * time.Minute, 0},
+		"a goroutine for each message": {func(s *service) {
+			if s.tick < hangs {
+				serve(s, 5, atMessage)
+			} else {
+				s.Go(atMessage, 5)
+			}
+		}, "main.handle", "", 0, 0},
 		"from the second minute on": {func(s *service) {
 			s.tick += hangs - 8
 			stops(10, 10, atResult)(s)
@@ -228,8 +236,33 @@ func stopsAt3(before, at detectortest.Place) shape {
 	}
 }
 
+// falls returns goroutines that are hardly ever without a job, until there is none any
+// more.
+func falls(idle, job detectortest.Place) shape {
+	var workers []uint64
+	return func(s *service) {
+		if s.tick == 0 {
+			workers = s.Go(idle, 20)
+		}
+		switch {
+		case s.tick < hangs:
+			s.shuffle(workers, 0.8, job, idle)
+		case s.tick == hangs:
+			s.Move(idle, workers...)
+		}
+	}
+}
+
 // TestHangIsSilent has sound programs, among them the twins of those above.
 func TestHangIsSilent(t *testing.T) {
+	consumers := falls(
+		detectortest.At(goroutine.CondWait, "runtime.gopark", "sync.(*Cond).Wait:1", "main.(*Topic).poll:5", "main.consume:12", "runtime.goexit"),
+		detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "main.store:80", "main.consume:15", "runtime.goexit"))
+	streams := func(s *service) {
+		if s.tick >= hangs {
+			s.Go(atEvents, s.tick%2)
+		}
+	}
 	atJobs := detectortest.At(goroutine.Select, "runtime.gopark", "main.schedule:3", "main.main.func1:9", "runtime.goexit")
 	atAcquire := detectortest.At(goroutine.Select, "runtime.gopark", "golang.org/x/sync/semaphore.(*Weighted).Acquire:1", "main.crawl:4", "runtime.goexit")
 	var ids, fleet []uint64
@@ -274,6 +307,12 @@ func TestHangIsSilent(t *testing.T) {
 				}
 			}
 		}(),
+		"consumers of a topic that falls silent":              consumers,
+		"consumers of a topic that falls silent, and streams": together(consumers, streams),
+		"a busy pool that goes idle as streams come":          together(falls(atWorkerIdle, atWorkerJob), streams),
+		"connections that fall silent": falls(
+			detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "net.(*conn).Read:3", "main.command:3", "main.serve:80", "runtime.goexit"),
+			detectortest.At(goroutine.ChanReceive, "runtime.gopark", "main.execute:3", "main.serve:81", "runtime.goexit")),
 		"a pool that comes up late": func(s *service) {
 			serve(s, 5, atQuery)
 			if s.tick > 30 && s.tick < 40 {

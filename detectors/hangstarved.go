@@ -212,13 +212,28 @@ func (j *standJudge) stopped(st *stand) (cause *places.Place) {
 }
 
 // workersLeft reports whether the goroutines at a place are a worker, or all of
-// several, that had been waiting elsewhere before a snapshot. A pool that goes
-// idle is where it always was, and one that comes up was not there before.
+// several, that had been waiting elsewhere before a snapshot. A pool that goes idle is
+// where it was before, and one that comes up was not there before.
 func (j *standJudge) workersLeft(pl *places.Place, since int) bool {
 	if pl.Now() != j.StartedWith(pl.Starter(), j.Last()) {
 		return false
 	}
-	return pl.Now() == 1 && j.loopLeft(pl, since) || pl.Now() > 1 && j.old(pl, since) && pl.Share(since) <= 0.5 && j.usual(pl, since) != pl.Key
+	return pl.Now() == 1 && j.loopLeft(pl, since) || pl.Now() > 1 && j.old(pl, since) && pl.Share(since) <= mostVisits(pl.State) && j.usual(pl, since) != pl.Key
+}
+
+// mostVisits is how much of their time, at most, the workers of a pool have been at a
+// place before that is not where they wait for work. A pool that is busy most of the time
+// is hardly ever where it waits for work, until it has none.
+func mostVisits(s goroutine.State) float64 {
+	if idles(s) {
+		return 0.05
+	}
+	return 0.5
+}
+
+// idles reports whether goroutines in state s may be waiting for work.
+func idles(s goroutine.State) bool {
+	return s == goroutine.ChanReceive || s == goroutine.Select || s == goroutine.CondWait
 }
 
 func (j *standJudge) usual(pl *places.Place, since int) goroutine.GroupKey {

@@ -2,6 +2,7 @@ package knowntest
 
 import (
 	"bytes"
+	"errors"
 	"runtime/trace"
 	"testing"
 	"time"
@@ -26,27 +27,34 @@ type observer struct {
 	decoder *parse.TraceDecoder
 	now     time.Time
 	engine  *engine.Engine
+	leaks   []detectors.Finding // what the detector "leak" finds by itself, in the last step
 	naked   []detectors.Finding // what the detector "leak" would find without a list of known stacks, in the last step
 }
 
 func newObserver(t *testing.T) *observer {
 	decoder := parse.NewTraceDecoder(nil, nil)
 	decoder.ExcludeReader = true
-	return &observer{
+	o := &observer{
 		t:       t,
 		decoder: decoder,
 		now:     time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		engine:  engine.New(engine.Config{Detectors: append(detectors.Default(), naked()), Known: []detectors.KnownStack{peers}}),
 	}
+	o.engine = engine.New(engine.Config{Detectors: append(detectors.Default(), o.alone()), Known: []detectors.KnownStack{peers}})
+	return o
 }
 
-// naked is the detector "leak" without a list of known stacks.
-func naked() *detectors.Detector {
+// alone is the detector "leak", with and without a list of known stacks. It keeps what it
+// finds to itself: all that comes in the step of this test comes together, and so the
+// engine makes one growth of it.
+func (o *observer) alone() *detectors.Detector {
 	leak := detectors.NewLeak(detectors.DefaultLeakConfig())
-	return &detectors.Detector{Name: "naked", Needs: leak.Needs, Run: func(p *detectors.Pass) error {
-		own := *p
-		own.Exclude(nil)
-		return leak.Run(&own)
+	return &detectors.Detector{Name: "alone", Needs: leak.Needs, Run: func(p *detectors.Pass) error {
+		own, bare := *p, *p
+		o.leaks, o.naked = nil, nil
+		own.Report = func(f detectors.Finding) { o.leaks = append(o.leaks, f) }
+		bare.Report = func(f detectors.Finding) { o.naked = append(o.naked, f) }
+		bare.Exclude(nil)
+		return errors.Join(leak.Run(&own), leak.Run(&bare))
 	}}
 }
 
@@ -57,15 +65,7 @@ func (o *observer) step() (found []detectors.Finding) {
 	for _, v := range r.Verdicts {
 		require.NoError(o.t, v.Err)
 	}
-	o.naked = nil
-	for _, f := range r.Findings {
-		if f.Detector == "naked" {
-			o.naked = append(o.naked, f)
-		} else {
-			found = append(found, f)
-		}
-	}
-	return found
+	return r.Findings
 }
 
 // snapshot is the whole of this process, from an execution trace.

@@ -45,8 +45,11 @@ func anyRole(detectors.Role) bool { return true }
 func counted(r detectors.Role) bool { return r != detectors.RoleCompanion }
 
 // concerned reports whether goroutines in a role must have left before a fault is
-// over: not those that merely stopped at about the same time.
-func concerned(r detectors.Role) bool { return r != detectors.RoleAffected }
+// over: not those that merely stopped at about the same time, nor one that holds
+// a lock, which may go on at its place when it has released it.
+func concerned(r detectors.Role) bool {
+	return r != detectors.RoleAffected && r != detectors.RoleHolder
+}
 
 // idsOf returns the goroutines that f lists, as itself or as participants for which
 // counts is true: rising, each once.

@@ -440,4 +440,11 @@ func TestAKeptFindingTellsItsPlaces(t *testing.T) {
 	assert.Equal(t, 3, open[0].Count)
 	assert.Equal(t, "holds lock 0xc000 in reply (main.go:5)", open[0].Participants[0].Note)
 	assert.Equal(t, detectors.Participant{Role: detectors.RoleWaiter, Stack: atLock.Stack, State: atLock.State, Count: 3, IDs: waiters[1:]}, open[0].Participants[1])
+
+	p.Exit(waiters[1:]...)
+	for range 3 {
+		p.Advance(15 * time.Second)
+		open = e.Step(p.Snapshot()).Open
+	}
+	assert.Empty(t, open, "the holder may stay where it is when it has released the lock")
 }
