@@ -1,6 +1,22 @@
 package detectors
 
-import "github.com/otelgoroutine/go/goroutine"
+import (
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// PeersAt tells which of the goroutines at a place have a live peer, and how many
+// there are.
+func PeersAt(history []*goroutine.Snapshot, newest *goroutine.Snapshot, stack goroutine.StackID, state goroutine.State) (n, alive, orphaned int, known bool) {
+	s := places.New(history, newest)
+	for _, pl := range s.Places(places.ByStack) {
+		if pl.Stack.ID == stack && pl.State == state {
+			alive, orphaned, known = peersOf(s, pl)
+			return pl.Now(), alive, orphaned, known
+		}
+	}
+	return 0, 0, 0, false
+}
 
 // A LockVerdict is what a dump says about one of its queues.
 type LockVerdict struct {
