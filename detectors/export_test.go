@@ -1,6 +1,8 @@
 package detectors
 
 import (
+	"time"
+
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
 )
@@ -44,4 +46,17 @@ func JudgeLocks(dump *goroutine.Snapshot) []LockVerdict {
 		verdicts[i] = v
 	}
 	return verdicts
+}
+
+// Peers returns what a pass says of the peers of n goroutines at a place that have
+// stayed for an age, and the sentence or the reason.
+func Peers(p *Pass, stack goroutine.StackID, state goroutine.State, n int, age time.Duration) (what, why string) {
+	s := p.places()
+	for _, pl := range s.Places(places.ByStack) {
+		if pl.Stack.ID == stack && pl.State == state {
+			is, why := p.peersAt(s, pl, n, age)
+			return [...]string{peersUnknown: "unknown", peersConnected: "connected", peersSilent: "silent", peersGone: "gone"}[is], why
+		}
+	}
+	return "no such place", ""
 }

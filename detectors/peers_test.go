@@ -44,6 +44,16 @@ type clients struct {
 // peers returns what is told of the handlers of clients after an hour.
 func (c clients) peers(t *testing.T, seed uint64, also func(p *detectortest.Process, i int)) (n, alive, orphaned int, known bool) {
 	t.Helper()
+	series := c.history(t, seed, also)
+	last := len(series) - 1
+	n, alive, orphaned, known = detectors.PeersAt(series[:last], series[last], c.handler.Stack.ID, c.handler.State)
+	require.NotZero(t, n)
+	return n, alive, orphaned, known
+}
+
+// history returns the snapshots of an hour that an engine keeps.
+func (c clients) history(t *testing.T, seed uint64, also func(p *detectortest.Process, i int)) []*goroutine.Snapshot {
+	t.Helper()
 	r, p := rand.New(rand.NewPCG(seed, 3)), detectortest.NewProcess(4)
 	var went []leaving
 	series := detectortest.Series(p, 240, 15*time.Second, func(i int) {
@@ -58,10 +68,7 @@ func (c clients) peers(t *testing.T, seed uint64, also func(p *detectortest.Proc
 			also(p, i)
 		}
 	})
-	last := len(series) - 1
-	n, alive, orphaned, known = detectors.PeersAt(thinned(series[:last]), series[last], c.handler.Stack.ID, c.handler.State)
-	require.NotZero(t, n)
-	return n, alive, orphaned, known
+	return goroutine.Thin(series, 36, detectors.NewestKept, func(s *goroutine.Snapshot) time.Time { return s.Time })
 }
 
 // events returns what happens within a quarter of a minute, in an order by chance.
@@ -111,11 +118,6 @@ func poisson(r *rand.Rand, mean float64) (n int) {
 		n++
 	}
 	return n
-}
-
-// thinned returns a history as an engine keeps it.
-func thinned(all []*goroutine.Snapshot) []*goroutine.Snapshot {
-	return goroutine.Thin(all, 36, detectors.NewestKept, func(s *goroutine.Snapshot) time.Time { return s.Time })
 }
 
 func TestHandlersWhoseClientsStayAreAlive(t *testing.T) {
