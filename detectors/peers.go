@@ -92,7 +92,9 @@ func mostKnown(n, alive, orphaned int) bool {
 	return alive+orphaned > 0 && peersKnown*(n-alive-orphaned) <= n
 }
 
-// handlersPeers is [peersOf] for handlers of net/http.
+// handlersPeers is [peersOf] for handlers of net/http. Where counts do not decide, what
+// came together does: beside many handlers that took over their connection, such as
+// those of WebSockets, or for these themselves, if they have a reader.
 func handlersPeers(s *places.Series, pl *places.Place) (alive, orphaned int, known bool) {
 	seen := 0
 	for i := range s.Snapshots {
@@ -102,10 +104,10 @@ func handlersPeers(s *places.Series, pl *places.Place) (alive, orphaned int, kno
 		}
 		alive, orphaned = min(here, max(0, companions-others)), max(0, here-companions)
 	}
-	if seen < companionSightings {
-		return 0, 0, false
+	if seen >= companionSightings && mostKnown(pl.Now(), alive, orphaned) {
+		return alive, orphaned, true
 	}
-	return alive, orphaned, mostKnown(pl.Now(), alive, orphaned)
+	return companionsOf(s, pl)
 }
 
 // handlersIn returns how many handlers of net/http are at pl in snapshot i, how many
