@@ -27,10 +27,11 @@ const (
 // of n. The kernel decides what companions cannot: goroutines in IO wait are readers
 // or writers themselves, and are counted against connections whose peers have
 // gone, or are silent. Which goroutine has which connection is not known, so that
-// the numbers must fit: a connection for every second goroutine at least, and
-// no more than two for each. A second growth of the same size in the same time may be
-// taken for this one: of connections that lose their peers, beside one of goroutines
-// whose peers are alive. Both are then there to be found.
+// the numbers must fit: as many connections without peers as goroutines, within a
+// quarter, besides those that handlers of HTTP may hold that wait for something else.
+// A service with a protocol of its own may have both connections that lose their
+// peers and, as many of them, goroutines with live peers in IO wait. These are
+// then told instead of the former.
 //
 // If handlers of HTTP have no companions and the kernel knows of no connections whose
 // peers have gone, they are of unknown fate: they have not read their requests'
@@ -49,7 +50,7 @@ func (p *Pass) peersAt(s *places.Series, pl *places.Place, n int, age time.Durat
 	case pl.State != goroutine.IOWait:
 		return peersUnknown, "no goroutine that reads a connection belongs to them"
 	}
-	return p.connections(n, age)
+	return p.connections(s, n, age)
 }
 
 // orphans is peersAt for goroutines whose companions have ended. Other goroutines than
@@ -68,18 +69,35 @@ func (p *Pass) orphans(pl *places.Place, orphaned int) (peers, string) {
 }
 
 // connections is peersAt for goroutines in IO wait.
-func (p *Pass) connections(n int, age time.Duration) (peers, string) {
+func (p *Pass) connections(s *places.Series, n int, age time.Duration) (peers, string) {
 	sockets, err := p.Sockets()
 	if err != nil {
 		return peersUnknown, err.Error()
 	}
-	fits := func(found int) bool { return 2*found >= n && found <= 2*n }
 	gone, silent := sockets.Estimate(sockets.GoneFor(age)), sockets.Estimate(sockets.SilentFor(age))
+	own := gone - readerless(s)
 	switch {
-	case fits(gone):
+	case 4*own >= 3*n && 4*own <= 5*n:
 		return peersGone, fmt.Sprintf("The peers of %d connections have closed them at least %s ago, and this process has not.", gone, words.Span(age))
-	case 2*silent >= n:
+	case 4*silent >= 3*n:
 		return peersSilent, fmt.Sprintf("The peers of %d connections are connected and have sent nothing for at least %s.", silent, words.Span(age))
 	}
 	return peersUnknown, fmt.Sprintf("of the connections, %d have lost their peers and %d are silent, which does not fit to %d goroutines", gone, silent, n)
+}
+
+// readerless returns how many handlers of HTTP wait for something else than the
+// network and have no companion: each may hold a connection whose peer has gone.
+func readerless(s *places.Series) (n int) {
+	groups := s.Newest().Groups
+	for k := range groups {
+		switch g := &groups[k]; g.Stack.Entry().Function {
+		case httpBackground:
+			n -= g.Count
+		case httpServe:
+			if g.State != goroutine.IOWait {
+				n += g.Count
+			}
+		}
+	}
+	return max(0, n)
 }

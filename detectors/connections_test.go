@@ -66,6 +66,7 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 		"the peers of many more have gone":            {reader, of(6000, age, 0, 0), "unknown", true},
 		"readers whose peers are silent":              {reader, of(0, 0, 600, age), "silent", true},
 		"readers whose peers talk":                    {reader, of(0, 0, 600, age-1), "unknown", true},
+		"the peers of handlers have gone":             {clients{handler: atReadPump, apart: true, companion: atServeEvents}, of(600, age, 600, 0), "unknown", true},
 		"readers in a sandbox":                        {reader, refuses, "unknown", true},
 		"goroutines without a connection":             {clients{handler: atWritePump}, of(600, age, 600, age), "unknown", false},
 		"writers whose readers have ended":            {clients{handler: atWritePump, companion: atReadPump, stay: 20 * time.Minute, share: 1, busy: 200}, of(0, 0, 0, 0), "gone", true},
