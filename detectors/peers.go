@@ -96,18 +96,27 @@ func mostKnown(n, alive, orphaned int) bool {
 // came together does: beside many handlers that took over their connection, such as
 // those of WebSockets, or for these themselves, if they have a reader.
 func handlersPeers(s *places.Series, pl *places.Place) (alive, orphaned int, known bool) {
-	seen := 0
-	for i := range s.Snapshots {
-		here, others, companions := handlersIn(s, pl, i)
-		if companions > others && here > 0 {
-			seen++
-		}
-		alive, orphaned = min(here, max(0, companions-others)), max(0, here-companions)
-	}
-	if seen >= companionSightings && mostKnown(pl.Now(), alive, orphaned) {
+	here, others, companions := handlersIn(s, pl, s.Last())
+	alive, orphaned = min(here, max(0, companions-others)), max(0, here-companions)
+	if mostKnown(here, alive, orphaned) && hadCompanions(s, pl) {
 		return alive, orphaned, true
 	}
 	return companionsOf(s, pl)
+}
+
+// hadCompanions reports whether some handlers at pl are known to have had companions:
+// there were more than handlers at other places.
+func hadCompanions(s *places.Series, pl *places.Place) bool {
+	seen := 0
+	for i := s.Last(); i >= 0 && seen < companionSightings; i-- {
+		if pl.Count(i) == 0 || s.StartedWith(httpBackground, i) == 0 {
+			continue
+		}
+		if _, others, companions := handlersIn(s, pl, i); companions > others {
+			seen++
+		}
+	}
+	return seen >= companionSightings
 }
 
 // handlersIn returns how many handlers of net/http are at pl in snapshot i, how many
