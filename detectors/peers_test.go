@@ -176,10 +176,10 @@ func TestHandlersThatTakeOverTheirConnection(t *testing.T) {
 
 func TestCompanionsOfAConnection(t *testing.T) {
 	for name, c := range map[string]clients{
-		"made at once":              {handler: atWritePump, companion: atReadPump, busy: 200},
-		"the reader first":          {handler: atWritePump, companion: atReadPump, first: true, busy: 200},
-		"the reader has made them":  {handler: atWriteFunc, companion: atServeConn, first: true, busy: 200},
-		"of a request's connection": {handler: atWriteFunc, companion: atBackgroundRead, busy: 200},
+		"made at once":              {handler: atWritePump, companion: atReadPump, busy: 70},
+		"the reader first":          {handler: atWritePump, companion: atReadPump, first: true, busy: 70},
+		"the reader has made them":  {handler: atWriteFunc, companion: atServeConn, first: true, busy: 70},
+		"of a request's connection": {handler: atWriteFunc, companion: atBackgroundRead, busy: 70},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, alive, orphaned, known := c.peers(t, 1, nil)
@@ -209,9 +209,9 @@ func TestCompanionsOfAConnection(t *testing.T) {
 }
 
 func TestReadersThatCameByThemselvesAreNoCompanions(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		for _, stay := range []time.Duration{0, 10 * time.Minute} {
-			c := clients{handler: atWritePump, companion: atOtherRead, apart: true, stay: stay, share: 1, busy: 200 * int(seed%2)}
+			c := clients{handler: atWritePump, companion: atOtherRead, apart: true, stay: stay, share: 1, busy: 70 * int(seed%2)}
 			_, alive, orphaned, known := c.peers(t, seed, nil)
 			assert.False(t, known, "%d %s: %d alive, %d orphaned", seed, stay, alive, orphaned)
 		}
@@ -221,7 +221,7 @@ func TestReadersThatCameByThemselvesAreNoCompanions(t *testing.T) {
 func TestWhatKnowsNothingOfItsPeer(t *testing.T) {
 	for name, c := range map[string]clients{
 		"streams share a connection":     {handler: atH2Handler, companion: atH2Reads},
-		"a reader is its own companion":  {handler: atReadPump, companion: atReadPump, busy: 200},
+		"a reader is its own companion":  {handler: atReadPump, companion: atReadPump, busy: 70},
 		"there is no connection":         {handler: atWritePump},
 		"connections wait for a request": {handler: atIdleConn, companion: atBackgroundRead},
 	} {
