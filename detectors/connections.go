@@ -85,19 +85,30 @@ func (p *Pass) connections(s *places.Series, n int, age time.Duration) (peers, s
 	return peersUnknown, fmt.Sprintf("of the connections, %d have lost their peers and %d are silent, which does not fit to %d goroutines", gone, silent, n)
 }
 
-// readerless returns how many handlers of HTTP wait for something else than the
-// network and have no companion: each may hold a connection whose peer has gone.
-func readerless(s *places.Series) (n int) {
-	groups := s.Newest().Groups
-	for k := range groups {
-		switch g := &groups[k]; g.Stack.Entry().Function {
+// maxHandlers is of how many places of handlers, those with the most goroutines,
+// it is asked whether they have companions.
+const maxHandlers = 4
+
+// readerless returns how many handlers of HTTP at most wait for something else than the
+// network and have no companion: each may hold a connection whose peer has gone. The
+// companions of net/http are counted; those of handlers that took over their connection
+// are recognized by how they came (see [companionsOf]).
+func readerless(s *places.Series) int {
+	handlers, counted, came, asked := 0, 0, 0, 0
+	for _, pl := range s.Places(places.ByStack) {
+		switch pl.Stack.Entry().Function {
 		case httpBackground:
-			n -= g.Count
+			counted += pl.Now()
 		case httpServe:
-			if g.State != goroutine.IOWait {
-				n += g.Count
+			if pl.State == goroutine.IOWait {
+				continue
+			}
+			handlers += pl.Now()
+			if asked < maxHandlers {
+				alive, _, _ := companionsOf(s, pl)
+				came, asked = came+alive, asked+1
 			}
 		}
 	}
-	return max(0, n)
+	return max(0, handlers-max(counted, came))
 }

@@ -72,6 +72,7 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 		"readers whose peers are silent":              {reader, of(0, 0, 600, age), "silent", true},
 		"readers whose peers talk":                    {reader, of(0, 0, 600, age-1), "unknown", true},
 		"the peers of handlers have gone":             {clients{handler: atReadPump, apart: true, companion: atServeEvents}, of(600, age, 600, 0), "unknown", true},
+		"handlers have readers of their own":          {clients{handler: atHijacked, companion: atReadPump, busy: 70}, of(0, 0, 600, age), "connected", false},
 		"readers in a sandbox":                        {reader, refuses, "unknown", true},
 		"goroutines without a connection":             {clients{handler: atWritePump}, of(600, age, 600, age), "unknown", false},
 		"writers whose readers have ended":            {clients{handler: atWritePump, companion: atReadPump, stay: 20 * time.Minute, share: 1, busy: 70}, of(0, 0, 0, 0), "gone", true},
@@ -81,6 +82,25 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 		assert.Equal(t, tc.want, what, "%s: %s", name, why)
 		assert.Equal(t, tc.asks, asked, name)
 		assert.NotEmpty(t, why, name)
+	}
+}
+
+// TestReadersBesideHandlersThatTookOverTheirConnection has tunnels whose peers have
+// gone, and as many handlers with readers of their own, whose peers are there.
+func TestReadersBesideHandlersThatTookOverTheirConnection(t *testing.T) {
+	for _, tc := range []struct {
+		beside detectortest.Place
+		reader detectortest.Place
+		want   string
+	}{
+		{atHijacked, atOtherRead, "gone"},
+		{atHijacked, detectortest.Place{}, "unknown"}, // each may hold one of the connections
+	} {
+		history := clients{handler: tc.beside, companion: tc.reader, busy: 70}.history(t, 1, func(p *detectortest.Process, _ int) { p.Go(atReadPump, 2) })
+		pass := detectors.NewPass(history)
+		pass.Sockets = func() (*goroutine.Sockets, error) { return kernel(pass.Snapshot.Time, 480, time.Hour, 0, 0), nil }
+		what, why := detectors.Peers(pass, atReadPump.Stack.ID, atReadPump.State, 480, time.Minute)
+		assert.Equal(t, tc.want, what, why)
 	}
 }
 

@@ -17,6 +17,7 @@ var (
 	httpFrames = []string{"net/http.HandlerFunc.ServeHTTP:10", "net/http.serverHandler.ServeHTTP:20", "net/http.(*conn).serve:30"}
 
 	atServeEvents    = detectortest.At(goroutine.Select, append([]string{"runtime.gopark", "main.serveEvents:42"}, httpFrames...)...)
+	atHijacked       = detectortest.At(goroutine.ChanReceive, append([]string{"runtime.gopark", "main.chat:62"}, httpFrames...)...)
 	atOtherHandler   = detectortest.At(goroutine.ChanReceive, append([]string{"runtime.gopark", "main.query:52"}, httpFrames...)...)
 	atIdleConn       = detectortest.At(goroutine.IOWait, "internal/poll.runtime_pollWait", "net/http.(*conn).readRequest:5", "net/http.(*conn).serve:31")
 	atBackgroundRead = detectortest.At(goroutine.IOWait, "internal/poll.runtime_pollWait", "net/http.(*connReader).backgroundRead:7")
