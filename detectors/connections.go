@@ -29,9 +29,11 @@ const (
 // gone, or are silent. Which goroutine has which connection is not known, so that
 // the numbers must fit: as many connections without peers as goroutines, within a
 // quarter, besides those that handlers of HTTP may hold that wait for something else.
-// A service with a protocol of its own may have both connections that lose their
-// peers and, as many of them, goroutines with live peers in IO wait. These are
-// then told instead of the former.
+// If another place in IO wait has grown by about as much, and not together with pl, it
+// is not known which of them lost its peers. A service with a protocol of its own
+// may have connections that lose their peers, held by goroutines that wait for
+// something else and, as many of them, goroutines with live peers in IO wait. These
+// are then told instead of the former.
 //
 // If handlers of HTTP have no companions and the kernel knows of no connections whose
 // peers have gone, they are of unknown fate: they have not read their requests'
@@ -50,7 +52,7 @@ func (p *Pass) peersAt(s *places.Series, pl *places.Place, n int, age time.Durat
 	case pl.State != goroutine.IOWait:
 		return peersUnknown, "no goroutine that reads a connection belongs to them"
 	}
-	return p.connections(s, n, age)
+	return p.connections(s, pl, n, age)
 }
 
 // orphans is peersAt for goroutines whose companions have ended. Other goroutines than
@@ -69,7 +71,7 @@ func (p *Pass) orphans(pl *places.Place, orphaned int) (peers, string) {
 }
 
 // connections is peersAt for goroutines in IO wait.
-func (p *Pass) connections(s *places.Series, n int, age time.Duration) (peers, string) {
+func (p *Pass) connections(s *places.Series, pl *places.Place, n int, age time.Duration) (peers, string) {
 	sockets, err := p.Sockets()
 	if err != nil {
 		return peersUnknown, err.Error()
@@ -77,12 +79,32 @@ func (p *Pass) connections(s *places.Series, n int, age time.Duration) (peers, s
 	gone, silent := sockets.Estimate(sockets.GoneFor(age)), sockets.Estimate(sockets.SilentFor(age))
 	own := gone - readerless(s)
 	switch {
+	case 4*own >= 3*n && 4*own <= 5*n && rival(s, pl, n):
+		return peersUnknown, fmt.Sprintf("the peers of %d connections have gone, and more places than one may have these connections", gone)
 	case 4*own >= 3*n && 4*own <= 5*n:
 		return peersGone, fmt.Sprintf("The peers of %d connections have closed them at least %s ago, and this process has not.", gone, words.Span(age))
 	case 4*silent >= 3*n:
 		return peersSilent, fmt.Sprintf("The peers of %d connections are connected and have sent nothing for at least %s.", silent, words.Span(age))
 	}
 	return peersUnknown, fmt.Sprintf("of the connections, %d have lost their peers and %d are silent, which does not fit to %d goroutines", gone, silent, n)
+}
+
+// rival reports whether the number of goroutines at another place in IO wait has grown
+// by half of n to twice n, and these have not come together with those at pl.
+func rival(s *places.Series, pl *places.Place, n int) bool {
+	own := arrivalsAt(pl)
+	for _, other := range s.Places(places.ByStack) {
+		if other.State != goroutine.IOWait || other.Key == pl.Key || other.Stack.Entry().Function == httpBackground {
+			continue
+		}
+		if grown := other.Now() - other.Count(0); 2*grown < n || grown > 2*n {
+			continue
+		}
+		if came := arrivalsAt(other); !own.came.Together(&came.came, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxHandlers is of how many places of handlers, those with the most goroutines,

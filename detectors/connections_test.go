@@ -86,7 +86,7 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 }
 
 // TestReadersBesideHandlersThatTookOverTheirConnection has tunnels whose peers have
-// gone, and as many handlers with readers of their own, whose peers are there.
+// gone, and half as many handlers with readers of their own, whose peers are there.
 func TestReadersBesideHandlersThatTookOverTheirConnection(t *testing.T) {
 	for _, tc := range []struct {
 		beside detectortest.Place
@@ -96,10 +96,25 @@ func TestReadersBesideHandlersThatTookOverTheirConnection(t *testing.T) {
 		{atHijacked, atOtherRead, "gone"},
 		{atHijacked, detectortest.Place{}, "unknown"}, // each may hold one of the connections
 	} {
-		history := clients{handler: tc.beside, companion: tc.reader, busy: 70}.history(t, 1, func(p *detectortest.Process, _ int) { p.Go(atReadPump, 2) })
+		history := clients{handler: tc.beside, companion: tc.reader, busy: 70}.history(t, 1, func(p *detectortest.Process, _ int) { p.Go(atReadPump, 6) })
 		pass := detectors.NewPass(history)
-		pass.Sockets = func() (*goroutine.Sockets, error) { return kernel(pass.Snapshot.Time, 480, time.Hour, 0, 0), nil }
-		what, why := detectors.Peers(pass, atReadPump.Stack.ID, atReadPump.State, 480, time.Minute)
+		pass.Sockets = func() (*goroutine.Sockets, error) { return kernel(pass.Snapshot.Time, 1440, time.Hour, 0, 0), nil }
+		what, why := detectors.Peers(pass, atReadPump.Stack.ID, atReadPump.State, 1440, time.Minute)
+		assert.Equal(t, tc.want, what, why)
+	}
+}
+
+// TestTwoGrowthsInIOWait has readers whose peers have gone, and as many others, which
+// come by themselves or belong to the same connections.
+func TestTwoGrowthsInIOWait(t *testing.T) {
+	for _, tc := range []struct {
+		clients
+		want string
+	}{
+		{clients{handler: atReadPump, companion: atOtherRead, apart: true, busy: 70}, "unknown"},
+		{clients{handler: atReadPump, companion: atOtherRead, busy: 70}, "gone"},
+	} {
+		what, why, _ := told(t, tc.clients, time.Minute, func(now time.Time) (*goroutine.Sockets, error) { return kernel(now, 600, time.Hour, 0, 0), nil })
 		assert.Equal(t, tc.want, what, why)
 	}
 }
