@@ -12,6 +12,7 @@ package engine
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -42,6 +43,10 @@ type Config struct {
 	Inspector Inspector              // nil: no inspections
 	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
 
+	// Sockets reads the TCP sockets of the process, at most once in a step and only if
+	// a detector asks. It is nil where they are not those of this process.
+	Sockets func(now time.Time) (*goroutine.Sockets, error)
+
 	// Interval is the usual time between snapshots. On a suspicion they come sooner,
 	// which must not end an incident sooner. 0 if they do not.
 	Interval time.Duration
@@ -53,6 +58,7 @@ type Engine struct {
 	known     []detectors.KnownStack
 	inspector Inspector
 	measure   func(judge func())
+	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
 
 	history *history
@@ -67,6 +73,7 @@ func New(c Config) *Engine {
 		detectors: c.Detectors,
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
+		sockets:   c.Sockets,
 		measure:   c.Measure,
 		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
@@ -163,6 +170,9 @@ func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolve
 func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 	base := e.history.pass()
 	base.Exclude(e.known)
+	if e.sockets != nil {
+		base.Sockets = sync.OnceValues(func() (*goroutine.Sockets, error) { return e.sockets(s.Time) })
+	}
 	all := make([]Verdict, len(e.detectors))
 	e.run(base, all, func(Verdict) bool { return true })
 	if e.inspect(s, all) {

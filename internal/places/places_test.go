@@ -459,3 +459,23 @@ func TestWhereTheyUsedToBe(t *testing.T) {
 	assert.True(t, other.Unchanged())
 	assert.Equal(t, 0, other.StoodSince())
 }
+
+func TestBirthsOfThoseThatAreHereAndThatWere(t *testing.T) {
+	at := detectortest.At(goroutine.IOWait, "main.read")
+	p := detectortest.NewProcess(1)
+	var first []uint64
+	snapshots := detectortest.Series(p, 4, time.Minute, func(i int) {
+		switch i {
+		case 0:
+			first = p.Go(at, 3)
+		case 1:
+			p.Go(at, 20) // more than are listed
+		case 2:
+			p.Exit(first[:2]...)
+		}
+	})
+	_, pl := of(t, snapshots, places.ByStack, at)
+	now, most := pl.Births()
+	assert.Equal(t, []int{1, 20}, now[:2])
+	assert.Equal(t, []int{3, 20}, most[:2])
+}
