@@ -45,6 +45,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
 		Measure:   o.client.work,
+		Timers:    capture.Timers,
 		Interval:  c.interval,
 	})
 	if c.profileDir != "" {

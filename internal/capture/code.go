@@ -2,7 +2,9 @@ package capture
 
 import (
 	"runtime"
+	"sync"
 
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/lockcode"
 )
 
@@ -27,3 +29,58 @@ func entries() map[string]uintptr {
 	}
 	return found
 }
+
+// own is the code of this process: there is one, and it does not change.
+var own = &program{entries: make(map[string]uintptr), code: lockcode.NewReader(nil)}
+
+// maxFunctions is how many functions of the program are remembered by name.
+const maxFunctions = 1 << 12
+
+// A program knows where the functions are that trace windows have shown on stacks.
+// It is safe for concurrent use.
+type program struct {
+	mu      sync.Mutex
+	entries map[string]uintptr // 0 of those that are only inlined
+	code    *lockcode.Reader
+}
+
+// passed notes the entry of a function, by the address of an instruction in it.
+func (p *program) passed(function string, pc uintptr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if entry, ok := p.entries[function]; entry != 0 || !ok && len(p.entries) >= maxFunctions {
+		return
+	}
+	p.entries[function] = 0
+	if c := p.code.Call(pc); c.Function == function {
+		p.entries[function] = c.Entry
+	}
+}
+
+// timers answers [Timers].
+func (p *program) timers(s *goroutine.Stack) (may, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	user, past := s.User(), false
+	for _, f := range s.Visible() {
+		entry, seen := p.entries[f.Function]
+		switch sets, read := p.code.SetsTimer(entry); {
+		case !seen, entry != 0 && !read:
+			return false, false
+		case sets && past:
+			return false, false
+		case sets:
+			return true, true
+		case entry != 0:
+			known, past = true, past || f == user
+		}
+	}
+	return false, known
+}
+
+// Timers reports whether goroutines of this process that wait with a stack may wait
+// for a timer: whether the function that waits sets one, the innermost outside of the
+// standard library or what it calls. known is false if one of its callers does, as for the deadline
+// of a context that it hands on, if the code cannot be read, or if no trace window
+// has shown the stack.
+func Timers(s *goroutine.Stack) (may, known bool) { return own.timers(s) }

@@ -42,6 +42,9 @@ type Config struct {
 	Inspector Inspector              // nil: no inspections
 	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
 
+	// Timers is Pass.Timers of all passes; nil for snapshots of other processes.
+	Timers func(*goroutine.Stack) (may, known bool)
+
 	// Interval is the usual time between snapshots. On a suspicion they come sooner,
 	// which must not end an incident sooner. 0 if they do not.
 	Interval time.Duration
@@ -53,6 +56,7 @@ type Engine struct {
 	known     []detectors.KnownStack
 	inspector Inspector
 	measure   func(judge func())
+	timers    func(*goroutine.Stack) (may, known bool)
 	yields    yielding
 
 	history *history
@@ -68,6 +72,7 @@ func New(c Config) *Engine {
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
 		measure:   c.Measure,
+		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
 	}
@@ -163,6 +168,7 @@ func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolve
 func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 	base := e.history.pass()
 	base.Exclude(e.known)
+	base.Timers = e.timers
 	all := make([]Verdict, len(e.detectors))
 	e.run(base, all, func(Verdict) bool { return true })
 	if e.inspect(s, all) {
