@@ -182,8 +182,8 @@ const longest = 4
 func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge, c.MinStand) }
 
 func (c LeakConfig) run(p *Pass) error {
-	all := c.rising(p)
-	if len(all) > 0 && !c.watched(p) {
+	all, doubts := c.rising(p)
+	if len(all)+doubts > 0 && !c.watched(p, "a leak") {
 		all = nil
 	}
 	c.withProof(p, all).report(p)
@@ -199,7 +199,7 @@ const watchWindows = 16
 // watched reports whether there are enough recent trace windows to judge a
 // suspicion, or no more are available. It asks for windows before the existing
 // ones get too old, so that a suspicion that was watched once stays watched.
-func (c LeakConfig) watched(p *Pass) bool {
+func (c LeakConfig) watched(p *Pass, what string) bool {
 	now := p.Snapshot.Time
 	recent := now.Add(-c.Window / 2)
 	s := p.places()
@@ -212,17 +212,28 @@ func (c LeakConfig) watched(p *Pass) bool {
 	if seen >= need || !coming {
 		return true
 	}
-	p.abstain(ReasonInspection, fmt.Sprintf("it suspects a leak and waits for trace windows; there are %d of %d", seen, need))
+	p.abstain(ReasonInspection, fmt.Sprintf("it suspects %s and waits for trace windows; there are %d of %d", what, seen, need))
 	return false
 }
 
-// rising finds leaks by the rising number of goroutines that stay in place.
-func (c LeakConfig) rising(p *Pass) (all findings) {
+// rising finds leaks by the rising number of goroutines that stay in place. doubts is
+// how many places would be told if it were known that their goroutines are not alive.
+func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 	s := p.places()
-	r := search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, window: p.Inspections[goroutine.SourceWindow]}
-	if r.trials = r.newTrials(p.Started); len(r.trials) == 0 {
+	r := c.newSearch(p)
+	r.accept = func(rise *rise) (Finding, bool) {
+		switch {
+		case rise.life.living(rise.total()), rise.total()-rise.life.alive < rise.minRise:
+			return Finding{}, false
+		case rise.strict && !rise.life.sure:
+			doubts++
+			return Finding{}, false
+		}
+		return rise.finding(), true
+	}
+	normal := r.newTrials(p.Started)
+	if r.trials = append(r.strictTrials(), normal...); len(normal) == 0 {
 		p.tooShort(s, c.Steps+2, c.Warmup+c.Window+c.MinAge, "")
-		return nil
 	}
 	all = r.judge(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known))
 	for _, pl := range judged(s, places.ByEnds, places.WokenByGoroutines, c.MinRise, p.Known) {
@@ -230,7 +241,13 @@ func (c LeakConfig) rising(p *Pass) (all findings) {
 			all = r.alongAllPaths(pl, all)
 		}
 	}
-	return append(all, r.owned(p)...)
+	return append(all, r.owned(p)...), doubts
+}
+
+// newSearch returns a search without trials.
+func (c LeakConfig) newSearch(p *Pass) *search {
+	s := p.places()
+	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers}
 }
 
 // alongAllPaths replaces the findings about single stacks of pl by one about all of
@@ -252,7 +269,9 @@ func (r *search) alongAllPaths(pl *places.Place, all findings) findings {
 // rises in some steps, a leak in all.
 func (r *search) owned(p *Pass) findings {
 	notOwned := func(s *goroutine.Stack) bool { return !p.Owned(s) }
-	all := r.patient().judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
+	patient := r.patient()
+	patient.accept = func(rise *rise) (Finding, bool) { return rise.finding(), rise.goesOn() }
+	all := patient.judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
 	for i := range all {
 		all[i].unclosed()
 	}

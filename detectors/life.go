@@ -1,0 +1,144 @@
+package detectors
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// A life is what speaks for the goroutines of a rise being alive: for each of them
+// waiting for something that comes, or may come.
+type life struct {
+	fed    []uint64 // IDs of goroutines that others woke in trace windows, and that returned
+	timed  []uint64 // the same of those that the runtime woke
+	timers bool     // by the code, they may wait for a timer
+	alive  int      // how many have a live peer
+
+	windows int  // since the rise began
+	sure    bool // what was not found is not there: the code was read, windows were seen, and peers are known
+}
+
+// findLife finds out what speaks for the goroutines of a rise being alive.
+func (r *rise) findLife() life {
+	l := life{
+		fed:     r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Fed }),
+		timed:   r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Timed }),
+		windows: windowsSince(r.windows, r.since()),
+	}
+	read := true
+	if l.timers, read = r.mayBeTimed(); r.place.State == goroutine.IOWait {
+		return l
+	}
+	alive, _, known := peersOf(r.Series, r.place)
+	if known {
+		l.alive = min(alive, r.total())
+	} else {
+		known = peerShare*r.peersAtMost() <= r.total()
+	}
+	l.sure = read && known && l.windows > 0
+	return l
+}
+
+// peerShare is one in how many goroutines of a rise may have a live peer where it is
+// told that they have none.
+const peerShare = 10
+
+// living reports whether what was found makes it likely that the rise of n goroutines
+// consists of live ones.
+func (l *life) living(n int) bool {
+	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || 2*l.alive >= n
+}
+
+// mayBeTimed reports whether the goroutines of the place may wait for a timer, by
+// their state and the code. Waiting for a lock, a condition or a receiver, they do
+// not.
+func (r *rise) mayBeTimed() (may, known bool) {
+	switch r.place.State {
+	case goroutine.Sleep:
+		return true, true
+	case goroutine.ChanReceive, goroutine.Select:
+		if r.timers == nil {
+			return false, false
+		}
+		return r.timers(r.place.Stack)
+	}
+	return false, true
+}
+
+// peersAtMost returns how many goroutines of the rise have a live peer at most: how
+// many goroutines that wait for the other end of a connection, or serve one of many
+// streams of it, were born since the rise began. It is many where clients connect all
+// the time, whatever they do.
+func (r *rise) peersAtMost() (n int) {
+	from := r.Newest().EpochAt(r.start())
+	for _, pl := range r.Places(places.ByStack) {
+		born := pl.Born(from, len(r.Newest().Epochs))
+		if born > 0 && pl != r.place && (pl.State == goroutine.IOWait || sharesConnection(pl.Stack)) {
+			n += born
+		}
+	}
+	if sharesConnection(r.place.Stack) {
+		n += r.total()
+	}
+	return n
+}
+
+// sharesConnection reports whether a goroutine serves one of the streams of a
+// connection: then nothing in IO wait is as old as it is.
+func sharesConnection(s *goroutine.Stack) bool {
+	return bodyRead(s) || serverRecv(s) || slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
+		return slices.ContainsFunc(multiplexers, func(p string) bool { return strings.HasPrefix(f.Function, p) })
+	})
+}
+
+// multiplexers are prefixes of functions of libraries that run several streams, or
+// subscriptions, over one connection.
+var multiplexers = []string{
+	"google.golang.org/grpc.", "google.golang.org/grpc/internal/transport.",
+	"net/http.(*http2", "net/http/internal/http2.", "golang.org/x/net/http2.",
+	"github.com/quic-go/quic-go", "github.com/nats-io/nats%2ego.", "github.com/hashicorp/yamux.",
+}
+
+// wokenAndBack returns the IDs of goroutines that were woken in a trace window since
+// the growth began, and that have returned to the place. If at least half of the rise
+// was born since it began, only goroutines born since the growth did are returned. A
+// woken goroutine must have returned if the goroutines of its epoch are the same as
+// before.
+func (r *rise) wokenAndBack(woken func(*Window) map[goroutine.GroupKey][]uint64) (ids []uint64) {
+	newborn, since := r.half(r.born), r.since()
+	for i := range r.windows {
+		w := &r.windows[i]
+		before := r.At(w.Time)
+		if before < r.first || w.Time.Before(since) {
+			continue
+		}
+		for _, id := range r.place.Woken(woken(w)) {
+			if r.Unchanged(id, before) && (!newborn || r.YoungerThan(since, id)) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// since returns when the growth began of which the rise is a part: when half as many
+// goroutines were at the place as now, if their number has grown at the pace of the
+// rise since then. A window tells of few goroutines, and of a growth that has gone on
+// for long most are older than the rise.
+func (r *rise) since() time.Time {
+	half := max(r.first, r.place.HeldSince(r.place.Now()/2+1))
+	t := r.Time(half)
+	if !t.Before(r.start()) {
+		return r.start()
+	}
+	pace := float64(r.total()) / r.length().Minutes()
+	before := float64(r.place.Now()-r.place.Count(half)) / r.Ago(half).Minutes()
+	if pace > 2*before || before > 2*pace {
+		return r.start()
+	}
+	return t
+}
