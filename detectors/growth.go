@@ -20,7 +20,8 @@ type GrowthConfig struct {
 
 	// Window is the time over which the number must rise, above 0. Default 30 min.
 	// Two and four times as long are tried as well, with a rise two and four times as
-	// large. The longest, 2 h, is that after which confidence is [Medium].
+	// large. The longest, 2 h, is that after which confidence is [Medium]. A half and a
+	// quarter of it are tried with a rise eight and ten times as large.
 	Window time.Duration
 
 	// MinRise is the minimum rise in the number of goroutines over a window, at least
@@ -96,9 +97,9 @@ func (c GrowthConfig) search() LeakConfig {
 func (c GrowthConfig) run(p *Pass) error {
 	l, s := c.search(), p.places()
 	r := l.newSearch(p)
-	if r.trials = r.newTrials(p.Started); len(r.trials) == 0 {
+	normal := r.newTrials(p.Started)
+	if r.trials = append(r.steepTrials(), normal...); len(normal) == 0 {
 		p.tooShort(s, l.Steps+2, l.Warmup+l.Window+l.MinAge, "")
-		return nil
 	}
 	doubts := 0
 	lasting := r.patient()
@@ -116,7 +117,7 @@ func (c GrowthConfig) run(p *Pass) error {
 		return f, true
 	}
 	all := r.judge(judged(s, places.ByStack, mayLive, c.MinRise, p.Known))
-	if len(all)+doubts > 0 && !l.watched(p, "a growth") {
+	if len(all)+doubts > 0 && !l.watched(p, "a growth", windowsFor(all)) {
 		all = nil
 	}
 	all.report(p)

@@ -183,7 +183,7 @@ func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge
 
 func (c LeakConfig) run(p *Pass) error {
 	all, doubts := c.rising(p)
-	if len(all)+doubts > 0 && !c.watched(p, "a leak") {
+	if len(all)+doubts > 0 && !c.watched(p, "a leak", windowsFor(all)) {
 		all = nil
 	}
 	c.withProof(p, all).report(p)
@@ -196,14 +196,23 @@ func (c LeakConfig) run(p *Pass) error {
 // %.
 const watchWindows = 16
 
+// windowsFor returns how many trace windows findings wait for: half as many where all of
+// them are of twice as many goroutines, which have twice as many jobs.
+func windowsFor(all findings) int {
+	if len(all) > 0 && !slices.ContainsFunc(all, func(f Finding) bool { return f.Count < 100 }) {
+		return watchWindows / 2
+	}
+	return watchWindows
+}
+
 // watched reports whether there are enough recent trace windows to judge a
 // suspicion, or no more are available. It asks for windows before the existing
 // ones get too old, so that a suspicion that was watched once stays watched.
-func (c LeakConfig) watched(p *Pass, what string) bool {
+func (c LeakConfig) watched(p *Pass, what string, windows int) bool {
 	now := p.Snapshot.Time
 	recent := now.Add(-c.Window / 2)
 	s := p.places()
-	need := max(1, min(watchWindows, s.Last()-1-s.At(recent)))
+	need := max(1, min(windows, s.Last()-1-s.At(recent)))
 	if windowsSince(p.Windows, recent) >= need {
 		return true
 	}

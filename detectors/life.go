@@ -1,6 +1,8 @@
 package detectors
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +41,10 @@ func (r *rise) findLife() life {
 		known = peerShare*r.peersAtMost() <= r.total()
 	}
 	l.sure = read && known && l.windows > 0
+	if f, err := os.OpenFile("/tmp/w/scratch16/g/dbg", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
+		fmt.Fprintf(f, "%v %s %s total %d span %v strict %v: read %v timers %v alive %d/%v most %d windows %d fed %d timed %d\n", r.Ago(0), r.place.State, r.place.Stack.User().Function, r.total(), r.length(), r.strict, read, l.timers, alive, known, r.peersAtMost(), l.windows, len(l.fed), len(l.timed))
+		f.Close()
+	}
 	return l
 }
 

@@ -87,18 +87,26 @@ type steepness struct{ part, rise int }
 // 7.5 minutes, eighty within 15, by default.
 var steep = []steepness{{4, 10}, {2, 8}}
 
-// strictTrials returns the trials that find a leak sooner than others, and one that
-// finds a slow one, where it is sure that the goroutines are not alive. Warm-up has no
-// part in them: pools and connections that are made after a start do not grow at one
-// rate for long.
-func (r *search) strictTrials() (all []trial) {
+// steepTrials returns the trials of steep rises. Warm-up has no part in them: pools and
+// connections that are made after a start do not grow at one rate for long.
+func (r *search) steepTrials() (all []trial) {
 	age := r.MinAge / 2
 	known := r.moments(age)
 	for _, s := range steep {
 		if t, ok := r.newTrial(known, age, r.Window/time.Duration(s.part)); ok {
-			t.minRise, t.strict = s.rise*r.MinRise, true
+			t.minRise = s.rise * r.MinRise
 			all = append(all, t)
 		}
+	}
+	return all
+}
+
+// strictTrials returns the trials that find a leak sooner than others, and one that
+// finds a slow one, where it is sure that the goroutines are not alive.
+func (r *search) strictTrials() []trial {
+	all := r.steepTrials()
+	for i := range all {
+		all[i].strict = true
 	}
 	if t, ok := r.newTrial(r.moments(r.MinAge), r.MinAge, longest*r.Window); ok {
 		t.minRise, t.strict, t.longest = max(1, longest*r.MinRise*3/8), true, true

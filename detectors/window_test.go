@@ -217,7 +217,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 		w := windowOf(p, atInbox, feeder, ids...)
 		for range 2000 {
 			at := place(goroutine.Select, "main.f"+string(rune('a'+len(w.Movements))))
-			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids})
+			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids, Timed: ids})
 		}
 		e.Inspected(w)
 		require.Len(t, e.Step(p.Snapshot()).Verdicts, 1)
@@ -225,8 +225,11 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	require.Len(t, windows, 20)
 	for _, w := range windows {
 		assert.LessOrEqual(t, len(w.Fed), 128)
-		for _, fed := range w.Fed {
-			assert.LessOrEqual(t, len(fed), goroutine.MaxSample)
+		assert.LessOrEqual(t, len(w.Timed), 128)
+		for _, woken := range []map[goroutine.GroupKey][]uint64{w.Fed, w.Timed} {
+			for _, ids := range woken {
+				assert.LessOrEqual(t, len(ids), goroutine.MaxSample)
+			}
 		}
 	}
 }

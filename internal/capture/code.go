@@ -31,7 +31,7 @@ func entries() map[string]uintptr {
 }
 
 // own is the code of this process: there is one, and it does not change.
-var own = &program{entries: make(map[string]uintptr), code: lockcode.NewReader(nil)}
+var own = newProgram()
 
 // maxFunctions is how many functions of the program are remembered by name.
 const maxFunctions = 1 << 12
@@ -40,20 +40,24 @@ const maxFunctions = 1 << 12
 // It is safe for concurrent use.
 type program struct {
 	mu      sync.Mutex
-	entries map[string]uintptr // 0 of those that are only inlined
+	entries map[string]uintptr // of functions that are inlined: of one that has their code
+	alone   map[string]bool    // those that are not inlined
 	code    *lockcode.Reader
+}
+
+func newProgram() *program {
+	return &program{entries: make(map[string]uintptr), alone: make(map[string]bool), code: lockcode.NewReader(nil)}
 }
 
 // passed notes the entry of a function, by the address of an instruction in it.
 func (p *program) passed(function string, pc uintptr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if entry, ok := p.entries[function]; entry != 0 || !ok && len(p.entries) >= maxFunctions {
+	if p.alone[function] || p.entries[function] == 0 && len(p.entries) >= maxFunctions {
 		return
 	}
-	p.entries[function] = 0
-	if c := p.code.Call(pc); c.Function == function {
-		p.entries[function] = c.Entry
+	if c := p.code.Call(pc); c.Entry != 0 {
+		p.entries[function], p.alone[function] = c.Entry, c.Function == function
 	}
 }
 
@@ -63,19 +67,15 @@ func (p *program) timers(s *goroutine.Stack) (may, known bool) {
 	defer p.mu.Unlock()
 	user, past := s.User(), false
 	for _, f := range s.Visible() {
-		entry, seen := p.entries[f.Function]
-		switch sets, read := p.code.SetsTimer(entry); {
-		case !seen, entry != 0 && !read:
-			return false, false
-		case sets && past:
+		switch sets, read := p.code.SetsTimer(p.entries[f.Function]); {
+		case !read, sets && past:
 			return false, false
 		case sets:
 			return true, true
-		case entry != 0:
-			known, past = true, past || f == user
 		}
+		past = past || f == user
 	}
-	return false, known
+	return false, past
 }
 
 // Timers reports whether goroutines of this process that wait with a stack may wait
