@@ -107,6 +107,14 @@ type Pass struct {
 	// waiting for it. It is never nil while Run runs.
 	Ask func(goroutine.Source) bool
 
+	// Sockets returns what the kernel knows of the TCP sockets of this process, read
+	// at most once for a snapshot. Reading takes microseconds for each, so call it on
+	// a suspicion only; from then on in every pass, because how long a peer has been
+	// gone is known only from the first time that it was seen. The error says why
+	// sockets are unknown: the snapshot is of another process, the platform does not tell, or
+	// a sandbox refuses. It is never nil while Run runs.
+	Sockets func() (*goroutine.Sockets, error)
+
 	// Attend says that Run suspects a fault and could tell it sooner with more
 	// snapshots. If the budget permits, the next ones are taken at shorter intervals
 	// than usual, for as long as each pass asks for it. It is never nil while Run
@@ -134,7 +142,7 @@ const NewestKept = places.Whole
 
 // NewPass returns a pass that judges the last snapshot in series, which holds
 // snapshots of one process, oldest first. The pass excludes no stacks, its Ask
-// always returns false, and its Attend, Report and Abstain do nothing; callers may replace
+// always returns false, its Sockets are unknown, and its Attend, Report and Abstain do nothing; callers may replace
 // each of these. series must not be empty and must not change while the pass is
 // in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
@@ -144,6 +152,7 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 		History:  series[:last:last],
 		Started:  series[0].Time,
 		Ask:      func(goroutine.Source) bool { return false },
+		Sockets:  func() (*goroutine.Sockets, error) { return nil, ErrNoSockets },
 		Attend:   func() {},
 		Report:   func(Finding) {},
 		Abstain:  func(Reason, string) {},
@@ -152,6 +161,10 @@ func NewPass(series []*goroutine.Snapshot) *Pass {
 	p.Exclude(nil)
 	return p
 }
+
+// ErrNoSockets says that there is no access to the sockets of the process that a
+// snapshot is of.
+var ErrNoSockets = errors.New("the sockets of this process cannot be read from here")
 
 // For returns a copy of p for a detector with the given needs. It returns false
 // when p cannot meet them.

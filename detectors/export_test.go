@@ -1,6 +1,24 @@
 package detectors
 
-import "github.com/otelgoroutine/go/goroutine"
+import (
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// PeersAt tells which of the goroutines at a place have a live peer, and how many
+// there are.
+func PeersAt(history []*goroutine.Snapshot, newest *goroutine.Snapshot, stack goroutine.StackID, state goroutine.State) (n, alive, orphaned int, known bool) {
+	s := places.New(history, newest)
+	for _, pl := range s.Places(places.ByStack) {
+		if pl.Stack.ID == stack && pl.State == state {
+			alive, orphaned, known = peersOf(s, pl)
+			return pl.Now(), alive, orphaned, known
+		}
+	}
+	return 0, 0, 0, false
+}
 
 // A LockVerdict is what a dump says about one of its queues.
 type LockVerdict struct {
@@ -28,4 +46,17 @@ func JudgeLocks(dump *goroutine.Snapshot) []LockVerdict {
 		verdicts[i] = v
 	}
 	return verdicts
+}
+
+// Peers returns what a pass says of the peers of n goroutines at a place that have
+// stayed for an age, and the sentence or the reason.
+func Peers(p *Pass, stack goroutine.StackID, state goroutine.State, n int, age time.Duration) (what, why string) {
+	s := p.places()
+	for _, pl := range s.Places(places.ByStack) {
+		if pl.Stack.ID == stack && pl.State == state {
+			is, why := p.peersAt(s, pl, n, age)
+			return [...]string{peersUnknown: "unknown", peersConnected: "connected", peersSilent: "silent", peersGone: "gone"}[is], why
+		}
+	}
+	return "no such place", ""
 }

@@ -126,7 +126,7 @@ func (c GrowthConfig) run(p *Pass) error {
 
 // mayLive reports whether "growth" judges goroutines in a state.
 func mayLive(s goroutine.State) bool {
-	return places.WokenByGoroutines(s) || s == goroutine.IOWait || s == goroutine.Sleep
+	return mayLeak(s) || s == goroutine.Sleep
 }
 
 // lives returns why the goroutines of a rise are taken as alive, as a clause; "" if
@@ -134,13 +134,15 @@ func mayLive(s goroutine.State) bool {
 func (r *rise) lives() string {
 	l := &r.life
 	switch {
+	case l.peers == peersGone:
+		return ""
 	case r.place.State == goroutine.IOWait:
 		return "they wait for the other end of a connection"
 	case r.place.State == goroutine.Sleep, len(l.timed) > 0:
 		return "a timer wakes them"
 	case len(l.fed) > 0:
 		return "other goroutines wake them now and then"
-	case 2*l.alive >= r.total():
+	case l.peers == peersConnected, l.peers == peersSilent:
 		return "their connections are open"
 	case l.timers:
 		return "they may wait for a timer"

@@ -89,7 +89,7 @@ func (c course) come(p *detectortest.Process, members []uint64) []uint64 {
 }
 
 var (
-	atProduce    = place(goroutine.ChanSend, "main.produce:12")
+	atProduce = place(goroutine.ChanSend, "main.produce:12")
 	atWake    = place(goroutine.Select, "main.(*Session).wait:31")
 	atDevice  = place(goroutine.IOWait, "main.(*Conn).read:9")
 	atSleeper = place(goroutine.Sleep, "main.decay:7")

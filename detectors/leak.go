@@ -257,7 +257,7 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 	r := c.newSearch(p)
 	r.accept = func(rise *rise) (Finding, bool) {
 		switch {
-		case rise.life.living(rise.total()), rise.total()-rise.life.alive < rise.minRise:
+		case rise.life.living(), rise.place.State == goroutine.IOWait && rise.life.peers != peersGone:
 			return Finding{}, false
 		case rise.strict && !rise.life.sure:
 			doubts++
@@ -269,8 +269,8 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 	if r.trials = append(r.strictTrials(), normal...); len(normal) == 0 {
 		p.tooShort(s, c.Steps+2, c.Warmup+c.Window+c.MinAge, "")
 	}
-	all = r.judge(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known))
-	for _, pl := range judged(s, places.ByEnds, places.WokenByGoroutines, c.MinRise, p.Known) {
+	all = r.judge(judged(s, places.ByStack, mayLeak, c.MinRise, p.Known))
+	for _, pl := range judged(s, places.ByEnds, mayLeak, c.MinRise, p.Known) {
 		if pl.Stacks() > 1 {
 			all = r.alongAllPaths(pl, all)
 		}
@@ -278,10 +278,22 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 	return append(all, r.owned(p)...), doubts
 }
 
+// peersOfGrowth is [Pass.peersAt]. A pass that was built by hand has no sockets.
+func (p *Pass) peersOfGrowth(pl *places.Place, n int, age time.Duration) (peers, string) {
+	if p.Sockets == nil {
+		return peersUnknown, ""
+	}
+	return p.peersAt(pl.Series, pl, n, age)
+}
+
+// mayLeak reports whether goroutines in a state may be leaked. Those in IO wait are,
+// where their peers have gone.
+func mayLeak(s goroutine.State) bool { return places.WokenByGoroutines(s) || s == goroutine.IOWait }
+
 // newSearch returns a search without trials.
 func (c LeakConfig) newSearch(p *Pass) *search {
 	s := p.places()
-	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers}
+	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers, peers: p.peersOfGrowth}
 }
 
 // alongAllPaths replaces the findings about single stacks of pl by one about all of

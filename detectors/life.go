@@ -1,8 +1,6 @@
 package detectors
 
 import (
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,13 +15,15 @@ type life struct {
 	fed    []uint64 // IDs of goroutines that others woke in trace windows, and that returned
 	timed  []uint64 // the same of those that the runtime woke
 	timers bool     // by the code, they may wait for a timer
-	alive  int      // how many have a live peer
+	peers  peers    // of their connections
+	told   string   // what is known of these, as a sentence; empty if nothing is
 
 	windows int  // since the rise began
 	sure    bool // what was not found is not there: the code was read, windows were seen, and peers are known
 }
 
-// findLife finds out what speaks for the goroutines of a rise being alive.
+// findLife finds out what speaks for the goroutines of a rise being alive. It asks for
+// the births at other places: see [places.Place.Births].
 func (r *rise) findLife() life {
 	l := life{
 		fed:     r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Fed }),
@@ -31,20 +31,12 @@ func (r *rise) findLife() life {
 		windows: windowsSince(r.windows, r.since()),
 	}
 	read := true
-	if l.timers, read = r.mayBeTimed(); r.place.State == goroutine.IOWait {
-		return l
+	l.timers, read = r.mayBeTimed()
+	if l.peers, l.told = r.peers(r.place, r.now(), r.age); l.peers == peersUnknown {
+		l.told = ""
 	}
-	alive, _, known := peersOf(r.Series, r.place)
-	if known {
-		l.alive = min(alive, r.total())
-	} else {
-		known = peerShare*r.peersAtMost() <= r.total()
-	}
-	l.sure = read && known && l.windows > 0
-	if f, err := os.OpenFile("/tmp/w/scratch16/g/dbg", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
-		fmt.Fprintf(f, "%v %s %s total %d span %v strict %v: read %v timers %v alive %d/%v most %d windows %d fed %d timed %d\n", r.Ago(0), r.place.State, r.place.Stack.User().Function, r.total(), r.length(), r.strict, read, l.timers, alive, known, r.peersAtMost(), l.windows, len(l.fed), len(l.timed))
-		f.Close()
-	}
+	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && peerShare*r.peersAtMost() <= r.total()
+	l.sure = read && alone && l.windows > 0
 	return l
 }
 
@@ -52,10 +44,10 @@ func (r *rise) findLife() life {
 // told that they have none.
 const peerShare = 10
 
-// living reports whether what was found makes it likely that the rise of n goroutines
-// consists of live ones.
-func (l *life) living(n int) bool {
-	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || 2*l.alive >= n
+// living reports whether what was found makes it likely that the goroutines of the rise
+// are alive.
+func (l *life) living() bool {
+	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || l.peers == peersConnected || l.peers == peersSilent
 }
 
 // mayBeTimed reports whether the goroutines of the place may wait for a timer, by

@@ -20,6 +20,7 @@ type search struct {
 	first   int // the snapshot where the search begins
 	windows []Window
 	timers  func(*goroutine.Stack) (may, known bool) // may be nil
+	peers   func(pl *places.Place, n int, age time.Duration) (peers, string)
 	trials  []trial
 
 	// accept returns the finding about a rise, if it is one.
@@ -211,7 +212,7 @@ func (r *search) started(pl *places.Place, t trial) int {
 func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
 	var st *places.Standing
 	for i, t := range r.trials {
-		if i == 0 || t.age != r.trials[i-1].age {
+		if st == nil || t.age != r.trials[i-1].age {
 			st = pl.StandingFor(t.age, r.first)
 		}
 		if r.moveOn(st) {
@@ -224,6 +225,7 @@ func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
 		if f, ok := r.accept(&rise); ok {
 			return f, true
 		}
+		st = nil // the births at other places were asked for
 	}
 	return Finding{}, false
 }
@@ -351,8 +353,8 @@ func (r *rise) noteLife(f *Finding) {
 		f.note("In %s neither a goroutine nor a timer woke any of them.", plural(r.life.windows, "trace window"))
 	}
 	switch {
-	case r.life.alive > 0:
-		f.note("%d of them have a connection whose other end is still there.", r.life.alive)
+	case r.life.told != "":
+		f.note("%s", r.life.told)
 	case r.life.sure:
 		f.note("No connection that stays came with them, and the code where they wait sets no timer.")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/sockets"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -44,6 +45,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Detectors: c.detectors,
 		Known:     slices.Clone(c.known),
 		Inspector: o.inspector,
+		Sockets:   new(sockets.Reader).Read,
 		Measure:   o.client.work,
 		Timers:    capture.Timers,
 		Interval:  c.interval,

@@ -47,6 +47,7 @@ type Replay struct {
 	detector *detectors.Detector
 	engine   *engine.Engine
 	expected expected
+	sockets  func(now time.Time) (*goroutine.Sockets, error)
 	runs     int
 }
 
@@ -65,9 +66,17 @@ func NewReplay(t testing.TB, d *detectors.Detector) *Replay {
 	r := &Replay{t: t, detector: d}
 	checked := *d
 	checked.Run = r.run
-	r.engine = engine.New(engine.Config{Detectors: []*detectors.Detector{&checked}, Inspector: &r.expected})
+	r.sockets = func(time.Time) (*goroutine.Sockets, error) { return nil, detectors.ErrNoSockets }
+	r.engine = engine.New(engine.Config{
+		Detectors: []*detectors.Detector{&checked}, Inspector: &r.expected,
+		Sockets: func(now time.Time) (*goroutine.Sockets, error) { return r.sockets(now) },
+	})
 	return r
 }
+
+// Sockets sets what Pass.Sockets returns, by the time of the snapshot. Without a call
+// of Sockets it fails with detectors.ErrNoSockets.
+func (r *Replay) Sockets(read func(now time.Time) (*goroutine.Sockets, error)) { r.sockets = read }
 
 // Inspect adds a closer inspection, such as a leak proof, for the steps that
 // follow. In a monitor, the detector would ask for it.

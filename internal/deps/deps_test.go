@@ -26,9 +26,11 @@ var allowed = map[string][]string{
 	"internal/framepointer":  {},
 	"internal/capture":       {"goroutine", "internal/framepointer", "internal/lockcode", "internal/parse"},
 	"internal/places":        {"goroutine"},
+	"internal/pairing":       {},
+	"internal/sockets":       {"goroutine"},
 	"internal/words":         {},
-	"detectors":              {"goroutine", "internal/places", "internal/words"},
-	"internal/engine":        {"goroutine", "detectors", "internal/words"},
+	"detectors":              {"goroutine", "internal/pairing", "internal/places", "internal/words"},
+	"internal/engine":        {"goroutine", "detectors", "internal/pairing", "internal/words"},
 	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
 	"internal/telemetry":     {"goroutine", "detectors"},
 	"internal/sight":         {"goroutine", "detectors", "internal/words"},
@@ -41,7 +43,7 @@ var allowed = map[string][]string{
 	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
-		"internal/telemetry", "internal/sight", "internal/report",
+		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report",
 	},
 	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }

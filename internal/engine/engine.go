@@ -12,6 +12,7 @@ package engine
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -45,6 +46,10 @@ type Config struct {
 	// Timers is Pass.Timers of all passes; nil for snapshots of other processes.
 	Timers func(*goroutine.Stack) (may, known bool)
 
+	// Sockets reads the TCP sockets of the process, at most once in a step and only if
+	// a detector asks. It is nil where they are not those of this process.
+	Sockets func(now time.Time) (*goroutine.Sockets, error)
+
 	// Interval is the usual time between snapshots. On a suspicion they come sooner,
 	// which must not end an incident sooner. 0 if they do not.
 	Interval time.Duration
@@ -57,6 +62,7 @@ type Engine struct {
 	inspector Inspector
 	measure   func(judge func())
 	timers    func(*goroutine.Stack) (may, known bool)
+	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
 
 	history *history
@@ -71,6 +77,7 @@ func New(c Config) *Engine {
 		detectors: c.Detectors,
 		known:     slices.Concat(c.Known, detectors.KnownGood()), // the user's come first: they decide
 		inspector: c.Inspector,
+		sockets:   c.Sockets,
 		measure:   c.Measure,
 		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
@@ -169,6 +176,9 @@ func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 	base := e.history.pass()
 	base.Exclude(e.known)
 	base.Timers = e.timers
+	if e.sockets != nil {
+		base.Sockets = sync.OnceValues(func() (*goroutine.Sockets, error) { return e.sockets(s.Time) })
+	}
 	all := make([]Verdict, len(e.detectors))
 	e.run(base, all, func(Verdict) bool { return true })
 	if e.inspect(s, all) {

@@ -1,22 +1,15 @@
 package engine
 
 import (
-	"math"
 	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/pairing"
 )
 
 const (
-	// byChance is the highest probability with which two unrelated growths are taken
-	// for one, for each comparison.
-	byChance = 1e-4
-	// byChanceRelated is the same for growths of which the code shows that they have
-	// to do with each other: the numbers must only not contradict it.
-	byChanceRelated = 1e-2
-
 	// maxSpots is how many places of a finding are compared.
 	maxSpots = 2
 	// passing is how many of the newest snapshots do not count as arrivals: what is
@@ -31,15 +24,7 @@ const (
 type growths struct {
 	findings []*detectors.Finding
 	view     *view // may be nil
-	at       map[spot]*arrivals
-}
-
-// Arrivals are how the goroutines of a place came: by the time when they were born,
-// and by that when they were first at the place. The latter is better for
-// goroutines that did other things before, such as those of connections.
-type arrivals struct {
-	births, sights course
-	ids            []uint64
+	at       map[spot]*pairing.Arrivals
 }
 
 // compared returns the places of a finding that are compared.
@@ -58,7 +43,7 @@ func (g *growths) together(f, other *detectors.Finding) bool {
 	for _, s := range compared(f) {
 		for _, t := range compared(other) {
 			a, b := g.at[s], g.at[t]
-			if a != nil && b != nil && a != b && a.together(b, kin) {
+			if a != nil && b != nil && a != b && a.Together(b, kin) {
 				return true
 			}
 		}
@@ -66,22 +51,10 @@ func (g *growths) together(f, other *detectors.Finding) bool {
 	return false
 }
 
-// together reports whether the goroutines of two places came together. kin says
-// that the code shows that they have to do with each other.
-func (a *arrivals) together(b *arrivals, kin bool) bool {
-	births, sights := a.births.apart(b.births), a.sights.apart(b.sights)
-	if kin && min(births, sights) <= math.Log(byChanceRelated) {
-		return true
-	}
-	births *= (a.births.evenness() + b.births.evenness()) / 2
-	sights *= (a.sights.evenness() + b.sights.evenness()) / 2
-	return min(births, sights, inStep(a.ids, b.ids), inStep(b.ids, a.ids)) <= math.Log(byChance)
-}
-
 // read finds the arrivals at all places of the findings; only the IDs when there are
 // too few snapshots.
 func (g *growths) read() {
-	g.at = make(map[spot]*arrivals)
+	g.at = make(map[spot]*pairing.Arrivals)
 	if g.view == nil {
 		return
 	}
@@ -89,34 +62,34 @@ func (g *growths) read() {
 	for _, f := range g.findings {
 		for _, s := range compared(f) {
 			if g.at[s] == nil {
-				g.at[s] = &arrivals{ids: g.view.oldest(s)}
+				g.at[s] = &pairing.Arrivals{IDs: g.view.oldest(s)}
 				byStack[s.stack] = append(byStack[s.stack], s)
 			}
 		}
 	}
 	if len(g.view.past) >= leastPast {
 		for s, a := range g.at {
-			a.births = g.view.births(s)
+			a.Births = g.view.births(s)
 		}
 		g.see(byStack)
 	}
 }
 
 // births returns the course of the births of the goroutines at a place.
-func (v *view) births(at spot) course {
+func (v *view) births(at spot) pairing.Course {
 	settled := v.past[len(v.past)-passing].Time
 	n := 0
 	for n < len(v.Epochs) && !v.Epochs[n].End.After(settled) {
 		n++
 	}
-	c := course{came: make([]int, n), ends: make([]time.Time, n)}
+	c := pairing.Course{Came: make([]int, n), Ends: make([]time.Time, n)}
 	for k := range n {
-		c.ends[k] = v.Epochs[k].End
+		c.Ends[k] = v.Epochs[k].End
 	}
 	for _, g := range v.at([]spot{at}) {
 		for _, b := range g.Births {
 			if b.Epoch >= 0 && b.Epoch < n {
-				c.came[b.Epoch] += b.Count
+				c.Came[b.Epoch] += b.Count
 			}
 		}
 	}
@@ -139,32 +112,19 @@ func (g *growths) see(byStack map[goroutine.StackID][]spot) {
 		ends[k] = s.Time
 	}
 	for _, a := range g.at {
-		a.sights = course{make([]int, len(ends)), ends}
+		a.Sights = pairing.Course{Came: make([]int, len(ends)), Ends: ends}
 	}
 	for k, s := range snapshots {
 		for i := range s.Groups {
 			stack, state := s.Groups[i].Stack.ID, s.Groups[i].State
 			for _, at := range byStack[stack] {
 				if at.has(stack, state) {
-					g.at[at].sights.came[k] += s.Groups[i].Count
+					g.at[at].Sights.Came[k] += s.Groups[i].Count
 				}
 			}
 		}
 	}
 	for _, a := range g.at {
-		a.sights = a.sights.settled()
+		a.Sights = a.Sights.Settled(passing)
 	}
-}
-
-// settled turns a course of the numbers that were at a place into one of those that
-// came and have stayed: as far as no later snapshot has fewer.
-func (c course) settled() course {
-	for k := len(c.came) - 2; k >= 0; k-- {
-		c.came[k] = min(c.came[k], c.came[k+1])
-	}
-	for k := len(c.came) - 1; k > 0; k-- {
-		c.came[k] -= c.came[k-1]
-	}
-	n := max(0, len(c.came)-passing)
-	return course{c.came[:n], c.ends[:n]}
 }

@@ -96,7 +96,7 @@ func TestDetectorsSayWhenTheyBeginToJudge(t *testing.T) {
 		"hang":            4 * every,
 		"leak":            47 * time.Minute, // thinned snapshots stand a little apart
 		"growth":          39 * time.Minute,
-		"deadlock":        20 * every,       // a lock with a single waiter
+		"deadlock":        20 * every, // a lock with a single waiter
 		"blocked_forever": 0,
 		"pileup":          21 * time.Minute,
 		"surge":           42 * time.Minute,

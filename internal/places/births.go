@@ -238,3 +238,17 @@ func (p *Place) AnyStoodSince(i int) bool {
 	}
 	return false
 }
+
+// Births returns, by epoch of the newest snapshot, how many of its goroutines are
+// at p, and the most that were there in any snapshot of the series: at least as many
+// have been there.
+func (p *Place) Births() (now, most []int) {
+	b := p.born()
+	now, most = make([]int, len(b.epochs)), make([]int, len(b.epochs))
+	for i := range p.Series.Snapshots {
+		for k, t := range b.at(i) {
+			now[k], most[k] = t.count, max(most[k], t.count)
+		}
+	}
+	return now, most
+}

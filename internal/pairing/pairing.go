@@ -1,4 +1,7 @@
-package engine
+// Package pairing tells from how goroutines came whether two growths of goroutines
+// are one: what comes together has a common cause. It knows nothing of stacks or
+// detectors.
+package pairing
 
 import (
 	"math"
@@ -8,32 +11,75 @@ import (
 
 const (
 	// maxBand is how far, in goroutines, the course of a growth may depart from its
-	// share of two growths. It bounds the cost of [course.apart]; growths that depart
+	// share of two growths. It bounds the cost of [Course.apart]; growths that depart
 	// further do not come together.
 	maxBand = 16
-	// bandSteps is how many positions of a band [course.apart] tries.
+	// bandSteps is how many positions of a band [Course.apart] tries.
 	bandSteps = 4
-	// perPart is how many goroutines [course.evenness] has in a part on average: too few
+	// perPart is how many goroutines [Course.evenness] has in a part on average: too few
 	// do not tell a ticker from chance, too many make few parts.
 	perPart = 4
 	// maxOffset is how far apart the IDs of two goroutines may be that are made at one
 	// moment: the runtime hands IDs to a P in batches of that many.
 	maxOffset = 16
+
+	// byChance is the highest probability with which two unrelated growths are taken
+	// for one, for each comparison.
+	byChance = 1e-4
+	// byChanceRelated is the same for growths of which the code shows that they have
+	// to do with each other: the numbers must only not contradict it.
+	byChanceRelated = 1e-2
 )
 
-// A course is how the number of goroutines at a place grew: how many came in each
-// of several spans of time, oldest first. Two courses that are compared have the
-// same spans. What was there before the first span counts as its arrivals.
-type course struct {
-	came []int
-	ends []time.Time // of the spans, rising
+// Arrivals are how the goroutines of a place came: by the time when they were born,
+// and by that when they were first at the place. The latter is better for
+// goroutines that did other things before, such as those of connections.
+type Arrivals struct {
+	Births, Sights Course
+	IDs            []uint64 // the lowest, rising
 }
 
-func (c course) total() (n int) {
-	for _, k := range c.came {
+// Together reports whether the goroutines of two places came together, with a
+// probability of at most 1e-4 that two unrelated growths do. related says that the
+// code shows that they have to do with each other; then it is 1e-2.
+func (a *Arrivals) Together(b *Arrivals, related bool) bool {
+	births, sights := a.Births.apart(b.Births), a.Sights.apart(b.Sights)
+	if related && min(births, sights) <= math.Log(byChanceRelated) {
+		return true
+	}
+	births *= (a.Births.evenness() + b.Births.evenness()) / 2
+	sights *= (a.Sights.evenness() + b.Sights.evenness()) / 2
+	return min(births, sights, inStep(a.IDs, b.IDs), inStep(b.IDs, a.IDs)) <= math.Log(byChance)
+}
+
+// A Course is how the number of goroutines at a place grew: how many came in each
+// of several spans of time, oldest first. Two courses that are compared have the
+// same spans. What was there before the first span counts as its arrivals.
+type Course struct {
+	Came []int
+	Ends []time.Time // of the spans, rising
+}
+
+// Total returns how many came in all spans.
+func (c Course) Total() (n int) {
+	for _, k := range c.Came {
 		n += k
 	}
 	return n
+}
+
+// Settled turns a course of the numbers that were at a place into one of those that
+// came and have stayed: as far as no later span has fewer. The last spans, of which
+// passing are left out, may hold what is about to leave.
+func (c Course) Settled(passing int) Course {
+	for k := len(c.Came) - 2; k >= 0; k-- {
+		c.Came[k] = min(c.Came[k], c.Came[k+1])
+	}
+	for k := len(c.Came) - 1; k > 0; k-- {
+		c.Came[k] -= c.Came[k-1]
+	}
+	n := max(0, len(c.Came)-passing)
+	return Course{c.Came[:n], c.Ends[:n]}
 }
 
 // apart returns the logarithm of the probability that two growths which have
@@ -46,19 +92,19 @@ func (c course) total() (n int) {
 // stays in a band is exact; a walk of the observed range lies within one of
 // bandSteps+1 bands that are a quarter wider, so that the sum is an upper bound.
 // Bursts make it smaller than that. Arrivals that are more even than chance, as
-// those of a ticker, make it greater: see [course.evenness].
-func (c course) apart(d course) float64 {
-	rare, total := c, c.total()+d.total()
-	if d.total() < c.total() {
+// those of a ticker, make it greater: see [Course.evenness].
+func (c Course) apart(d Course) float64 {
+	rare, total := c, c.Total()+d.Total()
+	if d.Total() < c.Total() {
 		rare = d
 	}
-	if rare.total() == 0 {
+	if rare.Total() == 0 {
 		return 0
 	}
-	share := float64(rare.total()) / float64(total)
+	share := float64(rare.Total()) / float64(total)
 	low, high, n, of := 0.0, 0.0, 0, 0
-	for k := range c.came {
-		n, of = n+rare.came[k], of+c.came[k]+d.came[k]
+	for k := range c.Came {
+		n, of = n+rare.Came[k], of+c.Came[k]+d.Came[k]
 		at := float64(n) - share*float64(of)
 		low, high = min(low, at), max(high, at)
 	}
@@ -66,14 +112,14 @@ func (c course) apart(d course) float64 {
 	if variance := float64(total) * share * (1 - share); width > maxBand || 2*width*width > variance {
 		return 0
 	}
-	both := make([]int, len(c.came))
+	both := make([]int, len(c.Came))
 	for k := range both {
-		both[k] = c.came[k] + d.came[k]
+		both[k] = c.Came[k] + d.Came[k]
 	}
 	sum := 0.0
 	for i := range bandSteps + 1 {
 		begin := -width * float64(i) / bandSteps
-		sum += math.Exp(stays(both, rare.total(), begin, begin+width*(1+1.0/bandSteps)))
+		sum += math.Exp(stays(both, rare.Total(), begin, begin+width*(1+1.0/bandSteps)))
 	}
 	return min(0, math.Log(sum))
 }
@@ -156,8 +202,8 @@ func logFactorial(n int) float64 {
 // of what it would be if they came at random: near 0 for those of a ticker, at most
 // 1. Each part is compared with its neighbours on both sides, so that a load that
 // comes and goes does not hide that arrivals are even.
-func (c course) evenness() float64 {
-	parts := c.parts(c.total() / perPart)
+func (c Course) evenness() float64 {
+	parts := c.parts(c.Total() / perPart)
 	if len(parts) < 3 {
 		return 0
 	}
@@ -184,17 +230,17 @@ func (s stretch) rate() float64 { return float64(s.came) / s.seconds }
 
 // parts divides the course, without its first span, the beginning of which is not
 // known, into up to n parts of about the same length.
-func (c course) parts(n int) (all []stretch) {
-	if n < 2 || len(c.ends) < 3 {
+func (c Course) parts(n int) (all []stretch) {
+	if n < 2 || len(c.Ends) < 3 {
 		return nil
 	}
-	begin, last := c.ends[0], c.ends[len(c.ends)-1]
+	begin, last := c.Ends[0], c.Ends[len(c.Ends)-1]
 	length, came := last.Sub(begin)/time.Duration(n), 0
-	for k := 1; k < len(c.came); k++ {
-		came += c.came[k]
-		if d := c.ends[k].Sub(begin); d > 0 && d >= length {
+	for k := 1; k < len(c.Came); k++ {
+		came += c.Came[k]
+		if d := c.Ends[k].Sub(begin); d > 0 && d >= length {
 			all = append(all, stretch{came, d.Seconds()})
-			begin, came = c.ends[k], 0
+			begin, came = c.Ends[k], 0
 		}
 	}
 	return all

@@ -1,4 +1,4 @@
-package engine
+package pairing
 
 import (
 	"math"
@@ -60,27 +60,27 @@ func after(at []float64, most float64, r *rand.Rand) []float64 {
 
 // seen returns the course of what came at some times, in snapshots a quarter of
 // a minute apart in the newest two minutes and rarer before, as in a history.
-func seen(minutes float64, times ...[]float64) course {
+func seen(minutes float64, times ...[]float64) Course {
 	var ends []float64
 	for age := 0.0; age < minutes; age += max(0.25, age/8) {
 		ends = append(ends, minutes-age)
 	}
 	slices.Reverse(ends)
-	c := course{came: make([]int, len(ends))}
+	c := Course{Came: make([]int, len(ends))}
 	for _, e := range ends {
-		c.ends = append(c.ends, time.Unix(0, int64(e*float64(time.Minute))))
+		c.Ends = append(c.Ends, time.Unix(0, int64(e*float64(time.Minute))))
 	}
 	for _, t := range slices.Concat(times...) {
 		if k, _ := slices.BinarySearch(ends, t); k < len(ends) {
-			c.came[k]++
+			c.Came[k]++
 		}
 	}
 	return c
 }
 
 // one reports what two courses alone tell.
-func (c course) one(d course, kin bool) bool {
-	return (&arrivals{births: c}).together(&arrivals{births: d}, kin)
+func (c Course) one(d Course, kin bool) bool {
+	return (&Arrivals{Births: c}).Together(&Arrivals{Births: d}, kin)
 }
 
 // TestUnrelatedGrowthsAreTwo holds the bound: growths that begin in the same minute,
@@ -193,10 +193,10 @@ func TestACourseWithoutArrivals(t *testing.T) {
 	assert.Zero(t, none.apart(none))
 	assert.Zero(t, none.apart(some))
 	assert.Zero(t, some.apart(none))
-	assert.Zero(t, course{}.apart(course{}))
-	assert.Zero(t, course{}.evenness())
+	assert.Zero(t, Course{}.apart(Course{}))
+	assert.Zero(t, Course{}.evenness())
 	assert.Zero(t, some.evenness(), "too few to tell")
-	huge := course{came: []int{1 << 20, 1 << 20}, ends: some.ends[:2]}
+	huge := Course{Came: []int{1 << 20, 1 << 20}, Ends: some.Ends[:2]}
 	assert.LessOrEqual(t, huge.apart(huge), 0.0)
 }
 
