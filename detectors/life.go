@@ -68,12 +68,11 @@ func (r *rise) mayBeTimed() (may, known bool) {
 
 // peersAtMost returns how many goroutines of the rise have a live peer at most: how
 // many goroutines that wait for the other end of a connection, or serve one of many
-// streams of it, were born since the rise began. It is many where clients connect all
-// the time, whatever they do.
+// streams of it, were born in the time of the rise and are still there.
 func (r *rise) peersAtMost() (n int) {
-	from := r.Newest().EpochAt(r.start())
+	from, until := r.epochs(r.trial)
 	for _, pl := range r.Places(places.ByStack) {
-		born := pl.Born(from, len(r.Newest().Epochs))
+		born := pl.Born(from, until)
 		if born > 0 && pl != r.place && (pl.State == goroutine.IOWait || sharesConnection(pl.Stack)) {
 			n += born
 		}
@@ -98,6 +97,7 @@ var multiplexers = []string{
 	"google.golang.org/grpc.", "google.golang.org/grpc/internal/transport.",
 	"net/http.(*http2", "net/http/internal/http2.", "golang.org/x/net/http2.",
 	"github.com/quic-go/quic-go", "github.com/nats-io/nats%2ego.", "github.com/hashicorp/yamux.",
+	"golang.org/x/crypto/ssh.", "github.com/xtaci/smux.", "github.com/libp2p/", "github.com/rabbitmq/amqp091-go.",
 }
 
 // wokenAndBack returns the IDs of goroutines that were woken in a trace window since

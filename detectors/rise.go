@@ -194,13 +194,17 @@ func (r *search) judge(all []*places.Place) (found findings) {
 // judging.
 func (r *search) mayRise(pl *places.Place) bool {
 	for _, t := range r.trials {
-		from := r.Newest().EpochAt(t.start())
-		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
-		if 2*pl.Born(from, until) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
+		if 2*pl.Born(r.epochs(t)) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
 			return true
 		}
 	}
 	return false
+}
+
+// epochs returns between which epochs goroutines were born that are new in a trial.
+func (r *search) epochs(t trial) (from, until int) {
+	s := r.Newest()
+	return s.EpochAt(t.start()), s.EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
 }
 
 // started returns how many more goroutines with the entry function of a place
