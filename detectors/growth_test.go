@@ -1,6 +1,7 @@
 package detectors_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -34,8 +35,9 @@ type course struct {
 	beside    detectortest.Place // as many come and stay there; may be zero
 	life      time.Duration      // 0: for ever
 
-	unread, timers bool // what the code says
-	blind          bool // no windows
+	unread, timers bool    // what the code says
+	blind          bool    // no windows
+	scale          float64 // of all times; 0: 1
 }
 
 // tell replays a course with a snapshot every 15 s and returns when the detector found
@@ -43,6 +45,7 @@ type course struct {
 func (c course) tell(t *testing.T, d *detectors.Detector, length time.Duration) (first, sure time.Duration, last []detectors.Finding) {
 	t.Helper()
 	p := detectortest.NewProcess(1)
+	c.scale = cmp.Or(c.scale, 1)
 	var members []uint64
 	w := watch(t, *reading(d, c.timers, !c.unread), func() *goroutine.Snapshot {
 		if !c.woken {
@@ -59,7 +62,7 @@ func (c course) tell(t *testing.T, d *detectors.Detector, length time.Duration) 
 				members = c.come(p, members)
 			}
 		}
-		p.Advance(interval)
+		p.Advance(time.Duration(c.scale * float64(interval)))
 		if c.blind {
 			last = w.Step(p.Snapshot()).Findings
 		} else {
@@ -207,5 +210,28 @@ func TestGrowthIsSilentAboutWhatEnds(t *testing.T) {
 			first, _, _ := c.tell(t, newGrowth(), 3*time.Hour)
 			assert.Zero(t, first)
 		})
+	}
+}
+
+// TestTimesScaleTogether replays the same courses at a hundredth of their time.
+func TestTimesScaleTogether(t *testing.T) {
+	const scale = 0.01
+	byName := make(map[string]*detectors.Detector)
+	for _, d := range detectors.Scaled(scale) {
+		byName[d.Name] = d
+	}
+	for name, tc := range map[string]struct {
+		course
+		whole *detectors.Detector
+	}{
+		"leak":   {course{at: atProduce, perMinute: 60}, newLeak()},
+		"growth": {course{at: atDevice, perMinute: 10}, newGrowth()},
+	} {
+		whole, _, _ := tc.tell(t, tc.whole, 30*time.Minute)
+		tc.scale = scale
+		scaled, _, last := tc.tell(t, byName[name], 18*time.Second)
+		assert.NotZero(t, whole, name)
+		assert.Equal(t, whole, time.Duration(float64(scaled)/scale), name)
+		assert.NotEmpty(t, last, name)
 	}
 }

@@ -32,7 +32,6 @@ type search struct {
 type trial struct {
 	age     time.Duration
 	points  []point
-	late    point // in the middle of the last step
 	minRise int
 	longest bool // the span is one of the longest that are tried
 	strict  bool // the number must rise in every step, nothing may exit, and what is found must be sure
@@ -72,12 +71,7 @@ func (r *search) newTrials(started time.Time) (all []trial) {
 
 func (r *search) newTrial(known []point, age, span time.Duration) (t trial, ok bool) {
 	t = trial{age: age, points: r.pick(known, span)}
-	if t.points == nil {
-		return t, false
-	}
-	last := t.points[len(t.points)-1].since
-	t.late = known[nearest(known, last.Add(-t.length()/time.Duration(2*r.Steps)))]
-	return t, true
+	return t, t.points != nil
 }
 
 // A steepness is a rise that is so steep that it is judged after a part of Window: in
@@ -273,13 +267,22 @@ func (r *rise) grows() bool {
 	return true
 }
 
-// goesOn reports whether the number rose in every step, and in the second half of the
-// last one: a fleet that comes up for two hours is complete before a window of two
-// hours ends.
+// goesOn reports whether the number rose in every step and goes on to rise: whether
+// about as many are at the place and too young to be counted as the rise would have.
+// A fleet that comes up for as long as the longest span could be seen to fill it: then
+// the first step must not lack any of its part, unless there were many before.
 func (r *rise) goesOn() bool {
-	last := r.points[len(r.points)-1]
-	share := float64(last.since.Sub(r.late.since)) / float64(r.length())
-	return r.risen() == len(r.points)-1 && float64(r.now()-r.at(r.late)) >= share/2*float64(r.total())
+	first, second := r.points[0], r.points[1]
+	total, length := float64(r.total()), r.length().Minutes()
+	switch {
+	case r.risen() < len(r.points)-1:
+		return false
+	case float64(r.place.Now()-r.now()) < 0.75*total/length*r.age.Minutes():
+		return false
+	case !r.longest || 4*r.at(first) >= r.total():
+		return true
+	}
+	return float64(r.at(second)-r.at(first)) >= 0.9*total/length*second.since.Sub(first.since).Minutes()
 }
 
 // half reports whether n goroutines are half of the rise.
