@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -32,8 +33,13 @@ func (r *rise) findLife() life {
 	}
 	read := true
 	l.timers, read = r.mayBeTimed()
-	if l.peers, l.told = r.peers(r.place, r.now(), r.age); l.peers == peersUnknown {
+	l.peers, l.told = r.peers(r.place, r.now(), r.age)
+	if l.peers == peersUnknown {
 		l.told = ""
+		if c := r.company(); c != nil {
+			l.peers = peersConnected
+			l.told = fmt.Sprintf("As many goroutines came with them, step by step, and read connections at %s.", where(c.Stack))
+		}
 	}
 	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && peerShare*r.peersAtMost() <= r.total()
 	l.sure = read && alone && l.windows > 0
@@ -81,6 +87,35 @@ func (r *rise) peersAtMost() (n int) {
 		n += r.total()
 	}
 	return n
+}
+
+// company returns a place in IO wait at which about as many goroutines as at the place
+// were born in each step of the rise, and are still there; or nil. It is for arrivals
+// in a rhythm, of which [peersOf] cannot tell that they are not by chance. A quarter
+// more or fewer is about as many: goroutines of one connection are born milliseconds
+// apart, and IDs left over from old batches make some of them look older.
+func (r *rise) company() *places.Place {
+	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
+		return nil
+	}
+	for _, pl := range r.Places(places.ByStack) {
+		if pl.State == goroutine.IOWait && r.cameWith(pl) {
+			return pl
+		}
+	}
+	return nil
+}
+
+func (r *rise) cameWith(pl *places.Place) bool {
+	epochs := r.Newest()
+	for i := 1; i < len(r.points); i++ {
+		from, until := epochs.EpochAt(r.points[i-1].since), epochs.EpochAt(r.points[i].since)
+		own, others := r.place.Born(from, until), pl.Born(from, until)
+		if own == 0 || max(own-others, others-own) > max(2, own/4) || others == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // sharesConnection reports whether a goroutine serves one of the streams of a
