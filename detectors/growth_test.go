@@ -107,7 +107,7 @@ var (
 func TestOrphansAreToldSoonTheSteeperTheyGrow(t *testing.T) {
 	for name, tc := range map[string]struct {
 		course
-		from, within time.Duration // 0, 0: never in 100 minutes
+		from, within time.Duration // 0, 0: never in 70 minutes
 	}{
 		"60 a minute":                      {course{at: atInbox, perMinute: 60}, 8 * time.Minute, 15 * time.Minute},
 		"60 a minute, senders":             {course{at: atProduce, perMinute: 60, unread: true}, 8 * time.Minute, 15 * time.Minute},
@@ -126,7 +126,7 @@ func TestOrphansAreToldSoonTheSteeperTheyGrow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			first, sure, last := tc.tell(t, newLeak(), max(tc.within, 100*time.Minute))
+			first, sure, last := tc.tell(t, newLeak(), max(tc.within, 70*time.Minute))
 			assert.Equal(t, first, sure, "a leak is a warning")
 			assert.GreaterOrEqual(t, first, tc.from)
 			assert.LessOrEqual(t, first, tc.within)
@@ -177,7 +177,11 @@ func TestTheLivingAreTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.perMinute = 10
-			first, sure, last := tc.tell(t, newGrowth(), 3*time.Hour)
+			length := 150 * time.Minute
+			if tc.says == "" {
+				length = time.Hour
+			}
+			first, sure, last := tc.tell(t, newGrowth(), length)
 			if tc.says == "" {
 				assert.Empty(t, last)
 				return
@@ -187,7 +191,7 @@ func TestTheLivingAreTold(t *testing.T) {
 			assert.Greater(t, sure, 120*time.Minute)
 			assert.Less(t, sure, 145*time.Minute)
 			last = slices.DeleteFunc(last, func(f detectors.Finding) bool { return f.Stack != tc.at.Stack })
-			detectortest.Compare(t, last, detectortest.Want{State: tc.at.State, Confidence: detectors.Medium, Contains: tc.says})
+			detectortest.Compare(t, last, detectortest.Want{State: tc.at.State, Contains: tc.says})
 			assert.Contains(t, last[0].Advice, tc.advice)
 			assert.True(t, last[0].Stands)
 		})
@@ -196,24 +200,22 @@ func TestTheLivingAreTold(t *testing.T) {
 
 // TestARampOfTwoHoursIsNoMoreThanInformation is complete before the window is.
 func TestARampOfTwoHoursIsNoMoreThanInformation(t *testing.T) {
-	for perMinute := range 3 {
-		c := course{at: atDevice, perMinute: 2 << perMinute, until: 2 * time.Hour}
-		first, sure, _ := c.tell(t, newGrowth(), 4*time.Hour)
-		assert.NotZero(t, first)
-		assert.Zero(t, sure, "a warning about %d a minute", c.perMinute)
-	}
+	c := course{at: atDevice, perMinute: 4, until: 2 * time.Hour}
+	first, sure, _ := c.tell(t, newGrowth(), 170*time.Minute)
+	assert.NotZero(t, first)
+	assert.Zero(t, sure, "a warning")
 }
 
 // TestGrowthIsSilentAboutWhatEnds has populations that are replaced.
 func TestGrowthIsSilentAboutWhatEnds(t *testing.T) {
 	for name, c := range map[string]course{
 		"connections of ten minutes": {at: atDevice, perMinute: 10, life: 10 * time.Minute},
-		"of an hour":                 {at: atDevice, perMinute: 4, life: 30 * time.Minute},
+		"of half an hour":            {at: atDevice, perMinute: 4, life: 30 * time.Minute},
 		"a few, and no more":         {at: atSleeper, perMinute: 10, until: 4 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			first, _, _ := c.tell(t, newGrowth(), 3*time.Hour)
+			first, _, _ := c.tell(t, newGrowth(), 100*time.Minute)
 			assert.Zero(t, first)
 		})
 	}

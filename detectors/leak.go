@@ -130,7 +130,7 @@ func (c LeakConfig) checks() []check {
 // of the rise.
 //
 // It judges only goroutines that wait for a channel, a select, a lock, a
-// condition or a wait group; never goroutines in IO, system calls, sleep or
+// condition, a wait group or IO; never goroutines in system calls, sleep or
 // coroutines.
 //
 // What grows may be alive: clients that stay, tenants, sessions. When it suspects a
@@ -142,7 +142,11 @@ func (c LeakConfig) checks() []check {
 //   - that waits for a channel or in a select, in a function that sets a timer, a
 //     ticker or a context with a deadline itself, by its machine code (amd64), or
 //   - of which half have a connection whose other end is still there, by goroutines in
-//     IO wait that came with them.
+//     IO wait that came with them: by their times of birth, or because in each step about
+//     as many came.
+//
+// Goroutines in IO wait are a leak only if the kernel knows (Linux) that their peers
+// have closed as many connections, and the process has not.
 //
 // It is sure that goroutines are not alive when windows were seen, when neither the
 // function nor its callers set a timer, and when far fewer goroutines in IO wait or in

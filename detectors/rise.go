@@ -269,20 +269,27 @@ func (r *rise) grows() bool {
 
 // goesOn reports whether the number rose in every step and goes on to rise: whether
 // about as many are at the place and too young to be counted as the rise would have.
-// A fleet that comes up for as long as the longest span could be seen to fill it: then
-// the first step must not lack any of its part, unless there were many before.
+// Over the longest span, the rise must also have lasted for longer than that: a fleet
+// that comes up for as long is then complete.
 func (r *rise) goesOn() bool {
-	first, second := r.points[0], r.points[1]
-	total, length := float64(r.total()), r.length().Minutes()
-	switch {
-	case r.risen() < len(r.points)-1:
+	young := float64(r.place.Now() - r.now())
+	if r.risen() < len(r.points)-1 || young < 0.75*float64(r.total())/r.length().Minutes()*r.age.Minutes() {
 		return false
-	case float64(r.place.Now()-r.now()) < 0.75*total/length*r.age.Minutes():
-		return false
-	case !r.longest || 4*r.at(first) >= r.total():
-		return true
 	}
-	return float64(r.at(second)-r.at(first)) >= 0.9*total/length*second.since.Sub(first.since).Minutes()
+	return !r.longest || r.lasted() >= longest*r.Window+r.MinAge/2
+}
+
+// lasted returns for how long the number has risen until now, with what the first step
+// lacks taken off.
+func (r *rise) lasted() time.Duration {
+	second := r.points[1]
+	first, later := r.at(second)-r.at(r.points[0]), r.points[len(r.points)-1].since.Sub(second.since)
+	pace := float64(r.total()-first) / later.Minutes()
+	if pace <= 0 {
+		return 0
+	}
+	step := min(second.since.Sub(r.start()), time.Duration(float64(first)/pace*float64(time.Minute)))
+	return step + later + r.age
 }
 
 // half reports whether n goroutines are half of the rise.
