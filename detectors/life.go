@@ -33,6 +33,10 @@ func (r *rise) findLife() life {
 	}
 	read := true
 	l.timers, read = r.mayBeTimed()
+	if dials(r.place.Stack) {
+		l.sure = read && l.windows > 0
+		return l
+	}
 	l.peers, l.told = r.peers(r.place, r.now(), r.age)
 	if l.peers == peersUnknown {
 		l.told = ""
@@ -92,8 +96,8 @@ func (r *rise) peersAtMost() (n int) {
 // company returns a place in IO wait at which about as many goroutines as at the place
 // were born in each step of the rise, and are still there; or nil. It is for arrivals
 // in a rhythm, of which [peersOf] cannot tell that they are not by chance. A quarter
-// more or fewer is about as many: goroutines of one connection are born milliseconds
-// apart, and IDs left over from old batches make some of them look older.
+// more or fewer is about as many, and a half in one step: IDs left over from old batches
+// of a P make goroutines look older, and some are elsewhere.
 func (r *rise) company() *places.Place {
 	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
 		return nil
@@ -107,15 +111,22 @@ func (r *rise) company() *places.Place {
 }
 
 func (r *rise) cameWith(pl *places.Place) bool {
-	epochs := r.Newest()
+	s, sum, apart := r.Newest(), 0, 0
 	for i := 1; i < len(r.points); i++ {
-		from, until := epochs.EpochAt(r.points[i-1].since), epochs.EpochAt(r.points[i].since)
+		from, until := s.EpochAt(r.points[i-1].since), s.EpochAt(r.points[i].since)
 		own, others := r.place.Born(from, until), pl.Born(from, until)
-		if own == 0 || max(own-others, others-own) > max(2, own/4) || others == 0 {
+		if own == 0 || others == 0 || max(own-others, others-own) > max(2, own/2) {
 			return false
 		}
+		sum, apart = sum+own, apart+own-others
 	}
-	return true
+	return 4*max(apart, -apart) <= sum
+}
+
+// dials reports whether a goroutine belongs to a connection that the program itself has
+// made, and must close: that its other end is there says nothing.
+func dials(s *goroutine.Stack) bool {
+	return strings.HasPrefix(s.Entry().Function, "net/http.(*persistConn).")
 }
 
 // sharesConnection reports whether a goroutine serves one of the streams of a
