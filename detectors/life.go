@@ -42,7 +42,7 @@ func (r *rise) findLife() life {
 		l.told = ""
 		if c := r.company(); c != nil {
 			l.peers = peersConnected
-			l.told = fmt.Sprintf("As many goroutines came with them, step by step, and read connections at %s.", where(c.Stack))
+			l.told = fmt.Sprintf("About as many goroutines came in the same time and read connections at %s.", where(c.Stack))
 		}
 	}
 	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && peerShare*r.peersAtMost() <= r.total()
@@ -94,10 +94,10 @@ func (r *rise) peersAtMost() (n int) {
 }
 
 // company returns a place in IO wait at which about as many goroutines as at the place
-// were born in each step of the rise, and are still there; or nil. It is for arrivals
-// in a rhythm, of which [peersOf] cannot tell that they are not by chance. A quarter
-// more or fewer is about as many, and a half in one step: IDs left over from old batches
-// of a P make goroutines look older, and some are elsewhere.
+// were born in the time of the rise, and are still there; or nil. It is for arrivals
+// in a rhythm, of which [peersOf] cannot tell that they are not by chance. A third more
+// or fewer is about as many, and they must have come in each step: IDs left over from
+// old batches of a P make goroutines look older, and some are elsewhere.
 func (r *rise) company() *places.Place {
 	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
 		return nil
@@ -115,12 +115,12 @@ func (r *rise) cameWith(pl *places.Place) bool {
 	for i := 1; i < len(r.points); i++ {
 		from, until := s.EpochAt(r.points[i-1].since), s.EpochAt(r.points[i].since)
 		own, others := r.place.Born(from, until), pl.Born(from, until)
-		if own == 0 || others == 0 || max(own-others, others-own) > max(2, own/2) {
+		if own > 0 && others == 0 {
 			return false
 		}
 		sum, apart = sum+own, apart+own-others
 	}
-	return 4*max(apart, -apart) <= sum
+	return sum > 0 && 3*max(apart, -apart) <= sum
 }
 
 // dials reports whether a goroutine belongs to a connection that the program itself has
