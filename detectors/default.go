@@ -8,7 +8,7 @@ import (
 )
 
 // Default returns the built-in detectors with their default configurations:
-// hang, leak, deadlock, blocked_forever, pileup, surge, contention and stall.
+// hang, leak, growth, deadlock, blocked_forever, pileup, surge, contention and stall.
 func Default() []*Detector { return Scaled(1) }
 
 // Scaled returns the built-in detectors with all of their durations multiplied
@@ -22,6 +22,7 @@ func Scaled(k float64) []*Detector {
 	all := []*Detector{
 		NewHang(scaled(DefaultHangConfig(), k)),
 		NewLeak(scaled(DefaultLeakConfig(), k)),
+		NewGrowth(scaled(DefaultGrowthConfig(), k)),
 		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
 		NewBlockedForever(DefaultBlockedForeverConfig()),
 		NewPileup(scaled(DefaultPileupConfig(), k)),

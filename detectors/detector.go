@@ -81,6 +81,11 @@ type Pass struct {
 	// never nil.
 	Owned func(*goroutine.Stack) bool
 
+	// Timers reports whether goroutines that wait with a stack may wait for a timer, by
+	// the code of the functions on it. known is false when that is not known, as for
+	// snapshots of another process. nil: never known.
+	Timers func(s *goroutine.Stack) (may, known bool)
+
 	// Inspections holds the newest closer inspection of each kind, by its source.
 	// An inspection may be old: check its Time. The map and its contents are
 	// shared and must not be modified.

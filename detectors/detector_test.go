@@ -18,7 +18,7 @@ func TestDefault(t *testing.T) {
 		names = append(names, d.Name)
 		assert.NotEmpty(t, d.Doc)
 	}
-	assert.Equal(t, []string{"hang", "leak", "deadlock", "blocked_forever", "pileup", "surge", "contention", "stall"}, names)
+	assert.Equal(t, []string{"hang", "leak", "growth", "deadlock", "blocked_forever", "pileup", "surge", "contention", "stall"}, names)
 	assert.NotSame(t, all[0], detectors.Default()[0], "users may change theirs before use")
 }
 

@@ -7,8 +7,9 @@
 // the same findings, in a test as on a saved series.
 //
 // The built-in detectors document when they fire, why each threshold has its
-// value, and what they cannot detect: [NewHang], [NewLeak], [NewDeadlock],
-// [NewBlockedForever], [NewPileup], [NewSurge], [NewContention] and [NewStall].
+// value, and what they cannot detect: [NewHang], [NewLeak], [NewGrowth],
+// [NewDeadlock], [NewBlockedForever], [NewPileup], [NewSurge], [NewContention] and
+// [NewStall].
 // [Default] returns them all. To configure one, start from its defaults, such as
 // [DefaultLeakConfig]. A value of 0 means 0. [Validate] reports invalid
 // configurations.

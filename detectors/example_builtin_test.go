@@ -23,6 +23,7 @@ func ExampleDefault() {
 	// Output:
 	// hang
 	// leak
+	// growth
 	// deadlock
 	// blocked_forever
 	// pileup

@@ -57,7 +57,7 @@ func busyWindow(s *goroutine.Snapshot) *goroutine.Snapshot {
 	for i := range s.Groups {
 		g := &s.Groups[i]
 		w.Movements = append(w.Movements, goroutine.Movement{
-			Stack: g.Stack, State: g.State, Woken: g.Count, Fed: goroutine.SampleIDs(nil, g.IDs...),
+			Stack: g.Stack, State: g.State, Woken: g.Count, Fed: goroutine.SampleIDs(nil, g.IDs...), Timed: goroutine.SampleIDs(nil, g.IDs...),
 			Wakers: []goroutine.Waker{{Stack: g.Stack, Count: g.Count}},
 		})
 	}

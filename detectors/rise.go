@@ -19,8 +19,12 @@ type search struct {
 	*places.Series
 	first   int // the snapshot where the search begins
 	windows []Window
-	window  *goroutine.Snapshot // the latest trace window; may be nil
+	timers  func(*goroutine.Stack) (may, known bool) // may be nil
+	peers   func(pl *places.Place, n int, age time.Duration) (peers, string)
 	trials  []trial
+
+	// accept returns the finding about a rise, if it is one.
+	accept func(*rise) (Finding, bool)
 }
 
 // A trial is an age limit and a span of time to judge with it, given by Steps+1
@@ -29,6 +33,8 @@ type trial struct {
 	age     time.Duration
 	points  []point
 	minRise int
+	longest bool // the span is one of the longest that are tried
+	strict  bool // the number must rise in every step, nothing may exit, and what is found must be sure
 }
 
 // A point pairs a snapshot with the earlier time that it is compared with:
@@ -51,9 +57,9 @@ func (r *search) newTrials(started time.Time) (all []trial) {
 	for age := r.MinAge; age <= r.MaxAge; age *= 2 {
 		known, fewer := r.moments(age), len(all)
 		for scale := 1; scale <= longest; scale *= 2 {
-			points := r.pick(known, time.Duration(scale)*r.Window)
-			if points != nil && !points[0].since.Before(started.Add(r.Warmup)) {
-				all = append(all, trial{age, points, scale * r.MinRise})
+			if t, ok := r.newTrial(known, age, time.Duration(scale)*r.Window); ok && !t.start().Before(started.Add(r.Warmup)) {
+				t.minRise, t.longest = scale*r.MinRise, scale == longest
+				all = append(all, t)
 			}
 		}
 		if len(all) == fewer {
@@ -63,15 +69,53 @@ func (r *search) newTrials(started time.Time) (all []trial) {
 	return all
 }
 
-// longest reports whether the span is one of the longest that are tried.
-func (r *search) longest(t trial) bool { return t.minRise == longest*r.MinRise }
+func (r *search) newTrial(known []point, age, span time.Duration) (t trial, ok bool) {
+	t = trial{age: age, points: r.pick(known, span)}
+	return t, t.points != nil
+}
+
+// A steepness is a rise that is so steep that it is judged after a part of Window: in
+// multiples of MinRise.
+type steepness struct{ part, rise int }
+
+// steep has to be such that what warm-up and pools do is not steep: a hundred within
+// 7.5 minutes, eighty within 15, by default.
+var steep = []steepness{{4, 10}, {2, 8}}
+
+// steepTrials returns the trials of steep rises. Warm-up has no part in them: pools and
+// connections that are made after a start do not grow at one rate for long.
+func (r *search) steepTrials() (all []trial) {
+	age := r.MinAge / 2
+	known := r.moments(age)
+	for _, s := range steep {
+		if t, ok := r.newTrial(known, age, r.Window/time.Duration(s.part)); ok {
+			t.minRise = s.rise * r.MinRise
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// strictTrials returns the trials that find a leak sooner than others, and one that
+// finds a slow one, where it is sure that the goroutines are not alive.
+func (r *search) strictTrials() []trial {
+	all := r.steepTrials()
+	for i := range all {
+		all[i].strict = true
+	}
+	if t, ok := r.newTrial(r.moments(r.MinAge), r.MinAge, longest*r.Window); ok {
+		t.minRise, t.strict, t.longest = max(1, longest*r.MinRise*3/8), true, true
+		all = append(all, t)
+	}
+	return all
+}
 
 // patient returns a search over the longest spans only, which requires a rise in
-// every step.
+// every step, and one that goes on.
 func (r *search) patient() *search {
 	p := *r
 	p.MinSteps = r.Steps
-	p.trials = slices.DeleteFunc(slices.Clone(r.trials), func(t trial) bool { return !r.longest(t) })
+	p.trials = slices.DeleteFunc(slices.Clone(r.trials), func(t trial) bool { return !t.longest || t.strict })
 	return &p
 }
 
@@ -144,13 +188,17 @@ func (r *search) judge(all []*places.Place) (found findings) {
 // judging.
 func (r *search) mayRise(pl *places.Place) bool {
 	for _, t := range r.trials {
-		from := r.Newest().EpochAt(t.start())
-		until := r.Newest().EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
-		if 2*pl.Born(from, until) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
+		if 2*pl.Born(r.epochs(t)) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
 			return true
 		}
 	}
 	return false
+}
+
+// epochs returns between which epochs goroutines were born that are new in a trial.
+func (r *search) epochs(t trial) (from, until int) {
+	s := r.Newest()
+	return s.EpochAt(t.start()), s.EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
 }
 
 // started returns how many more goroutines with the entry function of a place
@@ -162,16 +210,20 @@ func (r *search) started(pl *places.Place, t trial) int {
 func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
 	var st *places.Standing
 	for i, t := range r.trials {
-		if i == 0 || t.age != r.trials[i-1].age {
+		if st == nil || t.age != r.trials[i-1].age {
 			st = pl.StandingFor(t.age, r.first)
 		}
 		if r.moveOn(st) {
 			continue
 		}
 		rise := rise{search: r, Standing: st, trial: t, place: pl}
-		if rise.leaks() && (len(rise.woken) == 0 || r.longest(t)) {
-			return rise.finding(), true
+		if !rise.grows() {
+			continue
 		}
+		if f, ok := r.accept(&rise); ok {
+			return f, true
+		}
+		st = nil // the births at other places were asked for
 	}
 	return Finding{}, false
 }
@@ -192,51 +244,56 @@ type rise struct {
 	trial
 	place *places.Place
 	gone  int
-	born  int      // of those that stay, how many were born since the span began
-	woken []uint64 // IDs of goroutines of the rise that other goroutines wake
-	why   string   // why its goroutines are new; empty if they are not
+	born  int    // of those that stay, how many were born since the span began
+	why   string // why its goroutines are new; empty if they are not
+	life  life
 }
 
-// leaks reports whether the rise is a leak. It also sets gone, born, woken and
-// why.
-func (r *rise) leaks() bool {
-	if r.total() < r.minRise || r.risen() < r.MinSteps {
+// grows reports whether the number of goroutines that stay grows. It also sets gone,
+// born, why and life.
+func (r *rise) grows() bool {
+	if r.total() < r.minRise || r.risen() < r.MinSteps || r.strict && !r.goesOn() {
 		return false
 	}
-	if r.gone = r.Gone(); float64(r.gone) > r.MaxExits*float64(r.total()) {
+	r.gone = r.Gone()
+	if float64(r.gone) > r.MaxExits*float64(r.total()) || r.strict && r.gone > 0 {
 		return false
 	}
 	r.born = r.BornAfter(r.start())
-	r.woken = r.wokenAndBack()
-	r.why = r.whyNew()
-	return r.why != ""
+	if r.why = r.whyNew(); r.why == "" {
+		return false
+	}
+	r.life = r.findLife()
+	return true
+}
+
+// goesOn reports whether the number rose in every step and goes on to rise: whether
+// about as many are at the place and too young to be counted as the rise would have.
+// Over the longest span, the rise must also have lasted for longer than that: a fleet
+// that comes up for as long is then complete.
+func (r *rise) goesOn() bool {
+	young := float64(r.place.Now() - r.now())
+	if r.risen() < len(r.points)-1 || young < 0.75*float64(r.total())/r.length().Minutes()*r.age.Minutes() {
+		return false
+	}
+	return !r.longest || r.lasted() >= longest*r.Window+r.MinAge/2
+}
+
+// lasted returns for how long the number has risen until now, with what the first step
+// lacks taken off.
+func (r *rise) lasted() time.Duration {
+	second := r.points[1]
+	first, later := r.at(second)-r.at(r.points[0]), r.points[len(r.points)-1].since.Sub(second.since)
+	pace := float64(r.total()-first) / later.Minutes()
+	if pace <= 0 {
+		return 0
+	}
+	step := min(second.since.Sub(r.start()), time.Duration(float64(first)/pace*float64(time.Minute)))
+	return step + later + r.age
 }
 
 // half reports whether n goroutines are half of the rise.
 func (r *rise) half(n int) bool { return 2*n >= r.total() }
-
-// wokenAndBack returns the IDs of goroutines that another goroutine woke in a
-// trace window since the rise began, and that have returned to the place. If at
-// least half of the rise was born since then, only goroutines born since then
-// are returned. A woken goroutine must have returned if the goroutines of its
-// epoch are the same as before.
-func (r *rise) wokenAndBack() (ids []uint64) {
-	newborn := r.half(r.born)
-	for i := range r.windows {
-		w := &r.windows[i]
-		before := r.At(w.Time)
-		if before < r.first || w.Time.Before(r.start()) {
-			continue
-		}
-		for _, id := range r.place.Woken(w.Fed) {
-			if r.Unchanged(id, before) && (!newborn || r.YoungerThan(r.start(), id)) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
 
 func (r *rise) at(p point) int { return r.Counts[p.snapshot] }
 func (r *rise) now() int       { return r.Counts[r.Last()] }
@@ -281,7 +338,7 @@ func (r *rise) finding() Finding {
 		f.note("They got here by %d different call paths; the stack shown is the most frequent one.", n)
 	}
 	f.advise()
-	r.noteWoken(&f)
+	r.noteLife(&f)
 	return f
 }
 
@@ -299,38 +356,22 @@ func (r *rise) whyNew() string {
 	return ""
 }
 
-// noteWoken notes whether other goroutines still wake them. If so, they may
-// belong to a healthy population that grows for hours.
-func (r *rise) noteWoken(f *Finding) {
-	n := windowsSince(r.windows, r.start())
+// noteLife notes what speaks for and against the goroutines being alive.
+func (r *rise) noteLife(f *Finding) {
 	switch {
-	case len(r.woken) > 0:
-		f.Confidence = Medium
-		f.note("Other goroutines still wake %d of them now and then; they return and never exit, like forgotten listeners or clients that stay for hours.", len(r.woken))
-	case r.timed():
-		f.note("A timer wakes them: in a trace window no goroutine woke any of them, and the runtime did.")
-		f.Advice = adviceTimer
-	case n > 0:
-		f.note("In %s no goroutine woke any of them.", plural(n, "trace window"))
+	case len(r.life.fed) > 0:
+		f.note("Other goroutines still wake %d of them now and then; they return and never exit, like forgotten listeners or clients that stay for hours.", len(r.life.fed))
+	case len(r.life.timed) > 0:
+		f.note("A timer wakes %d of them now and then; they return and never exit.", len(r.life.timed))
+	case r.life.windows > 0:
+		f.note("In %s neither a goroutine nor a timer woke any of them.", plural(r.life.windows, "trace window"))
 	}
-}
-
-// timed reports whether the latest trace window shows that the runtime wakes
-// goroutines of the place, and no goroutine does: there, only a timer is left.
-func (r *rise) timed() bool {
-	if r.window == nil || r.window.Time.Before(r.start()) {
-		return false
+	switch {
+	case r.life.told != "":
+		f.note("%s", r.life.told)
+	case r.life.sure:
+		f.note("No connection that stays came with them, and the code where they wait sets no timer.")
 	}
-	woken := 0
-	for i := range r.window.Movements {
-		if m := &r.window.Movements[i]; m.Key() == r.place.Key {
-			if len(m.Fed) > 0 {
-				return false
-			}
-			woken += m.Woken
-		}
-	}
-	return woken > 0
 }
 
 func (r *rise) course() string {

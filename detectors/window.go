@@ -7,11 +7,13 @@ import (
 )
 
 // A Window is the part of a trace window ([goroutine.SourceWindow]) that is
-// kept: which goroutines were woken by other goroutines, by the place where they
-// had been waiting. It holds the 128 busiest places, regardless of state.
+// kept: which goroutines were woken, by the place where they had been waiting. Each
+// map holds the 128 busiest places, regardless of state, and of each the IDs of some
+// goroutines ([goroutine.SampleIDs]).
 type Window struct {
-	Time time.Time                       // when the window ended
-	Fed  map[goroutine.GroupKey][]uint64 // IDs of some of them; see [goroutine.SampleIDs]
+	Time  time.Time                       // when the window ended
+	Fed   map[goroutine.GroupKey][]uint64 // woken by other goroutines
+	Timed map[goroutine.GroupKey][]uint64 // woken by the runtime: by a timer, or by the network in [goroutine.IOWait]
 }
 
 // windowsSince returns how many windows ended at t or later.

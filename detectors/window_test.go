@@ -24,6 +24,7 @@ func windowOf(p *detectortest.Process, at detectortest.Place, waker detectortest
 	m := goroutine.Movement{Stack: at.Stack, State: at.State, Woken: len(woken)}
 	if waker.Stack == nil {
 		waker.Stack = goroutine.NewStack(nil)
+		m.Timed = goroutine.SampleIDs(nil, woken...)
 	} else {
 		m.Fed = goroutine.SampleIDs(nil, woken...)
 	}
@@ -99,7 +100,7 @@ func TestALeakIsWatchedBeforeItIsReported(t *testing.T) {
 	first, last := grow(w, p, 3*time.Hour, &members)
 	assert.Greater(t, first, 45*time.Minute)
 	assert.Less(t, first, 55*time.Minute)
-	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "no goroutine woke any of them"})
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "neither a goroutine nor a timer woke any of them"})
 	assert.Less(t, w.asked, 400, "not in every snapshot of three hours")
 }
 
@@ -127,25 +128,6 @@ func TestWorkersWithShortJobsAreNoLeak(t *testing.T) {
 	first, _ := grow(w, p, 100*time.Minute, &members)
 	assert.Zero(t, first, "a pool that grows and has work")
 	assert.Positive(t, windows)
-}
-
-func TestForgottenListenersAreALeakAfterLonger(t *testing.T) {
-	p := detectortest.NewProcess(1)
-	var members []uint64
-	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, feeder, members...) })
-	first, last := grow(w, p, 4*time.Hour, &members)
-	assert.Greater(t, first, 2*time.Hour)
-	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Medium, Contains: "Other goroutines still wake"})
-}
-
-func TestWakingByTimersDoesNotClearALeak(t *testing.T) {
-	p := detectortest.NewProcess(1)
-	var members []uint64
-	w := watch(t, *newLeak(), func() *goroutine.Snapshot { return windowOf(p, atInbox, detectortest.Place{}, members...) })
-	first, last := grow(w, p, time.Hour, &members)
-	assert.NotZero(t, first)
-	detectortest.Compare(t, last, detectortest.Want{Confidence: detectors.Suspected, Contains: "A timer wakes them"})
-	assert.Contains(t, last[0].Advice, "stopping a Ticker does not close its channel", "not: what should send or close here")
 }
 
 // TestLeavingWhenWokenDoesNotClearTheOthers has healthy members that are woken
@@ -235,7 +217,7 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 		w := windowOf(p, atInbox, feeder, ids...)
 		for range 2000 {
 			at := place(goroutine.Select, "main.f"+string(rune('a'+len(w.Movements))))
-			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids})
+			w.Movements = append(w.Movements, goroutine.Movement{Stack: at.Stack, State: at.State, Fed: ids, Timed: ids})
 		}
 		e.Inspected(w)
 		require.Len(t, e.Step(p.Snapshot()).Verdicts, 1)
@@ -243,8 +225,11 @@ func TestTheMemoryOfWindowsIsBounded(t *testing.T) {
 	require.Len(t, windows, 20)
 	for _, w := range windows {
 		assert.LessOrEqual(t, len(w.Fed), 128)
-		for _, fed := range w.Fed {
-			assert.LessOrEqual(t, len(fed), goroutine.MaxSample)
+		assert.LessOrEqual(t, len(w.Timed), 128)
+		for _, woken := range []map[goroutine.GroupKey][]uint64{w.Fed, w.Timed} {
+			for _, ids := range woken {
+				assert.LessOrEqual(t, len(ids), goroutine.MaxSample)
+			}
 		}
 	}
 }

@@ -132,6 +132,10 @@ type Movement struct {
 	Woken  int      // number of wakeups
 	Wakers []Waker  // by number of wakeups, highest first, at most [MaxWakers]
 	Fed    []uint64 // IDs of some goroutines that were woken by another goroutine, not by the runtime; see [SampleIDs]
+
+	// Timed has the IDs of some that the runtime itself woke: by a timer, or in the
+	// state [IOWait] because the network or a deadline did. See [SampleIDs].
+	Timed []uint64
 }
 
 // MaxMovements is how many movements a [Snapshot] lists at most.

@@ -47,6 +47,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Inspector: o.inspector,
 		Sockets:   new(sockets.Reader).Read,
 		Measure:   o.client.work,
+		Timers:    capture.Timers,
 		Interval:  c.interval,
 	})
 	if c.profileDir != "" {

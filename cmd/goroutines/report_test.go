@@ -90,11 +90,11 @@ func TestReportOfEachFormat(t *testing.T) {
 			status, stdout, stderr := call(t, string(data), "report", "-")
 			assert.Zero(t, status, stderr)
 			assert.Contains(t, stdout, fmt.Sprintf("%d goroutines at ", r.Total))
-			assert.Contains(t, stdout, fmt.Sprintf("\nFindings\n  Judging: %d of 8 detectors. Newest snapshot ", r.Sight.Judging))
+			assert.Contains(t, stdout, fmt.Sprintf("\nFindings\n  Judging: %d of 9 detectors. Newest snapshot ", r.Sight.Judging))
 			if c.ids {
 				assert.Contains(t, stdout, "  Not judging: leak (7 snapshots over at least 45 min are needed; there is 1)\n")
 			} else {
-				assert.Contains(t, stdout, "  Not judging: hang, leak, deadlock, contention, stall (snapshots have no goroutine IDs)\n")
+				assert.Contains(t, stdout, "  Not judging: hang, leak, growth, deadlock, contention, stall (snapshots have no goroutine IDs)\n")
 			}
 
 			if name == "profile.pb.gz" {
@@ -274,7 +274,7 @@ func TestFailOn(t *testing.T) {
 
 	status, _, stderr := call(t, "", "diff", "-fail-on", "suspected", dump, filepath.Join(filepath.Dir(dump), "debug1.txt"))
 	assert.Zero(t, status)
-	assert.Regexp(t, `note: Judging: \d of 8 detectors\. Not judging: .*leak.*no goroutine IDs`, stderr, "diff shows no findings, and its exit code is no promise")
+	assert.Regexp(t, `note: Judging: \d of 9 detectors\. Not judging: .*leak.*no goroutine IDs`, stderr, "diff shows no findings, and its exit code is no promise")
 }
 
 // TestDiff compares a dump and a trace of one process, whose file times are in

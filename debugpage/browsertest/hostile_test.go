@@ -95,10 +95,10 @@ func TestThePageSaysWhatItCannotSee(t *testing.T) {
 	url, _ := serve(t)
 	p := open(t, screens[0], url)
 	p.until("page.source && page.source.readyState === 1 && byID('sight-age')")
-	assert.Regexp(t, `^1 of 8 detectors judging Newest snapshot \d+ (s|min.*) old\.`, p.text("#sight"))
-	assert.Contains(t, p.text("#sight"), "hang, leak, deadlock, contention, stall: snapshots have no goroutine IDs")
+	assert.Regexp(t, `^1 of 9 detectors judging Newest snapshot \d+ (s|min.*) old\.`, p.text("#sight"))
+	assert.Contains(t, p.text("#sight"), "hang, leak, growth, deadlock, contention, stall: snapshots have no goroutine IDs")
 	assert.Contains(t, p.text("#sight"), "2 detectors need more snapshots")
-	assert.Equal(t, "No findings from 1 of 8 detectors; the others are not judging.", p.text("#findings"))
+	assert.Equal(t, "No findings from 1 of 9 detectors; the others are not judging.", p.text("#findings"))
 	p.assertAccessible("the page")
 	p.shoot("sight-few")
 

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"runtime"
+	"sync"
 
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/lockcode"
 )
 
@@ -27,3 +29,58 @@ func entries() map[string]uintptr {
 	}
 	return found
 }
+
+// own is the code of this process: there is one, and it does not change.
+var own = newProgram()
+
+// maxFunctions is how many functions of the program are remembered by name.
+const maxFunctions = 1 << 12
+
+// A program knows where the functions are that trace windows have shown on stacks.
+// It is safe for concurrent use.
+type program struct {
+	mu      sync.Mutex
+	entries map[string]uintptr // of functions that are inlined: of one that has their code
+	alone   map[string]bool    // those that are not inlined
+	code    *lockcode.Reader
+}
+
+func newProgram() *program {
+	return &program{entries: make(map[string]uintptr), alone: make(map[string]bool), code: lockcode.NewReader(nil)}
+}
+
+// passed notes the entry of a function, by the address of an instruction in it.
+func (p *program) passed(function string, pc uintptr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alone[function] || p.entries[function] == 0 && len(p.entries) >= maxFunctions {
+		return
+	}
+	if c := p.code.Call(pc); c.Entry != 0 {
+		p.entries[function], p.alone[function] = c.Entry, c.Function == function
+	}
+}
+
+// timers answers [Timers].
+func (p *program) timers(s *goroutine.Stack) (may, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	user, past := s.User(), false
+	for _, f := range s.Visible() {
+		switch sets, read := p.code.SetsTimer(p.entries[f.Function]); {
+		case !read, sets && past:
+			return false, false
+		case sets:
+			return true, true
+		}
+		past = past || f == user
+	}
+	return false, past
+}
+
+// Timers reports whether goroutines of this process that wait with a stack may wait
+// for a timer: whether the function that waits sets one, the innermost outside of the
+// standard library or what it calls. known is false if one of its callers does, as for the deadline
+// of a context that it hands on, if the code cannot be read, or if no trace window
+// has shown the stack.
+func Timers(s *goroutine.Stack) (may, known bool) { return own.timers(s) }

@@ -30,7 +30,9 @@ type traceSource struct {
 }
 
 func newTraceSource(stacks *parse.Stacks, births *goroutine.Births) *traceSource {
-	return &traceSource{decoder: parse.NewTraceDecoder(stacks, births)}
+	d := parse.NewTraceDecoder(stacks, births)
+	d.Passed = own.passed
+	return &traceSource{decoder: d}
 }
 
 func (t *traceSource) name() goroutine.Source { return goroutine.SourceTrace }

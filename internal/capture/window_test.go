@@ -139,6 +139,7 @@ func TestWindowTellsTimers(t *testing.T) {
 	require.NotNil(t, m)
 	assert.Positive(t, m.Woken)
 	assert.Empty(t, m.Fed, "no goroutine woke it")
+	assert.Len(t, m.Timed, 1, "the runtime did")
 	require.NotEmpty(t, m.Wakers)
 	assert.Empty(t, m.Wakers[0].Stack.User().Function, "the runtime woke it: %s", m.Wakers[0].Stack.Text(1000))
 }

@@ -43,6 +43,9 @@ type Config struct {
 	Inspector Inspector              // nil: no inspections
 	Measure   func(judge func())     // called to run each detector, for its cost; may be nil
 
+	// Timers is Pass.Timers of all passes; nil for snapshots of other processes.
+	Timers func(*goroutine.Stack) (may, known bool)
+
 	// Sockets reads the TCP sockets of the process, at most once in a step and only if
 	// a detector asks. It is nil where they are not those of this process.
 	Sockets func(now time.Time) (*goroutine.Sockets, error)
@@ -58,6 +61,7 @@ type Engine struct {
 	known     []detectors.KnownStack
 	inspector Inspector
 	measure   func(judge func())
+	timers    func(*goroutine.Stack) (may, known bool)
 	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
 
@@ -75,6 +79,7 @@ func New(c Config) *Engine {
 		inspector: c.Inspector,
 		sockets:   c.Sockets,
 		measure:   c.Measure,
+		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
 	}
@@ -170,6 +175,7 @@ func (e *Engine) End(now time.Time) []detectors.Event { return e.tracker.resolve
 func (e *Engine) verdicts(s *goroutine.Snapshot) []Verdict {
 	base := e.history.pass()
 	base.Exclude(e.known)
+	base.Timers = e.timers
 	if e.sockets != nil {
 		base.Sockets = sync.OnceValues(func() (*goroutine.Sockets, error) { return e.sockets(s.Time) })
 	}

@@ -22,7 +22,7 @@ const (
 	// than a detector waits for.
 	maxWindows = 20
 	// maxPlaces bounds the places that are remembered of a window, the busiest
-	// first. Together with maxWindows it is half a megabyte at most.
+	// first, for each kind of waker. Together with maxWindows it is a megabyte at most.
 	maxPlaces = 128
 )
 
@@ -97,18 +97,24 @@ func (h *history) inspected(s *goroutine.Snapshot) {
 }
 
 func windowOf(s *goroutine.Snapshot) detectors.Window {
-	w := detectors.Window{Time: s.Time, Fed: make(map[goroutine.GroupKey][]uint64)}
+	w := detectors.Window{Time: s.Time, Fed: make(map[goroutine.GroupKey][]uint64), Timed: make(map[goroutine.GroupKey][]uint64)}
 	for i := range s.Movements {
 		m := &s.Movements[i]
-		if len(m.Fed) == 0 {
-			continue
-		}
-		key := m.Key()
-		if fed, ok := w.Fed[key]; ok || len(w.Fed) < maxPlaces {
-			w.Fed[key] = goroutine.SampleIDs(fed, m.Fed...)
-		}
+		keepWoken(w.Fed, m.Key(), m.Fed)
+		keepWoken(w.Timed, m.Key(), m.Timed)
 	}
 	return w
+}
+
+// keepWoken adds goroutines that were woken at a place, unless there are too many
+// places.
+func keepWoken(woken map[goroutine.GroupKey][]uint64, at goroutine.GroupKey, ids []uint64) {
+	if len(ids) == 0 {
+		return
+	}
+	if known, ok := woken[at]; ok || len(woken) < maxPlaces {
+		woken[at] = goroutine.SampleIDs(known, ids...)
+	}
 }
 
 // pass returns the pass over the newest snapshot that all detectors share, or

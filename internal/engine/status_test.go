@@ -95,7 +95,8 @@ func TestDetectorsSayWhenTheyBeginToJudge(t *testing.T) {
 	assert.Equal(t, map[string]time.Duration{
 		"hang":            4 * every,
 		"leak":            47 * time.Minute, // thinned snapshots stand a little apart
-		"deadlock":        20 * every,       // a lock with a single waiter
+		"growth":          39 * time.Minute,
+		"deadlock":        20 * every, // a lock with a single waiter
 		"blocked_forever": 0,
 		"pileup":          21 * time.Minute,
 		"surge":           42 * time.Minute,

@@ -152,6 +152,7 @@ type function struct {
 	sites   []Site
 	locks   []lock    // of each site
 	defers  bool      // it defers calls
+	timers  bool      // it calls a function that sets a timer
 	inner   []uintptr // entries of its closures, and of the functions that the compiler made for deferred calls
 	settled bool
 	broken  bool    // it cannot be followed
@@ -262,6 +263,7 @@ func (f *function) call(s *step) {
 	c, ok := known[name]
 	s.does = c.does
 	f.defers = f.defers || name == "runtime.deferreturn"
+	f.timers = f.timers || setsTimer[name]
 	switch {
 	case c.after != notAtomic:
 		f.broken = !f.failed(c) || f.broken

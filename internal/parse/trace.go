@@ -32,6 +32,10 @@ type TraceDecoder struct {
 	// error ends the reading and is returned, without a snapshot.
 	Stop func() error
 
+	// Passed, if it is set, is called for the frames of the stacks with which a window
+	// opens, with the addresses that the runtime has for them; see [lockcode.Reader.Call].
+	Passed func(function string, pc uintptr)
+
 	stacks *Stacks
 	births *goroutine.Births
 
@@ -319,6 +323,14 @@ func (g *grouping) add(c *crowd, large bool) {
 	}
 	g.s.Groups[i].Add(c.count, c.ids, c.births)
 	g.opening.describe(c.place, key)
+	g.pass(c.stack)
+}
+
+// pass calls Passed for the frames of a stack.
+func (g *grouping) pass(stack uint32) {
+	if g.Passed != nil && g.opening != nil && !g.opening.over {
+		g.tables.each(stack, func(pc uint64, f goroutine.Frame) { g.Passed(f.Function, uintptr(pc)) })
+	}
 }
 
 // exempt reports whether a crowd gets a stack although it is not among the

@@ -63,6 +63,7 @@ func requireMovements(t *testing.T, s *goroutine.Snapshot) {
 		require.NotNil(t, m.Stack)
 		require.Positive(t, m.Woken)
 		require.LessOrEqual(t, len(m.Fed), min(m.Woken, goroutine.MaxSample))
+		require.LessOrEqual(t, len(m.Timed), min(m.Woken, goroutine.MaxSample))
 		require.LessOrEqual(t, len(m.Wakers), goroutine.MaxWakers)
 		sum := 0
 		for _, w := range m.Wakers {

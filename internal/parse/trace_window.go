@@ -118,8 +118,10 @@ func (d *TraceDecoder) addMovements(s *goroutine.Snapshot) {
 		by[wokenBy{i, stack}]++
 		m := &s.Movements[i]
 		m.Woken++
-		if stack != 0 {
-			m.Fed = goroutine.SampleIDs(m.Fed, d.movements.movers[ended.mover].id)
+		if id := d.movements.movers[ended.mover].id; stack != 0 {
+			m.Fed = goroutine.SampleIDs(m.Fed, id)
+		} else {
+			m.Timed = goroutine.SampleIDs(m.Timed, id)
 		}
 	}
 	d.addWakers(s, by)

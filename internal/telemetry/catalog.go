@@ -91,6 +91,8 @@ var builtIn = []struct {
 		"Work that used to move on has stopped, and callers wait behind it."},
 	{"leak", eventNames{"goroutine.leak.detected", "goroutine.leak.resolved"},
 		"Goroutines block at one place, practically none leave, and more keep joining."},
+	{"growth", eventNames{"goroutine.growth.detected", "goroutine.growth.resolved"},
+		"The number of goroutines at one place keeps growing and practically none leave, but they are alive: a timer, other goroutines or a connection may wake them."},
 	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
 		"Goroutines wait for a lock whose queue does not move."},
 	{"blocked_forever", eventNames{"goroutine.blocked_forever.detected", "goroutine.blocked_forever.resolved"},

@@ -1,0 +1,188 @@
+package detectors
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// A life is what speaks for the goroutines of a rise being alive: for each of them
+// waiting for something that comes, or may come.
+type life struct {
+	fed    []uint64 // IDs of goroutines that others woke in trace windows, and that returned
+	timed  []uint64 // the same of those that the runtime woke
+	timers bool     // by the code, they may wait for a timer
+	peers  peers    // of their connections
+	told   string   // what is known of these, as a sentence; empty if nothing is
+
+	windows int  // since the rise began
+	sure    bool // what was not found is not there: the code was read, windows were seen, and peers are known
+}
+
+// findLife finds out what speaks for the goroutines of a rise being alive. It asks for
+// the births at other places: see [places.Place.Births].
+func (r *rise) findLife() life {
+	l := life{
+		fed:     r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Fed }),
+		timed:   r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Timed }),
+		windows: windowsSince(r.windows, r.since()),
+	}
+	read := true
+	l.timers, read = r.mayBeTimed()
+	if dials(r.place.Stack) {
+		l.sure = read && l.windows > 0
+		return l
+	}
+	l.peers, l.told = r.peers(r.place, r.now(), r.age)
+	if l.peers == peersUnknown {
+		l.told = ""
+		if c := r.company(); c != nil {
+			l.peers = peersConnected
+			l.told = fmt.Sprintf("About as many goroutines came in the same time and read connections at %s.", where(c.Stack))
+		}
+	}
+	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && peerShare*r.peersAtMost() <= r.total()
+	l.sure = read && alone && l.windows > 0
+	return l
+}
+
+// peerShare is one in how many goroutines of a rise may have a live peer where it is
+// told that they have none.
+const peerShare = 10
+
+// living reports whether what was found makes it likely that the goroutines of the rise
+// are alive.
+func (l *life) living() bool {
+	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || l.peers == peersConnected || l.peers == peersSilent
+}
+
+// mayBeTimed reports whether the goroutines of the place may wait for a timer, by
+// their state and the code. Waiting for a lock, a condition or a receiver, they do
+// not.
+func (r *rise) mayBeTimed() (may, known bool) {
+	switch r.place.State {
+	case goroutine.Sleep:
+		return true, true
+	case goroutine.ChanReceive, goroutine.Select:
+		if r.timers == nil {
+			return false, false
+		}
+		return r.timers(r.place.Stack)
+	}
+	return false, true
+}
+
+// peersAtMost returns how many goroutines of the rise have a live peer at most: how
+// many goroutines that wait for the other end of a connection, or serve one of many
+// streams of it, were born in the time of the rise and are still there.
+func (r *rise) peersAtMost() (n int) {
+	from, until := r.epochs(r.trial)
+	for _, pl := range r.Places(places.ByStack) {
+		born := pl.Born(from, until)
+		if born > 0 && pl != r.place && (pl.State == goroutine.IOWait || sharesConnection(pl.Stack)) {
+			n += born
+		}
+	}
+	if sharesConnection(r.place.Stack) {
+		n += r.total()
+	}
+	return n
+}
+
+// company returns a place in IO wait at which about as many goroutines as at the place
+// were born in the time of the rise, and are still there; or nil. It is for arrivals
+// in a rhythm, of which [peersOf] cannot tell that they are not by chance. A third more
+// or fewer is about as many, and they must have come in each step: IDs left over from
+// old batches of a P make goroutines look older, and some are elsewhere.
+func (r *rise) company() *places.Place {
+	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
+		return nil
+	}
+	for _, pl := range r.Places(places.ByStack) {
+		if pl.State == goroutine.IOWait && r.cameWith(pl) {
+			return pl
+		}
+	}
+	return nil
+}
+
+func (r *rise) cameWith(pl *places.Place) bool {
+	s, sum, apart := r.Newest(), 0, 0
+	for i := 1; i < len(r.points); i++ {
+		from, until := s.EpochAt(r.points[i-1].since), s.EpochAt(r.points[i].since)
+		own, others := r.place.Born(from, until), pl.Born(from, until)
+		if own > 0 && others == 0 {
+			return false
+		}
+		sum, apart = sum+own, apart+own-others
+	}
+	return sum > 0 && 3*max(apart, -apart) <= sum
+}
+
+// dials reports whether a goroutine belongs to a connection that the program itself has
+// made, and must close: that its other end is there says nothing.
+func dials(s *goroutine.Stack) bool {
+	return strings.HasPrefix(s.Entry().Function, "net/http.(*persistConn).")
+}
+
+// sharesConnection reports whether a goroutine serves one of the streams of a
+// connection: then nothing in IO wait is as old as it is.
+func sharesConnection(s *goroutine.Stack) bool {
+	return bodyRead(s) || serverRecv(s) || slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
+		return slices.ContainsFunc(multiplexers, func(p string) bool { return strings.HasPrefix(f.Function, p) })
+	})
+}
+
+// multiplexers are prefixes of functions of libraries that run several streams, or
+// subscriptions, over one connection.
+var multiplexers = []string{
+	"google.golang.org/grpc.", "google.golang.org/grpc/internal/transport.",
+	"net/http.(*http2", "net/http/internal/http2.", "golang.org/x/net/http2.",
+	"github.com/quic-go/quic-go", "github.com/nats-io/nats%2ego.", "github.com/hashicorp/yamux.",
+	"golang.org/x/crypto/ssh.", "github.com/xtaci/smux.", "github.com/libp2p/", "github.com/rabbitmq/amqp091-go.",
+}
+
+// wokenAndBack returns the IDs of goroutines that were woken in a trace window since
+// the growth began, and that have returned to the place. If at least half of the rise
+// was born since it began, only goroutines born since the growth did are returned. A
+// woken goroutine must have returned if the goroutines of its epoch are the same as
+// before.
+func (r *rise) wokenAndBack(woken func(*Window) map[goroutine.GroupKey][]uint64) (ids []uint64) {
+	newborn, since := r.half(r.born), r.since()
+	for i := range r.windows {
+		w := &r.windows[i]
+		before := r.At(w.Time)
+		if before < r.first || w.Time.Before(since) {
+			continue
+		}
+		for _, id := range r.place.Woken(woken(w)) {
+			if r.Unchanged(id, before) && (!newborn || r.YoungerThan(since, id)) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// since returns when the growth began of which the rise is a part: when half as many
+// goroutines were at the place as now, if their number has grown at the pace of the
+// rise since then. A window tells of few goroutines, and of a growth that has gone on
+// for long most are older than the rise.
+func (r *rise) since() time.Time {
+	half := max(r.first, r.place.HeldSince(r.place.Now()/2+1))
+	t := r.Time(half)
+	if !t.Before(r.start()) {
+		return r.start()
+	}
+	pace := float64(r.total()) / r.length().Minutes()
+	before := float64(r.place.Now()-r.place.Count(half)) / r.Ago(half).Minutes()
+	if pace > 2*before || before > 2*pace {
+		return r.start()
+	}
+	return t
+}
