@@ -186,6 +186,7 @@ func (c LeakConfig) run(p *Pass) error {
 	if len(all) > 0 && !c.watched(p) {
 		all = nil
 	}
+	c.candidates(p)
 	c.withProof(p, all).report(p)
 	return nil
 }

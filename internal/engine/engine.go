@@ -134,6 +134,7 @@ func (e *Engine) statuses(s *goroutine.Snapshot, verdicts []Verdict) []detectors
 			all[i] = detectors.NotJudging(d.Name, detectors.ReasonNoSnapshot, "the snapshot is not newer than the one before: the clock was set back")
 		} else {
 			all[i] = verdicts[i].status
+			all[i].Candidates = e.tracker.unexplained(all[i].Candidates)
 		}
 		all[i].Since = s.Time
 		if e.status != nil && e.status[i].State() == all[i].State() {

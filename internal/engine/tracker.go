@@ -156,6 +156,15 @@ func (t *tracker) findings() []detectors.Finding {
 	return open
 }
 
+// unexplained returns the candidates at whose places there is no open incident.
+func (t *tracker) unexplained(all []detectors.Candidate) []detectors.Candidate {
+	return slices.DeleteFunc(all, func(c detectors.Candidate) bool {
+		return slices.ContainsFunc(t.incidents, func(i *incident) bool {
+			return i.open && slices.ContainsFunc(spotsOf(&i.last, anyRole), func(s spot) bool { return s.has(c.Stack.ID, c.State) })
+		})
+	})
+}
+
 // resolveAll ends every open incident at once.
 func (t *tracker) resolveAll(now time.Time) (events []detectors.Event) {
 	t.advance(now)
