@@ -112,7 +112,7 @@ func (c LeakConfig) candidates(p *Pass) {
 func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration) (Candidate, bool) {
 	s, st := pl.Series, pl.StandingFor(age, first)
 	from := max(first, s.From(s.Time(first).Add(age))) // before that, no goroutine can be seen to have stayed
-	r := keepsRising(s, func(i int) int { return st.Counts[i] }, from, candidateSpan*age, c.MinRise)
+	r := keepsRising(s, func(i int) int { return st.Counts[i] }, from, s.Last(), candidateSpan*age, c.MinRise)
 	if r == nil || c.moveOn(st) || 2*st.BornAfter(s.Time(r.since).Add(-age)) < r.total {
 		return Candidate{}, false
 	}
@@ -154,40 +154,40 @@ func (c LeakConfig) soonest(started, onset time.Time, perMinute float64) time.Ti
 
 // A steady is a number that keeps rising.
 type steady struct {
-	since int           // the snapshot since which it does
-	total int           // by how much it rose since
-	over  time.Duration // since when
+	since, until int           // the snapshots between which it does
+	total        int           // by how much it rose
+	over         time.Duration // in which time
 }
 
 func (r *steady) perMinute() float64 { return float64(r.total) / r.over.Minutes() }
 
-// keepsRising returns the longest time up to now in which a number has been rising
-// by at least least, evenly: in each third of the time by at least half of what an
-// even rise would be. The times tried are span and longer ones, each by a quarter,
+// keepsRising returns the longest time up to snapshot until in which a number has been
+// rising by at least least, evenly: in each third of the time by at least half of what
+// an even rise would be. The times tried are span and longer ones, each by a quarter,
 // back to snapshot from. It returns nil when there is none. A number that rose once,
 // however much, does not keep rising.
-func keepsRising(s *places.Series, count func(i int) int, from int, span time.Duration, least int) (longest *steady) {
-	for ; span > 0; span += span / 4 {
-		since := s.At(s.Newest().Time.Add(-span))
+func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (longest *steady) {
+	for ; span > 0; span += max(1, span/4) {
+		since := s.At(s.Time(until).Add(-span))
 		if since < from {
 			break
 		}
-		if r := (&steady{since, count(s.Last()) - count(since), s.Ago(since)}); r.total >= least && r.even(s, count) {
+		if r := newSteady(s, count, since, until); r.total >= least && r.even(s, count) {
 			longest = r
 		}
 	}
-	if longest != nil {
-		longest.begin(s, count)
+	if longest == nil {
+		return nil
 	}
-	return longest
+	since := longest.since // of the longest, up to a quarter too early
+	for since+2 < until && count(since+1) == count(since) {
+		since++
+	}
+	return newSteady(s, count, since, until)
 }
 
-// begin moves the beginning of r to the last snapshot before the first rise.
-func (r *steady) begin(s *places.Series, count func(i int) int) {
-	for r.since+2 < s.Last() && count(r.since+1) == count(r.since) {
-		r.since++
-	}
-	r.over = s.Ago(r.since)
+func newSteady(s *places.Series, count func(i int) int, since, until int) *steady {
+	return &steady{since, until, count(until) - count(since), s.Time(until).Sub(s.Time(since))}
 }
 
 // even reports whether the number rose in each part of the time.

@@ -23,7 +23,7 @@ func Scaled(k float64) []*Detector {
 		NewHang(scaled(DefaultHangConfig(), k)),
 		NewLeak(scaled(DefaultLeakConfig(), k)),
 		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
-		NewBlockedForever(DefaultBlockedForeverConfig()),
+		NewBlockedForever(scaled(DefaultBlockedForeverConfig(), k)),
 		NewPileup(scaled(DefaultPileupConfig(), k)),
 		NewSurge(scaled(DefaultSurgeConfig(), k)),
 		NewContention(scaled(DefaultContentionConfig(), k)),

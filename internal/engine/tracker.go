@@ -27,6 +27,9 @@ const (
 	// does no new harm.
 	repeatKept = 8 * time.Hour
 
+	// A finding that is only information about goroutines that stand is told once: what
+	// is no fault and does not change needs no reminder.
+
 	// growth is the factor by which the count must have grown since the last
 	// report for the incident to be reported again, and growthEvery the minimum
 	// time since then. A queue that fills up doubles every few minutes, which
@@ -521,7 +524,7 @@ func (t *tracker) due(i *incident) bool {
 	return f.Confidence > i.confidence && f.Confidence.Severity() != i.confidence.Severity() ||
 		f.Detector != i.detector && ago >= settle ||
 		f.Count/growth >= i.count && ago >= growthEvery ||
-		ago >= every
+		ago >= every && !(f.Stands && f.Confidence.Severity() == detectors.SeverityInfo)
 }
 
 // report gives the free turns to the worst incidents without one. It returns how
