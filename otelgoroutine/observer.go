@@ -39,6 +39,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 	o.inspector = &inspector{
 		observer: o, window: windowSpan(c.interval),
 		spacing: min(dumpSpacing*c.interval, maxDumpSpacing), patience: (windowPatience - 1) * c.interval,
+		proofs: proofSpacing(c.interval),
 	}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,

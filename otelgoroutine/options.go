@@ -295,14 +295,16 @@ func WithLabelKeys(keys ...string) Option {
 // WithLeakProof lets a suspected leak be confirmed by the runtime's own proof,
 // the goroutineleak profile, which came with Go 1.27 (and with Go 1.26 when
 // built with GOEXPERIMENT=goroutineleakprofile). It runs only on a suspicion, at
-// most every ten minutes, and only when its predicted cost is within the budget.
+// most once in forty intervals or ten minutes, whichever is less, and only when its
+// predicted cost is within the budget.
 // It forces a garbage collection. Goroutines that have not moved for an hour are
 // a suspicion as well, so that a single leaked goroutine is found; for these the
 // proof runs at most once an hour.
 //
 // It is off by default because it can end the process: if a goroutine that the
 // runtime found to be leaked is woken nevertheless, the process ends with "fatal
-// error: bad g->status in ready". Go code can wake such a goroutine when the
+// error: bad g->status in ready". Go 1.27.4 has no guard against that: the mark stays
+// until the next proof, garbage collections in between do not remove it. Go code can wake such a goroutine when the
 // only way to its channel leads through a weak.Pointer or a pointer kept as
 // uintptr. This cannot be detected beforehand: do not use this option in a
 // program that, itself or in its libraries, reaches channels or locks through
