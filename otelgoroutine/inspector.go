@@ -43,6 +43,7 @@ type inspector struct {
 	window   time.Duration // how long a window is open
 	spacing  time.Duration // between dumps
 	proofs   time.Duration // between leak proofs
+	labels   []string      // keys of the labels that exclusions are about
 	patience time.Duration // how long windows must have been refused before detectors wait no longer
 
 	refused  int       // windows in a row that could not be had
@@ -73,6 +74,9 @@ func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*e
 		return i.prove(base)
 	case goroutine.SourceText:
 		return i.dump(base.Time)
+	case goroutine.SourceLabelled:
+		s, skip := i.observer.client.labelledBy(i.labels)
+		return inspectionOf(s), skip
 	case goroutine.SourceLocks:
 		s, skip := i.observer.client.Locks()
 		return inspectionOf(s), skip

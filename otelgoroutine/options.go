@@ -259,13 +259,16 @@ func WithFlightRecorder(r *trace.FlightRecorder) Option {
 }
 
 // WithKnownStacks adds to the stacks that wait by design, [detectors.KnownGood]:
-// the detectors ignore them. Each needs a name, a reason and a predicate, which
-// runs on the monitor's goroutine.
+// the detectors ignore them. Each needs a name, a reason and a condition: a predicate,
+// which runs on the monitor's goroutine, or a creator or label (see
+// [detectors.KnownStack]). [detectors.ReadExclusions] reads a list from a file. An
+// entry that matches nothing for a day is reported once to the error handler of
+// OpenTelemetry, so that lists do not rot.
 func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 	return optionFunc(func(c *config) {
 		for i, k := range stacks {
-			if k.Name == "" || k.Reason == "" || k.Match == nil {
-				c.refuse("WithKnownStacks: entry %d (%q) needs a Name, a Reason and a Match function", i, k.Name)
+			if k.Name == "" || k.Reason == "" || k.Match == nil && k.Unconditional() {
+				c.refuse("WithKnownStacks: entry %d (%q) needs a Name, a Reason and a Match function, a Creator or a Label", i, k.Name)
 			}
 		}
 		c.known = append(c.known, stacks...)
