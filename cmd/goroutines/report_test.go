@@ -263,7 +263,7 @@ func TestHTML(t *testing.T) {
 func TestFailOn(t *testing.T) {
 	dump := filepath.Join(files(t), "debug2.txt")
 	for value, want := range map[string]int{
-		"": 0, "any": 1, "certain": 1, "suspected,health": 1, "health": 1,
+		"": 0, "any": 1, "info": 1, "suspected": 0, "certain": 0, "suspected,health": 1, "health": 1,
 	} {
 		status, stdout, stderr := call(t, "", "report", "-fail-on", value, dump)
 		assert.Equal(t, want, status, "%q: %s", value, stderr)
