@@ -122,7 +122,7 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	}
 	r.Findings = e.yields.merge(r.Findings, p.view)
 	e.enrich(s, r.Findings) // the creators tell what belongs together
-	r.Findings = slices.DeleteFunc(r.Findings, func(f detectors.Finding) bool { return e.dumped[f.Identity()].excluded })
+	r.Findings = slices.DeleteFunc(r.Findings, func(f detectors.Finding) bool { return e.dumped[f.Identity()].excluded || e.excludedAlone(&f, s) })
 	e.tracker.company.step()
 	r.Findings = e.tracker.company.merge(r.Findings, e.yields, p.view)
 	p.findings = r.Findings

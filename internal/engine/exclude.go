@@ -71,6 +71,13 @@ func (e *Engine) exclude(f *detectors.Finding, dump, s *goroutine.Snapshot) bool
 	return e.exclusions.cover(f.Stack, made, labels, s.Time)
 }
 
+// excludedAlone does what [Engine.exclude] does where there are no inspections, as for
+// a saved series: by the most frequent creator, as far as the snapshot itself has one.
+func (e *Engine) excludedAlone(f *detectors.Finding, s *goroutine.Snapshot) bool {
+	return e.inspector == nil && f.CreatedBy.Function != "" && e.exclusions.may(f) &&
+		e.exclusions.cover(f.Stack, map[goroutine.Frame]int{f.CreatedBy: 1}, nil, s.Time)
+}
+
 // labelsAt returns the labels of the groups at the stack of a finding; nil if they
 // cannot be had now.
 func (e *Engine) labelsAt(f *detectors.Finding, s *goroutine.Snapshot) (all [][]goroutine.Label) {

@@ -76,6 +76,14 @@ func TestExclusionsByCreatorAndLabel(t *testing.T) {
 	}
 }
 
+// Without inspections, the creator that a snapshot itself has decides.
+func TestExclusionsByTheCreatorOfASnapshot(t *testing.T) {
+	for by, told := range map[string]bool{"main.add": false, "main.run": true, "": true} {
+		e := New(Config{Detectors: []*detectors.Detector{finds(detectors.Suspected, by)}, Known: []detectors.KnownStack{{Creator: "main.*d"}, {Creator: "main.a*"}}})
+		assert.Equal(t, told, len(e.Step(parked(0, 3)).Open) > 0, by)
+	}
+}
+
 // An exclusion that matches nothing for a day is unused; one whose conditions snapshots
 // do not show is not judged.
 func TestExclusionsThatMatchNothingAreUnused(t *testing.T) {
