@@ -167,11 +167,11 @@ func (r *steady) perMinute() float64 { return float64(r.total) / r.over.Minutes(
 // back to snapshot from. It returns nil when there is none. A number that rose once,
 // however much, does not keep rising.
 func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (longest *steady) {
-	for ; span > 0; span += max(1, span/4) {
-		since := s.At(s.Time(until).Add(-span))
-		if since < from {
-			break
-		}
+	if from >= until || s.Time(until).Sub(s.Time(from)) < span {
+		return nil
+	}
+	for since := until; since > from; span += max(1, span/4) {
+		since = max(from, s.At(s.Time(until).Add(-span)))
 		if r := newSteady(s, count, since, until); r.total >= least && r.even(s, count) {
 			longest = r
 		}
