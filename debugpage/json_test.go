@@ -21,7 +21,7 @@ var objects = map[string]any{
 	"Scheduler": report.Scheduler{}, "Health": report.Health{}, "Check": report.Check{}, "Share": report.Share{}, "Trend": report.Trend{}, "Point": report.Point{},
 	"Finding": report.Finding{}, "Participant": report.Participant{}, "Functions": report.Functions{}, "Function": report.Function{}, "Stack": report.Stack{},
 	"Frame": report.Frame{}, "Birth": report.Birth{}, "Label": report.Label{}, "Moment": report.Moment{}, "Change": report.Change{}, "StackChange": report.StackChange{},
-	"Program": program{}, "History": live.History{}, "LiveStack": live.Group{}, "Event": report.Event{}, "Cost": report.Cost{}, "Skipped": report.Skipped{}, "Skip": report.Skip{}, "Sight": report.Sight{}, "DetectorStatus": report.DetectorStatus{}, "StackHistory": live.GroupHistory{},
+	"Program": program{}, "History": live.History{}, "LiveStack": live.Group{}, "Event": report.Event{}, "Cost": report.Cost{}, "Skipped": report.Skipped{}, "Skip": report.Skip{}, "Sight": report.Sight{}, "DetectorStatus": report.DetectorStatus{}, "Candidate": report.Candidate{}, "StackHistory": live.GroupHistory{},
 }
 
 // TestTheJSONIsDocumented compares docs/json.md with the structs, field by

@@ -259,3 +259,53 @@ func TestTheHolderInTheSameReceiver(t *testing.T) {
 	detectortest.Compare(t, lastFindings(steps), detectortest.Want{Confidence: detectors.Medium,
 		Contains: "It may be held by goroutine 1, which has been in a call on the same receiver since before: in IO wait at main.(*Bank).audit (main.go:70)."})
 }
+
+// TestTheHolderInAProof has no dump, and a leak proof of the waiters and of a goroutine
+// that is older. Its twins are proofs that tell nothing of the holder.
+func TestTheHolderInAProof(t *testing.T) {
+	holder := detectortest.At(goroutine.ChanSend, "runtime.gopark", "main.(*Log).flush:30", "main.writeBack:9")
+	young := detectortest.At(goroutine.ChanSend, "runtime.gopark", "main.late:3")
+	for name, tc := range map[string]struct {
+		proven []detectortest.Place
+		n      int           // goroutines at holder
+		ago    time.Duration // of the proof, before the last snapshot
+		want   string
+	}{
+		"the holder":           {[]detectortest.Place{atDebit, holder}, 1, 15 * time.Second, "main.(*Log).flush"},
+		"and a younger one":    {[]detectortest.Place{atDebit, holder, young}, 1, 15 * time.Second, "main.(*Log).flush"},
+		"not the waiters":      {[]detectortest.Place{holder}, 1, 15 * time.Second, ""},
+		"only the waiters":     {[]detectortest.Place{atDebit}, 1, 15 * time.Second, ""},
+		"one of several":       {[]detectortest.Place{atDebit, holder}, 2, 15 * time.Second, ""},
+		"from before the lock": {[]detectortest.Place{atDebit, holder}, 1, time.Hour, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := detectortest.NewProcess(1)
+			p.Go(holder, tc.n)
+			p.Advance(time.Minute)
+			p.Go(atDebit, 5)
+			r := detectortest.NewReplay(t, newDeadlock())
+			var found []detectors.Finding
+			for i := range 12 {
+				p.Advance(interval)
+				if i == 2 {
+					p.Go(young, 1)
+				}
+				s := p.Snapshot()
+				proof := &goroutine.Snapshot{Time: s.Time.Add(-tc.ago), Source: goroutine.SourceProof}
+				for _, at := range tc.proven {
+					proof.Groups = append(proof.Groups, goroutine.Group{Stack: at.Stack, Count: 1})
+				}
+				r.Inspect(proof)
+				found = r.Step(s).Findings
+			}
+			if tc.want == "" {
+				detectortest.Compare(t, found, detectortest.Want{Function: "main.(*Bank).debit", Count: 5})
+				assert.Empty(t, found[0].Participants)
+				return
+			}
+			assert.Len(t, found, 1)
+			assert.Equal(t, detectors.RoleHolder, found[0].Participants[0].Role)
+			assert.Equal(t, tc.want, found[0].Participants[0].Stack.User().Function)
+		})
+	}
+}

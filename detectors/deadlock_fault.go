@@ -227,7 +227,42 @@ func (f *fault) holders(p *Pass) (all []Participant) {
 			Note: f.noteOn(h),
 		})
 	}
+	if g := f.provenHolder(p); len(all) == 0 && g != nil {
+		all = append(all, Participant{Role: RoleHolder, Stack: g.Stack, State: g.State, Count: 1, IDs: g.IDs[:1], CreatedBy: g.CreatedBy,
+			Note: "is the only goroutine as old as the queue that the runtime proved to be stuck like those in it: it holds the lock, unless an unlock was forgotten"})
+	}
 	return all
+}
+
+// provenHolder returns the only goroutine outside the fault that is as old as its first
+// queue and that a leak proof shows to be leaked together with those in the queue. What
+// waits for a lock is leaked only if nothing that runs can reach the lock, so what holds
+// it is leaked, too. It returns nil when there are several or none.
+func (f *fault) provenHolder(p *Pass) (only *goroutine.Group) {
+	proof, q := p.Inspections[goroutine.SourceProof], f.queues[0]
+	if f.dead || proof == nil || proof.Time.Before(q.began()) {
+		return nil
+	}
+	proven := provenAt(proof)
+	if proven[q.Stack.ID] == 0 {
+		return nil
+	}
+	for i := range p.Snapshot.Groups {
+		g := &p.Snapshot.Groups[i]
+		if proven[g.Stack.ID] == 0 || f.queued(g) || len(g.IDs) == 0 || g.IDs[0] > q.older() {
+			continue
+		}
+		if only != nil || g.Count > 1 {
+			return nil
+		}
+		only = g
+	}
+	return only
+}
+
+// queued reports whether a group waits in one of the fault's queues.
+func (f *fault) queued(g *goroutine.Group) bool {
+	return slices.ContainsFunc(f.queues, func(q *queue) bool { return q.Stack.ID == g.Stack.ID && q.State == g.State })
 }
 
 // named returns how many goroutines of q are in participants.

@@ -24,7 +24,7 @@ func Scaled(k float64) []*Detector {
 		NewLeak(scaled(DefaultLeakConfig(), k)),
 		NewGrowth(scaled(DefaultGrowthConfig(), k)),
 		NewDeadlock(scaled(DefaultDeadlockConfig(), k)),
-		NewBlockedForever(DefaultBlockedForeverConfig()),
+		NewBlockedForever(scaled(DefaultBlockedForeverConfig(), k)),
 		NewPileup(scaled(DefaultPileupConfig(), k)),
 		NewSurge(scaled(DefaultSurgeConfig(), k)),
 		NewContention(scaled(DefaultContentionConfig(), k)),

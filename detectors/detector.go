@@ -124,6 +124,14 @@ type Pass struct {
 	// Report records a finding. It is never nil while Run runs.
 	Report func(Finding)
 
+	// Candidate names a place that Run suspects although a verdict is not possible
+	// yet, and what is missing. Candidates are shown with the findings, by the page,
+	// by reports and in [Status.Candidates], and are never events. At most 10 places
+	// of a detector are kept, those that come first; a second one about the same stack
+	// and state replaces the first. Those about the place of a finding that is open
+	// are not shown. It is never nil while Run runs.
+	Candidate func(Candidate)
+
 	// Abstain records that Run cannot judge everything that it should, so that
 	// finding nothing means nothing: the history is too short ([ReasonShortHistory]),
 	// goroutine IDs are missing ([ReasonNoIDs]), or it waits for an inspection
@@ -142,21 +150,22 @@ const NewestKept = places.Whole
 
 // NewPass returns a pass that judges the last snapshot in series, which holds
 // snapshots of one process, oldest first. The pass excludes no stacks, its Ask
-// always returns false, its Sockets are unknown, and its Attend, Report and Abstain do nothing; callers may replace
-// each of these. series must not be empty and must not change while the pass is
-// in use.
+// always returns false, its Sockets are unknown, and its Attend, Report, Candidate and
+// Abstain do nothing; callers may replace each of these. series must not be empty and
+// must not change while the pass is in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
 	last := len(series) - 1
 	p := &Pass{
-		Snapshot: series[last],
-		History:  series[:last:last],
-		Started:  series[0].Time,
-		Ask:      func(goroutine.Source) bool { return false },
-		Sockets:  func() (*goroutine.Sockets, error) { return nil, ErrNoSockets },
-		Attend:   func() {},
-		Report:   func(Finding) {},
-		Abstain:  func(Reason, string) {},
-		shared:   new(shared),
+		Snapshot:  series[last],
+		History:   series[:last:last],
+		Started:   series[0].Time,
+		Ask:       func(goroutine.Source) bool { return false },
+		Sockets:   func() (*goroutine.Sockets, error) { return nil, ErrNoSockets },
+		Attend:    func() {},
+		Report:    func(Finding) {},
+		Candidate: func(Candidate) {},
+		Abstain:   func(Reason, string) {},
+		shared:    new(shared),
 	}
 	p.Exclude(nil)
 	return p

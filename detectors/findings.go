@@ -79,6 +79,7 @@ func (f *Finding) noteCreator() {
 // join adds a finding with the same identity to a larger one.
 func (f *Finding) join(other *Finding) {
 	f.note("The same is true of %s at %s.", goroutines(other.Count), where(other.Stack))
+	f.Confidence = max(f.Confidence, other.Confidence)
 	f.Count += other.Count
 	f.GrowthPerMinute += other.GrowthPerMinute
 	f.Age = max(f.Age, other.Age)

@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/otelgoroutine/go/goroutine"
 )
@@ -12,6 +13,20 @@ type KnownStack struct {
 	Name   string // identifies the entry in reports, and for users that remove it
 	Reason string // why waiting here is not a fault
 	Match  func(*goroutine.Stack) bool
+
+	// Creator and Label are further conditions for entries of users; all that are set
+	// must hold, and Match may be nil when one of these is set. Creator is the full
+	// name of the function with the go statement that makes the goroutines; a * at its
+	// end stands for any rest. Label is a pprof label that they carry; an empty Value
+	// stands for any.
+	//
+	// Regular snapshots know neither. What depends on them is therefore decided when a
+	// detector has found something: by a goroutine dump or a labelled profile of the
+	// moment, which the budget may refuse. Then the finding is reported. Information,
+	// for which no dump is taken, is reported too. A finding is left out when all
+	// of its goroutines, as far as the dump has them, meet the conditions.
+	Creator string
+	Label   goroutine.Label
 
 	// Owned says that each of these goroutines belongs to a resource that the
 	// program itself creates and must close: a client, a pool or a subscription. A
@@ -43,9 +58,33 @@ func IsKnownGood(s *goroutine.Stack) bool {
 // none does.
 func KnownAs(s *goroutine.Stack) (KnownStack, bool) { return lookup(known, s) }
 
-// lookup returns the first entry of list that matches s.
+// Unconditional reports whether the stack alone decides.
+func (k *KnownStack) Unconditional() bool { return k.Creator == "" && k.Label.Key == "" }
+
+// Covers reports whether all conditions hold for goroutines of a stack with a creator
+// and labels. Conditions on what is not known do not hold.
+func (k *KnownStack) Covers(s *goroutine.Stack, creator string, labels []goroutine.Label) bool {
+	return (k.Match == nil || k.Match(s)) && (k.Creator == "" || hasName(k.Creator, creator)) && (k.Label.Key == "" || k.labelled(labels))
+}
+
+func (k *KnownStack) labelled(labels []goroutine.Label) bool {
+	return slices.ContainsFunc(labels, func(l goroutine.Label) bool {
+		return l.Key == k.Label.Key && (k.Label.Value == "" || l.Value == k.Label.Value)
+	})
+}
+
+// hasName reports whether a function has a name, in which a * at the end stands for any
+// rest.
+func hasName(pattern, function string) bool {
+	if start, ok := strings.CutSuffix(pattern, "*"); ok {
+		return function != "" && strings.HasPrefix(function, start)
+	}
+	return function == pattern
+}
+
+// lookup returns the first entry of list that matches s and has no other condition.
 func lookup(list []KnownStack, s *goroutine.Stack) (KnownStack, bool) {
-	if i := slices.IndexFunc(list, func(k KnownStack) bool { return k.Match(s) }); i >= 0 {
+	if i := slices.IndexFunc(list, func(k KnownStack) bool { return k.Unconditional() && k.Match(s) }); i >= 0 {
 		return list[i], true
 	}
 	return KnownStack{}, false

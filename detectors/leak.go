@@ -215,6 +215,7 @@ func (c LeakConfig) run(p *Pass) error {
 	if len(all)+doubts > 0 && !c.watched(p, "a leak", windowsFor(all)) {
 		all = nil
 	}
+	c.candidates(p)
 	c.withProof(p, all).report(p)
 	return nil
 }

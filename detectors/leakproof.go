@@ -3,6 +3,7 @@ package detectors
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
@@ -98,7 +99,11 @@ func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
 	f.Age = max(0, pl.Series.Newest().Time.Sub(proof.Time)) // the proof may be the younger of the two
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
-	f.note("The runtime proved %s ago that nothing alive refers to what %s for.", words.Span(f.Age), verb(n, "it waits", "they wait"))
+	when := "has just proved"
+	if f.Age >= time.Second {
+		when = "proved " + words.Span(f.Age) + " ago"
+	}
+	f.note("The runtime %s that nothing alive refers to what %s for.", when, verb(n, "it waits", "they wait"))
 	f.note("Their number alone does not show a leak.")
 	if others := pl.Now() - n; others > 0 {
 		f.note("%d more %s here and not counted: nothing was proven about %s.", others, verb(others, "is", "are"), verb(others, "it", "them"))

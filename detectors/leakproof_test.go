@@ -77,6 +77,12 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 		Function: "main.(*Server).query", State: goroutine.ChanSend, Confidence: detectors.Confirmed, Count: 1, Contains: "nothing in the program can ever wake it",
 	})
 
+	assert.Contains(t, found[0].Evidence, "The runtime proved 15 s ago that nothing alive refers to what it waits for.")
+	r.Inspect(proofOf(series[2], goroutine.ChanSend)) // a moment after the snapshot that asked for it
+	found = r.Step(series[2]).Findings
+	require.Len(t, found, 1)
+	assert.Contains(t, found[0].Evidence, "The runtime has just proved that nothing alive refers to what it waits for.")
+
 	r = detectortest.NewReplay(t, d)
 	r.Step(series[0])
 	both := proofOf(series[0], goroutine.ChanReceive) // the workers' pool was dropped, and main waits for good

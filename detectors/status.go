@@ -21,6 +21,10 @@ type Status struct {
 	// Since is the time of the snapshot since which Judging and Reason have been
 	// the same. It is zero before the first snapshot.
 	Since time.Time
+
+	// Candidates are what the detector suspects without a verdict yet, as of the
+	// newest snapshot; at most 10. They must not be modified.
+	Candidates []Candidate
 }
 
 // StateJudging is the state of a detector that is judging.

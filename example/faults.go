@@ -15,7 +15,9 @@ const (
 	maxLeaked   = 2000
 	maxPiledUp  = 8
 	maxHanging  = 24
+	maxLost     = 1000
 	leakEvery   = 400 * time.Millisecond
+	lostEvery   = time.Second
 	pileUpEvery = time.Second
 )
 
@@ -198,8 +200,10 @@ func (s *settings) watch() {
 	}
 }
 
+// listenToNothing has a new customer every now and then, and a goroutine for the
+// settings of each.
 func listenToNothing(ctx context.Context) {
-	if wait(ctx, 2*time.Second) {
+	for n := 0; n < maxLost && wait(ctx, lostEvery); n++ {
 		go newSettings().watch()
 	}
 }

@@ -136,11 +136,13 @@ func hasty() []*detectors.Detector {
 	surge.Window, surge.Warmup = 15*time.Second, 5*time.Second
 	contention.MinWait = 10 * time.Second
 	stall.MinWait = 10 * time.Second
+	forever := detectors.DefaultBlockedForeverConfig()
+	forever.Window, forever.Warmup = 6*time.Second, 2*time.Second
 	return []*detectors.Detector{
 		detectors.NewHang(hang),
 		detectors.NewLeak(leak),
 		detectors.NewDeadlock(deadlock),
-		detectors.NewBlockedForever(detectors.DefaultBlockedForeverConfig()),
+		detectors.NewBlockedForever(forever),
 		detectors.NewPileup(pileup),
 		detectors.NewSurge(surge),
 		detectors.NewContention(contention),

@@ -30,7 +30,7 @@ Flags:
 	                           goroutines piling up behind them
 	                 hang      a pool of workers that gets stuck after 20 s,
 	                           with all requests for POST /invoice behind it
-	                 nilchan   a receive from a nil channel
+	                 nilchan   ever more goroutines that receive from a nil channel
 	-faults-for D  switch the faults off after D, at least 1s; without it, they
 	               go on. What leaked or is deadlocked by then stays
 	-load L        steady (the default), or tides: callers come and go as in

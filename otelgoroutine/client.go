@@ -110,8 +110,13 @@ func (c *client) Labelled() (*goroutine.Snapshot, *capture.Skip) {
 	if len(c.labels) == 0 {
 		return nil, nil
 	}
+	return c.labelledBy(c.labels)
+}
+
+// labelledBy takes a snapshot with the labels that have these keys.
+func (c *client) labelledBy(keys []string) (*goroutine.Snapshot, *capture.Skip) {
 	return one(c, goroutine.SourceLabelled, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
-		return capturer.Labelled(c.labels)
+		return capturer.Labelled(keys)
 	})
 }
 

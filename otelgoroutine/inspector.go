@@ -22,6 +22,13 @@ const (
 	windowPatience = 8
 )
 
+// proofSpacing is the least time between two leak proofs: forty intervals, ten minutes
+// at most, which is forty intervals of the default. So it scales with the times of
+// everything else; the budget bounds what proofs cost.
+func proofSpacing(interval time.Duration) time.Duration {
+	return min(40*interval, capture.ProofSpacing)
+}
+
 // windowSpan is how long a window is open: a sixtieth of the interval,
 // a quarter of a second at most. In it everything that the program does is
 // traced, and a flight recorder that it starts fails to start.
@@ -35,6 +42,8 @@ type inspector struct {
 	observer *observer
 	window   time.Duration // how long a window is open
 	spacing  time.Duration // between dumps
+	proofs   time.Duration // between leak proofs
+	labels   []string      // keys of the labels that exclusions are about
 	patience time.Duration // how long windows must have been refused before detectors wait no longer
 
 	refused  int       // windows in a row that could not be had
@@ -65,6 +74,9 @@ func (i *inspector) inspect(kind goroutine.Source, base *goroutine.Snapshot) (*e
 		return i.prove(base)
 	case goroutine.SourceText:
 		return i.dump(base.Time)
+	case goroutine.SourceLabelled:
+		s, skip := i.observer.client.labelledBy(i.labels)
+		return inspectionOf(s), skip
 	case goroutine.SourceLocks:
 		s, skip := i.observer.client.Locks()
 		return inspectionOf(s), skip
@@ -101,7 +113,7 @@ func (i *inspector) openWindow() (*engine.Inspection, *capture.Skip) {
 }
 
 func (i *inspector) prove(base *goroutine.Snapshot) (*engine.Inspection, *capture.Skip) {
-	if !i.proved.IsZero() && base.Time.Sub(i.proved) < capture.ProofSpacing {
+	if !i.proved.IsZero() && base.Time.Sub(i.proved) < i.proofs {
 		return nil, nil
 	}
 	s, skip := i.observer.client.Prove(base)

@@ -301,6 +301,7 @@ func (m *Monitor) step(late time.Duration) {
 	o.publish(ctx, snapshot)
 	r := o.engine.Step(snapshot)
 	o.check(snapshot, r.Verdicts)
+	o.rot(r.Unused)
 	m.open.Store(&r.Open)
 	m.saw(snapshot, r.Statuses, o.skips)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)

@@ -40,6 +40,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 	o.inspector = &inspector{
 		observer: o, window: windowSpan(c.interval),
 		spacing: min(dumpSpacing*c.interval, maxDumpSpacing), patience: (windowPatience - 1) * c.interval,
+		proofs: proofSpacing(c.interval), labels: excludedLabels(c.known),
 	}
 	o.engine = engine.New(engine.Config{
 		Detectors: c.detectors,
@@ -81,6 +82,24 @@ func (o *observer) publish(ctx context.Context, s *goroutine.Snapshot) {
 		counts = s
 	}
 	o.client.work(func() { o.telemetry.Publish(ctx, counts, s) })
+}
+
+// excludedLabels returns the keys of the labels that exclusions are about.
+func excludedLabels(known []detectors.KnownStack) (keys []string) {
+	for _, k := range known {
+		if k.Label.Key != "" {
+			keys = append(keys, k.Label.Key)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// rot reports exclusions that have matched nothing for a day, each once.
+func (o *observer) rot(unused []string) {
+	for _, name := range unused {
+		o.complain("known "+name, fmt.Errorf("otelgoroutine: WithKnownStacks: %q has matched no goroutine for a day; remove it if it is out of date", name))
+	}
 }
 
 // check reports errors of the detectors.

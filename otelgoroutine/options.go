@@ -259,13 +259,16 @@ func WithFlightRecorder(r *trace.FlightRecorder) Option {
 }
 
 // WithKnownStacks adds to the stacks that wait by design, [detectors.KnownGood]:
-// the detectors ignore them. Each needs a name, a reason and a predicate, which
-// runs on the monitor's goroutine.
+// the detectors ignore them. Each needs a name, a reason and a condition: a predicate,
+// which runs on the monitor's goroutine, or a creator or label (see
+// [detectors.KnownStack]). [detectors.ReadExclusions] reads a list from a file. An
+// entry that matches nothing for a day is reported once to the error handler of
+// OpenTelemetry, so that lists do not rot.
 func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 	return optionFunc(func(c *config) {
 		for i, k := range stacks {
-			if k.Name == "" || k.Reason == "" || k.Match == nil {
-				c.refuse("WithKnownStacks: entry %d (%q) needs a Name, a Reason and a Match function", i, k.Name)
+			if k.Name == "" || k.Reason == "" || k.Match == nil && k.Unconditional() {
+				c.refuse("WithKnownStacks: entry %d (%q) needs a Name, a Reason and a Match function, a Creator or a Label", i, k.Name)
 			}
 		}
 		c.known = append(c.known, stacks...)
@@ -295,14 +298,16 @@ func WithLabelKeys(keys ...string) Option {
 // WithLeakProof lets a suspected leak be confirmed by the runtime's own proof,
 // the goroutineleak profile, which came with Go 1.27 (and with Go 1.26 when
 // built with GOEXPERIMENT=goroutineleakprofile). It runs only on a suspicion, at
-// most every ten minutes, and only when its predicted cost is within the budget.
+// most once in forty intervals or ten minutes, whichever is less, and only when its
+// predicted cost is within the budget.
 // It forces a garbage collection. Goroutines that have not moved for an hour are
 // a suspicion as well, so that a single leaked goroutine is found; for these the
 // proof runs at most once an hour.
 //
 // It is off by default because it can end the process: if a goroutine that the
 // runtime found to be leaked is woken nevertheless, the process ends with "fatal
-// error: bad g->status in ready". Go code can wake such a goroutine when the
+// error: bad g->status in ready". Go 1.27.4 has no guard against that: the mark stays
+// until the next proof, garbage collections in between do not remove it. Go code can wake such a goroutine when the
 // only way to its channel leads through a weak.Pointer or a pointer kept as
 // uintptr. This cannot be detected beforehand: do not use this option in a
 // program that, itself or in its libraries, reaches channels or locks through

@@ -51,6 +51,7 @@ func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
 		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{", 0): keep must be 1 to 10000"}},
 		{"nil recorder", WithFlightRecorder(nil), []string{"WithFlightRecorder(nil)", "leave the option out"}},
 		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
+		{"known stack without condition", WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y"}), []string{"entry 0", "a Creator or a Label"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			mp := provider()

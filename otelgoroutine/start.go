@@ -98,7 +98,7 @@ func (c *config) capture() capture.Config {
 	return capture.Config{
 		Budget:    capture.Budget{CPU: c.budget.CPU, Pause: c.budget.Pause},
 		Tracing:   c.source == SourceAuto,
-		LeakProof: c.leakProof,
-		Recorder:  c.recorder,
+		LeakProof: c.leakProof, ProofSpacing: proofSpacing(c.interval),
+		Recorder: c.recorder,
 	}
 }

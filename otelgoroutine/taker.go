@@ -97,6 +97,7 @@ func merged(clients []*client) capture.Config {
 		c.Budget.Pause = min(c.Budget.Pause, other.config.Budget.Pause)
 		c.Tracing = c.Tracing && other.config.Tracing
 		c.LeakProof = c.LeakProof || other.config.LeakProof
+		c.ProofSpacing = max(c.ProofSpacing, other.config.ProofSpacing)
 		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
 	}
 	return c

@@ -35,7 +35,7 @@ func BenchmarkReport(b *testing.B) {
 				parsed(b, data)
 				between := time.Now()
 				s := parsed(b, data)
-				findings, seen, _ := judge([]*goroutine.Snapshot{s})
+				findings, seen, _ := judge([]*goroutine.Snapshot{s}, nil)
 				require.NoError(b, report.New([]*goroutine.Snapshot{s}, findings, report.Options{Terse: true, Sight: seen}).Text(io.Discard))
 				whole = min(whole, time.Since(between))
 				alone = min(alone, between.Sub(began))

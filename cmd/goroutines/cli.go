@@ -78,7 +78,10 @@ type inputFlags struct {
 	endpoint string
 	labels   []string
 	values   bool
+	known    string // file
 	max      bytesValue
+
+	excluded []detectors.KnownStack // what the file has; see reader
 }
 
 // bytesValue is a flag value in bytes, with or without a unit.
@@ -119,6 +122,7 @@ func (f *inputFlags) add(flags *pflag.FlagSet) {
 	f.max = 512 << 20
 	flags.StringVar(&f.endpoint, "endpoint", "auto", "what to ask a process for: auto, trace, profile, or dump, which stops it")
 	flags.StringSliceVar(&f.labels, "labels", nil, "pprof labels to tell goroutines apart by (default all)")
+	flags.StringVar(&f.known, "known-stacks", "", "file with stacks that wait by design, which are not judged (see docs/known-stacks.md)")
 	flags.BoolVar(&f.values, "values", false, "show label values and lock addresses")
 	flags.Var(&f.max, "max-size", "largest input, both before and after decompression")
 	flags.DurationVar(&f.http.Timeout, "timeout", 30*time.Second, "time limit of one request, including the response")
@@ -131,7 +135,24 @@ func (f *inputFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.http.Insecure, "insecure", false, "do not verify the server certificate")
 }
 
-// reader returns a reader configured by the flags.
+// exclusions returns the stacks that wait by design, beyond those that are known.
+func (f *inputFlags) exclusions() ([]detectors.KnownStack, error) {
+	if f.known == "" {
+		return nil, nil
+	}
+	file, err := os.Open(f.known)
+	if err != nil {
+		return nil, fmt.Errorf("--known-stacks: %w", err)
+	}
+	defer file.Close()
+	known, err := detectors.ReadExclusions(file)
+	if err != nil {
+		return nil, fmt.Errorf("--known-stacks %s: %w", f.known, err)
+	}
+	return known, nil
+}
+
+// reader returns a reader configured by the flags. It also reads the exclusions.
 func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
 	if !slices.Contains([]source.Endpoint{source.Auto, source.Trace, source.Profile, source.Dump}, endpoint) {
@@ -147,6 +168,9 @@ func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 		return nil, errors.New("--user has no colon; it must be name:password")
 	}
 	var err error
+	if f.excluded, err = f.exclusions(); err != nil {
+		return nil, err
+	}
 	if f.http.Header, err = headersOf(f.headers); err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 
 // report runs the detectors over a series and returns the report.
 func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
-	findings, seen, more := judge(series.Snapshots)
+	findings, seen, more := judge(series.Snapshots, f.excluded)
 	return report.New(series.Snapshots, findings, report.Options{
 		Sight:  seen,
 		Target: series.Names[len(series.Names)-1],
@@ -181,9 +181,9 @@ const pprofCut = 64 << 20
 
 // judge runs the detectors over a series. It also returns which of them could
 // judge it, and notes on how to get more.
-func judge(series []*goroutine.Snapshot) (findings []detectors.Finding, seen *report.Sight, notes []string) {
+func judge(series []*goroutine.Snapshot, known []detectors.KnownStack) (findings []detectors.Finding, seen *report.Sight, notes []string) {
 	last := len(series) - 1
-	e := engine.New(engine.Config{Detectors: detectors.Default()})
+	e := engine.New(engine.Config{Detectors: detectors.Default(), Known: known})
 	for _, s := range series[:last] {
 		if s.Time.Before(series[last].Time) { // diff accepts them in any order
 			e.Remember(s)

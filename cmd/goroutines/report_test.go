@@ -260,10 +260,33 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// What a list excludes is not judged.
+func TestKnownStacks(t *testing.T) {
+	dump := filepath.Join(files(t), "debug2.txt")
+	list := func(content string) string {
+		path := filepath.Join(t.TempDir(), "known.json")
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o666))
+		return path
+	}
+	entry := func(condition string) string {
+		return list(`{"exclusions":[{"name":"x","reason":"a test",` + condition + `}]}`)
+	}
+	for condition, want := range map[string]int{`"function":"main.*"`: 0, `"function":"other.f"`: 1} {
+		status, _, stderr := call(t, "", "report", "-known-stacks", entry(condition), "-fail-on", "any", dump)
+		assert.Equal(t, want, status, "%s: %s", condition, stderr)
+	}
+	status, _, stderr := call(t, "", "report", "-known-stacks", entry(`"owned":true`), dump)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "it has no condition")
+	status, _, stderr = call(t, "", "report", "-known-stacks", "missing.json", dump)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, stderr, "--known-stacks: open missing.json")
+}
+
 func TestFailOn(t *testing.T) {
 	dump := filepath.Join(files(t), "debug2.txt")
 	for value, want := range map[string]int{
-		"": 0, "any": 1, "certain": 1, "suspected,health": 1, "health": 1,
+		"": 0, "any": 1, "info": 1, "suspected": 0, "certain": 0, "suspected,health": 1, "health": 1,
 	} {
 		status, stdout, stderr := call(t, "", "report", "-fail-on", value, dump)
 		assert.Equal(t, want, status, "%q: %s", value, stderr)

@@ -168,7 +168,9 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		if err != nil {
 			return err
 		}
-		w.targets = append(w.targets, live.NewTarget(remote.Name, remote, ds, seen, exported, w.event))
+		target := live.NewTarget(remote.Name, remote, ds, seen, exported, w.event)
+		target.Exclude(w.flags.excluded)
+		w.targets = append(w.targets, target)
 	}
 	return nil
 }

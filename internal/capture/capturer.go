@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/trace"
 	"strings"
@@ -22,6 +23,9 @@ type Config struct {
 	Budget    Budget
 	Tracing   bool // take execution traces; the goroutine profile is always available
 	LeakProof bool
+
+	// ProofSpacing is the least time between two leak proofs; 0 for [ProofSpacing].
+	ProofSpacing time.Duration
 
 	// Recorder is a flight recorder of the program, from which snapshots are taken
 	// while it is running; nil if there is none. Tracing must be set too.
@@ -85,6 +89,9 @@ func (c *Capturer) Configure(config Config) {
 		c.proof = nil
 	} else if c.proof == nil {
 		c.proof = newProofSource()
+	}
+	if c.proof != nil {
+		c.proof.spacing = cmp.Or(config.ProofSpacing, ProofSpacing)
 	}
 }
 

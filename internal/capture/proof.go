@@ -45,7 +45,7 @@ const (
 	proofPerLink          = 120 * time.Microsecond
 	proofPerLinkGoroutine = 60 * time.Nanosecond
 
-	// ProofSpacing is the minimum time between two proofs.
+	// ProofSpacing is the usual minimum time between two proofs.
 	ProofSpacing = 10 * time.Minute
 )
 
@@ -58,10 +58,12 @@ type proofSource struct {
 	stacks *parse.Stacks
 	last   time.Time // when the last proof began
 	links  int       // in the longest chain to expect
+
+	spacing time.Duration // least time between two proofs
 }
 
 func newProofSource() *proofSource {
-	return &proofSource{stacks: parse.NewStacks(), links: proofLinks}
+	return &proofSource{stacks: parse.NewStacks(), links: proofLinks, spacing: ProofSpacing}
 }
 
 func (p *proofSource) name() goroutine.Source { return goroutine.SourceProof }
@@ -93,8 +95,8 @@ func (p *proofSource) due(now time.Time) *Refusal {
 	if pprof.Lookup(leakProfile) == nil {
 		return refuseForever(ReasonVersion, "%s has no %s profile, which came with Go 1.27", runtime.Version(), leakProfile)
 	}
-	if !p.last.IsZero() && now.Sub(p.last) < ProofSpacing {
-		return refuse(ReasonBudget, "the last leak proof was %v ago; they are at least %v apart", now.Sub(p.last).Round(time.Second), ProofSpacing)
+	if !p.last.IsZero() && now.Sub(p.last) < p.spacing {
+		return refuse(ReasonBudget, "the last leak proof was %v ago; they are at least %v apart", now.Sub(p.last).Round(time.Second), p.spacing)
 	}
 	return nil
 }

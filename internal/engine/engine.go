@@ -65,10 +65,12 @@ type Engine struct {
 	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
 
-	history *history
-	tracker *tracker
-	status  []detectors.Status                // of the last step
-	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
+	history    *history
+	tracker    *tracker
+	status     []detectors.Status // of the last step
+	exclusions exclusions         // the user's
+
+	dumped map[detectors.Identity]enrichment // what dumps told about the findings of the last step
 }
 
 // New returns an engine without history.
@@ -82,6 +84,8 @@ func New(c Config) *Engine {
 		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
 		history:   newHistory(c.Detectors),
+
+		exclusions: exclusionsOf(c.Known),
 	}
 	e.tracker = newTracker(e.yields)
 	e.tracker.absence = (absences - 1) * c.Interval * 3 / 4 // snapshots may be a little early
@@ -98,6 +102,10 @@ type Result struct {
 	Events   []detectors.Event   // ends first, then what was open before, then what is new
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
+
+	// Unused names the user's exclusions that have matched nothing for a day. Those on
+	// creators and labels, which snapshots do not have, are never among them.
+	Unused []string
 
 	// Attention reports that a detector suspects a fault which more snapshots would
 	// tell sooner. What is open does not ask for it: more snapshots would neither
@@ -121,9 +129,12 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	}
 	if r.Verdicts != nil {
 		e.history.attend(r.Attention)
+		e.measure(func() { e.exclusions.examine(s) })
+		r.Unused = e.exclusions.unused(s.Time)
 	}
 	r.Findings = e.yields.merge(r.Findings, p.view)
 	e.enrich(s, r.Findings) // the creators tell what belongs together
+	r.Findings = slices.DeleteFunc(r.Findings, func(f detectors.Finding) bool { return e.dumped[f.Identity()].excluded || e.excludedAlone(&f, s) })
 	e.tracker.company.step()
 	r.Findings = e.tracker.company.merge(r.Findings, e.yields, p.view)
 	p.findings = r.Findings
@@ -146,6 +157,7 @@ func (e *Engine) statuses(s *goroutine.Snapshot, verdicts []Verdict) []detectors
 			all[i] = detectors.NotJudging(d.Name, detectors.ReasonNoSnapshot, "the snapshot is not newer than the one before: the clock was set back")
 		} else {
 			all[i] = verdicts[i].status
+			all[i].Candidates = e.tracker.unexplained(all[i].Candidates)
 		}
 		all[i].Since = s.Time
 		if e.status != nil && e.status[i].State() == all[i].State() {

@@ -23,6 +23,8 @@ type enrichment struct {
 	measured  []string // that was true at the time of the dump
 
 	participants map[goroutine.GroupKey]goroutine.Frame // who created them
+
+	excluded bool // by an exclusion that the stack alone does not decide
 }
 
 // enrich adds details that only a goroutine dump has to findings that may be
@@ -36,7 +38,7 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 	var fresh []*detectors.Finding
 	for i := range findings {
 		f := &findings[i]
-		if !worthADump(f) {
+		if !worthADump(f) && !e.exclusions.may(f) {
 			continue
 		}
 		if told, ok := e.dumped[f.Identity()]; ok {
@@ -50,6 +52,7 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 			for _, f := range fresh {
 				told := enrichmentOf(dump, f)
 				told.at = s.Time
+				told.excluded = e.exclude(f, dump.Snapshot, s)
 				kept[f.Identity()] = told
 			}
 		}

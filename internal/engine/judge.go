@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -14,6 +15,11 @@ const (
 	// maxFindings is how many findings one detector may report in one pass.
 	// Further findings are dropped and counted in the error.
 	maxFindings = 100
+	// maxCandidates is how many places one detector may name in one pass without a
+	// verdict; see detectors.Pass.Candidate.
+	maxCandidates = 10
+	// maxMissing bounds detectors.Candidate.Missing, in bytes.
+	maxMissing = 200
 	// maxAsked is the maximum number of inspections that a detector may ask for;
 	// there are fewer sources.
 	maxAsked = 10
@@ -64,6 +70,8 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 			v.status = detectors.NotJudging(d.Name, r, detail)
 		}
 	}
+	var candidates []detectors.Candidate
+	p.Candidate = func(c detectors.Candidate) { candidates = withCandidate(candidates, c) }
 	var errs []error
 	dropped := 0
 	p.Report = func(f detectors.Finding) {
@@ -84,7 +92,26 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 		v.Err = fmt.Errorf("detector %q: %w", d.Name, err)
 		v.status = detectors.NotJudging(d.Name, detectors.ReasonError, err.Error())
 	}
+	v.status.Candidates = candidates
 	return v
+}
+
+// withCandidate returns all with c, if it keeps the contract and there is room.
+func withCandidate(all []detectors.Candidate, c detectors.Candidate) []detectors.Candidate {
+	if c.Stack == nil || c.Count < 1 {
+		return all
+	}
+	c.Missing, _, _ = strings.Cut(c.Missing, "\n")
+	c.Missing = strings.ToValidUTF8(c.Missing[:min(len(c.Missing), maxMissing)], "")
+	same := func(other detectors.Candidate) bool { return other.Stack.ID == c.Stack.ID && other.State == c.State }
+	if i := slices.IndexFunc(all, same); i >= 0 {
+		all[i] = c
+		return all
+	}
+	if len(all) >= maxCandidates {
+		return all
+	}
+	return append(all, c)
 }
 
 func guarded(d *detectors.Detector, p *detectors.Pass) (err error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -138,3 +139,31 @@ func TestADetectorThatWaitsForAnInspectionIsNotJudging(t *testing.T) {
 type promising struct{ *inspector }
 
 func (*promising) Expect(goroutine.Source) bool { return true }
+
+// Candidates come with the status of their detector. They are bounded, and those that
+// are findings are left out.
+func TestCandidatesAreKeptBesideFindings(t *testing.T) {
+	at := func(i int) *goroutine.Stack { return &goroutine.Stack{ID: goroutine.StackID(fmt.Sprint(1000 + i))} }
+	open := &goroutine.Stack{ID: worker.ID, Frames: worker.Frames}
+	e := New(Config{Detectors: []*detectors.Detector{{Name: "suspects", Run: func(p *detectors.Pass) error {
+		p.Candidate(detectors.Candidate{Stack: nil, Count: 1})
+		p.Candidate(detectors.Candidate{Stack: at(0), Count: 0})
+		p.Candidate(detectors.Candidate{Stack: open, State: goroutine.Select, Count: 20})
+		for i := range 12 {
+			p.Candidate(detectors.Candidate{Stack: at(i), Count: 1})
+			p.Candidate(detectors.Candidate{Stack: at(i), Count: 2, Missing: strings.Repeat("a", 300) + "\nb"})
+		}
+		p.Report(detectors.Finding{Confidence: detectors.Info, Stack: open, State: goroutine.Select, Count: 20, Message: "Found."})
+		p.Abstain(detectors.ReasonShortHistory, "too few")
+		return nil
+	}}}})
+	r := e.Step(settled(start))
+	assert.Equal(t, detectors.ReasonShortHistory, r.Statuses[0].Reason)
+	all := r.Statuses[0].Candidates
+	assert.Len(t, all, 9, "ten, less the one that is a finding")
+	for i, c := range all {
+		assert.Equal(t, at(i).ID, c.Stack.ID)
+		assert.Equal(t, 2, c.Count)
+		assert.Len(t, c.Missing, 200)
+	}
+}

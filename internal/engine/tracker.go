@@ -27,6 +27,9 @@ const (
 	// does no new harm.
 	repeatKept = 8 * time.Hour
 
+	// A finding that is only information about goroutines that stand is told once: what
+	// is no fault and does not change needs no reminder.
+
 	// growth is the factor by which the count must have grown since the last
 	// report for the incident to be reported again, and growthEvery the minimum
 	// time since then. A queue that fills up doubles every few minutes, which
@@ -154,6 +157,15 @@ func (t *tracker) findings() []detectors.Finding {
 		}
 	}
 	return open
+}
+
+// unexplained returns the candidates at whose places there is no open incident.
+func (t *tracker) unexplained(all []detectors.Candidate) []detectors.Candidate {
+	return slices.DeleteFunc(all, func(c detectors.Candidate) bool {
+		return slices.ContainsFunc(t.incidents, func(i *incident) bool {
+			return i.open && slices.ContainsFunc(spotsOf(&i.last, anyRole), func(s spot) bool { return s.has(c.Stack.ID, c.State) })
+		})
+	})
 }
 
 // resolveAll ends every open incident at once.
@@ -512,7 +524,7 @@ func (t *tracker) due(i *incident) bool {
 	return f.Confidence > i.confidence && f.Confidence.Severity() != i.confidence.Severity() ||
 		f.Detector != i.detector && ago >= settle ||
 		f.Count/growth >= i.count && ago >= growthEvery ||
-		ago >= every
+		ago >= every && !(f.Stands && f.Confidence.Severity() == detectors.SeverityInfo)
 }
 
 // report gives the free turns to the worst incidents without one. It returns how

@@ -413,6 +413,23 @@ func TestClockSetBack(t *testing.T) {
 	assert.Empty(t, tr.tracked, "it is forgotten after its cooldown, not after a day")
 }
 
+// Information about goroutines that stand is told once. It is told again when it has
+// become a warning, and a warning is repeated.
+func TestInformationIsToldOnce(t *testing.T) {
+	tr := newTracker(nil)
+	var got []string
+	for i := range 8 * 240 {
+		f := finding("main.f", 3)
+		if f.Stands, f.Confidence = true, detectors.Info; i >= 7*240-1 {
+			f.Confidence = detectors.Suspected
+		}
+		for _, e := range step(tr, leakRan, []detectors.Finding{f}, start.Add(time.Duration(i)*every)) {
+			got = append(got, fmt.Sprintf("%d:%v(%v)", i, e.Kind, e.Finding.Confidence))
+		}
+	}
+	assert.Equal(t, []string{"0:detected(info)", "1679:repeated(suspected)", "1919:repeated(suspected)"}, got)
+}
+
 // TestAnIncidentOutlivesSmallChangesOfItsStack has the same function wait on
 // behalf of another caller, and in another state.
 func TestAnIncidentOutlivesSmallChangesOfItsStack(t *testing.T) {

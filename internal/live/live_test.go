@@ -413,11 +413,13 @@ func BenchmarkRecord(b *testing.B) {
 // What a detector says about itself may be an error with anything in it.
 func TestTheSightIsScrubbed(t *testing.T) {
 	r := New(Config{Sight: func() *report.Sight {
-		return &report.Sight{Detectors: []report.DetectorStatus{{Name: "own", Detail: "bad pointer 0xc000123456"}}, Summary: "own: 0xc000123456"}
+		return &report.Sight{Detectors: []report.DetectorStatus{{Name: "own", Detail: "bad pointer 0xc000123456"}},
+			Candidates: []report.Candidate{{Message: "main.f: waits at 0xc000123456", Missing: "0xc000123456"}}, Summary: "own: 0xc000123456"}
 	}})
 	for _, s := range []*report.Sight{r.Sight(), r.View().Sight} {
 		assert.Equal(t, "bad pointer 0x…", s.Detectors[0].Detail)
 		assert.Equal(t, "own: 0x…", s.Summary)
+		assert.Equal(t, report.Candidate{Message: "main.f: waits at 0x…", Missing: "0x…"}, s.Candidates[0])
 	}
 	assert.Nil(t, New(Config{}).View().Sight, "pages of a recorder without it do not say")
 }

@@ -269,6 +269,10 @@ func (r *Recorder) Sight() *report.Sight {
 	for i := range s.Detectors {
 		s.Detectors[i].Detail = sentence(s.Detectors[i].Detail)
 	}
+	for i := range s.Candidates {
+		c := &s.Candidates[i]
+		c.Message, c.Missing = sentence(c.Message), sentence(c.Missing)
+	}
 	s.Summary = sentence(s.Summary)
 	return s
 }

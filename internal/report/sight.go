@@ -17,8 +17,10 @@ type Sight struct {
 	Age       float64          `json:"snapshot_age_seconds"` // of the newest snapshot; before the first, time since the start
 	Judging   int              `json:"judging"`              // number of detectors that are judging
 	Detectors []DetectorStatus `json:"detectors"`
-	Skips     []Skip           `json:"skips,omitempty"` // captures that did not happen in the last interval
-	Summary   string           `json:"summary"`         // the same in sentences
+
+	Candidates []Candidate `json:"candidates,omitempty"` // what is under suspicion without a verdict yet
+	Skips      []Skip      `json:"skips,omitempty"`      // captures that did not happen in the last interval
+	Summary    string      `json:"summary"`              // in sentences, without the candidates
 
 	taken bool
 }
@@ -41,6 +43,7 @@ func SightOf(s sight.Status) *Sight {
 		}
 		r.Detectors = append(r.Detectors, DetectorStatus{d.Detector, d.Judging, string(d.Reason), d.Detail, d.Since})
 	}
+	r.Candidates = candidatesOf(s.Detectors)
 	for _, k := range s.Skips {
 		r.Skips = append(r.Skips, Skip{string(k.Source), k.Reason})
 	}

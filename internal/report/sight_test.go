@@ -1,6 +1,8 @@
 package report
 
 import (
+	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/sight"
 )
 
@@ -74,4 +77,22 @@ func TestANumberOfFindingsIsNoPromise(t *testing.T) {
 	assert.Equal(t, "no detector is judging", seen(lacks).Count(0))
 	assert.Equal(t, "no detector is judging", seen().Count(0))
 	assert.False(t, seen().All())
+}
+
+// What is under suspicion is shown with the findings, and is information only.
+func TestCandidatesAreShown(t *testing.T) {
+	stack := &goroutine.Stack{ID: "s1", Frames: []goroutine.Frame{{Function: "main.f", File: "/src/main.go", Line: 12}}}
+	suspects := detectors.NotJudging("leak", detectors.ReasonShortHistory, "7 snapshots are needed; there are 6")
+	suspects.Candidates = []detectors.Candidate{
+		{Stack: stack, State: goroutine.Select, Count: 120, GrowthPerMinute: 40, Age: 3 * time.Minute, Verdict: at.Truncate(time.Minute)},
+		{Stack: stack, State: goroutine.ChanSend, Count: 3, GrowthPerMinute: math.Inf(1), Exits: 1, Missing: "it waits"},
+	}
+	s := seen(suspects, judges)
+	first := "main.f (main.go:12): +40/min, 120 goroutines, no exits; verdict possible at " + at.Format("15:04")
+	assert.Equal(t, Candidate{Detector: "leak", Severity: "info", Message: first, State: "select", StackID: "s1",
+		At: &Frame{Function: "main.f", File: "/src/main.go", Line: 12}, Count: 120, GrowthPerMinute: 40, Age: 180, Verdict: at.Truncate(time.Minute)}, s.Candidates[0])
+	_, err := json.Marshal(s)
+	require.NoError(t, err, "a growth that is not a number")
+	assert.Contains(t, textOf(t, one(sample(), Options{Sight: s})), "\n  Under suspicion, no verdict yet:\n    leak: "+first+"\n    leak: main.f (main.go:12): +")
+	assert.NotContains(t, textOf(t, one(sample(), Options{Sight: seen(lacks)})), "suspicion")
 }

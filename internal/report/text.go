@@ -119,6 +119,7 @@ func writeFindings(w io.Writer, findings []Finding, s *Sight) {
 			fmt.Fprintf(w, "    Next: %s\n", f.Advice)
 		}
 	}
+	s.writeCandidates(w)
 	s.writeGaps(w)
 }
 

@@ -96,7 +96,7 @@ var builtIn = []struct {
 	{"deadlock", eventNames{"goroutine.deadlock.detected", "goroutine.deadlock.resolved"},
 		"Goroutines wait for a lock whose queue does not move."},
 	{"blocked_forever", eventNames{"goroutine.blocked_forever.detected", "goroutine.blocked_forever.resolved"},
-		"Goroutines block on a nil channel or in a select without cases. Nothing can wake them."},
+		"Goroutines block on a nil channel or in a select without cases. Nothing can wake them. INFO for a fixed number, WARN when it keeps rising."},
 	{"pileup", eventNames{"goroutine.pileup.detected", "goroutine.pileup.resolved"},
 		"Thousands of goroutines are blocked at one place."},
 	{"surge", eventNames{"goroutine.surge.detected", "goroutine.surge.resolved"},
@@ -281,7 +281,7 @@ const eventsIntro = `
 
 Log records with an event name, sent through the LoggerProvider. The body is for people: what, where, how many, since when, how sure, and what to do next.
 
-A detected event is sent when a finding is opened, and again when it has grown to twice the number last reported, when its confidence has risen, and when it has been open for another hour. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
+A detected event is sent when a finding is opened, and again when it has grown to ten times the number last reported, when its severity has risen, and when it has been open for another hour. Information about goroutines that stand, such as a fixed number of them on a nil channel, is sent once. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
 
 `
 

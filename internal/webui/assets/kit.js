@@ -195,7 +195,8 @@ function noFindings(sight) {
 	return sight.judging ? "No findings " + fromJudging(sight) + "; the others are not judging." : "Unknown: no detector is judging.";
 }
 
-// coverage shows which detectors are judging, which are not and why. age is how
+// coverage shows which detectors are judging, what they suspect without a verdict
+// yet, which are not judging and why. age is how
 // old the newest snapshot is, in words. Detectors that only need more snapshots
 // are folded: at first, that is most of them.
 function coverage(sight, age, options) {
@@ -205,10 +206,13 @@ function coverage(sight, age, options) {
 	const rest = new Map(); // names by detail
 	for (const d of away) if (d.reason !== "short_history") rest.set(d.detail, [...(rest.get(d.detail) || []), d.name]);
 	const item = (names, detail) => el("li", {}, el("b", { text: names.join(", ") }), ": " + detail);
+	const candidates = sight.candidates || [];
 	return [
 		el("p", { class: allJudging(sight) ? "soft" : "" },
 			el("span", { class: "badge " + (allJudging(sight) ? "good" : rest.size ? "warn" : "info"), text: sight.judging + " of " + sight.detectors.length + " detectors judging" }),
 			" ", el("span", { id: "sight-age", text: age })),
+		candidates.length ? el("p", { text: "Under suspicion, no verdict yet:" }) : null,
+		candidates.length ? el("ul", {}, ...candidates.map((c) => item([c.detector], c.message))) : null,
 		rest.size ? el("p", { text: "Not judging:" }) : null,
 		rest.size ? el("ul", {}, ...[...rest].map(([detail, names]) => item(names, detail))) : null,
 		short.length ? el("details", { open: options.unfolded, ontoggle: options.ontoggle },

@@ -72,7 +72,7 @@ const snapshotAge = () => page.sight.snapshot_age_seconds + performance.now() / 
 function sightNow() {
 	if (!page.sight || !page.sight.judging || snapshotAge() <= 3 * page.cost.interval_seconds) return page.sight;
 	const detail = page.source && !page.problem ? "no snapshot was taken for more than three intervals" : "this page has received no snapshot for more than three intervals";
-	return { ...page.sight, judging: 0, detectors: page.sight.detectors.map((d) => ({ name: d.name, judging: false, reason: "no_snapshot", detail })) };
+	return { ...page.sight, judging: 0, candidates: [], detectors: page.sight.detectors.map((d) => ({ name: d.name, judging: false, reason: "no_snapshot", detail })) };
 }
 
 function applyGroup(change, frames) {

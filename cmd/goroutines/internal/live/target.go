@@ -72,6 +72,7 @@ type Status struct {
 type Target struct {
 	process   Process
 	detectors []*detectors.Detector
+	known     []detectors.KnownStack
 	telemetry *telemetry.Telemetry // nil if nothing is exported
 	onEvent   func(Event)
 
@@ -94,9 +95,16 @@ func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sig
 	return target
 }
 
+// Exclude sets stacks that wait by design, beyond those that are known. It is called
+// before Run.
+func (t *Target) Exclude(known []detectors.KnownStack) {
+	t.known = known
+	t.begin()
+}
+
 // begin starts over with an empty history, for a new process.
 func (t *Target) begin() {
-	t.engine = engine.New(engine.Config{Detectors: t.detectors})
+	t.engine = engine.New(engine.Config{Detectors: t.detectors, Known: t.known})
 }
 
 // Status returns a copy of the current status.

@@ -40,6 +40,8 @@ const (
 	maxFindings     = 4
 	maxAdvice       = 2
 	maxParticipants = 3
+	// maxCandidates is how many places under suspicion are shown.
+	maxCandidates = 3
 	// leastStacks is how many lines of stacks, with their headings, there must be
 	// room for beside the details of findings.
 	leastStacks = 3
@@ -190,7 +192,7 @@ func about(t live.Status, now time.Time) string {
 func sightLines(status sight.Status, width int) []string {
 	s := report.SightOf(status)
 	if s.All() {
-		return nil
+		return candidateLines(s, width)
 	}
 	lines := []string{yellow.Render(fmt.Sprintf("  %d of %d detectors are judging.", s.Judging, len(s.Detectors)))}
 	var short []string
@@ -207,11 +209,28 @@ func sightLines(status sight.Status, width int) []string {
 		lines = append(lines, faint.Render("  More snapshots are needed by "+strings.Join(short, ", ")+"."))
 	}
 	for _, gap := range rest.Gaps() {
-		indent := "  "
-		for line := range strings.SplitSeq(ansi.Wordwrap("Not judging: "+gap, max(20, width-4), ""), "\n") {
-			lines = append(lines, yellow.Render(indent+line))
-			indent = "    "
+		lines = append(lines, wrapped("Not judging: "+gap, width, yellow)...)
+	}
+	return append(lines, candidateLines(s, width)...)
+}
+
+// candidateLines shows what is under suspicion without a verdict yet.
+func candidateLines(s *report.Sight, width int) (lines []string) {
+	for i := range s.Candidates {
+		if i == maxCandidates {
+			return append(lines, faint.Render(fmt.Sprintf("  and %d more under suspicion", len(s.Candidates)-i)))
 		}
+		lines = append(lines, wrapped("Under suspicion by "+s.Candidates[i].String(), width, faint)...)
+	}
+	return lines
+}
+
+// wrapped returns a text in indented lines.
+func wrapped(text string, width int, style lipgloss.Style) (lines []string) {
+	indent := "  "
+	for line := range strings.SplitSeq(ansi.Wordwrap(text, max(20, width-4), ""), "\n") {
+		lines = append(lines, style.Render(indent+line))
+		indent = "    "
 	}
 	return lines
 }

@@ -170,6 +170,14 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 	assert.Equal(t, "  1 of 3 detectors are judging.\n  Not judging: leak, deadlock (snapshots have no goroutine\n    IDs)",
 		lines(away(s, detectors.ReasonNoIDs, 2)))
 
+	for range 4 {
+		s.Detectors[0].Candidates = append(s.Detectors[0].Candidates, detectors.Candidate{
+			Stack: group(1, goroutine.Select, 0, "main.f").Stack, Count: 120, GrowthPerMinute: 40, Missing: "it waits for trace windows"})
+	}
+	one := "  Under suspicion by leak: main.f (main.go:1): +40/min,\n    120 goroutines, no exits; it waits for trace windows\n"
+	assert.Equal(t, strings.Repeat(one, 3)+"  and 1 more under suspicion", lines(s))
+	s = judging("leak", "deadlock", "surge")
+
 	quiet := live.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
 	title := func(targets ...live.Status) string { return plain(screen(targets...), 120, 40)[0] }
 	assert.Contains(t, title(quiet), "no findings yet")

@@ -1,0 +1,204 @@
+package detectors
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/places"
+)
+
+// A Candidate is a place that a detector suspects without a verdict yet. It is
+// information for people who look at the process: it is shown beside the findings
+// and never told as an event. Most candidates of a process that has just started
+// are sound.
+type Candidate struct {
+	// Stack, State: where the goroutines are. Stack must not be nil.
+	Stack *goroutine.Stack
+	State goroutine.State
+
+	Count           int           // number of goroutines there that are suspected; at least 1
+	GrowthPerMinute float64       // in goroutines per minute; 0 when the number does not grow
+	Age             time.Duration // minimum duration of the condition
+	Exits           int           // how many of the goroutines there exited or moved on, as far as was seen
+
+	// Verdict is the earliest time at which a finding is possible if nothing
+	// changes. It is zero when that is not known.
+	Verdict time.Time
+
+	// Missing says what else is missing for a verdict, as a clause without a full
+	// stop; may be empty.
+	Missing string
+}
+
+// String returns c in one clause: "main.handler.func1 (main.go:12): +40/min, 120
+// goroutines, no exits; verdict possible at 05:40".
+func (c Candidate) String() string {
+	said := []string{goroutines(c.Count)}
+	if c.GrowthPerMinute > 0 {
+		said = []string{"+" + perMinute(c.GrowthPerMinute) + "/min", goroutines(c.Count)}
+	}
+	exits := "no exits"
+	if c.Exits > 0 {
+		exits = plural(c.Exits, "exit")
+	}
+	text := where(c.Stack) + ": " + strings.Join(append(said, exits), ", ")
+	if !c.Verdict.IsZero() {
+		text += "; verdict possible at " + clock(c.Verdict)
+	}
+	if c.Missing != "" {
+		text += "; " + c.Missing
+	}
+	return text
+}
+
+// clock formats a time of day, with seconds only where they matter.
+func clock(t time.Time) string {
+	if t.Second() == 0 {
+		return t.Format("15:04")
+	}
+	return t.Format("15:04:05")
+}
+
+// candidate calls Candidate, which a pass that was built by hand lacks.
+func (p *Pass) candidate(c Candidate) {
+	if p.Candidate != nil {
+		p.Candidate(c)
+	}
+}
+
+// What makes a rising place a candidate of the detector "leak". The values ask for
+// less than a verdict does: a candidate is told to people who look, not to people on
+// call.
+const (
+	// candidateAge is the share of MinAge that a goroutine must have stayed for: a
+	// minute by default, longer than nearly all requests.
+	candidateAge = 5
+	// candidateSpan is the number of such ages over which the number must rise: three
+	// minutes by default, so that the candidates of a process show after five.
+	candidateSpan = 3
+	// candidateParts is in how many parts of that time it must rise in each: a burst
+	// rises in one.
+	candidateParts = 3
+	// candidatePlaces is how many places are examined at most, those with the most
+	// new goroutines first.
+	candidatePlaces = 20
+)
+
+// candidates names the places whose number of goroutines keeps growing although
+// the detector cannot judge them yet: the history is too short for a window, or
+// something else is missing. Those that have become findings are left out by the
+// engine.
+func (c LeakConfig) candidates(p *Pass) {
+	s := p.places()
+	age := c.MinAge / candidateAge
+	first := s.Back(c.Window)
+	from, until := s.Newest().EpochAt(s.Time(first)), s.Newest().EpochAt(s.Newest().Time.Add(-age))+1
+	born := func(pl *places.Place) int { return pl.Born(from, until) }
+	all := slices.DeleteFunc(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known), func(pl *places.Place) bool { return 2*born(pl) < c.MinRise })
+	slices.SortStableFunc(all, func(a, b *places.Place) int { return cmp.Compare(born(b), born(a)) })
+	for _, pl := range all[:min(len(all), candidatePlaces)] {
+		if candidate, ok := c.suspect(p, pl, first, age); ok {
+			p.candidate(candidate)
+		}
+	}
+}
+
+// suspect returns the candidate for a place, from snapshot first on, of goroutines
+// that have stayed for age.
+func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration) (Candidate, bool) {
+	s, st := pl.Series, pl.StandingFor(age, first)
+	from := max(first, s.From(s.Time(first).Add(age))) // before that, no goroutine can be seen to have stayed
+	r := keepsRising(s, func(i int) int { return st.Counts[i] }, from, s.Last(), candidateSpan*age, c.MinRise)
+	if r == nil || c.moveOn(st) || 2*st.BornAfter(s.Time(r.since).Add(-age)) < r.total {
+		return Candidate{}, false
+	}
+	gone := st.Gone()
+	if float64(gone) > c.MaxExits*float64(r.total) {
+		return Candidate{}, false
+	}
+	found := Candidate{
+		Stack: pl.Stack, State: pl.State, Count: st.Counts[s.Last()], GrowthPerMinute: r.perMinute(), Age: s.Ago(r.since), Exits: gone,
+	}
+	switch soonest := c.soonest(p.Started, s.Time(r.since).Add(-age), found.GrowthPerMinute); {
+	case soonest.After(s.Newest().Time):
+		found.Verdict = soonest
+	default:
+		found.Missing = "a verdict needs a growth that stays even, or trace windows"
+	}
+	return found, true
+}
+
+// soonest returns the earliest time of a verdict about a growth that began at onset
+// and goes on at a rate: the shortest window must lie after the warm-up, the growth
+// must fill it (measured: four steps of five are not enough, because old snapshots
+// are further apart than steps), and its rise must be large enough. The time is
+// rounded up to the minute. It must follow [search.newTrials].
+func (c LeakConfig) soonest(started, onset time.Time, perMinute float64) time.Time {
+	judgedFrom := started.Add(c.Warmup + c.Window + c.MinAge)
+	filled := onset.Add(c.Window + c.MinAge)
+	enough := onset.Add(c.MinAge + time.Duration(math.Ceil(float64(c.MinRise)/perMinute*float64(time.Minute))))
+	t := slices.MaxFunc([]time.Time{judgedFrom, filled, enough}, time.Time.Compare)
+	unit := time.Minute
+	if c.Window < 10*time.Minute { // a demonstration: its times are seconds
+		unit = time.Second
+	}
+	if up := t.Truncate(unit); up.Before(t) {
+		return up.Add(unit)
+	}
+	return t
+}
+
+// A steady is a number that keeps rising.
+type steady struct {
+	since, until int           // the snapshots between which it does
+	total        int           // by how much it rose
+	over         time.Duration // in which time
+}
+
+func (r *steady) perMinute() float64 { return float64(r.total) / r.over.Minutes() }
+
+// keepsRising returns the longest time up to snapshot until in which a number has been
+// rising by at least least, evenly: in each third of the time by at least half of what
+// an even rise would be. The times tried are span and longer ones, each by a quarter,
+// back to snapshot from. It returns nil when there is none. A number that rose once,
+// however much, does not keep rising.
+func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (longest *steady) {
+	if from >= until || s.Time(until).Sub(s.Time(from)) < span {
+		return nil
+	}
+	for since := until; since > from; span += max(1, span/4) {
+		since = max(from, s.At(s.Time(until).Add(-span)))
+		if r := newSteady(s, count, since, until); r.total >= least && r.even(s, count) {
+			longest = r
+		}
+	}
+	if longest == nil {
+		return nil
+	}
+	since := longest.since // of the longest, up to a quarter too early
+	for since+2 < until && count(since+1) == count(since) {
+		since++
+	}
+	return newSteady(s, count, since, until)
+}
+
+func newSteady(s *places.Series, count func(i int) int, since, until int) *steady {
+	return &steady{since, until, count(until) - count(since), s.Time(until).Sub(s.Time(since))}
+}
+
+// even reports whether the number rose in each part of the time.
+func (r *steady) even(s *places.Series, count func(i int) int) bool {
+	before := r.since
+	for part := 1; part <= candidateParts; part++ {
+		next := s.At(s.Time(r.since).Add(r.over * time.Duration(part) / candidateParts))
+		if 2*candidateParts*(count(next)-count(before)) < r.total {
+			return false
+		}
+		before = next
+	}
+	return true
+}

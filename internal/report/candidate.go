@@ -1,0 +1,54 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/otelgoroutine/go/detectors"
+)
+
+// A Candidate is what a detector suspects before a verdict is possible.
+type Candidate struct {
+	Detector        string    `json:"detector"`
+	Severity        string    `json:"severity"` // always info
+	Message         string    `json:"message"`  // the same as the fields, in words
+	State           string    `json:"state,omitempty"`
+	StackID         string    `json:"stack_id,omitempty"`
+	At              *Frame    `json:"at,omitempty"` // the frame that names the place
+	Count           int       `json:"count"`
+	GrowthPerMinute float64   `json:"growth_per_minute,omitempty"`
+	Age             float64   `json:"age_seconds,omitempty"` // minimum duration of the condition
+	Exits           int       `json:"exits"`
+	Verdict         time.Time `json:"verdict_possible_at,omitzero"`
+	Missing         string    `json:"missing,omitempty"` // what else is missing for a verdict
+}
+
+// candidatesOf describes the candidates of all detectors, in their order.
+func candidatesOf(statuses []detectors.Status) (all []Candidate) {
+	for _, s := range statuses {
+		for _, c := range s.Candidates {
+			all = append(all, Candidate{
+				Detector: s.Detector, Severity: string(detectors.Info.Severity()), Message: c.String(),
+				State: string(c.State), StackID: string(c.Stack.ID), At: frameOf(c.Stack.User()),
+				Count: c.Count, GrowthPerMinute: finite(c.GrowthPerMinute), Age: seconds(c.Age), Exits: c.Exits,
+				Verdict: c.Verdict, Missing: c.Missing,
+			})
+		}
+	}
+	return all
+}
+
+// String returns c in one line.
+func (c *Candidate) String() string { return fmt.Sprintf("%s: %s", c.Detector, c.Message) }
+
+// writeCandidates writes what is under suspicion.
+func (s *Sight) writeCandidates(w io.Writer) {
+	if s == nil || len(s.Candidates) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "  Under suspicion, no verdict yet:")
+	for i := range s.Candidates {
+		fmt.Fprintf(w, "    %s\n", &s.Candidates[i])
+	}
+}
