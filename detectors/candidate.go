@@ -2,7 +2,6 @@ package detectors
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -88,28 +87,35 @@ const (
 	candidatePlaces = 20
 )
 
-// candidates names the places whose number of goroutines keeps growing although
+// candidates names those of places whose number of goroutines keeps growing although
 // the detector cannot judge them yet: the history is too short for a window, or
-// something else is missing. Those that have become findings are left out by the
-// engine.
-func (c LeakConfig) candidates(p *Pass) {
+// something else is missing. soon says that a steep rise may be judged before the
+// warm-up is over. Those that have become findings are left out by the engine.
+func (c LeakConfig) candidates(p *Pass, all []*places.Place, soon bool) {
 	s := p.places()
 	age := c.MinAge / candidateAge
 	first := s.Back(c.Window)
 	from, until := s.Newest().EpochAt(s.Time(first)), s.Newest().EpochAt(s.Newest().Time.Add(-age))+1
 	born := func(pl *places.Place) int { return pl.Born(from, until) }
-	all := slices.DeleteFunc(judged(s, places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known), func(pl *places.Place) bool { return 2*born(pl) < c.MinRise })
+	all = slices.DeleteFunc(all, func(pl *places.Place) bool { return 2*born(pl) < c.MinRise })
 	slices.SortStableFunc(all, func(a, b *places.Place) int { return cmp.Compare(born(b), born(a)) })
 	for _, pl := range all[:min(len(all), candidatePlaces)] {
-		if candidate, ok := c.suspect(p, pl, first, age); ok {
+		if candidate, ok := c.suspect(p, pl, first, age, soon); ok {
 			p.candidate(candidate)
 		}
 	}
 }
 
+// timed reports whether it is known that goroutines at a place may wait for a timer:
+// what grows there is no leak, but may be a growth.
+func (p *Pass) timed(pl *places.Place) bool {
+	may, _ := mayBeTimed(p.Timers, pl)
+	return may
+}
+
 // suspect returns the candidate for a place, from snapshot first on, of goroutines
 // that have stayed for age.
-func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration) (Candidate, bool) {
+func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration, soon bool) (Candidate, bool) {
 	s, st := pl.Series, pl.StandingFor(age, first)
 	from := max(first, s.From(s.Time(first).Add(age))) // before that, no goroutine can be seen to have stayed
 	r := keepsRising(s, func(i int) int { return st.Counts[i] }, from, s.Last(), candidateSpan*age, c.MinRise)
@@ -123,27 +129,49 @@ func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Durat
 	found := Candidate{
 		Stack: pl.Stack, State: pl.State, Count: st.Counts[s.Last()], GrowthPerMinute: r.perMinute(), Age: s.Ago(r.since), Exits: gone,
 	}
-	switch soonest := c.soonest(p.Started, s.Time(r.since).Add(-age), found.GrowthPerMinute); {
-	case soonest.After(s.Newest().Time):
-		found.Verdict = soonest
-	default:
+	found.Verdict = c.soonest(p.Started, s.Time(r.since).Add(-age), s.Newest().Time, found.GrowthPerMinute, soon)
+	if found.Verdict.IsZero() {
 		found.Missing = "a verdict needs a growth that stays even, or trace windows"
 	}
 	return found, true
 }
 
-// soonest returns the earliest time of a verdict about a growth that began at onset
-// and goes on at a rate: the shortest window must lie after the warm-up, the growth
-// must fill it (measured: four steps of five are not enough, because old snapshots
-// are further apart than steps), and its rise must be large enough. The time is
-// rounded up to the minute. It must follow [search.newTrials].
-func (c LeakConfig) soonest(started, onset time.Time, perMinute float64) time.Time {
-	judgedFrom := started.Add(c.Warmup + c.Window + c.MinAge)
-	filled := onset.Add(c.Window + c.MinAge)
-	enough := onset.Add(c.MinAge + time.Duration(math.Ceil(float64(c.MinRise)/perMinute*float64(time.Minute))))
-	t := slices.MaxFunc([]time.Time{judgedFrom, filled, enough}, time.Time.Compare)
+// soonest returns the earliest time after now of a verdict about a growth that began at
+// onset and goes on at a rate; zero when there is none. A trial's span must be filled
+// (measured: four steps of five are not enough, because old snapshots are further apart
+// than steps), and the rise in it must be large enough. Spans of ordinary trials lie after
+// the warm-up. The time is rounded up to the minute. It is for the trials that
+// [search.newTrials] and [search.steepTrials] make.
+func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, soon bool) (earliest time.Time) {
+	try := func(begin time.Time, span, age time.Duration, rise int) {
+		if perMinute*span.Minutes() < float64(rise) {
+			return
+		}
+		if t := c.roundUp(begin.Add(span + age)); t.After(now) && (earliest.IsZero() || t.Before(earliest)) {
+			earliest = t
+		}
+	}
+	for _, s := range steep {
+		if soon {
+			try(onset, c.Window/time.Duration(s.part), c.MinAge/2, s.rise*c.MinRise)
+		}
+	}
+	warm := started.Add(c.Warmup)
+	if onset.After(warm) {
+		warm = onset
+	}
+	try(warm, c.Window, c.MinAge, c.MinRise)
+	if soon {
+		try(onset, longest*c.Window, c.MinAge, c.slowRise())
+	}
+	return earliest
+}
+
+// roundUp rounds a time up to the minute; to the second in a demonstration, whose times
+// are seconds.
+func (c LeakConfig) roundUp(t time.Time) time.Time {
 	unit := time.Minute
-	if c.Window < 10*time.Minute { // a demonstration: its times are seconds
+	if c.Window < 10*time.Minute {
 		unit = time.Second
 	}
 	if up := t.Truncate(unit); up.Before(t) {

@@ -121,3 +121,52 @@ func TestCandidateInWords(t *testing.T) {
 		assert.Equal(t, want, c.String())
 	}
 }
+
+// TestACandidateOfASteepGrowthIsPromisedSoon compares what is promised first with when it is
+// told: trace windows are asked for when the time has come, and take some minutes.
+func TestACandidateOfASteepGrowthIsPromisedSoon(t *testing.T) {
+	for name, tc := range map[string]struct {
+		detector  *detectors.Detector
+		at        detectortest.Place
+		perMinute int
+		promised  time.Duration
+		timers    bool
+	}{
+		"leak, 60 a minute":       {newLeak(), atInbox, 60, 10 * time.Minute, false},
+		"leak, 12 a minute":       {newLeak(), atInbox, 12, 18 * time.Minute, false},
+		"leak, 2 a minute":        {newLeak(), atInbox, 2, 45 * time.Minute, false},
+		"growth, 60 a minute":     {newGrowth(), atDevice, 60, 10 * time.Minute, false},
+		"growth, may be timed":    {newGrowth(), atInbox, 60, 10 * time.Minute, true},
+		"growth is not its place": {newGrowth(), atInbox, 60, 0, false},
+		"leak is not its place":   {newLeak(), atInbox, 60, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := detectortest.NewProcess(1)
+			w := watch(t, *reading(tc.detector, tc.timers, true), func() *goroutine.Snapshot { return windowOf(p, tc.at, feeder) })
+			promised, told := time.Duration(0), time.Duration(0)
+			for due := 0; told == 0 && p.Now().Sub(detectortest.Start) < time.Hour; due += tc.perMinute {
+				for ; due >= 4; due -= 4 {
+					p.Go(tc.at, 1)
+				}
+				p.Advance(interval)
+				step := w.step(p)
+				if len(step.Findings) > 0 {
+					told = p.Now().Sub(detectortest.Start)
+				}
+				for _, c := range step.Status.Candidates {
+					if promised == 0 {
+						promised = c.Verdict.Sub(detectortest.Start)
+					}
+				}
+			}
+			assert.InDelta(t, tc.promised.Minutes(), promised.Minutes(), 2.5)
+			if tc.promised > 0 {
+				assert.GreaterOrEqual(t, told, promised-time.Minute)
+				assert.Less(t, told, promised+8*time.Minute)
+			} else {
+				assert.Zero(t, promised)
+			}
+		})
+	}
+}

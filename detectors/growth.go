@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,9 @@ func (c GrowthConfig) run(p *Pass) error {
 	if len(all)+doubts > 0 && !l.watched(p, "a growth", windowsFor(all)) {
 		all = nil
 	}
+	l.candidates(p, slices.DeleteFunc(judged(s, places.ByStack, mayLive, c.MinRise, p.Known), func(pl *places.Place) bool {
+		return pl.State != goroutine.IOWait && !p.timed(pl) // for leak
+	}), true)
 	all.report(p)
 	return nil
 }

@@ -215,7 +215,7 @@ func (c LeakConfig) run(p *Pass) error {
 	if len(all)+doubts > 0 && !c.watched(p, "a leak", windowsFor(all)) {
 		all = nil
 	}
-	c.candidates(p)
+	c.candidates(p, slices.DeleteFunc(judged(p.places(), places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known), p.timed), p.Timers != nil)
 	c.withProof(p, all).report(p)
 	return nil
 }

@@ -31,8 +31,8 @@ func (r *rise) findLife() life {
 		timed:   r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Timed }),
 		windows: windowsSince(r.windows, r.since()),
 	}
-	read := true
-	l.timers, read = r.mayBeTimed()
+	var read bool
+	l.timers, read = mayBeTimed(r.timers, r.place)
 	if dials(r.place.Stack) {
 		l.sure = read && l.windows > 0
 		return l
@@ -60,18 +60,17 @@ func (l *life) living() bool {
 	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || l.peers == peersConnected || l.peers == peersSilent
 }
 
-// mayBeTimed reports whether the goroutines of the place may wait for a timer, by
-// their state and the code. Waiting for a lock, a condition or a receiver, they do
-// not.
-func (r *rise) mayBeTimed() (may, known bool) {
-	switch r.place.State {
+// mayBeTimed reports whether goroutines at a place may wait for a timer, by their
+// state and the code. Waiting for a lock, a condition or a receiver, they do not.
+func mayBeTimed(timers func(*goroutine.Stack) (may, known bool), pl *places.Place) (may, known bool) {
+	switch pl.State {
 	case goroutine.Sleep:
 		return true, true
 	case goroutine.ChanReceive, goroutine.Select:
-		if r.timers == nil {
+		if timers == nil {
 			return false, false
 		}
-		return r.timers(r.place.Stack)
+		return timers(pl.Stack)
 	}
 	return false, true
 }

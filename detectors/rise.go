@@ -104,11 +104,15 @@ func (r *search) strictTrials() []trial {
 		all[i].strict = true
 	}
 	if t, ok := r.newTrial(r.moments(r.MinAge), r.MinAge, longest*r.Window); ok {
-		t.minRise, t.strict, t.longest = max(1, longest*r.MinRise*3/8), true, true
+		t.minRise, t.strict, t.longest = r.slowRise(), true, true
 		all = append(all, t)
 	}
 	return all
 }
+
+// slowRise is the rise over the longest span that is enough where it is sure that the
+// goroutines are not alive.
+func (c LeakConfig) slowRise() int { return max(1, longest*c.MinRise*3/8) }
 
 // patient returns a search over the longest spans only, which requires a rise in
 // every step, and one that goes on.
