@@ -9,6 +9,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"log"
 	"os"
 	"runtime"
@@ -70,7 +71,7 @@ func main() {
 
 // locks returns what a dump and a trace show. The trace is one in which no goroutine of
 // the runtime was running: until it is known by its stack in another, it is taken for
-// one of the program's, which may hold anything.
+// one of the program's, which may hold and wake anything.
 func locks() (dumped, traced []goroutine.LockQueue) {
 	c := capture.New(capture.Config{Budget: capture.Budget{CPU: 100, Pause: time.Minute}, Tracing: true})
 	dump, skip := c.Text()
@@ -85,7 +86,7 @@ func locks() (dumped, traced []goroutine.LockQueue) {
 			log.Fatal(skip)
 		case trace == nil:
 			return dump.Locks, nil
-		case !running(trace.Locks):
+		case !running(trace.Locks) && !strangers(trace.Locks, stacks()):
 			return dump.Locks, trace.Locks
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -97,6 +98,17 @@ func locks() (dumped, traced []goroutine.LockQueue) {
 func running(queues []goroutine.LockQueue) bool {
 	return slices.ContainsFunc(queues, func(q goroutine.LockQueue) bool {
 		return slices.ContainsFunc(q.Holders, func(h goroutine.LockHolder) bool { return h.State == goroutine.Running })
+	})
+}
+
+// strangers reports whether goroutines that are not in a dump may wake holders.
+func strangers(queues []goroutine.LockQueue, dump []byte) bool {
+	return slices.ContainsFunc(queues, func(q goroutine.LockQueue) bool {
+		return slices.ContainsFunc(q.Holders, func(h goroutine.LockHolder) bool {
+			return slices.ContainsFunc(h.Wakers, func(w goroutine.LockWaker) bool {
+				return w.ID > 0 && !bytes.Contains(dump, fmt.Appendf(nil, "goroutine %d [", w.ID))
+			})
+		})
 	})
 }
 
