@@ -96,7 +96,8 @@ func (r *rise) peersAtMost() (n int) {
 // were born in the time of the rise, and are still there; or nil. It is for arrivals
 // in a rhythm, of which [peersOf] cannot tell that they are not by chance. A third more
 // or fewer is about as many, and they must have come in each step: IDs left over from
-// old batches of a P make goroutines look older, and some are elsewhere.
+// old batches of a P make goroutines look older. Those that read what has come are in
+// IO wait again in one of the newest snapshots.
 func (r *rise) company() *places.Place {
 	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
 		return nil
@@ -113,7 +114,7 @@ func (r *rise) cameWith(pl *places.Place) bool {
 	s, sum, apart := r.Newest(), 0, 0
 	for i := 1; i < len(r.points); i++ {
 		from, until := s.EpochAt(r.points[i-1].since), s.EpochAt(r.points[i].since)
-		own, others := r.place.Born(from, until), pl.Born(from, until)
+		own, others := r.place.Born(from, until), pl.Lately(from, until)
 		if own > 0 && others == 0 {
 			return false
 		}

@@ -61,10 +61,13 @@ const (
 // ticker.
 //
 // Streams of HTTP/2, gRPC and QUIC share connections: a reader says nothing about a
-// stream, and they are of unknown fate. So are goroutines in IO wait, which
+// stream, and they are of unknown fate, but for handlers at a server of whose
+// connections none is left (see [streamsPeers]). So are goroutines in IO wait, which
 // are readers themselves, unless they are handlers.
 func peersOf(s *places.Series, pl *places.Place) (alive, orphaned int, known bool) {
 	switch {
+	case servesStream(pl.Stack):
+		return streamsPeers(s, pl)
 	case sharesConnections(pl.Stack):
 		return 0, 0, false
 	case pl.Stack.Entry().Function == httpServe && pl.Stack.Has(httpHandle):

@@ -53,18 +53,52 @@ func (b *births) at(i int) []tally {
 }
 
 func (b *births) add(row []tally, s *goroutine.Snapshot, g *goroutine.Group) {
-	k := 0
-	for _, c := range g.Births {
-		if c.Epoch < 0 || c.Epoch >= len(s.Epochs) || len(row) == 0 {
-			continue // a saved snapshot may hold anything
-		}
-		for k < len(row)-1 && b.epochs[k].LastID < s.Epochs[c.Epoch].LastID {
-			k++
-		}
+	eachBirth(b.epochs, s, g, func(k int, c goroutine.Cohort) {
 		row[k].count += c.Count
 		row[k].digest += c.Digest
 		b.seen[k] = true
+	})
+}
+
+// eachBirth calls f with the births of a group of snapshot s and in which of epochs they
+// are, which are those of a later snapshot.
+func eachBirth(epochs []goroutine.Epoch, s *goroutine.Snapshot, g *goroutine.Group, f func(k int, c goroutine.Cohort)) {
+	k := 0
+	for _, c := range g.Births {
+		if c.Epoch < 0 || c.Epoch >= len(s.Epochs) || len(epochs) == 0 {
+			continue // a saved snapshot may hold anything
+		}
+		for k < len(epochs)-1 && epochs[k].LastID < s.Epochs[c.Epoch].LastID {
+			k++
+		}
+		f(k, c)
 	}
+}
+
+// BornIn returns, by epoch of the newest snapshot, how many goroutines of snapshot i have
+// a stack that match accepts.
+func (s *Series) BornIn(i int, match func(*goroutine.Stack) bool) []int {
+	epochs, was := s.Newest().Epochs, s.Snapshots[i]
+	born := make([]int, len(epochs))
+	for k := range was.Groups {
+		if g := &was.Groups[k]; match(g.Stack) {
+			eachBirth(epochs, was, g, func(k int, c goroutine.Cohort) { born[k] += c.Count })
+		}
+	}
+	return born
+}
+
+// StoodFrom returns how many of the goroutines at p are known to have been there in
+// snapshot i: all of their epoch are the same.
+func (p *Place) StoodFrom(i int) (n int) {
+	b := p.born()
+	was := b.at(i)
+	for k, now := range b.at(p.Series.Last()) {
+		if now == was[k] {
+			n += now.count
+		}
+	}
+	return n
 }
 
 // epochOf returns the epoch in which an ID was born, or the number of epochs
@@ -251,4 +285,20 @@ func (p *Place) Births() (now, most []int) {
 		}
 	}
 	return now, most
+}
+
+// Lately returns how many goroutines that were born after epoch from and no later than
+// in epoch until of the newest snapshot were at p in one of the newest [Whole]
+// snapshots: of each epoch the most in one of them. It counts goroutines that are
+// elsewhere for a moment.
+func (p *Place) Lately(from, until int) (n int) {
+	b, s := p.born(), p.Series
+	for k := max(0, from+1); k <= until && k < len(b.epochs); k++ {
+		most := 0
+		for i := max(0, s.Last()+1-Whole); i <= s.Last(); i++ {
+			most = max(most, b.at(i)[k].count)
+		}
+		n += most
+	}
+	return n
 }

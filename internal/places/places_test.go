@@ -479,3 +479,29 @@ func TestBirthsOfThoseThatAreHereAndThatWere(t *testing.T) {
 	assert.Equal(t, []int{1, 20}, now[:2])
 	assert.Equal(t, []int{3, 20}, most[:2])
 }
+
+// TestLatelyCountsThoseElsewhere has ten goroutines of which some are away in each
+// snapshot, and all but one in the newest.
+func TestLatelyCountsThoseElsewhere(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(atSend, 3)
+	var series []*goroutine.Snapshot
+	ids := p.Go(atRead, 10)
+	for i := range 12 {
+		p.Advance(time.Second)
+		away := ids[i%10]
+		p.Move(atSend, away)
+		if i == 11 {
+			for _, id := range ids[1:] {
+				p.Move(atSend, id)
+			}
+		}
+		series = append(series, p.Snapshot())
+		p.Move(atRead, ids...)
+	}
+	s, at := of(t, series, places.ByStack, atRead)
+	all := len(s.Newest().Epochs)
+	assert.Equal(t, 1, at.Born(-1, all))
+	assert.Equal(t, 9, at.Lately(-1, all), "one is away in each")
+	assert.Zero(t, at.Lately(s.Newest().EpochAt(s.Time(2)), all), "born before")
+}
