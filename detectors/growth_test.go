@@ -118,6 +118,8 @@ func TestOrphansAreToldSoonTheSteeperTheyGrow(t *testing.T) {
 		"60 a minute, with connections":    {course: course{at: atInbox, perMinute: 60, beside: atDevice}},
 		"10 a minute, beside others":       {course{at: atInbox, perMinute: 10, others: 10}, 40 * time.Minute, 52 * time.Minute},
 		"60 a minute, streams of gRPC":     {course{at: atStreams, perMinute: 60}, 40 * time.Minute, 52 * time.Minute},
+		"60 a minute, each by itself":      {course: course{at: atStreams, perMinute: 60, beside: atGRPCReads}},
+		"60 a minute, beside others":       {course{at: atStreams, perMinute: 60, beside: atDevice}, 40 * time.Minute, 52 * time.Minute},
 		"60 a minute, may wait for timers": {course: course{at: atInbox, perMinute: 60, timers: true}},
 		"60 a minute, a timer wakes them":  {course: course{at: atInbox, perMinute: 60, woken: true}},
 		"60 a minute, goroutines do":       {course: course{at: atInbox, perMinute: 60, woken: true, waker: feeder}},

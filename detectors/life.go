@@ -97,13 +97,15 @@ func (r *rise) peersAtMost() (n int) {
 // in a rhythm, of which [peersOf] cannot tell that they are not by chance. A third more
 // or fewer is about as many, and they must have come in each step: IDs left over from
 // old batches of a P make goroutines look older. Those that read what has come are in
-// IO wait again in one of the newest snapshots.
+// IO wait again in one of the newest snapshots. Streams that share connections have
+// company where each has a connection of its own.
 func (r *rise) company() *places.Place {
-	if r.place.State == goroutine.IOWait || sharesConnection(r.place.Stack) {
+	if r.place.State == goroutine.IOWait {
 		return nil
 	}
+	shares := sharesConnection(r.place.Stack)
 	for _, pl := range r.Places(places.ByStack) {
-		if pl.State == goroutine.IOWait && r.cameWith(pl) {
+		if pl.State == goroutine.IOWait && (!shares || sharesConnection(pl.Stack)) && r.cameWith(pl) {
 			return pl
 		}
 	}
