@@ -116,7 +116,7 @@ type chat struct {
 func chatsStay(e *Env, message time.Duration) {
 	s := newHost(e)
 	s.mux.HandleFunc("/chat", (&chat{e: e, b: tellEvery(e, message), ping: message}).serve)
-	s.welcome(Guests{Kind: "websocket", Address: "/chat", Every: e.Dur(20 * time.Second), Talk: e.Dur(message)})
+	s.welcome(Guests{Kind: "websocket", Address: "/chat", Every: e.Dur(20 * time.Second), Talk: e.inTime(message)})
 }
 
 // serve reads on the handler's goroutine and writes on another one.
