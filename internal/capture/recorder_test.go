@@ -279,10 +279,17 @@ func TestWindowsFromTheProgramsRecorder(t *testing.T) {
 		}
 	})
 	defer func() { close(end); all.Wait() }()
-	c := handed(t, recording(t))
-	for range 8 { // over two seconds: the runtime ends a generation each second
+	own := recording(t)
+	c := handed(t, own)
+	for seen, late := 0, 0; seen < 8; { // over two seconds: the runtime ends a generation each second
 		s, skip := c.Window(windowed, nil)
-		require.Nil(t, skip)
+		if skip != nil { // on a starved machine
+			late++
+			require.Less(t, late, 8, "%v", skip.Refusal)
+			c = handed(t, own)
+			continue
+		}
+		seen++
 		assert.Equal(t, goroutine.SourceWindow, s.Source)
 		m := movement(s, "capture.drained", goroutine.ChanReceive)
 		require.NotNil(t, m)
