@@ -62,7 +62,9 @@ func (c GrowthConfig) checks() []check {
 //     context with a deadline;
 //   - at least half of them have a connection whose other end is still there, by
 //     goroutines in IO wait that came with them;
-//   - they wait in IO themselves.
+//   - they wait in IO themselves, or
+//   - they wait by design and belong to a client, a pool or a subscription of the program
+//     (see [KnownStack]).
 //
 // Clients that stay, tenants, sessions and a fleet that comes up are such growths,
 // and so are timers that are never stopped, listeners that are never removed and
@@ -117,12 +119,13 @@ func (c GrowthConfig) run(p *Pass) error {
 		}
 		return f, true
 	}
-	all := r.judge(judged(s, places.ByStack, mayLive, c.MinRise, p.Known))
+	foreign := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
+	all := r.judge(judged(s, places.ByStack, mayLive, c.MinRise, foreign))
 	if len(all)+doubts > 0 && !l.watched(p, "a growth", windowsFor(all)) {
 		all = nil
 	}
-	l.candidates(p, slices.DeleteFunc(judged(s, places.ByStack, mayLive, c.MinRise, p.Known), func(pl *places.Place) bool {
-		return pl.State != goroutine.IOWait && !p.timed(pl) // for leak
+	l.candidates(p, slices.DeleteFunc(judged(s, places.ByStack, mayLive, c.MinRise, foreign), func(pl *places.Place) bool {
+		return pl.State != goroutine.IOWait && !p.timed(pl) && !p.Owned(pl.Stack) // for leak
 	}), true)
 	all.report(p)
 	return nil
@@ -140,6 +143,8 @@ func (r *rise) lives() string {
 	switch {
 	case l.peers == peersGone:
 		return ""
+	case r.keeps(r.place.Stack):
+		return "they wait by design: they belong to clients, pools or subscriptions that are kept"
 	case r.place.State == goroutine.IOWait:
 		return "they wait for the other end of a connection"
 	case r.place.State == goroutine.Sleep, len(l.timed) > 0:
@@ -177,6 +182,8 @@ func (f *Finding) lasts(d time.Duration) {
 // ends says what should end goroutines that are alive.
 func (r *rise) ends(otherwise string) string {
 	switch {
+	case r.keeps(r.place.Stack):
+		return "close each of those clients, pools or subscriptions, or share one."
 	case r.place.State == goroutine.IOWait:
 		return "close each connection on every path, and set deadlines or keep-alive messages, which end those whose other end is gone."
 	case r.place.State == goroutine.Sleep, len(r.life.timed) > 0, r.life.timers:

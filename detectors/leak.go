@@ -149,9 +149,9 @@ func (c LeakConfig) checks() []check {
 // have closed as many connections, and the process has not.
 //
 // It is sure that goroutines are not alive when windows were seen, when neither the
-// function nor its callers set a timer, and when far fewer goroutines in IO wait or in
-// streams of shared connections (HTTP/2, gRPC, QUIC, NATS) were born since than the
-// rise has. Then three more windows are tried, without Warmup, for goroutines that
+// function nor its callers set a timer, and when fewer than half as many goroutines in IO
+// wait or in streams of shared connections (HTTP/2, gRPC, QUIC, NATS) were born since as
+// the rise has, and are still there: these may be the peers of some. Then three more windows are tried, without Warmup, for goroutines that
 // stay for half of MinAge: a quarter of Window with a rise of 10 times MinRise, half of
 // it with 8 times, and four times it with 1.5 times. The number must rise in all steps,
 // up to the end, and none may exit. By default a leak of 60 goroutines a minute is found
@@ -298,7 +298,7 @@ func mayLeak(s goroutine.State) bool { return places.WokenByGoroutines(s) || s =
 // newSearch returns a search without trials.
 func (c LeakConfig) newSearch(p *Pass) *search {
 	s := p.places()
-	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers, peers: p.peersOfGrowth}
+	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers, keeps: p.Owned, peers: p.peersOfGrowth}
 }
 
 // alongAllPaths replaces the findings about single stacks of pl by one about all of

@@ -45,14 +45,21 @@ func (r *rise) findLife() life {
 			l.told = fmt.Sprintf("About as many goroutines came in the same time and read connections at %s.", where(c.Stack))
 		}
 	}
-	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && peerShare*r.peersAtMost() <= r.total()
+	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && r.aloneBeside(r.peersAtMost())
 	l.sure = read && alone && l.windows > 0
 	return l
 }
 
-// peerShare is one in how many goroutines of a rise may have a live peer where it is
-// told that they have none.
-const peerShare = 10
+// maxPeers is the share of the goroutines of a rise that may have a live peer where the
+// others are told to have none: less than half, because a connection may have two
+// goroutines at a place.
+const maxPeers = 0.45
+
+// aloneBeside reports whether enough of the goroutines of a rise have no live peer if so
+// many have one.
+func (r *rise) aloneBeside(peers int) bool {
+	return float64(peers) <= maxPeers*float64(r.total()) && r.total()-peers >= r.minRise
+}
 
 // living reports whether what was found makes it likely that the goroutines of the rise
 // are alive.

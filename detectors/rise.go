@@ -20,6 +20,7 @@ type search struct {
 	first   int // the snapshot where the search begins
 	windows []Window
 	timers  func(*goroutine.Stack) (may, known bool) // may be nil
+	keeps   func(*goroutine.Stack) bool              // see [KnownStack.Owned]
 	peers   func(pl *places.Place, n int, age time.Duration) (peers, string)
 	trials  []trial
 
