@@ -132,10 +132,12 @@ func (r *rise) cameWith(pl *places.Place) bool {
 	return sum > 0 && 3*max(apart, -apart) <= sum
 }
 
-// dials reports whether a goroutine belongs to a connection that the program itself has
-// made, and must close: that its other end is there says nothing.
+// dials reports whether a goroutine belongs to a response, a transaction or rows of a
+// connection that the program itself has made, and must end them: that the other end of the
+// connection is there says nothing.
 func dials(s *goroutine.Stack) bool {
-	return strings.HasPrefix(s.Entry().Function, "net/http.(*persistConn).")
+	entry := s.Entry().Function
+	return strings.HasPrefix(entry, "net/http.(*persistConn).") || entry == "database/sql.(*Tx).awaitDone" || entry == "database/sql.(*Rows).awaitDone"
 }
 
 // sharesConnection reports whether a goroutine serves one of the streams of a

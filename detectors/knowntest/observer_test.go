@@ -27,8 +27,8 @@ type observer struct {
 	decoder *parse.TraceDecoder
 	now     time.Time
 	engine  *engine.Engine
-	leaks   []detectors.Finding // what the detector "leak" finds by itself, in the last step
-	naked   []detectors.Finding // what the detector "leak" would find without a list of known stacks, in the last step
+	leaks   []detectors.Finding // what the detectors "leak" and "growth" warn of by themselves, in the last step
+	naked   []detectors.Finding // what these would find without a list of known stacks, in the last step
 }
 
 func newObserver(t *testing.T) *observer {
@@ -43,18 +43,22 @@ func newObserver(t *testing.T) *observer {
 	return o
 }
 
-// alone is the detector "leak", with and without a list of known stacks. It keeps what it
-// finds to itself: all that comes in the step of this test comes together, and so the
-// engine makes one growth of it.
+// alone is the detectors "leak" and "growth", with and without a list of known stacks. It
+// keeps what they find to itself, with the list only warnings: all that comes in the step
+// of this test comes together, and so the engine makes one growth of it.
 func (o *observer) alone() *detectors.Detector {
-	leak := detectors.NewLeak(detectors.DefaultLeakConfig())
+	leak, growth := detectors.NewLeak(detectors.DefaultLeakConfig()), detectors.NewGrowth(detectors.DefaultGrowthConfig())
 	return &detectors.Detector{Name: "alone", Needs: leak.Needs, Run: func(p *detectors.Pass) error {
 		own, bare := *p, *p
 		o.leaks, o.naked = nil, nil
-		own.Report = func(f detectors.Finding) { o.leaks = append(o.leaks, f) }
+		own.Report = func(f detectors.Finding) {
+			if f.Confidence >= detectors.Medium {
+				o.leaks = append(o.leaks, f)
+			}
+		}
 		bare.Report = func(f detectors.Finding) { o.naked = append(o.naked, f) }
 		bare.Exclude(nil)
-		return errors.Join(leak.Run(&own), leak.Run(&bare))
+		return errors.Join(leak.Run(&own), growth.Run(&own), leak.Run(&bare), growth.Run(&bare))
 	}}
 }
 
