@@ -151,8 +151,8 @@ func (c LeakConfig) checks() []check {
 // It is sure that goroutines are not alive when windows were seen, when neither the
 // function nor its callers set a timer, and when fewer than half as many goroutines in IO
 // wait or in streams of shared connections (HTTP/2, gRPC, QUIC, NATS) were born since as
-// the rise has, and are still there: these may be the peers of some. Then three more windows are tried, without Warmup, for goroutines that
-// stay for half of MinAge: a quarter of Window with a rise of 10 times MinRise, half of
+// the rise has, and are still there: these may be the peers of some. Then three more
+// windows are tried, without Warmup, for goroutines that stay for half of MinAge or all of it: a quarter of Window with a rise of 10 times MinRise, half of
 // it with 8 times, and four times it with 1.5 times. The number must rise in all steps,
 // up to the end, and none may exit. By default a leak of 60 goroutines a minute is found
 // within 15 minutes of its beginning, one of ten a minute within 25, and one of ten an

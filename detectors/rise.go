@@ -84,14 +84,16 @@ type steepness struct{ part, rise int }
 var steep = []steepness{{4, 10}, {2, 8}}
 
 // steepTrials returns the trials of steep rises. Warm-up has no part in them: pools and
-// connections that are made after a start do not grow at one rate for long.
+// connections that are made after a start do not grow at one rate for long. Half of MinAge
+// is enough where none leave; where healthy goroutines leave later, MinAge is.
 func (r *search) steepTrials() (all []trial) {
-	age := r.MinAge / 2
-	known := r.moments(age)
-	for _, s := range steep {
-		if t, ok := r.newTrial(known, age, r.Window/time.Duration(s.part)); ok {
-			t.minRise = s.rise * r.MinRise
-			all = append(all, t)
+	for _, age := range []time.Duration{r.MinAge / 2, r.MinAge} {
+		known := r.moments(age)
+		for _, s := range steep {
+			if t, ok := r.newTrial(known, age, r.Window/time.Duration(s.part)); ok {
+				t.minRise = s.rise * r.MinRise
+				all = append(all, t)
+			}
 		}
 	}
 	return all
