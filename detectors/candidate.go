@@ -11,7 +11,7 @@ import (
 )
 
 // A Candidate is a place that a detector suspects without a verdict yet. It is
-// information for people who look at the process: it is shown beside the findings
+// information for people who watch the process: it is shown beside the findings
 // and never told as an event. Most candidates of a process that has just started
 // are sound.
 type Candidate struct {
@@ -89,9 +89,9 @@ const (
 
 // candidates names those of places whose number of goroutines keeps growing although
 // the detector cannot judge them yet: the history is too short for a window, or
-// something else is missing. soon says that a steep rise may be judged before the
-// warm-up is over. Those that have become findings are left out by the engine.
-func (c LeakConfig) candidates(p *Pass, all []*places.Place, soon bool) {
+// something else is missing. ours reports whether the detector judges a place; it is
+// asked last. Those that have become findings are left out by the engine.
+func (c LeakConfig) candidates(p *Pass, all []*places.Place, ours func(*places.Place) bool, h haste) {
 	s := p.places()
 	age := c.MinAge / candidateAge
 	first := s.Back(c.Window)
@@ -100,10 +100,19 @@ func (c LeakConfig) candidates(p *Pass, all []*places.Place, soon bool) {
 	all = slices.DeleteFunc(all, func(pl *places.Place) bool { return 2*born(pl) < c.MinRise })
 	slices.SortStableFunc(all, func(a, b *places.Place) int { return cmp.Compare(born(b), born(a)) })
 	for _, pl := range all[:min(len(all), candidatePlaces)] {
-		if candidate, ok := c.suspect(p, pl, first, age, soon); ok {
+		if !ours(pl) {
+			continue
+		}
+		if candidate, ok := c.suspect(p, pl, first, age, h); ok {
 			p.candidate(candidate)
 		}
 	}
+}
+
+// A haste is which trials a detector has besides those of [search.newTrials].
+type haste struct {
+	steep bool // those of [search.steepTrials]
+	slow  bool // that of a slow rise over the longest span, of [search.strictTrials]
 }
 
 // timed reports whether it is known that goroutines at a place may wait for a timer:
@@ -115,7 +124,7 @@ func (p *Pass) timed(pl *places.Place) bool {
 
 // suspect returns the candidate for a place, from snapshot first on, of goroutines
 // that have stayed for age.
-func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration, soon bool) (Candidate, bool) {
+func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Duration, h haste) (Candidate, bool) {
 	s, st := pl.Series, pl.StandingFor(age, first)
 	from := max(first, s.From(s.Time(first).Add(age))) // before that, no goroutine can be seen to have stayed
 	r := keepsRising(s, func(i int) int { return st.Counts[i] }, from, s.Last(), candidateSpan*age, c.MinRise)
@@ -129,20 +138,24 @@ func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Durat
 	found := Candidate{
 		Stack: pl.Stack, State: pl.State, Count: st.Counts[s.Last()], GrowthPerMinute: r.perMinute(), Age: s.Ago(r.since), Exits: gone,
 	}
-	found.Verdict = c.soonest(p.Started, s.Time(r.since).Add(-age), s.Newest().Time, found.GrowthPerMinute, soon)
-	if found.Verdict.IsZero() {
+	onset, now := s.Time(r.since).Add(-age), s.Newest().Time
+	found.Verdict = c.soonest(p.Started, onset, now, found.GrowthPerMinute, h)
+	switch {
+	case !found.Verdict.IsZero():
+	case c.soonest(p.Started, now, now, found.GrowthPerMinute, h).IsZero():
+		found.Missing = "it grows too slowly for a verdict"
+	default:
 		found.Missing = "a verdict needs a growth that stays even, or trace windows"
 	}
 	return found, true
 }
 
 // soonest returns the earliest time after now of a verdict about a growth that began at
-// onset and goes on at a rate; zero when there is none. A trial's span must be filled
-// (measured: four steps of five are not enough, because old snapshots are further apart
-// than steps), and the rise in it must be large enough. Spans of ordinary trials lie after
-// the warm-up. The time is rounded up to the minute. It is for the trials that
-// [search.newTrials] and [search.steepTrials] make.
-func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, soon bool) (earliest time.Time) {
+// onset and goes on at a rate; zero when there is none. A trial's span must be filled,
+// because old snapshots are further apart than its steps, and the rise in it must be large
+// enough. Spans of ordinary trials lie after
+// the warm-up. The time is rounded up to the minute.
+func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, h haste) (earliest time.Time) {
 	try := func(begin time.Time, span, age time.Duration, rise int) {
 		if perMinute*span.Minutes() < float64(rise) {
 			return
@@ -152,7 +165,7 @@ func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, so
 		}
 	}
 	for _, s := range steep {
-		if soon {
+		if h.steep {
 			try(onset, c.Window/time.Duration(s.part), c.MinAge/2, s.rise*c.MinRise)
 		}
 	}
@@ -161,7 +174,7 @@ func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, so
 		warm = onset
 	}
 	try(warm, c.Window, c.MinAge, c.MinRise)
-	if soon {
+	if h.slow {
 		try(onset, longest*c.Window, c.MinAge, c.slowRise())
 	}
 	return earliest

@@ -9,7 +9,7 @@ import (
 	"github.com/otelgoroutine/go/internal/words"
 )
 
-// Peers is what is known of the peers of the goroutines that make up a growth.
+// A peers is what is known of the peers of the goroutines that make up a growth.
 type peers int
 
 const (
@@ -21,7 +21,7 @@ const (
 
 // peersAt says what is known of the peers of n goroutines that make up a growth at
 // pl and have stayed for at least an age, and the sentence that says it as
-// evidence; why it is unknown, as a clause, when it is.
+// evidence; none when it is unknown.
 //
 // Companions decide where there are any (see [peersOf]), so that it is known of most
 // of n. The kernel decides what companions cannot: goroutines in IO wait are readers
@@ -41,16 +41,16 @@ const (
 //
 // It reads sockets only for goroutines in IO wait and for orphans.
 func (p *Pass) peersAt(s *places.Series, pl *places.Place, n int, age time.Duration) (peers, string) {
-	alive, orphaned, known := peersOf(s, pl)
+	f := p.fatesAt(s, pl)
+	younger := max(0, pl.Now()-n) // are not of the growth yet, and may all be alive
+	alive, orphaned := max(0, f.alive-younger), min(f.orphaned, n)
 	switch {
-	case known && 2*alive >= n:
+	case f.known && 2*alive >= n:
 		return peersConnected, fmt.Sprintf("%d of them %s a peer that is connected: the goroutine that reads its connection is there.", alive, verb(alive, "has", "have"))
-	case known && 2*orphaned >= n:
+	case f.known && 2*orphaned >= n:
 		return p.orphans(pl, orphaned)
-	case known:
-		return peersUnknown, fmt.Sprintf("of %d goroutines, %d have a peer that is connected and %d have lost theirs", n, alive, orphaned)
-	case pl.State != goroutine.IOWait:
-		return peersUnknown, "no goroutine that reads a connection belongs to them"
+	case f.known, pl.State != goroutine.IOWait:
+		return peersUnknown, ""
 	}
 	return p.connections(s, pl, n, age)
 }
@@ -58,47 +58,58 @@ func (p *Pass) peersAt(s *places.Series, pl *places.Place, n int, age time.Durat
 // orphans is peersAt for goroutines whose companions have ended. Other goroutines than
 // handlers of HTTP may have had their connection closed by their companion.
 func (p *Pass) orphans(pl *places.Place, orphaned int) (peers, string) {
-	told := fmt.Sprintf("The peers of %d of them have gone: the goroutines that read their connections have ended.", orphaned)
+	told := fmt.Sprintf("The goroutines that read the connections of %d of them have ended.", orphaned)
 	sockets, err := p.Sockets()
 	if pl.Stack.Entry().Function != httpServe || err != nil {
 		return peersGone, told
 	}
 	gone := sockets.Estimate(sockets.GoneFor(0))
 	if 2*gone < orphaned {
-		return peersUnknown, fmt.Sprintf("%d handlers have no goroutine that reads their connection, but only %d connections have lost their peers", orphaned, gone)
+		return peersUnknown, ""
 	}
-	return peersGone, told + fmt.Sprintf(" The kernel has %d connections whose peers have closed and that are still open here.", gone)
+	return peersGone, told + fmt.Sprintf(" The kernel has %s whose peers have gone and that are still open here.", numberOf(sockets, gone))
 }
 
 // connections is peersAt for goroutines in IO wait.
 func (p *Pass) connections(s *places.Series, pl *places.Place, n int, age time.Duration) (peers, string) {
 	sockets, err := p.Sockets()
 	if err != nil {
-		return peersUnknown, err.Error()
+		return peersUnknown, ""
 	}
 	gone, silent := sockets.Estimate(sockets.GoneFor(age)), sockets.Estimate(sockets.SilentFor(age))
 	own := gone - readerless(s)
 	switch {
 	case 4*own >= 3*n && 4*own <= 5*n && rival(s, pl, n):
-		return peersUnknown, fmt.Sprintf("the peers of %d connections have gone, and more places than one may have these connections", gone)
+		return peersUnknown, ""
 	case 4*own >= 3*n && 4*own <= 5*n:
-		return peersGone, fmt.Sprintf("The peers of %d connections have closed them at least %s ago, and this process has not.", gone, words.Span(age))
+		return peersGone, fmt.Sprintf("The peers of %s went at least %s ago, and this process has not closed them.", numberOf(sockets, gone), words.Span(age))
 	case 4*silent >= 3*n:
-		return peersSilent, fmt.Sprintf("The peers of %d connections are connected and have sent nothing for at least %s.", silent, words.Span(age))
+		return peersSilent, fmt.Sprintf("The peers of %s are connected and have sent nothing for at least %s.", numberOf(sockets, silent), words.Span(age))
 	}
-	return peersUnknown, fmt.Sprintf("of the connections, %d have lost their peers and %d are silent, which does not fit to %d goroutines", gone, silent, n)
+	return peersUnknown, ""
+}
+
+// numberOf says how many connections there are, of which not all may have been read.
+func numberOf(s *goroutine.Sockets, n int) string {
+	if s.Share < 1 {
+		return "about " + plural(n, "connection")
+	}
+	return plural(n, "connection")
 }
 
 // rival reports whether the number of goroutines at another place in IO wait has grown
 // by half of n to twice n, and these have not come together with those at pl.
 func rival(s *places.Series, pl *places.Place, n int) bool {
-	own := arrivalsAt(pl)
+	own, compared := arrivalsAt(pl), 0
 	for _, other := range s.Places(places.ByStack) {
-		if other.State != goroutine.IOWait || other.Key == pl.Key || other.Stack.Entry().Function == httpBackground {
+		if other.State != goroutine.IOWait || other.Key == pl.Key || pl.Stacks() > 1 && pl.SameEnds(other.Stack, other.State) || other.Stack.Entry().Function == httpBackground {
 			continue
 		}
 		if grown := other.Now() - other.Count(0); 2*grown < n || grown > 2*n {
 			continue
+		}
+		if compared++; compared > maxCompanions {
+			return true
 		}
 		if came := arrivalsAt(other); !own.came.Together(&came.came, false) {
 			return true

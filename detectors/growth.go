@@ -2,7 +2,6 @@ package detectors
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -104,29 +103,35 @@ func (c GrowthConfig) run(p *Pass) error {
 	if r.trials = append(r.steepTrials(), normal...); len(normal) == 0 {
 		p.tooShort(s, l.Steps+2, l.Warmup+l.Window+l.MinAge, "")
 	}
-	doubts := 0
+	doubtful := false
 	lasting := r.patient()
-	lasting.accept = func(rise *rise) (Finding, bool) { return Finding{}, rise.gone == 0 && rise.goesOn() }
+	lasting.accept = func(rise *rise) (Finding, bool) {
+		return Finding{}, (rise.gone == 0 || p.Owned(rise.place.Stack)) && rise.goesOn()
+	}
 	r.accept = func(rise *rise) (Finding, bool) {
 		why := rise.lives()
 		if why == "" {
-			doubts++
+			doubtful = true
 			return Finding{}, false
 		}
 		f := rise.growth(why)
-		if _, ok := lasting.judgePlace(rise.place); ok {
+		switch _, lasts := lasting.judgePlace(rise.place); {
+		case lasts && p.Owned(rise.place.Stack):
+			f.unclosed()
+		case lasts:
 			f.lasts(longest * c.Window)
 		}
 		return f, true
 	}
 	foreign := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
-	all := r.judge(judged(s, places.ByStack, mayLive, c.MinRise, foreign))
-	if len(all)+doubts > 0 && !l.watched(p, "a growth", windowsFor(all)) {
+	judged := judged(s, places.ByStack, mayLive, c.MinRise, foreign)
+	all := r.judge(judged)
+	if (len(all) > 0 || doubtful) && !l.watched(p, "a growth", windowsFor(all)) {
 		all = nil
 	}
-	l.candidates(p, slices.DeleteFunc(judged(s, places.ByStack, mayLive, c.MinRise, foreign), func(pl *places.Place) bool {
-		return pl.State != goroutine.IOWait && !p.timed(pl) && !p.Owned(pl.Stack) // for leak
-	}), true)
+	l.candidates(p, judged, func(pl *places.Place) bool { // the others are named by leak
+		return pl.State == goroutine.IOWait || p.timed(pl) || p.Owned(pl.Stack)
+	}, haste{steep: true})
 	all.report(p)
 	return nil
 }
@@ -141,7 +146,7 @@ func mayLive(s goroutine.State) bool {
 func (r *rise) lives() string {
 	l := &r.life
 	switch {
-	case l.peers == peersGone:
+	case !l.living() && l.peers == peersGone:
 		return ""
 	case r.keeps(r.place.Stack):
 		return "they wait by design: they belong to clients, pools or subscriptions that are kept"
@@ -190,4 +195,18 @@ func (r *rise) ends(otherwise string) string {
 		otherwise = adviceTimer
 	}
 	return strings.ToLower(otherwise[:1]) + otherwise[1:]
+}
+
+// unclosed rewords f for goroutines that wait by design, of which more have been created
+// for hours.
+func (f *Finding) unclosed() {
+	f.Confidence = Medium
+	f.Message = fmt.Sprintf("%s at %s %s in %s, %s more every minute: they belong to clients, pools or subscriptions that are never closed.",
+		goroutines(f.Count), where(f.Stack), verb(f.Count, "waits", "wait"), f.State, perMinute(f.GrowthPerMinute))
+	f.note("They wait by design until the client, pool or subscription is closed; the fault is that more are created all the time.")
+	if means, advice := adviceAt(f.Stack, f.State); means != "" {
+		f.Advice = advice
+	} else {
+		f.Advice = "Find the code that creates them, perhaps once per request, and close each one or share one."
+	}
 }

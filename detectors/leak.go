@@ -164,14 +164,6 @@ func (c LeakConfig) checks() []check {
 // even if their number does not grow and even for a single goroutine. The main
 // goroutine is exempt, because it may wait forever on purpose.
 //
-// Of the stacks that wait by design, it judges those that belong to a client, a
-// pool or a subscription of the program itself (see [KnownStack]). If the
-// program creates one per request and closes none, these stacks are the only
-// symptom. A growing fleet of servers looks the same until it is complete. For
-// these stacks, therefore, only the longest window (2 h by default) is used, the
-// number must rise in all of its steps, and confidence is [Medium]. A fleet that
-// is complete within an hour and a half is never reported.
-//
 // Goroutines that reach one line by different call paths are judged together if they
 // have the same entry function: each path may be too rare to be judged alone. If that
 // shows no leak, as when one path is healthy, each path is judged alone.
@@ -211,11 +203,12 @@ const longest = 4
 func (c LeakConfig) reach() time.Duration { return max(longest*c.Window+c.MaxAge, c.MinStand) }
 
 func (c LeakConfig) run(p *Pass) error {
-	all, doubts := c.rising(p)
-	if len(all)+doubts > 0 && !c.watched(p, "a leak", windowsFor(all)) {
+	all, doubtful := c.rising(p)
+	if (len(all) > 0 || doubtful) && !c.watched(p, "a leak", windowsFor(all)) {
 		all = nil
 	}
-	c.candidates(p, slices.DeleteFunc(judged(p.places(), places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known), p.timed), p.Timers != nil)
+	mayBeLost := judged(p.places(), places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known)
+	c.candidates(p, mayBeLost, func(pl *places.Place) bool { return !p.timed(pl) }, haste{steep: p.Timers != nil, slow: p.Timers != nil})
 	c.withProof(p, all).report(p)
 	return nil
 }
@@ -255,9 +248,9 @@ func (c LeakConfig) watched(p *Pass, what string, windows int) bool {
 	return false
 }
 
-// rising finds leaks by the rising number of goroutines that stay in place. doubts is
-// how many places would be told if it were known that their goroutines are not alive.
-func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
+// rising finds leaks by the rising number of goroutines that stay in place. It is doubtful
+// if a place would be told if it were known that its goroutines are not alive.
+func (c LeakConfig) rising(p *Pass) (all findings, doubtful bool) {
 	s := p.places()
 	r := c.newSearch(p)
 	r.accept = func(rise *rise) (Finding, bool) {
@@ -265,7 +258,7 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 		case rise.life.living(), rise.place.State == goroutine.IOWait && rise.life.peers != peersGone:
 			return Finding{}, false
 		case rise.strict && !rise.life.sure:
-			doubts++
+			doubtful = true
 			return Finding{}, false
 		}
 		return rise.finding(), true
@@ -280,7 +273,7 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubts int) {
 			all = r.alongAllPaths(pl, all)
 		}
 	}
-	return append(all, r.owned(p)...), doubts
+	return all, doubtful
 }
 
 // peersOfGrowth is [Pass.peersAt]. A pass that was built by hand has no sockets.
@@ -312,32 +305,4 @@ func (r *search) alongAllPaths(pl *places.Place, all findings) findings {
 		return pl.SameEnds(f.Stack, f.State) && f.Stack.User().Line == pl.Key.Line
 	})
 	return append(all, whole...)
-}
-
-// owned finds resources that the program creates and never closes, by the stacks
-// that wait by design. It uses only the longest window and requires a rise in
-// every step: a fleet of servers that comes up within an hour and then stays
-// rises in some steps, a leak in all.
-func (r *search) owned(p *Pass) findings {
-	notOwned := func(s *goroutine.Stack) bool { return !p.Owned(s) }
-	patient := r.patient()
-	patient.accept = func(rise *rise) (Finding, bool) { return rise.finding(), rise.goesOn() }
-	all := patient.judge(judged(r.Series, places.ByStack, places.WokenByGoroutines, longest*r.MinRise, notOwned))
-	for i := range all {
-		all[i].unclosed()
-	}
-	return all
-}
-
-// unclosed rewords f for goroutines that wait by design.
-func (f *Finding) unclosed() {
-	f.Confidence = Medium
-	f.Message = fmt.Sprintf("%s at %s %s in %s, %s more every minute: they belong to clients, pools or subscriptions that are never closed.",
-		goroutines(f.Count), where(f.Stack), verb(f.Count, "waits", "wait"), f.State, perMinute(f.GrowthPerMinute))
-	f.note("They wait by design until the client, pool or subscription is closed; the fault is that more are created all the time.")
-	if means, advice := adviceAt(f.Stack, f.State); means != "" {
-		f.Advice = advice
-	} else {
-		f.Advice = "Find the code that creates them, perhaps once per request, and close each one or share one."
-	}
 }

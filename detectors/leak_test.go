@@ -15,7 +15,6 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/detectors/detectortest"
 	"github.com/otelgoroutine/go/goroutine"
-	"github.com/otelgoroutine/go/internal/engine"
 )
 
 // replay runs a shape for some simulated time and returns the findings of
@@ -377,86 +376,4 @@ func TestManyWaysOfHealthyWork(t *testing.T) {
 		}
 	})
 	detectortest.Compare(t, detectortest.Findings(detectortest.Run(t, newLeak(), healthy...)))
-}
-
-// What belongs to the program's own clients, and what to those of others.
-var (
-	atOpener = detectortest.At(goroutine.Select, "runtime.gopark", "database/sql.(*DB).connectionOpener:9", "runtime.goexit")
-	atServed = detectortest.At(goroutine.Select, "runtime.gopark", "golang.org/x/net/http2.(*serverConn).serve:9", "runtime.goexit")
-)
-
-// between is a leak that stops: what came stays.
-func between(at detectortest.Place, perMinute float64, from, to time.Duration) shape {
-	return func(s *service) {
-		if e := s.elapsed(); e >= from && e < to {
-			s.Go(at, s.arrivals(perMinute))
-		}
-	}
-}
-
-func TestLeakOfWhatIsNeverClosed(t *testing.T) {
-	const from = time.Hour
-	for name, tc := range map[string]struct {
-		shape shape
-		want  bool
-	}{
-		"one per request":                {leak(atOpener, 5, from), true},
-		"one a minute":                   {leak(atOpener, 1, from), true},
-		"one in ten minutes":             {leak(atOpener, 0.1, from), false},
-		"a fleet in half an hour":        {between(atOpener, 10, from, from+30*time.Minute), false},
-		"a fleet in 85 minutes":          {between(atOpener, 10, from, from+85*time.Minute), false},
-		"a fleet right after the start":  {between(atOpener, 10, 0, 85*time.Minute), false},
-		"a fleet in two hours":           {between(atOpener, 10, from, from+2*time.Hour), false},
-		"one in two hours after a start": {between(atOpener, 2, 0, 2*time.Hour), false},
-		"two fleets":                     {together(between(atOpener, 2, from, from+20*time.Minute), between(atOpener, 2, from+90*time.Minute, from+110*time.Minute)), false},
-		"clients that come and go":       {func(s *service) { connect(s, atOpener, 5, 2*time.Hour) }, false},
-		"a server whose clients stay":    {leak(atServed, 5, from), false},
-		"a pool that is made once, late": {between(atOpener, 1000, 2*time.Hour, 2*time.Hour+tick), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for seed := range uint64(2) {
-				found, first := replay(t, newLeak(), newService(1+int(seed), seed), tc.shape, 4*time.Hour)
-				if !tc.want {
-					require.Zero(t, first, "seed %d", seed)
-					continue
-				}
-				require.NotEmpty(t, found, "seed %d", seed)
-				assert.Less(t, first-from, 130*time.Minute)
-				last := found[len(found)-1]
-				detectortest.Compare(t, []detectors.Finding{last}, detectortest.Want{
-					State: goroutine.Select, Confidence: detectors.Medium, Contains: "more every minute: they belong to clients, pools or subscriptions that are never closed.",
-				})
-				assert.Contains(t, last.Advice, "Find sql.Open in code that runs more than once")
-				assert.Contains(t, last.Evidence, "There is one for each sql.DB that is not closed.")
-			}
-		})
-	}
-}
-
-// connect has ever more that stay for a while.
-func connect(s *service, at detectortest.Place, perMinute float64, mean time.Duration) {
-	for range s.arrivals(perMinute) {
-		s.GoFor(at, s.exponential(mean))
-	}
-}
-
-// TestLeakOfWhatAUserExcluded has the user's word count, even for what the
-// list would have judged.
-func TestLeakOfWhatAUserExcluded(t *testing.T) {
-	d := newLeak()
-	for name, own := range map[string][]detectors.KnownStack{
-		"not": nil,
-		"yes": {{Name: "tenants", Reason: "a pool for each, and more every day", Match: func(s *goroutine.Stack) bool { return s.Has("database/sql.(*DB).connectionOpener") }}},
-	} {
-		e := engine.New(engine.Config{Detectors: []*detectors.Detector{d}, Known: own})
-		p := detectortest.NewProcess(1)
-		var found []detectors.Finding
-		for _, s := range detectortest.Series(p, 200, time.Minute, func(int) { p.Go(atOpener, 1) }) {
-			r := e.Step(s)
-			require.NoError(t, r.Verdicts[0].Err)
-			found = append(found, r.Findings...)
-		}
-		assert.Equal(t, own == nil, len(found) > 0, "excluded: %s", name)
-	}
 }

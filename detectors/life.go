@@ -19,9 +19,18 @@ type life struct {
 	peers  peers    // of their connections
 	told   string   // what is known of these, as a sentence; empty if nothing is
 
+	forsaken bool // they are handlers of requests whose clients have gone
+
 	windows int  // since the rise began
+	read    bool // the code where they wait was read, if they may wait for a timer at all
+	most    int  // how many of them have a live peer at most; -1: not known
 	sure    bool // what was not found is not there: the code was read, windows were seen, and peers are known
 }
+
+// maxLives is of how many rises a search asks what speaks for their being alive, at most,
+// the largest populations first: that takes milliseconds for each in a process with
+// thousands of stacks. Of the others, only what windows and states show is known.
+const maxLives = 100
 
 // findLife finds out what speaks for the goroutines of a rise being alive. It asks for
 // the births at other places: see [places.Place.Births].
@@ -30,24 +39,34 @@ func (r *rise) findLife() life {
 		fed:     r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Fed }),
 		timed:   r.wokenAndBack(func(w *Window) map[goroutine.GroupKey][]uint64 { return w.Timed }),
 		windows: windowsSince(r.windows, r.since()),
+		most:    -1,
 	}
-	var read bool
-	l.timers, read = mayBeTimed(r.timers, r.place)
-	if dials(r.place.Stack) {
-		l.sure = read && l.windows > 0
+	if r.asked++; r.asked > maxLives {
 		return l
 	}
-	l.peers, l.told = r.peers(r.place, r.now(), r.age)
-	if l.peers == peersUnknown {
-		l.told = ""
-		if c := r.company(); c != nil {
-			l.peers = peersConnected
-			l.told = fmt.Sprintf("About as many goroutines came in the same time and read connections at %s.", where(c.Stack))
-		}
+	l.timers, l.read = mayBeTimed(r.timers, r.place)
+	alone := dials(r.place.Stack)
+	if !alone {
+		alone = r.findPeers(&l)
 	}
-	alone := l.peers == peersGone || r.place.State != goroutine.IOWait && l.peers == peersUnknown && r.aloneBeside(r.peersAtMost())
-	l.sure = read && alone && l.windows > 0
+	l.sure = l.read && alone && l.windows > 0
 	return l
+}
+
+// findPeers finds out what is known of the peers of a rise, and reports whether it is
+// known that enough of its goroutines have none.
+func (r *rise) findPeers(l *life) (alone bool) {
+	if l.peers, l.told = r.peers(r.place, r.now(), r.age); l.peers != peersUnknown {
+		l.forsaken = l.peers == peersGone && r.place.Stack.Entry().Function == httpServe
+		return l.peers == peersGone
+	}
+	if c := r.company(); c != nil {
+		l.peers = peersConnected
+		l.told = fmt.Sprintf("About as many goroutines came in the same time and wait for IO at %s.", where(c.Stack))
+		return false
+	}
+	l.most = min(r.peersAtMost(), r.total())
+	return r.place.State != goroutine.IOWait && r.aloneBeside(l.most)
 }
 
 // maxPeers is the share of the goroutines of a rise that may have a live peer where the
@@ -63,7 +82,12 @@ func (r *rise) aloneBeside(peers int) bool {
 
 // living reports whether what was found makes it likely that the goroutines of the rise
 // are alive.
+//
+// The handler of a request whose client has gone is no use, whatever wakes it.
 func (l *life) living() bool {
+	if l.forsaken {
+		return false
+	}
 	return len(l.fed) > 0 || len(l.timed) > 0 || l.timers || l.peers == peersConnected || l.peers == peersSilent
 }
 
@@ -93,8 +117,8 @@ func (r *rise) peersAtMost() (n int) {
 			n += born
 		}
 	}
-	if sharesConnection(r.place.Stack) {
-		n += r.total()
+	if sharesConnection(r.place.Stack) || r.place.Stack.Entry().Function == httpServe {
+		n += r.total() // each may have a connection that nothing reads
 	}
 	return n
 }
@@ -110,9 +134,15 @@ func (r *rise) company() *places.Place {
 	if r.place.State == goroutine.IOWait {
 		return nil
 	}
-	shares := sharesConnection(r.place.Stack)
+	shares, compared := sharesConnection(r.place.Stack), 0
 	for _, pl := range r.Places(places.ByStack) {
-		if pl.State == goroutine.IOWait && (!shares || sharesConnection(pl.Stack)) && r.cameWith(pl) {
+		if pl.State != goroutine.IOWait || shares && !sharesConnection(pl.Stack) {
+			continue
+		}
+		if compared++; compared > maxCompanions {
+			return nil
+		}
+		if r.cameWith(pl) {
 			return pl
 		}
 	}
@@ -138,23 +168,6 @@ func (r *rise) cameWith(pl *places.Place) bool {
 func dials(s *goroutine.Stack) bool {
 	entry := s.Entry().Function
 	return strings.HasPrefix(entry, "net/http.(*persistConn).") || entry == "database/sql.(*Tx).awaitDone" || entry == "database/sql.(*Rows).awaitDone"
-}
-
-// sharesConnection reports whether a goroutine serves one of the streams of a
-// connection: then nothing in IO wait is as old as it is.
-func sharesConnection(s *goroutine.Stack) bool {
-	return bodyRead(s) || serverRecv(s) || slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
-		return slices.ContainsFunc(multiplexers, func(p string) bool { return strings.HasPrefix(f.Function, p) })
-	})
-}
-
-// multiplexers are prefixes of functions of libraries that run several streams, or
-// subscriptions, over one connection.
-var multiplexers = []string{
-	"google.golang.org/grpc.", "google.golang.org/grpc/internal/transport.",
-	"net/http.(*http2", "net/http/internal/http2.", "golang.org/x/net/http2.",
-	"github.com/quic-go/quic-go", "github.com/nats-io/nats%2ego.", "github.com/hashicorp/yamux.",
-	"golang.org/x/crypto/ssh.", "github.com/xtaci/smux.", "github.com/libp2p/", "github.com/rabbitmq/amqp091-go.",
 }
 
 // wokenAndBack returns the IDs of goroutines that were woken in a trace window since

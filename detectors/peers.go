@@ -1,6 +1,7 @@
 package detectors
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,8 @@ const (
 	// maxCompanions is how many places in IO wait are compared with a growth, those
 	// with the most goroutines.
 	maxCompanions = 16
-	// peersKnown is of how many of the goroutines of a growth it must be known whether
-	// their peers are alive, one in how many may be uncertain.
+	// peersKnown is one in how many goroutines of a growth may have a peer of which it
+	// is not known whether it is alive.
 	peersKnown = 4
 	// youngest is how many of the newest snapshots do not count: goroutines that were
 	// born in them may not have started their companions yet.
@@ -48,7 +49,7 @@ const (
 // one that did not read its request's body to the end. Handlers are therefore
 // orphaned only where some had companions before; a place at which some requests
 // have a body that is never read and others have not is told wrongly, unless the kernel
-// contradicts: see [Pass.orphansOf].
+// contradicts: see [Pass.orphans].
 //
 // Elsewhere, companions are the goroutines at a place in IO wait that came together
 // with those at pl. Unrelated ones are taken for companions with a probability
@@ -64,11 +65,13 @@ const (
 // stream, and they are of unknown fate, but for handlers at a server of whose
 // connections none is left (see [streamsPeers]). So are goroutines in IO wait, which
 // are readers themselves, unless they are handlers.
+//
+// It is expensive in a process with thousands of places: see [Pass.fatesAt].
 func peersOf(s *places.Series, pl *places.Place) (alive, orphaned int, known bool) {
 	switch {
 	case servesStream(pl.Stack):
 		return streamsPeers(s, pl)
-	case sharesConnections(pl.Stack):
+	case sharesConnection(pl.Stack):
 		return 0, 0, false
 	case pl.Stack.Entry().Function == httpServe && pl.Stack.Has(httpHandle):
 		return handlersPeers(s, pl)
@@ -78,16 +81,26 @@ func peersOf(s *places.Series, pl *places.Place) (alive, orphaned int, known boo
 	return companionsOf(s, pl)
 }
 
-// sharesConnections reports whether a goroutine may serve one of several streams of
-// a connection. Its package shows that, at least where a library starts
-// goroutines for streams.
-func sharesConnections(s *goroutine.Stack) bool {
-	for _, f := range s.Visible() {
-		if strings.Contains(f.Function, "http2") || strings.HasPrefix(f.Function, "google.golang.org/grpc") || strings.Contains(f.Function, "/quic-go") {
-			return true
-		}
+// A peerCount is what [peersOf] tells of a place.
+type peerCount struct {
+	alive, orphaned int
+	known           bool
+}
+
+// fatesAt is [peersOf], asked once for each place and snapshot.
+func (p *Pass) fatesAt(s *places.Series, pl *places.Place) peerCount {
+	if p.shared == nil {
+		p.shared = new(shared)
 	}
-	return false
+	c, ok := p.shared.fates[pl]
+	if !ok {
+		c.alive, c.orphaned, c.known = peersOf(s, pl)
+		if p.shared.fates == nil {
+			p.shared.fates = make(map[*places.Place]peerCount)
+		}
+		p.shared.fates[pl] = c
+	}
+	return c
 }
 
 // mostKnown reports whether it is known of enough of n goroutines.
@@ -108,7 +121,7 @@ func handlersPeers(s *places.Series, pl *places.Place) (alive, orphaned int, kno
 }
 
 // hadCompanions reports whether some handlers at pl are known to have had companions:
-// there were more than handlers at other places.
+// there were more companions than handlers at other places.
 func hadCompanions(s *places.Series, pl *places.Place) bool {
 	seen := 0
 	for i := s.Last(); i >= 0 && seen < companionSightings; i-- {
@@ -147,7 +160,7 @@ func companionsOf(s *places.Series, pl *places.Place) (alive, orphaned int, know
 	own := arrivalsAt(pl)
 	left := maxCompanions
 	for _, c := range s.Places(places.ByEnds) {
-		if c.State != goroutine.IOWait || sharesConnections(c.Stack) {
+		if c.State != goroutine.IOWait || c.SameEnds(pl.Stack, pl.State) || sharesConnection(c.Stack) {
 			continue
 		}
 		if left--; left < 0 {
@@ -168,7 +181,7 @@ func companionsOf(s *places.Series, pl *places.Place) (alive, orphaned int, know
 	return alive, orphaned, mostKnown(own.total(), alive, orphaned)
 }
 
-// Arrivals are how goroutines came to a place, including those that have left again as
+// An arrivals is how goroutines came to a place, including those that have left again as
 // far as snapshots show them, and how many of them are there now, by time of birth.
 type arrivals struct {
 	came pairing.Arrivals
@@ -215,14 +228,12 @@ func settledEpochs(s *places.Series) (ends []time.Time) {
 // A companion may be born up to [epochSlack] epochs before or after: the runtime hands
 // out IDs in batches, and a quiet process takes long to use one up.
 func fates(here, now, most []int) (alive, orphaned int) {
-	here, gone := clone(here), clone(most)
+	here, gone := slices.Clone(here), slices.Clone(most)
 	for k := range gone {
 		gone[k] -= now[k]
 	}
-	return matched(here, clone(now)), matched(here, gone)
+	return matched(here, slices.Clone(now)), matched(here, gone)
 }
-
-func clone(all []int) []int { return append([]int(nil), all...) }
 
 // matched returns how many of here have one of others in about the same epoch, each
 // another, and takes these away from both.

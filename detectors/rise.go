@@ -24,6 +24,8 @@ type search struct {
 	peers   func(pl *places.Place, n int, age time.Duration) (peers, string)
 	trials  []trial
 
+	asked int // of how many rises it was asked what speaks for their being alive
+
 	// accept returns the finding about a rise, if it is one.
 	accept func(*rise) (Finding, bool)
 }
@@ -230,7 +232,6 @@ func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
 		if f, ok := r.accept(&rise); ok {
 			return f, true
 		}
-		st = nil // the births at other places were asked for
 	}
 	return Finding{}, false
 }
@@ -291,6 +292,9 @@ func (r *rise) goesOn() bool {
 func (r *rise) lasted() time.Duration {
 	second := r.points[1]
 	first, later := r.at(second)-r.at(r.points[0]), r.points[len(r.points)-1].since.Sub(second.since)
+	if later <= 0 { // there is one step
+		return r.length() + r.age
+	}
 	pace := float64(r.total()-first) / later.Minutes()
 	if pace <= 0 {
 		return 0
@@ -368,16 +372,23 @@ func (r *rise) noteLife(f *Finding) {
 	switch {
 	case len(r.life.fed) > 0:
 		f.note("Other goroutines still wake %d of them now and then; they return and never exit, like forgotten listeners or clients that stay for hours.", len(r.life.fed))
+	case len(r.life.timed) > 0 && r.place.State == goroutine.IOWait:
+		f.note("Data or a deadline wakes %d of them now and then; they return and never exit.", len(r.life.timed))
 	case len(r.life.timed) > 0:
 		f.note("A timer wakes %d of them now and then; they return and never exit.", len(r.life.timed))
 	case r.life.windows > 0:
-		f.note("In %s neither a goroutine nor a timer woke any of them.", plural(r.life.windows, "trace window"))
+		f.note("In %s none of them was seen to be woken and to return.", plural(r.life.windows, "trace window"))
 	}
 	switch {
 	case r.life.told != "":
 		f.note("%s", r.life.told)
-	case r.life.sure:
-		f.note("No connection that stays came with them, and the code where they wait sets no timer.")
+	case r.life.most == 0:
+		f.note("No goroutine that waits for a connection came with them.")
+	case r.life.sure && r.life.most > 0:
+		f.note("At most %d of them have a connection that stays.", r.life.most)
+	}
+	if waits := r.place.State == goroutine.ChanReceive || r.place.State == goroutine.Select; waits && r.life.sure {
+		f.note("By its machine code, the function where they wait sets no timer.")
 	}
 }
 

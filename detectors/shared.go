@@ -6,8 +6,12 @@ import (
 )
 
 // shared is what the passes over one snapshot share: the model of all snapshots
-// and, if some have no goroutine IDs, the model of those that have.
-type shared struct{ series []*places.Series }
+// and, if some have no goroutine IDs, the model of those that have; and what is known of
+// the peers of goroutines.
+type shared struct {
+	series []*places.Series
+	fates  map[*places.Place]peerCount
+}
 
 // places returns the model of the snapshots of p.
 func (p *Pass) places() *places.Series { return p.series(p.History) }

@@ -18,6 +18,22 @@ const (
 	h2Reader   = "erverConn).readFrames"
 )
 
+// sharesConnection reports whether a goroutine serves one of the streams of a
+// connection: then nothing in IO wait is as old as it is.
+func sharesConnection(s *goroutine.Stack) bool {
+	return bodyRead(s) || serverRecv(s) || slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool {
+		return strings.Contains(f.Function, "http2") || slices.ContainsFunc(multiplexers, func(p string) bool { return strings.HasPrefix(f.Function, p) })
+	})
+}
+
+// multiplexers are prefixes of functions of libraries that run several streams, or
+// subscriptions, over one connection, beside those of HTTP/2.
+var multiplexers = []string{
+	"google.golang.org/grpc.", "google.golang.org/grpc/internal/transport.", "github.com/quic-go/quic-go",
+	"github.com/nats-io/nats%2ego.", "github.com/hashicorp/yamux.", "golang.org/x/crypto/ssh.",
+	"github.com/xtaci/smux.", "github.com/libp2p/", "github.com/rabbitmq/amqp091-go.",
+}
+
 // servesStream reports whether a goroutine handles a stream for a client.
 func servesStream(s *goroutine.Stack) bool { return s.Has(grpcHandle) || hasSuffix(s, h2Handle) }
 
@@ -29,8 +45,8 @@ func hasSuffix(s *goroutine.Stack, suffix string) bool {
 	return slices.ContainsFunc(s.Frames, func(f goroutine.Frame) bool { return strings.HasSuffix(f.Function, suffix) })
 }
 
-// maxLooks is in how many snapshots connections are counted at most.
-const maxLooks = 16
+// maxMoments is how many snapshots are compared with the newest at most.
+const maxMoments = 16
 
 // streamsPeers is [peersOf] for handlers of streams that share connections. Which stream
 // belongs to which connection is not known; but a stream does not outlive its connection.
@@ -45,7 +61,7 @@ func streamsPeers(s *places.Series, pl *places.Place) (alive, orphaned int, know
 			left[k] = max(left[k], n)
 		}
 	}
-	for i, step := recent-1, max(1, recent/maxLooks); i >= 0; i -= step {
+	for i, step := recent-1, max(1, (recent+maxMoments-1)/maxMoments); i >= 0; i -= step {
 		if were, stay := compareBirths(s.BornIn(i, reads), left); were && !stay {
 			orphaned = pl.StoodFrom(i)
 			return 0, orphaned, orphaned > 0

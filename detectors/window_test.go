@@ -100,7 +100,7 @@ func TestALeakIsWatchedBeforeItIsReported(t *testing.T) {
 	first, last := grow(w, p, 3*time.Hour, &members)
 	assert.Greater(t, first, 45*time.Minute)
 	assert.Less(t, first, 55*time.Minute)
-	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "neither a goroutine nor a timer woke any of them"})
+	detectortest.Compare(t, last, detectortest.Want{Function: "main.(*Member).loop", Confidence: detectors.Suspected, Contains: "none of them was seen to be woken and to return"})
 	assert.Less(t, w.asked, 400, "not in every snapshot of three hours")
 }
 

@@ -41,23 +41,23 @@ const maxFunctions = 1 << 12
 type program struct {
 	mu      sync.Mutex
 	entries map[string]uintptr // of functions that are inlined: of one that has their code
-	alone   map[string]bool    // those that are not inlined
+	holders map[string]string  // the name of the function with that entry
 	code    *lockcode.Reader
 }
 
 func newProgram() *program {
-	return &program{entries: make(map[string]uintptr), alone: make(map[string]bool), code: lockcode.NewReader(nil)}
+	return &program{entries: make(map[string]uintptr), holders: make(map[string]string), code: lockcode.NewReader(nil)}
 }
 
 // passed notes the entry of a function, by the address of an instruction in it.
 func (p *program) passed(function string, pc uintptr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.alone[function] || p.entries[function] == 0 && len(p.entries) >= maxFunctions {
+	if p.holders[function] == function || p.entries[function] == 0 && len(p.entries) >= maxFunctions {
 		return
 	}
 	if c := p.code.Call(pc); c.Entry != 0 {
-		p.entries[function], p.alone[function] = c.Entry, c.Function == function
+		p.entries[function], p.holders[function] = c.Entry, c.Function
 	}
 }
 
@@ -68,8 +68,8 @@ func (p *program) timers(s *goroutine.Stack) (may, known bool) {
 	user, past := s.User(), false
 	for _, f := range s.Visible() {
 		switch sets, read := p.code.SetsTimer(p.entries[f.Function]); {
-		case !read, sets && past:
-			return false, false
+		case !read, sets && past, sets && p.holders[f.Function] != f.Function && s.Has(p.holders[f.Function]):
+			return false, false // the timer may be one of the caller, with whose code this function's is mixed
 		case sets:
 			return true, true
 		}

@@ -67,6 +67,19 @@ func inlined(p *program, told *sync.WaitGroup, s **goroutine.Stack) {
 	told.Done()
 }
 
+// waitsWithin is inlined into a function that sets a timer for something else.
+func waitsWithin(p *program, ends <-chan int) *goroutine.Stack {
+	s := stackHere(p)
+	<-ends
+	return s
+}
+
+//go:noinline
+func answers(p *program, ends <-chan int) *goroutine.Stack {
+	defer time.AfterFunc(time.Hour, func() {}).Stop()
+	return waitsWithin(p, ends)
+}
+
 func TestTimersOfAFunction(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("only code of amd64 is read")
@@ -88,6 +101,7 @@ func TestTimersOfAFunction(t *testing.T) {
 		"a ticker":                     {ticks(p), true, true},
 		"the deadline of a caller":     {limits(p, closed), false, false},
 		"inlined into a go statement":  {spawned, false, true},
+		"inlined beside a timer":       {answers(p, closed), false, false},
 		"never seen in a trace window": {goroutine.NewStack([]goroutine.Frame{{Function: "main.other"}}), false, false},
 	} {
 		may, known := p.timers(tc.stack)

@@ -3,7 +3,7 @@ package places
 import "time"
 
 // A Standing describes the goroutines of a place that have been there for at
-// least some time.
+// least some time. Other places may be asked before its methods are called.
 type Standing struct {
 	Counts []int // by snapshot; a lower bound
 	Stood  int   // the sum of Counts
@@ -76,6 +76,9 @@ func (st *Standing) step(b *births, i, k int, noneLeft bool) {
 func (st *Standing) Gone() (n int) {
 	b := st.place.born()
 	s := st.place.Series
+	for i := st.first; i <= s.Last(); i++ {
+		b.at(i) // again, if another place was asked since
+	}
 	now := b.at(s.Last())
 	for k, seen := range b.seen {
 		most := 0

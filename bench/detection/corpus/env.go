@@ -183,6 +183,18 @@ func inSound[T any](e *Env, v T) (none T) {
 	return none
 }
 
+// limit returns a channel that is ready after a scaled time in a sound program, and never
+// in a faulty one. It is a function by itself, because detectors read from the code of a
+// function whether it sets a timer, which that of a faulty program would not.
+//
+//go:noinline
+func (e *Env) limit(real time.Duration) <-chan time.Time {
+	if e.sound {
+		return time.After(e.Dur(real))
+	}
+	return nil
+}
+
 // again starts n goroutines that call f again and again.
 func again(n int, f func()) {
 	for range n {

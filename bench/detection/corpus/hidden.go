@@ -129,7 +129,7 @@ func (c *correlator) call(e *Env, lost bool) {
 	}
 	select {
 	case <-reply:
-	case <-inSound(e, time.After(e.Dur(10*time.Second))):
+	case <-e.limit(10 * time.Second):
 		c.reply(id)
 	}
 }
