@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// maxSockets is how many sockets are read at most: 150 kB of results, and
+	// maxSockets is how many sockets a reading covers at most: 150 kB of results, and
 	// about 4 ms; each takes 2 µs.
 	maxSockets = 2048
-	// maxDescriptors is how many descriptors are tried at most; each that is no socket
+	// maxDescriptors is how many descriptors a reading tries at most; each that is no socket
 	// takes 0.3 µs.
 	maxDescriptors = 1 << 16
 	// maxTime is how long a reading takes at most. It counts in a sandbox in which each
