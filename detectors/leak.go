@@ -179,11 +179,11 @@ func (c LeakConfig) checks() []check {
 // over from an old batch of a P look older than they are, and so seem to leave at a
 // high age.
 //
-// False positives: a population that nothing wakes and that keeps growing, from which
-// no goroutine has exited for hours; and one that grows evenly and steeply for a quarter
-// of an hour after it began, of goroutines that wait for longer than that for something
-// that neither their code nor a connection shows, such as a deadline that another
-// function has set. Such a finding stays open until its goroutines have left.
+// False positives: goroutines that wait for a deadline that another function has set, or
+// for something else that neither their own code nor a connection shows, while their
+// number keeps growing and none exits. They are taken for a leak when that has lasted for
+// a quarter of an hour, if the growth is even and steep, and for 45 minutes if it is not
+// or if a caller sets a timer. Such a finding stays open until its goroutines have left.
 func NewLeak(c LeakConfig) *Detector {
 	return configured(c, &Detector{
 		Name:   "leak",

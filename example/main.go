@@ -129,6 +129,8 @@ func hasty() []*detectors.Detector {
 	surge, contention, stall := detectors.DefaultSurgeConfig(), detectors.DefaultContentionConfig(), detectors.DefaultStallConfig()
 	leak.MinAge, leak.MaxAge = 4*time.Second, 8*time.Second // so that a leak that has ended is soon resolved
 	leak.Window, leak.Warmup, leak.MinStand = 15*time.Second, 5*time.Second, 30*time.Second
+	growth := detectors.DefaultGrowthConfig()
+	growth.MinAge, growth.Window, growth.Warmup = 4*time.Second, 15*time.Second, 5*time.Second
 	deadlock.MinWait = 8 * time.Second
 	hang := detectors.DefaultHangConfig()
 	hang.MinWait = 6 * time.Second
@@ -141,6 +143,7 @@ func hasty() []*detectors.Detector {
 	return []*detectors.Detector{
 		detectors.NewHang(hang),
 		detectors.NewLeak(leak),
+		detectors.NewGrowth(growth),
 		detectors.NewDeadlock(deadlock),
 		detectors.NewBlockedForever(forever),
 		detectors.NewPileup(pileup),

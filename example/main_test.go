@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
@@ -116,6 +117,17 @@ func TestFaults(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, o.faults)
 	}
+}
+
+func TestTheDemonstrationHasEveryDefaultDetector(t *testing.T) {
+	names := func(all []*detectors.Detector) (names []string) {
+		for _, d := range all {
+			names = append(names, d.Name)
+		}
+		return names
+	}
+	assert.Equal(t, names(detectors.Default()), names(hasty()))
+	assert.NoError(t, detectors.Validate(hasty()))
 }
 
 func TestFullDiskEndsWithStatus1(t *testing.T) {

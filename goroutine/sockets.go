@@ -18,12 +18,12 @@ const (
 type Sockets struct {
 	Time time.Time // when they were read
 
-	// Share is the share of the process's descriptors that were looked at, above 0
+	// Share is the share of the process's descriptors that were examined, above 0
 	// and at most 1. It is below 1 in a process with thousands of them; those that were
-	// looked at are then a sample, the same ones each time as far as they exist.
+	// examined are then a sample, the same ones each time as far as they exist.
 	Share float64
 
-	All []Socket // of those that were looked at
+	All []Socket // of those that were examined
 }
 
 // A Socket is a TCP socket of this process that has an open descriptor.
@@ -71,7 +71,7 @@ func (s *Sockets) SilentFor(age time.Duration) (n int) {
 }
 
 // Estimate returns how many sockets the process has if n were found among those that
-// were looked at.
+// were examined.
 func (s *Sockets) Estimate(n int) int {
 	if s.Share <= 0 {
 		return n

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -30,6 +31,9 @@ type span struct{ usual, most int }
 // goroutine.snapshot.source.
 var sources = span{2, 6}
 
+// builtin is how many detectors a replica has by default.
+var builtin = len(detectors.Default())
+
 // reasons is how many values goroutine.snapshot.skip_reason has.
 const reasons = 12
 
@@ -50,7 +54,7 @@ func of(m telemetry.Metric, top int) (span, string) {
 	case telemetry.MetricFindingOpen:
 		return span{0, 320}, "none without findings; one for each open finding"
 	case telemetry.MetricFindingDetected:
-		return span{0, 7 * 6}, "none without findings; detectors and levels of confidence"
+		return span{0, builtin * 6}, "none without findings; detectors and levels of confidence"
 	case telemetry.MetricSnapshotDuration:
 		return sources, "sources of snapshots"
 	case telemetry.MetricSnapshotSkipped:
@@ -58,7 +62,7 @@ func of(m telemetry.Metric, top int) (span, string) {
 	case telemetry.MetricSnapshotAge:
 		return span{1, 1}, ""
 	case telemetry.MetricDetectorStatus:
-		return span{7, 7 * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
+		return span{builtin, builtin * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
 	}
 	return span{}, ""
 }

@@ -78,9 +78,8 @@ func (p *program) timers(s *goroutine.Stack) (may, known bool) {
 	return false, past
 }
 
-// Timers reports whether goroutines of this process that wait with a stack may wait
-// for a timer: whether the function that waits sets one, the innermost outside of the
-// standard library or what it calls. known is false if one of its callers does, as for the deadline
-// of a context that it hands on, if the code cannot be read, or if no trace window
-// has shown the stack.
+// Timers reports whether the function in which goroutines with this stack wait, or a
+// function of the standard library that it calls, sets a timer. known is false if a
+// caller sets one, if the code cannot be read, or if no trace window has shown the
+// stack.
 func Timers(s *goroutine.Stack) (may, known bool) { return own.timers(s) }

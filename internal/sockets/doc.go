@@ -8,7 +8,7 @@
 // other processes are not seen, as they are in /proc/net/tcp and by
 // sock_diag(7), which list all sockets of the network namespace.
 //
-// A look is bounded by sockets, descriptors and time, and beyond that is a sample.
+// A reading is bounded by sockets, descriptors and time, and beyond that is a sample.
 // Where there is no such kernel, or a filter refuses the call, it is an error that
 // says so. A seccomp filter that kills a process for getsockopt(2) kills this one;
 // package net itself calls it for each connection that a program makes.

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// maxSockets is how many sockets a look reads at most: 150 kB of results, and
+	// maxSockets is how many sockets a reading covers at most: 150 kB of results, and
 	// about 4 ms; each takes 2 µs.
 	maxSockets = 2048
-	// maxDescriptors is how many descriptors a look tries; each that is no socket
+	// maxDescriptors is how many descriptors a reading tries at most; each that is no socket
 	// takes 0.3 µs.
 	maxDescriptors = 1 << 16
-	// maxTime is how long a look takes at most. It counts in a sandbox in which each
+	// maxTime is how long a reading takes at most. It counts in a sandbox in which each
 	// call takes microseconds.
 	maxTime = 10 * time.Millisecond
-	// perCheck is how many descriptors are tried between two looks at the clock.
+	// perCheck is how many descriptors are tried between two readings of the clock.
 	perCheck = 64
 )
 
@@ -30,7 +30,7 @@ type Reader struct {
 	gone map[uint64]time.Time // by the kernel's cookie of a socket: when first seen gone
 }
 
-// bounds are those of a look.
+// bounds are those of a reading.
 type bounds struct {
 	sockets, descriptors int
 	time                 time.Duration

@@ -157,8 +157,8 @@ func TestOtherDescriptorsAreNotSockets(t *testing.T) {
 	assert.Equal(t, goroutine.SocketListen, s.All[0].State)
 }
 
-// TestALookIsBoundedAndLeavesNothingOpen has more sockets than a look reads.
-func TestALookIsBoundedAndLeavesNothingOpen(t *testing.T) {
+// TestAReadingIsBoundedAndLeavesNothingOpen has more sockets than a reading covers.
+func TestAReadingIsBoundedAndLeavesNothingOpen(t *testing.T) {
 	for range 60 {
 		connect(t)
 	}
@@ -174,7 +174,7 @@ func TestALookIsBoundedAndLeavesNothingOpen(t *testing.T) {
 	assert.LessOrEqual(t, len(s.All), 30)
 	s, err = r.read(start, bounds{maxSockets, maxDescriptors, 0})
 	require.NoError(t, err)
-	assert.Greater(t, s.Share, 0.0, "it begins before it looks at the clock")
+	assert.Greater(t, s.Share, 0.0, "it begins before it reads the clock")
 	assert.Less(t, s.Share, 1.0)
 	assert.Equal(t, before, highest(t))
 }

@@ -281,7 +281,18 @@ const eventsIntro = `
 
 Log records with an event name, sent through the LoggerProvider. The body is for people: what, where, how many, since when, how sure, and what to do next.
 
-A detected event is sent when a finding is opened, and again when it has grown to ten times the number last reported, when its severity has risen, and when it has been open for another hour. Information about goroutines that stand, such as a fixed number of them on a nil channel, is sent once. Its severity follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
+A detected event is sent when a finding is opened, and again when
+
+- its number has grown to ten times the highest that was reported, at least half an hour after the last report,
+- its severity has risen,
+- a detector that explains more takes over,
+- it had ended and is back, at least ten minutes after it was last reported as new,
+- an hour has passed since the last report, and its detector still finds it, or it is an error and its goroutines stand,
+- eight hours have passed, and it is a warning that its detector no longer finds and whose goroutines stand.
+
+Information about goroutines that stand, such as a fixed number of them on a nil channel, is not sent again because time has passed.
+
+The severity of the event follows the confidence: INFO for info, WARN for medium and suspected, ERROR for confirmed, high and certain. A resolved event says what shows that the fault is over.
 
 `
 
