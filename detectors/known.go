@@ -23,10 +23,12 @@ type KnownStack struct {
 	// stands for any.
 	//
 	// Regular snapshots know neither. What depends on them is therefore decided when a
-	// detector has found something: by a goroutine dump or a labelled profile of the
-	// moment, which the budget may refuse. Then the finding is reported. Information,
-	// for which no dump is taken, is reported too. A finding is left out when all
-	// of its goroutines, as far as the dump has them, meet the conditions.
+	// detector has found something: for a creator by a goroutine dump, for a label by a
+	// labelled profile. The budget may refuse these. Then the finding is reported, until
+	// they can be had; an incident that turns out to be excluded is closed. Information
+	// is reported too. A finding is left out when all of its goroutines, as far as the
+	// dump and the profile have them, meet the conditions. That holds for an hour, and
+	// until there are twice as many goroutines; then it is decided again.
 	Creator string
 	Label   goroutine.Label
 

@@ -146,7 +146,7 @@ func (e *Engine) decide(c *closer, f *detectors.Finding, about []*exclusion) dec
 	if by != nil {
 		by.used = c.Time
 	}
-	if by != nil || len(unsure) == 0 || e.inspector == nil {
+	if by != nil || len(unsure) == 0 {
 		return decision{by: by, at: c.Time, count: f.Count}
 	}
 	if c.labelled.asked && mayAsk {

@@ -268,6 +268,41 @@ func TestExclusionsAreDecidedAgain(t *testing.T) {
 	}
 }
 
+// A decision that is taken again ends with the entry that it was about, even if another
+// entry cannot be decided.
+func TestAnExclusionThatNoLongerCoversAFindingTellsIt(t *testing.T) {
+	count, i := 3, &inspector{gives: map[goroutine.Source]*Inspection{}}
+	d := &detectors.Detector{Name: "finds", Run: func(p *detectors.Pass) error {
+		p.Report(detectors.Finding{Confidence: detectors.Suspected, Stack: worker, State: goroutine.Select, Count: count})
+		return nil
+	}}
+	dump := func(by string) *Inspection { return &Inspection{Snapshot: madeBy(0, by)} }
+	e := New(Config{Detectors: []*detectors.Detector{d}, Inspector: i,
+		Known: []detectors.KnownStack{{Name: "by label", Label: goroutine.Label{Key: "job"}}, {Name: "by creator", Creator: "main.add"}}})
+	i.gives[goroutine.SourceText] = dump("main.add")
+	require.Empty(t, e.Step(parked(0, 3)).Open)
+	count, i.gives[goroutine.SourceText] = 6, nil
+	require.Empty(t, e.Step(parked(1, 3)).Open, "neither is known now")
+	i.gives[goroutine.SourceText] = dump("main.run")
+	assert.Len(t, e.Step(parked(2, 3)).Open, 1)
+}
+
+// A predicate is the user's code wherever it is called.
+func TestExclusionsSurviveTheirPredicates(t *testing.T) {
+	calls := 0
+	sometimes := func(*goroutine.Stack) bool {
+		if calls++; calls > 1 {
+			panic("a test")
+		}
+		return true
+	}
+	i := &inspector{gives: map[goroutine.Source]*Inspection{goroutine.SourceText: {Snapshot: madeBy(0, "main.add")}}}
+	e := New(Config{Detectors: []*detectors.Detector{finds(detectors.Suspected, "")}, Inspector: i,
+		Known: []detectors.KnownStack{{Name: "mine", Creator: "main.add", Match: sometimes}}})
+	assert.NotPanics(t, func() { e.Step(parked(0, 3)) })
+	assert.Len(t, e.Step(parked(1, 3)).Open, 1, "one that panics covers nothing")
+}
+
 // A finding that is missing in some snapshots need not be decided again: the next dump
 // may be refused.
 func TestDecisionsOutlastAFinding(t *testing.T) {
