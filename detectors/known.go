@@ -19,8 +19,8 @@ type KnownStack struct {
 	// Creator and Label are further conditions for entries of users; all that are set
 	// must hold, and Match may be nil when one of these is set. Creator is the full
 	// name of the function with the go statement that makes the goroutines; a * at its
-	// end, after the start of a name, stands for any rest. Label is a pprof label that they carry; an empty Value
-	// stands for any.
+	// end, after the start of a name, stands for any rest. Label is a pprof label that
+	// they carry; an empty Value stands for any.
 	//
 	// Regular snapshots know neither. What depends on them is therefore decided when a
 	// detector has found something: for a creator by a goroutine dump, for a label by a

@@ -64,13 +64,12 @@ type Engine struct {
 	timers    func(*goroutine.Stack) (may, known bool)
 	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
+	interval  time.Duration // Config.Interval
 
 	history    *history
 	tracker    *tracker
 	status     []detectors.Status // of the last step
 	exclusions exclusions         // the user's
-
-	interval time.Duration
 
 	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
 	decided map[detectors.Identity]decision   // which findings exclusions on creators and labels cover
@@ -86,10 +85,10 @@ func New(c Config) *Engine {
 		measure:   c.Measure,
 		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
+		interval:  c.Interval,
 		history:   newHistory(c.Detectors),
 
 		exclusions: exclusionsOf(c.Known),
-		interval:   c.Interval,
 	}
 	e.tracker = newTracker(e.yields)
 	e.tracker.absence = (absences - 1) * c.Interval * 3 / 4 // snapshots may be a little early
