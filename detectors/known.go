@@ -1,6 +1,8 @@
 package detectors
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,14 +19,16 @@ type KnownStack struct {
 	// Creator and Label are further conditions for entries of users; all that are set
 	// must hold, and Match may be nil when one of these is set. Creator is the full
 	// name of the function with the go statement that makes the goroutines; a * at its
-	// end stands for any rest. Label is a pprof label that they carry; an empty Value
-	// stands for any.
+	// end, after the start of a name, stands for any rest. Label is a pprof label that
+	// they carry; an empty Value stands for any.
 	//
 	// Regular snapshots know neither. What depends on them is therefore decided when a
-	// detector has found something: by a goroutine dump or a labelled profile of the
-	// moment, which the budget may refuse. Then the finding is reported. Information,
-	// for which no dump is taken, is reported too. A finding is left out when all
-	// of its goroutines, as far as the dump has them, meet the conditions.
+	// detector has found something: for a creator by a goroutine dump, for a label by a
+	// labelled profile. The budget may refuse these. Then the finding is reported, until
+	// they can be had; an incident that turns out to be excluded is closed. Information
+	// is reported too. A finding is left out when all of its goroutines, as far as the
+	// dump and the profile have them, meet the conditions. That holds for an hour, and
+	// until there are twice as many goroutines; then it is decided again.
 	Creator string
 	Label   goroutine.Label
 
@@ -61,10 +65,29 @@ func KnownAs(s *goroutine.Stack) (KnownStack, bool) { return lookup(known, s) }
 // Unconditional reports whether the stack alone decides.
 func (k *KnownStack) Unconditional() bool { return k.Creator == "" && k.Label.Key == "" }
 
+// Validate returns an error when an entry of a user is not accepted: it needs a name, a
+// reason and a condition, a label needs a key, and a creator must not match every
+// function.
+func (k *KnownStack) Validate() error {
+	switch {
+	case k.Label.Key == "" && k.Label.Value != "":
+		return fmt.Errorf("the Label has the Value %q and no Key; a Key is needed", k.Label.Value)
+	case k.Name == "" || k.Reason == "" || k.Match == nil && k.Unconditional():
+		return errors.New("it needs a Name, a Reason and a Match function, a Creator or a Label")
+	}
+	return checkPattern("Creator", k.Creator)
+}
+
 // Covers reports whether all conditions hold for goroutines of a stack with a creator
 // and labels. Conditions on what is not known do not hold.
 func (k *KnownStack) Covers(s *goroutine.Stack, creator string, labels []goroutine.Label) bool {
-	return (k.Match == nil || k.Match(s)) && (k.Creator == "" || hasName(k.Creator, creator)) && (k.Label.Key == "" || k.labelled(labels))
+	return (k.Match == nil || k.Match(s)) && k.CoversOrigin(creator, labels)
+}
+
+// CoversOrigin reports whether the conditions on creators and labels hold, as Covers
+// does, whatever the stack is. It does not call Match.
+func (k *KnownStack) CoversOrigin(creator string, labels []goroutine.Label) bool {
+	return (k.Creator == "" || hasName(k.Creator, creator)) && (k.Label.Key == "" || k.labelled(labels))
 }
 
 func (k *KnownStack) labelled(labels []goroutine.Label) bool {
@@ -80,6 +103,18 @@ func hasName(pattern, function string) bool {
 		return function != "" && strings.HasPrefix(function, start)
 	}
 	return function == pattern
+}
+
+// checkPattern returns an error unless a pattern is one that [hasName] takes: a * is
+// only at the end, or part of the receiver of a method.
+func checkPattern(field, pattern string) error {
+	if pattern == "*" {
+		return fmt.Errorf("%s is %q, which matches every function; must be a name, or the start of one and a *", field, pattern)
+	}
+	if name := strings.TrimSuffix(pattern, "*"); strings.Contains(strings.ReplaceAll(name, "(*", "("), "*") {
+		return fmt.Errorf("%s is %q; a * is accepted at the end only, and in a receiver such as (*T)", field, pattern)
+	}
+	return nil
 }
 
 // lookup returns the first entry of list that matches s and has no other condition.

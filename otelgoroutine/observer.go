@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -14,6 +16,15 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/sockets"
 	"github.com/otelgoroutine/go/internal/telemetry"
+)
+
+const (
+	// rotEvery is the minimum time between two complaints about exclusions that have
+	// matched nothing, and maxRots is how many there are at most.
+	rotEvery = 24 * time.Hour
+	maxRots  = 10
+	// maxRotten is how many exclusions such a complaint names.
+	maxRotten = 10
 )
 
 // An observer holds what the monitor's goroutine works with. Only that goroutine
@@ -29,6 +40,10 @@ type observer struct {
 	profiles, recordings *files // nil: none are saved
 
 	*complaints
+
+	rotted     map[string]bool // exclusions that were reported as unused
+	rots       int             // complaints about these
+	complained time.Time       // when the last of these was made
 
 	steps int           // snapshots judged
 	skips []Skip        // since the last snapshot
@@ -95,11 +110,40 @@ func excludedLabels(known []detectors.KnownStack) (keys []string) {
 	return slices.Compact(keys)
 }
 
-// rot reports exclusions that have matched nothing for a day, each once.
+// rot reports exclusions that have matched nothing for a day, each once: those of a day
+// in one complaint, so that a long list leaves room for complaints about other things.
 func (o *observer) rot(unused []string) {
-	for _, name := range unused {
-		o.complain("known "+name, fmt.Errorf("otelgoroutine: WithKnownStacks: %q has matched no goroutine for a day; remove it if it is out of date", name))
+	if o.rots >= maxRots || o.rots > 0 && time.Since(o.complained) < rotEvery {
+		return
 	}
+	fresh := slices.DeleteFunc(slices.Clone(unused), func(name string) bool { return o.rotted[name] })
+	if len(fresh) == 0 {
+		return
+	}
+	if o.rotted == nil {
+		o.rotted = make(map[string]bool)
+	}
+	for _, name := range fresh {
+		o.rotted[name] = true
+	}
+	o.rots, o.complained = o.rots+1, time.Now()
+	o.complain(fmt.Sprintf("known stacks %d", o.rots), rotten(fresh))
+}
+
+// rotten says which exclusions have matched nothing.
+func rotten(names []string) error {
+	if len(names) == 1 {
+		return fmt.Errorf("otelgoroutine: WithKnownStacks: %q has matched no goroutine in any snapshot for a day; remove it if it is out of date", names[0])
+	}
+	quoted := make([]string, 0, maxRotten)
+	for _, name := range names[:min(len(names), maxRotten)] {
+		quoted = append(quoted, strconv.Quote(name))
+	}
+	list := strings.Join(quoted, ", ")
+	if more := len(names) - len(quoted); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Errorf("otelgoroutine: WithKnownStacks: %d entries have matched no goroutine in any snapshot for a day: %s; remove those that are out of date", len(names), list)
 }
 
 // check reports errors of the detectors.

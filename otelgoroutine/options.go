@@ -263,12 +263,13 @@ func WithFlightRecorder(r *trace.FlightRecorder) Option {
 // which runs on the monitor's goroutine, or a creator or label (see
 // [detectors.KnownStack]). [detectors.ReadExclusions] reads a list from a file. An
 // entry that matches nothing for a day is reported once to the error handler of
-// OpenTelemetry, so that lists do not rot.
+// OpenTelemetry, so that lists do not rot: in a list, with the others of that day, of
+// which the first ten are named.
 func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 	return optionFunc(func(c *config) {
 		for i, k := range stacks {
-			if k.Name == "" || k.Reason == "" || k.Match == nil && k.Unconditional() {
-				c.refuse("WithKnownStacks: entry %d (%q) needs a Name, a Reason and a Match function, a Creator or a Label", i, k.Name)
+			if err := k.Validate(); err != nil {
+				c.refuse("WithKnownStacks: entry %d (%q): %w", i, k.Name, err)
 			}
 		}
 		c.known = append(c.known, stacks...)

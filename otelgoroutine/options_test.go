@@ -51,6 +51,9 @@ func TestBadOptionsAreRefusedWithWhatIsAccepted(t *testing.T) {
 		{"keep nothing", WithProfileDir(t.TempDir(), 0), []string{", 0): keep must be 1 to 10000"}},
 		{"nil recorder", WithFlightRecorder(nil), []string{"WithFlightRecorder(nil)", "leave the option out"}},
 		{"known stack without reason", WithKnownStacks(detectors.KnownStack{Name: "x", Match: func(*goroutine.Stack) bool { return true }}), []string{"entry 0", "Reason"}},
+		{"known stack with a label without a key", WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y", Creator: "f", Label: goroutine.Label{Value: "v"}}), []string{`entry 0 ("x"): the Label has the Value "v" and no Key`}},
+		{"known stack of every creator", WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y", Creator: "*"}), []string{`Creator is "*", which matches every function`}},
+		{"known stack with a star in a name", WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y", Creator: "main.*.run"}), []string{"a * is accepted at the end only"}},
 		{"known stack without condition", WithKnownStacks(detectors.KnownStack{Name: "x", Reason: "y"}), []string{"entry 0", "a Creator or a Label"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -64,13 +64,15 @@ type Engine struct {
 	timers    func(*goroutine.Stack) (may, known bool)
 	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
+	interval  time.Duration // Config.Interval
 
 	history    *history
 	tracker    *tracker
 	status     []detectors.Status // of the last step
 	exclusions exclusions         // the user's
 
-	dumped map[detectors.Identity]enrichment // what dumps told about the findings of the last step
+	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
+	decided map[detectors.Identity]decision   // which findings exclusions on creators and labels cover
 }
 
 // New returns an engine without history.
@@ -83,6 +85,7 @@ func New(c Config) *Engine {
 		measure:   c.Measure,
 		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
+		interval:  c.Interval,
 		history:   newHistory(c.Detectors),
 
 		exclusions: exclusionsOf(c.Known),
@@ -103,8 +106,9 @@ type Result struct {
 	Verdicts []Verdict           // by detector; nil when the snapshot was not newer than the last
 	Statuses []detectors.Status  // by detector: which of them are judging; never modified later
 
-	// Unused names the user's exclusions that have matched nothing for a day. Those on
-	// creators and labels, which snapshots do not have, are never among them.
+	// Unused names the user's exclusions that have matched nothing in the snapshots of a
+	// day. Those on creators and labels, which snapshots do not have, are never among
+	// them. Snapshots that do not show all stacks do not count, such as profiles.
 	Unused []string
 
 	// Attention reports that a detector suspects a fault which more snapshots would
@@ -133,8 +137,12 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 		r.Unused = e.exclusions.unused(s.Time)
 	}
 	r.Findings = e.yields.merge(r.Findings, p.view)
-	e.enrich(s, r.Findings) // the creators tell what belongs together
-	r.Findings = slices.DeleteFunc(r.Findings, func(f detectors.Finding) bool { return e.dumped[f.Identity()].excluded || e.excludedAlone(&f, s) })
+	c := &closer{Snapshot: s, inspector: e.inspector}
+	if r.Verdicts != nil {
+		p.excluded = e.exclude(c, r.Findings)
+	}
+	r.Findings = slices.DeleteFunc(r.Findings, func(f detectors.Finding) bool { _, ok := p.excluded[f.Identity()]; return ok })
+	e.enrich(c, r.Findings) // the creators tell what belongs together
 	e.tracker.company.step()
 	r.Findings = e.tracker.company.merge(r.Findings, e.yields, p.view)
 	p.findings = r.Findings

@@ -23,8 +23,6 @@ type enrichment struct {
 	measured  []string // that was true at the time of the dump
 
 	participants map[goroutine.GroupKey]goroutine.Frame // who created them
-
-	excluded bool // by an exclusion that the stack alone does not decide
 }
 
 // enrich adds details that only a goroutine dump has to findings that may be
@@ -33,12 +31,12 @@ type enrichment struct {
 // a snapshot, and its details are kept while the finding lasts; later they say when
 // they were measured. Without a dump, findings are unchanged. The details never
 // change confidence or identity.
-func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
+func (e *Engine) enrich(c *closer, findings []detectors.Finding) {
 	kept := make(map[detectors.Identity]enrichment)
 	var fresh []*detectors.Finding
 	for i := range findings {
 		f := &findings[i]
-		if !worthADump(f) && !e.exclusions.may(f) {
+		if !worthADump(f) {
 			continue
 		}
 		if told, ok := e.dumped[f.Identity()]; ok {
@@ -47,19 +45,18 @@ func (e *Engine) enrich(s *goroutine.Snapshot, findings []detectors.Finding) {
 			fresh = append(fresh, f)
 		}
 	}
-	if len(fresh) > 0 && e.inspector != nil {
-		if dump := e.inspector.Inspect(goroutine.SourceText, s); dump != nil {
+	if len(fresh) > 0 {
+		if dump := c.dump(); dump != nil {
 			for _, f := range fresh {
 				told := enrichmentOf(dump, f)
-				told.at = s.Time
-				told.excluded = e.exclude(f, dump.Snapshot, s)
+				told.at = c.Time
 				kept[f.Identity()] = told
 			}
 		}
 	}
 	e.dumped = kept
 	for i := range findings {
-		kept[findings[i].Identity()].addTo(&findings[i], s.Time)
+		kept[findings[i].Identity()].addTo(&findings[i], c.Time)
 	}
 }
 
@@ -74,16 +71,16 @@ func worthADump(f *detectors.Finding) bool {
 
 // enrichmentOf returns the details that a dump has about the goroutines of a
 // finding.
-func enrichmentOf(dump *Inspection, f *detectors.Finding) enrichment {
+func enrichmentOf(dump *goroutine.Snapshot, f *detectors.Finding) enrichment {
 	var e enrichment
-	here := groupsAt(dump.Snapshot, f)
+	here := groupsAt(dump, f)
 	if f.CreatedBy.Function == "" {
-		e.created(creators(dump.Snapshot, f.IDs, here), f.Count)
+		e.created(creators(dump, f.IDs, here), f.Count)
 	}
 	e.participants = make(map[goroutine.GroupKey]goroutine.Frame)
 	for i := range f.Participants {
 		if p := &f.Participants[i]; p.Stack != nil {
-			e.participants[placeOf(p)] = most(creators(dump.Snapshot, p.IDs, nil))
+			e.participants[placeOf(p)] = most(creators(dump, p.IDs, nil))
 		}
 	}
 	if !f.State.Lock() {

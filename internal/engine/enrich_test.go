@@ -52,7 +52,7 @@ func TestWhatCreatedThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := detectors.Finding{Stack: here, State: goroutine.ChanSend, Count: tt.count, IDs: tt.ids}
-			enrichmentOf(dumpOf(tt.groups...), &f).addTo(&f, start)
+			enrichmentOf(dumpOf(tt.groups...).Snapshot, &f).addTo(&f, start)
 			assert.Equal(t, tt.by, f.CreatedBy)
 			assert.Equal(t, tt.says, f.Evidence)
 		})
@@ -90,7 +90,7 @@ func TestWhatADumpTellsHasRoom(t *testing.T) {
 func TestWhatADumpMeasuredSaysWhen(t *testing.T) {
 	at := goroutine.NewStack([]goroutine.Frame{{Function: "main.debit"}})
 	f := detectors.Finding{Stack: at, State: goroutine.MutexLock, Count: 2, CreatedBy: goroutine.Frame{Function: "main.main"}}
-	e := enrichmentOf(dumpOf(goroutine.Group{Stack: at, State: goroutine.MutexLock, Count: 2, Lock: 0xc0, Wait: 3 * time.Minute}), &f)
+	e := enrichmentOf(dumpOf(goroutine.Group{Stack: at, State: goroutine.MutexLock, Count: 2, Lock: 0xc0, Wait: 3 * time.Minute}).Snapshot, &f)
 	e.at = start
 	e.addTo(&f, start)
 	assert.Equal(t, []string{"By the runtime's own clock, the longest wait is 3 min."}, f.Evidence)
@@ -116,7 +116,7 @@ func TestTheCreatorIsToldOfEachPlace(t *testing.T) {
 	}}
 	shared := f.Participants
 	assert.True(t, worthADump(&f))
-	enrichmentOf(dump, &f).addTo(&f, start)
+	enrichmentOf(dump.Snapshot, &f).addTo(&f, start)
 	assert.Equal(t, "main.newPool", f.Participants[0].CreatedBy.Function)
 	assert.Equal(t, "main.serve", f.Participants[1].CreatedBy.Function)
 	assert.Empty(t, f.Participants[2].CreatedBy.Function)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -14,36 +15,60 @@ const (
 	unusedAfter = 24 * time.Hour
 	// usedFor is for how long an exclusion that has matched is not examined again.
 	usedFor = time.Hour
+
+	// decideAgain is for how long it is decided whether exclusions on creators and labels
+	// cover a finding, and manyMore is the factor by which its number may rise meanwhile:
+	// the goroutines that came since may be others.
+	decideAgain = time.Hour
+	manyMore    = 2
+	// holdOn is for how long a finding whose number has risen by manyMore stays excluded
+	// while the dump or the profile cannot be had that would decide it again: for several
+	// attempts at it.
+	holdOn = 10 * time.Minute
+	// maxDecided is how many decisions are remembered, beyond those about what is found.
+	maxDecided = 1000
+
+	// labelSpacing is the least time between two attempts at a labelled profile about one
+	// finding, in intervals, and at most maxLabelSpacing: that of goroutine dumps, which
+	// the monitor's inspector keeps itself.
+	labelSpacing    = 4
+	maxLabelSpacing = time.Minute
 )
 
 // exclusions are the entries of the user's list of known stacks, with what they have
 // matched.
-type exclusions []exclusion
+type exclusions struct {
+	all  []exclusion
+	last time.Time // of the last snapshot examined
+}
 
 type exclusion struct {
 	detectors.KnownStack
-	since time.Time // of the first snapshot that could tell; zero before
-	used  time.Time // of the last snapshot in which it matched; zero if none
+	since  time.Time     // of the first snapshot that could tell; zero before
+	used   time.Time     // of the last snapshot in which it matched; zero if none
+	untold time.Duration // since then: for how long no snapshot could tell
 }
 
 func exclusionsOf(list []detectors.KnownStack) exclusions {
-	all := make(exclusions, len(list))
+	all := make([]exclusion, len(list))
 	for i, k := range list {
 		all[i].KnownStack = k
 	}
-	return all
+	return exclusions{all: all}
 }
 
-// may reports whether an entry may exclude a finding that is not excluded by its stack
-// alone.
-func (x exclusions) may(f *detectors.Finding) bool {
-	return f.Confidence >= detectors.Medium && f.Stack.ID != goroutine.OtherStacks &&
-		slices.ContainsFunc(x, func(k exclusion) bool { return k.about(f.Stack) })
-}
-
-// about reports whether an entry that the stack alone does not decide is about it.
-func (k *exclusion) about(s *goroutine.Stack) bool {
-	return !k.Unconditional() && (k.Match == nil || k.matches(s, false))
+// about returns the entries that may exclude a finding, and that its stack alone does
+// not decide.
+func (x *exclusions) about(f *detectors.Finding) (some []*exclusion) {
+	if f.Confidence < detectors.Medium || wide(f) {
+		return nil
+	}
+	for i := range x.all {
+		if k := &x.all[i]; !k.Unconditional() && (k.Match == nil || k.matches(f.Stack, false)) {
+			some = append(some, k)
+		}
+	}
+	return some
 }
 
 // matches calls the user's predicate. One that panics gives what is safe.
@@ -56,98 +81,244 @@ func (k *exclusion) matches(s *goroutine.Stack, safe bool) (ok bool) {
 	return k.Match(s)
 }
 
-// exclude reports whether entries with conditions on creators or labels cover all
-// goroutines of a finding, as far as a dump and a labelled profile have them. Snapshot
-// s is the one judged.
-func (e *Engine) exclude(f *detectors.Finding, dump, s *goroutine.Snapshot) bool {
-	if !e.exclusions.may(f) {
-		return false
-	}
-	made := creators(dump, f.IDs, groupsAt(dump, f))
-	var labels [][]goroutine.Label
-	if slices.ContainsFunc(e.exclusions, func(k exclusion) bool { return k.Label.Key != "" && k.about(f.Stack) }) {
-		labels = e.labelsAt(f, s)
-	}
-	return e.exclusions.cover(f.Stack, made, labels, s.Time)
+// A decision says whether an exclusion on creators or labels covers a finding.
+type decision struct {
+	by    *exclusion // that covers it; nil if none does
+	at    time.Time  // when that was decided; zero if it could not be
+	count int        // how many goroutines there were then
+
+	asked time.Time // since then: when a labelled profile was last asked for
+	since time.Time // since when there have been too many goroutines for it; zero if there are not
 }
 
-// excludedAlone does what [Engine.exclude] does where there are no inspections, as for
-// a saved series: by the most frequent creator, as far as the snapshot itself has one.
-func (e *Engine) excludedAlone(f *detectors.Finding, s *goroutine.Snapshot) bool {
-	return e.inspector == nil && f.CreatedBy.Function != "" && e.exclusions.may(f) &&
-		e.exclusions.cover(f.Stack, map[goroutine.Frame]int{f.CreatedBy: 1}, nil, s.Time)
+// holds reports whether a decision need not be taken again.
+func (d *decision) holds(f *detectors.Finding, now time.Time) bool {
+	return !d.at.IsZero() && !d.outgrown(f) && now.Sub(d.at) < decideAgain
 }
 
-// labelsAt returns the labels of the groups at the stack of a finding; nil if they
-// cannot be had now.
-func (e *Engine) labelsAt(f *detectors.Finding, s *goroutine.Snapshot) (all [][]goroutine.Label) {
-	taken := e.inspector.Inspect(goroutine.SourceLabelled, s)
-	if taken == nil {
+func (d *decision) outgrown(f *detectors.Finding) bool { return f.Count >= manyMore*max(1, d.count) }
+
+// exclude returns which findings are covered by an exclusion on creators or labels, with
+// the name of the entry. It decides about those of this step, and about those of open
+// incidents that were not found in it.
+func (e *Engine) exclude(c *closer, found []detectors.Finding) map[detectors.Identity]string {
+	if !slices.ContainsFunc(e.exclusions.all, func(k exclusion) bool { return !k.Unconditional() }) {
 		return nil
 	}
-	for i := range taken.Groups {
-		if g := &taken.Groups[i]; g.Stack.ID == f.Stack.ID {
+	excluded, decided := make(map[detectors.Identity]string), make(map[detectors.Identity]decision)
+	for _, f := range slices.Concat(found, e.tracker.findings()) {
+		id := f.Identity()
+		if _, ok := decided[id]; ok {
+			continue
+		}
+		if about := e.exclusions.about(&f); len(about) > 0 {
+			d := e.decide(c, &f, about)
+			if decided[id] = d; d.by != nil {
+				excluded[id] = d.by.Name
+			}
+		}
+	}
+	e.remember(decided, c.Time)
+	return excluded
+}
+
+// remember keeps decisions, and those about what was not found this time for as long as
+// they hold.
+func (e *Engine) remember(decided map[detectors.Identity]decision, now time.Time) {
+	for id, d := range e.decided {
+		if _, ok := decided[id]; !ok && len(decided) < maxDecided && now.Sub(d.at) < decideAgain {
+			decided[id] = d
+		}
+	}
+	e.decided = decided
+}
+
+// decide decides whether one of some entries covers a finding. A decision that cannot
+// be taken, because a dump or a labelled profile is refused, is tried again. Meanwhile
+// an earlier one stays, unless there have long been too many goroutines for it.
+func (e *Engine) decide(c *closer, f *detectors.Finding, about []*exclusion) decision {
+	d := e.decided[f.Identity()]
+	if e.inspector != nil && d.holds(f, c.Time) {
+		return d
+	}
+	mayAsk := d.asked.IsZero() || c.Time.Sub(d.asked) >= min(labelSpacing*e.interval, maxLabelSpacing)
+	by, unsure := c.covering(f, about, mayAsk)
+	if by != nil {
+		by.used = c.Time
+	}
+	if by != nil || len(unsure) == 0 {
+		return decision{by: by, at: c.Time, count: f.Count}
+	}
+	if c.labelled.asked && mayAsk {
+		d.asked = c.Time
+	}
+	switch {
+	case d.by != nil && !slices.Contains(unsure, d.by):
+		return decision{asked: d.asked} // it no longer covers the finding
+	case !d.outgrown(f):
+		d.since = time.Time{}
+	case d.since.IsZero():
+		d.since = c.Time
+	case c.Time.Sub(d.since) >= holdOn:
+		return decision{asked: d.asked}
+	}
+	return d
+}
+
+// A closer takes what a snapshot itself does not have: a goroutine dump and a labelled
+// profile, each at most once in a step, and only when something needs it.
+type closer struct {
+	*goroutine.Snapshot
+	inspector Inspector // nil: neither can be had
+
+	text, labelled taken
+}
+
+// A taken is what was taken of a kind: nil if it was not asked for, or was refused.
+type taken struct {
+	*goroutine.Snapshot
+	asked bool
+}
+
+func (c *closer) take(t *taken, kind goroutine.Source) *goroutine.Snapshot {
+	if !t.asked && c.inspector != nil {
+		t.asked = true
+		if i := c.inspector.Inspect(kind, c.Snapshot); i != nil {
+			t.Snapshot = i.Snapshot
+		}
+	}
+	return t.Snapshot
+}
+
+// dump returns a goroutine dump, or nil. How often one is taken is the inspector's.
+func (c *closer) dump() *goroutine.Snapshot { return c.take(&c.text, goroutine.SourceText) }
+
+// labels returns the labels of the groups at a stack; ok is false if they cannot be had
+// now. If mayAsk is false, a profile is taken only beside a dump, for entries that need
+// both.
+func (c *closer) labels(at *goroutine.Stack, mayAsk bool) (all [][]goroutine.Label, ok bool) {
+	s := c.labelled.Snapshot
+	if mayAsk || c.text.Snapshot != nil {
+		s = c.take(&c.labelled, goroutine.SourceLabelled)
+	}
+	if s == nil {
+		return nil, false
+	}
+	for i := range s.Groups {
+		if g := &s.Groups[i]; g.Stack.ID == at.ID {
 			all = append(all, g.Labels)
 		}
 	}
-	return all
+	return all, true
 }
 
-// cover reports whether one entry covers goroutines of a stack with each of these
-// creators and labels, and notes that it was of use.
-func (x exclusions) cover(s *goroutine.Stack, made map[goroutine.Frame]int, labels [][]goroutine.Label, now time.Time) bool {
-	if labels == nil {
-		labels = [][]goroutine.Label{nil}
-	}
-	for i := range x {
-		k := &x[i]
-		if k.about(s) && (k.Creator == "" || len(made) > 0) && k.coversAll(s, made, labels) {
-			k.used = now
-			return true
+// creators returns the functions with the go statements that made the goroutines of a
+// finding; ok is false if they cannot be had now. A snapshot that is a dump tells them
+// itself, and without an inspector nothing else does. The IDs that a finding lists are
+// those of its oldest goroutines: if it has others, all goroutines at its place count.
+func (c *closer) creators(f *detectors.Finding) (functions []string, ok bool) {
+	from := c.Snapshot
+	if from.Source != goroutine.SourceText && c.inspector != nil {
+		if from = c.dump(); from == nil {
+			return nil, false
 		}
 	}
-	return false
+	here := groupsAt(from, f)
+	made := creators(from, f.IDs, here)
+	if f.Count > len(f.IDs) {
+		maps.Copy(made, creators(from, nil, here))
+	}
+	for by := range made {
+		functions = append(functions, by.Function)
+	}
+	return functions, true
 }
 
-func (k *exclusion) coversAll(s *goroutine.Stack, made map[goroutine.Frame]int, labels [][]goroutine.Label) bool {
-	for _, of := range labels {
-		if k.Creator == "" && !k.Covers(s, "", of) {
-			return false
+// covering returns the first of some entries that covers all goroutines of a finding, as
+// far as a dump and a labelled profile have them. If there is none, it returns those
+// that cannot be decided without what could not be had. Of an entry that needs both,
+// the creators are tried first.
+func (c *closer) covering(f *detectors.Finding, about []*exclusion, mayAsk bool) (by *exclusion, unsure []*exclusion) {
+	for _, k := range about {
+		made, labels, ok := []string{""}, [][]goroutine.Label{nil}, true
+		if k.Creator != "" {
+			if made, ok = c.creators(f); ok && !k.madeAll(made) {
+				continue // whatever the labels are
+			}
 		}
-		for creator := range made {
-			if k.Creator != "" && !k.Covers(s, creator.Function, of) {
+		if ok && k.Label.Key != "" {
+			labels, ok = c.labels(f.Stack, mayAsk)
+		}
+		if !ok {
+			unsure = append(unsure, k)
+		} else if k.coversAll(made, labels) {
+			return k, nil
+		}
+	}
+	return nil, unsure
+}
+
+// madeAll reports whether these functions are all ones that an entry names as creators.
+func (k *exclusion) madeAll(functions []string) bool {
+	only := detectors.KnownStack{Creator: k.Creator}
+	return len(functions) > 0 && !slices.ContainsFunc(functions, func(f string) bool { return !only.CoversOrigin(f, nil) })
+}
+
+// coversAll reports whether an entry covers goroutines with each of these creators and
+// labels. That its Match covers their stack is known.
+func (k *exclusion) coversAll(made []string, labels [][]goroutine.Label) bool {
+	for _, creator := range made {
+		for _, of := range labels {
+			if !k.CoversOrigin(creator, of) {
 				return false
 			}
 		}
 	}
-	return true
+	return len(made) > 0 && len(labels) > 0
 }
 
-// examine notes which entries match something in a snapshot, as far as it can tell.
-// A predicate of the user's that panics counts as one that matched.
-func (x exclusions) examine(s *goroutine.Snapshot) {
-	for i := range x {
-		k := &x[i]
+// examine notes which entries match something in a snapshot, and for how long snapshots
+// have been unable to tell. A predicate of the user's that panics counts as one that
+// matched.
+func (x *exclusions) examine(s *goroutine.Snapshot) {
+	var untold time.Duration
+	tells := tellsAll(s)
+	if !x.last.IsZero() && !tells {
+		untold = max(0, s.Time.Sub(x.last))
+	}
+	x.last = s.Time
+	for i := range x.all {
+		k := &x.all[i]
+		k.untold += untold
 		if !k.used.IsZero() && s.Time.Sub(k.used) < usedFor || !k.Unconditional() {
 			continue
 		}
-		if k.since.IsZero() {
-			k.since = s.Time
+		if k.since.IsZero() && tells {
+			k.since, k.untold = s.Time, 0
 		}
 		if slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return k.matches(g.Stack, true) }) {
-			k.used = s.Time
+			k.used, k.untold = s.Time, 0
 		}
 	}
 }
 
-// unused returns the names of the entries that have matched nothing for a day.
-func (x exclusions) unused(now time.Time) (names []string) {
-	for _, k := range x {
+// tellsAll reports whether a snapshot has the whole stacks of all goroutines, so that
+// what it does not show is not there.
+func tellsAll(s *goroutine.Snapshot) bool {
+	return s.Source != goroutine.SourceProfile && s.Source != goroutine.SourceLabelled && s.Missing == 0 &&
+		!slices.ContainsFunc(s.Groups, func(g goroutine.Group) bool { return wideGroup(&g) })
+}
+
+// unused returns the names of the entries that have matched nothing in the snapshots of
+// a day.
+func (x *exclusions) unused(now time.Time) (names []string) {
+	for i := range x.all {
+		k := &x.all[i]
 		last := k.used
 		if last.IsZero() {
 			last = k.since
 		}
-		if !last.IsZero() && now.Sub(last) >= unusedAfter {
+		if !last.IsZero() && now.Sub(last)-k.untold >= unusedAfter {
 			names = append(names, k.Name)
 		}
 	}

@@ -121,8 +121,9 @@ func newTracker(y yielding) *tracker {
 // A pass is what a tracker is told about one snapshot.
 type pass struct {
 	findings []detectors.Finding
-	judged   map[string]string // by detector that was to run: why it could not judge, as a clause; empty if it did
-	view     *view             // nil when the snapshot is not newer than the one before
+	judged   map[string]string             // by detector that was to run: why it could not judge, as a clause; empty if it did
+	view     *view                         // nil when the snapshot is not newer than the one before
+	excluded map[detectors.Identity]string // by a known stack of the user, which it names; not among the findings
 	now      time.Time
 }
 
@@ -135,8 +136,9 @@ type pass struct {
 // step before counts as no time having passed.
 func (t *tracker) step(p *pass) []detectors.Event {
 	t.advance(p.now)
+	events := t.exclude(p)
 	parts := t.match(p)
-	events := t.end(p)
+	events = append(events, t.end(p)...)
 	for _, part := range parts {
 		if part.of.seen != t.steps && part.of.open {
 			part.join(&part.of.finding, part.finding)
@@ -432,6 +434,30 @@ func (t *tracker) end(p *pass) (events []detectors.Event) {
 		}
 	}
 	t.incidents = slices.DeleteFunc(t.incidents, t.forget)
+	return events
+}
+
+// exclude closes incidents of which it was decided late that they are excluded, as when
+// the dump that decides was refused at first. What was part of one is on its own again:
+// the exclusion is not about it.
+func (t *tracker) exclude(p *pass) (events []detectors.Event) {
+	if len(p.excluded) == 0 {
+		return nil
+	}
+	for _, i := range t.incidents {
+		name, ok := p.excluded[i.identity]
+		if !ok || !i.open {
+			continue
+		}
+		for _, part := range t.incidents {
+			if part.into == i {
+				part.into = nil
+			}
+		}
+		i.into = nil
+		i.ended(fmt.Sprintf("It is excluded by the known stack %s.", name))
+		events = t.close(events, i, p.now)
+	}
 	return events
 }
 
