@@ -125,6 +125,7 @@ func TestOrphansAreToldSoonTheSteeperTheyGrow(t *testing.T) {
 		"60 a minute, a timer wakes them":  {course: course{at: atInbox, perMinute: 60, woken: true}},
 		"60 a minute, goroutines do":       {course: course{at: atInbox, perMinute: 60, woken: true, waker: feeder}},
 		"60 a minute, of five minutes":     {course: course{at: atInbox, perMinute: 60, life: 5 * time.Minute}},
+		"2 a minute, for forty minutes":    {course: course{at: atInbox, perMinute: 2, until: 40 * time.Minute}},
 		"60 a minute, for eight minutes":   {course: course{at: atInbox, perMinute: 60, until: 8 * time.Minute}},
 	} {
 		t.Run(name, func(t *testing.T) {

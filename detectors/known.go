@@ -37,7 +37,7 @@ type KnownStack struct {
 	// healthy program has one per server, tenant or topic and keeps it, so the
 	// number rises while a fleet starts and then stays constant. If the program
 	// creates one per request and closes none, the number keeps rising; the
-	// detector "leak" looks for that over its longest window. When Owned is false,
+	// detector "growth" looks for that over its longest window. When Owned is false,
 	// the number is fixed or determined by others, such as the clients of a
 	// server.
 	Owned bool

@@ -119,7 +119,7 @@ func (c LeakConfig) checks() []check {
 // ago are counted. The detector fires when the counted goroutines
 //
 //   - increase in at least MinSteps of the Steps of a window, and by at least
-//     MinRise in total,
+//     MinRise in total, while younger ones are there,
 //   - do not move on: almost none left for good (MaxExits) or temporarily
 //     (MaxAway), and
 //   - are new: at least half of the rise was born within the window, or the

@@ -260,7 +260,7 @@ type rise struct {
 // grows reports whether the number of goroutines that stay grows. It also sets gone,
 // born, why and life.
 func (r *rise) grows() bool {
-	if r.total() < r.minRise || r.risen() < r.MinSteps || r.strict && !r.goesOn() {
+	if r.total() < r.minRise || r.risen() < r.MinSteps || r.young() == 0 || r.strict && !r.goesOn() {
 		return false
 	}
 	r.gone = r.Gone()
@@ -280,8 +280,7 @@ func (r *rise) grows() bool {
 // Over the longest span, the rise must also have lasted for longer than that: a fleet
 // that comes up for as long is then complete.
 func (r *rise) goesOn() bool {
-	young := float64(r.place.Now() - r.now())
-	if r.risen() < len(r.points)-1 || young < 0.75*float64(r.total())/r.length().Minutes()*r.age.Minutes() {
+	if r.risen() < len(r.points)-1 || float64(r.young()) < 0.75*float64(r.total())/r.length().Minutes()*r.age.Minutes() {
 		return false
 	}
 	return !r.longest || r.lasted() >= longest*r.Window+r.MinAge/2
@@ -302,6 +301,10 @@ func (r *rise) lasted() time.Duration {
 	step := min(second.since.Sub(r.start()), time.Duration(float64(first)/pace*float64(time.Minute)))
 	return step + later + r.age
 }
+
+// young returns how many goroutines are at the place and too young to be counted: if there
+// are none, the number has ceased to grow.
+func (r *rise) young() int { return r.place.Now() - r.now() }
 
 // half reports whether n goroutines are half of the rise.
 func (r *rise) half(n int) bool { return 2*n >= r.total() }
