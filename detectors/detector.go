@@ -190,16 +190,21 @@ func (p *Pass) For(needs Needs) (*Pass, bool) {
 }
 
 // Exclude sets Known and Owned from list. When several entries match a stack,
-// the first one applies.
+// the first one applies. Each stack is looked up once.
 func (p *Pass) Exclude(list []KnownStack) {
-	p.Known = func(s *goroutine.Stack) bool {
-		_, ok := lookup(list, s)
-		return ok
+	type answer struct{ known, owned bool }
+	answers := make(map[*goroutine.Stack]answer)
+	ask := func(s *goroutine.Stack) answer {
+		a, ok := answers[s]
+		if !ok {
+			k, known := lookup(list, s)
+			a = answer{known, known && k.Owned}
+			answers[s] = a
+		}
+		return a
 	}
-	p.Owned = func(s *goroutine.Stack) bool {
-		k, ok := lookup(list, s)
-		return ok && k.Owned
-	}
+	p.Known = func(s *goroutine.Stack) bool { return ask(s).known }
+	p.Owned = func(s *goroutine.Stack) bool { return ask(s).owned }
 }
 
 // Confidence is how certain a finding is. Higher values are more certain.

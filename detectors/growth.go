@@ -109,6 +109,7 @@ func (c GrowthConfig) run(p *Pass) error {
 		return Finding{}, (rise.gone == 0 || p.Owned(rise.place.Stack)) && rise.goesOn()
 	}
 	r.accept = func(rise *rise) (Finding, bool) {
+		rise.life = rise.findLife()
 		why := rise.lives()
 		if why == "" {
 			doubtful = true
@@ -123,14 +124,14 @@ func (c GrowthConfig) run(p *Pass) error {
 		}
 		return f, true
 	}
-	foreign := func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) }
-	judged := judged(s, places.ByStack, mayLive, c.MinRise, foreign)
+	r.known = func(s *goroutine.Stack) bool { return p.Known(s) && !p.Owned(s) } // what others determine
+	judged := judged(s, places.ByStack, mayLive, c.MinRise, nil)
 	all := r.judge(judged)
 	if (len(all) > 0 || doubtful) && !l.watched(p, "a growth", windowsFor(all)) {
 		all = nil
 	}
 	l.candidates(p, judged, func(pl *places.Place) bool { // the others are named by leak
-		return pl.State == goroutine.IOWait || p.timed(pl) || p.Owned(pl.Stack)
+		return !r.known(pl.Stack) && (pl.State == goroutine.IOWait || p.timed(pl) || p.Owned(pl.Stack))
 	}, haste{steep: true})
 	all.report(p)
 	return nil

@@ -207,8 +207,8 @@ func (c LeakConfig) run(p *Pass) error {
 	if (len(all) > 0 || doubtful) && !c.watched(p, "a leak", windowsFor(all)) {
 		all = nil
 	}
-	mayBeLost := judged(p.places(), places.ByStack, places.WokenByGoroutines, c.MinRise, p.Known)
-	c.candidates(p, mayBeLost, func(pl *places.Place) bool { return !p.timed(pl) }, haste{steep: p.Timers != nil, slow: p.Timers != nil})
+	mayBeLost := judged(p.places(), places.ByStack, places.WokenByGoroutines, c.MinRise, nil)
+	c.candidates(p, mayBeLost, func(pl *places.Place) bool { return !p.Known(pl.Stack) && !p.timed(pl) }, haste{steep: p.Timers != nil, slow: p.Timers != nil})
 	c.withProof(p, all).report(p)
 	return nil
 }
@@ -254,6 +254,7 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubtful bool) {
 	s := p.places()
 	r := c.newSearch(p)
 	r.accept = func(rise *rise) (Finding, bool) {
+		rise.life = rise.findLife()
 		switch {
 		case rise.life.living(), rise.place.State == goroutine.IOWait && rise.life.peers != peersGone:
 			return Finding{}, false
@@ -267,8 +268,8 @@ func (c LeakConfig) rising(p *Pass) (all findings, doubtful bool) {
 	if r.trials = append(r.strictTrials(), normal...); len(normal) == 0 {
 		p.tooShort(s, c.Steps+2, c.Warmup+c.Window+c.MinAge, "")
 	}
-	all = r.judge(judged(s, places.ByStack, mayLeak, c.MinRise, p.Known))
-	for _, pl := range judged(s, places.ByEnds, mayLeak, c.MinRise, p.Known) {
+	all = r.judge(judged(s, places.ByStack, mayLeak, c.MinRise, nil))
+	for _, pl := range judged(s, places.ByEnds, mayLeak, c.MinRise, nil) {
 		if pl.Stacks() > 1 {
 			all = r.alongAllPaths(pl, all)
 		}
@@ -291,7 +292,7 @@ func mayLeak(s goroutine.State) bool { return places.WokenByGoroutines(s) || s =
 // newSearch returns a search without trials.
 func (c LeakConfig) newSearch(p *Pass) *search {
 	s := p.places()
-	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers, keeps: p.Owned, peers: p.peersOfGrowth}
+	return &search{LeakConfig: c, Series: s, first: s.Back(c.reach()), windows: p.Windows, timers: p.Timers, known: p.Known, keeps: p.Owned, peers: p.peersOfGrowth}
 }
 
 // alongAllPaths replaces the findings about single stacks of pl by one about all of

@@ -110,7 +110,7 @@ func mayBeTimed(timers func(*goroutine.Stack) (may, known bool), pl *places.Plac
 // many goroutines that wait for the other end of a connection, or serve one of many
 // streams of it, were born in the time of the rise and are still there.
 func (r *rise) peersAtMost() (n int) {
-	from, until := r.epochs(r.trial)
+	from, until := r.trial.from, r.trial.until
 	for _, pl := range r.Places(places.ByStack) {
 		born := pl.Born(from, until)
 		if born > 0 && pl != r.place && (pl.State == goroutine.IOWait || sharesConnection(pl.Stack)) {

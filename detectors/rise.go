@@ -2,6 +2,7 @@ package detectors
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,13 +21,20 @@ type search struct {
 	first   int // the snapshot where the search begins
 	windows []Window
 	timers  func(*goroutine.Stack) (may, known bool) // may be nil
+	known   func(*goroutine.Stack) bool              // see [Pass.Known]
 	keeps   func(*goroutine.Stack) bool              // see [KnownStack.Owned]
 	peers   func(pl *places.Place, n int, age time.Duration) (peers, string)
 	trials  []trial
 
+	// What mayRise needs: the least rise of all trials, between which epochs goroutines
+	// were born that are new in one of them, and, by entry function, whether more were
+	// started.
+	least, after, until int
+	more                map[string]bool
+
 	asked int // of how many rises it was asked what speaks for their being alive
 
-	// accept returns the finding about a rise, if it is one.
+	// accept returns the finding about a rise, if it is one. It finds out about life.
 	accept func(*rise) (Finding, bool)
 }
 
@@ -36,6 +44,8 @@ type trial struct {
 	age     time.Duration
 	points  []point
 	minRise int
+	from    int // the epochs after which, and until which, goroutines were born that are new
+	until   int
 	longest bool // the span is one of the longest that are tried
 	strict  bool // the number must rise in every step, nothing may exit, and what is found must be sure
 }
@@ -74,7 +84,12 @@ func (r *search) newTrials(started time.Time) (all []trial) {
 
 func (r *search) newTrial(known []point, age, span time.Duration) (t trial, ok bool) {
 	t = trial{age: age, points: r.pick(known, span)}
-	return t, t.points != nil
+	if t.points == nil {
+		return t, false
+	}
+	s := r.Newest()
+	t.from, t.until = s.EpochAt(t.start()), s.EpochAt(r.Time(r.Before(age)[r.Last()]))+1 // the epoch that was open then
+	return t, true
 }
 
 // A steepness is a rise that is so steep that it is judged after a part of Window: in
@@ -123,6 +138,7 @@ func (c LeakConfig) slowRise() int { return max(1, longest*c.MinRise*3/8) }
 // every step, and one that goes on.
 func (r *search) patient() *search {
 	p := *r
+	p.more = nil
 	p.MinSteps = r.Steps
 	p.trials = slices.DeleteFunc(slices.Clone(r.trials), func(t trial) bool { return !t.longest || t.strict })
 	return &p
@@ -179,10 +195,10 @@ func nearest(known []point, t time.Time) int {
 	return best
 }
 
-// judge returns a finding for each place that leaks.
+// judge returns a finding for each place that leaks and is not known to wait by design.
 func (r *search) judge(all []*places.Place) (found findings) {
 	for _, pl := range all {
-		if !r.mayRise(pl) {
+		if !r.mayRise(pl) || r.known(pl.Stack) {
 			continue
 		}
 		if f, ok := r.judgePlace(pl); ok {
@@ -196,18 +212,35 @@ func (r *search) judge(all []*places.Place) (found findings) {
 // stayed for long enough. Few places do, and checking is far cheaper than
 // judging.
 func (r *search) mayRise(pl *places.Place) bool {
-	for _, t := range r.trials {
-		if 2*pl.Born(r.epochs(t)) >= t.minRise || 2*r.started(pl, t) >= t.minRise {
-			return true
-		}
+	if len(r.trials) == 0 {
+		return false
 	}
-	return false
+	if r.more == nil {
+		r.prepare()
+	}
+	return 2*pl.Born(r.after, r.until) >= r.least && slices.ContainsFunc(r.trials, func(t trial) bool { return 2*pl.Born(t.from, t.until) >= t.minRise }) ||
+		r.moreStarted(pl)
 }
 
-// epochs returns between which epochs goroutines were born that are new in a trial.
-func (r *search) epochs(t trial) (from, until int) {
-	s := r.Newest()
-	return s.EpochAt(t.start()), s.EpochAt(r.Time(r.Before(t.age)[r.Last()])) + 1 // the epoch that was open then
+// prepare finds what the trials have in common.
+func (r *search) prepare() {
+	r.more = make(map[string]bool)
+	r.least, r.after, r.until = math.MaxInt, math.MaxInt, 0
+	for i := range r.trials {
+		t := &r.trials[i]
+		r.least, r.after, r.until = min(r.least, t.minRise), min(r.after, t.from), max(r.until, t.until)
+	}
+}
+
+// moreStarted reports whether more goroutines with the entry function of a place have been
+// started than have ended, in the time of one of the trials.
+func (r *search) moreStarted(pl *places.Place) bool {
+	more, ok := r.more[pl.Entry()]
+	if !ok {
+		more = slices.ContainsFunc(r.trials, func(t trial) bool { return 2*r.started(pl, t) >= t.minRise })
+		r.more[pl.Entry()] = more
+	}
+	return more
 }
 
 // started returns how many more goroutines with the entry function of a place
@@ -258,7 +291,7 @@ type rise struct {
 }
 
 // grows reports whether the number of goroutines that stay grows. It also sets gone,
-// born, why and life.
+// born and why.
 func (r *rise) grows() bool {
 	if r.total() < r.minRise || r.risen() < r.MinSteps || r.young() == 0 || r.strict && !r.goesOn() {
 		return false
@@ -271,7 +304,6 @@ func (r *rise) grows() bool {
 	if r.why = r.whyNew(); r.why == "" {
 		return false
 	}
-	r.life = r.findLife()
 	return true
 }
 

@@ -38,10 +38,11 @@ func (p *Pass) series(history []*goroutine.Snapshot) *places.Series {
 
 // judged returns the places that a detector judges: those in an accepted state,
 // with at least least goroutines in the newest snapshot, that are not known to
-// wait by design.
+// wait by design. known may be nil: it costs more than all else, so that those who judge few
+// places in the end ask it last.
 func judged(s *places.Series, by places.Grouping, state func(goroutine.State) bool, least int, known func(*goroutine.Stack) bool) (all []*places.Place) {
 	for _, pl := range s.Places(by) {
-		if pl.Now() >= least && state(pl.State) && !known(pl.Stack) {
+		if pl.Now() >= least && state(pl.State) && (known == nil || !known(pl.Stack)) {
 			all = append(all, pl)
 		}
 	}

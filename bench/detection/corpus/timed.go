@@ -106,7 +106,7 @@ func rateMeters(e *Env) {
 
 func (m *rateMeter) decay(e *Env) {
 	for !m.stopped.Load() {
-		e.Sleep(10 * time.Second)
+		time.Sleep(e.Dur(10 * time.Second))
 		m.rate.Store(m.rate.Load() / 2)
 	}
 }

@@ -109,6 +109,6 @@ func tokens(e *Env) {
 
 func refreshToken(e *Env, closed *atomic.Bool) {
 	for !closed.Load() {
-		e.Sleep(20 * time.Second)
+		time.Sleep(e.Dur(20 * time.Second))
 	}
 }
