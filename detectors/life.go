@@ -45,10 +45,7 @@ func (r *rise) findLife() life {
 		return l
 	}
 	l.timers, l.read = mayBeTimed(r.timers, r.place)
-	alone := dials(r.place.Stack)
-	if !alone {
-		alone = r.findPeers(&l)
-	}
+	alone := r.findPeers(&l)
 	l.sure = l.read && alone && l.windows > 0
 	return l
 }
@@ -56,17 +53,27 @@ func (r *rise) findLife() life {
 // findPeers finds out what is known of the peers of a rise, and reports whether it is
 // known that enough of its goroutines have none.
 func (r *rise) findPeers(l *life) (alone bool) {
-	if l.peers, l.told = r.peers(r.place, r.now(), r.age); l.peers != peersUnknown {
+	made := dials(r.place.Stack)
+	if !made {
+		l.peers, l.told = r.peers(r.place, r.now(), r.age)
+	}
+	if l.peers != peersUnknown {
 		l.forsaken = l.peers == peersGone && r.place.Stack.Entry().Function == httpServe
 		return l.peers == peersGone
 	}
-	if c := r.company(); c != nil {
-		l.peers = peersConnected
-		l.told = fmt.Sprintf("About as many goroutines came in the same time and wait for IO at %s.", where(c.Stack))
+	if r.place.State == goroutine.IOWait {
 		return false
 	}
+	if c := r.company(); c != nil {
+		l.peers = peersConnected
+		l.told = fmt.Sprintf("About as many goroutines have come to %s in the same time.", where(c.Stack))
+		return false
+	}
+	if made {
+		return true
+	}
 	l.most = min(r.peersAtMost(), r.total())
-	return r.place.State != goroutine.IOWait && r.aloneBeside(l.most)
+	return r.aloneBeside(l.most)
 }
 
 // maxPeers is the share of the goroutines of a rise that may have a live peer where the
@@ -123,51 +130,101 @@ func (r *rise) peersAtMost() (n int) {
 	return n
 }
 
-// company returns a place in IO wait at which about as many goroutines as at the place
-// were born in the time of the rise, and are still there; or nil. It is for arrivals
-// in a rhythm, of which [peersOf] cannot tell that they are not by chance. A third more
-// or fewer is about as many, and they must have come in each step: IDs left over from
-// old batches of a P make goroutines look older. Those that read what has come are in
-// IO wait again in one of the newest snapshots. Streams that share connections have
-// company where each has a connection of its own.
+// company returns a place whose goroutines show that connections came with those of the
+// rise and are still there; or nil. It is for arrivals in a rhythm, of which [peersOf]
+// cannot tell that they are not by chance, and for readers that are started anew for
+// each message.
 func (r *rise) company() *places.Place {
-	if r.place.State == goroutine.IOWait {
-		return nil
-	}
-	shares, compared := sharesConnection(r.place.Stack), 0
+	compared := 0
 	for _, pl := range r.Places(places.ByStack) {
-		if pl.State != goroutine.IOWait || shares && !sharesConnection(pl.Stack) {
+		if pl == r.place || !mayAccompany(r.place.Stack, pl) {
 			continue
 		}
 		if compared++; compared > maxCompanions {
 			return nil
 		}
-		if r.cameWith(pl) {
+		if r.cameWith(pl) || r.grewWith(pl) {
 			return pl
 		}
 	}
 	return nil
 }
 
+// mayAccompany reports whether goroutines at a place may be those by which a connection
+// of one with a stack shows. A response is in use if its body is read. Streams that share
+// connections are accompanied by goroutines of their library.
+func mayAccompany(s *goroutine.Stack, pl *places.Place) bool {
+	switch {
+	case keptByCaller(s):
+		return false
+	case ofResponse(s):
+		return pl.State == goroutine.IOWait && pl.Stack.Has("net/http.(*bodyEOFSignal).Read")
+	case sharesConnection(s):
+		return pl.State == goroutine.IOWait && sharesConnection(pl.Stack) || runsQUIC(pl.Stack)
+	}
+	return pl.State == goroutine.IOWait
+}
+
+// runsQUIC reports whether a goroutine runs a connection of quic-go, which ends when its
+// peer is silent for long.
+func runsQUIC(s *goroutine.Stack) bool {
+	entry := s.Entry().Function
+	return strings.HasPrefix(entry, "github.com/quic-go/quic-go.(*") && strings.Contains(entry, ").run")
+}
+
+// maxStreams is how many streams of a rise a connection has at most where connections
+// speak for them.
+const maxStreams = 8
+
+// cameWith reports whether about as many goroutines as at the place of the rise were born
+// at another in the time of the rise, and are still there. A third more or fewer is about
+// as many, and they must have come in each step: IDs left over from old batches of a P
+// make goroutines look older. Those that read what has come are in IO wait again in one
+// of the newest snapshots. Of streams, a connection may have some.
 func (r *rise) cameWith(pl *places.Place) bool {
-	s, sum, apart := r.Newest(), 0, 0
+	s, sum, with := r.Newest(), 0, 0
 	for i := 1; i < len(r.points); i++ {
 		from, until := s.EpochAt(r.points[i-1].since), s.EpochAt(r.points[i].since)
 		own, others := r.place.Born(from, until), pl.Lately(from, until)
 		if own > 0 && others == 0 {
 			return false
 		}
-		sum, apart = sum+own, apart+own-others
+		sum, with = sum+own, with+others
 	}
-	return sum > 0 && 3*max(apart, -apart) <= sum
+	if with > 0 && sharesConnection(r.place.Stack) {
+		with *= min(max(1, (sum+with/2)/with), maxStreams)
+	}
+	return sum > 0 && about(sum, with)
 }
+
+// grewWith reports whether the number of goroutines at another place has risen by about as
+// much as at that of the rise, up to each point of it but one.
+func (r *rise) grewWith(pl *places.Place) bool {
+	first, astray := r.points[0].snapshot, 0
+	for _, p := range r.points[1:] {
+		own, others := r.place.Count(p.snapshot)-r.place.Count(first), pl.Count(p.snapshot)-pl.Count(first)
+		if own <= 0 || !about(own, others) {
+			astray++
+		}
+	}
+	return astray <= 1
+}
+
+// about reports whether others differ from n by a third of n at most.
+func about(n, others int) bool { return 3*max(n-others, others-n) <= n }
 
 // dials reports whether a goroutine belongs to a response, a transaction or rows of a
 // connection that the program itself has made, and must end them: that the other end of the
 // connection is there says nothing.
-func dials(s *goroutine.Stack) bool {
+func dials(s *goroutine.Stack) bool { return ofResponse(s) || keptByCaller(s) }
+
+func ofResponse(s *goroutine.Stack) bool {
+	return strings.HasPrefix(s.Entry().Function, "net/http.(*persistConn).")
+}
+
+func keptByCaller(s *goroutine.Stack) bool {
 	entry := s.Entry().Function
-	return strings.HasPrefix(entry, "net/http.(*persistConn).") || entry == "database/sql.(*Tx).awaitDone" || entry == "database/sql.(*Rows).awaitDone"
+	return entry == "database/sql.(*Tx).awaitDone" || entry == "database/sql.(*Rows).awaitDone"
 }
 
 // wokenAndBack returns the IDs of goroutines that were woken in a trace window since
