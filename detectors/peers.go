@@ -174,7 +174,9 @@ func companionsOf(s *places.Series, pl *places.Place) (alive, orphaned int, know
 		if c.Stack.Entry().Function == httpBackground {
 			o = 0 // it ends with each request, and what a request leaves behind may have work to do
 		}
-		if a+o > alive+orphaned {
+		if total := own.total(); 2*max(a, alive) >= total { // others that have gone were not their readers
+			alive, orphaned = max(a, alive), min(o, total-max(a, alive))
+		} else if a+o > alive+orphaned {
 			alive, orphaned = a, o
 		}
 	}

@@ -34,6 +34,10 @@ type search struct {
 
 	asked int // of how many rises it was asked what speaks for their being alive
 
+	// veto reports whether a rise, which accept was asked about before, shows that there is
+	// no finding about its place, whatever other trials show. It may be nil.
+	veto func(*rise) bool
+
 	// accept returns the finding about a rise, if it is one. It finds out about life.
 	accept func(*rise) (Finding, bool)
 }
@@ -249,7 +253,7 @@ func (r *search) started(pl *places.Place, t trial) int {
 	return r.StartedWith(pl.Entry(), r.Last()) - r.StartedWith(pl.Entry(), t.points[0].snapshot)
 }
 
-func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
+func (r *search) judgePlace(pl *places.Place) (first Finding, found bool) {
 	var st *places.Standing
 	for i, t := range r.trials {
 		if st == nil || t.age != r.trials[i-1].age {
@@ -262,11 +266,17 @@ func (r *search) judgePlace(pl *places.Place) (Finding, bool) {
 		if !rise.grows() {
 			continue
 		}
-		if f, ok := r.accept(&rise); ok {
+		f, ok := r.accept(&rise)
+		switch {
+		case r.veto != nil && r.veto(&rise):
+			return Finding{}, false
+		case ok && r.veto == nil:
 			return f, true
+		case ok && !found:
+			first, found = f, true
 		}
 	}
-	return Finding{}, false
+	return first, found
 }
 
 // moveOn reports whether too many of the goroutines that stayed were away
