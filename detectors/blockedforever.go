@@ -43,7 +43,6 @@ func (c BlockedForeverConfig) checks() []check {
 		atLeast("MinCount", c.MinCount, 1),
 		atLeast("MinRise", c.MinRise, 1),
 		above0("Window", c.Window),
-		within("Window", c.Window),
 		within("Warmup", c.Warmup),
 	}
 }

@@ -15,13 +15,14 @@ import (
 // [MaxHistory].
 type GrowthConfig struct {
 	// MinAge is how long a goroutine must have stayed in place to be counted, above
-	// 0. Default 5 min, as for a leak: longer than requests take.
+	// 0. Default 5 min, as for a leak: longer than requests take. Half of it is tried as
+	// well where the number rises steeply.
 	MinAge time.Duration
 
 	// Window is the time over which the number must rise, above 0. Default 30 min.
 	// Two and four times as long are tried as well, with a rise two and four times as
-	// large. The longest, 2 h, is that after which confidence is [Medium]. A half and a
-	// quarter of it are tried with a rise eight and ten times as large.
+	// large. The longest, 2 h, is that after which confidence is [Medium]. Half and a
+	// quarter of Window are tried with a rise eight and ten times as large.
 	Window time.Duration
 
 	// MinRise is the minimum rise in the number of goroutines over a window, at least
@@ -29,8 +30,8 @@ type GrowthConfig struct {
 	MinRise int
 
 	// Warmup is the time after the first snapshot in which all new goroutines are
-	// taken as part of the service. Default 1 min: information is cheaper than a
-	// warning.
+	// taken as part of the service, unless their number rises steeply. Default 1 min:
+	// information is cheaper than a warning.
 	Warmup time.Duration
 }
 
@@ -173,7 +174,7 @@ func (r *rise) growth(why string) Finding {
 	if r.gone > 0 {
 		gone = fmt.Sprintf("only %d", r.gone)
 	}
-	f.Message = fmt.Sprintf("%s at %s %s in %s, %s more every minute; %s exited in %s, but %s.",
+	f.Message = fmt.Sprintf("%s at %s %s in %s, %s more every minute; %s exited or moved on in %s. They may be alive: %s.",
 		goroutines(f.Count), where(f.Stack), verb(f.Count, "waits", "wait"), f.State, perMinute(f.GrowthPerMinute), gone, words.Span(r.Ago(r.first)), why)
 	f.Advice = "Check whether their number is meant to grow: connections that stay, tenants or sessions. If it is not, " + r.ends(f.Advice)
 	return f

@@ -169,12 +169,12 @@ func TestTheLivingAreTold(t *testing.T) {
 		course
 		says, advice string // "": nothing is told
 	}{
-		"a timer wakes them":         {course{at: atWake, woken: true, unread: true}, "but a timer wakes them", "If it is not, find what should end their loop"},
-		"they may wait for timers":   {course{at: atWake, timers: true}, "but they may wait for a timer", "stopping a Ticker does not close its channel"},
-		"goroutines wake them":       {course{at: atWake, woken: true, waker: feeder}, "but other goroutines wake them now and then", "find what should end this select"},
-		"they sleep":                 {course{at: atSleeper}, "but a timer wakes them", "find what should end their loop"},
-		"connections come with them": {course{at: atWake, beside: atDevice}, "but their connections are open", "find what should end this select"},
-		"connections":                {course{at: atDevice}, "but they wait for the other end of a connection", "set deadlines"},
+		"a timer wakes them":         {course{at: atWake, woken: true, unread: true}, "They may be alive: a timer wakes them", "If it is not, find what should end their loop"},
+		"they may wait for timers":   {course{at: atWake, timers: true}, "They may be alive: they may wait for a timer", "stopping a Ticker does not close its channel"},
+		"goroutines wake them":       {course{at: atWake, woken: true, waker: feeder}, "They may be alive: other goroutines wake them now and then", "find what should end this select"},
+		"they sleep":                 {course{at: atSleeper}, "They may be alive: a timer wakes them", "find what should end their loop"},
+		"connections come with them": {course{at: atWake, beside: atDevice}, "They may be alive: their connections are open", "find what should end this select"},
+		"connections":                {course{at: atDevice}, "They may be alive: they wait for the other end of a connection", "set deadlines"},
 		"nothing wakes them":         {course: course{at: atWake}},
 		"nothing is known":           {course: course{at: atWake, unread: true}},
 	} {

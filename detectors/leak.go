@@ -17,7 +17,8 @@ import (
 type LeakConfig struct {
 	// MinAge is how long a goroutine must have stayed in place to be counted,
 	// above 0. Default 5 min: longer than the usual time limits of requests, so
-	// that requests are never counted, however many there are.
+	// that requests are never counted, however many there are. Half of it is tried as
+	// well where the number rises steeply and none leave.
 	MinAge time.Duration
 
 	// MaxAge bounds the search for a suitable age limit, at least MinAge. When
@@ -126,8 +127,9 @@ func (c LeakConfig) checks() []check {
 //     number of goroutines with the same entry function rose by at least that
 //     many. Neither is true of workers that go idle one after another.
 //
-// The window begins after Warmup. Goroutines that were there before are not part
-// of the rise.
+// The window begins after Warmup, but for the windows that are tried where it is sure
+// that goroutines are not alive. Goroutines that were there before are not part of the
+// rise.
 //
 // It judges only goroutines that wait for a channel, a select, a lock, a
 // condition, a wait group or IO; never goroutines in system calls, sleep or
@@ -142,19 +144,21 @@ func (c LeakConfig) checks() []check {
 //   - that waits for a channel or in a select, in a function that sets a timer, a
 //     ticker or a context with a deadline itself, by its machine code (amd64), or
 //   - of which half have a connection whose other end is still there, by goroutines in
-//     IO wait that came with them: by their times of birth, or because in each step about
-//     as many came.
+//     IO wait that came with them: by their times of birth, or because about as many came
+//     in the same time. The bodies of responses must be read for that.
 //
-// Goroutines in IO wait are a leak only if the kernel knows (Linux) that their peers
-// have closed as many connections, and the process has not.
+// Goroutines in IO wait are a leak only if the kernel knows (Linux) that as many
+// connections have lost their peers, and the process has not closed them. Handlers of
+// requests whose clients have gone are a leak whatever wakes them.
 //
 // It is sure that goroutines are not alive when windows were seen, when neither the
-// function nor its callers set a timer, and when fewer than half as many goroutines in IO
-// wait or in streams of shared connections (HTTP/2, gRPC, QUIC, NATS) were born since as
-// the rise has, and are still there: these may be the peers of some. Then three more
-// windows are tried, without Warmup, for goroutines that stay for half of MinAge or all of it: a quarter of Window with a rise of 10 times MinRise, half of
-// it with 8 times, and four times it with 1.5 times. The number must rise in all steps,
-// up to the end, and none may exit. By default a leak of 60 goroutines a minute is found
+// function nor its callers set a timer, and when their peers are known to have gone or
+// there can be few: when at most 45 % as many goroutines in IO wait or in streams of
+// shared connections (HTTP/2, gRPC, QUIC, NATS) as the rise has were born in its time and
+// are still there. Then more windows are tried, without Warmup: a quarter of Window with
+// a rise of 10 times MinRise and half of it with 8 times, for goroutines that stay for
+// half of MinAge or all of it, and four times it with 1.5 times, for those that stay for
+// MinAge. The number must rise in all steps, up to the end, and none may exit. By default a leak of 60 goroutines a minute is found
 // within 15 minutes of its beginning, one of ten a minute within 25, and one of ten an
 // hour within two and a half hours. Where it is not sure, it takes 45 minutes and 20 an
 // hour. Without trace windows it is never sure, and wakeups are not seen.

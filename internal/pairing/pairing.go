@@ -39,9 +39,10 @@ type Arrivals struct {
 	IDs            []uint64 // the lowest, rising
 }
 
-// Together reports whether the goroutines of two places came together, with a
-// probability of at most 1e-4 that two unrelated growths do. related says that the
-// code shows that they have to do with each other; then it is 1e-2.
+// Together reports whether the goroutines of two places came together: by births, by
+// sights, or by IDs in either order. Each of these four comparisons takes two unrelated
+// growths for one with a probability of at most 1e-4. related says that the code shows
+// that they have to do with each other; then it is 1e-2, for births and for sights.
 func (a *Arrivals) Together(b *Arrivals, related bool) bool {
 	births, sights := a.Births.apart(b.Births), a.Sights.apart(b.Sights)
 	if related && min(births, sights) <= math.Log(byChanceRelated) {
