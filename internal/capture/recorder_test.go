@@ -285,7 +285,8 @@ func TestWindowsFromTheProgramsRecorder(t *testing.T) {
 		s, skip := c.Window(windowed, nil)
 		if skip != nil { // on a starved machine
 			late++
-			require.Less(t, late, 8, "%v", skip.Refusal)
+			require.Contains(t, []Reason{ReasonLate, ReasonBusy, ReasonLoad}, skip.Reason, "%v", skip.Err)
+			require.Less(t, late, 8, "%v", skip.Err)
 			c = handed(t, own)
 			continue
 		}
