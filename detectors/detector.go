@@ -269,10 +269,10 @@ type Finding struct {
 
 	// Stands says that the fault is that goroutines do not move. Such a finding is
 	// resolved when the goroutines in IDs, and those of all participants but the
-	// affected ones and holders, have left their places and few others of it remain, and not
-	// before that, even if later passes cannot tell the fault any more. Until then,
-	// passes that do not find it bring its numbers and texts up to date. A finding
-	// without it is resolved when three passes judged and did not find it.
+	// affected ones and holders, have left their places and few others of it remain,
+	// and not before that, even if later passes cannot tell the fault any more. Until
+	// then, passes that do not find it bring its numbers and texts up to date. A
+	// finding without it is resolved when three passes judged and did not find it.
 	Stands bool
 
 	// Unjudged says why the newest passes could not judge a finding that is still

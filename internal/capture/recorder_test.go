@@ -50,7 +50,7 @@ func TestSnapshotsFromTheProgramsRecorder(t *testing.T) {
 		assert.Equal(t, goroutine.SourceRecorder, s.Source)
 		assert.Equal(t, 1000, parkedIn(s))
 		assert.True(t, s.HasIDs())
-		assert.LessOrEqual(t, s.Total, before)
+		assert.InDelta(t, before, s.Total, 10, "goroutines of the runtime and of the tests before come and go")
 		for began := time.Now(); runtime.NumGoroutine() > s.Total; runtime.Gosched() {
 			require.Less(t, time.Since(began), time.Minute, "the goroutine that writes ends")
 		}
@@ -285,7 +285,8 @@ func TestWindowsFromTheProgramsRecorder(t *testing.T) {
 		s, skip := c.Window(windowed, nil)
 		if skip != nil { // on a starved machine
 			late++
-			require.Less(t, late, 8, "%v", skip.Refusal)
+			require.Contains(t, []Reason{ReasonLate, ReasonBusy, ReasonLoad}, skip.Reason, "%v", skip.Err)
+			require.Less(t, late, 8, "%v", skip.Err)
 			c = handed(t, own)
 			continue
 		}
