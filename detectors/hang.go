@@ -139,8 +139,8 @@ func (c HangConfig) checks() []check {
 // itself. [HangConfig.MaxChance] describes the probability.
 //
 // Consumers and workers, which take one job after another, stand as still when there
-// are no more jobs. What shows that something is wanted of them is goroutines that are
-// started and come to stand there as well, or requests that wait.
+// are no more jobs. What shows that something is wanted of them is goroutines that go on
+// being started and come to stand there as well, or requests that wait.
 //
 // False negatives: consumers and workers that hang in a receive, a select, a condition or
 // IO while no request waits for them; requests of which none was ever seen in
@@ -350,8 +350,7 @@ func (j *standJudge) turnedOver(pl *places.Place, a *places.Activity) *stand {
 	}
 	st.stayed = min(standing, a.Joined(since-1, until))
 	if j.mayRest(pl, since) {
-		e := j.Newest()
-		st.stayed = min(st.stayed, pl.Born(e.EpochAt(j.Time(since-1)), e.EpochAt(j.Time(until))))
+		st.stayed = min(st.stayed, j.wanted(pl, since, until))
 	}
 	// Where snapshots are dense, goroutines that handle one request after another
 	// are seen to move on; those that handle one each are seen anywhere.
@@ -366,7 +365,7 @@ func (j *standJudge) turnedOver(pl *places.Place, a *places.Activity) *stand {
 // mayRest reports whether goroutines that are no requests may have come to a place
 // because they have nothing to do: consumers that take one message after another have
 // all moved on until the last message, and then stand. Among such goroutines, only those
-// count that have been started since: somebody still wants something of them.
+// count that have been started since (see wanted).
 func (j *standJudge) mayRest(pl *places.Place, since int) bool {
 	r, _ := resourceAt(pl.Stack, pl.State)
 	if handles(pl.Stack) || r.scarce || r.answers {
@@ -376,6 +375,18 @@ func (j *standJudge) mayRest(pl *places.Place, since int) bool {
 		return !j.connected(pl, since) // between requests, these wait for data
 	}
 	return pl.State == goroutine.IOWait || pl.State == goroutine.Syscall
+}
+
+// wanted returns how many goroutines were started after snapshot since, stand at a place,
+// and were in it by snapshot until; or 0 when none was started later: something is still
+// wanted of those that are started again and again. A consumer that starts a goroutine to
+// wait for the next message starts one more when it has handled the last.
+func (j *standJudge) wanted(pl *places.Place, since, until int) int {
+	e := j.Newest()
+	if late := e.EpochAt(j.Time(until)); pl.Born(late, len(e.Epochs)) > 0 {
+		return pl.Born(e.EpochAt(j.Time(since)), late)
+	}
+	return 0
 }
 
 // movedOn counts, in st, the goroutines that came before a snapshot, and those of

@@ -253,6 +253,24 @@ func falls(idle, job detectortest.Place) shape {
 	}
 }
 
+// polls returns consumers of a topic of which each starts a goroutine to wait for the
+// next message, until no message comes any more. Each takes up to slow for the last.
+func polls(slow time.Duration) shape {
+	atPoll := detectortest.At(goroutine.CondWait, "runtime.gopark", "sync.(*Cond).Wait:1", "main.(*Topic).poll.func1:5", "runtime.goexit")
+	var last []uint64
+	return func(s *service) {
+		switch {
+		case s.tick <= hangs:
+			s.Exit(last...)
+			if last = s.Go(atPoll, 20); s.tick == hangs {
+				s.Exit(last...)
+			}
+		case s.tick <= hangs+int(slow/interval):
+			s.Go(atPoll, int(20*interval/slow))
+		}
+	}
+}
+
 // TestHangIsSilent has sound programs, among them the twins of those above.
 func TestHangIsSilent(t *testing.T) {
 	consumers := falls(
@@ -309,6 +327,8 @@ func TestHangIsSilent(t *testing.T) {
 		}(),
 		"consumers of a topic that falls silent":              consumers,
 		"consumers of a topic that falls silent, and streams": together(consumers, streams),
+		"consumers that start a goroutine for each poll":      polls(interval),
+		"such consumers, slow ones":                           polls(2 * interval),
 		"a busy pool that goes idle as streams come":          together(falls(atWorkerIdle, atWorkerJob), streams),
 		"connections that fall silent": falls(
 			detectortest.At(goroutine.IOWait, "runtime.gopark", "internal/poll.(*FD).Read:1", "net.(*conn).Read:3", "main.command:3", "main.serve:80", "runtime.goexit"),
