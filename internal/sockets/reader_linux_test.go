@@ -48,7 +48,7 @@ func of(t testing.TB, r *Reader, now time.Time) *goroutine.Sockets {
 func eventually(t testing.TB, r *Reader, now time.Time, holds func(*goroutine.Sockets) bool) *goroutine.Sockets {
 	t.Helper()
 	var s *goroutine.Sockets
-	require.Eventually(t, func() bool { s = of(t, r, now); return holds(s) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { s = of(t, r, now); return holds(s) }, time.Minute, time.Millisecond)
 	return s
 }
 
