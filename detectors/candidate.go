@@ -153,8 +153,8 @@ func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Durat
 // soonest returns the earliest time after now of a verdict about a growth that began at
 // onset and goes on at a rate; zero when there is none. A trial's span must be filled,
 // because old snapshots are further apart than its steps, and the rise in it must be large
-// enough. Spans of ordinary trials lie after
-// the warm-up. The time is rounded up to the minute.
+// enough. Spans of ordinary trials lie after the warm-up. The time is rounded up to the
+// minute.
 func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, h haste) (earliest time.Time) {
 	try := func(begin time.Time, span, age time.Duration, rise int) {
 		if perMinute*span.Minutes() < float64(rise) {
