@@ -207,20 +207,20 @@ func (r *steady) perMinute() float64 { return float64(r.total) / r.over.Minutes(
 // an even rise would be. The times tried are span and longer ones, each by a quarter,
 // back to snapshot from. It returns nil when there is none. A number that rose once,
 // however much, does not keep rising.
-func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (longest *steady) {
+func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (last *steady) {
 	if from >= until || s.Time(until).Sub(s.Time(from)) < span {
 		return nil
 	}
 	for since := until; since > from; span += max(1, span/4) {
 		since = max(from, s.At(s.Time(until).Add(-span)))
 		if r := newSteady(s, count, since, until); r.total >= least && r.even(s, count) {
-			longest = r
+			last = r
 		}
 	}
-	if longest == nil {
+	if last == nil {
 		return nil
 	}
-	since := longest.since // of the longest, up to a quarter too early
+	since := last.since // of the longest time, up to a quarter too early
 	for since+2 < until && count(since+1) == count(since) {
 		since++
 	}
