@@ -165,7 +165,8 @@ func TestDetectorsThatDoNotJudge(t *testing.T) {
 	all := []detectors.Status{{Detector: "deadlock", Judging: true}, waits, detectors.NotJudging("leak", detectors.ReasonShortHistory, "too early")}
 	assert.Equal(t, []string{"leak (short_history: too early)"}, unjudged(all, now, undecided))
 	all[1].Since = now.Add(-undecided)
-	assert.Equal(t, []string{"hang (inspection: it waits)", "leak (short_history: too early)"}, unjudged(all, now, undecided))
+	all = append(all, detectors.NotJudging("growth", detectors.ReasonShortHistory, "too early"))
+	assert.Equal(t, []string{"hang (inspection: it waits)", "leak, growth (short_history: too early)"}, unjudged(all, now, undecided))
 }
 
 func TestFlags(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,14 +69,25 @@ func (w *observer) pass() {
 
 // end ends the monitor and returns what it told, and what it could see.
 func (w *observer) end() ([]event, sight, error) {
-	status := w.monitor.Status().Detectors // before Shutdown, after which none is judging
-	left := unjudged(status, time.Now(), w.clock.dur(undecided))
+	left := unjudged(w.detectors(), time.Now(), w.clock.dur(undecided)) // none is judging after Shutdown
 	err := w.monitor.Shutdown(context.Background())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.pass()
 	w.sight.Unjudged = left
 	return w.events, w.sight, err
+}
+
+// detectors returns what the detectors could judge in the newest snapshot. If that is old,
+// as where all clients left at once on a busy machine, it waits a little for another.
+func (w *observer) detectors() []detectors.Status {
+	stale := func(d detectors.Status) bool { return d.Reason == detectors.ReasonNoSnapshot }
+	for began := time.Now(); ; time.Sleep(w.clock.dur(interval)) {
+		all := w.monitor.Status().Detectors
+		if !slices.ContainsFunc(all, stale) || time.Since(began) > min(w.clock.dur(undecided), grace/2) {
+			return all
+		}
+	}
 }
 
 // OnEmit keeps an event of a finding. It implements [sdklog.Processor].

@@ -47,14 +47,23 @@ func (s *sight) pass(gap, interval time.Duration) {
 	s.Blind += max(0, gap-patience*interval)
 }
 
-// unjudged lists the detectors that are not judging, and why. One that only waits for
-// an inspection is not listed if it has not been doing so for long.
+// unjudged lists the detectors that are not judging, and why: neighbours with one reason
+// together. One that only waits for an inspection is not listed if it has not been doing
+// so for long.
 func unjudged(all []detectors.Status, now time.Time, long time.Duration) (list []string) {
+	before := ""
 	for _, d := range all {
 		if d.Judging || d.Reason == detectors.ReasonInspection && now.Sub(d.Since) < long {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s (%s: %s)", d.Detector, d.Reason, d.Detail))
+		why := fmt.Sprintf(" (%s: %s)", d.Reason, d.Detail)
+		name := d.Detector
+		if why == before {
+			last := len(list) - 1
+			name = strings.TrimSuffix(list[last], why) + ", " + name
+			list = list[:last]
+		}
+		list, before = append(list, name+why), why
 	}
 	return list
 }
