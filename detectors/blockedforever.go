@@ -23,9 +23,10 @@ type BlockedForeverConfig struct {
 
 	// Window is the shortest time over which the number must keep rising, above 0 and
 	// at most [MaxHistory]: in each third of it by at least half of what an even rise
-	// would be. Longer times are tried as well, up to 40 times Window, so that a slow
-	// growth is found as soon as it has reached MinRise. Default 3 min: components
-	// start faster than that.
+	// would be. Longer times are tried as well, up to 40 times Window (where snapshots
+	// are rare, up to that of the last eight) and as far as the history reaches, so that
+	// a slow growth is found as soon as it has reached MinRise. Default 3 min: components start faster than
+	// that.
 	Window time.Duration
 
 	// Warmup is the time after the first snapshot in which all goroutines are taken as
@@ -68,8 +69,8 @@ const longestSpan = 40
 //
 // False positives of the growth: a fleet of components, each with a goroutine that
 // waits this way on purpose, that comes up over more than Window. Exclude its stack.
-// False negatives: fewer than MinRise goroutines in two hours, and bursts with long
-// pauses in between. These stay information.
+// False negatives: fewer than MinRise goroutines in 40 times Window, two hours by
+// default, and bursts with long pauses in between. These stay information.
 //
 // The source must distinguish a nil channel from a real one. Sources without the
 // runtime's own wait reasons do so by a line number in the runtime, which is
@@ -88,14 +89,21 @@ func NewBlockedForever(c BlockedForeverConfig) *Detector {
 func (c BlockedForeverConfig) run(p *Pass) error {
 	var all findings
 	s := p.places()
-	warm := s.From(p.Started.Add(c.Warmup))
 	for _, pl := range judged(s, places.ByStack, goroutine.State.Never, c.MinCount, p.Known) {
 		if pl.State != goroutine.SelectNoCases || !keepsRunning(pl.Stack) {
-			all = append(all, c.lost(pl, keepsRising(s, pl.Count, warm, lastRise(pl), c.Window, c.MinRise)))
+			all = append(all, c.lost(pl, c.rises(p.Started, pl)))
 		}
 	}
 	all.report(p)
 	return nil
+}
+
+// rises returns how the number at a place kept rising, up to when it last rose; nil if
+// it did not.
+func (c BlockedForeverConfig) rises(started time.Time, pl *places.Place) *steady {
+	s, until := pl.Series, lastRise(pl)
+	reach := min(s.At(s.Time(until).Add(-longestSpan*c.Window)), s.Last()+1-places.Whole)
+	return keepsRising(s, pl.Count, max(s.From(started.Add(c.Warmup)), reach), until, c.Window, c.MinRise)
 }
 
 // lastRise returns the snapshot in which the number at a place was larger than in the

@@ -122,6 +122,32 @@ func TestBlockedForeverWhoseNumberRises(t *testing.T) {
 	}
 }
 
+// The history reaches further back than 40 times Window, as it does where another
+// detector needs it: what grows more slowly than by MinRise in that time is information.
+func TestBlockedForeverLooksBackForFortyWindows(t *testing.T) {
+	c := detectors.DefaultBlockedForeverConfig()
+	c.Window, c.Warmup = 10*time.Second, time.Hour
+	for each, want := range map[time.Duration]detectors.Confidence{
+		time.Minute:     detectors.Suspected,
+		2 * time.Minute: detectors.Info,
+	} {
+		p := detectortest.NewProcess(1)
+		r := detectortest.NewReplay(t, detectors.NewBlockedForever(c))
+		var last []detectors.Finding
+		for age := time.Duration(0); age < 3*time.Hour; age += 15 * time.Second {
+			if age%each == 0 {
+				p.Go(place(goroutine.ChanReceiveNil, "main.f:1"), 1)
+			}
+			last = r.Step(p.Snapshot()).Findings
+			p.Advance(15 * time.Second)
+			if want == detectors.Info {
+				require.Equal(t, want, last[0].Confidence, "after %v", age)
+			}
+		}
+		assert.Equal(t, want, last[0].Confidence, "one every %v", each)
+	}
+}
+
 func TestBlockedForeverMergesGroups(t *testing.T) {
 	p := detectortest.NewProcess(1)
 	p.Source = goroutine.SourceText

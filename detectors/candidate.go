@@ -153,8 +153,8 @@ func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Durat
 // soonest returns the earliest time after now of a verdict about a growth that began at
 // onset and goes on at a rate; zero when there is none. A trial's span must be filled,
 // because old snapshots are further apart than its steps, and the rise in it must be large
-// enough. Spans of ordinary trials lie after
-// the warm-up. The time is rounded up to the minute.
+// enough. Spans of ordinary trials lie after the warm-up. The time is rounded up to the
+// minute.
 func (c LeakConfig) soonest(started, onset, now time.Time, perMinute float64, h haste) (earliest time.Time) {
 	try := func(begin time.Time, span, age time.Duration, rise int) {
 		if perMinute*span.Minutes() < float64(rise) {
@@ -207,20 +207,20 @@ func (r *steady) perMinute() float64 { return float64(r.total) / r.over.Minutes(
 // an even rise would be. The times tried are span and longer ones, each by a quarter,
 // back to snapshot from. It returns nil when there is none. A number that rose once,
 // however much, does not keep rising.
-func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (longest *steady) {
+func keepsRising(s *places.Series, count func(i int) int, from, until int, span time.Duration, least int) (last *steady) {
 	if from >= until || s.Time(until).Sub(s.Time(from)) < span {
 		return nil
 	}
 	for since := until; since > from; span += max(1, span/4) {
 		since = max(from, s.At(s.Time(until).Add(-span)))
 		if r := newSteady(s, count, since, until); r.total >= least && r.even(s, count) {
-			longest = r
+			last = r
 		}
 	}
-	if longest == nil {
+	if last == nil {
 		return nil
 	}
-	since := longest.since // of the longest, up to a quarter too early
+	since := last.since // of the longest time, up to a quarter too early
 	for since+2 < until && count(since+1) == count(since) {
 		since++
 	}

@@ -158,10 +158,11 @@ func (c LeakConfig) checks() []check {
 // are still there. Then more windows are tried, without Warmup: a quarter of Window with
 // a rise of 10 times MinRise and half of it with 8 times, for goroutines that stay for
 // half of MinAge or all of it, and four times it with 1.5 times, for those that stay for
-// MinAge. The number must rise in all steps, up to the end, and none may exit. By default a leak of 60 goroutines a minute is found
-// within 15 minutes of its beginning, one of ten a minute within 25, and one of ten an
-// hour within two and a half hours. Where it is not sure, it takes 45 minutes and 20 an
-// hour. Without trace windows it is never sure, and wakeups are not seen.
+// MinAge. The number must rise in all steps, up to the end, and none may exit. By default
+// a leak of 60 goroutines a minute is found within 15 minutes of its beginning, one of ten
+// a minute within 25, and one of ten an hour within two and a half hours. Where it is not
+// sure, it takes 45 minutes and 20 an hour. Without trace windows it is never sure, and
+// wakeups are not seen.
 //
 // After that, and when goroutines have stayed in place for MinStand, it asks for
 // a leak proof. If the user has enabled leak proofs, proven leaks are reported

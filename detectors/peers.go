@@ -57,9 +57,9 @@ const (
 // within one that is on the other's stack (see [pairing.Arrivals.Together]).
 // Goroutines are then orphaned if companions of their time of birth were seen, and have
 // gone; those of what an HTTP handler has started are not asked for that, since it may go
-// on with its work after the response. Companions that came and went between two snapshots were not seen, and their
-// goroutines are of unknown fate. So is everything that comes in the rhythm of a
-// ticker.
+// on with its work after the response. Companions that came and went between two
+// snapshots were not seen, and their goroutines are of unknown fate. So is everything
+// that comes in the rhythm of a ticker.
 //
 // Streams of HTTP/2, gRPC and QUIC share connections: a reader says nothing about a
 // stream, and they are of unknown fate, but for handlers at a server of whose

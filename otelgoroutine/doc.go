@@ -8,8 +8,9 @@
 //	defer monitor.Shutdown(context.Background())
 //
 // [Start] registers metrics of goroutine counts by state and by stack, and
-// sends an event, which is a log record with a name, when goroutines leak, are
-// deadlocked or block forever. TELEMETRY.md lists every name.
+// sends an event, which is a log record with a name, when work hangs, and when
+// goroutines are deadlocked, leak, keep growing in number or block forever.
+// TELEMETRY.md lists every name.
 //
 // # Expected behaviour
 //

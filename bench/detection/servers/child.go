@@ -28,9 +28,10 @@ type order struct {
 
 // A result is what was told in both processes, and what the clients did.
 type result struct {
-	Server, Clients []event
-	Visits, Failed  int
-	Most            int // clients at once
+	Server, Clients       []event
+	ServerSaw, ClientsSaw sight
+	Visits, Failed        int
+	Most                  int // clients at once
 }
 
 // An event is a finding that the monitor told.
@@ -80,7 +81,7 @@ func (o *order) carryOut() error {
 	if err != nil {
 		return err
 	}
-	r.Server, err = w.end()
+	r.Server, r.ServerSaw, err = w.end()
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(r))
 }
 
@@ -137,11 +138,11 @@ func try(ctx context.Context, t *trial, o *options) (r result, err error) {
 	if err := clients.read(&r); err != nil {
 		return r, err
 	}
-	r.Clients = r.Server // what a process tells is in Server
+	r.Clients, r.ClientsSaw = r.Server, r.ServerSaw // what a process tells is in Server
 	server.stdin.Close()
 	var host result
 	err = server.read(&host)
-	r.Server = host.Server
+	r.Server, r.ServerSaw = host.Server, host.ServerSaw
 	return r, err
 }
 

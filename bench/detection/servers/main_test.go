@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
 )
 
 // TestMain lets the test binary be a process with an order, as the program itself
@@ -31,6 +34,8 @@ func TestAServerIsWatched(t *testing.T) {
 	assert.Zero(t, r.Failed)
 	assert.Zero(t, warnings(r.Server))
 	assert.Zero(t, warnings(r.Clients))
+	assert.GreaterOrEqual(t, r.ServerSaw.Lasted, 200*time.Second, "of the service")
+	assert.GreaterOrEqual(t, r.ClientsSaw.Lasted, 200*time.Second)
 }
 
 func TestAProcessThatFailsIsTold(t *testing.T) {
@@ -92,12 +97,20 @@ func TestLoads(t *testing.T) {
 }
 
 func TestWhatIsThoughtOfARun(t *testing.T) {
-	worked := result{Most: 1, Visits: 20, Failed: 2}
+	saw := sight{Lasted: time.Hour, Snapshots: 200, Blind: 6 * time.Minute}
+	worked := result{Most: 1, Visits: 20, Failed: 2, ServerSaw: saw, ClientsSaw: saw}
 	with := func(events ...event) trial {
 		r := worked
 		r.Clients = events
 		return trial{result: r}
 	}
+	seen := func(server, clients sight) trial {
+		r := worked
+		r.ServerSaw, r.ClientsSaw = server, clients
+		return trial{result: r}
+	}
+	blind := sight{Lasted: time.Hour, Snapshots: 200, Blind: 7 * time.Minute}
+	early := sight{Lasted: time.Hour, Snapshots: 200, Unjudged: []string{"leak"}}
 	for name, tc := range map[string]struct {
 		t    trial
 		want bool
@@ -107,12 +120,53 @@ func TestWhatIsThoughtOfARun(t *testing.T) {
 		"a warning":         {with(event{Confidence: "suspected"}), false},
 		"the end of one":    {with(event{Confidence: "suspected", Ended: true}), true},
 		"no client":         {trial{}, false},
-		"many that failed":  {trial{result: result{Most: 1, Visits: 20, Failed: 3}}, false},
+		"many that failed":  {trial{result: result{Most: 1, Visits: 20, Failed: 3, ServerSaw: saw, ClientsSaw: saw}}, false},
 		"it could not run":  {trial{result: worked, err: assert.AnError}, false},
-		"the server warned": {trial{result: result{Most: 1, Server: []event{{Confidence: "medium"}}}}, false},
+		"the server warned": {trial{result: result{Most: 1, Server: []event{{Confidence: "medium"}}, ServerSaw: saw, ClientsSaw: saw}}, false},
+		"no snapshot":       {seen(sight{}, saw), false},
+		"none of clients":   {seen(saw, sight{Lasted: time.Hour}), false},
+		"a blind server":    {seen(blind, saw), false},
+		"blind clients":     {seen(saw, blind), false},
+		"a server too new":  {seen(early, saw), false},
+		"clients too new":   {seen(saw, early), false},
 	} {
 		assert.Equal(t, tc.want, tc.t.silent(), name)
 	}
+}
+
+// TestWhatAMonitorCouldSee has snapshots every 15 s, of which some are missing.
+func TestWhatAMonitorCouldSee(t *testing.T) {
+	every := func(n int) (all []time.Duration) { return slices.Repeat([]time.Duration{interval}, n) }
+	for name, tc := range map[string]struct {
+		gaps []time.Duration // before each snapshot, and after the last
+		want string
+	}{
+		"all":           {every(240), ""},
+		"quiet":         {slices.Repeat([]time.Duration{3 * interval}, 80), ""},
+		"a pause":       {append(every(240), 5*time.Minute), ""},
+		"half":          {append(every(120), 30*time.Minute), "no snapshot was taken in time for 29m0s of 1h0m0s, and 120 in all"},
+		"every seventh": {slices.Repeat([]time.Duration{7 * interval}, 34), "no snapshot was taken in time for 25m30s of 59m30s, and 33 in all"},
+		"none":          {[]time.Duration{time.Hour}, "no snapshot was taken"},
+	} {
+		s := sight{Snapshots: len(tc.gaps) - 1}
+		for _, gap := range tc.gaps {
+			s.pass(gap, interval)
+		}
+		assert.Equal(t, tc.want, s.trouble(), name)
+	}
+	s := sight{Snapshots: 1, Unjudged: []string{"leak (no_ids: why)", "hang (error: why)"}}
+	assert.Equal(t, "not judging at the end: leak (no_ids: why); hang (error: why)", s.trouble())
+}
+
+func TestDetectorsThatDoNotJudge(t *testing.T) {
+	now := time.Now()
+	waits := detectors.NotJudging("hang", detectors.ReasonInspection, "it waits")
+	waits.Since = now.Add(-undecided + 1)
+	all := []detectors.Status{{Detector: "deadlock", Judging: true}, waits, detectors.NotJudging("leak", detectors.ReasonShortHistory, "too early")}
+	assert.Equal(t, []string{"leak (short_history: too early)"}, unjudged(all, now, undecided))
+	all[1].Since = now.Add(-undecided)
+	all = append(all, detectors.NotJudging("growth", detectors.ReasonShortHistory, "too early"))
+	assert.Equal(t, []string{"hang (inspection: it waits)", "leak, growth (short_history: too early)"}, unjudged(all, now, undecided))
 }
 
 func TestFlags(t *testing.T) {

@@ -24,6 +24,12 @@ func (t *trial) trouble() string {
 	case t.result.Failed*10 > t.result.Visits:
 		return fmt.Sprintf("%d of %d clients failed", t.result.Failed, t.result.Visits)
 	}
+	if trouble := t.result.ServerSaw.trouble(); trouble != "" {
+		return "the monitor of the server: " + trouble
+	}
+	if trouble := t.result.ClientsSaw.trouble(); trouble != "" {
+		return "the monitor of the clients: " + trouble
+	}
 	return ""
 }
 
