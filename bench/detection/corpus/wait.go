@@ -104,7 +104,10 @@ func singleFlights(e *Env) {
 	var g singleflight.Group
 	names := []string{"a", "b", "c"}
 	serve(e, 40, func(request) {
-		_, _, _ = g.Do(names[rand.N(3)], func() (any, error) { time.Sleep(e.Tail(5 * time.Second)); return 1, nil })
+		_, _, _ = g.Do(names[rand.N(3)], func() (any, error) {
+			time.Sleep(min(e.Tail(5*time.Second), e.Dur(45*time.Second))) // requests that all wait for over a minute are a hang
+			return 1, nil
+		})
 	})
 }
 
