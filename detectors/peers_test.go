@@ -40,6 +40,7 @@ type clients struct {
 	apart              bool          // companions come at times of their own
 	first              bool          // companions are born first
 	busy               int           // how many requests come and go in a quarter of a minute
+	anew               bool          // a companion that goes is followed by another one
 }
 
 // peers returns what is told of the handlers of clients after an hour.
@@ -60,7 +61,9 @@ func (c clients) history(t *testing.T, seed uint64, also func(p *detectortest.Pr
 	series := detectortest.Series(p, 240, 15*time.Second, func(i int) {
 		for len(went) > 0 && !went[0].at.After(p.Now()) {
 			p.Exit(went[0].id)
-			went = went[1:]
+			if went = went[1:]; c.anew {
+				c.accompany(p, r, &went)
+			}
 		}
 		for _, come := range c.events(p, r, &went) {
 			come()
@@ -111,6 +114,28 @@ func (c clients) accompany(p *detectortest.Process, r *rand.Rand, went *[]leavin
 	if c.stay > 0 && r.Float64() < c.share {
 		*went = append(*went, leaving{p.Now().Add(c.stay), id})
 	}
+}
+
+// TestReadersThatAreStartedAnew has connections of which each starts a goroutine to read the
+// next message, and waits for it, as kfake's do. Those that have gone say nothing.
+func TestReadersThatAreStartedAnew(t *testing.T) {
+	c := clients{
+		handler:   detectortest.At(goroutine.Select, "runtime.gopark", "main.(*conn).read:12"),
+		companion: detectortest.At(goroutine.IOWait, "internal/poll.runtime_pollWait", "net.(*conn).Read", "main.(*conn).read.func1:8"),
+		stay:      40 * time.Second, share: 1, anew: true,
+	}
+	named := c
+	named.companion = atOtherRead
+	for seed := range uint64(10) {
+		_, _, orphaned, _ := c.peers(t, seed, nil)
+		assert.Zero(t, orphaned, "seed %d", seed)
+		_, _, orphaned, _ = named.peers(t, seed, nil)
+		assert.Zero(t, orphaned, "seed %d, a function with a name", seed)
+	}
+	c.anew, c.busy, c.stay = false, 70, 10*time.Minute
+	n, _, orphaned, known := c.peers(t, 1, nil)
+	assert.True(t, known)
+	assert.Greater(t, orphaned, n/2, "these readers were the last")
 }
 
 // poisson returns how many come if mean come on average.
