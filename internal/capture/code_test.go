@@ -47,7 +47,7 @@ func waitsForTimer(p *program, ends <-chan int) *goroutine.Stack {
 }
 
 //go:noinline
-func ticks(p *program) *goroutine.Stack {
+func stackOfTicks(p *program) *goroutine.Stack {
 	t := time.NewTicker(time.Hour)
 	defer t.Stop()
 	return stackHere(p)
@@ -98,7 +98,7 @@ func TestTimersOfAFunction(t *testing.T) {
 	}{
 		"none":                         {waits(p, closed), false, true},
 		"time.After":                   {waitsForTimer(p, closed), true, true},
-		"a ticker":                     {ticks(p), true, true},
+		"a ticker":                     {stackOfTicks(p), true, true},
 		"the deadline of a caller":     {limits(p, closed), false, false},
 		"inlined into a go statement":  {spawned, false, true},
 		"inlined beside a timer":       {answers(p, closed), false, false},
