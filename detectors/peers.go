@@ -56,9 +56,10 @@ const (
 // of at most 1e-4 for each of up to 16 places, and 1e-2 where one function is written
 // within one that is on the other's stack (see [pairing.Arrivals.Together]).
 // Goroutines are then orphaned if companions of their time of birth were seen, and have
-// gone; those of what an HTTP handler has started are not asked for that, since it may go
-// on with its work after the response, nor are those that start a companion for each
-// message. Companions that came and went between two snapshots were not seen, and their
+// gone, and no more of them than there are fewer companions now: a companion may have been
+// followed by another, as where one is started for each message. Those of what an HTTP
+// handler has started are not asked for that, since it may go on with its work after the
+// response. Companions that came and went between two snapshots were not seen, and their
 // goroutines are of unknown fate. So is everything that comes in the rhythm of a ticker.
 //
 // Streams of HTTP/2, gRPC and QUIC share connections: a reader says nothing about a
@@ -171,9 +172,10 @@ func companionsOf(s *places.Series, pl *places.Place) (alive, orphaned int, know
 			continue
 		}
 		a, o := fates(own.now, came.now, came.came.Births.Came)
-		if c.Stack.Entry().Function == httpBackground || startedAnew(pl, c, &own, &came) {
-			o = 0 // it ends with each request or message; what a request leaves behind may have work to do
+		if c.Stack.Entry().Function == httpBackground {
+			o = 0 // it ends with each request, and what a request leaves behind may have work to do
 		}
+		o = min(o, max(0, pl.Now()-c.Now()))                // as where one is started for each message
 		if total := own.total(); 2*max(a, alive) >= total { // others that have gone were not their readers
 			alive, orphaned = max(a, alive), min(o, total-max(a, alive))
 		} else if a+o > alive+orphaned {
@@ -181,16 +183,6 @@ func companionsOf(s *places.Series, pl *places.Place) (alive, orphaned int, know
 		}
 	}
 	return alive, orphaned, mostKnown(own.total(), alive, orphaned)
-}
-
-// startedAnew reports whether goroutines are started at c again and again, as where each at
-// pl starts one to wait for the next message: those that have gone were not the last. Twice
-// as many came to c as to pl, or a third more where c runs a function within one of pl.
-func startedAnew(pl, c *places.Place, own, came *arrivals) bool {
-	if writtenWithin(c.Stack, pl.Stack) {
-		return 3*came.ever() > 4*own.ever()
-	}
-	return came.ever() > 2*own.ever()
 }
 
 // An arrivals is how goroutines came to a place, including those that have left again as
@@ -202,14 +194,6 @@ type arrivals struct {
 
 func (a *arrivals) total() (n int) {
 	for _, k := range a.now {
-		n += k
-	}
-	return n
-}
-
-// ever returns how many came, as far as snapshots show.
-func (a *arrivals) ever() (n int) {
-	for _, k := range a.came.Births.Came {
 		n += k
 	}
 	return n
