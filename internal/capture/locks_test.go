@@ -43,22 +43,24 @@ func TestLocksOfATrace(t *testing.T) {
 	}
 	defer all.Wait()
 	defer close(release)
-	for name, config := range map[string]capture.Config{
-		"a trace":     {Budget: capture.Budget{CPU: 100}, Tracing: true},
-		"a recording": {Budget: capture.Budget{CPU: 100}, Tracing: true, Recorder: newRecorder()},
+	for _, tc := range []struct {
+		name     string
+		recorder *trace.FlightRecorder
+	}{
+		{"a trace", nil}, // the first: beside a recorder, there is no room for one
+		{"a recording", newRecorder()},
 	} {
-		c := capture.New(config)
-		if config.Recorder != nil {
-			require.NoError(t, config.Recorder.Start())
-			defer config.Recorder.Stop()
+		if tc.recorder != nil {
+			require.NoError(t, tc.recorder.Start())
+			defer tc.recorder.Stop()
 		}
-		q := settled(t, c)
-		assert.NotZero(t, q.Lock, name)
-		require.Len(t, q.Holders, 1, name)
-		assert.True(t, q.Holders[0].Sole, name)
-		assert.Contains(t, q.Holders[0].At.Function, "keepShelf", name)
-		assert.Equal(t, goroutine.ChanReceive, q.Holders[0].State, name)
-		assert.False(t, q.Open, name)
+		q := settled(t, capture.New(capture.Config{Budget: capture.Budget{CPU: 100}, Tracing: true, Recorder: tc.recorder}))
+		assert.NotZero(t, q.Lock, tc.name)
+		require.Len(t, q.Holders, 1, tc.name)
+		assert.True(t, q.Holders[0].Sole, tc.name)
+		assert.Contains(t, q.Holders[0].At.Function, "keepShelf", tc.name)
+		assert.Equal(t, goroutine.ChanReceive, q.Holders[0].State, tc.name)
+		assert.False(t, q.Open, tc.name)
 	}
 }
 
