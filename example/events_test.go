@@ -176,7 +176,7 @@ func TestAStormIsBounded(t *testing.T) {
 	arrived := overOTLP(t, otelgoroutine.WithDetectors(storm...), otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: time.Second}))
 	require.Eventually(t, func() bool {
 		return steps.Load() >= 20*detectorsOf && len(arrived.Events("goroutine.finding.suppressed")) > 0
-	}, 10*time.Minute, 10*time.Millisecond)
+	}, 5*time.Minute, 10*time.Millisecond)
 	suppressed := arrived.Events("goroutine.finding.suppressed")[0].Attributes().AsRaw()
 	assert.EqualValues(t, detectorsOf*findingsOf-10, suppressed["goroutine.finding.suppressed_count"], "ten have an event of their own")
 	assert.Less(t, len(arrived.Events()), 60, "however many snapshots were taken")

@@ -42,6 +42,7 @@ func handed(t *testing.T, recorder *trace.FlightRecorder) *Capturer {
 func TestSnapshotsFromTheProgramsRecorder(t *testing.T) {
 	park(t, 1000)
 	c := handed(t, recording(t))
+	more := 0
 	for range 10 {
 		before := runtime.NumGoroutine()
 		s, skips := c.Take()
@@ -50,7 +51,9 @@ func TestSnapshotsFromTheProgramsRecorder(t *testing.T) {
 		assert.Equal(t, goroutine.SourceRecorder, s.Source)
 		assert.Equal(t, 1000, parkedIn(s))
 		assert.True(t, s.HasIDs())
-		assert.InDelta(t, before, s.Total, 10, "goroutines of the runtime and of the tests before come and go")
+		if s.Total > before {
+			more++
+		}
 		for began := time.Now(); runtime.NumGoroutine() > s.Total; runtime.Gosched() {
 			require.Less(t, time.Since(began), time.Minute, "the goroutine that writes ends")
 		}
@@ -58,6 +61,7 @@ func TestSnapshotsFromTheProgramsRecorder(t *testing.T) {
 			assert.NotContains(t, s.Groups[i].Stack.Entry().Function, "(*recorderSource)", "the goroutine that writes is left out")
 		}
 	}
+	assert.Less(t, more, 5, "the goroutine that writes is not counted; others may come now and then")
 	assert.True(t, trace.IsEnabled(), "it goes on")
 }
 
