@@ -35,9 +35,11 @@ const (
 // something else and, as many of them, goroutines with live peers in IO wait. These
 // are then told instead of the former.
 //
-// If handlers of HTTP have no companions and the kernel knows of no connections whose
-// peers have gone, they are of unknown fate: they have not read their requests'
-// bodies. Handlers without companions are lost where the kernel tells nothing.
+// If handlers of HTTP have no companions, and the kernel knows of no connections whose
+// peers have gone but of enough that are open, they are of unknown fate: they have not
+// read their requests' bodies. Where fewer are open, the others were closed: net/http
+// closes a connection when a write of a chunked response fails, and the handler goes on.
+// Handlers without companions are lost where the kernel tells nothing.
 //
 // It reads sockets only for goroutines in IO wait and for orphans.
 func (p *Pass) peersAt(s *places.Series, pl *places.Place, n int, age time.Duration) (peers, string) {
@@ -63,11 +65,14 @@ func (p *Pass) orphans(pl *places.Place, orphaned int) (peers, string) {
 	if pl.Stack.Entry().Function != httpServe || err != nil {
 		return peersGone, told
 	}
-	gone := sockets.Estimate(sockets.GoneFor(0))
-	if 2*gone < orphaned {
-		return peersUnknown, ""
+	gone, open := sockets.Estimate(sockets.GoneFor(0)), sockets.Estimate(sockets.Open())
+	switch {
+	case 2*gone >= orphaned:
+		return peersGone, told + fmt.Sprintf(" The kernel has %s whose peers have gone and that are still open here.", numberOf(sockets, gone))
+	case 2*open <= orphaned:
+		return peersGone, told + fmt.Sprintf(" No more than %s of the process can still have a peer.", numberOf(sockets, open))
 	}
-	return peersGone, told + fmt.Sprintf(" The kernel has %s whose peers have gone and that are still open here.", numberOf(sockets, gone))
+	return peersUnknown, ""
 }
 
 // connections is peersAt for goroutines in IO wait.

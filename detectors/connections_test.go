@@ -52,6 +52,11 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 		return func(now time.Time) (*goroutine.Sockets, error) { return kernel(now, gone, since, silent, quiet), nil }
 	}
 	refuses := func(time.Time) (*goroutine.Sockets, error) { return nil, errors.New("a sandbox refuses") }
+	unix := func(now time.Time) (*goroutine.Sockets, error) {
+		s := kernel(now, 0, 0, 0, 0)
+		s.Others = 600
+		return s, nil
+	}
 	reader := clients{handler: atReadPump}
 	handler := clients{handler: atServeEvents, companion: atBackgroundRead}
 	abandoned := clients{handler: atServeEvents, companion: atBackgroundRead, stay: time.Minute, share: 1}
@@ -65,6 +70,8 @@ func TestWhatIsKnownOfPeers(t *testing.T) {
 		"handlers whose clients have gone":            {abandoned, of(600, time.Minute, 0, 0), "gone", true},
 		"the kernel is not there":                     {abandoned, refuses, "gone", true},
 		"they have not read their requests":           {abandoned, of(3, time.Hour, 600, time.Hour), "unknown", true},
+		"net/http has closed their connections":       {abandoned, of(3, time.Hour, 30, 0), "gone", true},
+		"they have not read those of a Unix socket":   {abandoned, unix, "unknown", true},
 		"readers whose peers have gone":               {reader, of(600, age, 600, 0), "gone", true},
 		"their peers have only just gone":             {reader, of(600, age-1, 600, 0), "unknown", true},
 		"the peers of others have gone":               {reader, of(20, age, 600, 0), "unknown", true},

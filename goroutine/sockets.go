@@ -24,6 +24,10 @@ type Sockets struct {
 	Share float64
 
 	All []Socket // of those that were examined
+
+	// Others is how many sockets of other protocols there are among those that were
+	// examined, such as Unix sockets.
+	Others int
 }
 
 // A Socket is a TCP socket of this process that has an open descriptor.
@@ -64,6 +68,18 @@ func (s *Sockets) GoneFor(age time.Duration) (n int) {
 func (s *Sockets) SilentFor(age time.Duration) (n int) {
 	for i := range s.All {
 		if s.All[i].State == SocketEstablished && s.All[i].Received >= age {
+			n++
+		}
+	}
+	return n
+}
+
+// Open returns how many connections may be open on both sides: those of TCP that are
+// established, and all sockets of other protocols.
+func (s *Sockets) Open() int {
+	n := s.Others
+	for i := range s.All {
+		if s.All[i].State == SocketEstablished {
 			n++
 		}
 	}

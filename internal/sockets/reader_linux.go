@@ -68,10 +68,13 @@ func (r *Reader) read(now time.Time, b bounds) (*goroutine.Sockets, error) {
 		socket, cookie, errno := socketAt(w.next())
 		switch errno {
 		case 0:
+		case syscall.EOPNOTSUPP, syscall.ENOPROTOOPT:
+			s.Others++
+			continue
 		case syscall.EPERM, syscall.EACCES, syscall.ENOSYS:
 			return nil, fmt.Errorf("the kernel or a filter refuses to tell of sockets: %w", errno)
 		default:
-			continue // closed, not a socket, or of another protocol
+			continue // closed, or not a socket
 		}
 		if socket.Gone {
 			socket.Since = r.since(cookie, now)

@@ -138,6 +138,7 @@ func TestWhatIsUnreadAndHowLongPeersAreSilent(t *testing.T) {
 }
 
 func TestOtherDescriptorsAreNotSockets(t *testing.T) {
+	before := of(t, new(Reader), start).Others
 	pr, pw, err := os.Pipe()
 	require.NoError(t, err)
 	defer pr.Close()
@@ -155,6 +156,7 @@ func TestOtherDescriptorsAreNotSockets(t *testing.T) {
 	s := of(t, new(Reader), start)
 	assert.Len(t, s.All, 1)
 	assert.Equal(t, goroutine.SocketListen, s.All[0].State)
+	assert.Equal(t, before+3, s.Others, "one of UDP, two of Unix")
 }
 
 // TestAReadingIsBoundedAndLeavesNothingOpen has more sockets than a reading covers.
