@@ -16,6 +16,7 @@ type result struct {
 	Err    error
 	Leaked int             // goroutines that can never go on, by the runtime's own profile
 	By     *watch.Finding  // the first that names a function they stand in; nil: not found
+	Info   *watch.Finding  // the first growth, information, that names such a function
 	Others []watch.Finding // that name another function
 }
 
@@ -30,6 +31,8 @@ func judge(name string, seen *watch.Observation, err error) result {
 	for _, f := range seen.Findings {
 		stands := func(l watch.Group) bool { return slices.Contains(l.Functions, f.Function) }
 		switch {
+		case f.Confidence == "info" && f.Detector == "growth" && slices.ContainsFunc(seen.Leaked, stands) && r.Info == nil:
+			r.Info = &f
 		case f.Confidence == "info":
 		case f.Detector == "stall": // true of a process that does nothing else, which no service is
 		case !slices.ContainsFunc(seen.Leaked, stands):
@@ -50,8 +53,16 @@ func (r *result) String() string {
 	case r.Leaked == 0:
 		return "the fault did not happen" + r.others()
 	default:
-		return fmt.Sprintf("NOT FOUND: %d leaked", r.Leaked) + r.others()
+		return fmt.Sprintf("NOT FOUND: %d leaked", r.Leaked) + r.told() + r.others()
 	}
+}
+
+// told says what was told as information.
+func (r *result) told() string {
+	if r.Info == nil {
+		return ""
+	}
+	return "; told as information: growth at " + r.Info.Function
 }
 
 // others lists what was found that the runtime's profile does not confirm.
