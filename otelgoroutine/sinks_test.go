@@ -436,8 +436,8 @@ func TestASinkMayUseTheMonitor(t *testing.T) {
 		require.NoError(t, err)
 		close(started)
 		time.Sleep(time.Minute)
-		assert.Equal(t, 1, found)
 		require.NoError(t, m.Shutdown(t.Context()))
+		assert.Equal(t, 1, found)
 	})
 }
 
