@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,7 +26,7 @@ const attrEventName = "event.name"
 
 // notInSlog lists what a line for people can do without. The message ends with the
 // advice, and the stacks of all participants would hide the rest.
-var notInSlog = map[attribute.Key]bool{AttrAdvice: true, AttrParticipantStackIDs: true, AttrParticipantStacktraces: true}
+var notInSlog = []string{AttrAdvice, AttrParticipantStackIDs, AttrParticipantStacktraces}
 
 // SlogRecord returns an event as a record of log/slog: the body of the log record as its
 // message, and the attributes under the same names, shorter where they are long. It has
@@ -40,7 +41,7 @@ func SlogRecord(e detectors.Event, saved Files) slog.Record {
 	var last []slog.Attr
 	for _, kv := range attributesOf(&e.Finding, saved) {
 		switch {
-		case notInSlog[kv.Key], kv.Key == AttrEvidence && len(e.Finding.Evidence) == 0:
+		case slices.Contains(notInSlog, string(kv.Key)), kv.Key == AttrEvidence && len(e.Finding.Evidence) == 0:
 		case kv.Key == AttrCodeStacktrace:
 			last = append(last, slog.String(AttrCodeStacktrace, clip(e.Finding.Stack.Text(maxSlogTrace), maxSlogTrace)))
 		default:
