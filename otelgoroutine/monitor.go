@@ -45,6 +45,7 @@ type Monitor struct {
 	sight  *sight.Sight                        // what can be judged; see status.go
 	feed   feed
 	told   complaints
+	sinks  sinks // where events go besides logs
 
 	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
 	idle  atomic.Bool               // nothing is captured, because nothing can be heard
@@ -70,6 +71,7 @@ func newMonitor(mp metric.MeterProvider, c config) *Monitor {
 		done:     make(chan struct{}),
 		closed:   make(chan struct{}),
 	}
+	m.sinks = newSinks(c, m.told.survive)
 	for _, d := range c.detectors {
 		m.detectors = append(m.detectors, d.Name)
 	}
@@ -208,7 +210,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-m.done:
-		return errors.Join(m.closeErr, m.leftBehind())
+		return errors.Join(m.closeErr, m.leftBehind(), m.sinks.undelivered())
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
@@ -234,6 +236,7 @@ func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
+	defer m.sinks.close()
 	defer func() { m.left = m.observer.client.close() }()
 	beats := newMetronome(m.observer.pace.beat, m.observer.early)
 	defer beats.timer.Stop()
@@ -306,7 +309,7 @@ func (m *Monitor) step(late time.Duration) {
 	m.saw(snapshot, r.Statuses, o.skips)
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
-	o.client.work(func() { o.send(ctx, snapshot, m.untold(r.Events)) })
+	o.client.work(func() { m.send(ctx, snapshot, m.dispatch(ctx, r.Events)) })
 	o.pace.saw(snapshot, before, r, o.client.counts())
 }
 
@@ -323,7 +326,7 @@ func (m *Monitor) wanted() bool {
 
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
+	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx) || m.listen(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same
@@ -335,19 +338,6 @@ func (m *Monitor) yield() {
 	if double {
 		m.told.complain("double", fmt.Errorf("%w; the metrics of the later monitor are off", ErrStarted))
 	}
-}
-
-// untold returns the events that no earlier monitor sends to the same place.
-func (m *Monitor) untold(events []detectors.Event) []detectors.Event {
-	if len(events) == 0 {
-		return nil
-	}
-	others := slices.DeleteFunc(slices.Clone(earlier(m)), func(other *Monitor) bool {
-		return !telemetry.SameEvents(m.logs, other.logs)
-	})
-	return slices.DeleteFunc(slices.Clone(events), func(e detectors.Event) bool {
-		return slices.ContainsFunc(others, func(other *Monitor) bool { return other.tells(e, m.detectors) })
-	})
 }
 
 // tells reports whether m sends an event of a later monitor, which runs these

@@ -162,13 +162,19 @@ func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 }
 
 // send sends the events of a snapshot. What is saved is saved once for all of them.
-func (o *observer) send(ctx context.Context, s *goroutine.Snapshot, events []detectors.Event) {
+func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, all []dispatch) {
+	o := m.observer
 	var saved telemetry.Files
-	for _, e := range events {
-		if saved.Profile == "" && o.profiles != nil && opens(e.Kind) {
-			saved = o.save(s, &e.Finding)
+	for _, d := range all {
+		if d.elsewhere() {
+			o.telemetry.Count(ctx, d.Event)
+			continue
 		}
-		o.emit(ctx, e, saved)
+		if saved.Profile == "" && o.profiles != nil && opens(d.Kind) {
+			saved = o.save(s, &d.Finding)
+		}
+		o.emit(ctx, d, saved)
+		m.hand(ctx, d, saved)
 	}
 }
 
@@ -192,9 +198,13 @@ func (o *observer) save(s *goroutine.Snapshot, f *detectors.Finding) (saved tele
 
 // emit sends one event. A log processor that panics keeps no other from being
 // sent.
-func (o *observer) emit(ctx context.Context, e detectors.Event, saved telemetry.Files) {
+func (o *observer) emit(ctx context.Context, d dispatch, saved telemetry.Files) {
 	defer o.survive()
-	o.telemetry.Emit(ctx, e, saved)
+	if d.to.logs {
+		o.telemetry.Emit(ctx, d.Event, saved)
+	} else {
+		o.telemetry.Count(ctx, d.Event)
+	}
 }
 
 // opens reports whether an event is about an open fault.

@@ -3,6 +3,7 @@ package otelgoroutine
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/trace"
 	"time"
@@ -85,6 +86,8 @@ type config struct {
 	labelKeys      []string
 	leakProof      bool
 	recorder       *trace.FlightRecorder
+	logger         *slog.Logger
+	functions      []func(detectors.Event)
 	capturer       capturer       // for tests; nil: the runtime
 	early          func() float64 // of the metronome; for tests, otherwise random
 

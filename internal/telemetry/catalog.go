@@ -141,8 +141,8 @@ var metricCatalog = []Metric{
 		"Goroutines of the largest stacks. All others are counted under the stack ID _OTHER, which has no function names, so that the values add up to the snapshot's total."},
 	{MetricStackAge, "ObservableGauge", "s", []string{AttrStackID, AttrCodeFunctionName},
 		"Minimum age of the oldest goroutine of each of the largest stacks. Absent when the source of the snapshot has no goroutine IDs."},
-	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence, AttrStackID, AttrCodeFunctionName},
-		"Open findings. The 20 that have been open for longest carry their stack; all others are counted under the stack ID _OTHER, so that the values add up."},
+	{MetricFindingOpen, "ObservableUpDownCounter", "{finding}", []string{AttrDetectorName, AttrConfidence, AttrStackID, AttrCodeFunctionName, AttrEntryFunction},
+		"Open findings. The 20 that have been open for longest carry their stack: its ID, the function where it waits and the one that the goroutine was started with. All others are counted under the stack ID _OTHER, so that the values add up."},
 	{MetricFindingDetected, "Counter", "{finding}", []string{AttrDetectorName, AttrConfidence},
 		"Findings opened."},
 	{MetricSnapshotDuration, "Histogram", "s", []string{AttrSnapshotSource},
@@ -311,6 +311,8 @@ func Markdown() string {
 	}
 	b.WriteString("\nAttributes of events about a finding, as far as they are known: " + codes(findingAttributes) +
 		". `" + EventSuppressed + "` has only " + codes([]string{AttrSuppressedCount}) + ".\n")
+	b.WriteString("\nIn a record of log/slog, the name of the event is the attribute `" + attrEventName + "`, long values are cut further so that a record stays within 16 KiB, and " +
+		codes(notInSlog) + " are left out; the message ends with the advice.\n")
 	b.WriteString("\n## Attributes\n\n| attribute | type | meaning |\n|---|---|---|\n")
 	for _, a := range attributeCatalog {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", a.Name, a.Type, a.Doc)

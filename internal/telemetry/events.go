@@ -19,15 +19,21 @@ type Files struct {
 	Recording string
 }
 
+// Count counts an event that opens an incident, and no others. It is for an event that
+// is not sent; Emit counts those that are.
+func (t *Telemetry) Count(ctx context.Context, e detectors.Event) {
+	if e.Kind == detectors.Detected && !t.muted.Load() {
+		t.detected.Add(ctx, 1, metric.WithAttributes(
+			attribute.String(AttrDetectorName, e.Finding.Detector),
+			attribute.String(AttrConfidence, e.Finding.Confidence.String())))
+	}
+}
+
 // Emit sends an event about an incident as a log record. If the event opens the
 // incident, Emit also counts it.
 func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
+	t.Count(ctx, e)
 	f := &e.Finding
-	if e.Kind == detectors.Detected && !t.muted.Load() {
-		t.detected.Add(ctx, 1, metric.WithAttributes(
-			attribute.String(AttrDetectorName, f.Detector),
-			attribute.String(AttrConfidence, f.Confidence.String())))
-	}
 	name, severity := nameOf(e), severityOf(e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
 		return

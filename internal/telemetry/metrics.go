@@ -238,7 +238,8 @@ func openSet(f *detectors.Finding, withStack bool) attribute.Set {
 	}
 	return attribute.NewSet(append(attrs,
 		attribute.String(AttrStackID, string(f.Stack.ID)),
-		attribute.String(AttrCodeFunctionName, clip(f.Stack.User().Function, maxName)))...)
+		attribute.String(AttrCodeFunctionName, clip(f.Stack.User().Function, maxName)),
+		attribute.String(AttrEntryFunction, clip(f.Stack.Entry().Function, maxName)))...)
 }
 
 // A maker creates instruments from their descriptions in the catalog and

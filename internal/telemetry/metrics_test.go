@@ -244,6 +244,8 @@ func TestOpenFindingsNameTheirStack(t *testing.T) {
 	assert.Len(t, ids, maxOpenStacks, "each its own, and the others")
 	assert.EqualValues(t, 1, ids[string(open[0].Stack.ID)])
 	assert.EqualValues(t, 9, ids[string(goroutine.OtherStacks)])
+	entries, _ := sum(t, collect(t, reader)[MetricFindingOpen], AttrEntryFunction)
+	assert.EqualValues(t, 1, entries["main.f1"])
 
 	tel.SetOpen(nil, epoch.Add(time.Minute))
 	ids, total = sum(t, collect(t, reader)[MetricFindingOpen], AttrStackID)

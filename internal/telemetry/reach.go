@@ -2,11 +2,15 @@ package telemetry
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelgoroutine/go/detectors"
 )
 
 // collectedFor is how long after a collection metrics count as heard: longer than
@@ -17,6 +21,46 @@ const collectedFor = 10 * time.Minute
 // provider, before the SDK is set up, and after it is shut down.
 func (t *Telemetry) Heard(ctx context.Context) bool {
 	return t.logger.Enabled(ctx, log.EnabledParameters{Severity: log.SeverityError}) || t.metricsHeard(ctx)
+}
+
+// EventsHeard reports whether a logger provider is set up: whether it takes errors, or
+// an event, which may be nil. If it is set up and does not take the event, that is a
+// choice.
+func EventsHeard(ctx context.Context, lp log.LoggerProvider, e *detectors.Event) bool {
+	logger := loggerOf(lp)
+	return logger.Enabled(ctx, log.EnabledParameters{Severity: log.SeverityError}) ||
+		e != nil && logger.Enabled(ctx, log.EnabledParameters{Severity: severityOf(*e), EventName: nameOf(*e)})
+}
+
+// Declined reports whether a logger provider is the no-op of the OpenTelemetry API:
+// set by somebody who wants no events. The global provider that nothing has been set
+// for is not that, and neither is one of an SDK that was shut down.
+func Declined(lp log.LoggerProvider) bool {
+	if from(lp, "go.opentelemetry.io/otel/internal/global") { // of before the SDK was set up
+		lp = otel.GetLoggerProvider()
+	}
+	return from(lp, "go.opentelemetry.io/otel/log/noop")
+}
+
+// from reports whether the type of v, or of what it points to, is defined in a package.
+func from(v any, pkg string) bool {
+	t := reflect.TypeOf(v)
+	if t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t != nil && t.PkgPath() == pkg
+}
+
+// Bridged reports whether a logger of log/slog passes records on to a logger provider:
+// whether its handler is the bridge of OpenTelemetry. One that wraps it is not
+// recognized.
+func Bridged(l *slog.Logger) bool {
+	return from(l.Handler(), "go.opentelemetry.io/contrib/bridges/otelslog")
+}
+
+// SameSlog reports whether two loggers of log/slog lead to the same place.
+func SameSlog(a, b *slog.Logger) bool {
+	return a != nil && b != nil && (a == b || identical(a.Handler(), b.Handler()))
 }
 
 // metricsHeard reports whether the instruments are enabled. A provider may not say
