@@ -28,7 +28,10 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	clearEnvironment()
+	goleak.VerifyTestMain(m)
+}
 
 // script is a capturer that returns what a test says.
 type script struct {
