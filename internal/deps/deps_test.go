@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report",
 	},
 	"auto":       {"otelgoroutine"},
-	"auto/otelc": {},
+	"auto/otelc": {"auto"},
 	"debugpage":  {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 
