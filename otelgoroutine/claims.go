@@ -16,9 +16,16 @@ var claims struct {
 }
 
 // claim adds m. It returns false if an earlier monitor reports to the same metrics.
+// Monitors that were started with WithHandover give way to m.
 func claim(m *Monitor) bool {
 	for {
 		known := claimed()
+		if m.handover.wanted && len(known) > 0 {
+			return false
+		}
+		if handOver(known) {
+			continue
+		}
 		if slices.ContainsFunc(known, m.sharesMetrics) { // calls the provider, so nothing is locked
 			return false
 		}

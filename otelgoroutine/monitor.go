@@ -38,6 +38,7 @@ type Monitor struct {
 	interval  time.Duration
 	budget    Budget
 	detectors []string  // their names
+	handover  handover  // see WithHandover
 	observer  *observer // nil once the monitor's goroutine has ended
 
 	latest atomic.Pointer[goroutine.Snapshot]
@@ -70,6 +71,7 @@ func newMonitor(mp metric.MeterProvider, c config) *Monitor {
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		closed:   make(chan struct{}),
+		handover: handover{wanted: c.handover, begun: make(chan struct{})},
 	}
 	m.sinks = newSinks(c, m.told.survive)
 	for _, d := range c.detectors {
@@ -180,7 +182,7 @@ func (m *Monitor) Done() <-chan struct{} {
 // people. It captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
 	if !m.made() {
-		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start")
+		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start, or OTELGOROUTINE_ENABLED=false turned it off")
 	}
 	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{
 		Terse: true, Sight: report.SightOf(m.Status().internal()),
@@ -199,10 +201,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	if !m.made() {
 		return nil
 	}
-	m.stopOnce.Do(func() {
-		close(m.stop)
-		go m.close()
-	})
+	m.end()
 	select {
 	case <-m.closed:
 	case <-ctx.Done():
@@ -214,6 +213,14 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
+}
+
+// end makes everything end, and waits for nothing.
+func (m *Monitor) end() {
+	m.stopOnce.Do(func() {
+		close(m.stop)
+		go m.close()
+	})
 }
 
 func (m *Monitor) leftBehind() error {

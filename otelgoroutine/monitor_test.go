@@ -29,9 +29,10 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
-// TestMain runs all tests with a slog default that takes nothing. Those that are about
-// it set their own.
+// TestMain runs all tests with an environment that says nothing, and a slog default that
+// takes nothing. Those that are about these set their own.
 func TestMain(m *testing.M) {
+	clearEnvironment()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(m)
 }

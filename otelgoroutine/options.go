@@ -91,6 +91,11 @@ type config struct {
 	capturer       capturer       // for tests; nil: the runtime
 	early          func() float64 // of the metronome; for tests, otherwise random
 
+	handover      bool
+	noEnvironment bool
+	settings      []assignment // of WithSettings
+	off           bool         // nothing is to be observed
+
 	errs []error
 }
 
@@ -115,6 +120,9 @@ func newConfig(opts []Option) (config, error) {
 			continue
 		}
 		o.apply(&c)
+	}
+	if c.operate(); c.off {
+		return c, nil
 	}
 	if c.recorder != nil && c.source == SourceProfileOnly {
 		c.refuse("WithFlightRecorder and WithSource(SourceProfileOnly): one says to take snapshots from a recording, the other to take goroutine profiles only; leave one out")

@@ -121,8 +121,12 @@ type dispatch struct {
 func (d *dispatch) elsewhere() bool { return !d.unheard && d.to.none() }
 
 // dispatch returns where to send the events. Where an earlier monitor sends an event, it
-// is not sent again; functions are this monitor's own.
+// is not sent again; functions are this monitor's own. A monitor that has given way sends
+// nothing.
 func (m *Monitor) dispatch(ctx context.Context, events []detectors.Event) (all []dispatch) {
+	if m.handover.done.Load() {
+		return nil
+	}
 	others := earlier(m)
 	for i := range events {
 		e := &events[i]

@@ -59,10 +59,17 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 // The error names every option with an invalid value, and what is accepted. It
 // is [ErrStarted] for a provider that is in use. After an error nothing is left
 // running or registered.
+//
+// Environment variables that begin with OTELGOROUTINE_ win over the options; see
+// [WithoutEnvironment]. With OTELGOROUTINE_ENABLED=false, Start returns a Monitor that
+// does nothing, as the zero Monitor does.
 func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {
 	c, err := newConfig(opts)
 	if err != nil {
 		return nil, err
+	}
+	if c.off {
+		return new(Monitor), nil
 	}
 	if mp == nil {
 		mp = otel.GetMeterProvider()
@@ -74,6 +81,7 @@ func Start(mp metric.MeterProvider, opts ...Option) (*Monitor, error) {
 		c.loggerProvider = otel.GetLoggerProvider()
 	}
 	m := newMonitor(mp, c)
+	defer close(m.handover.begun)
 	if !claim(m) {
 		return nil, ErrStarted
 	}
