@@ -44,6 +44,7 @@ type Monitor struct {
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
 	sight  *sight.Sight                        // what can be judged; see status.go
 	feed   feed
+	past   past
 	told   complaints
 
 	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
@@ -174,15 +175,20 @@ func (m *Monitor) Done() <-chan struct{} {
 	return m.stop
 }
 
-// WriteReport writes the latest snapshot and the open findings as text for
-// people. It captures nothing.
+// WriteReport writes the latest snapshot, the open findings and the trend of the
+// number of goroutines over [Monitor.History] as text for people. The trend has the
+// growth factor, from how many to how many goroutines over which time, and a mark on
+// strong growth; the first two minutes after the start of the service do not count
+// once four have passed. WriteReport captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
 	if !m.made() {
 		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start")
 	}
-	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{
-		Terse: true, Sight: report.SightOf(m.Status().internal()),
-	}).Text(w)
+	s, o := m.Snapshot(), report.Options{Terse: true, Sight: report.SightOf(m.Status().internal())}
+	if s != nil {
+		o.Past = m.past.before(s.Time)
+	}
+	return report.New([]*goroutine.Snapshot{s}, m.Findings(), o).Text(w)
 }
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
@@ -298,6 +304,7 @@ func (m *Monitor) step(late time.Duration) {
 		return
 	}
 	m.latest.Store(snapshot)
+	m.past.add(snapshot)
 	o.publish(ctx, snapshot)
 	r := o.engine.Step(snapshot)
 	o.check(snapshot, r.Verdicts)
