@@ -51,6 +51,11 @@ type Monitor struct {
 	idle  atomic.Bool               // nothing is captured, because nothing can be heard
 	wake  chan struct{}             // ends the pause of an idle monitor
 
+	fresh    flights[*goroutine.Snapshot] // snapshots on request
+	captures flights[Captured]            // these, saved
+	signals  sync.WaitGroup               // the goroutine that receives them
+	archive  *archive                     // nil: there is none
+
 	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
 	stopOnce sync.Once
 	done     chan struct{} // closed when the goroutine has ended
@@ -92,6 +97,12 @@ func (m *Monitor) begin(c config) error {
 	m.telemetry = t
 	m.tellDetectors()
 	m.observer = newObserver(c, t, &m.told, m.stop)
+	if m.observer.store != nil {
+		m.archive = m.observer.store.archive
+	}
+	if c.signals != nil {
+		m.signals.Go(func() { m.receive(c.signals) })
+	}
 	go m.run()
 	return nil
 }
@@ -194,7 +205,8 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
 // goroutine and waits for it to end. A capture in progress is told to end. If it
 // hangs in the runtime, Shutdown leaves it behind after about ten seconds and says
-// so in the error. If ctx is done first, it returns an error that wraps the error of
+// so in the error. Files that wait for the function of [WithArchive] are handed over. If
+// ctx is done first, it returns an error that wraps the error of
 // ctx. Events are passed to the logger provider as they occur; the caller shuts that
 // down next. Further calls only wait.
 //
@@ -214,7 +226,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-m.done:
-		return errors.Join(m.closeErr, m.leftBehind())
+		return errors.Join(m.closeErr, m.leftBehind(), m.archive.wait(ctx))
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
@@ -240,7 +252,9 @@ func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
+	defer m.archive.end()
 	defer func() { m.left = m.observer.client.close() }()
+	defer m.endRequests()
 	beats := newMetronome(m.observer.pace.beat, m.observer.early)
 	defer beats.timer.Stop()
 	for m.step(0); m.wait(beats); m.step(beats.lateness()) {
@@ -272,7 +286,7 @@ func (m *Monitor) wait(beats *metronome) bool {
 func (m *Monitor) due(beats int) bool {
 	o := m.observer
 	return o.pace.due(beats, o.spare, func() bool {
-		if m.wanted() || !o.pace.quiet(beats, o.client.counts()) {
+		if m.wanted() || o.period.due(time.Now()) || !o.pace.quiet(beats, o.client.counts()) {
 			return false
 		}
 		m.sight.Quiet(time.Now())
@@ -314,6 +328,7 @@ func (m *Monitor) step(late time.Duration) {
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
 	o.client.work(func() { o.send(ctx, snapshot, m.untold(r.Events)) })
+	o.savePeriodically(snapshot)
 	o.pace.saw(snapshot, before, r, o.client.counts())
 }
 
@@ -330,7 +345,7 @@ func (m *Monitor) wanted() bool {
 
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
+	return m.wanted() || m.observer.store != nil || m.feed.heard() || m.telemetry.Heard(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same
