@@ -55,6 +55,7 @@ type Monitor struct {
 	captures flights[Captured]            // these, saved
 	signals  sync.WaitGroup               // the goroutine that receives them
 	archive  *archive                     // nil: there is none
+	testing  atomic.Bool                  // a self-test is under way
 
 	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
 	stopOnce sync.Once
