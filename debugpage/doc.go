@@ -10,8 +10,10 @@
 // file paths and counts to anyone who can open it. Mount it where net/http/pprof
 // is mounted: on a port for operators or behind the same authentication, and
 // never on a port that faces the internet. Arguments, label values and memory
-// addresses are not shown. The page is read-only: all requests are GET requests,
-// and none of them takes a snapshot.
+// addresses are not shown. The page is read-only but for one resource: a POST request to
+// capture takes a snapshot, as [otelgoroutine.Monitor.Capture] does. It costs no more
+// than the budget of the monitor, however often it comes. All other requests are GET
+// requests, and none of them takes a snapshot.
 //
 // The page is served only under names that no website can give itself: any IP
 // address, localhost, names that end in ".localhost", and the name of the machine,
@@ -32,13 +34,17 @@
 //	stream            changes of data.json as they happen, as server-sent events
 //	snapshot.pb.gz    the latest snapshot for go tool pprof
 //	report.txt        the text report
+//	capture           POST only: takes a snapshot now, saves it where the monitor saves
+//	                  files, and sends it for go tool pprof; with Accept: application/json
+//	                  it says what was saved instead. Status 503 and the reason if the
+//	                  budget or the load does not permit it within 10 s
 //
 // docs/json.md of the module documents the JSON.
 //
 // # Cost
 //
 // The page shows the snapshots that the monitor takes anyway; opening it takes
-// no additional ones. After [Handler] is called, the counts of past snapshots are
+// no additional ones, and its button Capture takes one. After [Handler] is called, the counts of past snapshots are
 // kept, so that a page has a history when it is opened. They take at most about
 // 2 MiB for each handler. While no page is open, nothing runs. A stream uses the
 // goroutine of its request. It ends when the browser disconnects, when its tab is

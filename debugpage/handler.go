@@ -45,6 +45,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 		streamName:       p.stream,
 		"snapshot.pb.gz": p.profile,
 		"report.txt":     p.report,
+		captureName:      p.capture,
 	}
 	return p
 }
@@ -95,15 +96,16 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	serve, ok := p.resources[name]
+	allowed, fits := methods(r, name)
 	switch {
 	case !p.hosts.expected(r.Host):
 		http.Error(w, "debugpage: the page is not served under the host name "+quote(nameOf(r.Host))+
 			"; it must be an IP address, localhost, the name of this machine or a name given to debugpage.WithHosts", http.StatusForbidden)
 	case !ok:
 		http.Error(w, "debugpage: no resource "+quote(name)+"; the path of the page must end in a slash", http.StatusNotFound)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "debugpage: method "+quote(r.Method)+" is not supported; it must be GET or HEAD", http.StatusMethodNotAllowed)
+	case !fits:
+		w.Header().Set("Allow", allowed)
+		http.Error(w, "debugpage: method "+quote(r.Method)+" is not supported; it must be "+strings.ReplaceAll(allowed, ", ", " or "), http.StatusMethodNotAllowed)
 	case foreign(r, name):
 		http.Error(w, "debugpage: requests from pages of other sites are refused", http.StatusForbidden)
 	case name == "" && !strings.HasSuffix(askedPath(r), "/"):
@@ -217,6 +219,10 @@ func (p *page) profile(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "debugpage: no snapshot has been taken yet", http.StatusServiceUnavailable)
 		return
 	}
+	sendProfile(w, r, s)
+}
+
+func sendProfile(w http.ResponseWriter, r *http.Request, s *goroutine.Snapshot) {
 	var b bytes.Buffer
 	if err := parse.WriteProfile(&b, withoutLabels(s)); err != nil {
 		http.Error(w, "debugpage: "+err.Error(), http.StatusInternalServerError)

@@ -73,7 +73,7 @@ func nameOf(host string) string {
 
 // foreign reports whether a request comes from a page of another origin and is
 // not the result of following a link. Such a page could not read the response,
-// but it could use up streams and CPU time.
+// but it could use up streams and CPU time, and take snapshots.
 //
 // Browsers send Sec-Fetch-Site over HTTPS and to this machine. Elsewhere there is
 // at most Origin, which they send with a request to another origin. Programs send
@@ -88,7 +88,7 @@ func foreign(r *http.Request, resource string) bool {
 		return origin != "" && !sameHost(origin, r.Host)
 	}
 	link := h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
-	return !link || resource == streamName
+	return !link || resource == streamName || resource == captureName // a form of another site is followed like a link
 }
 
 func sameHost(origin, host string) bool {

@@ -137,6 +137,18 @@ func TestTheGlobalProviderAndTheSDKs(t *testing.T) {
 			require.Eventually(t, func() bool { return m.latest.Load() != nil }, time.Minute, time.Millisecond)
 			require.NoError(t, m.Shutdown(t.Context()))
 		},
+		"a self-test finds the SDK": func(t *testing.T, _ *sdkmetric.MeterProvider) {
+			m, err := Start(nil, WithInterval(MinInterval))
+			require.NoError(t, err)
+			assert.ErrorContains(t, m.SelfTest(t.Context()), "the MeterProvider is not enabled")
+			e := new(exports)
+			mp := pushed(e)
+			otel.SetMeterProvider(mp)
+			assert.NotContains(t, m.SelfTest(t.Context()).Error(), "metrics")
+			assert.Contains(t, e.values(), int64(1))
+			require.NoError(t, m.Shutdown(t.Context()))
+			require.NoError(t, mp.Shutdown(t.Context()))
+		},
 	}
 	const key = "OTELGOROUTINE_TEST_CASE"
 	if name := os.Getenv(key); name != "" {

@@ -9,7 +9,7 @@ import (
 )
 
 // A client is a monitor's access to the taker of this process. It is used by the
-// monitor's goroutine only.
+// monitor's goroutine only, except where a method says otherwise.
 type client struct {
 	taker    *taker
 	config   capture.Config
@@ -78,6 +78,27 @@ func (c *client) Take(late time.Duration) (*goroutine.Snapshot, []capture.Skip) 
 		c.seen = r.snapshot.Time
 	}
 	return r.snapshot, r.skips
+}
+
+// Fresh takes a snapshot on request, whenever the last one was taken. It is safe for
+// concurrent use. If a regular snapshot is due soon, this one takes its place.
+func (c *client) Fresh() (*goroutine.Snapshot, []capture.Skip) {
+	r, ok := ask(c.taker, c.stop, func() taking {
+		s, skips := c.taker.capturer.Take()
+		if s != nil {
+			c.taker.last = s
+		}
+		return taking{s, skips}
+	})
+	if !ok {
+		return nil, []capture.Skip{*c.hung(goroutine.SourceTrace)}
+	}
+	return r.snapshot, r.skips
+}
+
+// Dump takes a goroutine dump for people. It is safe for concurrent use.
+func (c *client) Dump() (*capture.Dump, *capture.Skip) {
+	return one(c, goroutine.SourceText, capturer.Dump)
 }
 
 // lateBy returns a snapshot of another monitor as one of this, which saw the process
@@ -149,7 +170,7 @@ func (c *client) Locks() (*goroutine.Snapshot, *capture.Skip) {
 
 // Recording returns the recording behind s, which must not be modified, or nil if
 // there is none or s is not the last snapshot of this process any more. If it could
-// not be written, the next Take says why.
+// not be written, the next Take says why. It is safe for concurrent use.
 func (c *client) Recording(s *goroutine.Snapshot) []byte {
 	if c.config.Recorder == nil {
 		return nil

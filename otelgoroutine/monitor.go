@@ -45,12 +45,19 @@ type Monitor struct {
 	open   atomic.Pointer[[]detectors.Finding] // after the last snapshot
 	sight  *sight.Sight                        // what can be judged; see status.go
 	feed   feed
+	past   past
 	told   complaints
 	sinks  sinks // where events go besides logs
 
 	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
 	idle  atomic.Bool               // nothing is captured, because nothing can be heard
 	wake  chan struct{}             // ends the pause of an idle monitor
+
+	fresh    flights[*goroutine.Snapshot] // snapshots on request
+	captures flights[Captured]            // these, saved
+	signals  sync.WaitGroup               // the goroutine that receives them
+	archive  *archive                     // nil: there is none
+	testing  atomic.Bool                  // a self-test is under way
 
 	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
 	stopOnce sync.Once
@@ -95,6 +102,12 @@ func (m *Monitor) begin(c config) error {
 	m.telemetry = t
 	m.tellDetectors()
 	m.observer = newObserver(c, t, &m.told, m.stop)
+	if m.observer.store != nil {
+		m.archive = m.observer.store.archive
+	}
+	if c.signals != nil {
+		m.signals.Go(func() { m.receive(c.signals) })
+	}
 	go m.run()
 	return nil
 }
@@ -178,21 +191,27 @@ func (m *Monitor) Done() <-chan struct{} {
 	return m.stop
 }
 
-// WriteReport writes the latest snapshot and the open findings as text for
-// people. It captures nothing.
+// WriteReport writes the latest snapshot, the open findings and the trend of the
+// number of goroutines over [Monitor.History] as text for people. The trend has the
+// growth factor, from how many to how many goroutines over which time, and a mark on
+// strong growth; the first two minutes after the start of the service do not count
+// once four have passed. WriteReport captures nothing.
 func (m *Monitor) WriteReport(w io.Writer) error {
 	if !m.made() {
 		return errors.New("otelgoroutine: WriteReport: this Monitor was not made by Start, or OTELGOROUTINE_ENABLED=false turned it off")
 	}
-	return report.New([]*goroutine.Snapshot{m.Snapshot()}, m.Findings(), report.Options{
-		Terse: true, Sight: report.SightOf(m.Status().internal()),
-	}).Text(w)
+	s, o := m.Snapshot(), report.Options{Terse: true, Sight: report.SightOf(m.Status().internal())}
+	if s != nil {
+		o.Past = m.past.before(s.Time)
+	}
+	return report.New([]*goroutine.Snapshot{s}, m.Findings(), o).Text(w)
 }
 
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
 // goroutine and waits for it to end. A capture in progress is told to end. If it
 // hangs in the runtime, Shutdown leaves it behind after about ten seconds and says
-// so in the error. If ctx is done first, it returns an error that wraps the error of
+// so in the error. Files that wait for the function of [WithArchive] are handed over. If
+// ctx is done first, it returns an error that wraps the error of
 // ctx. Events are passed to the logger provider as they occur; the caller shuts that
 // down next. Further calls only wait.
 //
@@ -209,7 +228,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-m.done:
-		return errors.Join(m.closeErr, m.leftBehind(), m.sinks.undelivered())
+		return errors.Join(m.closeErr, m.leftBehind(), m.sinks.undelivered(), m.archive.wait(ctx))
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
@@ -243,8 +262,10 @@ func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
+	defer m.archive.end()
 	defer m.sinks.close()
 	defer func() { m.left = m.observer.client.close() }()
+	defer m.endRequests()
 	beats := newMetronome(m.observer.pace.beat, m.observer.early)
 	defer beats.timer.Stop()
 	for m.step(0); m.wait(beats); m.step(beats.lateness()) {
@@ -276,7 +297,7 @@ func (m *Monitor) wait(beats *metronome) bool {
 func (m *Monitor) due(beats int) bool {
 	o := m.observer
 	return o.pace.due(beats, o.spare, func() bool {
-		if m.wanted() || !o.pace.quiet(beats, o.client.counts()) {
+		if m.wanted() || o.period.due(time.Now()) || !o.pace.quiet(beats, o.client.counts()) {
 			return false
 		}
 		m.sight.Quiet(time.Now())
@@ -308,6 +329,7 @@ func (m *Monitor) step(late time.Duration) {
 		return
 	}
 	m.latest.Store(snapshot)
+	m.past.add(snapshot)
 	o.publish(ctx, snapshot)
 	r := o.engine.Step(snapshot)
 	o.check(snapshot, r.Verdicts)
@@ -317,6 +339,7 @@ func (m *Monitor) step(late time.Duration) {
 	m.telemetry.SetOpen(r.Open, snapshot.Time)
 	m.deliver(Update{Snapshot: snapshot, Open: r.Open, Events: r.Events, Skips: o.skips})
 	o.client.work(func() { m.send(ctx, snapshot, m.dispatch(ctx, r.Events)) })
+	o.savePeriodically(snapshot)
 	o.pace.saw(snapshot, before, r, o.client.counts())
 }
 
@@ -333,7 +356,7 @@ func (m *Monitor) wanted() bool {
 
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx) || m.listen(ctx)
+	return m.wanted() || m.observer.store != nil || m.feed.heard() || m.telemetry.Heard(ctx) || m.listen(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same

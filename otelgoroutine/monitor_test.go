@@ -45,6 +45,7 @@ type script struct {
 	text  func() *goroutine.Snapshot // nil: no budget for one
 	locks func() *goroutine.Snapshot // nil: traces are off
 	texts int
+	dump  []byte // nil: no budget for one
 
 	recording []byte
 
@@ -433,6 +434,13 @@ func (s *script) Text() (*goroutine.Snapshot, *capture.Skip) {
 		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}
 	}
 	return s.text(), nil
+}
+
+func (s *script) Dump() (*capture.Dump, *capture.Skip) {
+	if s.dump == nil {
+		return nil, &capture.Skip{Source: goroutine.SourceText, Refusal: &capture.Refusal{Reason: capture.ReasonPause, Err: errors.New("too long")}}
+	}
+	return &capture.Dump{Time: time.Now(), Text: s.dump}, nil
 }
 
 func (s *script) Locks() (*goroutine.Snapshot, *capture.Skip) {

@@ -3,7 +3,6 @@ package otelgoroutine
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/capture"
 	"github.com/otelgoroutine/go/internal/engine"
-	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/sockets"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
@@ -37,7 +35,8 @@ type observer struct {
 	pace      pace
 	early     func() float64 // of the metronome
 
-	profiles, recordings *files // nil: none are saved
+	store  *store // nil: no files are saved
+	period period // of profiles
 
 	*complaints
 
@@ -66,10 +65,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Timers:    capture.Timers,
 		Interval:  c.interval,
 	})
-	if c.profileDir != "" {
-		o.profiles = &files{what: "a profile", dir: c.profileDir, suffix: ".pb.gz", keep: c.profileKeep}
-		o.recordings = &files{what: "a recording", dir: c.profileDir, suffix: ".trace", keep: c.profileKeep}
-	}
+	o.store, o.period = newStore(&c, told), newPeriod(c.period, c.interval)
 	return o
 }
 
@@ -170,7 +166,7 @@ func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, all []dispatc
 			o.telemetry.Count(ctx, d.Event)
 			continue
 		}
-		if saved.Profile == "" && o.profiles != nil && opens(d.Kind) {
+		if saved.Profile == "" && o.store != nil && opens(d.Kind) {
 			saved = o.save(s, &d.Finding)
 		}
 		o.emit(ctx, d, saved)
@@ -181,17 +177,13 @@ func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, all []dispatc
 // save saves the profile of a snapshot and the recording behind it, as far as they
 // are wanted and available.
 func (o *observer) save(s *goroutine.Snapshot, f *detectors.Finding) (saved telemetry.Files) {
-	name := fileName(s.Time, f)
-	var err error
-	if saved.Profile, err = o.profiles.save(name, func(w io.Writer) error { return parse.WriteProfile(w, s) }); err != nil {
-		o.complain("profile", err)
+	if file, ok := o.store.profile(CauseFinding, s, f); ok {
+		saved.Profile = file.place()
 	}
-	recording := o.client.Recording(s)
-	if recording == nil {
-		return saved
-	}
-	if saved.Recording, err = o.recordings.save(name, func(w io.Writer) error { _, err := w.Write(recording); return err }); err != nil {
-		o.complain("recording", err)
+	if recording := o.client.Recording(s); recording != nil {
+		if file, ok := o.store.bytes(fileOf(FileRecording, CauseFinding, s.Time, f), recording); ok {
+			saved.Recording = file.place()
+		}
 	}
 	return saved
 }

@@ -1,10 +1,12 @@
 package otelgoroutine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"runtime/trace"
 	"time"
 
@@ -82,6 +84,10 @@ type config struct {
 	source         Source
 	profileDir     string
 	profileKeep    int
+	period         time.Duration // between profiles; 0: none are saved
+	periodKeep     int
+	archive        func(context.Context, File) error
+	signals        <-chan os.Signal
 	known          []detectors.KnownStack
 	labelKeys      []string
 	leakProof      bool
@@ -127,6 +133,7 @@ func newConfig(opts []Option) (config, error) {
 	if c.recorder != nil && c.source == SourceProfileOnly {
 		c.refuse("WithFlightRecorder and WithSource(SourceProfileOnly): one says to take snapshots from a recording, the other to take goroutine profiles only; leave one out")
 	}
+	c.checkFiles()
 	return c, errors.Join(c.errs...)
 }
 
@@ -228,6 +235,9 @@ func WithSource(s Source) Option {
 // detected, named after the detector and the time, and keeps the newest keep of
 // them, from 1 to [MaxProfiles]. The event has the path. The profile is written
 // from the current snapshot, without another capture. dir must exist.
+//
+// [WithPeriodicProfiles] and [Monitor.Capture] save into dir as well; of each kind of
+// file and each cause, the newest are kept apart. [WithArchive] hands the files on.
 //
 // Only files that this monitor has written are removed. Those of another service or
 // of an earlier run of this one stay.

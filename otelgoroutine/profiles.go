@@ -40,8 +40,11 @@ func checkDir(dir string) error {
 // fileName returns the name of what is saved with a finding, without a suffix.
 // Sorted by name, files are sorted by time.
 func fileName(at time.Time, f *detectors.Finding) string {
-	return "goroutines-" + at.UTC().Format("20060102T150405.000Z") + "-" + f.Detector + "-" + f.ID
+	return timeName(at) + f.Detector + "-" + f.ID
 }
+
+// timeName is how the name of every file begins.
+func timeName(at time.Time) string { return "goroutines-" + at.UTC().Format("20060102T150405.000Z-") }
 
 // save writes a file and returns its absolute path. No partial file ever has this
 // path.

@@ -376,7 +376,7 @@ func TestAPanicInASinkIsReportedAndLosesNothing(t *testing.T) {
 }
 
 func TestAHandlerThatPanicsWhenAskedIsNotHeard(t *testing.T) {
-	byDefaultTo(t, panicking{})
+	byDefaultTo(t, panickingHandler{})
 	errs := handled(func() {
 		synctest.Test(t, func(t *testing.T) {
 			began, c := time.Now(), parked(1)
@@ -394,9 +394,9 @@ func TestAHandlerThatPanicsWhenAskedIsNotHeard(t *testing.T) {
 }
 
 // panicking is a handler that panics when it is asked.
-type panicking struct{ slog.Handler }
+type panickingHandler struct{ slog.Handler }
 
-func (panicking) Enabled(context.Context, slog.Level) bool { panic("boom") }
+func (panickingHandler) Enabled(context.Context, slog.Level) bool { panic("boom") }
 
 func TestAFunctionMayEndItsGoroutine(t *testing.T) {
 	calls := 0

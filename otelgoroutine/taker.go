@@ -22,6 +22,7 @@ type capturer interface {
 	Labelled(keys []string) (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*goroutine.Snapshot, *capture.Skip)
+	Dump() (*capture.Dump, *capture.Skip)
 	Locks() (*goroutine.Snapshot, *capture.Skip)
 	Window(span time.Duration, stop <-chan struct{}) (*goroutine.Snapshot, *capture.Skip)
 	Recording() []byte
@@ -158,8 +159,8 @@ func ask[T any](t *taker, stop <-chan struct{}, f func() T) (value T, ok bool) {
 	}
 }
 
-// submit hands a job to the taker's goroutine. It waits for another client's job,
-// but not for one that has been given up.
+// submit hands a job to the taker's goroutine. It waits for another job, but not for
+// one that has been given up.
 func (t *taker) submit(job func()) bool {
 	if t.hung.Load() {
 		return false
@@ -170,6 +171,8 @@ func (t *taker) submit(job func()) bool {
 	case t.jobs <- job:
 		return true
 	case <-patience.C:
+		return false
+	case <-t.done:
 		return false
 	}
 }

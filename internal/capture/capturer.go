@@ -294,6 +294,25 @@ func (c *Capturer) Text() (*goroutine.Snapshot, *Skip) {
 	return r.Snapshot, nil
 }
 
+// A Dump is a goroutine dump as the runtime writes it.
+type Dump struct {
+	Time time.Time
+	Text []byte
+}
+
+// Dump takes a goroutine dump for people, under the same conditions as [Capturer.Text].
+// It has the arguments of calls and, from Go 1.27 on, the values of labels.
+func (c *Capturer) Dump() (*Dump, *Skip) {
+	defer c.begin(Deadline)()
+	c.text.keep = true
+	defer func() { c.text.keep = false }()
+	r, skip := c.try(c.text)
+	if skip != nil {
+		return nil, skip
+	}
+	return &Dump{r.Time, r.dump}, nil
+}
+
 // Locks takes a trace with the queues for locks, if its predicted cost is covered. It
 // has no addresses and no arguments, but stops the world no longer than any trace. If
 // traces are not enabled or cannot be taken, Locks returns nil and no skip.

@@ -27,6 +27,7 @@ type result struct {
 	stop   time.Duration // stop of the world, if it grows with the number of goroutines
 	idle   time.Duration // time spent waiting while the snapshot was taken
 	traced time.Duration // CPU time that tracing cost the program meanwhile
+	dump   []byte        // the text of a goroutine dump, if it is to be kept
 }
 
 // elsewhere adds what another goroutine took while this one waited for it.

@@ -38,6 +38,7 @@ type textSource struct {
 	births *goroutine.Births // of a series; nil for a single dump
 	mixed  bool              // the series has traces too
 	size   int               // bytes per goroutine to allocate
+	keep   bool              // the text, beside what was read from it
 }
 
 func newTextSource() *textSource {
@@ -80,6 +81,9 @@ func (t *textSource) take(a *allowance) (r result, err error) {
 		if written < len(buf) {
 			t.size = max(written/max(n, 1)*5/4, leastTextSize)
 			r.Snapshot, err = t.read(buf[:written], at, a)
+			if t.keep {
+				r.dump = buf[:written:written]
+			}
 			return r, err
 		}
 		t.size = min(t.size*textGrowth, maxText)

@@ -249,3 +249,22 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 }
+
+func TestADumpForPeopleIsWhatTheRuntimeWrites(t *testing.T) {
+	parkDeep(t, 3, 2)
+	c := New(Config{Budget: Budget{CPU: 1, Pause: time.Second}, Tracing: true})
+	dump, skip := c.Dump()
+	require.Nil(t, skip)
+	assert.Regexp(t, `^goroutine \d+ \[running\]:\n`, string(dump.Text))
+	assert.Equal(t, 3*3, strings.Count(string(dump.Text), "internal/capture.descend("))
+	assert.WithinDuration(t, time.Now(), dump.Time, time.Minute)
+
+	s, skip := c.Text()
+	require.Nil(t, skip)
+	assert.NotEmpty(t, at(s, "descend"), "the next dump is read as before")
+	c.Configure(Config{Budget: Budget{CPU: 1, Pause: time.Nanosecond}})
+	dump, skip = c.Dump()
+	assert.Nil(t, dump)
+	require.NotNil(t, skip)
+	assert.Equal(t, ReasonPause, skip.Reason)
+}

@@ -37,6 +37,9 @@ type Options struct {
 	// addresses of locks.
 	Values bool
 
+	// Past is the history before the series, oldest first. The trend begins with it.
+	Past []Point
+
 	// Sight says what the findings cover. If it is nil, the report does not say.
 	Sight *Sight
 
@@ -67,7 +70,7 @@ type Report struct {
 	States     []Share `json:"states"`     // largest first
 	Categories []Share `json:"categories"` // largest first; categories without goroutines are left out
 
-	Trend    *Trend    `json:"trend,omitempty"` // nil for fewer than two snapshots
+	Trend    *Trend    `json:"trend,omitempty"` // nil for fewer than two points
 	Sight    *Sight    `json:"sight,omitempty"` // what the findings cover
 	Findings []Finding `json:"findings"`
 	Notes    []string  `json:"notes,omitempty"`
@@ -126,7 +129,7 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	s := series[len(series)-1]
 	r.Head = HeadOf(s)
 	r.States, r.Categories = States(s), categories(s)
-	r.Trend = trendOf(series)
+	r.Trend = trendOf(slices.Concat(o.Past, pointsOf(series)))
 	r.Findings = Findings(findings)
 	r.Health = assess(s)
 	r.Stacks = stacksOf(s, o)

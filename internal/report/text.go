@@ -87,7 +87,18 @@ func (t *Trend) write(w io.Writer) {
 	if t == nil {
 		return
 	}
-	fmt.Fprintf(w, "\nTrend over %d snapshots\n  %d to %d in %v", len(t.Points), t.From, t.To, span(t.Seconds).Round(time.Second/10))
+	fmt.Fprintf(w, "\nTrend over %d snapshots\n", len(t.Points))
+	t.writeLine(w)
+	for _, part := range []time.Duration{time.Hour, 10 * time.Minute} {
+		t.lately(part).writeLine(w)
+	}
+}
+
+func (t *Trend) writeLine(w io.Writer) {
+	if t == nil {
+		return
+	}
+	fmt.Fprintf(w, "  %d to %d in %v", t.From, t.To, span(t.Seconds).Round(time.Second/10))
 	if t.From > 0 {
 		fmt.Fprintf(w, ", factor %.2f", t.Factor)
 	}

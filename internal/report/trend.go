@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -32,13 +33,13 @@ type Point struct {
 	States map[string]int `json:"states"`
 }
 
-// trendOf returns nil for fewer than two snapshots.
-func trendOf(series []*goroutine.Snapshot) *Trend {
-	if len(series) < 2 {
+// trendOf returns nil for fewer than two points.
+func trendOf(points []Point) *Trend {
+	if len(points) < 2 {
 		return nil
 	}
-	first, last := series[0], series[len(series)-1]
-	t := &Trend{From: first.Total, To: last.Total, Seconds: last.Time.Sub(first.Time).Seconds()}
+	first, last := points[0], points[len(points)-1]
+	t := &Trend{From: first.Total, To: last.Total, Seconds: last.Time.Sub(first.Time).Seconds(), Points: points}
 	if t.From > 0 {
 		t.Factor = float64(t.To) / float64(t.From)
 	}
@@ -46,12 +47,28 @@ func trendOf(series []*goroutine.Snapshot) *Trend {
 		t.PerMinute = float64(t.To-t.From) / t.Seconds * 60
 	}
 	t.Strong = t.To >= strongFactor*t.From && t.To-t.From >= strongGrowth
-	for _, s := range series {
+	return t
+}
+
+// lately returns the trend of the last part of the series, or nil if the series is not
+// at least twice as long.
+func (t *Trend) lately(part time.Duration) *Trend {
+	last := t.Points[len(t.Points)-1].Time
+	if last.Sub(t.Points[0].Time) < 2*part {
+		return nil
+	}
+	begin := slices.IndexFunc(t.Points, func(p Point) bool { return last.Sub(p.Time) <= part })
+	return trendOf(t.Points[begin:])
+}
+
+func pointsOf(series []*goroutine.Snapshot) []Point {
+	points := make([]Point, len(series))
+	for i, s := range series {
 		p := Point{Time: s.Time, Source: string(s.Source), Total: s.Total, States: make(map[string]int)}
 		for state, n := range s.States() {
 			p.States[string(state)] += n
 		}
-		t.Points = append(t.Points, p)
+		points[i] = p
 	}
-	return t
+	return points
 }

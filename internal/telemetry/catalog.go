@@ -175,20 +175,20 @@ var attributeCatalog = []attributeEntry{
 	{AttrStackID, "string", "Hash of the function names on the stack, without line numbers: the same on every replica. `_OTHER` for all stacks that have no series of their own, and in events about the process as a whole (surge, stall)."},
 	{AttrEntryFunction, "string", "The function that the goroutine was started with."},
 	{labelPrefix + "<key>", "string", "The value of the goroutine's pprof label with this key, cut at 128 bytes. Only for the keys of WithLabelKeys."},
-	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors."},
+	{AttrDetectorName, "string", "The detector: " + builtInNames() + ", or the name of one of your own detectors. `" + TestName + "` is a self-test, asked for with `Monitor.SelfTest`: no fault."},
 	{AttrDetectorState, "string", stateDoc()},
 	{AttrConfidence, "string", confidenceDoc()},
 	{AttrSnapshotSource, "string", fmt.Sprintf("`%s`, `%s`, `%s`, `%s`, `%s`, `%s`, `%s` or `%s`.", goroutine.SourceTrace, goroutine.SourceRecorder, goroutine.SourceProfile, goroutine.SourceLabelled, goroutine.SourceText, goroutine.SourceProof, goroutine.SourceWindow, goroutine.SourceLocks)},
 	{AttrSkipReason, "string", "Why a snapshot was not taken: `cpu_budget`, `pause_budget`, `overload`, `slot_taken` (the program takes a trace of its own), `not_running` (the flight recorder of WithFlightRecorder), `unsupported_version`, `too_large`, `memory_limit` (it could take too much of what the limit leaves), `unsafe` (a trace or a leak proof that could end the process; a trace only once, because none is tried again), `deadline`, `hung` (an earlier one has not returned) or `error`."},
-	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits."},
+	{AttrFindingID, "string", "Identifies a finding: the same on all events of the finding, and unique to it. 16 hexadecimal digits, after `" + TestName + "-` in a self-test."},
 	{AttrFindingCount, "int", "Number of goroutines in the finding."},
 	{AttrGrowthPerMinute, "double", "Goroutines that join the finding each minute; 0 when their number does not grow."},
 	{AttrFindingAge, "double", "Minimum duration of the condition, in seconds."},
 	{AttrEvidence, "string[]", "Short sentences with the numbers behind the verdict, at most 8."},
 	{AttrAdvice, "string", "What to do next, in one sentence. Absent when there is nothing to say."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent when the source has none."},
-	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event. Only with WithProfileDir."},
-	{AttrRecordingPath, "string", "Path of the flight recorder's recording that was saved with the event. Only with WithFlightRecorder and WithProfileDir."},
+	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event; with WithArchive and without WithProfileDir, its name in the archive."},
+	{AttrRecordingPath, "string", "Path of the flight recorder's recording that was saved with the event, or its name as of the profile. Only with WithFlightRecorder."},
 	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
 	{AttrCreatorLine, "int", "The line of that go statement."},
@@ -271,7 +271,7 @@ func eventCatalog() []eventEntry {
 			eventEntry{d.events.resolved, "INFO", "The condition has ended.", findingAttributes})
 	}
 	return append(events,
-		eventEntry{EventDetected, byConfidence, "One of your own detectors reported a finding; `" + AttrDetectorName + "` has its name.", findingAttributes},
+		eventEntry{EventDetected, byConfidence, "One of your own detectors reported a finding, or a self-test is under way; `" + AttrDetectorName + "` has its name.", findingAttributes},
 		eventEntry{EventResolved, "INFO", "The condition has ended.", findingAttributes},
 		eventEntry{EventSuppressed, "WARN; INFO at 0", "The number of open findings that are not reported one by one has changed.", []string{AttrSuppressedCount}})
 }

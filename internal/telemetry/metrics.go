@@ -49,6 +49,7 @@ type Telemetry struct {
 	open     atomic.Pointer[[]observation[int64]]
 	openSeen series
 	judging  judging
+	test     selfTest
 
 	registrations []metric.Registration
 
@@ -130,6 +131,7 @@ func (t *Telemetry) registerSnapshot(m *maker) {
 		if now := t.open.Load(); now != nil {
 			observeInts(o, open, *now)
 		}
+		t.test.observe(o, open)
 		return nil
 	}, states, stacks, ages, open)
 }

@@ -19,6 +19,7 @@ const page = {
 	paused: false,
 	source: null, // the EventSource
 	problem: "", // why there is none
+	notice: "", // what came of the button Capture
 	order: new Map(), // of the rows, by number of the group
 	shown: null, // number of the group in the dialog
 };
@@ -181,7 +182,7 @@ function renderStatus() {
 	byID("dot").className = "dot " + (live ? "on" : page.problem || page.stopped ? "off" : "");
 	let text = page.problem || (page.stopped ? "The monitor was shut down." : page.paused ? "Paused." : live ? "Live." : "Connecting…");
 	if (page.snapshot) text += " Snapshot at " + formatTime(page.snapshot.time);
-	byID("status").textContent = text;
+	byID("status").textContent = page.notice ? text + " " + page.notice : text;
 	if (page.program.name) byID("program").textContent = "of " + page.program.name;
 	const total = page.snapshot ? formatCount(page.snapshot.total) + " goroutines" : "Goroutines";
 	document.title = (page.open ? "(" + page.open + ") " : "") + total + (page.program.name ? " · " + page.program.name : "");
@@ -459,6 +460,28 @@ function ages(births) {
 	return el("div", {}, el("div", { class: "ages", role: "img", "aria-label": text }, ...bars), el("p", { class: "soft small", text }));
 }
 
+// --- Capture -----------------------------------------------------------------
+
+// capture takes a snapshot now and says in the status what was saved.
+async function capture() {
+	byID("capture").disabled = true;
+	page.notice = "Capturing…";
+	renderStatus();
+	try {
+		const response = await fetch("capture", { method: "POST", headers: { Accept: "application/json" } });
+		page.notice = response.ok ? capturedText(await response.json()) : (await response.text()).trim();
+	} catch {
+		page.notice = "Nothing was captured: the process cannot be reached.";
+	}
+	byID("capture").disabled = false;
+	renderStatus();
+}
+
+function capturedText(c) {
+	const saved = c.files.map((f) => f.path || f.name).join(", ");
+	return "Captured " + formatCount(c.total) + " goroutines" + (saved ? ": " + saved + "." : "; the monitor has no place to save files.");
+}
+
 // --- Start -------------------------------------------------------------------
 
 function start() {
@@ -471,6 +494,7 @@ function start() {
 		page.paused ? disconnect() : connect();
 		renderStatus();
 	});
+	byID("capture").addEventListener("click", capture);
 	byID("detail").addEventListener("close", () => (page.shown = null));
 	document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 	new ResizeObserver(() => {
