@@ -1,11 +1,13 @@
 package otelgoroutine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -24,7 +26,8 @@ var errTesting = errors.New("otelgoroutine: SelfTest: another self-test of this 
 
 // SelfTest shows whether metrics and events of findings arrive in the backend. It sends
 // the events of a finding that is a test, goroutine.finding.detected and
-// goroutine.finding.resolved, and shows the finding in goroutine.finding.open until it was
+// goroutine.finding.resolved, wherever those of faults go (the LoggerProvider, a logger
+// of log/slog, functions), and shows the finding in goroutine.finding.open until it was
 // collected once. Its detector, its stack and its function are named self_test, its
 // confidence is info, and its text begins with "This is a test". No goroutine does
 // anything wrong: nothing is captured and no detector, finding, status or health of the
@@ -51,18 +54,17 @@ func (m *Monitor) SelfTest(ctx context.Context) error {
 	defer cancel()
 	t := &selfTest{Monitor: m, finding: testFinding()}
 	metrics := t.metricsOff(ctx)
-	events := t.eventsOff(ctx)
 	collected, end := m.telemetry.OpenTest(&t.finding)
-	t.tell(ctx, detectors.Detected)
-	if events == nil {
-		events = t.flushEvents(ctx)
-	}
+	events := t.tell(ctx, detectors.Detected)
 	if metrics == nil {
 		metrics = t.collect(ctx, collected)
 	}
 	end(time.Now())
-	t.end(ctx, events == nil)
-	return errors.Join(prefixed("metrics", metrics), prefixed("events", events))
+	t.finding.Message, t.finding.Advice = "This was a test. It is over.", ""
+	ending, done := context.WithTimeoutCause(context.WithoutCancel(ctx), answerWithin, fmt.Errorf("not within %v", answerWithin))
+	defer done()
+	over := t.tell(ending, detectors.Resolved)
+	return errors.Join(prefixed("metrics", metrics), prefixed("events", cmp.Or(events, over)))
 }
 
 func prefixed(what string, err error) error {
@@ -107,19 +109,6 @@ func (t *selfTest) metricsOff(ctx context.Context) error {
 	return nil
 }
 
-// eventsOff says why events cannot arrive anywhere.
-func (t *selfTest) eventsOff(ctx context.Context) error {
-	switch {
-	case t.stopped():
-		return errStopped
-	case t.telemetry.EventsHeard(ctx, t.finding.Detector, detectors.SeverityInfo):
-		return nil
-	case t.telemetry.EventsHeard(ctx, t.finding.Detector, detectors.SeverityError):
-		return errors.New("the LoggerProvider takes no events of severity INFO, as the test is; those of faults, WARN and ERROR, it may take")
-	}
-	return errors.New("the LoggerProvider is not enabled: it is a no-op, not set up yet, or shut down")
-}
-
 func (m *Monitor) stopped() bool {
 	select {
 	case <-m.stop:
@@ -129,19 +118,72 @@ func (m *Monitor) stopped() bool {
 	}
 }
 
-// tell sends an event of the test.
-func (t *selfTest) tell(ctx context.Context, kind detectors.Kind) {
-	defer t.told.survive()
-	t.telemetry.Emit(ctx, detectors.Event{Kind: kind, Time: time.Now(), Finding: t.finding}, telemetry.Files{})
+// tell sends an event of the test wherever events of findings go, and says what did not
+// take it.
+func (t *selfTest) tell(ctx context.Context, kind detectors.Kind) error {
+	if t.stopped() {
+		return errStopped
+	}
+	e := detectors.Event{Kind: kind, Time: time.Now(), Finding: t.finding}
+	to := t.reach(ctx, &e)
+	if to.none() {
+		return errors.New("the LoggerProvider is a no-op, and there is neither WithLogger nor WithEventFunc")
+	}
+	var errs []error
+	if to.logs {
+		errs = append(errs, t.emit(ctx, e))
+	}
+	if to.logger != nil {
+		errs = append(errs, t.write(ctx, e, to))
+	}
+	if to.functions {
+		t.hand(ctx, dispatch{Event: e, to: reach{functions: true}}, telemetry.Files{})
+	}
+	return errors.Join(errs...)
 }
 
-// end resolves the test, whether or not there is time left.
-func (t *selfTest) end(ctx context.Context, flush bool) {
-	t.finding.Message, t.finding.Advice = "This was a test. It is over.", ""
-	t.tell(context.WithoutCancel(ctx), detectors.Resolved)
-	if flush && ctx.Err() == nil {
-		_ = t.flushEvents(ctx) // the same exporter has just succeeded
+// emit sends an event to the logger provider, and waits until it is exported.
+func (t *selfTest) emit(ctx context.Context, e detectors.Event) error {
+	if !t.telemetry.Takes(ctx, e) {
+		return errors.New("the LoggerProvider takes no events of severity INFO, as the test is; those of faults, WARN and ERROR, it may take")
 	}
+	defer t.told.survive()
+	t.telemetry.Emit(ctx, e, telemetry.Files{})
+	return t.flushEvents(ctx)
+}
+
+// write writes an event to a logger of log/slog, and waits until its handler has it.
+func (t *selfTest) write(ctx context.Context, e detectors.Event, to reach) error {
+	result := make(chan error, 1)
+	posted := t.sinks.courier.post(func() {
+		defer close(result) // after a panic, which is reported, too
+		result <- writeTo(ctx, to.logger, e)
+	})
+	if !posted {
+		return errors.New("a slog handler or a function of WithEventFunc does not return, and too much waits for it")
+	}
+	select {
+	case err, ok := <-result:
+		if !ok {
+			return errors.New("the slog handler panicked")
+		}
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the slog handler has not returned: %w", context.Cause(ctx))
+	case <-t.stop:
+		return errStopped
+	}
+}
+
+func writeTo(ctx context.Context, l *slog.Logger, e detectors.Event) error {
+	level := telemetry.SlogLevel(e)
+	if !l.Handler().Enabled(ctx, level) {
+		return fmt.Errorf("the slog logger takes no records of level %v, as the test is; those of faults, WARN and ERROR, it may take", level)
+	}
+	if err := l.Handler().Handle(ctx, telemetry.SlogRecord(e, telemetry.Files{})); err != nil {
+		return fmt.Errorf("the slog handler did not take it: %w", err)
+	}
+	return nil
 }
 
 func (t *selfTest) flushEvents(ctx context.Context) error {

@@ -1,8 +1,11 @@
 package otelgoroutine
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +23,8 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelgoroutine/go/detectors"
 )
 
 // exports is an exporter of metrics that keeps what it gets.
@@ -183,9 +188,9 @@ func TestASelfTestSaysWhatDidNotArrive(t *testing.T) {
 		says   []string
 	}{
 		"nothing is set up": {func() metric.MeterProvider { return metricnoop.NewMeterProvider() }, lognoop.NewLoggerProvider(), []string{
-			"SelfTest: metrics: the MeterProvider is not enabled", "SelfTest: events: the LoggerProvider is not enabled"}},
+			"SelfTest: metrics: the MeterProvider is not enabled", "SelfTest: events: the LoggerProvider is a no-op"}},
 		"no logs": {func() metric.MeterProvider { return pushed(new(exports)) }, lognoop.NewLoggerProvider(), []string{
-			"SelfTest: events: the LoggerProvider is not enabled: it is a no-op"}},
+			"SelfTest: events: the LoggerProvider is a no-op, and there is neither WithLogger nor WithEventFunc"}},
 		"errors only": {func() metric.MeterProvider { return pushed(new(exports)) }, sdklog.NewLoggerProvider(sdklog.WithProcessor(new(onlyErrors))), []string{
 			"events: the LoggerProvider takes no events of severity INFO"}},
 		"the backend of metrics is gone": {func() metric.MeterProvider { return pushed(&exports{err: errors.New("connection refused")}) }, logsTo(&kept), []string{
@@ -251,5 +256,60 @@ func TestASelfTestEndsWithTheMonitor(t *testing.T) {
 	})
 	for _, m := range []*Monitor{nil, {}} {
 		assert.ErrorContains(t, m.SelfTest(t.Context()), "not made by Start")
+	}
+}
+
+// Without a LoggerProvider, the test goes where the events of faults go: to slog's
+// default, or to the program's own logger and functions.
+func TestASelfTestReachesSlogAndFunctions(t *testing.T) {
+	for name, own := range map[string]bool{"slog's default": false, "a logger and a function": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				logger := slog.New(slog.NewTextHandler(&out, nil))
+				var kinds []detectors.Kind
+				options := []Option{withCapturer(parked(1)), WithDetectors()}
+				if own {
+					options = append(options, WithLogger(logger), WithEventFunc(func(e detectors.Event) { kinds = append(kinds, e.Kind) }))
+				} else {
+					byDefaultTo(t, logger.Handler())
+				}
+				mp := pushed(new(exports))
+				m, err := Start(mp, options...)
+				require.NoError(t, err)
+				require.NoError(t, m.SelfTest(t.Context()))
+				require.NoError(t, m.Shutdown(t.Context()))
+				assert.Equal(t, 2, strings.Count(out.String(), "goroutine.detector.name=self_test"), out.String())
+				assert.Contains(t, out.String(), "This is a test")
+				assert.Contains(t, out.String(), "event.name=goroutine.finding.resolved")
+				if own {
+					assert.Equal(t, []detectors.Kind{detectors.Detected, detectors.Resolved}, kinds)
+				}
+				require.NoError(t, mp.Shutdown(t.Context()))
+			})
+		})
+	}
+}
+
+func TestASelfTestSaysThatSlogDidNotTakeIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		handler slog.Handler
+		says    string
+	}{
+		"warnings only": {slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn}), "the slog logger takes no records of level INFO"},
+		"a panic":       {panickingHandler{}, "the slog handler panicked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = handled(func() {
+				synctest.Test(t, func(t *testing.T) {
+					mp := pushed(new(exports))
+					m, err := Start(mp, withCapturer(parked(1)), WithDetectors(), WithLogger(slog.New(tt.handler)))
+					require.NoError(t, err)
+					assert.ErrorContains(t, m.SelfTest(t.Context()), "SelfTest: events: "+tt.says)
+					require.NoError(t, m.Shutdown(t.Context()))
+					require.NoError(t, mp.Shutdown(t.Context()))
+				})
+			})
+		})
 	}
 }

@@ -393,7 +393,7 @@ func TestAHandlerThatPanicsWhenAskedIsNotHeard(t *testing.T) {
 	assert.ErrorContains(t, errs[0], "boom")
 }
 
-// panicking is a handler that panics when it is asked.
+// panickingHandler is a handler that panics when it is asked.
 type panickingHandler struct{ slog.Handler }
 
 func (panickingHandler) Enabled(context.Context, slog.Level) bool { panic("boom") }

@@ -50,10 +50,9 @@ func (t *selfTest) observe(o metric.Observer, i metric.Int64Observable) {
 // MetricsHeard reports whether metrics reach anything.
 func (t *Telemetry) MetricsHeard(ctx context.Context) bool { return t.metricsHeard(ctx) }
 
-// EventsHeard reports whether an event of this severity about a finding of this detector
-// reaches anything.
-func (t *Telemetry) EventsHeard(ctx context.Context, detector string, severity detectors.Severity) bool {
-	return t.logger.Enabled(ctx, log.EnabledParameters{Severity: severities[severity], EventName: eventsOf(detector).detected})
+// Takes reports whether the logger provider takes an event.
+func (t *Telemetry) Takes(ctx context.Context, e detectors.Event) bool {
+	return t.logger.Enabled(ctx, log.EnabledParameters{Severity: severityOf(e), EventName: nameOf(e)})
 }
 
 // TestName is the detector of a self-test, and the value of its other attributes that are
