@@ -46,9 +46,10 @@ type Monitor struct {
 	feed   feed
 	told   complaints
 
-	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
-	idle  atomic.Bool               // nothing is captured, because nothing can be heard
-	wake  chan struct{}             // ends the pause of an idle monitor
+	asked  atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
+	probed atomic.Pointer[time.Time] // when the health was last asked for
+	idle   atomic.Bool               // nothing is captured, because nothing can be heard
+	wake   chan struct{}             // ends the pause of an idle monitor
 
 	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
 	stopOnce sync.Once
@@ -316,14 +317,11 @@ func (m *Monitor) deliver(u Update) {
 }
 
 // wanted reports whether a snapshot or findings were asked for lately.
-func (m *Monitor) wanted() bool {
-	asked := m.asked.Load()
-	return asked != nil && time.Since(*asked) < askedFor
-}
+func (m *Monitor) wanted() bool { return lately(&m.asked) }
 
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	return m.wanted() || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
+	return m.wanted() || lately(&m.probed) || m.observer.profiles != nil || m.feed.heard() || m.telemetry.Heard(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same

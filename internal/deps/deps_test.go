@@ -43,8 +43,9 @@ var allowed = map[string][]string{
 	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
-		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report",
+		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report", "internal/words",
 	},
+	"health":    {"otelgoroutine"},
 	"debugpage": {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 
