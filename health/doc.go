@@ -12,7 +12,7 @@
 // 200. The body is one line, or a JSON object for a request that accepts
 // application/json:
 //
-//	unhealthy: hang (high): 27 goroutines stopped at main.(*press).work (faults.go:150), open for 6 min
+//	unhealthy: hang (high) at main.(*press).work (faults.go:143): 27 goroutines stand, open for 6 min
 //	ok
 //	ok: cannot judge now: hang, deadlock (4 snapshots over at least 60 s are needed; there is 1)
 //

@@ -27,7 +27,7 @@ func stuck(age time.Duration) otelgoroutine.Health {
 	f := &detectors.Finding{ID: "0123456789abcdef", Detector: "hang", Confidence: detectors.High, Count: 27, Opened: opened,
 		Message: "secret", Evidence: []string{"secret"}, Subject: "0xc000123456"}
 	return otelgoroutine.Health{
-		Reason:  "hang (high): 27 goroutines stopped at main.work (main.go:7), open for 6 min",
+		Reason:  "hang (high) at main.work (main.go:7): 27 goroutines stand, open for 6 min",
 		Finding: f, Since: opened, Age: age,
 	}
 }
@@ -53,8 +53,8 @@ func TestAnAnswerIsOneLine(t *testing.T) {
 	}{
 		"healthy":         {otelgoroutine.Health{OK: true}, 200, "ok\n"},
 		"blind":           {blind, 200, "ok: cannot judge now: hang, deadlock, stall (the monitor was shut down)\n"},
-		"not long enough": {stuck(5*time.Minute - 1), 200, "ok: not for long enough to be unhealthy: hang (high): 27 goroutines stopped at main.work (main.go:7), open for 6 min\n"},
-		"unhealthy":       {stuck(5 * time.Minute), 503, "unhealthy: hang (high): 27 goroutines stopped at main.work (main.go:7), open for 6 min\n"},
+		"not long enough": {stuck(5*time.Minute - 1), 200, "ok: not for long enough to be unhealthy: hang (high) at main.work (main.go:7): 27 goroutines stand, open for 6 min\n"},
+		"unhealthy":       {stuck(5 * time.Minute), 503, "unhealthy: hang (high) at main.work (main.go:7): 27 goroutines stand, open for 6 min\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := ask(tc.of, DefaultUnhealthyAfter, http.MethodGet)
@@ -92,7 +92,7 @@ func TestAnAnswerAsJSON(t *testing.T) {
 	assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	assert.JSONEq(t, `{
 		"status": "unhealthy",
-		"reason": "hang (high): 27 goroutines stopped at main.work (main.go:7), open for 6 min",
+		"reason": "hang (high) at main.work (main.go:7): 27 goroutines stand, open for 6 min",
 		"finding": {"id": "0123456789abcdef", "detector": "hang", "confidence": "high", "goroutines": 27,
 			"since": "2026-03-01T12:00:00Z", "age": 360, "unhealthy_after": 300}
 	}`, w.Body.String())
@@ -160,7 +160,7 @@ func TestOfAMonitor(t *testing.T) {
 	stop()
 	w := get(h)
 	assert.Equal(t, 503, w.Code)
-	assert.Regexp(t, `^unhealthy: hang \(high\): 3 goroutines stopped at .*, open for 0 s\n$`, w.Body.String())
+	assert.Regexp(t, `^unhealthy: hang \(high\) at .*: 3 goroutines stand, open for 0 s\n$`, w.Body.String())
 	assert.Equal(t, 200, get(Handler(m)).Code, "not for five minutes yet")
 
 	require.NoError(t, m.Shutdown(t.Context()))

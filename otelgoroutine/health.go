@@ -156,8 +156,8 @@ func gravest(open []detectors.Finding) (worst *detectors.Finding) {
 // reason says what is wrong. It is not the message of the finding: a probe's answer is
 // read by more people than telemetry is.
 func reason(f *detectors.Finding, open time.Duration) string {
-	return fmt.Sprintf("%s (%s): %s stopped at %s, open for %s",
-		f.Detector, f.Confidence, words.Plural(f.Count, "goroutine"), placeOf(f.Stack), words.Span(open))
+	return fmt.Sprintf("%s (%s) at %s: %s %s, open for %s", f.Detector, f.Confidence, placeOf(f.Stack),
+		words.Plural(f.Count, "goroutine"), words.Verb(f.Count, "stands", "stand"), words.Span(open))
 }
 
 // placeOf names the function of a stack that is not of the runtime, and its line.

@@ -54,7 +54,7 @@ func TestHealthFollowsTheFindings(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		h := m.Health()
 		assert.False(t, h.OK)
-		assert.Equal(t, "hang (high): 3 goroutines stopped at main.worker (main.go:42), open for 6 min", h.Reason)
+		assert.Equal(t, "hang (high) at main.worker (main.go:42): 3 goroutines stand, open for 6 min", h.Reason)
 		assert.Equal(t, detectors.High, h.Finding.Confidence)
 		assert.Equal(t, h.Finding.Opened, h.Since)
 		assert.Equal(t, 6*time.Minute-m.interval, h.Age, "as of the newest snapshot")
