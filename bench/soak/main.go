@@ -12,7 +12,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"flag"
@@ -22,13 +21,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelgoroutine/go/bench/internal/lab"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/health"
 	"github.com/otelgoroutine/go/otelgoroutine"
-
 )
 
 func main() { lab.Main(run) }
@@ -91,17 +90,20 @@ func (r result) write(w io.Writer) {
 
 // soak runs the service and asks the probe.
 func soak(ctx context.Context, o options, progress io.Writer) (r result, err error) {
-	s, err := startService(o.waves)
-	if err != nil {
-		return r, err
-	}
-	defer s.stop()
-	m, err := otelgoroutine.Start(provider())
+	mp := provider()
+	defer func() { err = cmp.Or(err, mp.Shutdown(context.Background())) }()
+	m, err := otelgoroutine.Start(mp)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = cmp.Or(err, m.Shutdown(context.Background())) }()
-	h := health.Handler(m, health.WithUnhealthyAfter(0))
+	s, err := startService(o.waves, health.Handler(m, health.WithUnhealthyAfter(0)))
+	if err != nil {
+		return r, err
+	}
+	defer s.stop()
+	var open atomic.Pointer[[]detectors.Finding] // to ask the monitor for them would keep it from resting
+	defer m.Subscribe(func(u otelgoroutine.Update) { open.Store(&u.Open) })()
 
 	r.found = make(map[string]int)
 	began, cpu := time.Now(), lab.ProcessCPU()
@@ -112,12 +114,12 @@ func soak(ctx context.Context, o options, progress io.Writer) (r result, err err
 	for running := true; running; {
 		select {
 		case <-beat.C:
-			if err := r.probe(ctx, h, m); err != nil {
+			if err := r.ask(ctx, s, open.Load()); err != nil {
 				return r, err
 			}
 		case <-report.C:
-			fmt.Fprintf(progress, "%s: %d healthy, %d unhealthy, %d requests, open: %s. %s\n",
-				time.Since(began).Round(time.Second), r.healthy, r.unhealthy, s.requests.Load(), names(m.Findings()), m.Status())
+			fmt.Fprintf(progress, "%s: %d healthy, %d unhealthy, %d requests, open: %s\n",
+				time.Since(began).Round(time.Second), r.healthy, r.unhealthy, s.requests.Load(), names(open.Load()))
 		case <-end:
 			running = false
 		case <-ctx.Done():
@@ -128,45 +130,35 @@ func soak(ctx context.Context, o options, progress io.Writer) (r result, err err
 	return r, nil
 }
 
-// probe asks once.
-func (r *result) probe(ctx context.Context, h http.Handler, m *otelgoroutine.Monitor) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "/livez", nil)
+// ask asks the probe once.
+func (r *result) ask(ctx context.Context, s *service, open *[]detectors.Finding) error {
+	status, body, err := s.probe(ctx)
 	if err != nil {
 		return err
 	}
-	a := answer{header: make(http.Header)}
-	h.ServeHTTP(&a, request)
-	for _, f := range m.Findings() {
-		r.found[fmt.Sprintf("%s (%s)", f.Detector, f.Confidence)]++
+	if open != nil {
+		for _, f := range *open {
+			r.found[fmt.Sprintf("%s (%s)", f.Detector, f.Confidence)]++
+		}
 	}
-	if a.status == http.StatusOK {
+	if status == http.StatusOK {
 		r.healthy++
-		if strings.HasPrefix(a.body.String(), "ok: cannot judge") {
+		if strings.HasPrefix(body, "ok: cannot judge") {
 			r.blind++
 		}
 		return nil
 	}
 	r.unhealthy++
-	r.first = cmp.Or(r.first, a.body.String())
+	r.first = cmp.Or(r.first, body)
 	return nil
 }
 
-func names(all []detectors.Finding) string {
+func names(open *[]detectors.Finding) string {
 	var names []string
-	for _, f := range all {
-		names = append(names, fmt.Sprintf("%s (%s): %s", f.Detector, f.Confidence, f.Message))
+	if open != nil {
+		for _, f := range *open {
+			names = append(names, fmt.Sprintf("%s (%s): %s", f.Detector, f.Confidence, f.Message))
+		}
 	}
 	return cmp.Or(strings.Join(names, "; "), "none")
 }
-
-// An answer is a response to a probe.
-type answer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
-

@@ -45,7 +45,7 @@ type service struct {
 // A job is for one request, whose handler waits for the answer.
 type job struct{ done chan struct{} }
 
-func startService(waves bool) (*service, error) {
+func startService(waves bool, livez http.Handler) (*service, error) {
 	ctx, end := context.WithCancel(context.Background())
 	s := &service{
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8 * callers}},
@@ -57,6 +57,7 @@ func startService(waves bool) (*service, error) {
 	shop.HandleFunc("POST /order", s.order)
 	shop.HandleFunc("GET /stock", s.count)
 	shop.HandleFunc("GET /report", s.report)
+	shop.Handle("GET /livez", livez)
 	var err error
 	if s.dependency, s.other, err = serve(dependency); err != nil {
 		end()
@@ -103,16 +104,27 @@ func (s *service) keepCalling(ctx context.Context, method, path string) {
 }
 
 func (s *service) call(ctx context.Context, method, url string) {
+	_, _, _ = s.ask(ctx, method, url) // at the end of the run it fails
+}
+
+// ask sends a request and reads the response.
+func (s *service) ask(ctx context.Context, method, url string) (status int, body string, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return
+		return 0, "", err
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return
+		return 0, "", err
 	}
-	_, _ = io.Copy(io.Discard, response.Body)
-	_ = response.Body.Close()
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	return response.StatusCode, string(text), err
+}
+
+// probe asks whether the service is healthy, as Kubernetes does.
+func (s *service) probe(ctx context.Context) (status int, body string, err error) {
+	return s.ask(ctx, http.MethodGet, s.url+"/livez")
 }
 
 // answer is the dependency.
