@@ -83,6 +83,13 @@ func (c HangConfig) checks() []check {
 // stopped. Confidence [Suspected], [High] after five times MinWait; where nothing is
 // known of the time before, [Medium] and then [Suspected].
 //
+// Even then it is High, after five times MinWait, if at least MinWaiters requests wait
+// behind all workers of a pool, these wait to send on a channel, and what received from
+// it has ended: a goroutine of the same package that was there before, went away at
+// about the time at which they stopped, and was not replaced. Where it is not known
+// what received, it takes thirty times MinWait. A pool that waits for anything else,
+// such as a slow dependency, a lock, or a time, remains Suspected.
+//
 // Streams, long polls and idle workers stand still as well. What tells an outage
 // from rest is what the same work did before. The detector follows the goroutines
 // that share a call path, from the entry function to the place or to a caller of
@@ -275,6 +282,7 @@ type stand struct {
 	since      int              // the snapshot since which none has moved on
 	cause      *places.Place    // what stopped elsewhere at that time and tells this from rest; may be nil
 	pool       bool             // they are all of a pool of workers that left its usual place
+	receiver   *formerReceiver  // what received from a pool and has ended; may be nil
 	nested     bool             // they hold what they wait for
 	behind     int              // how many requests are in flight behind a pool, at least; 0 when that does not tell
 	were       int              // how many there were at most before

@@ -19,7 +19,8 @@ func (j *standJudge) finding(h *hang) Finding {
 	crowd := slices.DeleteFunc(slices.Clone(h.stands), func(st *stand) bool { return st.Key == root.Key })
 	slices.SortStableFunc(crowd, func(a, b *stand) int { return cmp.Compare(b.Now(), a.Now()) })
 	// A loop in step with the snapshots is at its place in each of them.
-	f := found(j.confidence(surest), root.Place, max(root.since, h.stands[0].since))
+	root.receiver = j.receiverOf(root)
+	f := found(j.confidence(h, surest), root.Place, max(root.since, h.stands[0].since))
 	f.Subject, f.Evidence, f.Stands = "", nil, root.exhausted == nil
 	f.Count = h.inAll(surest)
 	f.Message = message(root, crowd, f.Count, f.Age)
@@ -27,6 +28,7 @@ func (j *standJudge) finding(h *hang) Finding {
 	j.notePool(&f, root)
 	j.noteResource(&f, append([]*stand{root}, crowd...))
 	j.noteWhy(&f, surest)
+	f.noteReceiver(root.receiver)
 	j.noteServer(&f, h)
 	if root.exhausted == nil {
 		j.noteArrivals(&f, h)
@@ -102,16 +104,17 @@ func (h *hang) inAll(surest *stand) (n int) {
 }
 
 // confidence rises with time: after five times MinWait hardly anything but a
-// fault is left, unless nothing is known of the time before.
-func (j *standJudge) confidence(st *stand) Confidence {
-	lasting := j.Ago(st.since) >= 5*j.MinWait
+// fault is left. Where nothing is known of the time before, that takes more (see
+// proven).
+func (j *standJudge) confidence(h *hang, surest *stand) Confidence {
+	lasts := j.Ago(surest.since) >= lasting*j.MinWait
 	switch {
-	case st.activity == nil && !lasting:
-		return Medium
-	case st.activity == nil || !lasting:
+	case lasts && surest.activity != nil || j.proven(h):
+		return High
+	case lasts || surest.activity != nil:
 		return Suspected
 	}
-	return High
+	return Medium
 }
 
 // remark says what is known of st beyond its state, as a clause; it may be empty.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/otelgoroutine/go/debugpage"
+	"github.com/otelgoroutine/go/health"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
@@ -18,11 +19,17 @@ const (
 	anyPort   = "127.0.0.1:0"
 	noHTTP    = "off" // value of -http that disables the server
 	pagePath  = "/debug/goroutines/"
+	livePath  = "/livez"
+
+	// unhealthyAfter suits the thresholds of this demonstration (see hasty). Do not copy
+	// it: the default is five minutes.
+	unhealthyAfter = 10 * time.Second
 )
 
 // startAdmin serves what operators need on a separate port: the live page next
-// to net/http/pprof. Both show the inside of the program, so they need the same
-// protection. Here, the loopback interface provides it.
+// to net/http/pprof, and the health for a liveness probe. The first two show the inside
+// of the program, so they need the same protection. Here, the loopback interface
+// provides it.
 //
 // If addr is empty, the server listens on usualHTTP or, if that is taken, on
 // any free port: a second demonstration, or a service that is debugged at the
@@ -34,6 +41,7 @@ func startAdmin(addr string, monitor *otelgoroutine.Monitor) (*server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(pagePath, debugpage.Handler(monitor, debugpage.WithName("example")))
+	mux.Handle(livePath, health.Handler(monitor, health.WithUnhealthyAfter(unhealthyAfter)))
 	mux.Handle("/{$}", http.RedirectHandler(pagePath, http.StatusTemporaryRedirect))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

@@ -49,9 +49,10 @@ type Monitor struct {
 	told   complaints
 	sinks  sinks // where events go besides logs
 
-	asked atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
-	idle  atomic.Bool               // nothing is captured, because nothing can be heard
-	wake  chan struct{}             // ends the pause of an idle monitor
+	asked  atomic.Pointer[time.Time] // when a snapshot or findings were last asked for
+	probed atomic.Pointer[time.Time] // when the health was last asked for
+	idle   atomic.Bool               // nothing is captured, because nothing can be heard
+	wake   chan struct{}             // ends the pause of an idle monitor
 
 	fresh    flights[*goroutine.Snapshot] // snapshots on request
 	captures flights[Captured]            // these, saved
@@ -349,14 +350,11 @@ func (m *Monitor) deliver(u Update) {
 }
 
 // wanted reports whether a snapshot or findings were asked for lately.
-func (m *Monitor) wanted() bool {
-	asked := m.asked.Load()
-	return asked != nil && time.Since(*asked) < askedFor
-}
+func (m *Monitor) wanted() bool { return lately(&m.asked) }
 
 // heard reports whether anything would notice a snapshot.
 func (m *Monitor) heard(ctx context.Context) bool {
-	return m.wanted() || m.observer.store != nil || m.feed.heard() || m.telemetry.Heard(ctx) || m.listen(ctx)
+	return m.wanted() || lately(&m.probed) || m.observer.store != nil || m.feed.heard() || m.telemetry.Heard(ctx) || m.listen(ctx)
 }
 
 // yield mutes this monitor's metrics while an earlier one reports to the same

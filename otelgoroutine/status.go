@@ -58,6 +58,10 @@ func (m *Monitor) Status() Status {
 		return Status{}
 	}
 	m.ask()
+	return m.status()
+}
+
+func (m *Monitor) status() Status {
 	now := m.sight.Status(time.Now())
 	select {
 	case <-m.stop:

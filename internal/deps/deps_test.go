@@ -43,10 +43,11 @@ var allowed = map[string][]string{
 	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
-		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report",
+		"internal/telemetry", "internal/sight", "internal/sockets", "internal/report", "internal/words",
 	},
 	"auto":       {"otelgoroutine"},
 	"auto/otelc": {"auto"},
+	"health":     {"otelgoroutine"},
 	"debugpage":  {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 

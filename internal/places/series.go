@@ -230,6 +230,9 @@ func (s *Series) StartedWith(function string, i int) int {
 	return s.starters[i][function]
 }
 
+// StarterOf returns what [Place.Starter] returns for goroutines with a stack.
+func (s *Series) StarterOf(of *goroutine.Stack) string { return s.stack(of).starter }
+
 func (s *Series) stack(of *goroutine.Stack) stack {
 	known, ok := s.stacks[of]
 	if !ok {
