@@ -65,6 +65,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Measure:   o.client.work,
 		Timers:    capture.Timers,
 		Interval:  c.interval,
+		Labels:    o.labelsOf(c),
 	})
 	if c.profileDir != "" {
 		o.profiles = &files{what: "a profile", dir: c.profileDir, suffix: ".pb.gz", keep: c.profileKeep}

@@ -83,6 +83,7 @@ type config struct {
 	profileKeep    int
 	known          []detectors.KnownStack
 	labelKeys      []string
+	findingLabels  []string
 	leakProof      bool
 	recorder       *trace.FlightRecorder
 	capturer       capturer       // for tests; nil: the runtime
@@ -284,14 +285,7 @@ func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 // combination counts as a separate stack.
 func WithLabelKeys(keys ...string) Option {
 	return optionFunc(func(c *config) {
-		if len(keys) == 0 || len(keys) > MaxLabelKeys {
-			c.refuse("WithLabelKeys: there are %d keys; there must be 1 to %d", len(keys), MaxLabelKeys)
-		}
-		for _, k := range keys {
-			if k == "" || len(k) > maxLabelKey {
-				c.refuse("WithLabelKeys: key %q has %d bytes; it must have 1 to %d", k, len(k), maxLabelKey)
-			}
-		}
+		c.checkLabelKeys("WithLabelKeys", keys)
 		c.labelKeys = append([]string(nil), keys...)
 	})
 }

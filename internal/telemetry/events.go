@@ -29,6 +29,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 			attribute.String(AttrConfidence, f.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
+	ctx = inTrace(ctx, f.Traces)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
 		return
 	}
@@ -124,6 +125,7 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 		attrs = append(attrs, attribute.String(AttrUnjudged, clip(f.Unjudged, maxSentence)))
 	}
 	attrs = appendParticipants(attrs, f.Participants)
+	attrs = appendOrigin(attrs, f)
 	if saved.Profile != "" {
 		attrs = append(attrs, attribute.String(AttrProfilePath, clip(saved.Profile, maxSentence)))
 	}
