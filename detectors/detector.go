@@ -279,6 +279,17 @@ type Finding struct {
 	// open, as a clause without a full stop; empty while they do. Set by the engine.
 	Unjudged string
 
+	// Labels are pprof labels of its goroutines, at most [MaxLabelValues] different
+	// values for each of the keys that the user allowed: by key in the order in which
+	// they were allowed, the value of the most goroutines first. Traces are at most
+	// [MaxTraces] different traces that labels name, those of the first participant
+	// first; of the goroutines at one place, those of the oldest if a goroutine dump
+	// shows labels, otherwise those of the most. Both were read when the finding was
+	// opened, and are read again when its number has doubled and after an hour. The engine
+	// sets those that the detector does not report.
+	Labels []goroutine.Label
+	Traces []Trace
+
 	// Message is one sentence for the person on call. Evidence holds short
 	// sentences with the numbers behind it, at most [MaxEvidence] of them.
 	Message  string

@@ -73,6 +73,12 @@ type Snapshot struct {
 	// snapshots of [SourceLocks].
 	Locks []LockQueue
 
+	// Labelled has single goroutines with their labels, lowest ID first; at most
+	// [MaxLabelled]. Only a goroutine dump that a process takes of itself on a suspicion
+	// has them, and only if the dump shows labels: it is nil otherwise, and empty if the
+	// dump shows none of the selected labels.
+	Labelled []Labelled
+
 	// Scheduler is what the scheduler counted when the snapshot was taken; zero
 	// for a snapshot of another process.
 	Scheduler Scheduler

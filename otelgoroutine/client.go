@@ -136,9 +136,7 @@ func (c *client) Labelled() (*goroutine.Snapshot, *capture.Skip) {
 
 // labelledBy takes a snapshot with the labels that have these keys.
 func (c *client) labelledBy(keys []string) (*goroutine.Snapshot, *capture.Skip) {
-	return one(c, goroutine.SourceLabelled, func(capturer capturer) (*goroutine.Snapshot, *capture.Skip) {
-		return capturer.Labelled(keys)
-	})
+	return c.labelsAt(keys, nil)
 }
 
 // Prove takes a leak proof, if this monitor may.

@@ -471,7 +471,9 @@ func (s *script) Abort() {
 		s.abort()
 	}
 }
-func (s *script) Labelled([]string) (*goroutine.Snapshot, *capture.Skip) { return nil, nil }
+func (s *script) Labelled([]string, func(goroutine.StackID) bool) (*goroutine.Snapshot, *capture.Skip) {
+	return nil, nil
+}
 func (s *script) Window(span time.Duration, _ <-chan struct{}) (*goroutine.Snapshot, *capture.Skip) {
 	if s.window == nil {
 		return nil, nil

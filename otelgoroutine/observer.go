@@ -64,6 +64,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Measure:   o.client.work,
 		Timers:    capture.Timers,
 		Interval:  c.interval,
+		Labels:    o.labelsOf(c),
 	})
 	o.store, o.period = newStore(&c, told), newPeriod(c.period, c.interval)
 	return o

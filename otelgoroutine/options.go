@@ -90,6 +90,7 @@ type config struct {
 	signals        <-chan os.Signal
 	known          []detectors.KnownStack
 	labelKeys      []string
+	findingLabels  []string
 	leakProof      bool
 	recorder       *trace.FlightRecorder
 	logger         *slog.Logger
@@ -305,14 +306,7 @@ func WithKnownStacks(stacks ...detectors.KnownStack) Option {
 // combination counts as a separate stack.
 func WithLabelKeys(keys ...string) Option {
 	return optionFunc(func(c *config) {
-		if len(keys) == 0 || len(keys) > MaxLabelKeys {
-			c.refuse("WithLabelKeys: there are %d keys; there must be 1 to %d", len(keys), MaxLabelKeys)
-		}
-		for _, k := range keys {
-			if k == "" || len(k) > maxLabelKey {
-				c.refuse("WithLabelKeys: key %q has %d bytes; it must have 1 to %d", k, len(k), maxLabelKey)
-			}
-		}
+		c.checkLabelKeys("WithLabelKeys", keys)
 		c.labelKeys = append([]string(nil), keys...)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelgoroutine/go/internal/capture"
+	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -108,5 +109,6 @@ func (c *config) capture() capture.Config {
 		Tracing:   c.source == SourceAuto,
 		LeakProof: c.leakProof, ProofSpacing: proofSpacing(c.interval),
 		Recorder: c.recorder,
+		Labels:   engine.LabelKeys(c.findingLabels),
 	}
 }

@@ -19,7 +19,7 @@ const hangAfter = capture.Deadline
 // Counts, it is not safe for concurrent use.
 type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
-	Labelled(keys []string) (*goroutine.Snapshot, *capture.Skip)
+	Labelled(keys []string, at func(goroutine.StackID) bool) (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*goroutine.Snapshot, *capture.Skip)
 	Dump() (*capture.Dump, *capture.Skip)
@@ -100,6 +100,7 @@ func merged(clients []*client) capture.Config {
 		c.LeakProof = c.LeakProof || other.config.LeakProof
 		c.ProofSpacing = max(c.ProofSpacing, other.config.ProofSpacing)
 		c.Recorder = cmp.Or(c.Recorder, other.config.Recorder)
+		c.Labels = slices.Concat(c.Labels, other.config.Labels) // each engine takes its own
 	}
 	return c
 }

@@ -27,6 +27,9 @@ type Config struct {
 	// ProofSpacing is the least time between two leak proofs; 0 for [ProofSpacing].
 	ProofSpacing time.Duration
 
+	// Labels are the keys of the labels that goroutine dumps are read with.
+	Labels []string
+
 	// Recorder is a flight recorder of the program, from which snapshots are taken
 	// while it is running; nil if there is none. Tracing must be set too.
 	Recorder *trace.FlightRecorder
@@ -83,6 +86,7 @@ func New(c Config) *Capturer {
 func (c *Capturer) Configure(config Config) {
 	c.governor.budget = config.Budget
 	c.tracing = config.Tracing
+	c.text.labels = config.Labels
 	c.hand(config.Recorder)
 	c.labelled = make(map[string]*labelledSource)
 	if !config.LeakProof {
@@ -266,10 +270,14 @@ func (c *Capturer) unsafe() *Refusal {
 	return refusal
 }
 
-// Labelled takes a snapshot with the labels of these keys.
-func (c *Capturer) Labelled(keys []string) (*goroutine.Snapshot, *Skip) {
+// Labelled takes a snapshot with the labels of these keys: of all goroutines if at is
+// nil, and otherwise as [parse.Labels.At] says.
+func (c *Capturer) Labelled(keys []string, at func(goroutine.StackID) bool) (*goroutine.Snapshot, *Skip) {
 	defer c.begin(Deadline)()
-	r, skip := c.try(c.labelledBy(keys))
+	source := c.labelledBy(keys)
+	source.labels.At = at
+	r, skip := c.try(source)
+	source.labels.At = nil
 	return r.Snapshot, skip
 }
 

@@ -30,7 +30,7 @@ func TestSnapshotsKeepTheMonotonicClock(t *testing.T) {
 		s, _ := c.Take()
 		check(s)
 	}
-	labelled, _ := c.Labelled([]string{"key"})
+	labelled, _ := c.Labelled([]string{"key"}, nil)
 	check(labelled)
 	dump, _ := c.Text()
 	require.NotNil(t, dump)

@@ -73,7 +73,7 @@ func TestLabelsThatWereChosen(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
-			s, skip := labelledCapturer().Labelled(tt.keys)
+			s, skip := labelledCapturer().Labelled(tt.keys, nil)
 			require.Nil(t, skip)
 			requireTotal(t, s, before)
 			assert.Equal(t, goroutine.SourceLabelled, s.Source)
@@ -95,7 +95,7 @@ func requireTotal(t *testing.T, s *goroutine.Snapshot, before int) {
 
 func TestLabelValuesAreBounded(t *testing.T) {
 	parkLabelled(t, 1, "tenant", strings.Repeat("x", 1<<20))
-	s, skip := labelledCapturer().Labelled(tenant)
+	s, skip := labelledCapturer().Labelled(tenant, nil)
 	require.Nil(t, skip)
 	assert.Equal(t, map[string]int{"tenant=" + strings.Repeat("x", parse.MaxLabelBytes): 1}, byLabels(s))
 }
@@ -103,7 +103,7 @@ func TestLabelValuesAreBounded(t *testing.T) {
 func TestLabelledWaitsForItsBudget(t *testing.T) {
 	c := labelledCapturer()
 	c.governor.credit = -time.Hour
-	s, skip := c.Labelled(tenant)
+	s, skip := c.Labelled(tenant, nil)
 	assert.Nil(t, s)
 	require.NotNil(t, skip)
 	assert.Equal(t, goroutine.SourceLabelled, skip.Source)
@@ -113,7 +113,7 @@ func TestLabelledWaitsForItsBudget(t *testing.T) {
 func TestTheProfilesBufferIsKeptAndBounded(t *testing.T) {
 	c := labelledCapturer()
 	for range 2 {
-		s, skip := c.Labelled(tenant)
+		s, skip := c.Labelled(tenant, nil)
 		require.Nil(t, skip)
 		assert.Positive(t, s.Bytes)
 		assert.Empty(t, c.labelledBy(tenant).buf.data, "the next profile begins anew")

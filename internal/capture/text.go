@@ -39,6 +39,7 @@ type textSource struct {
 	mixed  bool              // the series has traces too
 	size   int               // bytes per goroutine to allocate
 	keep   bool              // the text, beside what was read from it
+	labels []string          // keys of the labels to read; not in a series
 }
 
 func newTextSource() *textSource {
@@ -101,7 +102,7 @@ func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.S
 	if t.births != nil {
 		dump = withoutFirstStack(dump)
 	}
-	s, err := parse.Text(&limitedReader{bytes.NewReader(dump), a}, at, t.stacks, t.births)
+	s, err := t.parse(&limitedReader{bytes.NewReader(dump), a}, at)
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,15 @@ func (t *textSource) read(dump []byte, at time.Time, a *allowance) (*goroutine.S
 		return nil, err
 	}
 	return s, nil
+}
+
+// parse reads the labels of single goroutines too, unless the dump is one of a series:
+// its snapshots are shown and saved.
+func (t *textSource) parse(r io.Reader, at time.Time) (*goroutine.Snapshot, error) {
+	if t.births == nil && len(t.labels) > 0 {
+		return parse.LabelledText(r, at, t.stacks, parse.Labels{Keys: t.labels})
+	}
+	return parse.Text(r, at, t.stacks, t.births)
 }
 
 // asTraced removes what a trace does not have, the addresses of locks and the waits.

@@ -50,6 +50,10 @@ type Config struct {
 	// a detector asks. It is nil where they are not those of this process.
 	Sockets func(now time.Time) (*goroutine.Sockets, error)
 
+	// Labels says how the labels of a finding's goroutines are read. Without a Read
+	// function, none are.
+	Labels Labels
+
 	// Interval is the usual time between snapshots. On a suspicion they come sooner,
 	// which must not end an incident sooner. 0 if they do not.
 	Interval time.Duration
@@ -65,6 +69,7 @@ type Engine struct {
 	sockets   func(now time.Time) (*goroutine.Sockets, error)
 	yields    yielding
 	interval  time.Duration // Config.Interval
+	labels    Labels
 
 	history    *history
 	tracker    *tracker
@@ -72,6 +77,7 @@ type Engine struct {
 	exclusions exclusions         // the user's
 
 	dumped  map[detectors.Identity]enrichment // what dumps told about the findings of the last step
+	origins map[detectors.Identity]origin     // what labels told about findings
 	decided map[detectors.Identity]decision   // which findings exclusions on creators and labels cover
 }
 
@@ -86,6 +92,7 @@ func New(c Config) *Engine {
 		timers:    c.Timers,
 		yields:    yieldingOf(c.Detectors),
 		interval:  c.Interval,
+		labels:    c.Labels,
 		history:   newHistory(c.Detectors),
 
 		exclusions: exclusionsOf(c.Known),
@@ -145,6 +152,7 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 	e.enrich(c, r.Findings) // the creators tell what belongs together
 	e.tracker.company.step()
 	r.Findings = e.tracker.company.merge(r.Findings, e.yields, p.view)
+	e.origin(c, r.Findings)
 	p.findings = r.Findings
 	r.Events = e.tracker.step(&p)
 	r.Open = e.tracker.findings()

@@ -131,6 +131,8 @@ func bounded(d *detectors.Detector, f detectors.Finding) detectors.Finding {
 	}
 	f.IDs = f.IDs[:min(len(f.IDs), goroutine.MaxIDs)]
 	f.Evidence = f.Evidence[:min(len(f.Evidence), detectors.MaxEvidence)]
+	f.Labels = f.Labels[:min(len(f.Labels), detectors.MaxLabels)]
+	f.Traces = f.Traces[:min(len(f.Traces), detectors.MaxTraces)]
 	f.Participants = slices.DeleteFunc(slices.Clone(f.Participants), func(p detectors.Participant) bool { return p.Stack == nil })
 	f.Participants = f.Participants[:min(len(f.Participants), detectors.MaxParticipants)]
 	for i := range f.Participants {

@@ -13,7 +13,16 @@ type Labels struct {
 	Keys []string // keep these labels
 	All  bool     // keep all labels
 	Hide bool     // keep only the keys: every value is left empty
+
+	// At limits them to goroutines at the stacks for which it returns true, and to
+	// MaxLabelSets different sets of labels at each. It is nil if there is no limit.
+	At func(goroutine.StackID) bool
 }
+
+// MaxLabelSets is how many different sets of labels are kept at a stack while
+// [Labels.At] is set: so many goroutines with a label of their own, such as a trace,
+// leave room for the other stacks.
+const MaxLabelSets = 256
 
 // maxLabels is how many labels of a goroutine are kept: the first ones by key.
 const maxLabels = 16

@@ -145,6 +145,7 @@ type profileReader struct {
 	leaks  bool // the profile holds leaked goroutines
 
 	names    map[*profile.Function]functionNames
+	sets     map[goroutine.StackID]map[string]bool // of labels, while labels.At is set
 	states   states
 	groups   groups
 	total    int
@@ -160,6 +161,7 @@ func newProfileReader(p *profile.Profile, value int, stacks *Stacks, labels Labe
 		value:  value,
 		leaks:  p.SampleType[value].Type == leakType,
 		names:  make(map[*profile.Function]functionNames, len(p.Function)),
+		sets:   make(map[goroutine.StackID]map[string]bool),
 	}
 }
 
@@ -191,7 +193,31 @@ func (r *profileReader) sample(i int, sample *profile.Sample) {
 	r.total += int(count)
 	frames := r.frames(sample.Location)
 	state := r.state(sample, frames)
-	r.groups.of(r.stack(frames, state), state, r.labelsOf(sample)).Count += int(count)
+	stack := r.stack(frames, state)
+	r.groups.of(stack, state, r.labelsAt(stack, sample)).Count += int(count)
+}
+
+// labelsAt returns the selected labels of a sample whose stack is known.
+func (r *profileReader) labelsAt(stack *goroutine.Stack, sample *profile.Sample) []goroutine.Label {
+	if r.labels.At == nil {
+		return r.labelsOf(sample)
+	}
+	if !r.labels.At(stack.ID) {
+		return nil
+	}
+	labels := r.labelsOf(sample)
+	sets := r.sets[stack.ID]
+	if key := labelKey(labels); len(labels) > 0 && !sets[key] {
+		if len(sets) >= MaxLabelSets {
+			return nil
+		}
+		if sets == nil {
+			sets = make(map[string]bool)
+			r.sets[stack.ID] = sets
+		}
+		sets[key] = true
+	}
+	return labels
 }
 
 // stack returns the stack of these frames. If the frames come from framesOf, it

@@ -42,7 +42,8 @@ const (
 // Text always returns a snapshot of what it could read. The error names up to 20
 // goroutines that it could not read, each with its line.
 // [goroutine.Snapshot.Missing] counts them. Labels are not read, because the
-// runtime writes them without being asked to. Several dumps in one input are
+// runtime writes them without being asked to; [LabelledText] reads those that were
+// chosen. Several dumps in one input are
 // counted together.
 //
 // Memory depends on the number of distinct stacks and is bounded: after the first
@@ -92,6 +93,8 @@ type dump struct {
 	key   []byte  // identifies the group of g: state, frames, creation site, lock
 	words []words // the arguments of each frame of g; empty when they are not needed
 	each  func()  // called after g is read
+
+	labelling *labelling // of single goroutines; nil: labels are not read
 
 	snapshot *goroutine.Snapshot
 	index    map[string]int // index of each group, by key
@@ -213,6 +216,7 @@ func (t *dump) begin() bool {
 	if err != nil {
 		t.fault(err.Error())
 	}
+	t.labelling.header(t.line)
 	t.key = append(append(t.key[:0], t.g.state...), 0)
 	t.g.framesAt = len(t.key)
 	return true
@@ -397,6 +401,7 @@ func (t *dump) count() {
 	if t.births != nil {
 		group.Births = goroutine.AddCohort(group.Births, t.births.Cohort(id))
 	}
+	t.labelling.add(id, group)
 }
 
 // stackEnd returns the offset in key where the frames end.
@@ -480,6 +485,7 @@ func (t *dump) finish() (*goroutine.Snapshot, error) {
 	if t.births != nil && t.highest > 0 {
 		s.Epochs = t.births.Close(t.highest, s.Time)
 	}
+	s.Labelled = t.labelling.finish()
 	finish(s)
 	if !t.seen && t.broken == nil {
 		return s, errors.New("no goroutine found: this is not a goroutine dump as pprof writes it with debug=2")

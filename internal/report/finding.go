@@ -32,6 +32,9 @@ type Finding struct {
 	CreatedBy       *Frame   `json:"created_by,omitempty"`
 	Frames          []Frame  `json:"frames,omitempty"` // leaf first; on the live page, its stacks contain them
 
+	Labels []Label `json:"labels,omitempty"` // pprof labels of its goroutines that the user allowed
+	Traces []Trace `json:"traces,omitempty"` // that the labels of its goroutines name
+
 	Participants []Participant `json:"participants,omitempty"` // the places of a fault that has several, the cause first
 }
 
@@ -92,6 +95,7 @@ func findingOf(f *detectors.Finding) Finding {
 	if f.Stack != nil {
 		r.StackID, r.At = string(f.Stack.ID), frameOf(f.Stack.User())
 	}
+	r.describeOrigin(f)
 	for i := range f.Participants {
 		r.Participants = append(r.Participants, participantOf(&f.Participants[i]))
 	}

@@ -123,6 +123,7 @@ func writeFindings(w io.Writer, findings []Finding, s *Sight) {
 		for k := range f.Participants {
 			fmt.Fprintf(w, "    %s\n", &f.Participants[k])
 		}
+		f.writeOrigin(w)
 		for _, e := range f.Evidence {
 			fmt.Fprintf(w, "    - %s\n", e)
 		}

@@ -56,6 +56,9 @@ const (
 	AttrParticipantStackIDs     = "goroutine.finding.participant.stack.ids"
 	AttrParticipantStacktraces  = "goroutine.finding.participant.stacktraces"
 
+	AttrTraceIDs       = "goroutine.trace.ids"
+	findingLabelPrefix = "goroutine.finding.label."
+
 	labelPrefix          = "goroutine.label."
 	AttrCodeFunctionName = "code.function.name"
 	AttrCodeFilePath     = "code.file.path"
@@ -198,6 +201,8 @@ var attributeCatalog = []attributeEntry{
 	{AttrParticipantCounts, "int[]", "Number of goroutines of each."},
 	{AttrParticipantStackIDs, "string[]", "`goroutine.stack.id` of each."},
 	{AttrParticipantStacktraces, "string[]", "The stack of each, as in `code.stacktrace`; at most 16 KiB in all."},
+	{AttrTraceIDs, "string[]", "IDs of traces in which its goroutines were started, as their pprof labels tell, at most 10; those of the cause first. The log record has the trace context of the first one whose span is known too. Absent when no goroutine has such a label."},
+	{findingLabelPrefix + "<key>", "string[]", "Values of the pprof label with this key that its goroutines have, cut at 128 bytes: at most 10, that of the most goroutines first. Only for the keys of WithFindingLabels."},
 	{AttrSuppressedCount, "int", "Number of open findings that are not reported one by one."},
 	{AttrCodeFunctionName, "string", "The innermost function outside the standard library."},
 	{AttrCodeFilePath, "string", "The file of that function."},
@@ -258,7 +263,7 @@ var findingAttributes = []string{
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
 	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
 	AttrRecordingPath, AttrUnjudged, AttrParticipantRoles, AttrParticipantDescriptions, AttrParticipantCounts,
-	AttrParticipantStackIDs, AttrParticipantStacktraces,
+	AttrParticipantStackIDs, AttrParticipantStacktraces, AttrTraceIDs, findingLabelPrefix + "<key>",
 }
 
 // eventCatalog returns the catalog of events.

@@ -35,6 +35,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 	t.Count(ctx, e)
 	f := &e.Finding
 	name, severity := nameOf(e), severityOf(e)
+	ctx = inTrace(ctx, f.Traces)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
 		return
 	}
@@ -130,6 +131,7 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 		attrs = append(attrs, attribute.String(AttrUnjudged, clip(f.Unjudged, maxSentence)))
 	}
 	attrs = appendParticipants(attrs, f.Participants)
+	attrs = appendOrigin(attrs, f)
 	if saved.Profile != "" {
 		attrs = append(attrs, attribute.String(AttrProfilePath, clip(saved.Profile, maxSentence)))
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,8 @@ func finding() detectors.Finding {
 func withAll() detectors.Finding {
 	f := finding()
 	f.Unjudged = "the restart lost the history"
+	f.Labels = []goroutine.Label{{Key: "tenant", Value: "b"}, {Key: "tenant", Value: "a"}}
+	f.Traces = []detectors.Trace{{TraceID: "0123456789abcdef0123456789abcdef", Count: 2}, {SpanID: "0123456789abcdef", Count: 1}}
 	f.Participants = []detectors.Participant{
 		{Role: detectors.RoleCause, Stack: f.Stack, State: f.State, Count: 1, CreatedBy: f.CreatedBy, Note: "waits for an answer"},
 		{Role: detectors.RoleWaiter, Count: 36},
@@ -115,6 +118,9 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
 		AttrRecordingPath:    attribute.StringValue("/tmp/p.trace"),
 		AttrUnjudged:         attribute.StringValue("the restart lost the history"),
+
+		AttrTraceIDs:                  attribute.StringSliceValue([]string{"0123456789abcdef0123456789abcdef"}),
+		findingLabelPrefix + "tenant": attribute.StringSliceValue([]string{"b", "a"}),
 
 		AttrParticipantRoles: attribute.StringSliceValue([]string{"cause", "waiter"}),
 		AttrParticipantDescriptions: attribute.StringSliceValue([]string{
@@ -177,7 +183,7 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	f := detectors.Finding{Detector: "surge", Stack: &goroutine.Stack{ID: goroutine.OtherStacks}}
 	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{})
 	got := attributes(logs.records[0])
-	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath, AttrUnjudged, AttrParticipantRoles, AttrParticipantStacktraces} {
+	for _, name := range []string{AttrState, AttrDetailedState, AttrAdvice, AttrIDs, AttrCodeFunctionName, AttrCreatorFunction, AttrProfilePath, AttrUnjudged, AttrTraceIDs, AttrParticipantRoles, AttrParticipantStacktraces} {
 		assert.NotContains(t, got, name)
 	}
 }
@@ -228,14 +234,19 @@ func TestAnEventIsBounded(t *testing.T) {
 	for range 2 * detectors.MaxParticipants {
 		f.Participants = append(f.Participants, detectors.Participant{Role: detectors.RoleWaiter, Stack: f.Stack, State: f.State, Count: 1, CreatedBy: f.CreatedBy, Note: long})
 	}
+	for i := range 2 * detectors.MaxLabels {
+		f.Labels = append(f.Labels, goroutine.Label{Key: fmt.Sprint(i%8, long), Value: long})
+		f.Traces = append(f.Traces, detectors.Trace{TraceID: long, SpanID: long})
+	}
 	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{Profile: long, Recording: long})
 	require.Len(t, logs.records, 1)
 	size := 0
 	for name, v := range attributes(logs.records[0]) {
 		s := v.String()
 		size += len(s)
+		assert.LessOrEqual(t, len(name), maxName)
 		assert.True(t, utf8.ValidString(s), name)
 	}
-	assert.LessOrEqual(t, size+len(logs.records[0].Body().AsString()), 68<<10)
+	assert.LessOrEqual(t, size+len(logs.records[0].Body().AsString()), 80<<10)
 	assert.LessOrEqual(t, len(attributes(logs.records[0])[AttrCodeStacktrace].AsString()), 16<<10)
 }

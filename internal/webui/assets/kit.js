@@ -159,6 +159,9 @@ function participant(p, key, open) {
 		p.note ? el("span", { class: "note", text: p.note }) : null);
 }
 
+// traceText names a trace, or a span, and how many goroutines have it.
+const traceText = (t) => [t.trace_id && "trace " + t.trace_id, t.span_id && "span " + t.span_id].filter((s) => s).join(", ") + " (" + formatCount(t.count) + ")";
+
 // findingCard shows a finding. Options: open shows its stack, openStack returns
 // what shows the stack of a participant, unfolded shows its evidence at first,
 // ontoggle is called when that changes, fresh marks it, more is shown below.
@@ -176,6 +179,8 @@ function findingCard(f, options) {
 		f.unjudged ? el("p", { class: "small" }, el("span", { class: "badge warn", text: "not judged now" }), " " + f.unjudged + ".") : null,
 		f.participants ? el("ul", { class: "participants small", "aria-label": "Participants" }, ...f.participants.map((p, i) => participant(p, "participant-" + f.id + "-" + i, options.openStack && options.openStack(p)))) : null,
 		f.at && !f.participants ? el("p", { class: "small" }, functionLabel(f.at.function), " ", el("span", { class: "soft code", text: f.at.file ? f.at.file + ":" + f.at.line : "" })) : null,
+		f.traces ? el("p", { class: "small" }, "Started in ", el("span", { class: "code", text: f.traces.map(traceText).join("; ") })) : null,
+		f.labels ? el("p", { class: "small" }, "Labels ", el("span", { class: "code", text: f.labels.map((l) => l.key + "=" + JSON.stringify(l.value || "")).join(", ") })) : null,
 		f.advice ? el("p", { class: "small", text: "Next: " + f.advice }) : null,
 		f.evidence ? el("details", { class: "small", open: options.unfolded, ontoggle: options.ontoggle },
 			el("summary", { "data-key": "evidence-" + f.id, text: "Evidence" }),
