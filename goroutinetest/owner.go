@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -67,15 +69,7 @@ func (o *owner) wasThere(f *detectors.Finding) bool {
 	if len(f.IDs) == 0 {
 		return false
 	}
-	places := []place{{f.Stack, f.State, f.IDs}}
-	for i := range f.Participants {
-		p := &f.Participants[i]
-		places = append(places, place{p.Stack, p.State, p.IDs})
-	}
-	return !slices.ContainsFunc(places, func(p place) bool {
-		if p.stack == nil {
-			return false
-		}
+	return !slices.ContainsFunc(placesOf(f), func(p place) bool {
 		g := goroutine.Group{Stack: p.stack, State: p.state}
 		there := o.before[g.Key()]
 		return slices.ContainsFunc(p.ids, func(id uint64) bool { return !slices.Contains(there, id) })
@@ -89,35 +83,91 @@ type place struct {
 	ids   []uint64
 }
 
-// ofOthers reports whether all goroutines at the place of a finding are those of other
-// watched tests.
-func (o *owner) ofOthers(f *detectors.Finding) bool {
-	s := profiled(0)
-	if s == nil {
-		return false
-	}
-	seen := false
-	for i := range s.Groups {
-		g := &s.Groups[i]
-		if g.Stack.ID != f.Stack.ID {
-			continue
+func placesOf(f *detectors.Finding) []place {
+	places := []place{{f.Stack, f.State, f.IDs}}
+	for i := range f.Participants {
+		if p := &f.Participants[i]; p.Stack != nil {
+			places = append(places, place{p.Stack, p.State, p.IDs})
 		}
-		if !o.isOther(g.Labels) {
-			return false
-		}
-		seen = true
 	}
-	return seen
+	return places
 }
 
-// isOther reports whether labels are those of another test, which is no subtest.
-func (o *owner) isOther(labels []goroutine.Label) bool {
-	i := slices.IndexFunc(labels, func(l goroutine.Label) bool { return l.Key == label })
-	if i < 0 {
-		return false
+// ofOthers reports whether all goroutines at the places of a finding are those of other
+// watched tests.
+func (o *owner) ofOthers(f *detectors.Finding) bool {
+	marks := markedAt(placesOf(f))
+	return len(marks) > 0 && !slices.ContainsFunc(marks, func(mark string) bool { return !o.isOther(mark) })
+}
+
+// isOther reports whether a mark is that of another test, which is no subtest.
+func (o *owner) isOther(mark string) bool {
+	return mark != "" && mark != o.test && !strings.HasPrefix(mark, o.test+"/")
+}
+
+// A sighting is which marks the goroutines at a stack had.
+type sighting struct {
+	marks []string // each once; empty for goroutines without a mark
+	at    time.Time
+}
+
+const (
+	// maxSightings is how many stacks are remembered.
+	maxSightings = 1000
+	// fresh is for how long they are: a fault that one test sees, and ends, may be seen
+	// by the others a moment later.
+	fresh = time.Minute
+)
+
+// sightings are those of all watchers of the process, by stack.
+var sightings struct {
+	sync.Mutex
+	byStack map[goroutine.StackID]sighting
+}
+
+// markedAt returns the marks of the goroutines at places now, or, if they have left,
+// those that they had when another watcher saw them.
+func markedAt(places []place) (marks []string) {
+	now := time.Now()
+	all := marksByStack(profiled(0))
+	sightings.Lock()
+	defer sightings.Unlock()
+	maps.DeleteFunc(sightings.byStack, func(_ goroutine.StackID, s sighting) bool { return now.Sub(s.at) > fresh })
+	for _, p := range places {
+		id := p.stack.ID
+		if len(all[id]) == 0 {
+			marks = append(marks, sightings.byStack[id].marks...)
+			continue
+		}
+		marks = append(marks, all[id]...)
+		if sightings.byStack == nil {
+			sightings.byStack = make(map[goroutine.StackID]sighting)
+		}
+		if len(sightings.byStack) < maxSightings {
+			sightings.byStack[id] = sighting{all[id], now}
+		}
 	}
-	test := labels[i].Value
-	return test != o.test && !strings.HasPrefix(test, o.test+"/")
+	return marks
+}
+
+// marksByStack returns the marks of the goroutines of a labelled snapshot, which may be
+// nil.
+func marksByStack(s *goroutine.Snapshot) map[goroutine.StackID][]string {
+	if s == nil {
+		return nil
+	}
+	all := make(map[goroutine.StackID][]string)
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		mark := ""
+		if len(g.Labels) > 0 { // only those with our key were read
+			mark = g.Labels[0].Value
+		}
+		if id := g.Stack.ID; !slices.Contains(all[id], mark) {
+			all[id] = append(all[id], mark)
+		}
+	}
+	return all
 }
 
 // profiled returns a goroutine profile: with labels for debug 0, a dump with IDs for

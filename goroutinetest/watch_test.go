@@ -2,10 +2,12 @@ package goroutinetest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/detectors"
-	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
@@ -116,7 +117,7 @@ func TestADeadlockFails(t *testing.T) {
 	deadlock()
 	awaitFinding(t, w)
 	hanging := &fake{TB: t, name: t.Name(), deadline: time.Now().Add(time.Second)}
-	stop := (&Watcher{tb: hanging, began: w.began, found: w.found, stderr: &stderr}).beforeDeadline()
+	stop := (&Watcher{tb: hanging, began: w.began, found: []*found{{finding: w.Findings()[0]}}, stderr: &stderr}).beforeDeadline()
 	defer stop()
 	require.Eventually(t, func() bool { return stderr.String() != "" }, patient, 10*time.Millisecond)
 	said := tb.end()
@@ -274,11 +275,42 @@ func TestMarks(t *testing.T) {
 	}
 	assert.NotEqual(t, markOf(long), markOf(long+"x"))
 	o := owner{test: "TestA"}
-	for test, other := range map[string]bool{"TestA": false, "TestA/b": false, "TestAB": true, "TestB": true} {
-		assert.Equal(t, other, o.isOther([]goroutine.Label{{Key: "a", Value: "TestB"}, {Key: label, Value: test}}), test)
+	for mark, other := range map[string]bool{"": false, "TestA": false, "TestA/b": false, "TestAB": true, "TestB": true} {
+		assert.Equal(t, other, o.isOther(mark), mark)
 	}
-	assert.False(t, o.isOther(nil))
 }
+
+// TestSightings has goroutines that have left when the second watcher sees the finding
+// about them.
+func TestSightings(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	parked := make(chan struct{})
+	go pprof.Do(ctx, pprof.Labels(label, "TestB"), func(ctx context.Context) {
+		defer close(parked)
+		stay(ctx)
+	})
+	var f detectors.Finding
+	require.Eventually(t, func() bool {
+		for _, g := range profiled(0).Groups {
+			if g.Stack.User().Function == "github.com/otelgoroutine/go/goroutinetest.stay" {
+				f.Stack = g.Stack
+			}
+		}
+		return f.Stack != nil
+	}, patient, time.Millisecond)
+	b, a := &owner{test: "TestB"}, &owner{test: "TestA"}
+	assert.True(t, b.owns(&f))
+	cancel()
+	<-parked
+	require.Eventually(t, func() bool { return marksByStack(profiled(0))[f.Stack.ID] == nil }, patient, time.Millisecond)
+	assert.False(t, a.owns(&f), "another watcher has seen whose they were")
+	sightings.Lock()
+	clear(sightings.byStack)
+	sightings.Unlock()
+	assert.True(t, a.owns(&f), "in doubt")
+}
+
+func stay(ctx context.Context) { <-ctx.Done() }
 
 func TestOptionsAreChecked(t *testing.T) {
 	for want, opts := range map[string][]Option{
