@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -231,12 +232,32 @@ func build(name string) (path string, err error) {
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	cmd := exec.Command("go", "build", "-o", path, "./"+filepath.ToSlash(filepath.Join("programs", name)))
+	folder := filepath.Join("programs", name)
+	if err := read(folder); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "build", "-o", path, "./"+filepath.ToSlash(folder))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", &buildError{strings.Join(cmd.Args, " "), err, out}
 	}
 	return path, nil
+}
+
+// read reads what a program is built from: "go test" takes the result of an earlier run
+// unless a file has changed that the test itself reads.
+func read(folder string) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return errors.New(folder + ": no such program")
+	}
+	for _, file := range append(files, "go.mod", "go.sum") {
+		_, _ = os.ReadFile(file)
+	}
+	return nil
 }
 
 // A buildError says why a program could not be built.

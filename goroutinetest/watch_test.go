@@ -230,25 +230,74 @@ func serve(t *testing.T, over <-chan struct{}) {
 	}))
 	var callers sync.WaitGroup
 	for range 8 {
-		callers.Go(func() {
-			for ticker := time.NewTicker(5 * time.Millisecond); ; {
-				select {
-				case <-over:
-					return
-				case <-ticker.C:
-					response, err := server.Client().Get(server.URL)
-					if assert.NoError(t, err) {
-						assert.NoError(t, response.Body.Close())
-					}
-				}
-			}
-		})
+		callers.Go(func() { call(t, server, over) })
 	}
 	callers.Wait()
 	server.Close()
 	close(jobs)
 	running.Wait()
 	assert.Positive(t, served)
+}
+
+// TestAHangFails has a server whose workers get stuck after a while, with all requests
+// behind them.
+func TestAHangFails(t *testing.T) {
+	tb := &fake{TB: t, name: t.Name()}
+	w := watch(tb, io.Discard, WithScale(quick))
+	require.NotNil(t, w)
+	paper, end := context.WithTimeout(t.Context(), 3*time.Second) // five minutes, scaled
+	defer end()
+	repaired := make(chan struct{})
+	jobs := make(chan chan int)
+	var running sync.WaitGroup
+	for range 3 {
+		running.Go(func() { print(paper, jobs, repaired) })
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		answer := make(chan int, 1)
+		jobs <- answer
+		<-answer
+	}))
+	var callers sync.WaitGroup
+	for range 12 {
+		callers.Go(func() { call(t, server, repaired) })
+	}
+	awaitFinding(t, w)
+	close(repaired)
+	callers.Wait()
+	server.Close()
+	close(jobs)
+	running.Wait()
+	said := tb.end()
+	assert.Contains(t, said, "\nhang (")
+	assert.Contains(t, said, "goroutinetest.print(...)")
+}
+
+// print works until there is no paper, and then waits until it is repaired.
+func print(paper context.Context, jobs <-chan chan int, repaired <-chan struct{}) {
+	for answer := range jobs {
+		if paper.Err() != nil {
+			<-repaired
+		}
+		answer <- 1
+	}
+}
+
+// call calls a server again and again until over is closed.
+func call(t *testing.T, server *httptest.Server, over <-chan struct{}) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-ticker.C:
+			response, err := server.Client().Get(server.URL)
+			if assert.NoError(t, err) {
+				assert.NoError(t, response.Body.Close())
+			}
+		}
+	}
 }
 
 // TestAShortTestSaysWhatWasNotJudged also checks that nothing is left behind.
