@@ -123,6 +123,9 @@ func (d *dispatch) elsewhere() bool { return !d.unheard && d.to.none() }
 // dispatch returns where to send the events. Where an earlier monitor sends an event, it
 // is not sent again; functions are this monitor's own.
 func (m *Monitor) dispatch(ctx context.Context, events []detectors.Event) (all []dispatch) {
+	if len(events) == 0 {
+		return nil
+	}
 	others := earlier(m)
 	for i := range events {
 		e := &events[i]
