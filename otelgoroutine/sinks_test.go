@@ -478,7 +478,7 @@ func TestASinkThatHangsForGoodIsLeftBehind(t *testing.T) {
 		time.Sleep(time.Minute)
 		began := time.Now()
 		assert.ErrorContains(t, m.Shutdown(t.Context()), "a slog handler or a function of WithEventFunc did not return within 10s; its goroutine was left behind, and 1 calls after it were not made")
-		assert.Equal(t, patience, time.Since(began))
+		assert.Equal(t, callPatience, time.Since(began))
 		assert.Error(t, m.Shutdown(t.Context()), "it says so again")
 		close(gate) // and so the goroutine ends, or the bubble does not
 		synctest.Wait()
@@ -491,7 +491,7 @@ func TestShutdownWaitsForSlowSinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
 		slow := WithEventFunc(func(detectors.Event) {
-			time.Sleep(patience - time.Second)
+			time.Sleep(callPatience - time.Second)
 			calls++
 		})
 		m, err := Start(provider(), withCapturer(parked(1)), WithDetectors(always()), slow, slow, slow)
