@@ -8,9 +8,9 @@ import (
 const (
 	// maxWaiting bounds the deliveries that wait for the one under way.
 	maxWaiting = 64
-	// patience is how long the call of a handler or function may take once the monitor
-	// is shut down, before it is left behind.
-	patience = 10 * time.Second
+	// callPatience is how long the call of a handler or function may take once the
+	// monitor is shut down, before it is left behind.
+	callPatience = 10 * time.Second
 )
 
 // A courier calls the program's own handlers and functions, one at a time and in
@@ -89,10 +89,10 @@ func (c *courier) call(f func()) {
 }
 
 // close refuses what comes from now on and waits for all that was posted. If a call
-// does not end within patience, it is left behind, and what waits behind it is given
+// does not end within callPatience, it is left behind, and what waits behind it is given
 // up: close returns how many these are together.
 func (c *courier) close() (lost int) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(callPatience)
 	defer timer.Stop()
 	done, made := c.stop()
 	for {
@@ -105,7 +105,7 @@ func (c *courier) close() (lost int) {
 		if made, lost = c.giveUp(before); made == before {
 			return lost
 		}
-		timer.Reset(patience)
+		timer.Reset(callPatience)
 	}
 }
 

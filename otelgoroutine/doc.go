@@ -9,7 +9,8 @@
 //
 // [Start] registers metrics of goroutine counts by state and by stack, and
 // sends an event, which is a log record with a name, when work hangs, and when
-// goroutines are deadlocked, leak, keep growing in number or block forever.
+// goroutines are deadlocked, leak, keep growing in number or block forever. A service
+// without a LoggerProvider finds the events in its log: see [WithLogger].
 // TELEMETRY.md lists every name.
 //
 // # Expected behaviour
@@ -21,7 +22,8 @@
 // When snapshots would exceed the [Budget], the interval is extended.
 //
 // After Start has returned, nothing in this package panics, blocks the program,
-// prints, or ends it. Failures go to otel.Handle, once for each kind, and
+// prints, or ends it, but for the events that go to slog's default logger where nothing
+// else hears them. Failures go to otel.Handle, once for each kind, and
 // skipped snapshots are counted in goroutine.snapshot.skipped.
 //
 // The package changes no setting of the runtime and registers nothing global. It

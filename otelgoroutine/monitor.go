@@ -214,7 +214,9 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 // so in the error. Files that wait for the function of [WithArchive] are handed over. If
 // ctx is done first, it returns an error that wraps the error of
 // ctx. Events are passed to the logger provider as they occur; the caller shuts that
-// down next. Further calls only wait.
+// down next. Those that wait for a slog handler or a function of [WithEventFunc] are
+// delivered first. If one call of these takes more than ten seconds, it is left behind
+// as well. Further calls only wait.
 //
 // It must not be called from a metric callback.
 func (m *Monitor) Shutdown(ctx context.Context) error {

@@ -47,8 +47,8 @@ func WithLogger(l *slog.Logger) Option {
 //
 // f is called on a goroutine of its own, which exists only while there are events, one
 // call at a time and in the order of the events. It holds up no snapshot, and may call
-// every method of the monitor. While it runs, up to 64 events wait; those beyond are
-// dropped, which is reported to the OpenTelemetry error handler once, as a panic in f is.
+// every method of the monitor. While it runs, up to 64 calls wait; those beyond are not
+// made, which is reported to the OpenTelemetry error handler once, as a panic in f is.
 // [Monitor.Shutdown] waits until all events are delivered, but ten seconds at most for
 // one call.
 //
@@ -124,7 +124,7 @@ func (d *dispatch) elsewhere() bool { return !d.unheard && d.to.none() }
 // is not sent again; functions are this monitor's own. A monitor that has given way sends
 // nothing.
 func (m *Monitor) dispatch(ctx context.Context, events []detectors.Event) (all []dispatch) {
-	if m.handover.done.Load() {
+	if len(events) == 0 || m.handover.done.Load() {
 		return nil
 	}
 	others := earlier(m)
@@ -239,5 +239,5 @@ func (s *sinks) undelivered() error {
 		return nil
 	}
 	return fmt.Errorf("otelgoroutine: Shutdown: a slog handler or a function of WithEventFunc did not return within %v; its goroutine was left behind, and %d calls after it were not made",
-		patience, s.lost-1)
+		callPatience, s.lost-1)
 }

@@ -47,15 +47,21 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 // goroutine.finding.detected and goroutine.finding.resolved for the others.
 // TELEMETRY.md lists all names.
 //
-// While nothing can be heard, nothing is captured: with a no-op provider, before
-// the SDK is set up and after it is shut down, unless events go to a logger
-// provider, there is a subscriber or a directory for profiles, or the monitor was
-// asked for a snapshot or findings in the last ten minutes.
+// Events go to the logger of [WithLogger] and the functions of [WithEventFunc] as well.
+// Where there are none and the logger provider is not set up, as before the SDK is, they
+// go to slog's default logger, one line for each. They do not if the logger provider is
+// OpenTelemetry's no-op, or the environment variable OTEL_SDK_DISABLED is true. The first
+// event that nothing hears is reported to the OpenTelemetry error handler.
+//
+// While nothing can be heard, nothing is captured: with no-op providers, or with metrics
+// that are not set up and a slog default that takes no errors, unless there is a logger,
+// a function, a subscriber or a directory for profiles, or the monitor was asked for a
+// snapshot or findings in the last ten minutes.
 //
 // All monitors of a process share one capturer, which allows as much as the most
 // careful of their options: the lowest budget, and no traces if one says
 // [SourceProfileOnly]. An event of a detector that several monitors run for one
-// logger provider is sent once.
+// logger provider, or one logger of log/slog, is sent once.
 //
 // The error names every option with an invalid value, and what is accepted. It
 // is [ErrStarted] for a provider that is in use. After an error nothing is left

@@ -32,9 +32,9 @@ func EventsHeard(ctx context.Context, lp log.LoggerProvider, e *detectors.Event)
 		e != nil && logger.Enabled(ctx, log.EnabledParameters{Severity: severityOf(*e), EventName: nameOf(*e)})
 }
 
-// Declined reports whether a logger provider is the no-op of the OpenTelemetry API:
-// set by somebody who wants no events. The global provider that nothing has been set
-// for is not that, and neither is one of an SDK that was shut down.
+// Declined reports whether a logger provider is the no-op of the OpenTelemetry API,
+// which is set where no events are wanted. The global provider of before the SDK is set
+// up is not one, and neither is that of an SDK that was shut down.
 func Declined(lp log.LoggerProvider) bool {
 	if from(lp, "go.opentelemetry.io/otel/internal/global") { // of before the SDK was set up
 		lp = otel.GetLoggerProvider()
