@@ -24,8 +24,8 @@ var misread = new(complaints)
 
 // WithoutEnvironment makes [Start] ignore the environment variables that begin with
 // OTELGOROUTINE_, for programs and tests in which nothing but the code decides.
-// Otherwise these variables win over the options, because whoever operates a service
-// cannot rebuild it. docs/environment.md lists them.
+// Otherwise these variables win over the options, because an operator cannot
+// rebuild the service. docs/environment.md lists them.
 //
 // A variable with a value that is not accepted, or with the prefix and an unknown name,
 // is reported to the OpenTelemetry error handler, once per process. It is never an error
