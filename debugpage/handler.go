@@ -29,7 +29,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	case monitor == nil:
 		return noMonitor("is nil")
 	case monitor.Interval() <= 0:
-		return noMonitor("was not started")
+		return noMonitor("was not started, or is turned off by OTELGOROUTINE_ENABLED=false")
 	}
 	recorder, stop := record(monitor)
 	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name), hosts: c.hosts}

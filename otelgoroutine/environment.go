@@ -126,7 +126,8 @@ func (c *config) assign(all []assignment) {
 
 func tell(a assignment, err error) { misread.complain(a.origin+"="+clipped(a.value), err) }
 
-// apply sets what the variable is about. If the value is not accepted, c is as before.
+// apply sets what the variable is about. If the value is not accepted, or contradicts
+// the other options, c is as before: Start must not fail because of a variable.
 func (v variable) apply(c *config, value string) error {
 	trial := *c
 	trial.errs = nil
@@ -137,12 +138,23 @@ func (v variable) apply(c *config, value string) error {
 	if err != nil {
 		return err
 	}
+	if c.agrees() {
+		trial.together()
+	}
 	if len(trial.errs) > 0 {
 		return errors.New(strings.ReplaceAll(errors.Join(trial.errs...).Error(), "otelgoroutine: ", ""))
 	}
 	trial.errs = c.errs
 	*c = trial
 	return nil
+}
+
+// agrees reports whether the options do not contradict each other.
+func (c *config) agrees() bool {
+	alone := *c
+	alone.errs = nil
+	alone.together()
+	return len(alone.errs) == 0
 }
 
 func isVariable(name string) bool {

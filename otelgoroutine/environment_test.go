@@ -161,6 +161,18 @@ func TestMistakesInTheEnvironmentAreToldAndNotFatal(t *testing.T) {
 	}
 }
 
+func TestAVariableMustNotContradictTheCode(t *testing.T) {
+	v := variable{name: "BOTH", set: func(c *config, _ string) error {
+		c.recorder, c.source = new(trace.FlightRecorder), SourceProfileOnly
+		return nil
+	}}
+	c, err := newConfig(nil)
+	require.NoError(t, err)
+	assert.ErrorContains(t, v.apply(&c, "x"), "leave one out")
+	assert.Nil(t, c.recorder)
+	assert.Empty(t, c.errs, "Start does not fail because of a variable")
+}
+
 func TestEveryMistakeInTheEnvironmentIsTold(t *testing.T) {
 	c, errs := configured(t, map[string]string{"INTERVAL": "x", "TOP_STACKS": "x", "SORCE": "auto", "LEAK_PROOF": "true"})
 	assert.Len(t, errs, 3)
