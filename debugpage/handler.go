@@ -29,7 +29,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 	case monitor == nil:
 		return noMonitor("is nil")
 	case monitor.Interval() <= 0:
-		return noMonitor("was not started, or is turned off by OTELGOROUTINE_ENABLED=false")
+		return noMonitor("was not started")
 	}
 	recorder, stop := record(monitor)
 	p := &page{monitor: monitor, recorder: recorder, program: programOf(c.name), hosts: c.hosts}
@@ -54,7 +54,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 func noMonitor(problem string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		secure(w.Header())
-		http.Error(w, "debugpage: the Monitor given to Handler "+problem+"; it must be one that otelgoroutine.Start returned without an error", http.StatusServiceUnavailable)
+		http.Error(w, "debugpage: the Monitor given to Handler "+problem+"; it must be one that otelgoroutine.Start returned without an error, and OTELGOROUTINE_ENABLED must not be false", http.StatusServiceUnavailable)
 	})
 }
 
