@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // environmentPrefix begins the name of every environment variable that [Start] reads.
@@ -55,17 +56,27 @@ func WithSettings(settings map[string]any) Option {
 // textOf returns a value of a configuration file in the form that an environment
 // variable has.
 func textOf(value any) string {
-	switch v := value.(type) {
+	list, ok := value.([]any)
+	if !ok {
+		return scalar(value)
+	}
+	parts := make([]string, 0, len(list))
+	for _, part := range list {
+		parts = append(parts, scalar(part))
+	}
+	return strings.Join(parts, ",")
+}
+
+// scalar returns a value that is not a list. Of other values it returns the type, which
+// no variable accepts.
+func scalar(value any) string {
+	switch value.(type) {
 	case nil:
 		return "" // as a variable that is not set
-	case []any:
-		parts := make([]string, 0, len(v))
-		for _, part := range v {
-			parts = append(parts, textOf(part))
-		}
-		return strings.Join(parts, ",")
+	case string, bool, int, int64, uint64, float64, time.Duration:
+		return fmt.Sprint(value)
 	}
-	return fmt.Sprint(value)
+	return fmt.Sprintf("(%T)", value)
 }
 
 // An assignment is a variable or a setting with its value.
@@ -149,7 +160,8 @@ func (v variable) apply(c *config, value string) error {
 	return nil
 }
 
-// agrees reports whether the options do not contradict each other.
+// agrees reports whether the options do not contradict each other. If they do, Start
+// fails because of the code, and no variable is to blame.
 func (c *config) agrees() bool {
 	alone := *c
 	alone.errs = nil

@@ -249,7 +249,7 @@ func TestMistakesInSettingsAreToldAndNotFatal(t *testing.T) {
 	all := fmt.Sprint(errs)
 	assert.Contains(t, all, "setting intervall is not known; the nearest name is interval")
 	assert.Contains(t, all, `setting top_stacks="1,2" is ignored: it must be a number`)
-	assert.Contains(t, all, "setting source=")
+	assert.Contains(t, all, `setting source="(map[string]interface {})" is ignored: it must be auto or profile_only`)
 	assert.Equal(t, 20, c.topStacks)
 }
 
