@@ -23,10 +23,7 @@ const role = "OTELGOROUTINE_TEST_AUTO"
 
 // The monitor starts once in a process, so each case has a process of its own.
 func TestAProgramThatImportsThePackage(t *testing.T) {
-	for name, tt := range map[string]struct {
-		environment []string
-		run         func(*testing.T)
-	}{
+	inProcesses(t, "TestAProgramThatImportsThePackage", map[string]program{
 		"exports once the SDK is set":                 {[]string{"OTELGOROUTINE_INTERVAL=100ms"}, exports},
 		"gives way to the program's own":              {[]string{"OTELGOROUTINE_INTERVAL=100ms"}, givesWay},
 		"is off":                                      {[]string{"OTELGOROUTINE_ENABLED=false"}, isOff},
@@ -34,19 +31,28 @@ func TestAProgramThatImportsThePackage(t *testing.T) {
 		"is on with a mistake":                        {[]string{"OTELGOROUTINE_INTERVAL=100", "OTELGOROUTINE_TOP_STACK=1"}, isOn},
 		"is on if the SDK is not disabled":            {[]string{"OTEL_SDK_DISABLED=1"}, isOn},
 		"captures nothing before anything is to hear": {nil, capturesNothing},
-	} {
-		if os.Getenv(role) == name {
-			tt.run(t)
-			return
-		}
-		if os.Getenv(role) == "" {
-			t.Run(name, func(t *testing.T) {
-				child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAProgramThatImportsThePackage$", "-test.count=1")
-				child.Env = append(append(os.Environ(), role+"="+name), tt.environment...)
-				out, err := child.CombinedOutput()
-				require.NoError(t, err, "%s", out)
-			})
-		}
+	})
+}
+
+// A program is what a child process does, and its variables.
+type program struct {
+	environment []string
+	run         func(*testing.T)
+}
+
+// inProcesses runs each program in a process of its own.
+func inProcesses(t *testing.T, test string, programs map[string]program) {
+	if is := os.Getenv(role); is != "" {
+		programs[is].run(t)
+		return
+	}
+	for name, p := range programs {
+		t.Run(name, func(t *testing.T) {
+			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.count=1")
+			child.Env = append(append(os.Environ(), role+"="+name), p.environment...)
+			out, err := child.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
 	}
 }
 

@@ -55,7 +55,7 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 func noMonitor(problem string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		secure(w.Header())
-		http.Error(w, "debugpage: the Monitor given to Handler "+problem+"; it must be one that otelgoroutine.Start returned without an error", http.StatusServiceUnavailable)
+		http.Error(w, "debugpage: the Monitor given to Handler "+problem+"; it must be one that otelgoroutine.Start returned without an error, and OTELGOROUTINE_ENABLED must not be false", http.StatusServiceUnavailable)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // environmentPrefix begins the name of every environment variable that [Start] reads.
@@ -24,8 +25,8 @@ var misread = new(complaints)
 
 // WithoutEnvironment makes [Start] ignore the environment variables that begin with
 // OTELGOROUTINE_, for programs and tests in which nothing but the code decides.
-// Otherwise these variables win over the options, because whoever operates a service
-// cannot rebuild it. docs/environment.md lists them.
+// Otherwise these variables win over the options, because an operator cannot
+// rebuild the service. docs/environment.md lists them.
 //
 // A variable with a value that is not accepted, or with the prefix and an unknown name,
 // is reported to the OpenTelemetry error handler, once per process. It is never an error
@@ -55,17 +56,27 @@ func WithSettings(settings map[string]any) Option {
 // textOf returns a value of a configuration file in the form that an environment
 // variable has.
 func textOf(value any) string {
-	switch v := value.(type) {
+	list, ok := value.([]any)
+	if !ok {
+		return scalar(value)
+	}
+	parts := make([]string, 0, len(list))
+	for _, part := range list {
+		parts = append(parts, scalar(part))
+	}
+	return strings.Join(parts, ",")
+}
+
+// scalar returns a value that is not a list. Of other values it returns the type, which
+// no variable accepts.
+func scalar(value any) string {
+	switch value.(type) {
 	case nil:
 		return "" // as a variable that is not set
-	case []any:
-		parts := make([]string, 0, len(v))
-		for _, part := range v {
-			parts = append(parts, textOf(part))
-		}
-		return strings.Join(parts, ",")
+	case string, bool, int, int64, uint64, float64, time.Duration:
+		return fmt.Sprint(value)
 	}
-	return fmt.Sprint(value)
+	return fmt.Sprintf("(%T)", value)
 }
 
 // An assignment is a variable or a setting with its value.
@@ -126,7 +137,8 @@ func (c *config) assign(all []assignment) {
 
 func tell(a assignment, err error) { misread.complain(a.origin+"="+clipped(a.value), err) }
 
-// apply sets what the variable is about. If the value is not accepted, c is as before.
+// apply sets what the variable is about. If the value is not accepted, or contradicts
+// the other options, c is as before: Start must not fail because of a variable.
 func (v variable) apply(c *config, value string) error {
 	trial := *c
 	trial.errs = nil
@@ -137,12 +149,24 @@ func (v variable) apply(c *config, value string) error {
 	if err != nil {
 		return err
 	}
+	if c.agrees() {
+		trial.together()
+	}
 	if len(trial.errs) > 0 {
 		return errors.New(strings.ReplaceAll(errors.Join(trial.errs...).Error(), "otelgoroutine: ", ""))
 	}
 	trial.errs = c.errs
 	*c = trial
 	return nil
+}
+
+// agrees reports whether the options do not contradict each other. If they do, Start
+// fails because of the code, and no variable is to blame.
+func (c *config) agrees() bool {
+	alone := *c
+	alone.errs = nil
+	alone.together()
+	return len(alone.errs) == 0
 }
 
 func isVariable(name string) bool {

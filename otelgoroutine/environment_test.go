@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/trace"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,18 @@ func TestMistakesInTheEnvironmentAreToldAndNotFatal(t *testing.T) {
 	}
 }
 
+func TestAVariableMustNotContradictTheCode(t *testing.T) {
+	v := variable{name: "BOTH", set: func(c *config, _ string) error {
+		c.recorder, c.source = new(trace.FlightRecorder), SourceProfileOnly
+		return nil
+	}}
+	c, err := newConfig(nil)
+	require.NoError(t, err)
+	assert.ErrorContains(t, v.apply(&c, "x"), "leave one out")
+	assert.Nil(t, c.recorder)
+	assert.Empty(t, c.errs, "Start does not fail because of a variable")
+}
+
 func TestEveryMistakeInTheEnvironmentIsTold(t *testing.T) {
 	c, errs := configured(t, map[string]string{"INTERVAL": "x", "TOP_STACKS": "x", "SORCE": "auto", "LEAK_PROOF": "true"})
 	assert.Len(t, errs, 3)
@@ -236,12 +249,15 @@ func TestMistakesInSettingsAreToldAndNotFatal(t *testing.T) {
 	all := fmt.Sprint(errs)
 	assert.Contains(t, all, "setting intervall is not known; the nearest name is interval")
 	assert.Contains(t, all, `setting top_stacks="1,2" is ignored: it must be a number`)
-	assert.Contains(t, all, "setting source=")
+	assert.Contains(t, all, `setting source="(map[string]interface {})" is ignored: it must be auto or profile_only`)
 	assert.Equal(t, 20, c.topStacks)
 }
 
+// misspelt are names that documents and tests have as examples of mistakes.
+var misspelt = []string{"OTELGOROUTINE_INTERVALL", "OTELGOROUTINE_TOP_STACK"}
+
 // A variable that a test suite or a document of this repository names is either one of
-// Start's or reserved, so that nobody is told that it is unknown.
+// Start's or reserved, so that none is reported as unknown.
 func TestEveryNameWithThePrefixIsKnown(t *testing.T) {
 	const here = "environment_test.go" // has wrong names on purpose
 	names := regexp.MustCompile(`\bOTELGOROUTINE_[A-Z_]*[A-Z]\b`)
@@ -255,7 +271,7 @@ func TestEveryNameWithThePrefixIsKnown(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for _, name := range names.FindAllString(string(text), -1) {
 			rest := strings.TrimPrefix(name, environmentPrefix)
-			assert.True(t, isVariable(rest) || isReserved(rest), "%s in %s", name, path)
+			assert.True(t, isVariable(rest) || isReserved(rest) || slices.Contains(misspelt, name), "%s in %s", name, path)
 		}
 		return err
 	}))
@@ -267,4 +283,34 @@ func isText(path string) bool {
 		return true
 	}
 	return false
+}
+
+const (
+	environmentFile = "../docs/environment.md"
+	tableBegin      = "<!-- table: go test ./otelgoroutine -update -->\n"
+	tableEnd        = "<!-- end of table -->\n"
+)
+
+func TestTheTableIsWhatDocsSay(t *testing.T) {
+	text, err := os.ReadFile(environmentFile)
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(text), tableBegin)
+	require.True(t, ok)
+	table, tail, ok := strings.Cut(rest, tableEnd)
+	require.True(t, ok)
+	if *update {
+		table = environmentTable()
+		require.NoError(t, os.WriteFile(environmentFile, []byte(head+tableBegin+table+tableEnd+tail), 0o644))
+	}
+	assert.Equal(t, environmentTable(), table, "run: go test ./otelgoroutine -update")
+}
+
+// environmentTable returns the variables as a table in Markdown.
+func environmentTable() string {
+	var b strings.Builder
+	b.WriteString("\n| variable | accepted | |\n|---|---|---|\n")
+	for _, v := range variables {
+		fmt.Fprintf(&b, "| `%s%s` | %s | %s |\n", environmentPrefix, v.name, v.accepts, v.effect)
+	}
+	return b.String() + "\n"
 }

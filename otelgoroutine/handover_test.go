@@ -94,10 +94,10 @@ func TestASnapshotThatEndsAfterTheHandoverTellsNothing(t *testing.T) {
 	})
 }
 
-// refusingMeters is a provider whose instruments cannot be made.
-type refusingMeters struct{ metric.MeterProvider }
+// refusingProvider is a provider whose instruments cannot be made.
+type refusingProvider struct{ metric.MeterProvider }
 
-func (r refusingMeters) Meter(string, ...metric.MeterOption) metric.Meter {
+func (refusingProvider) Meter(string, ...metric.MeterOption) metric.Meter {
 	return refusingMeter{noop.Meter{}}
 }
 
@@ -108,7 +108,7 @@ func (refusingMeter) RegisterCallback(metric.Callback, ...metric.Observable) (me
 }
 
 func TestAMonitorThatCouldNotBeginGivesWay(t *testing.T) {
-	_, err := Start(refusingMeters{noop.NewMeterProvider()}, WithHandover())
+	_, err := Start(refusingProvider{noop.NewMeterProvider()}, WithHandover())
 	require.ErrorContains(t, err, "refused")
 	m, err := Start(provider(), withCapturer(parked(1)))
 	require.NoError(t, err)

@@ -131,11 +131,16 @@ func newConfig(opts []Option) (config, error) {
 	if c.operate(); c.off {
 		return c, nil
 	}
+	c.together()
+	return c, errors.Join(c.errs...)
+}
+
+// together refuses options that contradict each other.
+func (c *config) together() {
 	if c.recorder != nil && c.source == SourceProfileOnly {
 		c.refuse("WithFlightRecorder and WithSource(SourceProfileOnly): one says to take snapshots from a recording, the other to take goroutine profiles only; leave one out")
 	}
 	c.checkFiles()
-	return c, errors.Join(c.errs...)
 }
 
 func (c *config) refuse(format string, args ...any) {
