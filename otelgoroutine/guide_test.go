@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,7 +61,7 @@ func updates(t *testing.T, m *otelgoroutine.Monitor) <-chan otelgoroutine.Update
 // awaited returns the next update that is wanted.
 func awaited(t *testing.T, all <-chan otelgoroutine.Update, wanted func(otelgoroutine.Update) bool) otelgoroutine.Update {
 	t.Helper()
-	patience := time.NewTimer(5 * time.Minute)
+	patience := time.NewTimer(2 * time.Minute)
 	defer patience.Stop()
 	for {
 		select {
@@ -195,27 +196,28 @@ func TestGuide2ProfilesInFiles(t *testing.T) {
 
 	planted(t, 30)
 	path := filepath.Join(t.TempDir(), "now.pb.gz")
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	require.NoError(t, m.WriteProfile(f))
-	require.NoError(t, f.Close())
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	assert.EqualValues(t, 30, inProfile(t, data), "a fresh one")
+	require.Eventually(t, func() bool { // a machine may be too busy for a fresh one
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		require.NoError(t, m.WriteProfile(f))
+		require.NoError(t, f.Close())
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return inProfile(t, data) == 30
+	}, time.Minute, 10*time.Millisecond)
 
-	seen := make(map[string]bool)
+	seen := make(map[string]bool) // of periodic ones
 	matching := func(pattern string) []string {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		require.NoError(t, err)
-		for _, name := range names {
-			seen[name] = true
-		}
 		return names
 	}
 	awaited(t, all, func(otelgoroutine.Update) bool {
 		assert.LessOrEqual(t, len(matching("*-guide-*.pb.gz")), 3, "one may be new at this moment")
-		assert.LessOrEqual(t, len(matching("*-periodic.pb.gz")), 4)
-		return len(seen) >= 2+5 && faults.Load() > 10
+		for _, name := range matching("*-periodic.pb.gz") {
+			seen[name] = true
+		}
+		return len(seen) > 3 && faults.Load() > 5
 	})
 	require.NoError(t, m.Shutdown(t.Context()))
 	periodic, detected := matching("*-periodic.pb.gz"), matching("*-guide-*.pb.gz")
@@ -235,7 +237,7 @@ func TestGuide2ProfilesInFiles(t *testing.T) {
 // trend and the largest stacks.
 func TestGuide3AMonitor(t *testing.T) {
 	surge := detectors.DefaultSurgeConfig()
-	surge.Threshold, surge.MinSnapshots, surge.MinWait = 300, 1, 0
+	surge.Threshold, surge.Factor, surge.MinSnapshots, surge.MinWait = 300, math.Inf(1), 1, 0
 	m := guided(t, otelgoroutine.WithDetectors(detectors.NewSurge(surge)))
 	all := updates(t, m)
 	before := awaited(t, all, func(u otelgoroutine.Update) bool { return u.Snapshot != nil && u.Snapshot.HasIDs() })
@@ -244,13 +246,12 @@ func TestGuide3AMonitor(t *testing.T) {
 	alert := awaited(t, all, func(u otelgoroutine.Update) bool { return len(u.Open) > 0 })
 	f := alert.Open[0]
 	assert.Equal(t, "surge", f.Detector)
-	assert.Regexp(t, `\d{3} goroutines`, f.Message)
-	assert.Regexp(t, "more than the threshold of 300", f.Message+strings.Join(f.Evidence, " "))
+	assert.Regexp(t, `\d{3} goroutines, above the threshold of 300`, f.Message)
 	assert.Contains(t, strings.Join(f.Evidence, "\n"), "guideWorker", "the breakdown")
 
 	text := reported(t, m)
 	for _, part := range []string{
-		`States\n +\d+ +\d+\.\d%  chan receive\n`, `Trend over \d+ snapshots\n  \d+ to 4\d\d in [\d.]+s, factor \d+\.\d\d, \+[\d.]+ a minute  << strong growth\n`,
+		`States\n +\d+ +\d+\.\d%  chan receive\n`, `Trend over \d+ snapshots\n  \d+ to 4\d\d in [\d.]+m?s, factor \d+\.\d\d, \+[\d.]+ a minute  << strong growth\n`,
 		`Findings\n(.*\n)*  surge \(info\): `, `Stacks \(\d+ of \d+\)\n\n +400 +\d+\.\d%  chan receive  [0-9a-f]{16}`,
 	} {
 		assert.Regexp(t, part, text)
