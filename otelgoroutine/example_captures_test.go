@@ -9,28 +9,27 @@ import (
 	"os/signal"
 	"time"
 
-	lognoop "go.opentelemetry.io/otel/log/noop"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// A service that has no LoggerProvider is told so.
+// A service whose providers are not set up is told so.
 func ExampleMonitor_SelfTest() {
-	meters := sdkmetric.NewMeterProvider() // a real one has a reader
-	monitor, err := otelgoroutine.Start(meters, otelgoroutine.WithLoggerProvider(lognoop.NewLoggerProvider()))
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider()))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer monitor.Shutdown(context.Background())
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	fmt.Println(monitor.SelfTest(ctx))
 	// Output:
-	// otelgoroutine: SelfTest: metrics: no collection has read goroutine.finding.open: context deadline exceeded; nothing reads the MeterProvider, or a View drops the metric
-	// otelgoroutine: SelfTest: events: the LoggerProvider is not enabled: it is a no-op, not set up yet, or shut down
+	// otelgoroutine: SelfTest: metrics: the MeterProvider is not enabled: it is a no-op, has no reader, is not set up yet, or was shut down
+	// otelgoroutine: SelfTest: events: the LoggerProvider is not enabled: it is a no-op, has no processor, is not set up yet, or was shut down
 }
 
 // When a request takes too long, the service saves what its goroutines are doing.

@@ -281,6 +281,7 @@ func TestGuide3AMonitor(t *testing.T) {
 // A guideQueue is where goroutines wait for what does not come.
 type guideQueue struct {
 	mu      sync.Mutex
+	turns   int
 	results chan int
 }
 
@@ -288,7 +289,11 @@ type guideQueue struct {
 func (q *guideQueue) send() { q.results <- 1 }
 
 //go:noinline
-func (q *guideQueue) lock() { q.mu.Lock(); q.mu.Unlock() } //nolint:staticcheck // it only waits
+func (q *guideQueue) lock() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.turns++
+}
 
 // Leaks are told by their growth, and deadlocks by goroutines that have not moved for a
 // threshold, at a channel or at a lock: with their IDs, states, how long, and their stack.

@@ -102,7 +102,7 @@ func (t *selfTest) metricsOff(ctx context.Context) error {
 	case t.telemetry.Muted():
 		return errors.New("they are off, because an earlier monitor reports to the same place")
 	case !t.telemetry.MetricsHeard(ctx):
-		return errors.New("the MeterProvider is not enabled: it is a no-op, not set up yet, or shut down")
+		return errors.New("the MeterProvider is not enabled: it is a no-op, has no reader, is not set up yet, or was shut down")
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (t *selfTest) eventsOff(ctx context.Context) error {
 	case t.telemetry.EventsHeard(ctx, t.finding.Detector, detectors.SeverityError):
 		return errors.New("the LoggerProvider takes no events of severity INFO, as the test is; those of faults, WARN and ERROR, it may take")
 	}
-	return errors.New("the LoggerProvider is not enabled: it is a no-op, not set up yet, or shut down")
+	return errors.New("the LoggerProvider is not enabled: it is a no-op, has no processor, is not set up yet, or was shut down")
 }
 
 func (m *Monitor) stopped() bool {
