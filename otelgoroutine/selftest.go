@@ -24,8 +24,8 @@ var errTesting = errors.New("otelgoroutine: SelfTest: another self-test of this 
 
 // SelfTest shows whether metrics and events of findings arrive in the backend. It sends
 // the events of a finding that is a test, goroutine.finding.detected and
-// goroutine.finding.resolved, and shows the finding in goroutine.finding.open until it was
-// collected once. Its detector, its stack and its function are named self_test, its
+// goroutine.finding.resolved, shows the finding in goroutine.finding.open until it was
+// collected once, and counts it in goroutine.finding.detected. Its detector, its stack and its function are named self_test, its
 // confidence is info, and its text begins with "This is a test". No goroutine does
 // anything wrong: nothing is captured and no detector, finding, status or health of the
 // monitor changes.
