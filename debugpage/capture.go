@@ -3,6 +3,7 @@ package debugpage
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -59,6 +60,11 @@ func capturedOf(c *otelgoroutine.Captured) captured {
 	}
 	return all
 }
+
+// captureButton is the line of the page with the button.
+var captureButton = regexp.MustCompile(`(?m)^<button [^>]*id="capture".*\n`)
+
+func withoutCapture(page string) string { return captureButton.ReplaceAllString(page, "") }
 
 // methods returns the methods of a resource, as in the header Allow, and whether r has
 // one of them.

@@ -101,6 +101,17 @@ func TestWhatTakesNoSnapshot(t *testing.T) {
 	assert.Equal(t, http.StatusOK, post(page, "/capture", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", "http://localhost:6060").Code, "the page")
 }
 
+func TestAReadOnlyPageHasNoCapture(t *testing.T) {
+	m, dir := capturing(t)
+	assert.Contains(t, get(t, Handler(m), "/").Body.String(), `id="capture"`)
+	page := Handler(m, WithReadOnly())
+	assert.Equal(t, http.StatusNotFound, post(page, "/capture").Code)
+	index := get(t, page, "/").Body.String()
+	assert.NotContains(t, index, "capture")
+	assert.Contains(t, index, `id="pause"`)
+	assert.Empty(t, saved(t, dir))
+}
+
 func TestACaptureThatIsRefusedSaysWhy(t *testing.T) {
 	m, dir := capturing(t)
 	page := Handler(m)

@@ -12,8 +12,8 @@
 // never on a port that faces the internet. Arguments, label values and memory
 // addresses are not shown. The page is read-only but for one resource: a POST request to
 // capture takes a snapshot, as [otelgoroutine.Monitor.Capture] does. It costs no more
-// than the budget of the monitor, however often it comes. All other requests are GET
-// requests, and none of them takes a snapshot.
+// than the budget of the monitor, however often it comes, and [WithReadOnly] turns it off.
+// All other requests are GET requests, and none of them takes a snapshot.
 //
 // The page is served only under names that no website can give itself: any IP
 // address, localhost, names that end in ".localhost", and the name of the machine,

@@ -45,7 +45,11 @@ func Handler(monitor *otelgoroutine.Monitor, opts ...Option) http.Handler {
 		streamName:       p.stream,
 		"snapshot.pb.gz": p.profile,
 		"report.txt":     p.report,
-		captureName:      p.capture,
+	}
+	if c.readOnly {
+		p.resources[""] = asset("text/html; charset=utf-8", withoutCapture(webui.Index()))
+	} else {
+		p.resources[captureName] = p.capture
 	}
 	return p
 }

@@ -19,6 +19,8 @@ type config struct {
 	name    string
 	streams int
 	hosts   hosts
+
+	readOnly bool
 }
 
 // An Option configures how the page is served.
@@ -52,6 +54,10 @@ func WithName(name string) Option {
 func WithStreams(n int) Option {
 	return optionFunc(func(c *config) { c.streams = min(max(n, 1), MaxStreams) })
 }
+
+// WithReadOnly leaves out the resource capture and the button, so that no request takes a
+// snapshot or leads to a file.
+func WithReadOnly() Option { return optionFunc(func(c *config) { c.readOnly = true }) }
 
 // WithHosts adds names under which the page is served, such as the name of an
 // ingress or of a Kubernetes service: "debug.example.com". A name that begins

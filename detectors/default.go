@@ -14,10 +14,19 @@ func Default() []*Detector { return Scaled(1) }
 // Scaled returns the built-in detectors with all of their durations multiplied
 // by k, which must be above 0 and finite. With 0.01 a leak is found in half a
 // minute instead of 45 minutes. Numbers of goroutines and of snapshots are not
-// scaled. [Validate] reports an invalid k. Scaled is meant for demonstrations,
-// and for tests that create faults. Scale the interval between snapshots and the
-// program's own delays by the same factor; otherwise healthy work looks as if it
-// stood still.
+// scaled. [Validate] reports an invalid k.
+//
+// Scaled is meant for demonstrations, and for tests that create faults:
+//
+//	otelgoroutine.Start(mp,
+//		otelgoroutine.WithInterval(150*time.Millisecond),
+//		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 0.2, Pause: 10 * time.Millisecond}),
+//		otelgoroutine.WithDetectors(detectors.Scaled(0.01)...))
+//
+// tells of a deadlock after a second. Scale the interval between snapshots and the
+// program's own delays by the same factor, as here the default of 15 s; otherwise healthy
+// work looks as if it stood still. So it is not for production: work that waits for 0.6 s
+// would be taken for work that waits for a minute.
 func Scaled(k float64) []*Detector {
 	all := []*Detector{
 		NewHang(scaled(DefaultHangConfig(), k)),

@@ -3,6 +3,7 @@ package detectors
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -22,7 +23,8 @@ type SurgeConfig struct {
 
 	// Factor is how many times the recent median the number must be, above 1.
 	// Default 2: the load of a service follows its users and takes hours to
-	// double. math.Inf(1) turns the comparison off.
+	// double. math.Inf(1) turns the comparison off: then Threshold alone counts, from
+	// the first snapshot on, as an alert on the total.
 	Factor float64
 
 	// MinRise is how far above the median the number must be as well, in
@@ -118,7 +120,9 @@ func (c SurgeConfig) run(p *Pass) error {
 	now := population(s, s.Last())
 	needed := len(s.Snapshots) - min(c.MinSnapshots, len(s.Snapshots)-s.Back(c.Window))
 	needed = min(needed, max(0, s.At(s.Newest().Time.Add(-c.MinWait))))
-	if median, ok := c.median(s, p.Started); ok {
+	if math.IsInf(c.Factor, 1) {
+		// nothing is compared, so that no history is needed
+	} else if median, ok := c.median(s, p.Started); ok {
 		if since := surgedSince(s, max(c.Factor*float64(median), float64(median)+float64(c.MinRise))); since <= needed {
 			p.Report(c.finding(s, since, fmt.Sprintf("The process has %s, %.1f times the median of the last %s (%d)",
 				goroutines(now), float64(now)/float64(max(1, median)), words.Span(c.Window), median)))

@@ -197,3 +197,15 @@ func TestABriefSurgeOnASuspicionIsNone(t *testing.T) {
 	assert.Zero(t, fired(4), "15 s")
 	assert.Positive(t, fired(6), "25 s")
 }
+
+// TestAThresholdAloneJudgesAtOnce: an alert on the total needs no history, so that it
+// ends when the number falls.
+func TestAThresholdAloneJudgesAtOnce(t *testing.T) {
+	alert := surgeWith(func(c *detectors.SurgeConfig) { c.Threshold, c.Factor = 500, math.Inf(1) })
+	steps := detectortest.Run(t, alert, totals(tick, join(level(3, 100), level(3, 600), level(3, 100))...)...)
+	for i, s := range steps {
+		assert.True(t, s.Status.Judging, i)
+		assert.Equal(t, i == 5, len(s.Findings) > 0, i)
+	}
+	assert.False(t, detectortest.Run(t, newSurge(), totals(tick, 100)...)[0].Status.Judging, "a comparison needs half an hour")
+}

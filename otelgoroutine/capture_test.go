@@ -318,6 +318,14 @@ func TestPeriodicProfilesAreOnTimeAndKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := parked(3)
 		c.still.Store(&counts{3, 1}) // a quiet process
+		var poor atomic.Bool
+		take := c.take
+		c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+			if poor.Load() {
+				return nil, []capture.Skip{{Source: goroutine.SourceTrace, Refusal: &capture.Refusal{Reason: capture.ReasonBudget, Err: errors.New("too dear")}}}
+			}
+			return take(n)
+		}
 		m, err := Start(provider(), withCapturer(c), WithDetectors(), WithProfileDir(dir, 1), WithPeriodicProfiles(time.Minute, 5))
 		require.NoError(t, err)
 		time.Sleep(30 * time.Second)
@@ -331,11 +339,10 @@ func TestPeriodicProfilesAreOnTimeAndKept(t *testing.T) {
 			assert.Equal(t, 56+i, int(at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).Round(time.Minute)/time.Minute), name)
 		}
 
-		take := c.take
-		refusing(c, capture.ReasonBudget, "too dear")
+		poor.Store(true)
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, names, namesIn(t, dir))
-		c.take = take
+		poor.Store(false)
 		time.Sleep(time.Minute)
 		assert.LessOrEqual(t, len(slices.DeleteFunc(namesIn(t, dir), func(n string) bool { return slices.Contains(names, n) })), 2, "what was missed is not made up for")
 		require.NoError(t, m.Shutdown(t.Context()))

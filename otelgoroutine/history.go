@@ -46,7 +46,7 @@ func (m *Monitor) History() []Point {
 		return nil
 	}
 	m.ask()
-	points := m.past.all()
+	points, _ := m.past.all()
 	for i := range points {
 		points[i].States = maps.Clone(points[i].States)
 	}
@@ -57,7 +57,7 @@ func (m *Monitor) History() []Point {
 // concurrent use.
 type past struct {
 	mu      sync.Mutex
-	points  []Point   // oldest first; never modified in place
+	points  []Point   // oldest first
 	started time.Time // of the first point
 }
 
@@ -71,24 +71,22 @@ func (p *past) add(s *goroutine.Snapshot) {
 	if p.started.IsZero() {
 		p.started = s.Time
 	}
-	kept := slices.DeleteFunc(slices.Clone(p.points), func(q Point) bool { return s.Time.Sub(q.Time) > MaxPointAge })
+	kept := slices.DeleteFunc(p.points, func(q Point) bool { return s.Time.Sub(q.Time) > MaxPointAge })
 	kept = append(kept, Point{Time: s.Time, Source: s.Source, Total: s.Total, States: s.States()})
 	p.points = goroutine.Thin(kept, MaxPoints, wholePoints, func(q Point) time.Time { return q.Time })
 }
 
-// all returns the points. Their maps are shared.
-func (p *past) all() []Point {
+// all returns the points, whose maps are shared, and the time of the first one ever.
+func (p *past) all() (points []Point, started time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.points)
+	return slices.Clone(p.points), p.started
 }
 
 // before returns the points of the trend in a report that describes the snapshot of
 // this time: those before it, without the start of the service.
 func (p *past) before(at time.Time) []report.Point {
-	p.mu.Lock()
-	points, began := p.points, p.started
-	p.mu.Unlock()
+	points, began := p.all()
 	if at.Sub(began) >= 2*settling {
 		began = began.Add(settling)
 	}

@@ -27,11 +27,11 @@ var errTesting = errors.New("otelgoroutine: SelfTest: another self-test of this 
 // SelfTest shows whether metrics and events of findings arrive in the backend. It sends
 // the events of a finding that is a test, goroutine.finding.detected and
 // goroutine.finding.resolved, wherever those of faults go (the LoggerProvider, a logger
-// of log/slog, functions), and shows the finding in goroutine.finding.open until it was
-// collected once. Its detector, its stack and its function are named self_test, its
-// confidence is info, and its text begins with "This is a test". No goroutine does
-// anything wrong: nothing is captured and no detector, finding, status or health of the
-// monitor changes.
+// of log/slog, functions), shows the finding in goroutine.finding.open until it was
+// collected once, and counts it in goroutine.finding.detected. Its detector, its stack and
+// its function are named self_test, its confidence is info, and its text begins with
+// "This is a test". No goroutine does anything wrong: nothing is captured and no
+// detector, finding, status or health of the monitor changes.
 //
 // The error says what did not arrive where, as far as can be seen from inside the
 // process: that the provider is a no-op or not set up, that nothing collects metrics, or
@@ -104,7 +104,7 @@ func (t *selfTest) metricsOff(ctx context.Context) error {
 	case t.telemetry.Muted():
 		return errors.New("they are off, because an earlier monitor reports to the same place")
 	case !t.telemetry.MetricsHeard(ctx):
-		return errors.New("the MeterProvider is not enabled: it is a no-op, not set up yet, or shut down")
+		return errors.New("the MeterProvider is not enabled: it is a no-op, has no reader, is not set up yet, or was shut down")
 	}
 	return nil
 }
@@ -132,6 +132,8 @@ func (t *selfTest) tell(ctx context.Context, kind detectors.Kind) error {
 	var errs []error
 	if to.logs {
 		errs = append(errs, t.emit(ctx, e))
+	} else {
+		t.telemetry.Count(ctx, e)
 	}
 	if to.logger != nil {
 		errs = append(errs, t.write(ctx, e, to))

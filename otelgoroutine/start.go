@@ -55,8 +55,8 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //
 // While nothing can be heard, nothing is captured: with no-op providers, or with metrics
 // that are not set up and a slog default that takes no errors, unless there is a logger,
-// a function, a subscriber or a directory for profiles, or the monitor was asked for a
-// snapshot or findings in the last ten minutes.
+// a function, a subscriber, a directory for profiles or an archive, or the monitor was
+// asked for a snapshot, findings or its health in the last ten minutes.
 //
 // All monitors of a process share one capturer, which allows as much as the most
 // careful of their options: the lowest budget, and no traces if one says

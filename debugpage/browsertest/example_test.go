@@ -47,6 +47,7 @@ func TestTheExample(t *testing.T) {
 			zoomTheGraph(t, p)
 			search(t, p)
 			checkDownloads(t, p)
+			captureNow(t, p)
 			assert.LessOrEqual(t, eval[int64](p, "document.documentElement.scrollWidth"), l.width, "nothing is wider than the window")
 		})
 	}
@@ -135,6 +136,13 @@ func search(t *testing.T, p *tab) {
 	p.clickUntil("#legend [data-state='chan send'] button", "byID('state').value === 'chan send'")
 	p.until("[...document.querySelectorAll('#stacks tr')].every((row) => row.innerText.includes('chan send'))")
 	p.clickUntil("#legend [data-state='chan send'] button", "byID('state').value === ''")
+}
+
+// captureNow uses the button. The example saves no files.
+func captureNow(t *testing.T, p *tab) {
+	p.clickUntil("#capture", "/^Captured \\d+ goroutines; the monitor has no place/.test(page.notice)")
+	assert.Contains(t, p.text("#status"), "Captured ")
+	p.until("!byID('capture').disabled")
 }
 
 func checkDownloads(t *testing.T, p *tab) {

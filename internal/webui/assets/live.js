@@ -494,7 +494,7 @@ function start() {
 		page.paused ? disconnect() : connect();
 		renderStatus();
 	});
-	byID("capture").addEventListener("click", capture);
+	if (byID("capture")) byID("capture").addEventListener("click", capture); // not on a page that is read-only
 	byID("detail").addEventListener("close", () => (page.shown = null));
 	document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 	new ResizeObserver(() => {
