@@ -49,7 +49,7 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 // While nothing can be heard, nothing is captured: with a no-op provider, before
 // the SDK is set up and after it is shut down, unless events go to a logger
 // provider, there is a subscriber or a directory for profiles, or the monitor was
-// asked for a snapshot or findings in the last ten minutes.
+// asked for a snapshot, findings or its health in the last ten minutes.
 //
 // All monitors of a process share one capturer, which allows as much as the most
 // careful of their options: the lowest budget, and no traces if one says
