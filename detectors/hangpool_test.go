@@ -111,6 +111,13 @@ func TestHangOfAPoolWhoseReceiverHasEnded(t *testing.T) {
 				s.Go(atSamePkg, 1)
 			}
 		}}, "1 goroutine started with main.(*Pool).collect,", 5 * time.Minute},
+		"requests that end by a timeout": {press{receiver: atCollect, stands: atPoolSend, ends: true, quiet: true, then: func(s *service, _, _ []uint64) {
+			for range 8 {
+				if s.tick >= hangs {
+					s.GoFor(atReply, 20*time.Second)
+				}
+			}
+		}}, "1 goroutine started with main.(*Pool).collect,", 5 * time.Minute},
 		"not known what receives": {press{receiver: atCollect, stands: atPoolSend}, "These are all 3 goroutines started with main.(*Pool).work.", 30 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@
 //
 //	main.go      the start, the call, the end
 //	telemetry.go the OpenTelemetry SDK with its OTLP exporters
-//	server.go    the live page, beside net/http/pprof
+//	server.go    the live page and the liveness probe, beside net/http/pprof
 //	service.go   the healthy service, and in load.go the load on it
 //	faults.go    the leak, the deadlock and the nil channel
 //	output.go    where the telemetry goes: the OTLP receiver that takes the

@@ -35,8 +35,8 @@ Flags:
 	               go on. What leaked or is deadlocked by then stays
 	-load L        steady (the default), or tides: callers come and go as in
 	               a day that lasts 24 minutes, with waves and bursts on top
-	-http ADDR     serve the live page and net/http/pprof on ADDR; unless given,
-	               on 127.0.0.1:6060, or any free port where that is taken;
+	-http ADDR     serve the live page, /livez and net/http/pprof on ADDR; unless
+	               given, on 127.0.0.1:6060, or any free port where that is taken;
 	               off: not at all
 	-interval D    time between snapshots, and between exports, from 200ms to
 	               2s; 1s unless given

@@ -171,3 +171,33 @@ func TestWhyHealthIsBlindIsBoundedAndTellsNoErrors(t *testing.T) {
 	assert.Equal(t, "main.f", placeOf(goroutine.NewStack([]goroutine.Frame{{Function: "main.f"}})))
 	assert.Equal(t, "an unknown place", placeOf(goroutine.NewStack(nil)))
 }
+
+// A monitor that hangs, with a finding that was open before, answers at once.
+func TestHealthDoesNotWaitForAMonitorThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sure atomic.Int32
+		sure.Store(int32(detectors.Certain))
+		c := parked(3)
+		take, release := c.take, make(chan struct{})
+		c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+			if n > 2 {
+				<-release
+			}
+			return take(n)
+		}
+		m, err := Start(provider(), withCapturer(c), vitals(&sure))
+		require.NoError(t, err)
+		time.Sleep(m.interval + time.Second)
+		assert.False(t, m.Health().OK)
+		time.Sleep(5 * time.Minute)
+		asked := time.Now()
+		h := m.Health()
+		assert.Equal(t, asked, time.Now())
+		assert.True(t, h.OK)
+		assert.Contains(t, h.Blind, "an earlier capture has not returned")
+		close(release)
+		time.Sleep(2 * m.interval)
+		assert.False(t, m.Health().OK)
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
