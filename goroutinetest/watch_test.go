@@ -251,7 +251,7 @@ func TestAHangFails(t *testing.T) {
 	jobs := make(chan chan int)
 	var running sync.WaitGroup
 	for range 3 {
-		running.Go(func() { print(paper, jobs, repaired) })
+		running.Go(func() { work(paper, jobs, repaired) })
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		answer := make(chan int, 1)
@@ -270,11 +270,11 @@ func TestAHangFails(t *testing.T) {
 	running.Wait()
 	said := tb.end()
 	assert.Contains(t, said, "\nhang (")
-	assert.Contains(t, said, "goroutinetest.print(...)")
+	assert.Contains(t, said, "goroutinetest.work(...)")
 }
 
-// print works until there is no paper, and then waits until it is repaired.
-func print(paper context.Context, jobs <-chan chan int, repaired <-chan struct{}) {
+// work answers until there is no paper, and then waits until it is repaired.
+func work(paper context.Context, jobs <-chan chan int, repaired <-chan struct{}) {
 	for answer := range jobs {
 		if paper.Err() != nil {
 			<-repaired

@@ -66,13 +66,13 @@ func transfer(between func()) {
 }
 
 // audit locks ledger before accounts, which causes the deadlock.
-func audit(between func()) {
+func audit(between func()) (agree bool) {
 	ledger.Lock()
 	defer ledger.Unlock()
 	between()
 	accounts.Lock()
 	defer accounts.Unlock()
-	balance, entries = 0, 0
+	return entries == balance // never
 }
 
 // Main is the main function of a program. It calls start, which sets up telemetry and
