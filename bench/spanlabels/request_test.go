@@ -59,7 +59,7 @@ func start(b *testing.B, name string, wrap func(trace.TracerProvider) trace.Trac
 }
 
 // block is how many requests are made of a variant before it is the turn of the next.
-const block = 10
+const block = 100
 
 // requests makes a block of requests and returns what each took of the clock and of the
 // processors.
