@@ -162,9 +162,9 @@ func (s *span) End(opts ...trace.SpanEndOption) {
 // panicked records a panic as the SDK would.
 func (s *span) panicked(p any, opts []trace.SpanEndOption) {
 	t := reflect.TypeOf(p)
-	name := t.String()
-	if t.PkgPath() != "" {
-		name = t.PkgPath() + "." + t.Name()
+	name := t.PkgPath() + "." + t.Name()
+	if name == "." {
+		name = t.String()
 	}
 	attrs := []attribute.KeyValue{attribute.String("exception.type", name), attribute.String("exception.message", fmt.Sprint(p))}
 	if c := trace.NewSpanEndConfig(opts...); c.StackTrace() {

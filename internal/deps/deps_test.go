@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
 	"internal/realprograms":  {},
+	"spanlabels":             {},
 	"internal/hosttest":      {},
 	"otelgoroutine": {
 		"goroutine", "detectors", "internal/parse", "internal/capture", "internal/engine",
@@ -144,7 +145,7 @@ func TestModelNeedsTheStandardLibraryOnly(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	for _, p := range list(t, "-deps", module+"/otelgoroutine") {
+	for _, p := range list(t, "-deps", module+"/otelgoroutine", module+"/spanlabels") {
 		for path, why := range forbidden {
 			if p.ImportPath == path || strings.HasPrefix(p.ImportPath, path+"/") {
 				t.Errorf("otelgoroutine pulls in %s: %s", p.ImportPath, why)
