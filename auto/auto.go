@@ -19,6 +19,10 @@
 // the program runs without it. The handler of the program is usually set later, so this
 // is OpenTelemetry's own, which logs.
 //
+// On the signal that OTELGOROUTINE_CAPTURE_SIGNAL names, such as SIGUSR1, a snapshot is
+// taken and saved in OTELGOROUTINE_PROFILE_DIR. The signal then no longer ends the
+// process, also after the program's own Start has taken over and nothing is captured.
+//
 // The monitor is never shut down by itself: it ends with the process. A program that
 // flushes its telemetry at the end may call Shutdown on [Monitor] before.
 package auto
@@ -27,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 
 	"go.opentelemetry.io/otel"
@@ -54,7 +59,7 @@ func start() (m *otelgoroutine.Monitor) {
 	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return new(otelgoroutine.Monitor)
 	}
-	m, err := otelgoroutine.Start(nil, otelgoroutine.WithHandover())
+	m, err := startWith(captureSignal())
 	if err == nil {
 		return m
 	}
@@ -62,6 +67,35 @@ func start() (m *otelgoroutine.Monitor) {
 		tell(err)
 	}
 	return new(otelgoroutine.Monitor)
+}
+
+// startWith starts a monitor that captures on a signal; on none if it is nil or if there
+// is no directory for what is captured, which is reported.
+func startWith(s os.Signal) (*otelgoroutine.Monitor, error) {
+	if s != nil {
+		received := make(chan os.Signal, 1)
+		m, err := otelgoroutine.Start(nil, otelgoroutine.WithHandover(), otelgoroutine.WithCaptureSignals(received))
+		if err == nil {
+			signal.Notify(received, s)
+			return m, nil
+		}
+		if errors.Is(err, otelgoroutine.ErrStarted) {
+			return nil, err
+		}
+		tell(fmt.Errorf("with OTELGOROUTINE_CAPTURE_SIGNAL, which needs OTELGOROUTINE_PROFILE_DIR; it is started without: %w", err))
+	}
+	return otelgoroutine.Start(nil, otelgoroutine.WithHandover())
+}
+
+// captureSignal returns the signal that the environment names. Start reports one that it
+// does not know.
+func captureSignal() os.Signal {
+	name := os.Getenv("OTELGOROUTINE_CAPTURE_SIGNAL")
+	s := signals[name]
+	if s == nil && signals == nil && name != "" && name != "none" {
+		tell(fmt.Errorf("OTELGOROUTINE_CAPTURE_SIGNAL=%.64q: this system has no such signal", name))
+	}
+	return s
 }
 
 // tell reports an error. The handler is the user's and may panic.

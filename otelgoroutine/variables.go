@@ -47,8 +47,16 @@ var variables = []variable{
 		setProfileDir},
 	{"PROFILE_KEEP", fmt.Sprintf("a number from 1 to %d", MaxProfiles), fmt.Sprintf("How many profiles are kept; needs a directory, of the code or of the variable before (%d by default).", defaultProfileKeep),
 		setProfileKeep},
+	{"PROFILE_INTERVAL", fmt.Sprintf("a duration from %v to %v, such as 10m, or none", MinProfilePeriod, MaxProfilePeriod), "The time between profiles that are saved without a detection (`WithPeriodicProfiles`); needs a directory, as the next. `none`: none is saved.",
+		setProfileInterval},
+	{"PROFILE_INTERVAL_KEEP", fmt.Sprintf("a number from 1 to %d", MaxProfiles), fmt.Sprintf("How many of these profiles are kept (%d by default).", defaultProfileKeep),
+		setProfileIntervalKeep},
+	{"CAPTURE_SIGNAL", "SIGUSR1, SIGUSR2 or SIGHUP, or none", "The signal on which a snapshot is taken and saved (`WithCaptureSignals`); needs a directory. Only package auto reads it: a program that calls Start chooses its signals itself.",
+		checkCaptureSignal},
 	{"LABEL_KEYS", fmt.Sprintf("1 to %d label keys, separated by commas, or none", MaxLabelKeys), "pprof labels as attributes (`WithLabelKeys`). `none`: none.",
 		setLabelKeys},
+	{"FINDING_LABELS", fmt.Sprintf("1 to %d label keys, separated by commas, or none", MaxLabelKeys), "pprof labels of the goroutines of a finding, in its event (`WithFindingLabels`). `none`: none.",
+		setFindingLabels},
 	{"KNOWN_STACKS", "the path of a file as in docs/known-stacks.md", "Stacks that wait by design, in addition to those of the code (`WithKnownStacks`).",
 		setKnownStacks},
 	{"LEAK_PROOF", "true or false", "Whether the runtime proves leaks (`WithLeakProof`; false by default). Read the documentation of the option first.",
@@ -171,6 +179,9 @@ func namesOf(ds []*detectors.Detector) []string {
 func setProfileDir(c *config, value string) error {
 	if value == "none" {
 		c.profileDir, c.profileKeep = "", 0
+		if c.archive == nil { // what would be saved has no place left
+			c.period, c.periodKeep, c.signals = 0, 0, nil
+		}
 		return nil
 	}
 	WithProfileDir(value, cmp.Or(c.profileKeep, defaultProfileKeep)).apply(c)
@@ -182,6 +193,40 @@ func setProfileKeep(c *config, value string) error {
 		return fmt.Errorf("there is no directory to keep profiles in; set %sPROFILE_DIR as well", environmentPrefix)
 	}
 	return integer(func(n int) Option { return WithProfileDir(c.profileDir, n) })(c, value)
+}
+
+func setProfileInterval(c *config, value string) error {
+	if value == "none" {
+		c.period, c.periodKeep = 0, 0
+		return nil
+	}
+	return duration(func(c *config, d time.Duration) Option {
+		return WithPeriodicProfiles(d, cmp.Or(c.periodKeep, defaultProfileKeep))
+	})(c, value)
+}
+
+func setProfileIntervalKeep(c *config, value string) error {
+	if c.period == 0 {
+		return fmt.Errorf("no profiles are saved in intervals; set %sPROFILE_INTERVAL as well", environmentPrefix)
+	}
+	return integer(func(n int) Option { return WithPeriodicProfiles(c.period, n) })(c, value)
+}
+
+// checkCaptureSignal changes nothing: package auto, which may use os/signal, does.
+func checkCaptureSignal(_ *config, value string) error {
+	if !slices.Contains([]string{"SIGUSR1", "SIGUSR2", "SIGHUP", "none"}, value) {
+		return errNotAccepted
+	}
+	return nil
+}
+
+func setFindingLabels(c *config, value string) error {
+	if value == "none" {
+		c.findingLabels = nil
+		return nil
+	}
+	WithFindingLabels(listOf(value)...).apply(c)
+	return nil
 }
 
 func setLabelKeys(c *config, value string) error {
