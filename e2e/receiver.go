@@ -53,3 +53,19 @@ func (r *Receiver) AwaitEvent(p *Process, name string) plog.LogRecord {
 	p.Await("event "+name+" over OTLP", func() bool { return len(r.Events(name)) > 0 })
 	return r.Events(name)[0]
 }
+
+// Detectors returns the detectors whose states have arrived as metrics.
+func (r *Receiver) Detectors() map[string]bool {
+	names := make(map[string]bool)
+	metrics, _ := r.Received()
+	for _, request := range metrics {
+		for _, m := range otlptest.Metrics(request) {
+			if m.Name() == "goroutine.detector.status" {
+				for _, p := range otlptest.Points(m) {
+					names[p.Attribute("goroutine.detector.name")] = true
+				}
+			}
+		}
+	}
+	return names
+}
