@@ -80,7 +80,7 @@ func TestAFindingHasTheLabelsThatAreAllowed(t *testing.T) {
 	require.Len(t, result.Events, 1)
 	for _, f := range []detectors.Finding{result.Events[0].Finding, result.Open[0]} {
 		assert.Equal(t, labels("tenant", "a", "tenant", "b", "shard", "7"), f.Labels)
-		assert.Equal(t, []detectors.Trace{{traceID(1), spanID(1), 1}, {traceID(2), spanID(2), 3}}, f.Traces)
+		assert.Equal(t, []detectors.Trace{{TraceID: traceID(1), SpanID: spanID(1), Count: 1}, {TraceID: traceID(2), SpanID: spanID(2), Count: 3}}, f.Traces)
 		assert.NotContains(t, fmt.Sprint(f), "secret")
 	}
 	assert.True(t, r.at(worker.ID))
@@ -105,7 +105,7 @@ func TestADumpTellsTheLabels(t *testing.T) {
 			i := &once{inspector{gives: map[goroutine.Source]*Inspection{goroutine.SourceText: {Snapshot: dump}}}}
 			e := New(Config{Detectors: []*detectors.Detector{d}, Inspector: i, Labels: r.config("tenant")})
 			f := e.Step(parked(0, 3)).Open[0]
-			assert.Equal(t, []detectors.Trace{{traceID(3), spanID(3), 1}, {traceID(7), spanID(7), 1}, {traceID(4), spanID(4), 1}}, f.Traces)
+			assert.Equal(t, []detectors.Trace{{TraceID: traceID(3), SpanID: spanID(3), Count: 1}, {TraceID: traceID(7), SpanID: spanID(7), Count: 1}, {TraceID: traceID(4), SpanID: spanID(4), Count: 1}}, f.Traces)
 			assert.Equal(t, labels("tenant", "listed", "tenant", "moved"), f.Labels)
 			assert.Zero(t, r.asked)
 		})
@@ -146,7 +146,7 @@ func TestTracesOfTheCauseComeFirst(t *testing.T) {
 		{Role: detectors.RoleWaiter, Stack: worker, State: goroutine.Select, Count: 9},
 	}
 	e := New(Config{Detectors: []*detectors.Detector{reporting(f)}, Labels: r.config()})
-	assert.Equal(t, []detectors.Trace{{traceID(2), spanID(2), 1}, {traceID(1), spanID(1), 9}}, e.Step(parked(0, 9)).Open[0].Traces)
+	assert.Equal(t, []detectors.Trace{{TraceID: traceID(2), SpanID: spanID(2), Count: 1}, {TraceID: traceID(1), SpanID: spanID(1), Count: 9}}, e.Step(parked(0, 9)).Open[0].Traces)
 }
 
 // One profile serves all findings of a snapshot, and what it told is kept.
@@ -317,5 +317,5 @@ func TestTheSpansOfATraceAreOne(t *testing.T) {
 	for _, next := range []detectors.Trace{{TraceID: traceID(1)}, {TraceID: traceID(1), SpanID: spanID(1)}, {TraceID: traceID(1), SpanID: spanID(2)}, {SpanID: spanID(3)}, {SpanID: spanID(3)}, {SpanID: spanID(4)}} {
 		traces = withTrace(traces, next, 2)
 	}
-	assert.Equal(t, []detectors.Trace{{traceID(1), spanID(1), 6}, {"", spanID(3), 4}, {"", spanID(4), 2}}, traces)
+	assert.Equal(t, []detectors.Trace{{TraceID: traceID(1), SpanID: spanID(1), Count: 6}, {TraceID: "", SpanID: spanID(3), Count: 4}, {TraceID: "", SpanID: spanID(4), Count: 2}}, traces)
 }
