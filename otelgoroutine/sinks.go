@@ -27,7 +27,8 @@ const answerWithin = time.Second
 // goes nowhere else instead. With slog.New(slog.DiscardHandler), events do not go to
 // slog's default where there is no LoggerProvider. If the handler is the otelslog bridge
 // and the LoggerProvider is set up, the LoggerProvider alone gets the events, because the
-// bridge would tell it a second time. The last of several loggers counts.
+// bridge would tell it a second time; within another handler, the bridge is not
+// recognized. The last of several loggers counts.
 //
 // The handler is called as the functions of [WithEventFunc] are, before them.
 func WithLogger(l *slog.Logger) Option {
