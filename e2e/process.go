@@ -17,7 +17,7 @@ import (
 const (
 	// patience is how long a test waits for something. Programs tell their fault
 	// within seconds; a machine short of CPUs takes longer.
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 	// poll is the time between two inspections of what has arrived.
 	poll = 20 * time.Millisecond
 	// maxOutput is how much of the standard output and of the standard error of a
