@@ -29,7 +29,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 			attribute.String(AttrConfidence, f.Confidence.String())))
 	}
 	name, severity := nameOf(e), severityOf(e)
-	ctx = inTrace(ctx, f.Traces)
+	ctx = inTrace(ctx, e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
 		return
 	}
