@@ -66,8 +66,12 @@ func WithoutPanicRecording() Option { return optionFunc(func(c *config) { c.noPa
 //
 // The span that Start returns is a wrapper. The context has the span of tp itself, as
 // trace.SpanFromContext returns it, with all its methods; ending that one leaves the
-// labels. A nil tp is a provider that does nothing. Such a provider, and one that is
-// wrapped already, is not wrapped once more; the options given last count.
+// labels.
+//
+// Give Wrap the provider of the SDK. The global provider from before the SDK is set up
+// must not become the global one again, wrapped or not: it would wait for itself. A nil
+// tp is a provider that does nothing. Such a provider, and one that is wrapped already,
+// is not wrapped once more; the options given last count.
 func Wrap(tp trace.TracerProvider, opts ...Option) trace.TracerProvider {
 	switch p := tp.(type) {
 	case nil:

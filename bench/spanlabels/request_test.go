@@ -58,8 +58,12 @@ func start(b *testing.B, name string, wrap func(trace.TracerProvider) trace.Trac
 	return &variant{name, "http://" + listener.Addr().String() + "/", &http.Client{Transport: transport}}
 }
 
+func same(tp trace.TracerProvider) trace.TracerProvider { return tp }
+
+func labelling(tp trace.TracerProvider) trace.TracerProvider { return spanlabels.Wrap(tp) }
+
 // block is how many requests are made of a variant before it is the turn of the next.
-const block = 100
+const block = 20
 
 // requests makes a block of requests and returns what each took of the clock and of the
 // processors.
@@ -89,12 +93,7 @@ func processors(b *testing.B) time.Duration {
 // the same request without that. The variants take turns, in blocks; "again" is a
 // second server like "off", and shows the noise. An operation is a block of each.
 func BenchmarkRequest(b *testing.B) {
-	same := func(tp trace.TracerProvider) trace.TracerProvider { return tp }
-	variants := []*variant{
-		start(b, "off", same),
-		start(b, "on", func(tp trace.TracerProvider) trace.TracerProvider { return spanlabels.Wrap(tp) }),
-		start(b, "again", same),
-	}
+	variants := []*variant{start(b, "off", same), start(b, "again", same), start(b, "on", labelling)}
 	for range 5 {
 		for _, v := range variants {
 			v.requests(b)

@@ -35,7 +35,7 @@ func (t *Telemetry) Emit(ctx context.Context, e detectors.Event, saved Files) {
 	t.Count(ctx, e)
 	f := &e.Finding
 	name, severity := nameOf(e), severityOf(e)
-	ctx = inTrace(ctx, f.Traces)
+	ctx = inTrace(ctx, e)
 	if !t.logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
 		return
 	}

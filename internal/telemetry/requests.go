@@ -9,11 +9,14 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 )
 
-// inTrace returns a context with the first of some traces whose span is known, or ctx
-// if there is none. The trace counts as sampled: package spanlabels labels no others,
+// inTrace returns a context with the first trace of an event's finding whose span is
+// known, or ctx if there is none. A summary is about no finding alone. The trace counts as sampled: package spanlabels labels no others,
 // and a logger that drops what belongs to unsampled traces must not drop an alarm.
-func inTrace(ctx context.Context, traces []detectors.Trace) context.Context {
-	for _, t := range traces {
+func inTrace(ctx context.Context, e detectors.Event) context.Context {
+	if e.Kind == detectors.Suppressed {
+		return ctx
+	}
+	for _, t := range e.Finding.Traces {
 		id, err := trace.TraceIDFromHex(t.TraceID)
 		if err != nil {
 			continue

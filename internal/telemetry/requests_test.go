@@ -17,19 +17,22 @@ func TestTheRecordIsInTheTrace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		traces []detectors.Trace
 		trace  string
+		kind   detectors.Kind
 	}{
-		"none":                 {nil, ""},
-		"one":                  {[]detectors.Trace{{TraceID: one, SpanID: span}}, one},
-		"the first with both":  {[]detectors.Trace{{SpanID: span}, {TraceID: one}, {TraceID: two, SpanID: span}, {TraceID: one, SpanID: span}}, two},
-		"no span":              {[]detectors.Trace{{TraceID: one}}, ""},
-		"no trace":             {[]detectors.Trace{{SpanID: span}}, ""},
-		"no IDs of a detector": {[]detectors.Trace{{TraceID: "x", SpanID: span}, {TraceID: one, SpanID: "x"}}, ""},
+		"none":                 {nil, "", detectors.Detected},
+		"one":                  {[]detectors.Trace{{TraceID: one, SpanID: span}}, one, detectors.Detected},
+		"the first with both":  {[]detectors.Trace{{SpanID: span}, {TraceID: one}, {TraceID: two, SpanID: span}, {TraceID: one, SpanID: span}}, two, detectors.Detected},
+		"no span":              {[]detectors.Trace{{TraceID: one}}, "", detectors.Detected},
+		"no trace":             {[]detectors.Trace{{SpanID: span}}, "", detectors.Detected},
+		"no IDs of a detector": {[]detectors.Trace{{TraceID: "x", SpanID: span}, {TraceID: one, SpanID: "x"}}, "", detectors.Detected},
+		"resolved":             {[]detectors.Trace{{TraceID: one, SpanID: span}}, one, detectors.Resolved},
+		"a summary":            {[]detectors.Trace{{TraceID: one, SpanID: span}}, "", detectors.Suppressed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tel, logs, _ := emitter(t)
 			f := finding()
 			f.Traces = tc.traces
-			tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Finding: f}, Files{})
+			tel.Emit(context.Background(), detectors.Event{Kind: tc.kind, Finding: f}, Files{})
 			require.Len(t, logs.records, 1)
 			r := logs.records[0]
 			if tc.trace == "" {
