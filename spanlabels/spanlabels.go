@@ -15,7 +15,7 @@
 // what works for a request later, in a pool of workers, has no labels of it, unless the
 // worker starts a span and [WithAllSpans] is given.
 //
-// The cost is that of about two allocations a span, for sampled local roots; other
+// The cost is that of five small allocations a span, for sampled local roots; other
 // spans pay a few nanoseconds. docs/requests.md has it measured.
 package spanlabels
 
@@ -117,16 +117,9 @@ func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 	if !sc.IsSampled() || !sc.IsValid() || !t.provider.config.all && !localRoot(ctx, s, opts) {
 		return child, s
 	}
-	wrapper := &span{Span: s, tracer: t, before: ctx}
-	if known != nil && ctx.Value(known.key) == nil {
-		wrapper.before = context.Background() // the same, with nothing to walk through
-		wrapper.ctx = labelled{child, known.of(newBlock(sc))}
-		child = &wrapper.ctx
-	} else {
-		child = withLabels(child, sc)
-	}
+	child = withLabels(child, sc)
 	pprof.SetGoroutineLabels(child)
-	return child, wrapper
+	return child, &span{Span: s, tracer: t, before: ctx}
 }
 
 // localRoot reports whether a span has no parent in this process.
@@ -144,7 +137,6 @@ func localRoot(ctx context.Context, s trace.Span, opts []trace.SpanStartOption) 
 type span struct {
 	trace.Span
 	tracer *tracer
-	ctx    labelled        // the context of the span; not used if the labels were set with runtime/pprof
 	before context.Context // has the labels of before
 	ended  atomic.Bool
 }
