@@ -5,19 +5,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"time"
 
-	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 
-// A service whose providers are not set up is told so.
+// A service that has a logger of log/slog, and whose metrics nothing reads, is told so.
 func ExampleMonitor_SelfTest() {
-	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithLoggerProvider(sdklog.NewLoggerProvider()))
+	logger := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	monitor, err := otelgoroutine.Start(sdkmetric.NewMeterProvider(), otelgoroutine.WithLogger(logger))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -29,7 +30,6 @@ func ExampleMonitor_SelfTest() {
 	fmt.Println(monitor.SelfTest(ctx))
 	// Output:
 	// otelgoroutine: SelfTest: metrics: the MeterProvider is not enabled: it is a no-op, has no reader, is not set up yet, or was shut down
-	// otelgoroutine: SelfTest: events: the LoggerProvider is not enabled: it is a no-op, has no processor, is not set up yet, or was shut down
 }
 
 // When a request takes too long, the service saves what its goroutines are doing.

@@ -150,7 +150,7 @@ func (c *config) refuse(format string, args ...any) {
 // WithLoggerProvider sets where events go. The default is
 // otel.GetLoggerProvider, the global one. While it is not set up, and there are neither
 // a logger ([WithLogger]) nor a function ([WithEventFunc]), events go to slog's default
-// logger. With the no-op provider of OpenTelemetry's package noop they go nowhere.
+// logger; where both providers are OpenTelemetry's no-ops, they go nowhere.
 func WithLoggerProvider(lp log.LoggerProvider) Option {
 	return optionFunc(func(c *config) {
 		if isNil(lp) {

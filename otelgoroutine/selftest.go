@@ -127,7 +127,7 @@ func (t *selfTest) tell(ctx context.Context, kind detectors.Kind) error {
 	e := detectors.Event{Kind: kind, Time: time.Now(), Finding: t.finding}
 	to := t.reach(ctx, &e)
 	if to.none() {
-		return errors.New("the LoggerProvider is a no-op, and there is neither WithLogger nor WithEventFunc")
+		return errors.New("the providers are no-ops, and there is neither WithLogger nor WithEventFunc")
 	}
 	var errs []error
 	if to.logs {

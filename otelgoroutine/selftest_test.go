@@ -188,9 +188,9 @@ func TestASelfTestSaysWhatDidNotArrive(t *testing.T) {
 		says   []string
 	}{
 		"nothing is set up": {func() metric.MeterProvider { return metricnoop.NewMeterProvider() }, lognoop.NewLoggerProvider(), []string{
-			"SelfTest: metrics: the MeterProvider is not enabled", "SelfTest: events: the LoggerProvider is a no-op"}},
+			"SelfTest: metrics: the MeterProvider is not enabled", "SelfTest: events: the providers are no-ops, and there is neither WithLogger nor WithEventFunc"}},
 		"no logs": {func() metric.MeterProvider { return pushed(new(exports)) }, lognoop.NewLoggerProvider(), []string{
-			"SelfTest: events: the LoggerProvider is a no-op, and there is neither WithLogger nor WithEventFunc"}},
+			"SelfTest: events: the slog logger takes no records of level INFO, as the test is"}},
 		"errors only": {func() metric.MeterProvider { return pushed(new(exports)) }, sdklog.NewLoggerProvider(sdklog.WithProcessor(new(onlyErrors))), []string{
 			"events: the LoggerProvider takes no events of severity INFO"}},
 		"the backend of metrics is gone": {func() metric.MeterProvider { return pushed(&exports{err: errors.New("connection refused")}) }, logsTo(&kept), []string{

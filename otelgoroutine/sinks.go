@@ -102,7 +102,7 @@ func (m *Monitor) reach(ctx context.Context, e *detectors.Event) reach {
 		if r.logs && telemetry.Bridged(r.logger) {
 			r.logger = nil
 		}
-	case !r.logs && !r.functions && !m.sinks.disabled && !telemetry.Declined(m.logs):
+	case !r.logs && !r.functions && !m.sinks.disabled && !telemetry.Declined(m.provider, m.logs):
 		r.logger, r.fallback = slog.Default(), true
 	}
 	return r
@@ -154,7 +154,7 @@ func (r *reach) without(other reach, sameLogs bool) {
 // hand sends one event to the program's own logger and functions.
 func (m *Monitor) hand(ctx context.Context, d dispatch, saved telemetry.Files) {
 	if d.unheard {
-		m.unheard(d.Event, "the LoggerProvider is a no-op")
+		m.unheard(d.Event, "the providers are no-ops")
 		return
 	}
 	if d.to.logger != nil {

@@ -283,7 +283,7 @@ func TestAnEventThatNothingHearsIsReportedOnce(t *testing.T) {
 	}{
 		{"the level of slog's default", &lines{level: slog.LevelWarn}, []Option{WithDetectors(informing())}, "slog's default logger does not take level INFO; set up a LoggerProvider, or use WithLogger or WithEventFunc. The event: It may be of interest."},
 		{"slog's default discards", slog.DiscardHandler, nil, "The event: There it is."},
-		{"a no-op logger provider", &lines{}, []Option{WithLoggerProvider(lognoop.NewLoggerProvider())}, "the LoggerProvider is a no-op; set up"},
+		{"a no-op for logs alone", &lines{}, []Option{WithLoggerProvider(lognoop.NewLoggerProvider())}, ""},
 		{"a logger that discards is a choice", &lines{}, []Option{WithLogger(quiet)}, ""},
 		{"all is told", &lines{}, nil, ""},
 	} {
@@ -314,6 +314,14 @@ func TestASubscriberHearsEvents(t *testing.T) {
 	}))
 }
 
+// otelconf makes a no-op LoggerProvider of a configuration with metrics only.
+func TestSlogHearsWhereOnlyLogsAreANoOp(t *testing.T) {
+	var standard lines
+	byDefaultTo(t, &standard)
+	observeFor(t, time.Minute, WithLoggerProvider(lognoop.NewLoggerProvider()))
+	assert.Len(t, standard.messages(), 1)
+}
+
 func TestADisabledSDKIsAWish(t *testing.T) {
 	t.Setenv("OTEL_SDK_DISABLED", "True")
 	var standard, given lines
@@ -338,7 +346,7 @@ func TestSlogIsHeard(t *testing.T) {
 		{"slog's default takes errors", &lines{level: slog.LevelError}, nil, "", true},
 		{"slog's default takes no errors", &lines{level: slog.LevelError + 1}, nil, "", false},
 		{"without detectors there are no events", &lines{}, []Option{WithDetectors()}, "", false},
-		{"a no-op logger provider", &lines{}, []Option{WithLoggerProvider(lognoop.NewLoggerProvider())}, "", false},
+		{"no-op providers", &lines{}, []Option{WithLoggerProvider(lognoop.NewLoggerProvider())}, "", false},
 		{"a pointer to one", &lines{}, []Option{WithLoggerProvider(&lognoop.LoggerProvider{})}, "", false},
 		{"the SDK is disabled", &lines{}, nil, "true", false},
 		{"the SDK is not disabled", &lines{}, nil, "no", true},
@@ -603,7 +611,7 @@ func TestSlogUntilTheGlobalLoggerProviderIsSet(t *testing.T) {
 				require.NoError(t, m.Shutdown(t.Context()))
 			})
 		},
-		"a no-op is set after Start": func(t *testing.T) {
+		"no-ops are set after Start": func(t *testing.T) {
 			var standard lines
 			slog.SetDefault(slog.New(&standard))
 			synctest.Test(t, func(t *testing.T) {
@@ -611,6 +619,7 @@ func TestSlogUntilTheGlobalLoggerProviderIsSet(t *testing.T) {
 				require.NoError(t, err)
 				time.Sleep(time.Minute)
 				otel.SetLoggerProvider(lognoop.NewLoggerProvider())
+				otel.SetMeterProvider(noop.NewMeterProvider())
 				time.Sleep(time.Hour)
 				assert.Len(t, standard.messages(), 1)
 				require.NoError(t, m.Shutdown(t.Context()))

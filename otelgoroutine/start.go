@@ -49,8 +49,8 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //
 // Events go to the logger of [WithLogger] and the functions of [WithEventFunc] as well.
 // Where there are none and the logger provider is not set up, as before the SDK is, they
-// go to slog's default logger, one line for each. They do not if the logger provider is
-// OpenTelemetry's no-op, or the environment variable OTEL_SDK_DISABLED is true. The first
+// go to slog's default logger, one line for each. They do not if both providers are
+// OpenTelemetry's no-ops, or the environment variable OTEL_SDK_DISABLED is true. The first
 // event that nothing hears is reported to the OpenTelemetry error handler.
 //
 // While nothing can be heard, nothing is captured: with no-op providers, or with metrics

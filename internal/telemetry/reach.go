@@ -32,14 +32,19 @@ func EventsHeard(ctx context.Context, lp log.LoggerProvider, e *detectors.Event)
 		e != nil && logger.Enabled(ctx, log.EnabledParameters{Severity: severityOf(*e), EventName: nameOf(*e)})
 }
 
-// Declined reports whether a logger provider is the no-op of the OpenTelemetry API,
-// which is set where no events are wanted. The global provider of before the SDK is set
-// up is not one, and neither is that of an SDK that was shut down.
-func Declined(lp log.LoggerProvider) bool {
-	if from(lp, "go.opentelemetry.io/otel/internal/global") { // of before the SDK was set up
+// Declined reports whether both providers are the no-ops of the OpenTelemetry API, which
+// are set where nothing of OpenTelemetry is wanted. The global providers of before the SDK
+// is set up are none, and neither are those of an SDK that was shut down. A no-op for logs
+// alone is what otelconf makes of a configuration with metrics only.
+func Declined(mp metric.MeterProvider, lp log.LoggerProvider) bool {
+	const global = "go.opentelemetry.io/otel/internal/global" // of before the SDK was set up
+	if from(mp, global) {
+		mp = otel.GetMeterProvider()
+	}
+	if from(lp, global) {
 		lp = otel.GetLoggerProvider()
 	}
-	return from(lp, "go.opentelemetry.io/otel/log/noop")
+	return from(mp, "go.opentelemetry.io/otel/metric/noop") && from(lp, "go.opentelemetry.io/otel/log/noop")
 }
 
 // from reports whether the type of v, or of what it points to, is defined in a package.

@@ -15,7 +15,9 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/log/noop"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -46,6 +48,7 @@ func TestARecordOfSlogHasWhatTheEventHas(t *testing.T) {
 	assert.Equal(t, "main.handle(...)\n\t/src/main.go:42\n", got[AttrCodeStacktrace])
 	assert.Equal(t, "/tmp/p.pb.gz", got[AttrProfilePath])
 	for _, name := range findingAttributes {
+		name = strings.Replace(name, "<key>", "tenant", 1)
 		if slices.Contains(notInSlog, name) {
 			assert.NotContains(t, got, name)
 		} else {
@@ -99,15 +102,18 @@ func TestTheHeadline(t *testing.T) {
 	assert.Contains(t, Headline(detectors.Event{Kind: detectors.Suppressed, Suppressed: 2}), "2 open findings")
 }
 
-func TestOnlyANoOpDeclinesEvents(t *testing.T) {
+func TestOnlyNoOpsDeclineEvents(t *testing.T) {
 	stopped := sdklog.NewLoggerProvider()
 	require.NoError(t, stopped.Shutdown(context.Background()))
-	assert.True(t, Declined(noop.NewLoggerProvider()))
-	assert.True(t, Declined(&noop.LoggerProvider{}))
-	assert.False(t, Declined(otel.GetLoggerProvider()), "nothing has set it up")
-	assert.False(t, Declined(sdklog.NewLoggerProvider()))
-	assert.False(t, Declined(stopped))
-	assert.False(t, Declined(struct{ noop.LoggerProvider }{}), "a type of somebody else's")
+	metrics := metricnoop.NewMeterProvider()
+	assert.True(t, Declined(metrics, noop.NewLoggerProvider()))
+	assert.True(t, Declined(&metricnoop.MeterProvider{}, &noop.LoggerProvider{}))
+	assert.False(t, Declined(metrics, otel.GetLoggerProvider()), "nothing has set it up")
+	assert.False(t, Declined(otel.GetMeterProvider(), noop.NewLoggerProvider()), "nothing has set it up")
+	assert.False(t, Declined(sdkmetric.NewMeterProvider(), noop.NewLoggerProvider()), "metrics only")
+	assert.False(t, Declined(metrics, sdklog.NewLoggerProvider()))
+	assert.False(t, Declined(metrics, stopped))
+	assert.False(t, Declined(metrics, struct{ noop.LoggerProvider }{}), "a type of somebody else's")
 }
 
 func TestTheBridgeIsRecognizedByItsPackage(t *testing.T) {
