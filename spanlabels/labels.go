@@ -133,13 +133,13 @@ func (l *layout) of(b *block) any {
 // A labelled is a context with labels. There is none unless the layout is known.
 type labelled struct {
 	context.Context
-	labels any
+	labels *block
 }
 
 // Value implements [context.Context].
 func (c *labelled) Value(key any) any {
 	if key == known.key {
-		return c.labels
+		return known.of(c.labels)
 	}
 	return c.Context.Value(key)
 }

@@ -43,14 +43,14 @@ func TestWithoutAKnownLayout(t *testing.T) {
 func TestTheKeysAreInOrder(t *testing.T) { assert.Less(t, spanKey, traceKey) }
 
 func TestSameLayout(t *testing.T) {
-	type pair struct{ a, b string }
-	type wrapped struct{ inner struct{ list []pair } }
 	for _, tc := range []struct {
 		other any
 		same  bool
 	}{
-		{set{}, true}, {wrapped{}, true}, {[]pair{}, true},
-		{[]string{}, false}, {[]struct{ a string }{}, false}, {[]struct{ a, b, c string }{}, false},
+		{set{}, true}, {struct {
+			Set struct{ List []struct{ Key, Value string } }
+		}{}, true},
+		{[]label{}, true}, {[]string{}, false}, {[]struct{ a string }{}, false}, {[]struct{ a, b, c string }{}, false},
 		{[]struct {
 			a string
 			b []byte
@@ -59,7 +59,7 @@ func TestSameLayout(t *testing.T) {
 			a, b [2]uint64
 		}{}, false},
 		{map[string]string{}, false}, {struct {
-			list []pair
+			list []label
 			hash uint64
 		}{}, false},
 	} {

@@ -117,16 +117,14 @@ func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 	if !sc.IsSampled() || !sc.IsValid() || !t.provider.config.all && !localRoot(ctx, sc) {
 		return child, s
 	}
-	wrapper := &span{Span: s, tracer: t, before: ctx}
 	if known != nil && ctx.Value(known.key) == nil {
-		wrapper.before = context.Background() // the same, with nothing to walk through
-		wrapper.ctx = labelled{child, known.of(newBlock(sc))}
-		child = &wrapper.ctx
-	} else {
-		child = withLabels(child, sc)
+		wrapper := &span{Span: s, tracer: t, ctx: labelled{child, newBlock(sc)}}
+		pprof.SetGoroutineLabels(&wrapper.ctx)
+		return &wrapper.ctx, wrapper
 	}
+	child = withLabels(child, sc)
 	pprof.SetGoroutineLabels(child)
-	return child, wrapper
+	return child, &spanOverLabels{span{Span: s, tracer: t}, ctx}
 }
 
 // localRoot reports whether a span has no parent in this process. Asking the SDK's span
@@ -136,31 +134,43 @@ func localRoot(ctx context.Context, sc trace.SpanContext) bool {
 	return !parent.IsValid() || parent.IsRemote() || parent.TraceID() != sc.TraceID()
 }
 
-// A span restores the labels of its goroutine when it ends.
+// A span removes the labels of its goroutine when it ends.
 type span struct {
 	trace.Span
 	tracer *tracer
-	ctx    labelled        // the context of the span; not used if the labels were set with runtime/pprof
-	before context.Context // has the labels of before
+	ctx    labelled // the context of the span; not used by spanOverLabels
 	ended  atomic.Bool
 }
 
 // End implements [trace.Span].
-func (s *span) End(opts ...trace.SpanEndOption) {
+func (s *span) End(opts ...trace.SpanEndOption) { s.end(context.Background(), recover(), opts) }
+
+// A spanOverLabels is a span that was started in a context with labels. It restores
+// them.
+type spanOverLabels struct {
+	span
+	before context.Context
+}
+
+// End implements [trace.Span].
+func (s *spanOverLabels) End(opts ...trace.SpanEndOption) { s.end(s.before, recover(), opts) }
+
+// end restores labels and ends the span. A panic that ended it goes on.
+func (s *span) end(before context.Context, panicked any, opts []trace.SpanEndOption) {
+	if panicked != nil {
+		defer panic(panicked)
+	}
 	if s.ended.CompareAndSwap(false, true) {
-		pprof.SetGoroutineLabels(s.before)
-		if !s.tracer.provider.config.noPanics {
-			if p := recover(); p != nil {
-				defer panic(p)
-				s.panicked(p, opts)
-			}
+		pprof.SetGoroutineLabels(before)
+		if panicked != nil && !s.tracer.provider.config.noPanics {
+			s.record(panicked, opts)
 		}
 	}
 	s.Span.End(opts...)
 }
 
-// panicked records a panic as the SDK would.
-func (s *span) panicked(p any, opts []trace.SpanEndOption) {
+// record records a panic as the SDK would, which cannot recover it here.
+func (s *span) record(p any, opts []trace.SpanEndOption) {
 	t := reflect.TypeOf(p)
 	name := t.PkgPath() + "." + t.Name()
 	if name == "." {
