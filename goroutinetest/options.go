@@ -77,6 +77,7 @@ func (c *config) monitor() []otelgoroutine.Option {
 		interval = max(c.scaled(usualInterval), otelgoroutine.MinInterval)
 	}
 	return []otelgoroutine.Option{
+		otelgoroutine.WithoutEnvironment(), // an operator's setting must not blind a test
 		otelgoroutine.WithInterval(interval),
 		otelgoroutine.WithBudget(budget),
 		otelgoroutine.WithDetectors(c.all()...),

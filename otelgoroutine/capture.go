@@ -62,8 +62,8 @@ func (c *config) checkFiles() {
 // findings are saved, with [WithProfileDir] and [WithArchive]: as a pprof profile, as a
 // goroutine dump if its predicted stop of the world is within Budget.Pause, and with
 // [WithFlightRecorder] the recording. Of each of these, the newest are kept, as many as
-// WithProfileDir says, beside those of findings. A dump has the arguments of calls and,
-// from Go 1.27 on, label values, which may be personal data.
+// WithProfileDir says, beside those of findings. A dump has the arguments of calls; labels
+// are removed from it.
 //
 // It takes no more than regular snapshots do: there are never two captures at a time,
 // the budget pays, and at most one begins in a second. Callers that come while one is

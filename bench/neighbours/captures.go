@@ -56,7 +56,7 @@ func (t *taker) window() (*goroutine.Snapshot, []capture.Skip) {
 }
 
 func (t *taker) labelled() (*goroutine.Snapshot, []capture.Skip) {
-	return one(t.traced.Labelled([]string{"route"}))
+	return one(t.traced.Labelled([]string{"route"}, nil))
 }
 
 func one(s *goroutine.Snapshot, skip *capture.Skip) (*goroutine.Snapshot, []capture.Skip) {

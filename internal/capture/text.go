@@ -83,7 +83,7 @@ func (t *textSource) take(a *allowance) (r result, err error) {
 			t.size = max(written/max(n, 1)*5/4, leastTextSize)
 			r.Snapshot, err = t.read(buf[:written], at, a)
 			if t.keep {
-				r.dump = buf[:written:written]
+				r.dump = parse.WithoutLabels(buf[:written:written])
 			}
 			return r, err
 		}

@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -52,4 +53,38 @@ func (l Labels) choose(labels []goroutine.Label) []goroutine.Label {
 	}
 	slices.SortStableFunc(chosen, func(a, b goroutine.Label) int { return cmp.Compare(a.Key, b.Key) })
 	return chosen[:min(len(chosen), maxLabels)]
+}
+
+// WithoutLabels returns a goroutine dump without the labels in its headers, whose values
+// may be personal data. It overwrites the dump.
+func WithoutLabels(dump []byte) []byte {
+	kept := dump[:0]
+	for len(dump) > 0 {
+		end := bytes.IndexByte(dump, '\n') + 1
+		if end == 0 {
+			end = len(dump)
+		}
+		line := dump[:end]
+		dump = dump[end:]
+		if bytes.HasPrefix(line, headerStart) {
+			line = headerWithoutLabels(line)
+		}
+		kept = append(kept, line...)
+	}
+	return kept
+}
+
+// headerWithoutLabels overwrites a header. If the braces do not match, it ends where
+// they begin.
+func headerWithoutLabels(line []byte) []byte {
+	begin := bytes.IndexByte(line, '{')
+	if begin < 0 {
+		return line
+	}
+	size := skipTo(line[begin:], ",]:\n")
+	start := len(bytes.TrimSuffix(line[:begin], []byte(" labels:")))
+	if size < 0 {
+		return append(line[:start], '\n')
+	}
+	return append(line[:start], line[begin+size:]...)
 }
