@@ -11,13 +11,13 @@ import (
 
 func TestRemovingLabelsFromADump(t *testing.T) {
 	for with, without := range map[string]string{
-		"goroutine 7 [chan receive, 2 minutes]:":                                      "goroutine 7 [chan receive, 2 minutes]:",
-		`goroutine 7 [chan receive, 2 minutes labels:{"user": "secret"}]:`:            "goroutine 7 [chan receive, 2 minutes]:",
-		`goroutine 7 [running labels:{"a]b": "sec}ret", "c": "se\"cr,et"}]:`:          "goroutine 7 [running]:",
-		`goroutine 7 gp=0xc000006380 m=0 mp=0x1 [chan send]{user: secret, b: c}:`:     "goroutine 7 gp=0xc000006380 m=0 mp=0x1 [chan send]:",
+		"goroutine 7 [chan receive, 2 minutes]:":                                       "goroutine 7 [chan receive, 2 minutes]:",
+		`goroutine 7 [chan receive, 2 minutes labels:{"user": "secret"}]:`:             "goroutine 7 [chan receive, 2 minutes]:",
+		`goroutine 7 [running labels:{"a]b": "sec}ret", "c": "se\"cr,et"}]:`:           "goroutine 7 [running]:",
+		`goroutine 7 gp=0xc000006380 m=0 mp=0x1 [chan send]{user: secret, b: c}:`:      "goroutine 7 gp=0xc000006380 m=0 mp=0x1 [chan send]:",
 		`goroutine 7 [select, 3 minutes, locked to thread]{"x y": "secret:]}", b: c}:`: "goroutine 7 [select, 3 minutes, locked to thread]:",
-		`goroutine 7 [select]{user: secret`:                                           "goroutine 7 [select]",
-		"main.f({0x1, 0x2})":                                                          "main.f({0x1, 0x2})",
+		`goroutine 7 [select]{user: secret`:                                            "goroutine 7 [select]",
+		"main.f({0x1, 0x2})":                                                           "main.f({0x1, 0x2})",
 	} {
 		for _, rest := range []string{"\n", "\nmain.main({0x1})\n\t/src/main.go:7 +0x1d\n"} {
 			got := string(WithoutLabels([]byte(with + rest)))
