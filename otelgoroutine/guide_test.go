@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -295,11 +296,26 @@ func (q *guideQueue) lock() {
 	q.turns++
 }
 
+// guideLeak returns a configuration with which a leak is told in seconds, however late
+// the snapshots of a starved machine are.
+func guideLeak() detectors.LeakConfig {
+	c := detectors.DefaultLeakConfig()
+	c.MinAge, c.MaxAge, c.Window, c.Warmup = time.Second, 8*time.Second, 10*time.Second, time.Millisecond
+	c.Steps, c.MinSteps, c.MaxExits, c.MaxAway = 2, 1, 1, 1
+	return c
+}
+
+// fast returns a built-in detector with all times scaled by a hundred.
+func fast(name string) *detectors.Detector {
+	all := detectors.Scaled(0.01)
+	return all[slices.IndexFunc(all, func(d *detectors.Detector) bool { return d.Name == name })]
+}
+
 // Leaks are told by their growth, and deadlocks by goroutines that have not moved for a
 // threshold, at a channel or at a lock: with their IDs, states, how long, and their stack.
 // What is gone is cleaned up.
 func TestGuide4LeaksAndDeadlocks(t *testing.T) {
-	m := guided(t, otelgoroutine.WithDetectors(detectors.Scaled(0.01)...))
+	m := guided(t, otelgoroutine.WithDetectors(detectors.NewLeak(guideLeak()), fast("deadlock")))
 	all := updates(t, m)
 	q := &guideQueue{results: make(chan int)}
 	var waiting sync.WaitGroup
@@ -310,7 +326,7 @@ func TestGuide4LeaksAndDeadlocks(t *testing.T) {
 	found := func(detector, function string) detectors.Finding {
 		var f detectors.Finding
 		awaited(t, all, func(u otelgoroutine.Update) bool {
-			if u.Snapshot != nil && u.Snapshot.Total < 5000 { // a starved machine takes snapshots for minutes
+			if u.Snapshot != nil && u.Snapshot.Total < 20_000 { // a starved machine takes snapshots for minutes
 				for range 5 {
 					waiting.Go(q.send)
 				}
