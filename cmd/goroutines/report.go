@@ -73,7 +73,8 @@ detectors find, and compares the counts with rules of thumb.
 A source is a file, - for standard input, or the address of a process with
 net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
 sources are a series of snapshots of one process, in the order of their times,
-and give a trend; so does --samples with one address.`,
+and give a trend; so do --samples with one address, and several goroutine dumps
+in one file.`,
 		Example: `  goroutines report http://host:6060
   goroutines report --format json host:6060 | jq .states
   goroutines report -o report.html --format html monday.pb.gz friday.pb.gz
@@ -158,6 +159,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 	var notes []string
 	p := newProgress(c.ErrOrStderr())
 	reader.Samples, reader.Every, reader.Ordered = f.samples, f.every, f.ordered
+	reader.Last = f.ordered // diff compares two
 	reader.Progress, reader.Note = p.tell, func(s string) { notes = append(notes, s) }
 	series, err := reader.Read(c.Context(), args)
 	p.clear()

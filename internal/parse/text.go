@@ -56,8 +56,14 @@ func Text(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 }
 
 func newDump(r io.Reader) *dump {
+	t := newLinesDump()
+	t.in = bufio.NewReaderSize(r, maxLine)
+	return t
+}
+
+// newLinesDump returns a dump whose lines the caller sets.
+func newLinesDump() *dump {
 	t := &dump{
-		in:       bufio.NewReaderSize(r, maxLine),
 		snapshot: &goroutine.Snapshot{Source: goroutine.SourceText},
 		index:    make(map[string]int),
 		names:    make(names),
@@ -103,6 +109,12 @@ type dump struct {
 	seen     bool   // at least one goroutine was seen
 	problems problems
 	broken   error // from the reader
+
+	// several says that there was a header of several goroutines, which has no IDs.
+	several bool
+	// keepCut keeps a goroutine whose text ends within a call, with the frames before
+	// it. Otherwise it is missing.
+	keepCut bool
 }
 
 // A phase is the part of a goroutine's text that is being read.
@@ -130,7 +142,12 @@ type current struct {
 	calls int // frames kept
 	open  openCall
 	fault string // why the goroutine cannot be described, or ""
+	torn  bool   // its last line was the beginning of a call
+	cut   bool   // its outer frames are missing
 }
+
+// endsInCall is said of a goroutine whose last call is incomplete.
+const endsInCall = "its text ends within a call"
 
 // openCall says whether a call is still waiting for its place, and which kind it
 // is.
@@ -207,6 +224,12 @@ func (t *dump) begin() bool {
 	if !ok {
 		return false
 	}
+	t.start(h, err)
+	return true
+}
+
+// start starts the goroutine of a header. err is what is wrong with the header.
+func (t *dump) start(h header, err error) {
 	t.end()
 	t.seen = true
 	t.g = current{phase: inStack, line: t.number, header: h, state: t.states.of(h.state)}
@@ -215,7 +238,6 @@ func (t *dump) begin() bool {
 	}
 	t.key = append(append(t.key[:0], t.g.state...), 0)
 	t.g.framesAt = len(t.key)
-	return true
 }
 
 // fault records why the goroutine cannot be described, and skips the rest of it.
@@ -229,12 +251,15 @@ func (t *dump) call(line []byte) {
 	case noise, !ok && t.g.open == goCall:
 		return
 	case t.partial:
-		t.fault("its text ends within a call")
+		t.fault(endsInCall)
+		return
+	case t.keepCut && !ok && bytes.IndexByte(line, '(') > 0:
+		t.g.torn = true
 		return
 	case t.g.open != noCall:
 		t.key = t.key[:t.g.callAt]
 	}
-	t.g.open, t.g.callAt = foreignCall, len(t.key)
+	t.g.open, t.g.callAt, t.g.torn = foreignCall, len(t.key), false
 	if ok {
 		t.g.open = goCall
 		t.lock(name, arguments)
@@ -361,8 +386,10 @@ func (t *dump) end() {
 	case g.phase == outside:
 		return
 	case g.fault != "":
-	case g.open == goCall || g.phase == inCreation:
-		g.fault = "its text ends within a call"
+	case t.keepCut && g.calls > 0 && (g.torn || g.open == goCall || g.phase == inCreation):
+		t.cutGoroutine()
+	case g.torn || g.open == goCall || g.phase == inCreation:
+		g.fault = endsInCall
 	case g.open == foreignCall:
 		t.key = t.key[:g.callAt]
 	}
@@ -372,9 +399,23 @@ func (t *dump) end() {
 	case t.g.fault != "":
 		t.snapshot.Missing++
 		t.problems.add("line %d: %s: %s", t.g.line, t.g.header, t.g.fault)
-	case t.g.header.id != 0: // 0 is the scheduler's own stack, in a crash
+	case t.g.header.id != 0 || t.g.header.count > 0: // ID 0 is the scheduler's own stack, in a crash
 		t.each()
 	}
+}
+
+// cutGoroutine keeps the complete frames of a goroutine whose text ends within a
+// call.
+func (t *dump) cutGoroutine() {
+	g := &t.g
+	switch {
+	case g.phase == inCreation:
+		t.key, g.createdAt = t.key[:g.createdAt], 0
+	case g.open != noCall:
+		t.key = t.key[:g.callAt]
+	}
+	g.cut = true
+	t.problems.add("line %d: %s: %s; the %d complete frames are kept", g.line, g.header, endsInCall, g.calls)
 }
 
 // count counts the goroutine in its group.
@@ -383,6 +424,9 @@ func (t *dump) count() {
 	t.g.createdAt = t.stackEnd()
 	t.key = binary.LittleEndian.AppendUint64(t.key, t.g.lock)
 	t.key = binary.LittleEndian.AppendUint64(t.key, uint64(t.g.createdAt))
+	if t.g.cut {
+		t.key = append(t.key, 1)
+	}
 	i, ok := t.index[string(t.key)]
 	if !ok {
 		i = t.newGroup(t.key[t.g.framesAt:t.g.createdAt], t.key[t.g.createdAt:end])
@@ -391,8 +435,12 @@ func (t *dump) count() {
 		return
 	}
 	group, id := &t.snapshot.Groups[i], t.g.header.id
-	group.Count++
+	group.Count += max(1, t.g.header.count)
 	group.Wait = max(group.Wait, t.g.header.wait)
+	if id == 0 {
+		t.several = true
+		return
+	}
 	group.IDs = goroutine.LowestIDs(group.IDs, id)
 	if t.births != nil {
 		group.Births = goroutine.AddCohort(group.Births, t.births.Cohort(id))
@@ -422,7 +470,7 @@ func (t *dump) newGroup(stack, creation []byte) int {
 	frames, i := t.frames(stack), systemGroup
 	if !system(frames) {
 		i = len(t.snapshot.Groups)
-		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock}
+		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock, Cut: t.g.cut}
 		if by := t.frames(creation); len(by) > 0 {
 			group.CreatedBy = by[0]
 		}
@@ -477,6 +525,12 @@ func cutFrame(key []byte) (f frame, rest []byte, ok bool) {
 
 func (t *dump) finish() (*goroutine.Snapshot, error) {
 	s := t.snapshot
+	if t.several {
+		t.births = nil
+		for i := range s.Groups {
+			s.Groups[i].Births, s.Groups[i].IDs = nil, nil
+		}
+	}
 	if t.births != nil && t.highest > 0 {
 		s.Epochs = t.births.Close(t.highest, s.Time)
 	}
@@ -492,10 +546,14 @@ type header struct {
 	id    uint64
 	state string
 	wait  time.Duration
+	count int // of goroutines, when the header is that of several; else 0
 }
 
 // String returns the header without labels.
 func (h header) String() string {
+	if h.count > 0 {
+		return fmt.Sprintf("%d goroutines [%.*s]", h.count, maxState, h.state)
+	}
 	if h.state == "" {
 		return fmt.Sprintf("goroutine %d", h.id)
 	}
