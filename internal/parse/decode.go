@@ -90,6 +90,7 @@ type utf16Reader struct {
 	order binary.ByteOrder
 	out   []byte // not yet returned
 	room  []byte
+	units [4 << 10]byte
 	high  rune // the first half of a surrogate pair; 0: none
 	err   error
 }
@@ -108,17 +109,13 @@ func (u *utf16Reader) Read(p []byte) (int, error) {
 
 // fill decodes up to 4 KiB.
 func (u *utf16Reader) fill() {
+	n, err := io.ReadFull(u.in, u.units[:])
+	if u.err = err; err == io.ErrUnexpectedEOF {
+		u.err = io.EOF // perhaps after half a character: the input is cut
+	}
 	u.out = u.room[:0]
-	for range 2 << 10 {
-		var unit [2]byte
-		if _, err := io.ReadFull(u.in, unit[:]); err != nil {
-			if err == io.ErrUnexpectedEOF {
-				err = io.EOF // half a character: the input is cut
-			}
-			u.err = err
-			break
-		}
-		u.unit(rune(u.order.Uint16(unit[:])))
+	for i := 0; i+1 < n; i += 2 {
+		u.unit(rune(u.order.Uint16(u.units[i:])))
 	}
 	u.room = u.out
 }

@@ -346,6 +346,9 @@ func (l *layout) release(text []byte) {
 		l.place(l.tab)
 	case pendingCreation:
 		l.at = atCreation
+		if l.pieces > 1 {
+			text = createdBy(text)
+		}
 		l.pass(text, l.number, false)
 	default:
 		l.at = atCall
@@ -357,3 +360,11 @@ func (l *layout) release(text []byte) {
 
 // inGoroutine reports whether the last line was of a goroutine.
 func (l *layout) inGoroutine() bool { return l.at != atText && l.at != atEnd }
+
+// createdBy returns a line with the function of a go statement and nothing after it.
+func createdBy(line []byte) []byte {
+	if i := bytes.IndexByte(line[min(len(createdStart), len(line)):], ' '); i >= 0 {
+		return line[:len(createdStart)+i]
+	}
+	return line
+}

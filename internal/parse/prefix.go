@@ -23,13 +23,17 @@ func (p *prefix) learn(text []byte) {
 	if bytes.Equal(p.text, text) {
 		return
 	}
-	if n, ok := p.match(text); !ok || n != len(text) {
-		p.exact, p.similar, p.absent = 0, 0, 0
+	n, same := p.match(text)
+	fields := len(bytes.Fields(text))
+	if !same || n != len(text) {
+		p.exact, p.absent = 0, 0
+		if fields != p.fields {
+			p.similar = 0
+		}
 	}
-	p.text = append(p.text[:0], text...)
+	p.text, p.fields = append(p.text[:0], text...), fields
 	p.first = bytes.TrimRight(p.text, " \t")
 	p.tail = len(p.text) - len(p.first)
-	p.fields = len(bytes.Fields(p.text))
 }
 
 // cut returns the text of a line after the prefix. wanted says that the line
@@ -49,7 +53,7 @@ func (p *prefix) cut(line []byte, wanted bool) (text []byte, ok bool) {
 		p.absent++
 		return line, true
 	}
-	if p.exact < 2 || !p.stable() {
+	if p.exact < 2 || p.similar > 0 || !p.stable() {
 		if text, similar, ok := p.words(line); ok && (similar || wanted || isLine(text) || len(text) == 0) {
 			if similar {
 				p.similar++

@@ -235,7 +235,7 @@ func wrappingSeeds(t testing.TB) []string {
 			seeds = append(seeds, string(data))
 		}
 	}
-	return append(seeds, one, one+"\n"+strings.ReplaceAll(one, "goroutine 8", "goroutine 9"))
+	return append(seeds, benchDump(20), one, one+"\n"+strings.ReplaceAll(one, "goroutine 8", "goroutine 9"))
 }
 
 // compose chooses wrappings at random: at most one for the layout of lines, up to
@@ -273,7 +273,7 @@ func FuzzWrappings(f *testing.F) {
 	for i, seed := range seeds {
 		plain[i] = described(oneDump(f, seed))
 	}
-	for i := range uint64(500) {
+	for i := range uint64(2500) {
 		f.Add(i)
 	}
 	f.Fuzz(func(t *testing.T, choice uint64) {
