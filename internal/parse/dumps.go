@@ -78,6 +78,7 @@ type series struct {
 	skipping bool // the goroutine has been read before
 	holding  bool
 	held     held
+	race     *race // the report that is being read
 
 	preface, before []string // text since the last goroutine, and before the current dump
 
@@ -132,6 +133,9 @@ func (s *series) readAll(r io.Reader) error {
 
 // feed takes a line of the text, as the runtime wrote it.
 func (s *series) feed(line []byte, number int, cut bool) {
+	if (s.race != nil || len(line) >= len(raceStart) && line[len(line)-1] == 'E') && s.raceLine(line, number) {
+		return
+	}
 	if h, ok, err := anyHeader(line, cut); ok {
 		s.header(h, err, number)
 		return
@@ -294,6 +298,7 @@ func (s *series) settle(isNew bool) {
 }
 
 func (s *series) finish(broken error) ([]Dump, error) {
+	s.endRace()
 	if s.holding {
 		s.settle(false)
 	}

@@ -242,3 +242,25 @@ func TestManyGoroutinesUnderOneHeader(t *testing.T) {
 	assert.Equal(t, 4*time.Minute, groupAt(t, s, "main.f").Wait)
 	assert.False(t, s.HasIDs())
 }
+
+// TestRaceReports reads what the race detector prints, as goroutines.
+func TestRaceReports(t *testing.T) {
+	report := func(id int) string {
+		return fmt.Sprintf("==================\nWARNING: DATA RACE\nWrite at 0x00c0000e4030 by goroutine %d:\n  main.write()\n      /app/main.go:15 +0x3b\n  main.start.func1()\n      /app/main.go:20 +0x1\n\n"+
+			"Previous read at 0x00c0000e4030 by main goroutine:\n  main.main()\n      /app/main.go:9 +0x44\n\n"+
+			"Goroutine %d (finished) created at:\n  main.start()\n      /app/main.go:18 +0xa1\n  main.main()\n      /app/main.go:8 +0x2\n==================\n", id, id)
+	}
+	dumps, err := dumpsOf(report(7) + "FAIL\n" + report(8) + one)
+	require.NoError(t, err)
+	require.Len(t, dumps, 3)
+	for i, line := range []int{3, 22, 38} {
+		assert.Equal(t, line, dumps[i].Line)
+		requireSane(t, dumps[i].Snapshot)
+	}
+	assert.Equal(t, 2, dumps[0].Snapshot.Total)
+	got := described(dumps[0].Snapshot)
+	assert.Contains(t, got, "1 [7] [finished] 0s 0x0 main.start (/app/main.go:18) cut false\n\tmain.write /app/main.go:15\n\tmain.start.func1 /app/main.go:20\n")
+	assert.Contains(t, got, "1 [1] [running] 0s 0x0  cut false\n\tmain.main /app/main.go:9\n")
+	assert.Equal(t, described(oneDump(t, one)), described(dumps[2].Snapshot))
+	assert.Contains(t, dumps[1].Preface, "WARNING: DATA RACE")
+}
