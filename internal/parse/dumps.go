@@ -45,9 +45,9 @@ type Dump struct {
 // that the process ended, or a goroutine shows its own stack. at is the time of all of
 // them.
 //
-// A goroutine whose text is cut keeps the frames that are complete;
-// [goroutine.Group.Cut] marks it. The error says what could not be read, with its
-// line, as in [Text]. If there is no goroutine in the text, there are no dumps and an
+// A goroutine whose text is cut or damaged keeps the frames before that;
+// [goroutine.Group.Cut] marks it. Missing counts those whose header is damaged. The
+// error says what could not be read, with its line, as in [Text]. If there is no goroutine in the text, there are no dumps and an
 // error.
 //
 // Memory is bounded for any input: that of [Text] once for all dumps, and a few
@@ -120,7 +120,7 @@ func (s *series) readAll(r io.Reader) error {
 		if err != nil && last {
 			u.end()
 			l.end()
-			if d := s.current; d != nil && len(piece) > 0 && !u.inField() && d.g.open == foreignCall {
+			if d := s.current; d != nil && len(piece) > 0 && !u.inField() && (d.g.open == foreignCall || d.g.phase == inCreation && bytes.HasPrefix(d.line, createdStart)) {
 				d.g.torn = true // the input ends within the name
 			}
 			if err == io.EOF {

@@ -71,7 +71,7 @@ func TestPasted(t *testing.T) {
 		"byte-order-mark.txt": {want: []string{worker}},
 		"cut-in-a-line.txt": {
 			want:    []string{"1 [9] [chan receive] 12m0s 0x0  cut true\n\tmain.consume /app/main.go:50\n"},
-			problem: "line 1: goroutine 9 [chan receive]: its text ends within a call; the 1 complete frames are kept",
+			problem: "line 1: goroutine 9 [chan receive]: its text ends within a call; the 1 frames before are kept",
 		},
 		"double-spaced-main-select.txt": {want: []string{"1 [1] [select (no cases)] 1h0m0s 0x0  cut false\n\tmain.main /app/main.go:9\n"}},
 		"go-test-json.jsonl":            {want: []string{worker}},
@@ -212,12 +212,12 @@ func TestDumpsSays(t *testing.T) {
 		"nothing":                    {"hello\n", "no goroutine found", 0, 0},
 		"a header that is cut":       {one + "\ngoroutine 9 [chan rec", "line 9: goroutine 9: the header is cut off", 1, 1},
 		"a damaged header":           {"goroutine 9 [chan rec\nmain.f()\n\t/f.go:1 +0x1\n\n" + one, "line 1: goroutine 9: the header is cut off", 1, 1},
-		"a name that is cut":         {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.Fo", "line 9: goroutine 9 [select]: its text ends within a call; the 1 complete frames are kept", 2, 0},
-		"a place that is cut":        {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.g()\n\t/g.g", "the 1 complete frames are kept", 2, 0},
-		"a creation that is cut":     {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\ncreated by ma", "the 1 complete frames are kept", 2, 0},
-		"a lost place":               {"goroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.g()\ncreated by main.h\n\t/h.go:1 +0x1\n\n" + one, "line 1: goroutine 9 [select]: line 5 comes before the place of the last call", 1, 1},
-		"a lost call":                {"goroutine 9 [select]:\n\t/f.go:1 +0x1\n\n" + one, "line 1: goroutine 9 [select]: line 2 is the place of a missing call", 1, 1},
-		"the first call is cut":      {one + "\ngoroutine 9 [select]:\nmain.f(0x1, ", "line 9: goroutine 9 [select]: its text ends within a call", 1, 1},
+		"a name that is cut":         {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.Fo", "line 9: goroutine 9 [select]: its text ends within a call; the 1 frames before are kept", 2, 0},
+		"a place that is cut":        {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.g()\n\t/g.g", "the 2 frames before are kept", 2, 0},
+		"a creation that is cut":     {one + "\ngoroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\ncreated by ma", "the 1 frames before are kept", 2, 0},
+		"a lost place":               {"goroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.g()\ncreated by main.h\n\t/h.go:1 +0x1\n\n" + one, "line 1: goroutine 9 [select]: line 5 comes before the place of the last call; the 2 frames before are kept", 2, 0},
+		"a lost call":                {"goroutine 9 [select]:\n\t/f.go:1 +0x1\n\n" + one, "line 1: goroutine 9 [select]: line 2 is the place of a missing call; the 0 frames before are kept", 2, 0},
+		"the first call is cut":      {one + "\ngoroutine 9 [select]:\nmain.f(0x1, ", "line 9: goroutine 9 [select]: its text ends within a call; the 0 frames before are kept", 2, 0},
 		"in a record, with its line": {`{"a":1}` + "\n" + `{"msg":"goroutine 9 [select]:\nmain.f()\n\t/f.go:1 +0x1\nmain.g(0x"}` + "\n", "line 2: goroutine 9 [select]: its text ends within a call", 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -112,8 +112,8 @@ type dump struct {
 
 	// several says that there was a header of several goroutines, which has no IDs.
 	several bool
-	// keepCut keeps a goroutine whose text ends within a call, with the frames before
-	// it. Otherwise it is missing.
+	// keepCut keeps a goroutine whose text is cut or damaged, with the frames before
+	// that. Otherwise it is missing.
 	keepCut bool
 }
 
@@ -143,7 +143,9 @@ type current struct {
 	open  openCall
 	fault string // why the goroutine cannot be described, or ""
 	torn  bool   // its last line was the beginning of a call
-	cut   bool   // its outer frames are missing
+	cut   bool   // frames are missing
+
+	headless bool // its header is damaged
 }
 
 // endsInCall is said of a goroutine whose last call is incomplete.
@@ -235,6 +237,7 @@ func (t *dump) start(h header, err error) {
 	t.g = current{phase: inStack, line: t.number, header: h, state: t.states.of(h.state)}
 	if err != nil {
 		t.fault(err.Error())
+		t.g.headless = true
 	}
 	t.key = append(append(t.key[:0], t.g.state...), 0)
 	t.g.framesAt = len(t.key)
@@ -386,12 +389,13 @@ func (t *dump) end() {
 	case g.phase == outside:
 		return
 	case g.fault != "":
-	case t.keepCut && g.calls > 0 && (g.torn || g.open == goCall || g.phase == inCreation):
-		t.cutGoroutine()
 	case g.torn || g.open == goCall || g.phase == inCreation:
 		g.fault = endsInCall
 	case g.open == foreignCall:
 		t.key = t.key[:g.callAt]
+	}
+	if t.keepCut && t.g.fault != "" && !t.g.headless {
+		t.cutGoroutine()
 	}
 	t.g.phase = outside
 	t.highest = max(t.highest, t.g.header.id)
@@ -404,18 +408,23 @@ func (t *dump) end() {
 	}
 }
 
-// cutGoroutine keeps the complete frames of a goroutine whose text ends within a
-// call.
+// cutGoroutine keeps what is complete of a goroutine that cannot be described: the
+// frames before the fault, and the function of a call or go statement without a place.
 func (t *dump) cutGoroutine() {
 	g := &t.g
 	switch {
-	case g.phase == inCreation:
+	case g.phase == inCreation && g.torn:
 		t.key, g.createdAt = t.key[:g.createdAt], 0
+	case g.phase == inCreation:
+		t.key = append(t.key, ":0\n"...)
+	case g.open == goCall && g.calls < maxFrames:
+		t.key = append(t.key, ":0\n"...)
+		g.calls++
 	case g.open != noCall:
 		t.key = t.key[:g.callAt]
 	}
-	g.cut = true
-	t.problems.add("line %d: %s: %s; the %d complete frames are kept", g.line, g.header, endsInCall, g.calls)
+	t.problems.add("line %d: %s: %s; the %d frames before are kept", g.line, g.header, g.fault, g.calls)
+	g.cut, g.fault = true, ""
 }
 
 // count counts the goroutine in its group.

@@ -65,7 +65,7 @@ func TestCutFiles(t *testing.T) {
 		want string
 	}{
 		"compressed, small": {packed[:len(packed)*3/4], "decompressing: unexpected EOF: the compressed data is cut off, and only what comes before is read"},
-		"in a line":         {[]byte(oneGoroutine + "\ngoroutine 9 [select]:\nmain.a()\n\t/a.go:1 +0x1\nmain.serve(0xc0000"), "line 9: goroutine 9 [select]: its text ends within a call; the 1 complete frames are kept"},
+		"in a line":         {[]byte(oneGoroutine + "\ngoroutine 9 [select]:\nmain.a()\n\t/a.go:1 +0x1\nmain.serve(0xc0000"), "line 9: goroutine 9 [select]: its text ends within a call; the 1 frames before are kept"},
 	} {
 		all, err := readDumps(c.data)
 		require.ErrorContains(t, err, c.want, name)
