@@ -264,3 +264,45 @@ func TestRaceReports(t *testing.T) {
 	assert.Equal(t, described(oneDump(t, one)), described(dumps[2].Snapshot))
 	assert.Contains(t, dumps[1].Preface, "WARNING: DATA RACE")
 }
+
+// TestDumpsOfOtherRuntimes reads what older and other runtimes write.
+func TestDumpsOfOtherRuntimes(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"Go 1.0": {
+			"goroutine 1 [chan receive]:\nmain.main()\n\t/tmp/x.go:5 +0x4c\n\ngoroutine 2 [syscall]:\ncreated by runtime.main\n\t/usr/lib/go/src/pkg/runtime/proc.c:221\n",
+			"1 [1] [chan receive] 0s 0x0  cut false\n\tmain.main /tmp/x.go:5\n",
+		},
+		"Go 1.4": {
+			"goroutine 16 [finalizer wait, 3 minutes]:\nruntime.park(0x4135d0, 0x5e8f98, 0x5e7b69)\n\t/usr/local/go/src/pkg/runtime/proc.c:1369 +0x89\nruntime.goexit()\n\t/usr/local/go/src/pkg/runtime/proc.c:1445\n\ngoroutine 19 [select]:\nmain.func·001(0x1)\n\t/app/main.go:20 +0x1d\ncreated by main.main\n\t/app/main.go:9 +0x1\n",
+			"1 [19] [select] 0s 0x0 main.main (/app/main.go:9) cut false\n\tmain.func·001 /app/main.go:20\n",
+		},
+		"gccgo": {
+			"goroutine 5 [chan receive]:\nruntime.gopark\n\t../../../libgo/go/runtime/proc.go:421\nruntime.chanrecv\n\t../../../libgo/go/runtime/chan.go:535\nmain.f..func1\n\t/app/main.go:12\ncreated by main.f\n\t/app/main.go:11\n",
+			"1 [5] [chan receive] 0s 0x0 main.f (/app/main.go:11) cut false\n\truntime.gopark ../../../libgo/go/runtime/proc.go:421\n\truntime.chanrecv ../../../libgo/go/runtime/chan.go:535\n\tmain.f..func1 /app/main.go:12\n",
+		},
+		"cgo": {
+			"goroutine 1 [syscall]:\nnon-Go function\n\tpc=0x7f01\npthread_join\n\t/usr/src/nptl.c:47 pc=0x7f02\nruntime.cgocall(0x1, 0x2)\n\t/go/src/runtime/cgocall.go:157 +0x5c fp=0x1 sp=0x2 pc=0x3\nmain._Cfunc_join(0x1)\n\t_cgo_gotypes.go:47 +0x4b\n",
+			"1 [1] [syscall] 0s 0x0  cut false\n\tpthread_join /usr/src/nptl.c:47\n\truntime.cgocall /go/src/runtime/cgocall.go:157\n\tmain._Cfunc_join _cgo_gotypes.go:47\n",
+		},
+		"registers": {
+			"SIGQUIT: quit\nPC=0x46e0e1 m=0 sigcode=0\n\ngoroutine 0 gp=0x1 m=0 mp=0x2 [idle]:\nruntime.futex(0x1)\n\t/go/src/runtime/sys.s:557 +0x21 fp=0x1 sp=0x2 pc=0x3\n\n" + one + "\nrax    0xca\nrbx    0x0\nrip    0x46e0e1\nrflags 0x286\ncs     0x33\nexit status 2\n",
+			described(oneDump(t, one)),
+		},
+		"Windows": {
+			"goroutine 3 [select]:\r\nmain.f(0x1)\r\n\tC:/Users/a b/main.go:7 +0x1d\r\ncreated by main.main in goroutine 1\r\n\tC:/Users/a b/main.go:3 +0x1\r\n",
+			"1 [3] [select] 0s 0x0 main.main (C:/Users/a b/main.go:3) cut false\n\tmain.f C:/Users/a b/main.go:7\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for wrapping, w := range wrappings() {
+				if w.kind == layoutWrapping && strings.Contains(wrapping, "wrapped") {
+					continue // names without parentheses cannot be told from beginnings of others
+				}
+				dumps, err := Dumps(NewTextReader(newBuffered(strings.NewReader(w.wrap(c.text)))), textTime, NewStacks(), new(goroutine.Births))
+				require.NoError(t, err, wrapping)
+				require.Len(t, dumps, 1, wrapping)
+				require.Contains(t, described(dumps[0].Snapshot), c.want, wrapping)
+			}
+		})
+	}
+}

@@ -39,6 +39,7 @@ type layout struct {
 	gap     int  // blank lines after its last piece
 	ended   bool // the input has ended
 	damaged bool // a header has no end, although a call follows
+	named   bool // a place follows: what is pending is a name without arguments
 	gaps    bool // there were blank lines between its pieces
 
 	line, tab []byte // for lines that are changed
@@ -85,7 +86,9 @@ func (l *layout) take(line []byte, number int, cut bool) {
 		l.blank()
 		return
 	}
-	l.settleBlanks(line)
+	if !l.settleBlanks(line) {
+		return
+	}
 	width := l.width
 	if l.at != atText && l.at != atEnd {
 		l.width = max(width, len(line))
@@ -130,27 +133,36 @@ func (l *layout) passBlank() {
 }
 
 // settleBlanks decides about blank lines that were held back, by the line after
-// them.
-func (l *layout) settleBlanks(line []byte) {
+// them. It returns false if that line is one of others among those of the dump.
+func (l *layout) settleBlanks(line []byte) bool {
 	if l.blanks == 0 {
-		return
+		return true
 	}
 	text := bytes.TrimLeft(line, " \t")
-	goesOn := false
-	switch l.at {
-	case atHeader, atPlace:
-		goesOn = isGoCall(text) || isNote(text) || l.at == atPlace && l.spaced && len(text) > 0 && !isHeader(text) && startsCall(text)
-		if l.at == atHeader {
-			goesOn = goesOn || startsCall(text)
-		}
-	case atCall, atCreation:
-		goesOn = line[0] == '\t' || isPlace(text) || len(text) < len(line)
+	switch {
+	case l.blanks > 2 || isHeader(text):
+	case l.goesOn(line, text):
+		l.spaced, l.blanks = true, 0
+		return true
+	case (l.spaced || l.at != atPlace) && !isNote(text) && bytes.IndexByte(beforeParenthesis(text), ' ') >= 0 && !bytes.HasPrefix(text, headerStart):
+		return false
 	}
-	if l.blanks > 2 || !goesOn || isHeader(text) {
-		l.passBlank()
-		return
+	l.passBlank()
+	return true
+}
+
+// goesOn reports whether a line after a blank one goes on with the goroutine.
+func (l *layout) goesOn(line, text []byte) bool {
+	if l.at == atCall || l.at == atCreation {
+		return line[0] == '\t' || isPlace(text) || len(text) < len(line)
 	}
-	l.spaced, l.blanks = true, 0
+	return isGoCall(text) || isNote(text) || startsCall(text) || l.spaced && bytes.IndexByte(text, ' ') < 0
+}
+
+// beforeParenthesis returns what may be the name of a function.
+func beforeParenthesis(text []byte) []byte {
+	name, _, _ := bytes.Cut(text, []byte("("))
+	return name
 }
 
 // startsCall reports whether a line may be the beginning of a call.
@@ -158,7 +170,7 @@ func startsCall(text []byte) bool {
 	if !startsName(text[0]) {
 		return false
 	}
-	name, _, _ := bytes.Cut(text, []byte("("))
+	name := beforeParenthesis(text)
 	return bytes.IndexByte(name, ' ') < 0 && bytes.IndexByte(name, '.') > 0
 }
 
@@ -261,10 +273,7 @@ func (l *layout) unknown(line, text []byte) {
 	spaces := bytes.IndexByte(name, ' ') >= 0
 	switch {
 	case isNote(text):
-		if bytes.HasPrefix(text, ancestors) {
-			l.at = atEnd
-		}
-		l.pass(text, l.number, false)
+		l.note(text)
 	case (l.at == atCall || l.at == atCreation) && !spaces && open < 0:
 		l.hold(pendingPlace, line)
 	case spaces || l.at == atCreation:
@@ -279,6 +288,18 @@ func (l *layout) unknown(line, text []byte) {
 		l.at = atCall // a call whose arguments are not numbers
 		l.pass(line, l.number, false)
 	}
+}
+
+// note passes on a line that is neither a call nor a place.
+func (l *layout) note(text []byte) {
+	switch {
+	case bytes.HasPrefix(text, ancestors):
+		l.at = atEnd
+	case startsAny(text, "pc=0x"):
+		l.tab = append(append(l.tab[:0], '\t'), text...)
+		text = l.tab
+	}
+	l.pass(text, l.number, false)
 }
 
 // opensCall reports whether a line with a parenthesis is only the beginning of a
@@ -313,9 +334,10 @@ func (l *layout) flush() {
 	switch {
 	case p == pendingHeader:
 		l.at, cut = atEnd, l.ended || l.damaged
-	case p == pendingCall:
+	case p == pendingCall, p == pendingName && l.named:
 		l.at = atCall
 	}
+	l.named = false
 	l.pass(first, l.started, cut)
 	for len(rest) > 0 {
 		first, rest, _ = bytes.Cut(rest, []byte("\n"))

@@ -66,7 +66,8 @@ func (p *prefix) cut(line []byte, wanted bool) (text []byte, ok bool) {
 			return text, true
 		}
 	}
-	return line, wanted
+	unknown := p.exact+p.similar+p.absent == 0 && bytes.IndexByte(line, ' ') < 0 // perhaps the name of a C function
+	return line, wanted || unknown
 }
 
 // shorten tries shorter prefixes: the first or the last words before the first header

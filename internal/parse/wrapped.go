@@ -116,7 +116,7 @@ func headerWorth(line []byte) int {
 // was as long as the longest, as lines are that were wrapped.
 func (l *layout) joinCall(line []byte, wide bool) bool {
 	text := bytes.TrimLeft(line, " \t")
-	if line[0] == '\t' || bytes.HasPrefix(text, createdStart) || isPlace(text) || isHeader(text) {
+	if l.named = line[0] == '\t' || isPlace(text); l.named || bytes.HasPrefix(text, createdStart) || isHeader(text) {
 		return false
 	}
 	joined := l.joined("", text)

@@ -133,7 +133,14 @@ func wrappings() map[string]wrapping {
 		"wrapped at words, 72":  soft(72),
 		"wrapped at words, 100": soft(100),
 
-		"compose":          prefixed("web-1  | "),
+		"compose": prefixed("web-1  | "),
+		"compose, with others": {linePrefix, eachLine(func(i int, line string) string {
+			text := "web-1  | " + line
+			if i%7 == 3 {
+				text += "\ndb-1   | 2026-11-27 09:00:00 UTC [1] LOG:  checkpoint complete (x): wrote 4 buffers\nweb-1  | 2026/11/27 09:00:00 GET /x (200): 12 ms"
+			}
+			return text
+		})},
 		"kubectl --prefix": prefixed("[pod/web-7d4b9c-x2x/app] "),
 		"journald":         prefixed("Nov 27 %t host app[4711]: "),
 		"CRI": {linePrefix, eachLine(func(i int, line string) string {
@@ -202,6 +209,13 @@ func wrappings() map[string]wrapping {
 			b, _ := json.MarshalIndent(map[string]any{"events": events, "nextForwardToken": "f/1"}, "", "    ")
 			return string(b) + "\n"
 		}},
+		"records with others": records(false, func(i int, line string) string {
+			text := quotedJSON(map[string]string{"level": "error", "msg": line})
+			if i%5 == 2 {
+				text += "\n" + `{"level":"info","msg":"GET /x (200): 12 ms","caller":"app/main.go:12"}` + "\n" + `{"level":"info","event":"tick","n":3}`
+			}
+			return text
+		}),
 		"Python": records(false, func(_ int, line string) string {
 			q := strconv.Quote(line)
 			return "{'log': '" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(q[1:len(q)-1]) + "', 'n': 1}"
@@ -248,6 +262,9 @@ func compose(r *rand.Rand, text string) (wrapped, how string) {
 	}
 	pick := func(kind wrappingKind) {
 		name := by[kind][r.IntN(len(by[kind]))]
+		if strings.Contains(how, "wrapped") && strings.Contains(name, "with others") {
+			return // lines of others within one that was wrapped: nothing tells them apart
+		}
 		text = all[name].wrap(text)
 		how += " + " + name
 	}
