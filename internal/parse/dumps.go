@@ -248,6 +248,9 @@ func (s *series) pass(line []byte, number int, cut bool) {
 	}
 	if outside := d.g.phase == outside || d.g.phase == inTail; outside && len(line) > 0 && line[0] != '\t' && !isLine(line) {
 		s.text(line)
+		if s.began {
+			return // it is of the next dump
+		}
 	}
 	d.line, d.number, d.cut = line, number, cut
 	d.take()

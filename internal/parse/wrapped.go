@@ -187,10 +187,9 @@ func (l *layout) joinCreation(line []byte, wide bool) bool {
 	if line[0] == '\t' || isPlace(text) || isHeader(text) || isGoCall(text) {
 		return false
 	}
-	function, complete := createdStart, false
+	complete := false
 	if bytes.HasPrefix(l.text, createdStart) {
-		function = l.text[len(createdStart):]
-		complete = bytes.IndexByte(function, ' ') >= 0
+		complete = bytes.IndexByte(l.text[len(createdStart):], ' ') >= 0
 	}
 	switch {
 	case string(l.text) == "created":
