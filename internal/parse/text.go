@@ -89,9 +89,10 @@ type dump struct {
 	partial bool   // line has no end: the input ends within it
 
 	g     current
-	key   []byte  // identifies the group of g: state, frames, creation site, lock
-	words []words // the arguments of each frame of g; empty when they are not needed
-	each  func()  // called after g is read
+	key   []byte            // identifies the group of g: state, frames, creation site, lock
+	words []words           // the arguments of each frame of g; empty when they are not needed
+	each  func()            // called after g is read
+	aside func(line []byte) // called with lines that are no call; may be nil
 
 	snapshot *goroutine.Snapshot
 	index    map[string]int // index of each group, by key
@@ -186,6 +187,7 @@ func (t *dump) take() {
 	switch line := t.line; {
 	case bytes.HasPrefix(line, headerStart) && t.begin():
 	case t.g.phase == outside:
+		t.ignore(line)
 	case len(line) == 0:
 		t.end()
 	case t.g.phase == inTail:
@@ -227,6 +229,7 @@ func (t *dump) call(line []byte) {
 	name, arguments, ok := cutArguments(line, t.cut)
 	switch noise := len(name) == 0 || bytes.IndexByte(name, ' ') >= 0; {
 	case noise, !ok && t.g.open == goCall:
+		t.ignore(line)
 		return
 	case t.partial:
 		t.fault("its text ends within a call")
@@ -244,6 +247,13 @@ func (t *dump) call(line []byte) {
 		if len(t.words) > 0 {
 			t.words[t.g.calls] = wordsOf(arguments)
 		}
+	}
+}
+
+// ignore takes a line that is no part of the snapshot.
+func (t *dump) ignore(line []byte) {
+	if t.aside != nil {
+		t.aside(line)
 	}
 }
 
@@ -373,6 +383,7 @@ func (t *dump) end() {
 		t.snapshot.Missing++
 		t.problems.add("line %d: %s: %s", t.g.line, t.g.header, t.g.fault)
 	case t.g.header.id != 0: // 0 is the scheduler's own stack, in a crash
+		t.g.state = t.renamed()
 		t.each()
 	}
 }
@@ -489,9 +500,10 @@ func (t *dump) finish() (*goroutine.Snapshot, error) {
 
 // A header is the first line of a goroutine.
 type header struct {
-	id    uint64
-	state string
-	wait  time.Duration
+	id     uint64
+	state  string
+	wait   time.Duration
+	leaked bool // the runtime's leak proof marked it
 }
 
 // String returns the header without labels.
@@ -587,7 +599,7 @@ func (h *header) attribute(b []byte, first bool) {
 		b = b[:i]
 	}
 	if first {
-		h.state = stateWords(string(b))
+		h.state, h.leaked = stateWords(string(b)), bytes.Contains(b, []byte(" (leaked)"))
 		return
 	}
 	if number, ok := bytes.CutSuffix(bytes.TrimSpace(b), []byte(" minutes")); ok {
