@@ -16,6 +16,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/diagnosis"
 	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
@@ -167,6 +168,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 // report runs the detectors over a series and returns the report.
 func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
 	findings, seen, more := judge(series.Snapshots, f.excluded)
+	findings = diagnosis.Join(diagnose(series, f.excluded), findings)
 	return report.New(series.Snapshots, findings, report.Options{
 		Sight:  seen,
 		Target: series.Names[len(series.Names)-1],
@@ -174,6 +176,13 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 		Notes: append(notes, more...), Same: series.Same,
 		Terse: f.bundle == "" && f.format == "text",
 	}), findings
+}
+
+// diagnose returns what the last snapshot says by itself.
+func diagnose(series *source.Series, excluded []detectors.KnownStack) []detectors.Finding {
+	p := detectors.NewPass(series.Snapshots)
+	p.Exclude(excluded)
+	return diagnosis.Of(p.Snapshot, series.Details[p.Snapshot], p.Known)
 }
 
 // pprofCut is the size at which net/http/pprof truncates a debug=2 dump.

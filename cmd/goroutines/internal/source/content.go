@@ -24,10 +24,13 @@ type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
 	traces *parse.TraceDecoder
+
+	// details has what goroutine dumps say beyond their snapshots.
+	details map[*goroutine.Snapshot]*parse.Details
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
+	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}, details: make(map[*goroutine.Snapshot]*parse.Details)}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // its goroutine runs only because a trace is taken
 	return p
@@ -70,7 +73,8 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 	case kind == kindGzip && !unpacked:
 		return p.unpack(r, at, labels, limit)
 	case kind == kindText:
-		s, err := parse.Text(unprefixed(r), at, p.stacks, p.births)
+		s, details, err := parse.Read(unprefixed(r), at, p.stacks, p.births)
+		p.details[s] = details
 		if s.Total == 0 && err == nil {
 			err = errors.New("no goroutine found")
 		}
