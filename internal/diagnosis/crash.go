@@ -284,7 +284,7 @@ func (c *crash) tellAsleep() {
 		g := c.goroutine
 		c.IDs, c.State, c.Stack = []uint64{g.ID}, g.State, g.Stack
 		c.Message = fmt.Sprintf("Deadlock: %s waits in %s at %s, and no other goroutine is left that could %s.", c.subject(), g.State, where(g.Stack), whatWakes(g.State))
-		c.Advice = toWake(g.State)
+		c.Advice = detectors.Explain(g.Stack, g.State).Advice
 		return
 	}
 	c.Message = fmt.Sprintf("Deadlock: all %s of the process wait for each other; the runtime found that none can ever run again.", goroutines(c.Total))

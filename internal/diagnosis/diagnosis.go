@@ -54,7 +54,25 @@ func Of(s *goroutine.Snapshot, details *parse.Details, known func(*goroutine.Sta
 	locks := d.locks()
 	faults = append(faults, locks...)
 	faults = append(faults, d.waits(locks)...)
+	demoteOutside(faults)
 	return append(d.crash(), sorted(faults)...)
+}
+
+// demoteOutside makes information of waits for answers from outside the process while
+// something in the process stands still: a process that calls itself waits for that.
+func demoteOutside(faults []detectors.Finding) {
+	outside := func(f detectors.Finding) bool {
+		return f.Detector == nameWait && detectors.Explain(f.Stack, f.State).Outside
+	}
+	if !slices.ContainsFunc(faults, func(f detectors.Finding) bool { return f.Confidence >= detectors.Medium && !outside(f) }) {
+		return
+	}
+	for i := range faults {
+		if f := &faults[i]; outside(*f) {
+			f.Confidence = detectors.Info
+			note(f, "If the answer is to come from this process, what else stands still here explains it.")
+		}
+	}
 }
 
 // sorted sorts findings, those with the highest confidence first.

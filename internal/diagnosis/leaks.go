@@ -27,7 +27,7 @@ func (d *dump) leaks(details *parse.Details) (all []detectors.Finding) {
 		}
 		f := detectors.Finding{
 			Detector: nameLeak, Confidence: detectors.Confirmed, Stack: g.Stack, State: g.State, Count: n, Age: g.Wait,
-			CreatedBy: g.CreatedBy, Advice: toWake(g.State),
+			CreatedBy: g.CreatedBy, Advice: detectors.Explain(g.Stack, g.State).Advice,
 		}
 		if n == g.Count {
 			f.IDs = g.IDs
@@ -43,24 +43,4 @@ func (d *dump) leaks(details *parse.Details) (all []detectors.Finding) {
 		all = append(all, f)
 	}
 	return all
-}
-
-// toWake says what to look for when goroutines in a state are never woken.
-func toWake(s goroutine.State) string {
-	switch s {
-	case goroutine.ChanSend:
-		return "Find what should receive here, and the path on which it returns without doing so: an error, a timeout, the first result of several. A buffer for each send, or a select with a context, ends the wait."
-	case goroutine.ChanReceive:
-		return "Find what should send or close here, and the path on which it returns without doing so."
-	case goroutine.Select:
-		return "Find what should end this select, a context or a channel, and the path on which that is never cancelled or closed."
-	case goroutine.CondWait:
-		return "Find what should signal, and check whether the signal can come before the wait."
-	case goroutine.WaitGroupWait:
-		return "Check that each Add has its Done, also on errors and panics."
-	}
-	if s.Lock() {
-		return adviceLock
-	}
-	return "Find what should wake the goroutines here."
 }

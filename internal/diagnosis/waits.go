@@ -49,6 +49,7 @@ func (d *dump) waits(locks []detectors.Finding) (all []detectors.Finding) {
 
 // A waitPlace is the goroutines that wait at one place, the longest wait first.
 type waitPlace struct {
+	detectors.Explanation
 	group *goroutine.Group
 	count int
 	waits []parse.Wait
@@ -60,12 +61,12 @@ func (d *dump) waitPlaces() []*waitPlace {
 	var order []*waitPlace
 	for i := range d.Groups {
 		g := &d.Groups[i]
-		if !judged(g.State) || d.known(g.Stack) || g.Stack.ID == goroutine.OtherStacks {
+		if g.State.Lock() || d.known(g.Stack) || g.Stack.ID == goroutine.OtherStacks {
 			continue
 		}
 		p := at[g.Key()]
 		if p == nil {
-			p = &waitPlace{group: g}
+			p = &waitPlace{group: g, Explanation: detectors.Explain(g.Stack, g.State)}
 			at[g.Key()], order = p, append(order, p)
 		}
 		p.count += g.Count
@@ -96,10 +97,14 @@ func judged(s goroutine.State) bool {
 func (p *waitPlace) finding() (f detectors.Finding, ok bool) {
 	g, first := p.group, p.waits[0]
 	f = detectors.Finding{
-		Detector: nameWait, Confidence: detectors.Medium, Stack: g.Stack, State: g.State, Count: p.count, Age: first.For, CreatedBy: g.CreatedBy, Advice: toWake(g.State),
+		Detector: nameWait, Confidence: detectors.Medium, Stack: g.Stack, State: g.State, Count: p.count, Age: first.For, CreatedBy: g.CreatedBy, Advice: p.Advice,
 	}
 	n := p.outliers()
 	switch {
+	case p.Waits == "" && !judged(g.State):
+		return f, false
+	case p.Waits != "" && first.For >= longStuck:
+		p.tellStuck(&f)
 	case n > 0:
 		p.tellOutliers(&f, n)
 	case g.State == goroutine.ChanSend && first.For >= leastOutlier,
@@ -121,7 +126,7 @@ func (p *waitPlace) suspicious() bool {
 	case goroutine.ChanSend, goroutine.WaitGroupWait, goroutine.CondWait:
 		return true
 	}
-	return request(p.group.Stack)
+	return p.Request
 }
 
 // outliers returns how many goroutines have waited far longer than all others here.
@@ -171,13 +176,19 @@ func (p *waitPlace) tellStuck(f *detectors.Finding) {
 	f.Count, f.IDs = n, p.ids(n)
 	f.Message = fmt.Sprintf("%s %s waited in %s at %s%s: nothing %s.",
 		goroutines(n), words.Verb(n, "has", "have"), p.group.State, where(p.group.Stack), longest(n, p.waits[0].For), missing(p.group.State))
-	switch p.group.State {
-	case goroutine.ChanSend:
-		if p.waits[0].For >= longSend {
-			f.Confidence = detectors.Suspected
+	switch {
+	case p.Waits != "":
+		f.Message = fmt.Sprintf("%s %s waited %s at %s%s.", goroutines(n), words.Verb(n, "has", "have"), p.Waits, where(p.group.Stack), longest(n, p.waits[0].For))
+		if !p.Bounded && n < leastStuck && p.waits[0].For < leastOutlier {
+			f.Confidence = detectors.Info
 		}
-	case goroutine.WaitGroupWait, goroutine.CondWait:
-	default:
+	case p.group.State == goroutine.ChanSend && p.waits[0].For >= longSend:
+		f.Confidence = detectors.Suspected
+	}
+	if p.Means != "" {
+		note(f, "%s", p.Means)
+	}
+	if p.Request {
 		note(f, "These are requests, which should not wait for so long.")
 	}
 	if p.count > n {
@@ -200,12 +211,6 @@ func missing(s goroutine.State) string {
 	}
 	return "serves any of its cases"
 }
-
-// requestRoots are the functions of servers that run a request.
-var requestRoots = []string{"net/http.(*conn).serve", "net/http.(*serverHandler).ServeHTTP", "net/http.serverHandler.ServeHTTP", "google.golang.org/grpc.(*Server).handleStream"}
-
-// request reports whether a goroutine runs a request.
-func request(s *goroutine.Stack) bool { return slices.ContainsFunc(requestRoots, s.Has) }
 
 // longer returns how many goroutines have waited for at least a time.
 func (p *waitPlace) longer(than time.Duration) (n int) {

@@ -101,3 +101,12 @@ func TestOldStates(t *testing.T) {
 		}
 	}
 }
+
+// The dump of a signal shows the wrappers of go statements, which nothing else does.
+func TestWrappersOfGoStatementsAreHidden(t *testing.T) {
+	s, _ := detailsOf(t, "goroutine 5 [chan receive]:\nruntime.gopark(0x1)\n\t/p.go:1 +0x1\nmain.serve(0xc000012340)\n\t/a.go:1 +0x1\nmain.main.gowrap3()\n\t/a.go:9 +0x1\nruntime.goexit({})\n\t/asm.s:1 +0x1\n")
+	assert.Equal(t, "main.serve", s.Groups[0].Stack.Entry().Function)
+	assert.Len(t, s.Groups[0].Stack.Frames, 2)
+	s, _ = detailsOf(t, "goroutine 5 [chan receive]:\nmain.main.gowrap3()\n\t/a.go:9 +0x1\n")
+	assert.Len(t, s.Groups[0].Stack.Frames, 1, "there is nothing else")
+}

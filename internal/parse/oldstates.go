@@ -1,6 +1,28 @@
 package parse
 
-import "github.com/otelgoroutine/go/goroutine"
+import (
+	"strings"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// goWrapper is the end of the name of a function that the compiler makes for a go
+// statement, without the number.
+const goWrapper = ".gowrap"
+
+// unwrapped cuts the frames below the function that a go statement names: other dumps
+// than that of a signal hide them, and so do profiles and traces.
+func unwrapped(frames []goroutine.Frame) []goroutine.Frame {
+	for n := len(frames) - 1; n > 0; n-- {
+		name := frames[n].Function
+		at := strings.LastIndex(name, goWrapper)
+		if name != "runtime.goexit" && (at < 0 || strings.Trim(name[at+len(goWrapper):], "0123456789") != "") {
+			break
+		}
+		frames = frames[:n]
+	}
+	return frames
+}
 
 // renamed returns the state of the current goroutine in today's words. Before Go 1.20
 // the runtime wrote "semacquire" for goroutines that wait for a lock, and before Go 1.25

@@ -430,7 +430,7 @@ func (t *dump) newGroup(stack, creation []byte) int {
 		return t.otherGroup()
 	}
 	t.room -= cost
-	frames, i := t.frames(stack), systemGroup
+	frames, i := unwrapped(t.frames(stack)), systemGroup
 	if !system(frames) {
 		i = len(t.snapshot.Groups)
 		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock}
