@@ -182,7 +182,17 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 func diagnose(series *source.Series, excluded []detectors.KnownStack) []detectors.Finding {
 	p := detectors.NewPass(series.Snapshots)
 	p.Exclude(excluded)
-	return diagnosis.Of(p.Snapshot, series.Details[p.Snapshot], p.Known)
+	return diagnosis.Of(p.Snapshot, series.Details[p.Snapshot], earlier(series), p.Known)
+}
+
+// earlier returns the dump before the last one, if both are of one process.
+func earlier(series *source.Series) *diagnosis.Earlier {
+	last := len(series.Snapshots) - 1
+	if last == 0 || !series.Same {
+		return nil
+	}
+	before := series.Snapshots[last-1]
+	return &diagnosis.Earlier{Details: series.Details[before], Ago: series.Snapshots[last].Time.Sub(before.Time)}
 }
 
 // pprofCut is the size at which net/http/pprof truncates a debug=2 dump.

@@ -39,18 +39,21 @@ const (
 const maxFindings = 16
 
 // Of returns what the dump says: the end of the process first, then faults by confidence
-// and by the number of goroutines. details is nil for a snapshot that is no dump. known
+// and by the number of goroutines. details is nil for a snapshot that is no dump. earlier
+// is a dump of the same process before, or nil: what stands at the same place in both has
+// waited for at least that long. known
 // reports whether a stack waits by design or was excluded; it may be nil.
-func Of(s *goroutine.Snapshot, details *parse.Details, known func(*goroutine.Stack) bool) []detectors.Finding {
+func Of(s *goroutine.Snapshot, details *parse.Details, earlier *Earlier, known func(*goroutine.Stack) bool) []detectors.Finding {
 	if known == nil {
 		known = func(*goroutine.Stack) bool { return false }
 	}
-	d := &dump{Snapshot: s, known: known}
+	d := &dump{Snapshot: s, known: known, stood: make(map[goroutine.GroupKey]time.Duration)}
 	faults := d.leaks(details)
 	if details == nil {
 		return sorted(faults)
 	}
 	d.Details = *details
+	d.stand(earlier)
 	locks := d.locks()
 	faults = append(faults, locks...)
 	faults = append(faults, d.waits(locks)...)
@@ -88,6 +91,7 @@ type dump struct {
 	*goroutine.Snapshot
 	parse.Details
 	known func(*goroutine.Stack) bool
+	stood map[goroutine.GroupKey]time.Duration // places whose waits are those since an earlier dump
 }
 
 // weaker are the detectors whose findings tell less than a diagnosis about the same
@@ -137,6 +141,13 @@ func (d *dump) of(id uint64) *parse.Detail {
 func note(f *detectors.Finding, format string, args ...any) {
 	if len(f.Evidence) < detectors.MaxEvidence {
 		f.Evidence = append(f.Evidence, fmt.Sprintf(format, args...))
+	}
+}
+
+// noteStood says that a wait is that since an earlier dump.
+func (d *dump) noteStood(f *detectors.Finding, key goroutine.GroupKey) {
+	if ago := d.stood[key]; ago > 0 {
+		note(f, "In the dump of %s before, the same goroutines were at this place.", words.Span(ago))
 	}
 }
 

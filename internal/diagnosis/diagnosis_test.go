@@ -71,7 +71,7 @@ func TestExcludedStacksAreNotJudged(t *testing.T) {
 	d := one(4, "chan send, 900 minutes", "main.publish(0x1):12")
 	require.Len(t, diagnose(t, d), 1)
 	s, details := snapshotOf(t, d)
-	assert.Empty(t, Of(s, details, func(s *goroutine.Stack) bool { return s.Has("main.publish") }))
+	assert.Empty(t, Of(s, details, nil, func(s *goroutine.Stack) bool { return s.Has("main.publish") }))
 }
 
 func TestWhatHoldsALock(t *testing.T) {
@@ -123,7 +123,7 @@ func TestLeakMarksAndLeakProfiles(t *testing.T) {
 
 	s, _ := snapshotOf(t, one(4, "chan send", "main.publish(0x1):12"))
 	s.Source = goroutine.SourceProof
-	all := Of(s, nil, nil)
+	all := Of(s, nil, nil, nil)
 	require.Len(t, all, 1)
 	assert.Equal(t, f.Message, all[0].Message)
 }
@@ -134,6 +134,36 @@ func TestMessagesAreShownInPart(t *testing.T) {
 	assert.Equal(t, "Panic in goroutine 7 at main.f (main.go:1): main.T{p:0x…} ….", f.Message)
 	f = diagnose(t, "panic: "+strings.Repeat("é", 5000)+"\n\n"+one(7, "running", "main.f()"))[0]
 	assert.Less(t, len(f.Message), 400)
+}
+
+// Two dumps show waits that neither shows alone.
+func TestWhatStandsInTwoDumps(t *testing.T) {
+	var dump string
+	for i := range 6 {
+		dump += one(10+i, "chan send", "main.publish(0x1):12")
+	}
+	dump += one(20, "sync.Mutex.Lock", lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...)
+	_, before := snapshotOf(t, dump)
+	of := func(dump string, ago time.Duration) (messages []string) {
+		s, details := snapshotOf(t, dump)
+		for _, f := range Of(s, details, &Earlier{before, ago}, nil) {
+			messages = append(messages, f.Message)
+		}
+		return messages
+	}
+	assert.Empty(t, diagnose(t, dump))
+	assert.Empty(t, of(dump, 30*time.Second))
+	assert.Equal(t, []string{
+		"6 goroutines have waited in chan send at main.publish (main.go:12) for up to 6 min: nothing receives.",
+		"1 goroutine waits for a lock at main.(*pool).get (main.go:30) for 6 min; no goroutine in the dump is seen to hold it: most likely it was not unlocked.",
+	}, of(dump+one(30, "chan send", "main.publish(0x1):12"), 6*time.Minute), "others may have come")
+	moved := strings.Replace(dump, "goroutine 12 [chan send]", "goroutine 40 [chan send]", 1)
+	assert.Len(t, of(moved, 6*time.Minute), 1, "one of the senders went on, so that the others may have")
+
+	s, details := snapshotOf(t, dump)
+	f := Of(s, details, &Earlier{before, 6 * time.Minute}, nil)[0]
+	assert.Contains(t, f.Evidence, "In the dump of 6 min before, the same goroutines were at this place.")
+	assert.Empty(t, diagnose(t, dump), "the details are not changed")
 }
 
 // What a diagnosis explains, the detectors do not tell again.
@@ -153,7 +183,7 @@ func FuzzOf(f *testing.F) {
 	f.Add("fatal error: stack overflow\n\n" + one(1, "running", "main.f()", "main.f()"))
 	f.Fuzz(func(t *testing.T, dump string) {
 		s, details, _ := readDump(dump)
-		for _, finding := range Of(s, details, nil) {
+		for _, finding := range Of(s, details, &Earlier{Details: details, Ago: time.Hour}, nil) {
 			if finding.Stack == nil || finding.Message == "" || len(finding.Evidence) > detectors.MaxEvidence || len(finding.Participants) > detectors.MaxParticipants || len(finding.IDs) > goroutine.MaxIDs {
 				t.Fatalf("%+v", finding)
 			}

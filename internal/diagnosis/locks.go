@@ -687,7 +687,9 @@ func (l *lockView) also(f *detectors.Finding, q *queue) {
 
 // tellFirst says which goroutine was the first to wait.
 func (l *lockView) tellFirst(f *detectors.Finding, q *queue) {
-	if first := q.waiters[0]; first.Wait > 0 {
+	first := q.waiters[0]
+	l.noteStood(f, keyOf(first.Detail))
+	if first.Wait > 0 {
 		note(f, "Goroutine %d was the first to wait: for %s, at %s.", first.ID, words.Span(first.Wait), frameAt(first.site()))
 		if len(q.waiters) > 1 {
 			note(f, "A lock in use is handed to those that wait in turn: nothing got this one while the first waited.")

@@ -57,7 +57,7 @@ func snapshotOf(t *testing.T, dump string) (*goroutine.Snapshot, *parse.Details)
 func diagnose(t *testing.T, dump string) []detectors.Finding {
 	t.Helper()
 	s, details := snapshotOf(t, dump)
-	return Of(s, details, detectors.NewPass([]*goroutine.Snapshot{s}).Known)
+	return Of(s, details, nil, detectors.NewPass([]*goroutine.Snapshot{s}).Known)
 }
 
 // told returns the messages of the two foremost findings with at least medium, or else

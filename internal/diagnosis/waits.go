@@ -41,6 +41,7 @@ func (d *dump) waits(locks []detectors.Finding) (all []detectors.Finding) {
 			continue
 		}
 		if f, ok := p.finding(); ok {
+			d.noteStood(&f, p.group.Key())
 			all = append(all, f)
 		}
 	}
