@@ -690,11 +690,23 @@ func (l *lockView) tellFirst(f *detectors.Finding, q *queue) {
 	first := q.waiters[0]
 	l.noteStood(f, keyOf(first.Detail))
 	if first.Wait > 0 {
-		note(f, "Goroutine %d was the first to wait: for %s, at %s.", first.ID, words.Span(first.Wait), frameAt(first.site()))
+		if n := q.longest(); n > 1 {
+			note(f, "The longest wait is %s, that of %s, one of them %d.", words.Span(first.Wait), goroutines(n), first.ID)
+		} else {
+			note(f, "Goroutine %d was the first to wait: for %s, at %s.", first.ID, words.Span(first.Wait), frameAt(first.site()))
+		}
 		if len(q.waiters) > 1 {
 			note(f, "A lock in use is handed to those that wait in turn: nothing got this one while the first waited.")
 		}
 	}
+}
+
+// longest returns how many goroutines have the longest wait. The runtime shows minutes.
+func (q *queue) longest() (n int) {
+	for n < len(q.waiters) && q.waiters[n].Wait == q.wait() {
+		n++
+	}
+	return n
 }
 
 // waitersAt adds the places at which goroutines of a queue wait, but for causes.

@@ -15,8 +15,9 @@ type Earlier struct {
 }
 
 // stand takes the time since an earlier dump as the wait of goroutines that stand at the
-// same place in both, unless a goroutine of the earlier dump has left that place. A dump
-// within two minutes of its process's last garbage collections shows no waits of its own.
+// same place in both, unless a goroutine of the earlier dump has left that place. The
+// runtime measures a wait only from the first garbage collection after a goroutine has
+// blocked.
 func (d *dump) stand(earlier *Earlier) {
 	if earlier == nil || earlier.Details == nil || earlier.Ago <= 0 {
 		return

@@ -195,7 +195,9 @@ func (p *waitPlace) tellStuck(f *detectors.Finding) {
 	if p.count > n {
 		note(f, "%s more %s there for less.", goroutines(p.count-n), words.Verb(p.count-n, "is", "are"))
 	}
-	note(f, "Goroutine %d was the first.", p.waits[0].ID)
+	if len(p.waits) == 1 || p.waits[1].For < p.waits[0].For {
+		note(f, "Goroutine %d was the first.", p.waits[0].ID)
+	}
 }
 
 // missing says what no goroutine did.
