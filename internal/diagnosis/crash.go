@@ -280,7 +280,7 @@ func (d *dump) asleep() bool {
 // tellAsleep describes a deadlock that the runtime has found.
 func (c *crash) tellAsleep() {
 	c.Count, c.IDs, c.State = c.Total, nil, ""
-	if c.Total == 1 && c.goroutine != nil {
+	if c.Total == 1 && c.Missing == 0 && c.goroutine != nil {
 		g := c.goroutine
 		c.IDs, c.State, c.Stack = []uint64{g.ID}, g.State, g.Stack
 		c.Message = fmt.Sprintf("Deadlock: %s waits in %s at %s, and no other goroutine is left that could %s.", c.subject(), g.State, where(g.Stack), whatWakes(g.State))

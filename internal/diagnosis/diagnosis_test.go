@@ -101,6 +101,28 @@ func TestWhatHoldsALock(t *testing.T) {
 	assert.Equal(t, detectors.Suspected, only(t, cut).Confidence, "its stack is not whole")
 }
 
+// All goroutines count, however many wait at one place, and the longest wait is found.
+func TestManyWaiters(t *testing.T) {
+	var dump strings.Builder
+	for i := range 3000 {
+		dump.WriteString(one(10+i, fmt.Sprintf("sync.Mutex.Lock, %d minutes", 1+i/100), lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...))
+	}
+	dump.WriteString(one(9000, "IO wait, 5 minutes", "main.(*pool).get(0xc000012340):36"))
+	f := only(t, dump.String())
+	assert.Contains(t, f.Message, "3000 goroutines wait for a lock at main.(*pool).get (main.go:30) for up to 30 min; goroutine 9000 most likely holds it")
+	assert.Equal(t, 3000, f.Count)
+	assert.Equal(t, 3000, f.Participants[1].Count)
+}
+
+// What could not be read may hold the lock.
+func TestAGoroutineThatCouldNotBeRead(t *testing.T) {
+	s, details := snapshotOf(t, one(4, "sync.Mutex.Lock, 31 minutes", lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...))
+	s.Missing = 1
+	f := Of(s, details, nil, nil)[0]
+	assert.Contains(t, f.Message, "no goroutine in the dump is seen to hold it; 1 goroutine could not be read, and may.")
+	assert.Equal(t, detectors.Suspected, f.Confidence)
+}
+
 // A queue behind a deadlock is part of it.
 func TestQueuesBehindADeadlockAreToldWithIt(t *testing.T) {
 	const a, b = "0xc000012340", "0xc000099990"

@@ -2,7 +2,9 @@ package parse
 
 import (
 	"bytes"
+	"cmp"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +31,8 @@ const (
 // Details are what a goroutine dump says beyond its snapshot. They are bounded.
 type Details struct {
 	Crash Crash
-	// Goroutines are single goroutines, in the order of the dump: of each group the
-	// first 64, 16,384 in all.
+	// Goroutines are single goroutines: of each group the 64 with the longest waits,
+	// 16,384 in all.
 	Goroutines []Detail
 	// Waits has the wait of each goroutine that the dump shows one of, the first 262,144.
 	Waits []Wait
@@ -50,6 +52,7 @@ type Detail struct {
 	// Elided is how many frames the dump left out in the middle of the stack; -1 if it
 	// does not say how many.
 	Elided   int
+	More     int       // goroutines of the same group that are not listed, at one of them
 	Pointers []Pointer // arguments that are certain addresses, innermost call first
 }
 
@@ -73,7 +76,7 @@ func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 	stacks.next()
 	t := newDump(r)
 	t.stacks, t.births, t.snapshot.Time = stacks, births, at
-	d := &details{dump: t, of: make(map[int]int)}
+	d := &details{dump: t, of: make(map[int][]int)}
 	d.Leaked = make(map[goroutine.GroupKey]int)
 	t.words = make([]words, maxFrames)
 	t.aside = d.aside
@@ -90,10 +93,10 @@ func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 type details struct {
 	Details
 	dump   *dump
-	of     map[int]int // number of goroutines kept, by group
-	open   bool        // the message of a panic may go on
-	lines  int         // of the message
-	elided int         // of the current goroutine
+	of     map[int][]int // indices of the goroutines kept, by group
+	open   bool          // the message of a panic may go on
+	lines  int           // of the message
+	elided int           // of the current goroutine
 }
 
 // take takes the goroutine that was just counted.
@@ -112,14 +115,33 @@ func (d *details) take() {
 	if w := t.g.header.wait; w > 0 && len(d.Waits) < maxWaits {
 		d.Waits = append(d.Waits, Wait{t.g.header.id, w, g.Key()})
 	}
-	if len(d.Goroutines) == maxDetailed || d.of[i] == maxOfGroup {
-		return
-	}
-	d.of[i]++
-	d.Goroutines = append(d.Goroutines, Detail{
+	d.keep(i, Detail{
 		ID: t.g.header.id, State: g.State, Wait: t.g.header.wait, Stack: g.Stack, CreatedBy: g.CreatedBy, Lock: g.Lock,
 		Elided: elided, Pointers: pointers(t.words[:t.g.calls]),
 	})
+}
+
+// keep keeps a goroutine of a group if there is room, or in place of one with a shorter
+// wait.
+func (d *details) keep(group int, g Detail) {
+	kept := d.of[group]
+	switch {
+	case len(kept) < maxOfGroup && len(d.Goroutines) < maxDetailed:
+		d.of[group] = append(kept, len(d.Goroutines))
+		d.Goroutines = append(d.Goroutines, g)
+		return
+	case len(kept) == 0:
+		return
+	}
+	d.Goroutines[kept[0]].More++
+	if g.Wait == 0 {
+		return
+	}
+	shortest := slices.MinFunc(kept, func(a, b int) int { return cmp.Compare(d.Goroutines[a].Wait, d.Goroutines[b].Wait) })
+	if was := &d.Goroutines[shortest]; was.Wait < g.Wait {
+		g.More = was.More
+		*was = g
+	}
 }
 
 func pointers(calls []words) (all []Pointer) {
