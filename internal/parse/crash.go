@@ -97,12 +97,14 @@ type details struct {
 	open   bool          // the message of a panic may go on
 	lines  int           // of the message
 	elided int           // of the current goroutine
+	recent []string      // the newest lines before the first goroutine
 }
 
 // take takes the goroutine that was just counted.
 func (d *details) take() {
 	t, elided := d.dump, d.elided
 	d.open, d.elided = false, 0
+	d.recall()
 	i, ok := t.index[string(t.key)]
 	if !ok || i == systemGroup {
 		return
@@ -197,6 +199,7 @@ type Crash struct {
 const (
 	maxNotes     = 4
 	maxRecovered = 16
+	maxRecent    = 8
 )
 
 // blame takes the first goroutine after the message as the one that it is about.
@@ -215,8 +218,50 @@ func (d *details) aside(line []byte) {
 	if d.dump.g.phase != outside {
 		return
 	}
-	d.Crash.read(d, strings.ToValidUTF8(string(line[:min(len(line), 2*maxMessage)]), "\uFFFD"))
+	text := strings.ToValidUTF8(string(line[:min(len(line), 2*maxMessage)]), "\uFFFD")
+	if len(d.Goroutines) == 0 && strings.TrimSpace(text) != "" {
+		d.recent = append(d.recent[max(0, len(d.recent)-maxRecent+1):], text)
+	}
+	d.Crash.read(d, text)
 }
+
+// crashMarks begin the lines with which the runtime says why the process ends.
+var crashMarks = []string{"panic: ", "fatal error: ", "SIGQUIT: quit", "SIGABRT: abort"}
+
+// recall looks for the end of the process in the lines right before the first goroutine,
+// behind what a logger has written at the beginning of each line: the prefix of a dump is
+// known only from its first goroutine on.
+func (d *details) recall() {
+	lines := d.recent
+	d.recent = nil
+	if d.Crash.Kind != NoCrash || len(d.Goroutines) > 0 {
+		return
+	}
+	for i, line := range lines {
+		at := markIn(line)
+		if at <= 0 {
+			continue
+		}
+		for _, l := range lines[i:] {
+			text, _, _ := strings.Cut(l[min(at, len(l)):], `\n"`) // the end of a field of JSON
+			d.Crash.read(d, text)
+		}
+		d.Crash.told, d.open = 0, false
+		return
+	}
+}
+
+// markIn returns where a line has one of crashMarks behind something that is no word, or -1.
+func markIn(line string) int {
+	for _, mark := range crashMarks {
+		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) {
+			return i
+		}
+	}
+	return -1
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // elided reads the note that frames were left out. n is -1 if it does not say how many.
 func elided(line []byte) (n int, ok bool) {

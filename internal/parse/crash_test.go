@@ -47,6 +47,18 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// A logger's prefix is in front of the message, too.
+func TestCrashBehindAPrefix(t *testing.T) {
+	for _, prefix := range []string{"Nov 24 20:17:59 host app[123]: ", "web-1  | ", `{"log":"`} {
+		end := map[bool]string{true: `\n","stream":"stderr"}`}[strings.HasPrefix(prefix, "{")]
+		_, d := detailsOf(t, prefix+"starting"+end+"\n"+prefix+"panic: boom [recovered]"+end+"\n"+prefix+"\tpanic: again"+end+"\n"+prefix+end+running)
+		d.Crash.told = 0
+		assert.Equal(t, Crash{Kind: CrashPanic, Message: "again", Recovered: []string{"boom"}, Goroutine: 7}, d.Crash, prefix)
+	}
+	_, d := detailsOf(t, "handler: recovered from panic: boom"+strings.Repeat("\nserving", maxRecent)+running)
+	assert.Equal(t, NoCrash, d.Crash.Kind, "it is long ago")
+}
+
 // The first message counts: what a process logs after its dump is not why it ended.
 func TestTheFirstCrashCounts(t *testing.T) {
 	_, d := detailsOf(t, "panic: first"+running+"\npanic: second"+strings.ReplaceAll(running, "7", "8"))
