@@ -76,6 +76,15 @@ func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 	stacks.next()
 	t := newDump(r)
 	t.stacks, t.births, t.snapshot.Time = stacks, births, at
+	d := follow(t)
+	t.readAll()
+	s, err := t.finish()
+	return s, &d.Details, err
+}
+
+// follow has the details of a dump read along with its snapshot. Call it before the first
+// line.
+func follow(t *dump) *details {
 	d := &details{dump: t, of: make(map[int][]int)}
 	d.Leaked = make(map[goroutine.GroupKey]int)
 	t.words = make([]words, maxFrames)
@@ -84,9 +93,7 @@ func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 		t.count()
 		d.take()
 	}
-	t.readAll()
-	s, err := t.finish()
-	return s, &d.Details, err
+	return d
 }
 
 // details holds the state while the details of a dump are read.
