@@ -218,7 +218,7 @@ func (c *Crash) blame(id uint64, line int) {
 
 // aside takes a line that belongs to no goroutine, or to none of its calls.
 func (d *details) aside(line []byte) {
-	if n, ok := elided(line); ok {
+	if n, ok := elidedFrames(line); ok {
 		d.elided = n
 		return
 	}
@@ -270,8 +270,8 @@ func markIn(line string) int {
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// elided reads the note that frames were left out. n is -1 if it does not say how many.
-func elided(line []byte) (n int, ok bool) {
+// elidedFrames reads the note that frames were left out. n is -1 if it does not say how many.
+func elidedFrames(line []byte) (n int, ok bool) {
 	line, ok = bytes.CutPrefix(bytes.TrimSpace(line), []byte("..."))
 	if !ok {
 		return 0, false
