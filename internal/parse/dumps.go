@@ -34,6 +34,8 @@ type Dump struct {
 	// the last 32 lines that are not blank, of at most 512 bytes each. The runtime
 	// says there why a process ended.
 	Preface []string
+	// Details has what the snapshot leaves out.
+	Details *Details
 }
 
 // Dumps reads the goroutine dumps in a text, in their order, as [Text] reads one. The
@@ -67,6 +69,7 @@ type series struct {
 	number int // of the current line
 	bytes  int64
 
+	details *details
 	current *dump // nil: no goroutine yet
 	line    int   // of its first header
 	seen    map[uint64]struct{}
@@ -216,7 +219,12 @@ func (s *series) open() {
 	d := newLinesDump()
 	d.stacks, d.births, d.snapshot.Time = s.stacks, s.births, s.at
 	d.keepCut, d.room = true, s.room
+	s.details = follow(d)
 	s.current, s.seen, s.threads = d, make(map[uint64]struct{}), false
+	for _, line := range s.preface { // what the runtime said before it
+		d.line = []byte(line)
+		d.take()
+	}
 }
 
 // split ends the current dump.
@@ -235,7 +243,7 @@ func (s *series) split() {
 	}
 	snapshot, err := d.finish()
 	s.problems = append(s.problems, err)
-	s.dumps = append(s.dumps, Dump{Snapshot: snapshot, Line: s.line, Preface: s.before})
+	s.dumps = append(s.dumps, Dump{Snapshot: snapshot, Line: s.line, Preface: s.before, Details: &s.details.Details})
 	s.before = nil
 }
 

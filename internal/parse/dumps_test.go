@@ -54,7 +54,7 @@ func TestPasted(t *testing.T) {
 			"\tmain.(*Account).Deposit /app/main.go:30\n\tmain.(*Account).Transfer /app/main.go:24\n"
 	}
 	old := func(id int, wait, function string, line int) string {
-		return fmt.Sprintf("1 [%d] [semacquire] %s 0x0  cut false\n", id, wait) +
+		return fmt.Sprintf("1 [%d] [sync.Mutex.Lock] %s 0x0  cut false\n", id, wait) +
 			"\tsync.runtime_Semacquire /go/src/runtime/sema.go:43\n\tsync.(*Mutex).Lock /go/src/sync/mutex.go:82\n" +
 			fmt.Sprintf("\t%s /app/main.go:%d\n", function, line)
 	}

@@ -95,9 +95,10 @@ type dump struct {
 	partial bool   // line has no end: the input ends within it
 
 	g     current
-	key   []byte  // identifies the group of g: state, frames, creation site, lock
-	words []words // the arguments of each frame of g; empty when they are not needed
-	each  func()  // called after g is read
+	key   []byte            // identifies the group of g: state, frames, creation site, lock
+	words []words           // the arguments of each frame of g; empty when they are not needed
+	each  func()            // called after g is read
+	aside func(line []byte) // called with lines that are no call; may be nil
 
 	snapshot *goroutine.Snapshot
 	index    map[string]int // index of each group, by key
@@ -205,6 +206,7 @@ func (t *dump) take() {
 	switch line := t.line; {
 	case bytes.HasPrefix(line, headerStart) && t.begin():
 	case t.g.phase == outside:
+		t.ignore(line)
 	case len(line) == 0:
 		t.end()
 	case t.g.phase == inTail:
@@ -252,6 +254,7 @@ func (t *dump) call(line []byte) {
 	name, arguments, ok := cutArguments(line, t.cut)
 	switch noise := len(name) == 0 || bytes.IndexByte(name, ' ') >= 0; {
 	case noise, !ok && t.g.open == goCall:
+		t.ignore(line)
 		return
 	case t.partial:
 		t.fault(endsInCall)
@@ -272,6 +275,13 @@ func (t *dump) call(line []byte) {
 		if len(t.words) > 0 {
 			t.words[t.g.calls] = wordsOf(arguments)
 		}
+	}
+}
+
+// ignore takes a line that is no part of the snapshot.
+func (t *dump) ignore(line []byte) {
+	if t.aside != nil {
+		t.aside(line)
 	}
 }
 
@@ -404,6 +414,7 @@ func (t *dump) end() {
 		t.snapshot.Missing++
 		t.problems.add("line %d: %s: %s", t.g.line, t.g.header, t.g.fault)
 	case t.g.header.id != 0 || t.g.header.count > 0: // ID 0 is the scheduler's own stack, in a crash
+		t.g.state = t.renamed()
 		t.each()
 	}
 }
@@ -476,7 +487,7 @@ func (t *dump) newGroup(stack, creation []byte) int {
 		return t.otherGroup()
 	}
 	t.room -= cost
-	frames, i := t.frames(stack), systemGroup
+	frames, i := unwrapped(t.frames(stack)), systemGroup
 	if !system(frames) {
 		i = len(t.snapshot.Groups)
 		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock, Cut: t.g.cut}
@@ -552,10 +563,11 @@ func (t *dump) finish() (*goroutine.Snapshot, error) {
 
 // A header is the first line of a goroutine.
 type header struct {
-	id    uint64
-	state string
-	wait  time.Duration
-	count int // of goroutines, when the header is that of several; else 0
+	id     uint64
+	state  string
+	wait   time.Duration
+	leaked bool // the runtime's leak proof marked it
+	count  int  // of goroutines, when the header is that of several; else 0
 }
 
 // String returns the header without labels.
@@ -654,7 +666,7 @@ func (h *header) attribute(b []byte, first bool) {
 		b = b[:i]
 	}
 	if first {
-		h.state = stateWords(string(b))
+		h.state, h.leaked = stateWords(string(b)), bytes.Contains(b, []byte(" (leaked)"))
 		return
 	}
 	if number, ok := bytes.CutSuffix(bytes.TrimSpace(b), []byte(" minutes")); ok {

@@ -24,10 +24,13 @@ type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
 	traces *parse.TraceDecoder
+
+	// details has what goroutine dumps say beyond their snapshots.
+	details map[*goroutine.Snapshot]*parse.Details
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
+	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}, details: make(map[*goroutine.Snapshot]*parse.Details)}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // its goroutine runs only because a trace is taken
 	return p
@@ -121,11 +124,22 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 
 // dump reads a text as one dump.
 func (p *parsers) dump(r *bufio.Reader, at time.Time) ([]located, error) {
-	s, err := parse.Text(parse.NewTextReader(r), at, p.stacks, p.births)
+	s, details, err := parse.Read(parse.NewTextReader(r), at, p.stacks, p.births)
+	p.remember(s, details)
 	if s.Total == 0 && err == nil {
 		err = errors.New("no goroutine found")
 	}
 	return []located{{Snapshot: s}}, err
+}
+
+// maxDetails is of how many snapshots details are kept.
+const maxDetails = 1024
+
+func (p *parsers) remember(s *goroutine.Snapshot, d *parse.Details) {
+	if len(p.details) >= maxDetails {
+		clear(p.details) // as in watch, which never shows them
+	}
+	p.details[s] = d
 }
 
 // dumps reads the dumps in a text.
@@ -133,6 +147,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 	dumps, err := parse.Dumps(parse.NewTextReader(r), at, p.stacks, p.births)
 	var all []located
 	for _, d := range dumps {
+		p.remember(d.Snapshot, d.Details)
 		all = append(all, located{d.Snapshot, d.Line})
 	}
 	if len(all) == 1 {

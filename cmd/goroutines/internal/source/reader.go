@@ -45,6 +45,8 @@ func (r *Reader) wantsLabels() bool { return r.Labels.All && !r.Labels.Hide || l
 type Series struct {
 	Names     []string
 	Snapshots []*goroutine.Snapshot
+	// Details has what the goroutine dumps among the snapshots say beyond these.
+	Details map[*goroutine.Snapshot]*parse.Details
 	// Same reports whether goroutine IDs can be compared: nothing contradicts
 	// that all snapshots are of one process.
 	Same bool
@@ -77,6 +79,7 @@ func (r *Reader) Read(ctx context.Context, names []string) (*Series, error) {
 			series.Snapshots = append(series.Snapshots, s.Snapshot)
 		}
 	}
+	series.Details = p.details
 	r.arrange(series)
 	series.Same = sameProcess(series.Snapshots)
 	series.Partial = oneLine(errors.Join(partial...))
