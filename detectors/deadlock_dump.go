@@ -212,8 +212,8 @@ func (d *lockDump) goesOn(h goroutine.LockHolder) bool {
 
 // holder returns the goroutine that most likely holds the lock of queue i: one that
 // certainly does rather than one that may, one that waits in another queue rather
-// than one that waits in this one, and none that certainly holds the lock of another
-// queue. sole reports that no other goroutine may hold it.
+// than one that waits in this one, and rather none that certainly holds the lock of
+// another queue. sole reports that no other goroutine may hold it.
 func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 	q := &d.queues[i]
 	best := -1
@@ -229,10 +229,11 @@ func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 }
 
 func (d *lockDump) rank(i int, h *goroutine.LockHolder) (rank int) {
-	if h.Certain {
+	switch {
+	case h.Certain:
+		rank += 8
+	case !d.elsewhere(i, h.ID): // or else it holds both
 		rank += 4
-	} else if d.elsewhere(i, h.ID) {
-		return -1
 	}
 	if h.Queue != i {
 		rank += 2

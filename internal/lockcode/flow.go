@@ -9,11 +9,19 @@ type held struct {
 	reached bool
 	n       int
 	sites   [maxHeld]uint64
+	sure    uint64 // the sites whose locks are held on every path
+	freed   bool   // a lock may have been released that none of the sites acquired
 }
 
 // join returns what may be held where two paths meet.
 func (h held) join(o held) held {
-	h.reached = h.reached || o.reached
+	switch {
+	case !h.reached:
+		return o
+	case !o.reached:
+		return h
+	}
+	h.sure, h.freed = h.sure&o.sure, h.freed || o.freed
 	h.n = max(h.n, o.n)
 	for i := range h.sites {
 		h.sites[i] |= o.sites[i]
@@ -22,7 +30,10 @@ func (h held) join(o held) held {
 }
 
 // push returns h with one more lock. The last one of too many is not told apart.
-func (h held) push(site int) held {
+func (h held) push(site int, maybe bool) held {
+	if h.sure |= 1 << site; maybe {
+		h.sure &^= 1 << site
+	}
 	if h.n < maxHeld {
 		h.n++
 	}
@@ -33,18 +44,38 @@ func (h held) push(site int) held {
 // pop returns h without the lock that is released: that for which most speaks, the
 // one acquired last among equals. What was not acquired is not released.
 func (f *function) pop(h held, l lock) held {
+	h = f.lose(h, l)
 	best, found := 0, -1
 	for i := h.n - 1; i >= 0; i-- {
 		if like := f.like(h.sites[i], l); like > best {
 			best, found = like, i
 		}
 	}
+	h.freed = h.freed || best < 2
 	if found < 0 {
 		return h
 	}
 	copy(h.sites[found:h.n], h.sites[found+1:h.n])
 	h.n--
 	h.sites[h.n] = 0
+	return h
+}
+
+// lose returns h without the sites whose locks may be the one that is released: those
+// for which most speaks.
+func (f *function) lose(h held, l lock) held {
+	best := 1
+	var lost uint64
+	for sites := h.sure; sites != 0; sites &= sites - 1 {
+		i := bits.TrailingZeros64(sites)
+		switch like := f.locks[i].like(l); {
+		case like > best:
+			best, lost = like, 1<<i
+		case like == best:
+			lost |= 1 << i
+		}
+	}
+	h.sure &^= lost
 	return h
 }
 
@@ -62,6 +93,7 @@ func (f *function) settle(r *Reader, depth int) bool {
 		return !f.broken
 	}
 	f.settled = true
+	f.prove()
 	f.helpers(r, depth)
 	f.held = make([]held, len(f.steps))
 	f.broken = f.broken || len(f.sites) > maxSites || !f.spread()
@@ -157,7 +189,7 @@ func (f *function) reach(i int, h held) (changed bool) {
 func (f *function) after(i int) held {
 	switch s := &f.steps[i]; s.effect {
 	case acquire:
-		return f.held[i].push(s.site)
+		return f.held[i].push(s.site, s.maybe)
 	case release:
 		return f.pop(f.held[i], s.lock)
 	}

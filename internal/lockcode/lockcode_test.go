@@ -185,7 +185,7 @@ func TestSites(t *testing.T) {
 		return // the race detector moves addresses from one register to another
 	}
 	s := at(t, crossed).Holds[0]
-	assert.True(t, s.Based)
+	assert.Equal(t, 1, s.Argument)
 	assert.EqualValues(t, reflect.TypeFor[object]().Field(2).Offset, s.Offset, "the second lock is held")
 	assert.EqualValues(t, reflect.TypeFor[object]().Field(3).Offset, at(t, reads).Holds[0].Offset)
 }
@@ -243,7 +243,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code []byte) {
 		from := uintptr(0x1000)
 		last := from
-		fn := &function{entry: from, end: from + uintptr(len(code))}
+		fn := &function{entry: from, end: from + uintptr(len(code)), code: code}
 		decode(code, from, func(s step) {
 			if s.at < last || s.next <= s.at {
 				t.Fatalf("step %+v after %#x", s, last)

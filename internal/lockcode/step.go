@@ -12,6 +12,8 @@ type step struct {
 	lock   lock // of an acquire or a release
 	does   Acts
 	atomic atomic
+	maybe  bool // of an acquire: it may fail
+	defers bool // it carries out what was deferred
 }
 
 // An atomic is a kind of atomic instruction.
@@ -64,14 +66,22 @@ type lock struct {
 	address uintptr // of a lock at package level; 0 when unknown
 	based   bool    // it is at an offset from a register
 	offset  int64
+	base    register // a register that the address follows from; 0 when there is none
+	disp    int64    // what is added to it
+	index   int      // of the argument that it is at an offset from, from 1; 0 when unknown
 }
 
 // like returns how much speaks for l and the lock of a release being the same: 0
-// when they are not.
+// when they are not. It is 3 if the code proves it, but for the kind.
 func (l lock) like(released lock) int {
 	switch {
 	case l.kind != released.kind && l.kind != AnyKind && released.kind != AnyKind:
 		return 0
+	case l.proven() && released.proven():
+		if l.address == released.address && l.index == released.index && l.offset == released.offset {
+			return 3
+		}
+		return 1
 	case l.address != released.address:
 		return 1
 	case l.based != released.based || l.offset != released.offset:
@@ -79,6 +89,9 @@ func (l lock) like(released lock) int {
 	}
 	return 2
 }
+
+// proven reports whether the code shows which lock it is.
+func (l lock) proven() bool { return l.address != 0 || l.index != 0 }
 
 // Acts are what goroutines may do that wakes others.
 type Acts uint8
