@@ -261,8 +261,14 @@ type hold struct {
 	sole   bool
 }
 
-// among returns all goroutines that may hold the locks of queues.
+// among returns all goroutines that may hold the locks of queues: first each with the
+// lock that it most likely holds.
 func (d *lockDump) among(holds []hold) (all []hold) {
+	for _, of := range holds {
+		if of.holder != nil && len(all) < MaxParticipants && !slices.ContainsFunc(all, func(o hold) bool { return o.holder.ID == of.holder.ID }) {
+			all = append(all, hold{queue: of.queue, holder: of.holder, sole: of.sole && of.holder.Certain})
+		}
+	}
 	for _, of := range holds {
 		for k := range d.queues[of.queue].holders {
 			h := &d.queues[of.queue].holders[k]

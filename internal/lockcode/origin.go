@@ -146,11 +146,14 @@ func origins(moves []move, entry, end uintptr, at []uintptr, kind func(callee ui
 func (t *tracer) arguments() {
 	at := slices.IndexFunc(t.moves, func(m move) bool { return m.act == calls && t.kind(m.target) == growth })
 	first := at
-	for first > 0 && t.moves[first-1].act == stores {
+	for first > 0 && (t.moves[first-1].act == stores || t.moves[first-1].act == rests) {
 		first--
 	}
 	for i := first; i >= 0 && i < at && len(t.slots) < maxArguments; i++ {
 		m := &t.moves[i]
+		if m.act == rests {
+			continue
+		}
 		if m.disp != firstSlot+wordSize*int64(len(t.slots)) || m.size != wordSize {
 			return
 		}
