@@ -266,7 +266,7 @@ type hold struct {
 func (d *lockDump) among(holds []hold) (all []hold) {
 	for _, of := range holds {
 		if of.holder != nil && len(all) < MaxParticipants && !slices.ContainsFunc(all, func(o hold) bool { return o.holder.ID == of.holder.ID }) {
-			all = append(all, hold{queue: of.queue, holder: of.holder, sole: of.sole && of.holder.Certain})
+			all = append(all, hold{queue: of.queue, holder: of.holder})
 		}
 	}
 	for _, of := range holds {

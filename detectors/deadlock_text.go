@@ -142,7 +142,7 @@ func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 func (f *fault) noteOn(h hold) string {
 	q := &f.dump.queues[h.queue]
 	holds := "holds " + lockName(q.LockQueue)
-	if !h.sole || h.holder.Count > 1 {
+	if !h.sole && !h.holder.Certain || h.holder.Count > 1 {
 		holds = "may hold " + lockName(q.LockQueue)
 	}
 	if h.holder.Reads {

@@ -317,6 +317,35 @@ func releasesOne(a, b *object, first bool) {
 	}
 }
 
+// switches has many cases, for which the compiler makes a table of addresses.
+func switches(o *object, n int) {
+	o.mu.Lock()
+	switch n {
+	case 0:
+		o.n += 7
+	case 1:
+		o.n *= 3
+	case 2:
+		o.n -= 5
+	case 3:
+		o.mu.Unlock()
+		wait2()
+		o.mu.Lock()
+	case 4:
+		o.n ^= 9
+	case 5:
+		o.n |= 4
+	case 6:
+		o.n &= 11
+	case 7:
+		o.n = -o.n
+	case 8:
+		o.n <<= 2
+	}
+	wait()
+	o.mu.Unlock()
+}
+
 // TestSure has how many locks are held on every path to the call, of those that may be.
 func TestSure(t *testing.T) {
 	skipWhereNotRead(t)
@@ -335,6 +364,7 @@ func TestSure(t *testing.T) {
 		"tried":                        {tries, 0, 1},
 		"left to others":               {keeps, 0, 1},
 		"locked by a helper":           {transacts, 0, 1},
+		"behind a table of jumps":      {switches, 0, 1},
 		"one of two released at times": {releasesOne, 1, 2},
 	} {
 		all := make(map[uintptr]bool) // by site: there may be several ways to hold one

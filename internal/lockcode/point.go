@@ -30,7 +30,7 @@ func (f *function) point(r *Reader, returns uintptr) Point {
 		for sites := h.sites[k]; sites != 0; sites &= sites - 1 {
 			i := bits.TrailingZeros64(sites)
 			s := f.sites[i]
-			s.Sure = h.sure&(1<<i) != 0 && !s.Helper && f.mayReleaseSite(from, i)
+			s.Sure = h.sure&(1<<i) != 0 && !s.Helper && !f.jumpsAnywhere() && f.mayReleaseSite(from, i)
 			if !s.Helper || f.mayRelease(r, from, true) {
 				p.Holds = append(p.Holds, s)
 			}
@@ -77,6 +77,12 @@ func (f *function) mayRelease(r *Reader, from []int, any bool) bool {
 		s := &f.steps[k]
 		return s.effect == release || any && s.effect == indirect, any || s.effect != acquire
 	})
+}
+
+// jumpsAnywhere reports whether f jumps to addresses that it computes, so that there may
+// be other ways to a point than those that are known.
+func (f *function) jumpsAnywhere() bool {
+	return slices.ContainsFunc(f.steps, func(s step) bool { return s.flow == computed })
 }
 
 // mayReleaseSite reports whether f may release the lock of a site in the steps that
