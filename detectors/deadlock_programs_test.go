@@ -38,9 +38,11 @@ var scenesStuck = map[string]string{
 	"circle with a crowd":                   "lock order",
 	"circle of three":                       "lock order",
 	"circle of global objects":              "lock order",
-	"circle of arguments":                   "tangled", // of what is in no slot, a dump does not tell the address
+	"circle of arguments":                   "lock order",
+	"circle of arguments not saved":         "tangled", // a dump has no value of what the compiler saves nowhere
 	"circle of receivers":                   "lock order",
-	"each twice":                            "tangled",
+	"each twice":                            "locked twice",
+	"each twice, arguments not saved":       "tangled",
 	"order by name":                         "locked twice",
 	"order by name in two":                  "lost unlock",
 	"order kept":                            "locked twice",
@@ -160,8 +162,8 @@ func TestLocksOfPrograms(t *testing.T) {
 					assert.Equal(t, holder, v.Holder, "the holder of %+v", p.Locks[i])
 				}
 				for _, h := range p.Locks[i].Holders {
-					if h.Certain && !h.Reads {
-						assert.Equal(t, p.Held[p.Locks[i].Lock], h.ID, "certainly the holder of %+v", p.Locks[i])
+					if holder, known := p.Held[p.Locks[i].Lock]; known && h.Certain && !h.Reads {
+						assert.Equal(t, holder, h.ID, "certainly the holder of %+v", p.Locks[i])
 					}
 				}
 			}

@@ -364,7 +364,7 @@ func TestSure(t *testing.T) {
 		"tried":                        {tries, 0, 1},
 		"left to others":               {keeps, 0, 1},
 		"locked by a helper":           {transacts, 0, 1},
-		"behind a table of jumps":      {switches, 0, 1},
+		"behind a table of jumps":      {switches, 0, 2},
 		"one of two released at times": {releasesOne, 1, 2},
 	} {
 		all := make(map[uintptr]bool) // by site: there may be several ways to hold one

@@ -46,6 +46,45 @@ func eachTwice() int {
 	return 2
 }
 
+// quietlyForward and quietlyBack note nothing, so that nothing makes the compiler save
+// the argument that is locked first: it keeps it only for the deferred call.
+//
+//go:noinline
+func quietlyForward(first, second *sync.Mutex, meet func()) {
+	first.Lock()
+	defer first.Unlock()
+	meet()
+	second.Lock()
+	defer second.Unlock()
+}
+
+//go:noinline
+func quietlyBack(first, second *sync.Mutex, meet func()) {
+	second.Lock()
+	defer second.Unlock()
+	meet()
+	first.Lock()
+	defer first.Unlock()
+}
+
+func circleOfUnsaved() int {
+	var a, b sync.Mutex
+	m := newMeeting(2)
+	go quietlyForward(&a, &b, m.arrive)
+	go quietlyBack(&a, &b, m.arrive)
+	return 2
+}
+
+// eachTwiceUnsaved is to circleOfUnsaved what eachTwice is to circleOfArguments: here
+// not even the dumps differ.
+func eachTwiceUnsaved() int {
+	var a, b sync.Mutex
+	m := newMeeting(2)
+	go quietlyForward(&a, &a, m.arrive)
+	go quietlyBack(&b, &b, m.arrive)
+	return 2
+}
+
 // lend locks its argument before its receiver; the code behind needs both.
 //
 //go:noinline

@@ -19,10 +19,14 @@ var scenes = map[string]func() int{
 	"circle of arguments":      circleOfArguments,
 	"circle of receivers":      circleOfReceivers,
 	"each twice":               eachTwice,
-	"order by name":            orderByName,
-	"order by name in two":     orderByNameInTwo,
-	"order kept":               orderKept,
-	"no circle of two types":   noCircleOfTwoTypes,
+
+	"circle of arguments not saved":   circleOfUnsaved,
+	"each twice, arguments not saved": eachTwiceUnsaved,
+
+	"order by name":          orderByName,
+	"order by name in two":   orderByNameInTwo,
+	"order kept":             orderKept,
+	"no circle of two types": noCircleOfTwoTypes,
 
 	"double lock":             doubleLock,
 	"double lock alone":       doubleLockAlone,
