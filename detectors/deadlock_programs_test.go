@@ -120,6 +120,8 @@ var scenesStuck = map[string]string{
 	"purpose: one of two arguments, twice":  "alive",
 	"purpose: one of two in an object":      "alive",
 	"purpose: not on this way":              "alive",
+	"purpose: empty arguments":              "alive",
+	"purpose: arguments of a generic one":   "alive",
 	"purpose: method value":                 "alive",
 	"purpose: try lock":                     "alive",
 	"purpose: two locks":                    "alive",

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -254,6 +255,34 @@ func wait2() { runtime.Gosched() }
 
 // afterANumber has an argument of less than a word in front of the object.
 func afterANumber(_ bool, o *object) { o.mu.Lock(); wait(); o.mu.Unlock() }
+
+type generic[T any] struct {
+	n  T
+	mu sync.Mutex
+}
+
+//go:noinline
+func (g *generic[T]) holds(other *generic[T]) { other.mu.Lock(); wait(); other.mu.Unlock() }
+
+// TestArgumentsOfGenericFunctions: a dump does not have the first.
+func TestArgumentsOfGenericFunctions(t *testing.T) {
+	skipWhereNotRead(t)
+	new(generic[int]).holds(new(generic[int]))
+	var entry uintptr
+	for at := reflect.ValueOf(holding).Pointer(); entry == 0; at += uintptr(sizeOf(at)) { // the functions of this file are in one row
+		fn := runtime.FuncForPC(at)
+		require.NotNil(t, fn)
+		if strings.HasSuffix(fn.Name(), ".(*generic[...]).holds") {
+			entry = at
+		}
+	}
+	f := NewReader(nil).callee(entry)
+	require.NotNil(t, f)
+	require.True(t, f.settle(NewReader(nil), 0))
+	require.Len(t, f.sites, 1)
+	assert.Zero(t, f.sites[0].Argument)
+	assert.NotZero(t, f.locks[0].index, "it is known within the function")
+}
 
 // TestArguments has the argument whose object has the lock that is held. It is 0 where
 // the lock may be another one's.

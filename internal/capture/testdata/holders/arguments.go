@@ -85,6 +85,57 @@ func eachTwiceUnsaved() int {
 	return 2
 }
 
+// A token is nothing.
+type token struct{}
+
+// withTokens has arguments of which a dump has no words.
+//
+//go:noinline
+func withTokens(first *sync.Mutex, _ token, second *sync.Mutex, _ [0]int, third *sync.Mutex, f func()) {
+	takes(unsafe.Pointer(third))
+	third.Lock()
+	f()
+	third.Unlock()
+	second.Lock()
+	second.Unlock()
+	first.Lock()
+	first.Unlock()
+}
+
+// emptyArguments has a lock that is held on purpose, behind arguments without words. The
+// others in the call are not.
+func emptyArguments() int {
+	var a, b, c sync.Mutex
+	go withTokens(&a, token{}, &b, [0]int{}, &c, longWork)
+	until(1, "main.longWork", "sleep")
+	crowd(2, func() { withTokens(&a, token{}, &b, [0]int{}, &c, func() {}) })
+	return 2
+}
+
+type slot[T any] struct {
+	value T
+	mu    sync.Mutex
+}
+
+// exchange locks its argument, of which a dump has the word where the receiver's would be.
+//
+//go:noinline
+func (s *slot[T]) exchange(with *slot[T], v T, f func()) {
+	takes(unsafe.Pointer(&with.mu))
+	with.mu.Lock()
+	defer with.mu.Unlock()
+	f()
+	s.value, with.value = with.value, v
+}
+
+func genericArguments() int {
+	a, b := &slot[int]{}, &slot[int]{}
+	go a.exchange(b, 1, longWork)
+	until(1, "main.longWork", "sleep")
+	crowd(2, func() { a.exchange(b, 2, func() {}) })
+	return 2
+}
+
 // lend locks its argument before its receiver; the code behind needs both.
 //
 //go:noinline

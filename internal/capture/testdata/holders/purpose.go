@@ -32,6 +32,8 @@ var purposes = map[string]func() int{
 	"purpose: one of two arguments, twice":  oneOfTwoTwice,
 	"purpose: one of two in an object":      oneOfPair,
 	"purpose: not on this way":              notOnThisWay,
+	"purpose: empty arguments":              emptyArguments,
+	"purpose: arguments of a generic one":   genericArguments,
 	"purpose: method value":                 methodValue,
 	"purpose: try lock":                     tryLock,
 	"purpose: two locks":                    twoLocks,
