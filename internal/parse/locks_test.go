@@ -70,7 +70,12 @@ func TestLocks(t *testing.T) {
 	mutex, read, write := siteOf(1, lockcode.Mutex, 8), siteOf(2, lockcode.Read, 0), siteOf(3, lockcode.Write, 0)
 	global := lockcode.Site{PC: 4, Kind: lockcode.Mutex, Address: 0xc008, Sure: true}
 	other := lockcode.Site{PC: 5, Kind: lockcode.Mutex, Address: 0xd008, Sure: true}
+	unsure, second := mutex, mutex
+	unsure.Sure, second.Argument = false, 2
 	code := written{
+		"main.sometimes": {Holds: []lockcode.Site{unsure}},
+		"main.second":    {Holds: []lockcode.Site{second}},
+		"main.frees":     {Frees: true},
 		"main.(*T).f":    {Waits: mutex},
 		"main.(*T).past": {Holds: []lockcode.Site{mutex}},
 		"main.reads":     {Holds: []lockcode.Site{read}},
@@ -95,6 +100,16 @@ func TestLocks(t *testing.T) {
 		"no longer":             {stuck + at(7, "chan send", "main.idle(0xc000)"), "", false},
 		"past":                  {stuck + at(7, "sleep", "main.(*T).past(0xc000)"), "7!", false},
 		"past, another object":  {stuck + at(7, "sleep", "main.(*T).past(0xd000)"), "", false},
+		"on one of two ways":    {stuck + at(7, "sleep", "main.sometimes(0xc000)"), "7", false},
+		"one of two, another":   {stuck + at(7, "sleep", "main.sometimes(0xd000)"), "", false},
+		"second argument":       {stuck + at(7, "sleep", "main.second(0xd000, 0xc000)"), "7!", false},
+		"not the first":         {stuck + at(7, "sleep", "main.second(0xc000, 0xd000)"), "", false},
+		"second, not saved":     {stuck + at(7, "sleep", "main.second(0xc000, 0xd000?)"), "7", false},
+		"second, not shown":     {stuck + at(7, "sleep", "main.second(0xc000, ...)"), "7", false},
+		"released by a callee":  {stuck + at(7, "sleep", "main.frees()", "main.(*T).past(0xc000)"), "7", false},
+		"released further out":  {stuck + at(7, "sleep", "main.(*T).past(0xc000)", "main.frees()"), "7!", false},
+		"while it panics":       {stuck + at(7, "sleep", "panic({0x1, 0x2})", "main.(*T).past(0xc000)"), "7", false},
+		"calls unread code":     {stuck + at(7, "sleep", "main.unknown()", "main.(*T).past(0xc000)"), "7", false},
 		"past, uncertain":       {stuck + at(7, "sleep", "main.(*T).past(0xc000?)"), "7", false},
 		"further out":           {stuck + at(7, "sleep", "main.idle()", "main.(*T).past(0xc000)"), "7!", false},
 		"several":               {stuck + at(7, "sleep", "main.(*T).past(0x1)") + at(8, "sleep", "main.(*T).past(0xc000)"), "8!", false},
