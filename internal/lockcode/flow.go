@@ -11,6 +11,7 @@ type held struct {
 	sites   [maxHeld]uint64
 	sure    uint64 // the sites whose locks are held on every path
 	freed   bool   // a lock may have been released that none of the sites acquired
+	mixed   bool   // it is not known which of several locks was released
 }
 
 // join returns what may be held where two paths meet.
@@ -21,7 +22,7 @@ func (h held) join(o held) held {
 	case !o.reached:
 		return h
 	}
-	h.sure, h.freed = h.sure&o.sure, h.freed || o.freed
+	h.sure, h.freed, h.mixed = h.sure&o.sure, h.freed || o.freed, h.mixed || o.mixed
 	h.n = max(h.n, o.n)
 	for i := range h.sites {
 		h.sites[i] |= o.sites[i]
@@ -55,6 +56,7 @@ func (f *function) pop(h held, l lock) held {
 	if found < 0 {
 		return h
 	}
+	h.mixed = h.n > 1 && (h.mixed || best < 3)
 	copy(h.sites[found:h.n], h.sites[found+1:h.n])
 	h.n--
 	h.sites[h.n] = 0
@@ -62,20 +64,22 @@ func (f *function) pop(h held, l lock) held {
 }
 
 // lose returns h without the sites whose locks may be the one that is released: those
-// for which most speaks.
+// that the code proves to be it, or else all of its kind. Two arguments may be the same.
 func (f *function) lose(h held, l lock) held {
-	best := 1
-	var lost uint64
+	var proven, may uint64
 	for sites := h.sure; sites != 0; sites &= sites - 1 {
 		i := bits.TrailingZeros64(sites)
-		switch like := f.locks[i].like(l); {
-		case like > best:
-			best, lost = like, 1<<i
-		case like == best:
-			lost |= 1 << i
+		if f.locks[i].like(l) == 3 {
+			proven |= 1 << i
+		}
+		if f.locks[i].kind.fits(l.kind) {
+			may |= 1 << i
 		}
 	}
-	h.sure &^= lost
+	if proven != 0 {
+		may = proven
+	}
+	h.sure &^= may
 	return h
 }
 

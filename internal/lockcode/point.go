@@ -31,6 +31,9 @@ func (f *function) point(r *Reader, returns uintptr) Point {
 			i := bits.TrailingZeros64(sites)
 			s := f.sites[i]
 			s.Sure = h.sure&(1<<i) != 0 && !s.Helper && !f.jumpsAnywhere() && f.mayReleaseSite(from, i)
+			if h.mixed {
+				s.Address, s.Argument = 0, 0 // it may be the other
+			}
 			if !s.Helper || f.mayRelease(r, from, true) {
 				p.Holds = append(p.Holds, s)
 			}

@@ -60,6 +60,9 @@ const (
 	Read  // of a sync.RWMutex
 )
 
+// fits reports whether two kinds may be the same.
+func (k Kind) fits(o Kind) bool { return k == o || k == AnyKind || o == AnyKind }
+
 // A lock is what an instruction shows of the lock that it works on.
 type lock struct {
 	kind    Kind
@@ -75,13 +78,13 @@ type lock struct {
 // when they are not. It is 3 if the code proves it, but for the kind.
 func (l lock) like(released lock) int {
 	switch {
-	case l.kind != released.kind && l.kind != AnyKind && released.kind != AnyKind:
+	case !l.kind.fits(released.kind):
 		return 0
 	case l.proven() && released.proven():
 		if l.address == released.address && l.index == released.index && l.offset == released.offset {
 			return 3
 		}
-		return 1
+		return 0
 	case l.address != released.address:
 		return 1
 	case l.based != released.based || l.offset != released.offset:

@@ -66,13 +66,3 @@ func certain(word []byte) uint64 {
 	}
 	return value
 }
-
-// index returns the index of the first word with this value, or -1.
-func (w *words) index(value uint64) int {
-	for i, v := range w.value[:w.n] {
-		if v == value {
-			return i
-		}
-	}
-	return -1
-}
