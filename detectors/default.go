@@ -25,7 +25,7 @@ func Default() []*Detector { return Scaled(1) }
 //
 // tells of a deadlock after a second. Scale the interval between snapshots and the
 // program's own delays by the same factor, as here the default of 15 s; otherwise healthy
-// work looks as if it stood still. So it is not for production: work that waits for 0.6 s
+// work appears to stand still. So it is not for production: work that waits for 0.6 s
 // would be taken for work that waits for a minute.
 func Scaled(k float64) []*Detector {
 	all := []*Detector{

@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the table of docs/environment.md anew")
 
-// clearEnvironment keeps the environment of whoever runs the tests from deciding.
+// clearEnvironment keeps the environment in which the tests run from deciding.
 func clearEnvironment() {
 	for _, v := range variables {
 		os.Unsetenv(environmentPrefix + v.name)

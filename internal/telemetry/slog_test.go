@@ -113,7 +113,7 @@ func TestOnlyNoOpsDeclineEvents(t *testing.T) {
 	assert.False(t, Declined(sdkmetric.NewMeterProvider(), noop.NewLoggerProvider()), "metrics only")
 	assert.False(t, Declined(metrics, sdklog.NewLoggerProvider()))
 	assert.False(t, Declined(metrics, stopped))
-	assert.False(t, Declined(metrics, struct{ noop.LoggerProvider }{}), "a type of somebody else's")
+	assert.False(t, Declined(metrics, struct{ noop.LoggerProvider }{}), "a type of another module")
 }
 
 func TestTheBridgeIsRecognizedByItsPackage(t *testing.T) {
