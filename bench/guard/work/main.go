@@ -44,7 +44,7 @@ var jobs = map[string]job{
 	"profile":   {parseProfile, 5, size},
 	"dump":      {parseDump, 2, size},
 	"detectors": {judge, judgements, stacks},
-	"collect":   {collect, 50, 1},
+	"collect":   {collect, 1000, 1}, // so that a little work of the monitor between them does not show
 }
 
 const judgements = 40
