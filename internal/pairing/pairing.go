@@ -250,8 +250,14 @@ func (c Course) parts(n int) (all []stretch) {
 // inStep returns the logarithm of the probability that so many of the IDs of one
 // list, up to the last of another, would have an ID of the other at the same
 // distance if the lists had nothing to do with each other; 0 when few have. What
-// one function starts at once has neighbouring IDs, time and again.
+// one function starts at once has neighbouring IDs, time and again. IDs that follow
+// each other are one time: they come from one loop, which may be beside another once.
 func inStep(these, those []uint64) float64 {
+	these = firsts(these)
+	if len(these) > 0 { // what is older is not beside them, and may be much older
+		older, _ := slices.BinarySearch(those, max(these[0], maxOffset)-maxOffset)
+		those = those[older:]
+	}
 	if len(those) < 2 {
 		return 0
 	}
@@ -277,4 +283,14 @@ func inStep(these, those []uint64) float64 {
 		sum += math.Exp(logChoose(n, m) + float64(m)*math.Log(density))
 	}
 	return min(0, math.Log(2*maxOffset*sum))
+}
+
+// firsts returns the first ID of each run of IDs that follow each other.
+func firsts(ids []uint64) (all []uint64) {
+	for i, id := range ids {
+		if i == 0 || id-ids[i-1] > 1 {
+			all = append(all, id)
+		}
+	}
+	return all
 }

@@ -226,6 +226,9 @@ func TestIDsInStep(t *testing.T) {
 		"too few":               {irregular[:3], next[:3], false},
 		"one":                   {irregular[:1], next[:1], false},
 		"none":                  {nil, nil, false},
+		"one loop and another":  {[]uint64{633, 634, 635, 636, 637}, []uint64{225, 638, 639, 640, 641, 642, 643, 644, 645, 652}, false},
+		"and turned about":      {[]uint64{225, 638, 639, 640, 641, 642, 643, 644, 645, 652}, []uint64{633, 634, 635, 636, 637}, false},
+		"two at once each time": {[]uint64{31, 32, 54, 55, 91, 92, 112, 113, 168, 169}, []uint64{33, 34, 56, 57, 93, 94, 114, 115, 170, 171}, true},
 		"the oldest came alone": {append([]uint64{3, 9}, irregular[:8]...), next[:8], true},
 	} {
 		assert.Equal(t, tc.one, inStep(tc.a, tc.b) <= limit, name)
