@@ -212,8 +212,8 @@ func (d *lockDump) goesOn(h goroutine.LockHolder) bool {
 
 // holder returns the goroutine that most likely holds the lock of queue i: one that
 // certainly does rather than one that may, one that waits in another queue rather
-// than one that waits in this one, and none that certainly holds the lock of another
-// queue. sole reports that no other goroutine may hold it.
+// than one that waits in this one, and rather none that certainly holds the lock of
+// another queue. sole reports that no other goroutine may hold it.
 func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 	q := &d.queues[i]
 	best := -1
@@ -229,10 +229,11 @@ func (d *lockDump) holder(i int) (h *goroutine.LockHolder, sole bool) {
 }
 
 func (d *lockDump) rank(i int, h *goroutine.LockHolder) (rank int) {
-	if h.Certain {
+	switch {
+	case h.Certain:
+		rank += 8
+	case !d.elsewhere(i, h.ID): // or else it holds both
 		rank += 4
-	} else if d.elsewhere(i, h.ID) {
-		return -1
 	}
 	if h.Queue != i {
 		rank += 2
@@ -260,8 +261,14 @@ type hold struct {
 	sole   bool
 }
 
-// among returns all goroutines that may hold the locks of queues.
+// among returns all goroutines that may hold the locks of queues: first each with the
+// lock that it most likely holds.
 func (d *lockDump) among(holds []hold) (all []hold) {
+	for _, of := range holds {
+		if of.holder != nil && len(all) < MaxParticipants && !slices.ContainsFunc(all, func(o hold) bool { return o.holder.ID == of.holder.ID }) {
+			all = append(all, hold{queue: of.queue, holder: of.holder})
+		}
+	}
 	for _, of := range holds {
 		for k := range d.queues[of.queue].holders {
 			h := &d.queues[of.queue].holders[k]

@@ -42,6 +42,12 @@ func waiterIn(queue int, id uint64, at detectortest.Place) goroutine.LockHolder 
 	return goroutine.LockHolder{ID: id, State: at.State, At: frameOf(at), Locked: goroutine.Frame{Function: "main.(*Bank).lock"}, Queue: queue, Certain: true}
 }
 
+// mayHold returns a holder of which it is not known that it holds the lock.
+func mayHold(h goroutine.LockHolder) goroutine.LockHolder {
+	h.Certain = false
+	return h
+}
+
 // TestADumpShowsWhatIsForGood has a queue at debit of three, one at credit of one, and
 // a goroutine elsewhere. A dump is taken after a minute.
 func TestADumpShowsWhatIsForGood(t *testing.T) {
@@ -91,6 +97,18 @@ func TestADumpShowsWhatIsForGood(t *testing.T) {
 		"a circle of which one may be held by another": {func(d, c []uint64, other uint64) []goroutine.LockQueue {
 			return []goroutine.LockQueue{queueFor(lockA, atDebit, d, waiterIn(1, c[0], atCredit)), queueFor(lockB, atCredit, c, waiterIn(0, d[0], atDebit), holderAt(other, goroutine.IOWait, "main.work"))}
 		}, detectors.Medium, "goroutine"},
+		"a circle of which no address is known": {func(d, c []uint64, _ uint64) []goroutine.LockQueue {
+			a, b := mayHold(waiterIn(0, d[0], atDebit)), mayHold(waiterIn(1, c[0], atCredit))
+			return []goroutine.LockQueue{queueFor(lockA, atDebit, d, a, b), queueFor(lockB, atCredit, c, a, b)}
+		}, detectors.High, "Deadlock: no goroutine that can hold the lock can go on"},
+		"a circle with one address": {func(d, c []uint64, _ uint64) []goroutine.LockQueue {
+			a, b := waiterIn(0, d[0], atDebit), mayHold(waiterIn(1, c[0], atCredit))
+			return []goroutine.LockQueue{queueFor(lockA, atDebit, d, b), queueFor(lockB, atCredit, c, a)}
+		}, detectors.High, "Deadlock by lock order between 2 goroutines"},
+		"what holds one lock may hold another": {func(d, c []uint64, _ uint64) []goroutine.LockQueue {
+			h := waiterIn(0, d[0], atDebit)
+			return []goroutine.LockQueue{queueFor(lockA, atDebit, d, mayHold(h)), queueFor(lockB, atCredit, c, h)}
+		}, detectors.High, "a lock is locked twice by the same goroutine, or was not unlocked by one that has moved on"},
 		"not all code could be read": {func(d, c []uint64, _ uint64) []goroutine.LockQueue {
 			q := queueFor(lockA, atDebit, append(d, c...))
 			q.Open = true
@@ -156,6 +174,28 @@ func TestParticipantsOfACircle(t *testing.T) {
 	assert.ElementsMatch(t, append(a, b...), roles[detectors.RoleCause])
 	assert.Equal(t, crowd, roles[detectors.RoleWaiter])
 	assert.Contains(t, f.Evidence, "In the dump 7 goroutines were waiting for lock 0xc000000a00 (sync.Mutex.Lock).")
+}
+
+// TestACircleOfUnknownAddresses has two goroutines of which each may hold either lock, so
+// that it may be a lock order as well as two locks that are locked twice.
+func TestACircleOfUnknownAddresses(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	a, b := p.Go(atDebit, 1), p.Go(atCredit, 1)
+	r := detectortest.NewReplay(t, newDeadlock())
+	var found []detectors.Finding
+	for range 6 {
+		p.Advance(interval)
+		one, other := mayHold(waiterIn(0, a[0], atDebit)), mayHold(waiterIn(1, b[0], atCredit))
+		r.Inspect(dumpWith(p, queueFor(lockA, atDebit, a, one, other), queueFor(lockB, atCredit, b, one, other)))
+		found = r.Step(p.Snapshot()).Findings
+	}
+	require.Len(t, found, 1)
+	said := found[0].Message + " " + strings.Join(found[0].Evidence, " ")
+	assert.Contains(t, said, "Goroutine 1 may hold lock 0xc000000b00, locked in main.(*Bank).lock, and waits for lock 0xc000000a00")
+	assert.Contains(t, said, "Goroutine 2 may hold lock 0xc000000a00, locked in main.(*Bank).lock, and waits for lock 0xc000000b00")
+	assert.NotContains(t, said, " holds lock")
+	assert.NotContains(t, said, "by the same goroutine")
+	assert.Contains(t, found[0].Advice, "in the same order everywhere")
 }
 
 // TestAFirstDumpIsEnough has a circle behind which thousands pile up, so that only the

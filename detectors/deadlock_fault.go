@@ -116,10 +116,10 @@ func (f *fault) judge() {
 	}
 }
 
-// tangled reports whether a trace leaves several goroutines that may hold a lock, of
-// which each is stuck.
+// tangled reports whether several goroutines may hold a lock, of which each is stuck: a
+// trace has no addresses of locks, and a dump not that of each lock that is held.
 func (f *fault) tangled() bool {
-	return f.dead && f.dump.sitesOnly() && slices.ContainsFunc(f.causes(), func(h hold) bool {
+	return f.dead && (f.cycle >= 0 || f.dump.sitesOnly()) && slices.ContainsFunc(f.causes(), func(h hold) bool {
 		return !h.sole || h.holder.Count > 1 && !h.holder.Reads
 	})
 }

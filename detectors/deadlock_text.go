@@ -22,7 +22,7 @@ const (
 	recursiveRead // a read lock is wanted again while a writer waits
 	lostUnlock
 	heldWaiting // for a channel, a wait group or a condition
-	tangled     // several goroutines may hold a lock: which of these it is, a trace does not tell
+	tangled     // several goroutines may hold a lock: which of these it is, is not known
 )
 
 func (f *fault) cause() cause {
@@ -142,7 +142,7 @@ func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 func (f *fault) noteOn(h hold) string {
 	q := &f.dump.queues[h.queue]
 	holds := "holds " + lockName(q.LockQueue)
-	if !h.sole && (f.cycle < 0 || f.dump.sitesOnly()) || h.holder.Count > 1 {
+	if !h.sole && !h.holder.Certain || h.holder.Count > 1 {
 		holds = "may hold " + lockName(q.LockQueue)
 	}
 	if h.holder.Reads {

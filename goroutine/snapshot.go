@@ -123,6 +123,10 @@ type Group struct {
 	// one of them are in different groups.
 	Lock      uint64 // address of the lock that they wait for; 0 when unknown
 	CreatedBy Frame  // the go statement; zero when unknown
+	// Cut says that the text of these goroutines is cut off or damaged: outer frames
+	// are missing, and perhaps the go statement. Nothing that depends on the whole
+	// stack is certain.
+	Cut bool
 
 	// Wait is the longest wait in the group that a goroutine dump shows, in whole
 	// minutes; 0 when unknown. The runtime counts from the first garbage

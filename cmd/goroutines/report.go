@@ -16,6 +16,7 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/diagnosis"
 	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
@@ -73,7 +74,8 @@ detectors find, and compares the counts with rules of thumb.
 A source is a file, - for standard input, or the address of a process with
 net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
 sources are a series of snapshots of one process, in the order of their times,
-and give a trend; so does --samples with one address.`,
+and give a trend; so do --samples with one address, and several goroutine dumps
+in one file.`,
 		Example: `  goroutines report http://host:6060
   goroutines report --format json host:6060 | jq .states
   goroutines report -o report.html --format html monday.pb.gz friday.pb.gz
@@ -158,6 +160,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 	var notes []string
 	p := newProgress(c.ErrOrStderr())
 	reader.Samples, reader.Every, reader.Ordered = f.samples, f.every, f.ordered
+	reader.Last = f.ordered // diff compares two
 	reader.Progress, reader.Note = p.tell, func(s string) { notes = append(notes, s) }
 	series, err := reader.Read(c.Context(), args)
 	p.clear()
@@ -167,6 +170,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 // report runs the detectors over a series and returns the report.
 func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
 	findings, seen, more := judge(series.Snapshots, f.excluded)
+	findings = diagnosis.Join(diagnose(series, f.excluded), findings)
 	return report.New(series.Snapshots, findings, report.Options{
 		Sight:  seen,
 		Target: series.Names[len(series.Names)-1],
@@ -174,6 +178,23 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 		Notes: append(notes, more...), Same: series.Same,
 		Terse: f.bundle == "" && f.format == "text",
 	}), findings
+}
+
+// diagnose returns what the last snapshot says by itself.
+func diagnose(series *source.Series, excluded []detectors.KnownStack) []detectors.Finding {
+	p := detectors.NewPass(series.Snapshots)
+	p.Exclude(excluded)
+	return diagnosis.Of(p.Snapshot, series.Details[p.Snapshot], earlier(series), p.Known)
+}
+
+// earlier returns the dump before the last one, if both are of one process.
+func earlier(series *source.Series) *diagnosis.Earlier {
+	last := len(series.Snapshots) - 1
+	if last == 0 || !series.Same {
+		return nil
+	}
+	before := series.Snapshots[last-1]
+	return &diagnosis.Earlier{Details: series.Details[before], Ago: series.Snapshots[last].Time.Sub(before.Time)}
 }
 
 // pprofCut is the size at which net/http/pprof truncates a debug=2 dump.

@@ -175,6 +175,9 @@ func TestReportOfAPanicInALog(t *testing.T) {
 			r := jsonReport(t, file)
 			requireTarget(t, r)
 			assert.Zero(t, r.Missing)
+			require.NotEmpty(t, r.Findings)
+			assert.Equal(t, "crash", r.Findings[0].Detector, "why the process ended comes first")
+			assert.Contains(t, r.Findings[0].Message, "Panic in goroutine 1 (main) at main.main")
 		})
 	}
 }

@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"detectors/detectortest": {"goroutine", "detectors", "internal/engine"},
 	"internal/telemetry":     {"goroutine", "detectors"},
 	"internal/sight":         {"goroutine", "detectors", "internal/words"},
+	"internal/diagnosis":     {"goroutine", "detectors", "internal/parse", "internal/words"},
 	"internal/report":        {"goroutine", "detectors", "internal/sight", "internal/words"},
 	"internal/live":          {"goroutine", "internal/report"},
 	"internal/webui":         {},

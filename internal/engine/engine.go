@@ -143,6 +143,7 @@ func (e *Engine) Step(s *goroutine.Snapshot) Result {
 		e.measure(func() { e.exclusions.examine(s) })
 		r.Unused = e.exclusions.unused(s.Time)
 	}
+	doubt(s, r.Findings)
 	r.Findings = e.yields.merge(r.Findings, p.view)
 	c := &closer{Snapshot: s, inspector: e.inspector}
 	if r.Verdicts != nil {

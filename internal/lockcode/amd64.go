@@ -110,21 +110,23 @@ func (m *machine) operand(inst *x86asm.Inst, end uintptr) lock {
 
 // argument returns the same for the first argument of a call.
 func (m *machine) argument() lock {
+	l := lock{base: firstRegister}
 	inst, i := m.sets(x86asm.RAX)
 	if inst == nil {
-		return lock{}
+		return l
 	}
 	switch from := inst.Args[1].(type) {
 	case x86asm.Mem:
 		if inst.Op == x86asm.LEA {
-			return m.pointer(from, m.ends[i])
+			l = m.pointer(from, m.ends[i])
+			l.base, l.disp = firstRegister, 0
 		}
 	case x86asm.Reg:
 		if inst.Op == x86asm.MOV {
-			return lock{based: true}
+			l.based = true
 		}
 	}
-	return lock{}
+	return l
 }
 
 // pointer returns what an address consists of.
@@ -135,13 +137,16 @@ func (m *machine) pointer(mem x86asm.Mem, end uintptr) lock {
 	case mem.Index != 0:
 		return lock{}
 	}
+	base, _ := registerOf(mem.Base)
+	l := lock{base: base, disp: mem.Disp}
 	if inst, i := m.sets(mem.Base); inst != nil && inst.Op == x86asm.LEA {
 		if from, ok := inst.Args[1].(x86asm.Mem); ok && from.Base == x86asm.RIP {
-			return lock{address: m.ends[i] + uintptr(from.Disp) + uintptr(mem.Disp)}
+			l.address = m.ends[i] + uintptr(from.Disp) + uintptr(mem.Disp)
 		}
-		return lock{}
+		return l
 	}
-	return lock{based: true, offset: mem.Disp}
+	l.based, l.offset = true, mem.Disp
+	return l
 }
 
 // sets returns which of the last instructions has set a register, or nil.

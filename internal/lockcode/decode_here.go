@@ -6,3 +6,6 @@ package lockcode
 func decode(code []byte, from uintptr, each func(step)) bool {
 	return decodeAMD64(code, from, each)
 }
+
+// movesOf reads the same code once more.
+func movesOf(code []byte, from uintptr) []move { return movesAMD64(code, from) }

@@ -9,11 +9,20 @@ type held struct {
 	reached bool
 	n       int
 	sites   [maxHeld]uint64
+	sure    uint64 // the sites whose locks are held on every path
+	freed   bool   // a lock may have been released that none of the sites acquired
+	mixed   bool   // it is not known which of several locks was released
 }
 
 // join returns what may be held where two paths meet.
 func (h held) join(o held) held {
-	h.reached = h.reached || o.reached
+	switch {
+	case !h.reached:
+		return o
+	case !o.reached:
+		return h
+	}
+	h.sure, h.freed, h.mixed = h.sure&o.sure, h.freed || o.freed, h.mixed || o.mixed
 	h.n = max(h.n, o.n)
 	for i := range h.sites {
 		h.sites[i] |= o.sites[i]
@@ -22,7 +31,10 @@ func (h held) join(o held) held {
 }
 
 // push returns h with one more lock. The last one of too many is not told apart.
-func (h held) push(site int) held {
+func (h held) push(site int, maybe bool) held {
+	if h.sure |= 1 << site; maybe {
+		h.sure &^= 1 << site
+	}
 	if h.n < maxHeld {
 		h.n++
 	}
@@ -33,18 +45,41 @@ func (h held) push(site int) held {
 // pop returns h without the lock that is released: that for which most speaks, the
 // one acquired last among equals. What was not acquired is not released.
 func (f *function) pop(h held, l lock) held {
+	h = f.lose(h, l)
 	best, found := 0, -1
 	for i := h.n - 1; i >= 0; i-- {
 		if like := f.like(h.sites[i], l); like > best {
 			best, found = like, i
 		}
 	}
+	h.freed = h.freed || best < 2
 	if found < 0 {
 		return h
 	}
+	h.mixed = h.n > 1 && (h.mixed || best < 3)
 	copy(h.sites[found:h.n], h.sites[found+1:h.n])
 	h.n--
 	h.sites[h.n] = 0
+	return h
+}
+
+// lose returns h without the sites whose locks may be the one that is released: those
+// that the code proves to be it, or else all of its kind. Two arguments may be the same.
+func (f *function) lose(h held, l lock) held {
+	var proven, may uint64
+	for sites := h.sure; sites != 0; sites &= sites - 1 {
+		i := bits.TrailingZeros64(sites)
+		if f.locks[i].like(l) == 3 {
+			proven |= 1 << i
+		}
+		if f.locks[i].kind.fits(l.kind) {
+			may |= 1 << i
+		}
+	}
+	if proven != 0 {
+		may = proven
+	}
+	h.sure &^= may
 	return h
 }
 
@@ -62,6 +97,7 @@ func (f *function) settle(r *Reader, depth int) bool {
 		return !f.broken
 	}
 	f.settled = true
+	f.prove()
 	f.helpers(r, depth)
 	f.held = make([]held, len(f.steps))
 	f.broken = f.broken || len(f.sites) > maxSites || !f.spread()
@@ -157,7 +193,7 @@ func (f *function) reach(i int, h held) (changed bool) {
 func (f *function) after(i int) held {
 	switch s := &f.steps[i]; s.effect {
 	case acquire:
-		return f.held[i].push(s.site)
+		return f.held[i].push(s.site, s.maybe)
 	case release:
 		return f.pop(f.held[i], s.lock)
 	}

@@ -1,8 +1,10 @@
 package lockcode
 
 import (
+	"maps"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -185,9 +187,261 @@ func TestSites(t *testing.T) {
 		return // the race detector moves addresses from one register to another
 	}
 	s := at(t, crossed).Holds[0]
-	assert.True(t, s.Based)
+	if s.Argument == 0 {
+		return // the race detector's calls hide which lock is released
+	}
+	assert.Equal(t, 1, s.Argument)
 	assert.EqualValues(t, reflect.TypeFor[object]().Field(2).Offset, s.Offset, "the second lock is held")
 	assert.EqualValues(t, reflect.TypeFor[object]().Field(3).Offset, at(t, reads).Holds[0].Offset)
+}
+
+// second locks the object of its second argument.
+func second(_, o *object) { o.other.Lock(); wait(); o.other.Unlock() }
+
+// lower locks the one of two objects that comes first by some order.
+func lower(a, b *object) {
+	if b.n < a.n {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	wait()
+	b.n++
+	a.mu.Unlock()
+}
+
+// eitherGlobal locks one of two locks whose addresses the code has.
+func eitherGlobal(o *object) {
+	mu := &global
+	if o.n > 0 {
+		mu = &anotherGlobal
+	}
+	mu.Lock()
+	wait()
+	mu.Unlock()
+}
+
+var anotherGlobal sync.Mutex
+
+// replaced has another object where the argument was.
+func replaced(o *object, all map[int]*object) {
+	o.n++
+	for _, each := range all {
+		o = each
+		wait2()
+	}
+	o.mu.Lock()
+	wait()
+	o.mu.Unlock()
+}
+
+// fromField locks what an argument points to.
+func fromField(l *linked) { l.next.mu.Lock(); wait(); l.next.mu.Unlock() }
+
+type linked struct{ next *object }
+
+// addressed lets others change the argument.
+func addressed(o *object) {
+	change(&o)
+	o.mu.Lock()
+	wait()
+	o.mu.Unlock()
+}
+
+//go:noinline
+func change(o **object) { *o = new(object) }
+
+//go:noinline
+func wait2() { runtime.Gosched() }
+
+// afterANumber has an argument of less than a word in front of the object.
+func afterANumber(_ bool, o *object) { o.mu.Lock(); wait(); o.mu.Unlock() }
+
+type generic[T any] struct {
+	_  T
+	mu sync.Mutex
+}
+
+//go:noinline
+func (g *generic[T]) holds(other *generic[T]) { other.mu.Lock(); wait(); other.mu.Unlock() }
+
+// TestArgumentsOfGenericFunctions: a dump does not have the first.
+func TestArgumentsOfGenericFunctions(t *testing.T) {
+	skipWhereNotRead(t)
+	new(generic[int]).holds(new(generic[int]))
+	var entry uintptr
+	for at := reflect.ValueOf(holding).Pointer(); entry == 0; at += uintptr(sizeOf(at)) { // the functions of this file are in one row
+		fn := runtime.FuncForPC(at)
+		require.NotNil(t, fn)
+		if strings.HasSuffix(fn.Name(), ".(*generic[...]).holds") {
+			entry = at
+		}
+	}
+	f := NewReader(nil).callee(entry)
+	require.NotNil(t, f)
+	require.True(t, f.settle(NewReader(nil), 0))
+	require.Len(t, f.sites, 1)
+	assert.Zero(t, f.sites[0].Argument)
+	assert.NotZero(t, f.locks[0].index, "it is known within the function")
+}
+
+// TestArguments has the argument whose object has the lock that is held. It is 0 where
+// the lock may be another one's.
+func TestArguments(t *testing.T) {
+	skipWhereNotRead(t)
+	if at(t, holding).Holds[0].Argument == 0 {
+		return // the race detector's calls are in between
+	}
+	for name, tt := range map[string]struct {
+		f    any
+		want int
+	}{
+		"the first":            {holding, 1},
+		"the first, deferred":  {deferred, 1},
+		"the second":           {second, 2},
+		"either":               {lower, 0},
+		"a global one":         {globally, 0},
+		"either global":        {eitherGlobal, 0},
+		"replaced":             {replaced, 0},
+		"from a field":         {fromField, 0},
+		"changed by others":    {addressed, 0},
+		"behind a small value": {afterANumber, 0},
+	} {
+		holds := at(t, tt.f).Holds
+		require.Len(t, holds, 1, name)
+		assert.Equal(t, tt.want, holds[0].Argument, name)
+		assert.Equal(t, name == "a global one", holds[0].Address != 0, name)
+	}
+}
+
+func sometimes(o *object) {
+	if o.n > 0 {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+	}
+	wait()
+}
+
+func tries(o *object) {
+	_ = o.mu.TryLock()
+	wait()
+	o.mu.Unlock()
+}
+
+// keeps acquires a lock and leaves it to others to release it.
+func keeps(o *object) { o.mu.Lock(); wait() }
+
+// suspends releases what its caller holds for as long as it waits.
+func suspends(o *object) { o.mu.Unlock(); wait(); o.mu.Lock() }
+
+func releasesOne(a, b *object, first bool) {
+	a.mu.Lock()
+	b.other.Lock()
+	if first {
+		a.mu.Unlock()
+	}
+	wait()
+	b.other.Unlock()
+	if !first {
+		a.mu.Unlock()
+	}
+}
+
+// switches has many cases, for which the compiler makes a table of addresses.
+func switches(o *object, n int) {
+	o.mu.Lock()
+	switch n {
+	case 0:
+		o.n += 7
+	case 1:
+		o.n *= 3
+	case 2:
+		o.n -= 5
+	case 3:
+		o.mu.Unlock()
+		wait2()
+		o.mu.Lock()
+	case 4:
+		o.n ^= 9
+	case 5:
+		o.n |= 4
+	case 6:
+		o.n &= 11
+	case 7:
+		o.n = -o.n
+	case 8:
+		o.n <<= 2
+	}
+	wait()
+	o.mu.Unlock()
+}
+
+//go:noinline
+func (o *object) unlockOther(p *linked) { p.next.other.Unlock() }
+
+// mixes releases one of two locks, of which the code does not show which it is.
+func mixes(o *object, p *linked) {
+	o.mu.Lock()
+	o.other.Lock()
+	o.unlockOther(p)
+	wait()
+	o.mu.Unlock()
+}
+
+// foreign releases a lock that it has been handed, while it holds another one.
+func foreign(o, handed *object) { o.mu.Lock(); handed.mu.Unlock(); wait(); o.mu.Unlock() }
+
+// TestNotKnownWhichIsReleased must not rule out that it was the other one.
+func TestNotKnownWhichIsReleased(t *testing.T) {
+	skipWhereNotRead(t)
+	holds := at(t, mixes).Holds
+	require.NotEmpty(t, holds)
+	for _, s := range holds {
+		assert.Zero(t, s.Argument)
+		assert.False(t, s.Sure)
+	}
+	if at(t, crossed).Holds[0].Argument == 0 {
+		return // the race detector's calls hide which lock is released
+	}
+	holds = at(t, foreign).Holds
+	require.Len(t, holds, 1)
+	assert.Equal(t, 1, holds[0].Argument)
+	assert.False(t, holds[0].Sure, "both arguments may be the same")
+}
+
+// TestSure has how many locks are held on every path to the call, of those that may be.
+func TestSure(t *testing.T) {
+	skipWhereNotRead(t)
+	if at(t, crossed).Holds[0].Argument == 0 {
+		return // the race detector's calls hide which lock is released
+	}
+	for name, tt := range map[string]struct {
+		f          any
+		sure, held int
+	}{
+		"held":                         {holding, 1, 1},
+		"unlock is deferred":           {deferred, 1, 1},
+		"for reading":                  {reads, 1, 1},
+		"for writing":                  {writes, 1, 1},
+		"another one released":         {inner, 1, 1},
+		"the other one released":       {crossed, 1, 1},
+		"unlock on an early return":    {early, 1, 1},
+		"locked sometimes":             {sometimes, 0, 1},
+		"tried":                        {tries, 0, 1},
+		"left to others":               {keeps, 0, 1},
+		"locked by a helper":           {transacts, 0, 1},
+		"behind a table of jumps":      {switches, 0, 2},
+		"one of two released at times": {releasesOne, 1, 2},
+	} {
+		all := make(map[uintptr]bool) // by site: there may be several ways to hold one
+		for _, s := range at(t, tt.f).Holds {
+			all[s.PC] = s.Sure
+		}
+		assert.Len(t, all, tt.held, name)
+		maps.DeleteFunc(all, func(_ uintptr, sure bool) bool { return !sure })
+		assert.Len(t, all, tt.sure, name)
+	}
+	assert.True(t, at(t, suspends).Frees)
+	assert.False(t, at(t, holding).Frees)
 }
 
 func TestActs(t *testing.T) {
@@ -243,7 +497,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code []byte) {
 		from := uintptr(0x1000)
 		last := from
-		fn := &function{entry: from, end: from + uintptr(len(code))}
+		fn := &function{entry: from, end: from + uintptr(len(code)), code: code}
 		decode(code, from, func(s step) {
 			if s.at < last || s.next <= s.at {
 				t.Fatalf("step %+v after %#x", s, last)

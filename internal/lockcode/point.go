@@ -17,14 +17,23 @@ func (f *function) point(r *Reader, returns uintptr) Point {
 	p := Point{Read: true}
 	if i := next - 1; i >= 0 && f.steps[i].next == returns {
 		from, h = f.nexts(i), f.held[i]
+		if f.steps[i].defers {
+			h.sure = 0
+		}
 		if at := f.acquires(i); at >= 0 {
 			p.Waits, h = f.sites[f.steps[at].site], f.held[at]
 		}
 	}
+	p.Frees = h.freed
 	p.Later, p.Again = f.later(r, from, returns)
 	for k := h.n - 1; k >= 0; k-- {
 		for sites := h.sites[k]; sites != 0; sites &= sites - 1 {
-			s := f.sites[bits.TrailingZeros64(sites)]
+			i := bits.TrailingZeros64(sites)
+			s := f.sites[i]
+			s.Sure = h.sure&(1<<i) != 0 && !s.Helper && !f.jumpsAnywhere() && f.mayReleaseSite(from, i)
+			if h.mixed {
+				s.Address, s.Argument = 0, 0 // it may be the other
+			}
 			if !s.Helper || f.mayRelease(r, from, true) {
 				p.Holds = append(p.Holds, s)
 			}
@@ -70,6 +79,21 @@ func (f *function) mayRelease(r *Reader, from []int, any bool) bool {
 	return f.search(from, func(k int) (found, on bool) {
 		s := &f.steps[k]
 		return s.effect == release || any && s.effect == indirect, any || s.effect != acquire
+	})
+}
+
+// jumpsAnywhere reports whether f jumps to addresses that it computes, so that there may
+// be other ways to a point than those that are known.
+func (f *function) jumpsAnywhere() bool {
+	return slices.ContainsFunc(f.steps, func(s step) bool { return s.flow == computed })
+}
+
+// mayReleaseSite reports whether f may release the lock of a site in the steps that
+// follow. If not, others may have done so meanwhile.
+func (f *function) mayReleaseSite(from []int, site int) bool {
+	return f.defers || f.search(from, func(k int) (found, on bool) {
+		s := &f.steps[k]
+		return s.effect == release && f.locks[site].like(s.lock) > 0, true
 	})
 }
 

@@ -50,10 +50,14 @@ type Site struct {
 	Frame   goroutine.Frame // the function that the program's source has the call in, and the line
 	Kind    Kind
 	Address uintptr // of a lock at package level; 0 when unknown
-	Based   bool    // it is Offset bytes behind a pointer
-	Offset  int64
-	PC      uintptr // of the acquire: tells sites apart
-	Helper  bool    // the function calls another one that returns with the lock held
+	// Argument is the word of the function's arguments, counted from 1, that the lock is
+	// Offset bytes behind, whichever way the function has gone; 0 when that is unknown.
+	// The function has not changed the word where it keeps it.
+	Argument int
+	Offset   int64
+	PC       uintptr // of the acquire: tells sites apart
+	Helper   bool    // the function calls another one that returns with the lock held
+	Sure     bool    // at a point, the function has acquired the lock and not released it, whichever way it has gone
 }
 
 // A Point is what is known about a goroutine that has reached a point of a function
@@ -64,6 +68,7 @@ type Point struct {
 	Hands bool   // it may release a lock that the function does not acquire
 	Later Acts   // what it may still do in this function, and in those that it calls
 	Again Acts   // what of it leads back to this point: it is in a loop with it
+	Frees bool   // it may have released a lock that the function has not acquired
 	Waits Site   // the lock whose acquire it is in; Kind is AnyKind if there is none
 }
 
@@ -148,6 +153,7 @@ type function struct {
 	name    string
 	entry   uintptr
 	end     uintptr
+	code    []byte
 	steps   []step
 	sites   []Site
 	locks   []lock    // of each site
@@ -172,8 +178,8 @@ const (
 
 func newFunction(entry uintptr, size int, name string) *function {
 	f := &function{name: name, entry: entry, end: entry + uintptr(size)}
-	code := unsafe.Slice(*(**byte)(unsafe.Pointer(&entry)), size) // the code of a process does not move
-	if !decode(code, entry, f.add) || f.broken || len(f.sites) > maxSites {
+	f.code = unsafe.Slice(*(**byte)(unsafe.Pointer(&entry)), size) // the code of a process does not move
+	if !decode(f.code, entry, f.add) || f.broken || len(f.sites) > maxSites {
 		return nil
 	}
 	return f
@@ -202,7 +208,7 @@ func (f *function) add(s step) {
 // acquired makes a step an acquire.
 func (f *function) acquired(s *step) {
 	s.effect = acquire
-	s.site = f.addSite(Site{Frame: f.source(s.at), Kind: s.lock.kind, Address: s.lock.address, Based: s.lock.based, Offset: s.lock.offset, PC: s.at}, s.lock)
+	s.site = f.addSite(Site{Frame: f.source(s.at), Kind: s.lock.kind, PC: s.at}, s.lock)
 }
 
 func (f *function) addSite(s Site, l lock) int {
@@ -216,7 +222,7 @@ func (f *function) addSite(s Site, l lock) int {
 func (f *function) try(s *step) {
 	name := strings.TrimPrefix(runtime.FuncForPC(s.at).Name(), "internal/")
 	if c := known[name]; s.atomic == swap && c.effect == acquire && strings.Contains(name, ".Try") {
-		s.effect, s.lock.kind = acquire, c.kind
+		s.effect, s.lock.kind, s.maybe = acquire, c.kind, true
 		s.lock = s.lock.shift(-c.behind)
 	}
 }
@@ -246,7 +252,7 @@ func (f *function) failed(c called) bool {
 
 // shift returns the lock of which an instruction works on a field.
 func (l lock) shift(by int64) lock {
-	l.offset += by
+	l.offset, l.disp = l.offset+by, l.disp+by
 	if l.address != 0 {
 		l.address += uintptr(by)
 	}
@@ -262,7 +268,9 @@ func (f *function) call(s *step) {
 	name := callee.Name()
 	c, ok := known[name]
 	s.does = c.does
-	f.defers = f.defers || name == "runtime.deferreturn"
+	if name == "runtime.deferreturn" {
+		f.defers, s.defers = true, true
+	}
 	f.timers = f.timers || setsTimer[name]
 	switch {
 	case c.after != notAtomic:
@@ -270,24 +278,36 @@ func (f *function) call(s *step) {
 		s.effect, s.lock = slow, lock{}
 		return
 	case c.effect != nothing:
-		s.effect, s.lock.kind = c.effect, c.kind
+		s.effect, s.lock.kind, s.maybe = c.effect, c.kind, strings.Contains(name, ".Try")
 		return
 	}
 	s.lock = lock{}
 	if ok || ofSync(name) || (goroutine.Frame{Function: name}).Standard() {
 		s.effect = nothing
 	}
-	if ends[name] {
+	if kindOf(s.target) == noReturn {
 		s.flow = stop
 	}
 }
 
-// ends are the functions that do not return.
+// kindOf returns what matters of a function that is called.
+func kindOf(callee uintptr) calleeKind {
+	fn := runtime.FuncForPC(callee)
+	if fn == nil {
+		return ordinary
+	}
+	switch name := fn.Name(); {
+	case strings.HasPrefix(name, "runtime.morestack"):
+		return growth
+	case ends[name], strings.HasPrefix(name, "runtime.panic"), strings.HasPrefix(name, "runtime.goPanic"):
+		return noReturn
+	}
+	return ordinary
+}
+
+// ends are functions that do not return, beside those that panic.
 var ends = map[string]bool{
-	"runtime.gopanic": true, "runtime.goPanicIndex": true, "runtime.goPanicSlice": true,
-	"runtime.panicIndex": true, "runtime.panicdivide": true, "runtime.panicshift": true,
-	"runtime.panicmem": true, "runtime.panicwrap": true, "runtime.throw": true, "runtime.fatal": true,
-	"runtime.block": true, "runtime.goexit0": true,
+	"runtime.gopanic": true, "runtime.throw": true, "runtime.fatal": true, "runtime.block": true, "runtime.goexit0": true,
 }
 
 // address takes an address that the function computes. That of a closure may be what

@@ -12,6 +12,8 @@ type step struct {
 	lock   lock // of an acquire or a release
 	does   Acts
 	atomic atomic
+	maybe  bool // of an acquire: it may fail
+	defers bool // it carries out what was deferred
 }
 
 // An atomic is a kind of atomic instruction.
@@ -58,19 +60,30 @@ const (
 	Read  // of a sync.RWMutex
 )
 
+// fits reports whether two kinds may be the same.
+func (k Kind) fits(o Kind) bool { return k == o || k == AnyKind || o == AnyKind }
+
 // A lock is what an instruction shows of the lock that it works on.
 type lock struct {
 	kind    Kind
 	address uintptr // of a lock at package level; 0 when unknown
 	based   bool    // it is at an offset from a register
 	offset  int64
+	base    register // a register that the address follows from; 0 when there is none
+	disp    int64    // what is added to it
+	index   int      // of the argument that it is at an offset from, from 1; 0 when unknown
 }
 
 // like returns how much speaks for l and the lock of a release being the same: 0
-// when they are not.
+// when they are not. It is 3 if the code proves it, but for the kind.
 func (l lock) like(released lock) int {
 	switch {
-	case l.kind != released.kind && l.kind != AnyKind && released.kind != AnyKind:
+	case !l.kind.fits(released.kind):
+		return 0
+	case l.proven() && released.proven():
+		if l.address == released.address && l.index == released.index && l.offset == released.offset {
+			return 3
+		}
 		return 0
 	case l.address != released.address:
 		return 1
@@ -79,6 +92,9 @@ func (l lock) like(released lock) int {
 	}
 	return 2
 }
+
+// proven reports whether the code shows which lock it is.
+func (l lock) proven() bool { return l.address != 0 || l.index != 0 }
 
 // Acts are what goroutines may do that wakes others.
 type Acts uint8

@@ -1,6 +1,6 @@
 // Package parse turns bytes into snapshots. It reads execution traces
 // ([TraceDecoder]), pprof profiles ([Profile], and [Debug1] for their text form)
-// and goroutine dumps ([Text]).
+// and goroutine dumps ([Text], and [Dumps] in whatever they are wrapped in).
 //
 // It never calls the runtime for data and has no clock, so the same code reads
 // input from this process, from another process and from a file. Every parser is

@@ -29,11 +29,11 @@ type Code interface {
 // of calls, only the addresses of locks are returned. Memory is bounded, except for
 // the names in the dump.
 //
-// An argument that the dump marks as uncertain is ignored. The others make a holder
-// certain: if the goroutines that wait at a call show that the lock is part of the
-// receiver, one that has passed that call with the same receiver holds it. They rule
-// none out, because a function may exchange two objects before it locks one. Only the
-// address of a lock at package level does.
+// A holder is certain if the code proves that it has acquired the lock: from an address
+// at package level, or from an argument that the dump does not mark as uncertain. A
+// lock that is known in this way to be another one rules a holder out. Of what comes
+// from anything else, such as a field, a variable of a closure, or the one of two
+// objects that comes first by some order, nothing is known: the goroutine may hold it.
 //
 // If the dump cannot be read to its end, what was read counts.
 func Locks(dump io.Reader, code Code) []goroutine.LockQueue {
@@ -56,12 +56,11 @@ type dumpLocks struct {
 // from them.
 type locks struct {
 	parties []*party
-	crowded bool                 // there were more parties than are kept
-	sites   map[uintptr]relation // by site
+	crowded bool // there were more parties than are kept
 	queues  []*queue
 }
 
-func newLocks() *locks { return &locks{sites: make(map[uintptr]relation)} }
+func newLocks() *locks { return &locks{} }
 
 // A party is a goroutine that has to do with locks, or several with the same stack.
 type party struct {
@@ -80,6 +79,10 @@ type party struct {
 	hands   bool
 	unknown bool // code of a frame could not be read
 	acts    lockcode.Acts
+
+	// doubt is set while its frames are read, the innermost first, once one may have
+	// released the locks of those further out.
+	doubt bool
 }
 
 // A hold is a lock that a goroutine may hold, or the one that it waits for.
@@ -88,18 +91,6 @@ type hold struct {
 	in      string // function of the frame
 	words   words  // its arguments
 	address uint64 // 0 when unknown
-	guess   uint64 // the address if its object is the receiver; 0 when unknown
-}
-
-// receives reports whether the lock's object may be the first argument: a receiver,
-// or the lock itself.
-func (h *hold) receives() bool { return strings.Contains(h.in, ".(*") || h.Based && h.Offset == 0 }
-
-// A relation says where, among the arguments of a call that acquires a lock, the
-// lock's object is. It is void when goroutines at that call contradict each other.
-type relation struct {
-	position int
-	void     bool
 }
 
 // take takes a goroutine.
@@ -165,6 +156,7 @@ func (l *dumpLocks) caller(i int) goroutine.Frame {
 func (l *dumpLocks) frame(p *party, i int) {
 	w := &l.dump.words[i]
 	name := string(l.calls[i].name)
+	p.doubt = p.doubt || unwinds(name)
 	if w.inlined || !worthReading(name) {
 		return
 	}
@@ -178,6 +170,7 @@ func (p *party) passes(function string, point lockcode.Point, w words, caller fu
 	if function == "sync.(*WaitGroup).Go.func1" {
 		p.acts |= lockcode.Finishes
 	}
+	defer func() { p.doubt = p.doubt || point.Frees || !point.Read && !standard(function) }()
 	if !point.Read {
 		p.unknown = p.unknown || !standard(function)
 		return
@@ -190,6 +183,7 @@ func (p *party) passes(function string, point lockcode.Point, w words, caller fu
 		p.acts |= point.Later
 	}
 	for _, s := range point.Holds {
+		s.Sure = s.Sure && !p.doubt && p.state != goroutine.CondWait // which releases a lock
 		p.holds = append(p.holds, holdOf(s, function, w, caller))
 	}
 	p.hands = p.hands || point.Hands && !standard(function)
@@ -210,6 +204,16 @@ func holdOf(s lockcode.Site, function string, w words, caller func() goroutine.F
 	return hold{Site: s, in: function, words: w}
 }
 
+// unwinds reports whether a function carries out what the functions that have called it
+// have deferred, such as to release a lock.
+func unwinds(function string) bool {
+	switch function {
+	case "panic", "runtime.gopanic", "runtime.Goexit", "runtime.deferreturn":
+		return true
+	}
+	return false
+}
+
 // worthReading leaves out the functions of the standard library that hold no lock of
 // others while they call what may take long, and our own: the goroutine that has the
 // dump taken holds a lock of the monitor.
@@ -228,13 +232,12 @@ func standard(name string) bool { return goroutine.Frame{Function: name}.Standar
 
 // finish returns the queues, those with the most waiters first.
 func (l *locks) finish() []goroutine.LockQueue {
-	l.relate()
 	for _, p := range l.parties {
 		for i := range p.holds {
-			l.locate(&p.holds[i])
+			p.holds[i].locate()
 		}
 		if p.waits {
-			l.locate(&p.site)
+			p.site.locate()
 			l.enqueue(p)
 		}
 	}
@@ -246,36 +249,13 @@ func (l *locks) finish() []goroutine.LockQueue {
 	return all
 }
 
-// relate finds out, from the goroutines that wait and whose lock is known, which
-// argument of a call has the lock's object: the one that is as far in front of the
-// lock as the code adds to a pointer.
-func (l *locks) relate() {
-	for _, p := range l.parties {
-		if !p.waits || p.lock == 0 || !p.site.Based {
-			continue
-		}
-		r := relation{position: p.site.words.index(p.lock - uint64(p.site.Offset))}
-		r.void = r.position != 0 || !p.site.receives() // others may be exchanged
-		if was, ok := l.sites[p.site.PC]; ok && was != r {
-			r.void = true
-		}
-		l.sites[p.site.PC] = r
-	}
-}
-
-// locate finds out the address of a lock that may be held or waited for, and guesses
-// it from the receiver.
-func (l *locks) locate(h *hold) {
-	switch r, ok := l.sites[h.PC]; {
+// locate finds out the address of a lock that may be held or waited for.
+func (h *hold) locate() {
+	switch i := h.Argument - 1; {
 	case h.Address != 0:
 		h.address = uint64(h.Address)
-	case !h.Based:
-	case ok && !r.void:
-		if object := h.words.value[r.position]; object != 0 {
-			h.address = object + uint64(h.Offset)
-		}
-	case !ok && h.words.value[0] != 0 && h.receives():
-		h.guess = h.words.value[0] + uint64(h.Offset)
+	case i >= 0 && i < h.words.n && h.words.value[i] != 0:
+		h.address = h.words.value[i] + uint64(h.Offset)
 	}
 }
 
@@ -309,7 +289,7 @@ func (p *party) class() class {
 
 // enqueue adds a goroutine to the queue that it waits in.
 func (l *locks) enqueue(p *party) {
-	p.lock = cmp.Or(p.lock, p.site.address, p.site.guess)
+	p.lock = cmp.Or(p.lock, p.site.address)
 	lock, site := p.lock, uintptr(0)
 	if lock == 0 {
 		site = p.site.PC
@@ -433,10 +413,10 @@ func (h *hold) fits(q *queue) (may, certain bool) {
 		return false, false // a lock of one package is not held by another
 	case q.lock == 0:
 		return true, false
-	case h.Address != 0:
-		return h.address == q.lock, h.address == q.lock
+	case h.address != 0:
+		return h.address == q.lock, h.address == q.lock && h.Sure
 	}
-	return true, h.address == q.lock || h.guess == q.lock
+	return true, false
 }
 
 // wakers finds the goroutines that may wake a holder.

@@ -20,7 +20,8 @@ func TestWords(t *testing.T) {
 		"0x1)":                               {n: 1, value: [maxWords]uint64{1}},
 		"0x1, 0x2?, 0xff":                    {n: 3, value: [maxWords]uint64{1, 0, 0xff}},
 		"{0x1, 0x2}, 0x3)":                   {n: 3, value: [maxWords]uint64{1, 2, 3}},
-		"{{0x1}, _}, {...})":                 {n: 3, value: [maxWords]uint64{1}},
+		"{{0x1}, _}, {...}, 0x2)":            {n: 2, value: [maxWords]uint64{1}},
+		"{}, 0x1, {{}, 0x2}, {{}}, 0x3)":     {n: 3, value: [maxWords]uint64{1, 2, 3}},
 		"0xfffffffffffffffff)":               {n: 1},
 		"1, 0x, 0xg)":                        {n: 3},
 		strings.Repeat("0x7, ", 20) + "...)": {n: maxWords, value: [maxWords]uint64{7, 7, 7, 7, 7, 7, 7, 7, 7, 7}},
@@ -60,16 +61,21 @@ func at(id int, state string, calls ...string) string {
 }
 
 func siteOf(pc uintptr, kind lockcode.Kind, offset int64) lockcode.Site {
-	return lockcode.Site{PC: pc, Kind: kind, Based: true, Offset: offset, Frame: goroutine.Frame{Function: fmt.Sprintf("main.site%d", pc)}}
+	return lockcode.Site{PC: pc, Kind: kind, Argument: 1, Offset: offset, Sure: true, Frame: goroutine.Frame{Function: fmt.Sprintf("main.site%d", pc)}}
 }
 
 // TestLocks has short dumps and code that the test makes up. Tests in detectors have
 // programs that are really stuck.
 func TestLocks(t *testing.T) {
 	mutex, read, write := siteOf(1, lockcode.Mutex, 8), siteOf(2, lockcode.Read, 0), siteOf(3, lockcode.Write, 0)
-	global := lockcode.Site{PC: 4, Kind: lockcode.Mutex, Address: 0xc008}
-	other := lockcode.Site{PC: 5, Kind: lockcode.Mutex, Address: 0xd008}
+	global := lockcode.Site{PC: 4, Kind: lockcode.Mutex, Address: 0xc008, Sure: true}
+	other := lockcode.Site{PC: 5, Kind: lockcode.Mutex, Address: 0xd008, Sure: true}
+	unsure, second := mutex, mutex
+	unsure.Sure, second.Argument = false, 2
 	code := written{
+		"main.sometimes": {Holds: []lockcode.Site{unsure}},
+		"main.second":    {Holds: []lockcode.Site{second}},
+		"main.frees":     {Frees: true},
 		"main.(*T).f":    {Waits: mutex},
 		"main.(*T).past": {Holds: []lockcode.Site{mutex}},
 		"main.reads":     {Holds: []lockcode.Site{read}},
@@ -93,10 +99,20 @@ func TestLocks(t *testing.T) {
 		"none":                  {stuck, "", false},
 		"no longer":             {stuck + at(7, "chan send", "main.idle(0xc000)"), "", false},
 		"past":                  {stuck + at(7, "sleep", "main.(*T).past(0xc000)"), "7!", false},
-		"past, another object":  {stuck + at(7, "sleep", "main.(*T).past(0xd000)"), "7", false},
+		"past, another object":  {stuck + at(7, "sleep", "main.(*T).past(0xd000)"), "", false},
+		"on one of two ways":    {stuck + at(7, "sleep", "main.sometimes(0xc000)"), "7", false},
+		"one of two, another":   {stuck + at(7, "sleep", "main.sometimes(0xd000)"), "", false},
+		"second argument":       {stuck + at(7, "sleep", "main.second(0xd000, 0xc000)"), "7!", false},
+		"not the first":         {stuck + at(7, "sleep", "main.second(0xc000, 0xd000)"), "", false},
+		"second, not saved":     {stuck + at(7, "sleep", "main.second(0xc000, 0xd000?)"), "7", false},
+		"second, not shown":     {stuck + at(7, "sleep", "main.second(0xc000, ...)"), "7", false},
+		"released by a callee":  {stuck + at(7, "sleep", "main.frees()", "main.(*T).past(0xc000)"), "7", false},
+		"released further out":  {stuck + at(7, "sleep", "main.(*T).past(0xc000)", "main.frees()"), "7!", false},
+		"while it panics":       {stuck + at(7, "sleep", "panic({0x1, 0x2})", "main.(*T).past(0xc000)"), "7", false},
+		"calls unread code":     {stuck + at(7, "sleep", "main.unknown()", "main.(*T).past(0xc000)"), "7", false},
 		"past, uncertain":       {stuck + at(7, "sleep", "main.(*T).past(0xc000?)"), "7", false},
 		"further out":           {stuck + at(7, "sleep", "main.idle()", "main.(*T).past(0xc000)"), "7!", false},
-		"several":               {stuck + at(7, "sleep", "main.(*T).past(0x1)") + at(8, "sleep", "main.(*T).past(0xc000)"), "8! 7", false},
+		"several":               {stuck + at(7, "sleep", "main.(*T).past(0x1)") + at(8, "sleep", "main.(*T).past(0xc000)"), "8!", false},
 		"at package level":      {stuck + at(7, "sleep", "main.global()") + at(8, "sleep", "main.(*T).past(0x1)"), "7!", false},
 		"another global":        {stuck + at(7, "sleep", "main.other()"), "", false},
 		"of another kind":       {stuck + at(7, "sleep", "main.reads()") + at(8, "sleep", "main.writes()"), "", false},

@@ -171,7 +171,10 @@ func (r *profileReader) read(p *profile.Profile) *goroutine.Snapshot {
 		r.sample(i, sample)
 	}
 	s := &goroutine.Snapshot{Source: goroutine.SourceProfile, Groups: r.groups.list}
-	if r.labels.shownIn(s.Groups) {
+	switch {
+	case r.leaks:
+		s.Source = goroutine.SourceProof
+	case r.labels.shownIn(s.Groups):
 		s.Source = goroutine.SourceLabelled
 	}
 	finish(s)

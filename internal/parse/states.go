@@ -31,6 +31,7 @@ var parkedRules = []rule{
 	{"runtime.selectgo", 0, goroutine.Select},
 	{"runtime.block", 0, goroutine.SelectNoCases},
 	{"internal/sync.runtime_SemacquireMutex", 0, goroutine.MutexLock},
+	{"sync.runtime_SemacquireMutex", 0, goroutine.Semacquire}, // before Go 1.24
 	{"sync.runtime_SemacquireRWMutex", 0, goroutine.RWMutexLock},
 	{"sync.runtime_SemacquireRWMutexR", 0, goroutine.RWMutexRLock},
 	{"sync.runtime_SemacquireWaitGroup", 0, goroutine.WaitGroupWait},
@@ -86,10 +87,14 @@ func stateOf(frames []goroutine.Frame) goroutine.State {
 
 // parkedState derives the state of a goroutine that is known to be parked.
 func parkedState(frames []goroutine.Frame) goroutine.State {
-	if s, ok := match(parkedRules, frames); ok {
-		return s
+	s, ok := match(parkedRules, frames)
+	switch {
+	case !ok:
+		return goroutine.Waiting
+	case s == goroutine.Semacquire:
+		return semaphoreState(frames, s)
 	}
-	return goroutine.Waiting
+	return s
 }
 
 func parked(frames []goroutine.Frame) bool {

@@ -168,7 +168,7 @@ func TestParkedState(t *testing.T) {
 		{"parked by a linkname", leaf("runtime.gopark", "gvisor.dev/sleep.(*Sleeper).nextWaker"), goroutine.Waiting},
 		{"a nil channel of another Go version", leaf("runtime.gopark", "runtime.chanrecv", 999, "runtime.chanrecv1", "main.f"), goroutine.ChanReceive},
 		{"the runtime's own lock", leaf("runtime.gopark", "runtime.goparkunlock", "runtime.semacquire1", "runtime.semacquire", "runtime.stopTheWorldGC", "runtime.ReadMemStats"), goroutine.Semacquire},
-		{"older WaitGroup", leaf("runtime.gopark", "runtime.semacquire1", "sync.runtime_Semacquire", "sync.(*WaitGroup).Wait"), goroutine.Semacquire},
+		{"older WaitGroup", leaf("runtime.gopark", "runtime.semacquire1", "sync.runtime_Semacquire", "sync.(*WaitGroup).Wait"), goroutine.WaitGroupWait},
 		{"a rule below user code does not count", leaf("main.f", "time.Sleep"), goroutine.Running},
 		{"cgo", leaf("runtime.cgocall", "main._Cfunc_sleep"), goroutine.Syscall},
 		{"preempted", leaf("runtime.asyncPreempt2", "runtime.asyncPreempt", "main.f"), goroutine.Runnable},

@@ -57,8 +57,14 @@ func Text(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 }
 
 func newDump(r io.Reader) *dump {
+	t := newLinesDump()
+	t.in = bufio.NewReaderSize(r, maxLine)
+	return t
+}
+
+// newLinesDump returns a dump whose lines the caller sets.
+func newLinesDump() *dump {
 	t := &dump{
-		in:       bufio.NewReaderSize(r, maxLine),
 		snapshot: &goroutine.Snapshot{Source: goroutine.SourceText},
 		index:    make(map[string]int),
 		names:    make(names),
@@ -90,9 +96,10 @@ type dump struct {
 	partial bool   // line has no end: the input ends within it
 
 	g     current
-	key   []byte  // identifies the group of g: state, frames, creation site, lock
-	words []words // the arguments of each frame of g; empty when they are not needed
-	each  func()  // called after g is read
+	key   []byte            // identifies the group of g: state, frames, creation site, lock
+	words []words           // the arguments of each frame of g; empty when they are not needed
+	each  func()            // called after g is read
+	aside func(line []byte) // called with lines that are no call; may be nil
 
 	labelling *labelling // of single goroutines; nil: labels are not read
 
@@ -106,6 +113,12 @@ type dump struct {
 	seen     bool   // at least one goroutine was seen
 	problems problems
 	broken   error // from the reader
+
+	// several says that there was a header of several goroutines, which has no IDs.
+	several bool
+	// keepCut keeps a goroutine whose text is cut or damaged, with the frames before
+	// that. Otherwise it is missing.
+	keepCut bool
 }
 
 // A phase is the part of a goroutine's text that is being read.
@@ -133,7 +146,14 @@ type current struct {
 	calls int // frames kept
 	open  openCall
 	fault string // why the goroutine cannot be described, or ""
+	torn  bool   // its last line was the beginning of a call
+	cut   bool   // frames are missing
+
+	headless bool // its header is damaged
 }
+
+// endsInCall is said of a goroutine whose last call is incomplete.
+const endsInCall = "its text ends within a call"
 
 // openCall says whether a call is still waiting for its place, and which kind it
 // is.
@@ -189,6 +209,7 @@ func (t *dump) take() {
 	switch line := t.line; {
 	case bytes.HasPrefix(line, headerStart) && t.begin():
 	case t.g.phase == outside:
+		t.ignore(line)
 	case len(line) == 0:
 		t.end()
 	case t.g.phase == inTail:
@@ -210,16 +231,22 @@ func (t *dump) begin() bool {
 	if !ok {
 		return false
 	}
+	t.start(h, err)
+	return true
+}
+
+// start starts the goroutine of a header. err is what is wrong with the header.
+func (t *dump) start(h header, err error) {
 	t.end()
 	t.seen = true
 	t.g = current{phase: inStack, line: t.number, header: h, state: t.states.of(h.state)}
 	if err != nil {
 		t.fault(err.Error())
+		t.g.headless = true
 	}
 	t.labelling.header(t.line)
 	t.key = append(append(t.key[:0], t.g.state...), 0)
 	t.g.framesAt = len(t.key)
-	return true
 }
 
 // fault records why the goroutine cannot be described, and skips the rest of it.
@@ -231,14 +258,18 @@ func (t *dump) call(line []byte) {
 	name, arguments, ok := cutArguments(line, t.cut)
 	switch noise := len(name) == 0 || bytes.IndexByte(name, ' ') >= 0; {
 	case noise, !ok && t.g.open == goCall:
+		t.ignore(line)
 		return
 	case t.partial:
-		t.fault("its text ends within a call")
+		t.fault(endsInCall)
+		return
+	case t.keepCut && !ok && bytes.IndexByte(line, '(') > 0:
+		t.g.torn = true
 		return
 	case t.g.open != noCall:
 		t.key = t.key[:t.g.callAt]
 	}
-	t.g.open, t.g.callAt = foreignCall, len(t.key)
+	t.g.open, t.g.callAt, t.g.torn = foreignCall, len(t.key), false
 	if ok {
 		t.g.open = goCall
 		t.lock(name, arguments)
@@ -248,6 +279,13 @@ func (t *dump) call(line []byte) {
 		if len(t.words) > 0 {
 			t.words[t.g.calls] = wordsOf(arguments)
 		}
+	}
+}
+
+// ignore takes a line that is no part of the snapshot.
+func (t *dump) ignore(line []byte) {
+	if t.aside != nil {
+		t.aside(line)
 	}
 }
 
@@ -365,10 +403,13 @@ func (t *dump) end() {
 	case g.phase == outside:
 		return
 	case g.fault != "":
-	case g.open == goCall || g.phase == inCreation:
-		g.fault = "its text ends within a call"
+	case g.torn || g.open == goCall || g.phase == inCreation:
+		g.fault = endsInCall
 	case g.open == foreignCall:
 		t.key = t.key[:g.callAt]
+	}
+	if t.keepCut && t.g.fault != "" && !t.g.headless {
+		t.cutGoroutine()
 	}
 	t.g.phase = outside
 	t.highest = max(t.highest, t.g.header.id)
@@ -376,9 +417,29 @@ func (t *dump) end() {
 	case t.g.fault != "":
 		t.snapshot.Missing++
 		t.problems.add("line %d: %s: %s", t.g.line, t.g.header, t.g.fault)
-	case t.g.header.id != 0: // 0 is the scheduler's own stack, in a crash
+	case t.g.header.id != 0 || t.g.header.count > 0: // ID 0 is the scheduler's own stack, in a crash
+		t.g.state = t.renamed()
 		t.each()
 	}
+}
+
+// cutGoroutine keeps what is complete of a goroutine that cannot be described: the
+// frames before the fault, and the function of a call or go statement without a place.
+func (t *dump) cutGoroutine() {
+	g := &t.g
+	switch {
+	case g.phase == inCreation && g.torn:
+		t.key, g.createdAt = t.key[:g.createdAt], 0
+	case g.phase == inCreation:
+		t.key = append(t.key, ":0\n"...)
+	case g.open == goCall && g.calls < maxFrames:
+		t.key = append(t.key, ":0\n"...)
+		g.calls++
+	case g.open != noCall:
+		t.key = t.key[:g.callAt]
+	}
+	t.problems.add("line %d: %s: %s; the %d frames before are kept", g.line, g.header, g.fault, g.calls)
+	g.cut, g.fault = true, ""
 }
 
 // count counts the goroutine in its group.
@@ -387,6 +448,9 @@ func (t *dump) count() {
 	t.g.createdAt = t.stackEnd()
 	t.key = binary.LittleEndian.AppendUint64(t.key, t.g.lock)
 	t.key = binary.LittleEndian.AppendUint64(t.key, uint64(t.g.createdAt))
+	if t.g.cut {
+		t.key = append(t.key, 1)
+	}
 	i, ok := t.index[string(t.key)]
 	if !ok {
 		i = t.newGroup(t.key[t.g.framesAt:t.g.createdAt], t.key[t.g.createdAt:end])
@@ -395,8 +459,12 @@ func (t *dump) count() {
 		return
 	}
 	group, id := &t.snapshot.Groups[i], t.g.header.id
-	group.Count++
+	group.Count += max(1, t.g.header.count)
 	group.Wait = max(group.Wait, t.g.header.wait)
+	if id == 0 {
+		t.several = true
+		return
+	}
 	group.IDs = goroutine.LowestIDs(group.IDs, id)
 	if t.births != nil {
 		group.Births = goroutine.AddCohort(group.Births, t.births.Cohort(id))
@@ -424,10 +492,10 @@ func (t *dump) newGroup(stack, creation []byte) int {
 		return t.otherGroup()
 	}
 	t.room -= cost
-	frames, i := t.frames(stack), systemGroup
+	frames, i := unwrapped(t.frames(stack)), systemGroup
 	if !system(frames) {
 		i = len(t.snapshot.Groups)
-		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock}
+		group := goroutine.Group{Stack: t.stacks.Intern(frames), State: t.g.state, Lock: t.g.lock, Cut: t.g.cut}
 		if by := t.frames(creation); len(by) > 0 {
 			group.CreatedBy = by[0]
 		}
@@ -482,6 +550,12 @@ func cutFrame(key []byte) (f frame, rest []byte, ok bool) {
 
 func (t *dump) finish() (*goroutine.Snapshot, error) {
 	s := t.snapshot
+	if t.several {
+		t.births = nil
+		for i := range s.Groups {
+			s.Groups[i].Births, s.Groups[i].IDs = nil, nil
+		}
+	}
 	if t.births != nil && t.highest > 0 {
 		s.Epochs = t.births.Close(t.highest, s.Time)
 	}
@@ -495,13 +569,18 @@ func (t *dump) finish() (*goroutine.Snapshot, error) {
 
 // A header is the first line of a goroutine.
 type header struct {
-	id    uint64
-	state string
-	wait  time.Duration
+	id     uint64
+	state  string
+	wait   time.Duration
+	leaked bool // the runtime's leak proof marked it
+	count  int  // of goroutines, when the header is that of several; else 0
 }
 
 // String returns the header without labels.
 func (h header) String() string {
+	if h.count > 0 {
+		return fmt.Sprintf("%d goroutines [%.*s]", h.count, maxState, h.state)
+	}
 	if h.state == "" {
 		return fmt.Sprintf("goroutine %d", h.id)
 	}
@@ -593,7 +672,7 @@ func (h *header) attribute(b []byte, first bool) {
 		b = b[:i]
 	}
 	if first {
-		h.state = stateWords(string(b))
+		h.state, h.leaked = stateWords(string(b)), bytes.Contains(b, []byte(" (leaked)"))
 		return
 	}
 	if number, ok := bytes.CutSuffix(bytes.TrimSpace(b), []byte(" minutes")); ok {

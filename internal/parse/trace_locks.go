@@ -130,6 +130,7 @@ func frameOf(calls []tracedCall) int {
 // passesCall adds what the code tells about a frame of n calls.
 func (p *party) passesCall(code TracedCode, calls []tracedCall, i, n int) {
 	c := calls[i].Call
+	p.doubt = p.doubt || unwinds(c.Function)
 	if !worthReading(c.Function) {
 		return
 	}

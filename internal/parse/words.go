@@ -9,7 +9,8 @@ import (
 const maxWords = 10
 
 // words are the arguments of a call, word by word as a dump shows them. A string
-// is two words, and braces are ignored.
+// is two words, and braces are ignored. What is empty is no word: "{}". Words behind
+// some that are left out, as "...", are not counted.
 type words struct {
 	n     int
 	value [maxWords]uint64 // 0 where the dump is uncertain: "0xc000010020?", "_"
@@ -41,7 +42,13 @@ func wordsOf(arguments []byte) (w words) {
 	for len(arguments) > 0 && w.n < maxWords {
 		var word []byte
 		word, arguments, _ = bytes.Cut(arguments, []byte(","))
-		w.value[w.n] = certain(bytes.Trim(word, " {}"))
+		switch word = bytes.Trim(word, " {}"); string(word) {
+		case "":
+			continue
+		case "...":
+			return w
+		}
+		w.value[w.n] = certain(word)
 		w.n++
 	}
 	return w
@@ -58,14 +65,4 @@ func certain(word []byte) uint64 {
 		return 0
 	}
 	return value
-}
-
-// index returns the index of the first word with this value, or -1.
-func (w *words) index(value uint64) int {
-	for i, v := range w.value[:w.n] {
-		if v == value {
-			return i
-		}
-	}
-	return -1
 }

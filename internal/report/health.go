@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 )
 
@@ -54,27 +56,60 @@ func (h Health) Over() []Check {
 	return over
 }
 
-func assess(s *goroutine.Snapshot) Health {
-	counts := make(map[goroutine.Category]int)
-	blocked := 0
+// assess compares the numbers of a snapshot. A check that findings speak about refers to
+// them: what is usual elsewhere does not matter then.
+func assess(s *goroutine.Snapshot, findings []detectors.Finding) Health {
+	blocked, locks, channels := 0, 0, 0
 	for state, n := range s.States() {
-		counts[state.Category()] += n
 		if state.Blocked() {
 			blocked += n
+		}
+		if state.Lock() {
+			locks += n
+		}
+		if state.Category() == goroutine.CategoryChannel {
+			channels += n
 		}
 	}
 	h := Health{Level: LevelOK, Checks: []Check{
 		number(s.Total),
 		share("blocked", blocked, s.Total, blockedPercent, LevelNote, "blocked", "usual for a server at rest"),
-		share("mutex", counts[goroutine.CategoryMutex], s.Total, mutexPercent, LevelWarn, "waiting for locks", "usual under contention only"),
-		share("channel", counts[goroutine.CategoryChannel], s.Total, channelPercent, LevelNote, "waiting on channels", "usual for idle workers"),
+		share("mutex", locks, s.Total, mutexPercent, LevelWarn, "waiting for locks", "usual under contention only"),
+		share("channel", channels, s.Total, channelPercent, LevelNote, "waiting on channels", "usual for idle workers"),
 	}}
+	h.refer(findings)
 	for _, c := range h.Over() {
 		if h.Level != LevelWarn {
 			h.Level = c.Level
 		}
 	}
 	return h
+}
+
+// refer replaces what is said to be usual in the checks that a finding speaks about.
+func (h *Health) refer(findings []detectors.Finding) {
+	told := make(map[string]bool)
+	for i := range findings {
+		f := &findings[i]
+		if f.Confidence < detectors.Medium {
+			continue
+		}
+		tell := func(state goroutine.State) {
+			told["mutex"] = told["mutex"] || state.Lock()
+			told["channel"] = told["channel"] || state.Category() == goroutine.CategoryChannel
+			told["blocked"] = told["blocked"] || state != "" && state.Blocked()
+		}
+		tell(f.State)
+		for _, p := range f.Participants {
+			tell(p.State)
+		}
+	}
+	for i := range h.Checks {
+		if c := &h.Checks[i]; c.Level != LevelOK && told[c.Name] {
+			number, _, _ := strings.Cut(c.Message, ": ")
+			c.Message = number + ": see Findings"
+		}
+	}
 }
 
 func number(total int) Check {

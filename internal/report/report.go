@@ -131,7 +131,7 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	r.States, r.Categories = States(s), categories(s)
 	r.Trend = trendOf(slices.Concat(o.Past, pointsOf(series)))
 	r.Findings = Findings(findings)
-	r.Health = assess(s)
+	r.Health = assess(s, findings)
 	r.Stacks = stacksOf(s, o)
 	r.Functions = FunctionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
 	if len(series) > 1 {

@@ -12,8 +12,8 @@ import (
 // textTrace is how many bytes of one stack are shown.
 const textTrace = 8 << 10
 
-// Text writes r for people: totals, health, states and categories with
-// percentages, the trend, findings, functions and the largest stacks. It
+// Text writes r for people: totals, findings, health, states and categories with
+// percentages, the trend, functions and the largest stacks. It
 // returns the first error of w.
 func (r *Report) Text(w io.Writer) error {
 	b := bufio.NewWriter(w)
@@ -24,11 +24,11 @@ func (r *Report) Text(w io.Writer) error {
 		return b.Flush()
 	}
 	r.writeHead(b)
+	writeFindings(b, r.Findings, r.Sight)
 	r.Health.write(b)
 	writeShares(b, "States", r.States)
 	writeShares(b, "Categories", r.Categories)
 	r.Trend.write(b)
-	writeFindings(b, r.Findings, r.Sight)
 	writeFunctions(b, "flat", r.Functions.Flat, r.Functions.Distinct)
 	writeFunctions(b, "cumulative", r.Functions.Cumulative, r.Functions.Distinct)
 	writeStacks(b, r.Stacks, r.stacks)

@@ -48,6 +48,11 @@ func TestText(t *testing.T) {
 	assert.Equal(t, `4 goroutines at 2026-01-02T03:04:05Z (trace, took 1.235ms)
 2 more could not be described.
 
+Findings
+  leak (suspected): Three are stuck.
+    - They were two.
+    Next: See the receiver.
+
 Health: 1 of 4 checks over the threshold; faults are under Findings
   note  75.0% are waiting on channels, over 50%: usual for idle workers
 
@@ -58,11 +63,6 @@ States
 Categories
         3   75.0%  channel
         1   25.0%  running
-
-Findings
-  leak (suspected): Three are stuck.
-    - They were two.
-    Next: See the receiver.
 
 Functions, flat (1 of 1)
      flat   flat%       cum    cum%

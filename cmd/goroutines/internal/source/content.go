@@ -24,23 +24,51 @@ type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
 	traces *parse.TraceDecoder
+
+	// details has what goroutine dumps say beyond their snapshots.
+	details map[*goroutine.Snapshot]*parse.Details
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}}
+	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}, details: make(map[*goroutine.Snapshot]*parse.Details)}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // its goroutine runs only because a trace is taken
 	return p
 }
 
-// read reads a snapshot in any format. at is the time at which it was taken, as
-// far as the caller knows; a profile that contains a time keeps its own. read
-// may return both a snapshot and an error that describes what the snapshot
-// lacks.
+// A located snapshot is one that an input contains, and where: the line of its first
+// goroutine, or 0 when it is the whole input.
+type located struct {
+	*goroutine.Snapshot
+	line int
+}
+
+// read reads one snapshot in any format. All goroutines of a text are of one dump, as
+// a process serves it.
 func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
+	all, err := p.within(r, at, labels, limit, p.dump)
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all[0].Snapshot, err
+}
+
+// readAll reads snapshots in any format: one, or as many as a text has goroutine
+// dumps, whatever the text is wrapped in.
+func (p *parsers) readAll(r io.Reader, at time.Time, labels parse.Labels, limit int64) ([]located, error) {
+	return p.within(r, at, labels, limit, p.dumps)
+}
+
+// A textReader reads goroutines as text.
+type textReader func(r *bufio.Reader, at time.Time) ([]located, error)
+
+// within reads snapshots within a limit. at is the time at which they were taken, as
+// far as the caller knows; a profile that contains a time keeps its own. It may return
+// both snapshots and an error that describes what they lack.
+func (p *parsers) within(r io.Reader, at time.Time, labels parse.Labels, limit int64, text textReader) ([]located, error) {
 	began := time.Now()
 	in := &bounded{r: r, left: limit, limit: limit}
-	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, false)
+	all, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, text, false)
 	switch {
 	case in.over != nil:
 		err = in.over // the parser only reports a truncated input
@@ -49,10 +77,12 @@ func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int
 	case err != nil:
 		err = &contentError{oneLine(err)}
 	}
-	if s != nil && s.Duration == 0 {
-		s.Duration = time.Since(began)
+	for _, s := range all {
+		if s.Duration == 0 {
+			s.Duration = time.Since(began)
+		}
 	}
-	return s, err
+	return all, err
 }
 
 // A contentError describes what is wrong with content that was fetched
@@ -61,29 +91,72 @@ type contentError struct{ error }
 
 func (e *contentError) Unwrap() error { return e.error }
 
-func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, limit int64, unpacked bool) (*goroutine.Snapshot, error) {
+func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, limit int64, text textReader, unpacked bool) ([]located, error) {
 	head, err := r.Peek(peekSize)
-	if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+	if len(head) == 0 && err != nil && err != io.EOF {
 		return nil, err
 	}
 	switch kind := kindOf(head); {
 	case kind == kindGzip && !unpacked:
-		return p.unpack(r, at, labels, limit)
+		return p.unpack(r, at, labels, limit, text)
 	case kind == kindText:
-		s, err := parse.Text(unprefixed(r), at, p.stacks, p.births)
-		if s.Total == 0 && err == nil {
-			err = errors.New("no goroutine found")
+		return text(r, at)
+	case kind == kindHTML:
+		all, err := text(r, at) // a page may show a dump
+		if total(all) == 0 {
+			return nil, errors.New(string(kind))
 		}
-		return s, err
+		return all, err
 	case kind == kindTrace, kind == kindDebug1, kind == kindProfile:
 		data, err := io.ReadAll(r)
-		if err != nil {
+		if err != nil && len(data) == 0 {
 			return nil, err
 		}
-		return p.whole(kind, data, at, labels)
+		s, err := p.whole(kind, data, at, labels) // if reading failed, that is the error
+		if s == nil {
+			return nil, err
+		}
+		return []located{{Snapshot: s}}, err
 	default:
 		return nil, errors.New(string(kind))
 	}
+}
+
+// dump reads a text as one dump.
+func (p *parsers) dump(r *bufio.Reader, at time.Time) ([]located, error) {
+	s, details, err := parse.Read(parse.NewTextReader(r), at, p.stacks, p.births)
+	p.remember(s, details)
+	if s.Total == 0 && err == nil {
+		err = errors.New("no goroutine found")
+	}
+	return []located{{Snapshot: s}}, err
+}
+
+// maxDetails is of how many snapshots details are kept.
+const maxDetails = 1024
+
+func (p *parsers) remember(s *goroutine.Snapshot, d *parse.Details) {
+	if len(p.details) >= maxDetails {
+		clear(p.details) // as in watch, which never shows them
+	}
+	p.details[s] = d
+}
+
+// dumps reads the dumps in a text.
+func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
+	dumps, err := parse.Dumps(parse.NewTextReader(r), at, p.stacks, p.births)
+	var all []located
+	for _, d := range dumps {
+		p.remember(d.Snapshot, d.Details)
+		all = append(all, located{d.Snapshot, d.Line})
+	}
+	if len(all) == 1 {
+		all[0].line = 0
+	}
+	if len(all) == 1 && all[0].Total == 0 && err == nil {
+		err = errors.New("no goroutine found")
+	}
+	return all, err
 }
 
 // whole reads the formats that cannot be read as a stream.
@@ -103,16 +176,18 @@ func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) 
 
 // unpack reads compressed content. The limit applies again to the decompressed
 // size.
-func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64) (*goroutine.Snapshot, error) {
+func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit int64, text textReader) ([]located, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("decompressing: %w", err)
 	}
 	in := &bounded{r: z, left: limit, limit: limit, what: "decompressed "}
-	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, true)
+	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, text, true)
 	switch {
 	case in.over != nil:
 		return nil, in.over
+	case errors.Is(in.broken, io.ErrUnexpectedEOF) && len(s) > 0:
+		return s, fmt.Errorf("decompressing: %w: the compressed data is cut off, and only what comes before is read", in.broken)
 	case in.broken != nil:
 		return s, fmt.Errorf("decompressing: %w", in.broken)
 	}
@@ -135,9 +210,13 @@ const (
 )
 
 func kindOf(head []byte) kind {
+	if len(head) == peekSize && len(bytes.Trim(head, "\x00")) == 0 {
+		return kindText // a log that was truncated while it was written
+	}
+	head = decoded(head)
 	text := bytes.TrimSpace(head)
 	switch {
-	case len(head) == 0, len(text) == 0:
+	case len(text) == 0:
 		return kindEmpty
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return kindGzip
@@ -154,6 +233,18 @@ func kindOf(head []byte) kind {
 		return kindProfile
 	}
 	return kindBinary
+}
+
+// decoded returns text in UTF-16, or after NUL bytes, as it is read.
+func decoded(head []byte) []byte {
+	if bytes.IndexByte(head, 0) < 0 {
+		return head
+	}
+	text, err := io.ReadAll(parse.NewTextReader(bufio.NewReaderSize(bytes.NewReader(head), len(head))))
+	if err != nil || !isText(text) || len(bytes.TrimSpace(text)) == 0 {
+		return head
+	}
+	return text
 }
 
 func isHTML(text []byte) bool {
@@ -202,6 +293,9 @@ type bounded struct {
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
+	if b.broken != nil {
+		return 0, b.broken // the first error says why
+	}
 	if b.left <= 0 {
 		var one [1]byte
 		n, err := b.r.Read(one[:])

@@ -309,7 +309,7 @@ func TestDumpsOfDayToDay(t *testing.T) {
 		},
 		"a mutex before Go 1.9": {
 			"goroutine 7997 [semacquire, 96 minutes]:\nsync.runtime_Semacquire(0xb55e0c)\n\t/go/src/runtime/sema.go:43 +0x2d\nsync.(*Mutex).Lock(0xb55e08)\n\t/go/src/sync/mutex.go:82 +0x1c3\nmain.status(0xc208120750)\n\t/app/main.go:388 +0x98\n",
-			map[goroutine.State]int{"semacquire": 1}, "main.status",
+			map[goroutine.State]int{goroutine.MutexLock: 1}, "main.status",
 		},
 		"stack overflow": {
 			"fatal error: stack overflow\n\ngoroutine 21 gp=0x14000003880 m=4 mp=0x14000063b08 [running]:\nmain.w(0x1)\n\t/app/main.go:14 +0x4c fp=0x1 sp=0x1 pc=0x1\n...1048525 frames elided...\nmain.main()\n\t/app/main.go:66 +0x38 fp=0x1 sp=0x1 pc=0x1\n",

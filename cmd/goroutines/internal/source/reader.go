@@ -22,6 +22,7 @@ type Reader struct {
 	Every    time.Duration // interval at which the files were taken, in the order given; 0: use their own times
 	Samples  int           // snapshots to take of a process, Every apart; below 1: one
 	Ordered  bool          // keep the order of the arguments, regardless of their times
+	Last     bool          // of several dumps in an input, read only the last one
 	Stdin    io.Reader
 
 	// Progress is called with the number of bytes read from an input so far. It
@@ -44,12 +45,16 @@ func (r *Reader) wantsLabels() bool { return r.Labels.All && !r.Labels.Hide || l
 type Series struct {
 	Names     []string
 	Snapshots []*goroutine.Snapshot
+	// Details has what the goroutine dumps among the snapshots say beyond these.
+	Details map[*goroutine.Snapshot]*parse.Details
 	// Same reports whether goroutine IDs can be compared: nothing contradicts
 	// that all snapshots are of one process.
 	Same bool
 	// Partial describes what was wrong with inputs that could be read only in
 	// part.
 	Partial error
+
+	inputs []string // that the snapshots are of
 }
 
 // Read reads a series from files, standard input ("-") or one process. The
@@ -59,16 +64,22 @@ func (r *Reader) Read(ctx context.Context, names []string) (*Series, error) {
 	series := &Series{}
 	p := newParsers()
 	for _, in := range r.order(names) {
-		snapshots, err := r.input(ctx, p, in)
-		if len(snapshots) == 0 {
+		all, err := r.input(ctx, p, in)
+		if len(all) == 0 {
 			return nil, err
 		}
 		partial = append(partial, err)
-		for _, s := range snapshots {
-			series.Names = append(series.Names, in.name)
-			series.Snapshots = append(series.Snapshots, s)
+		for _, s := range all {
+			name := in.name
+			if s.line > 0 {
+				name = fmt.Sprintf("%s:%d", in.name, s.line)
+			}
+			series.Names = append(series.Names, name)
+			series.inputs = append(series.inputs, in.name)
+			series.Snapshots = append(series.Snapshots, s.Snapshot)
 		}
 	}
+	series.Details = p.details
 	r.arrange(series)
 	series.Same = sameProcess(series.Snapshots)
 	series.Partial = oneLine(errors.Join(partial...))
@@ -97,7 +108,7 @@ func (r *Reader) order(names []string) []input {
 	return list
 }
 
-func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]*goroutine.Snapshot, error) {
+func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, error) {
 	if IsURL(in.name) {
 		return r.process(ctx, p, in.name)
 	}
@@ -116,14 +127,29 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]*goroutine.
 	defer file.Close()
 	body := r.watched(in.name, file)
 	defer body.done()
-	s, err := p.read(body, in.at, r.Labels, r.Max)
+	all, err := p.readAll(body, in.at, r.Labels, r.Max)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", in.name, err)
 	}
-	if s == nil || s.Total == 0 && err != nil {
+	if total(all) == 0 && err != nil {
 		return nil, err
 	}
-	return []*goroutine.Snapshot{s}, err
+	if r.Last && len(all) > 1 {
+		r.note(fmt.Sprintf("%s: has %d goroutine dumps; the last one, at line %d, is taken", in.name, len(all), all[len(all)-1].line))
+		return all[len(all)-1:], err
+	}
+	if len(all) > 1 {
+		r.note(fmt.Sprintf("%s: has %d goroutine dumps, which are read as a series, not as a sum; the last one is at line %d", in.name, len(all), all[len(all)-1].line))
+	}
+	return all, err
+}
+
+// total returns how many goroutines snapshots have together.
+func total(all []located) (n int) {
+	for _, s := range all {
+		n += s.Total
+	}
+	return n
 }
 
 // plain shortens errors such as "open x: no such file or directory" by removing
@@ -137,13 +163,13 @@ func plain(err error) error {
 }
 
 // process takes the snapshots of a process.
-func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]*goroutine.Snapshot, error) {
+func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]located, error) {
 	remote, err := r.Remote(name)
 	if err != nil {
 		return nil, err
 	}
 	remote.parsers = p
-	var all []*goroutine.Snapshot
+	var all []located
 	for i := range max(1, r.Samples) {
 		if i > 0 {
 			if err := r.wait(ctx, name); err != nil {
@@ -154,7 +180,7 @@ func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]*gorou
 		if s == nil || s.Total == 0 && err != nil {
 			return all, err
 		}
-		all = append(all, s)
+		all = append(all, located{Snapshot: s})
 		if err != nil {
 			return all, err
 		}
@@ -197,13 +223,22 @@ func (r *Reader) arrange(series *Series) {
 	for _, i := range order {
 		sorted.Snapshots = append(sorted.Snapshots, s[i])
 		sorted.Names = append(sorted.Names, series.Names[i])
+		sorted.inputs = append(sorted.inputs, series.inputs[i])
 	}
 	series.Snapshots, series.Names = sorted.Snapshots, sorted.Names
+	dumps := false // of one file, which have no times
 	for i := 1; i < len(s); i++ {
 		if last := sorted.Snapshots[i-1].Time; !sorted.Snapshots[i].Time.After(last) {
 			sorted.Snapshots[i].Time = last.Add(time.Millisecond)
+			if sorted.inputs[i] == sorted.inputs[i-1] {
+				dumps = true
+				continue
+			}
 			r.note(fmt.Sprintf("%s: has the same time as the snapshot before, so rates mean nothing; give the time between them with --every", sorted.Names[i]))
 		}
+	}
+	if dumps {
+		r.note("the dumps in one input have no times of their own, so rates mean nothing; give the time between them with --every")
 	}
 }
 

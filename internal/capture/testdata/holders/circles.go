@@ -16,10 +16,17 @@ var scenes = map[string]func() int{
 	"circle with a crowd":      circleWithACrowd,
 	"circle of three":          circleOfThree,
 	"circle of global objects": circleOfGlobals,
-	"order by name":            orderByName,
-	"order by name in two":     orderByNameInTwo,
-	"order kept":               orderKept,
-	"no circle of two types":   noCircleOfTwoTypes,
+	"circle of arguments":      circleOfArguments,
+	"circle of receivers":      circleOfReceivers,
+	"each twice":               eachTwice,
+
+	"circle of arguments not saved":   circleOfUnsaved,
+	"each twice, arguments not saved": eachTwiceUnsaved,
+
+	"order by name":          orderByName,
+	"order by name in two":   orderByNameInTwo,
+	"order kept":             orderKept,
+	"no circle of two types": noCircleOfTwoTypes,
 
 	"double lock":             doubleLock,
 	"double lock alone":       doubleLockAlone,

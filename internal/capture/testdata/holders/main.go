@@ -36,11 +36,14 @@ var (
 	truth     = Truth{Held: make(map[uint64]uint64)}
 )
 
-// takes records that the caller is about to acquire a lock and keep it.
+// takes records that the caller is about to acquire a lock and keep it. Later callers
+// wait for the first.
 func takes(lock unsafe.Pointer) {
 	truthLock.Lock()
 	defer truthLock.Unlock()
-	truth.Held[uint64(uintptr(lock))] = self()
+	if at := uint64(uintptr(lock)); truth.Held[at] == 0 {
+		truth.Held[at] = self()
+	}
 }
 
 // self returns the ID of the calling goroutine.

@@ -1,0 +1,214 @@
+package diagnosis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// one returns a goroutine of a dump, with calls as "function(arguments):line", leaf first.
+func one(id int, state string, calls ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "goroutine %d [%s]:\n", id, state)
+	for _, c := range calls {
+		call, line, ok := strings.Cut(c, ":")
+		if !ok {
+			line = "1"
+		}
+		fmt.Fprintf(&b, "%s\n\t/app/main.go:%s +0x1\n", call, line)
+	}
+	return b.String() + "\n"
+}
+
+// lockAt is the calls of a goroutine that waits for a mutex at an address.
+func lockAt(address string, calls ...string) []string {
+	return append([]string{"internal/sync.(*Mutex).lockSlow(" + address + ")", "sync.(*Mutex).Lock(...)"}, calls...)
+}
+
+func only(t *testing.T, dump string) detectors.Finding {
+	t.Helper()
+	all := diagnose(t, dump)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
+func TestAWaitFarBeyondOthers(t *testing.T) {
+	var dump string
+	for i := range 48 {
+		wait := fmt.Sprintf("chan send, %d minutes", 1+i%12)
+		if i == 20 {
+			wait = "chan send, 12960 minutes"
+		}
+		dump += one(10+i, wait, "main.publish(0x1):12", "main.serve()")
+	}
+	f := only(t, dump)
+	assert.Equal(t, "Goroutine 30 has waited for 9 days in chan send at main.publish (main.go:12), where the other 47 have waited for at most 12 min.", f.Message)
+	assert.Equal(t, "long_wait", f.Detector)
+	assert.Equal(t, detectors.Suspected, f.Confidence)
+	assert.Equal(t, []uint64{30}, f.IDs)
+	assert.Equal(t, 9*24*time.Hour, f.Age)
+}
+
+// Workers that wait for jobs, and a main goroutine that waits for its servers, are sound.
+func TestIdleProcessesAreSound(t *testing.T) {
+	dump := one(1, "sync.WaitGroup.Wait, 900 minutes", "sync.(*WaitGroup).Wait(0xc000010000)", "main.main()")
+	for i := range 20 {
+		dump += one(10+i, fmt.Sprintf("chan receive, %d minutes", 800+i), "main.worker(0xc000012340):12")
+	}
+	dump += one(90, "select, 700 minutes", "main.loop()") + one(91, "IO wait, 9000 minutes", "main.read()")
+	dump += one(92, "sync.Mutex.Lock", lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...) // just now
+	assert.Empty(t, diagnose(t, dump))
+}
+
+func TestExcludedStacksAreNotJudged(t *testing.T) {
+	d := one(4, "chan send, 900 minutes", "main.publish(0x1):12")
+	require.Len(t, diagnose(t, d), 1)
+	s, details := snapshotOf(t, d)
+	assert.Empty(t, Of(s, details, nil, func(s *goroutine.Stack) bool { return s.Has("main.publish") }))
+}
+
+func TestWhatHoldsALock(t *testing.T) {
+	waiter := func(id int, object string, minutes int) string {
+		return one(id, fmt.Sprintf("sync.Mutex.Lock, %d minutes", minutes), lockAt(object, "main.(*pool).get("+object+"):30", "main.serve()")...)
+	}
+	const pool, other = "0xc000012340", "0xc000099990"
+	for name, c := range map[string]struct{ holder, want string }{
+		"past the line":         {one(9, "IO wait, 5 minutes", "main.(*pool).get("+pool+"):36", "main.serve()"), "goroutine 9 most likely holds it, and is in IO wait"},
+		"uncertain receiver":    {one(9, "IO wait, 5 minutes", "main.(*pool).get("+pool+"?):36", "main.serve()"), "goroutine 9 most likely holds it"},
+		"another object":        {one(9, "IO wait, 5 minutes", "main.(*pool).get("+other+"):36", "main.serve()"), "no goroutine in the dump is seen to hold it"},
+		"before the line":       {one(9, "IO wait, 5 minutes", "main.(*pool).get(0x1?):20", "main.serve()"), "no goroutine in the dump is seen to hold it"},
+		"the object elsewhere":  {one(9, "chan send, 5 minutes", "main.(*pool).flush("+pool+"):80"), "goroutine 9 most likely holds it, and is in chan send"},
+		"an unlock that is not": {"", "no goroutine in the dump is seen to hold it: most likely it was not unlocked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := only(t, waiter(4, pool, 8)+waiter(5, pool, 12)+c.holder)
+			assert.True(t, strings.HasPrefix(f.Message, "2 goroutines wait for a lock at main.(*pool).get (main.go:30) for up to 12 min; "), f.Message)
+			assert.Contains(t, f.Message, c.want)
+			assert.Equal(t, detectors.Suspected, f.Confidence)
+			assert.Contains(t, f.Evidence, "Goroutine 5 was the first to wait: for 12 min, at main.(*pool).get (main.go:30).")
+		})
+	}
+	assert.Equal(t, detectors.Medium, only(t, waiter(4, pool, 8)).Confidence)
+	assert.Equal(t, detectors.High, only(t, waiter(4, pool, 31)).Confidence)
+	cut := strings.Replace(waiter(4, pool, 31), "main.serve()", "...9 frames elided...\nmain.serve()", 1)
+	assert.Equal(t, detectors.Suspected, only(t, cut).Confidence, "its stack is not whole")
+}
+
+// All goroutines count, however many wait at one place, and the longest wait is found.
+func TestManyWaiters(t *testing.T) {
+	var dump strings.Builder
+	for i := range 3000 {
+		dump.WriteString(one(10+i, fmt.Sprintf("sync.Mutex.Lock, %d minutes", 1+i/100), lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...))
+	}
+	dump.WriteString(one(9000, "IO wait, 5 minutes", "main.(*pool).get(0xc000012340):36"))
+	f := only(t, dump.String())
+	assert.Contains(t, f.Message, "3000 goroutines wait for a lock at main.(*pool).get (main.go:30) for up to 30 min; goroutine 9000 most likely holds it")
+	assert.Equal(t, 3000, f.Count)
+	assert.Equal(t, 3000, f.Participants[1].Count)
+}
+
+// What could not be read may hold the lock.
+func TestAGoroutineThatCouldNotBeRead(t *testing.T) {
+	s, details := snapshotOf(t, one(4, "sync.Mutex.Lock, 31 minutes", lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...))
+	s.Missing = 1
+	f := Of(s, details, nil, nil)[0]
+	assert.Contains(t, f.Message, "no goroutine in the dump is seen to hold it; 1 goroutine could not be read, and may.")
+	assert.Equal(t, detectors.Suspected, f.Confidence)
+}
+
+// A queue behind a deadlock is part of it.
+func TestQueuesBehindADeadlockAreToldWithIt(t *testing.T) {
+	const a, b = "0xc000012340", "0xc000099990"
+	dump := one(4, "sync.Mutex.Lock, 8 minutes", lockAt(b, "main.transfer("+a+", "+b+"):22")...) +
+		one(5, "sync.Mutex.Lock, 8 minutes", lockAt(a, "main.transfer("+b+", "+a+"):22")...) +
+		one(6, "sync.Mutex.Lock, 3 minutes", lockAt(a, "main.transfer("+a+", 0xc000077770):20")...)
+	f := only(t, dump)
+	assert.Equal(t, "Deadlock by lock order between goroutines 4 and 5: each has a lock that another of them waits for, at main.transfer (main.go:22).", f.Message)
+	assert.Equal(t, detectors.Suspected, f.Confidence)
+	assert.Equal(t, 3, f.Count)
+	require.Len(t, f.Participants, 3)
+	assert.Equal(t, []detectors.Role{detectors.RoleCause, detectors.RoleCause, detectors.RoleWaiter}, []detectors.Role{f.Participants[0].Role, f.Participants[1].Role, f.Participants[2].Role})
+}
+
+func TestLeakMarksAndLeakProfiles(t *testing.T) {
+	f := only(t, one(4, "chan send (leaked)", "main.publish(0x1):12")+one(5, "chan receive", "main.f()"))
+	assert.Equal(t, "1 goroutine at main.publish (main.go:12) (chan send) is leaked: the runtime proved that nothing can reach what it waits for.", f.Message)
+	assert.Equal(t, "leak", f.Detector)
+	assert.Equal(t, detectors.Confirmed, f.Confidence)
+
+	s, _ := snapshotOf(t, one(4, "chan send", "main.publish(0x1):12"))
+	s.Source = goroutine.SourceProof
+	all := Of(s, nil, nil, nil)
+	require.Len(t, all, 1)
+	assert.Equal(t, f.Message, all[0].Message)
+}
+
+// What the program wrote into a panic is bounded, and addresses are hidden.
+func TestMessagesAreShownInPart(t *testing.T) {
+	f := diagnose(t, "panic: main.T{p:0xc000012340}\nsecond line\n\n"+one(7, "running", "main.f()"))[0]
+	assert.Equal(t, "Panic in goroutine 7 at main.f (main.go:1): main.T{p:0x…} ….", f.Message)
+	f = diagnose(t, "panic: "+strings.Repeat("é", 5000)+"\n\n"+one(7, "running", "main.f()"))[0]
+	assert.Less(t, len(f.Message), 400)
+}
+
+// Two dumps show waits that neither shows alone.
+func TestWhatStandsInTwoDumps(t *testing.T) {
+	var dump string
+	for i := range 6 {
+		dump += one(10+i, "chan send", "main.publish(0x1):12")
+	}
+	dump += one(20, "sync.Mutex.Lock", lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...)
+	_, before := snapshotOf(t, dump)
+	of := func(dump string, ago time.Duration) (messages []string) {
+		s, details := snapshotOf(t, dump)
+		for _, f := range Of(s, details, &Earlier{before, ago}, nil) {
+			messages = append(messages, f.Message)
+		}
+		return messages
+	}
+	assert.Empty(t, diagnose(t, dump))
+	assert.Empty(t, of(dump, 30*time.Second))
+	assert.Equal(t, []string{
+		"6 goroutines have waited in chan send at main.publish (main.go:12) for up to 6 min: nothing receives.",
+		"1 goroutine waits for a lock at main.(*pool).get (main.go:30) for 6 min; no goroutine in the dump is seen to hold it: most likely it was not unlocked.",
+	}, of(dump+one(30, "chan send", "main.publish(0x1):12"), 6*time.Minute), "others may have come")
+	moved := strings.Replace(dump, "goroutine 12 [chan send]", "goroutine 40 [chan send]", 1)
+	assert.Len(t, of(moved, 6*time.Minute), 1, "one of the senders went on, so that the others may have")
+
+	s, details := snapshotOf(t, dump)
+	f := Of(s, details, &Earlier{before, 6 * time.Minute}, nil)[0]
+	assert.Contains(t, f.Evidence, "In the dump of 6 min before, the same goroutines were at this place.")
+	assert.Empty(t, diagnose(t, dump), "the details are not changed")
+}
+
+// What a diagnosis explains, the detectors do not tell again.
+func TestJoin(t *testing.T) {
+	stack := goroutine.NewStack([]goroutine.Frame{{Function: "main.f"}})
+	lock := detectors.Finding{Detector: "deadlock", Confidence: detectors.High, Stack: stack, State: goroutine.MutexLock, IDs: []uint64{1, 2}}
+	weak := detectors.Finding{Detector: "contention", Confidence: detectors.Medium, Stack: stack, State: goroutine.MutexLock}
+	strong := detectors.Finding{Detector: "deadlock", Confidence: detectors.Certain, Stack: stack, State: goroutine.MutexLock}
+	elsewhere := detectors.Finding{Detector: "deadlock", Confidence: detectors.Medium, Stack: goroutine.NewStack(nil), State: goroutine.MutexLock, IDs: []uint64{9}}
+	assert.Equal(t, []detectors.Finding{lock, strong, elsewhere}, Join([]detectors.Finding{lock}, []detectors.Finding{weak, strong, elsewhere}))
+}
+
+// No input makes it panic, and what it says is bounded.
+func FuzzOf(f *testing.F) {
+	f.Add(one(4, "sync.Mutex.Lock, 8 minutes", lockAt("0xc000012340", "main.f(0xc000012340):3")...))
+	f.Add("panic: a [recovered]\n\tpanic: b\n\n" + one(1, "running", "panic({0x1, 0x2})", "main.f()"))
+	f.Add("fatal error: stack overflow\n\n" + one(1, "running", "main.f()", "main.f()"))
+	f.Fuzz(func(t *testing.T, dump string) {
+		s, details, _ := readDump(dump)
+		for _, finding := range Of(s, details, &Earlier{Details: details, Ago: time.Hour}, nil) {
+			if finding.Stack == nil || finding.Message == "" || len(finding.Evidence) > detectors.MaxEvidence || len(finding.Participants) > detectors.MaxParticipants || len(finding.IDs) > goroutine.MaxIDs {
+				t.Fatalf("%+v", finding)
+			}
+		}
+	})
+}

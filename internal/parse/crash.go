@@ -1,0 +1,372 @@
+package parse
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+const (
+	// maxDetailed is how many goroutines of a dump are kept with what the snapshot
+	// leaves out, and maxOfGroup how many of them have the same stack.
+	maxDetailed, maxOfGroup = 16 << 10, 64
+	// maxWaits is how many waits of single goroutines are kept.
+	maxWaits = 256 << 10
+	// maxPointers is how many arguments of a goroutine are kept.
+	maxPointers = 96
+	// minPointer is the lowest value that is taken for an address: the first page of
+	// memory is never mapped, and the runtime's own objects are far above.
+	minPointer = 64 << 10
+	// maxMessage is how many bytes of the message of a panic are kept, and
+	// maxMessageLines how many of its lines.
+	maxMessage, maxMessageLines = 1 << 10, 16
+)
+
+// Details are what a goroutine dump says beyond its snapshot. They are bounded.
+type Details struct {
+	Crash Crash
+	// Goroutines are single goroutines: of each group the 64 with the longest waits,
+	// 16,384 in all.
+	Goroutines []Detail
+	// Waits has the wait of each goroutine that the dump shows one of, the first 262,144.
+	Waits []Wait
+	// Leaked has the number of goroutines with the mark "(leaked)" by group: those that
+	// the runtime proved to be blocked forever.
+	Leaked map[goroutine.GroupKey]int
+}
+
+// A Detail is one goroutine of a dump.
+type Detail struct {
+	ID        uint64
+	State     goroutine.State
+	Wait      time.Duration // in whole minutes; 0 if below one
+	Stack     *goroutine.Stack
+	CreatedBy goroutine.Frame
+	Lock      uint64 // address of the lock that it waits for; 0 when unknown
+	// Elided is how many frames the dump left out in the middle of the stack; -1 if it
+	// does not say how many.
+	Elided   int
+	More     int       // goroutines of the same group that are not listed, at one of them
+	Pointers []Pointer // arguments that are certain addresses, innermost call first
+}
+
+// A Pointer is an argument of a call: an address that the dump does not mark as
+// uncertain.
+type Pointer struct {
+	Frame    int // index into the frames of the stack
+	Position int // of the argument, by words
+	Value    uint64
+}
+
+// A Wait is how long one goroutine has waited.
+type Wait struct {
+	ID    uint64
+	For   time.Duration
+	Group goroutine.GroupKey
+}
+
+// Read is [Text], and returns what the snapshot leaves out as well.
+func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (*goroutine.Snapshot, *Details, error) {
+	stacks.next()
+	t := newDump(r)
+	t.stacks, t.births, t.snapshot.Time = stacks, births, at
+	d := follow(t)
+	t.readAll()
+	s, err := t.finish()
+	return s, &d.Details, err
+}
+
+// follow has the details of a dump read along with its snapshot. Call it before the first
+// line.
+func follow(t *dump) *details {
+	d := &details{dump: t, of: make(map[int][]int)}
+	d.Leaked = make(map[goroutine.GroupKey]int)
+	t.words = make([]words, maxFrames)
+	t.aside = d.aside
+	t.each = func() {
+		t.count()
+		d.take()
+	}
+	return d
+}
+
+// details holds the state while the details of a dump are read.
+type details struct {
+	Details
+	dump   *dump
+	of     map[int][]int // indices of the goroutines kept, by group
+	open   bool          // the message of a panic may go on
+	lines  int           // of the message
+	elided int           // of the current goroutine
+	recent []string      // the newest lines before the first goroutine
+}
+
+// take takes the goroutine that was just counted.
+func (d *details) take() {
+	t, elided := d.dump, d.elided
+	d.open, d.elided = false, 0
+	d.recall()
+	i, ok := t.index[string(t.key)]
+	if !ok || i == systemGroup {
+		return
+	}
+	g := &t.snapshot.Groups[i]
+	if h := &t.g.header; h.leaked {
+		d.Leaked[g.Key()]++
+	}
+	d.Crash.blame(t.g.header.id, t.g.line)
+	if w := t.g.header.wait; w > 0 && len(d.Waits) < maxWaits {
+		d.Waits = append(d.Waits, Wait{t.g.header.id, w, g.Key()})
+	}
+	d.keep(i, Detail{
+		ID: t.g.header.id, State: g.State, Wait: t.g.header.wait, Stack: g.Stack, CreatedBy: g.CreatedBy, Lock: g.Lock,
+		Elided: elided, Pointers: pointers(t.words[:t.g.calls]),
+	})
+}
+
+// keep keeps a goroutine of a group if there is room, or in place of one with a shorter
+// wait.
+func (d *details) keep(group int, g Detail) {
+	kept := d.of[group]
+	switch {
+	case len(kept) < maxOfGroup && len(d.Goroutines) < maxDetailed:
+		d.of[group] = append(kept, len(d.Goroutines))
+		d.Goroutines = append(d.Goroutines, g)
+		return
+	case len(kept) == 0:
+		return
+	}
+	d.Goroutines[kept[0]].More++
+	if g.Wait == 0 {
+		return
+	}
+	shortest := slices.MinFunc(kept, func(a, b int) int { return cmp.Compare(d.Goroutines[a].Wait, d.Goroutines[b].Wait) })
+	if was := &d.Goroutines[shortest]; was.Wait < g.Wait {
+		g.More = was.More
+		*was = g
+	}
+}
+
+func pointers(calls []words) (all []Pointer) {
+	for i := range calls {
+		for k, value := range calls[i].value[:calls[i].n] {
+			if value >= minPointer && len(all) < maxPointers {
+				all = append(all, Pointer{i, k, value})
+			}
+		}
+	}
+	return all
+}
+
+// A CrashKind is a reason why a process ended, or why a dump was written.
+type CrashKind string
+
+// The kinds.
+const (
+	NoCrash       CrashKind = ""
+	CrashPanic    CrashKind = "panic"
+	CrashFatal    CrashKind = "fatal error" // the runtime gave up; no recover catches it
+	CrashSignal   CrashKind = "signal"
+	CrashRecorded CrashKind = "recovered panic" // net/http caught it; the process went on
+)
+
+// A Crash is what a dump says about why the process ended.
+type Crash struct {
+	Kind CrashKind
+	// Message is that of the panic or the fatal error, or the name of the signal, as
+	// the runtime wrote it, without the words in front and at most 1 KiB of it. It may
+	// have data of the program.
+	Message string
+	// Recovered are the messages of panics that were recovered before, the first one
+	// first. A deferred function panicked again.
+	Recovered []string
+	// Signal is what the runtime says of the signal behind a panic or a fatal error,
+	// such as "SIGSEGV: segmentation violation", and Address the address in question.
+	Signal     string
+	Address    uint64
+	HasAddress bool
+	// Notes are lines that the runtime wrote before a fatal error to explain it, at
+	// most four.
+	Notes []string
+	// InC says that a signal came while C code ran.
+	InC bool
+	// Goroutine is the goroutine that panicked or that the runtime stopped, as far as
+	// the dump says; 0 when unknown. For a signal from outside, it only ran.
+	Goroutine uint64
+
+	told int // line of the newest message
+}
+
+const (
+	maxNotes     = 4
+	maxRecovered = 16
+	maxRecent    = 8
+)
+
+// blame takes the first goroutine after the message as the one that it is about.
+func (c *Crash) blame(id uint64, line int) {
+	if c.Kind != NoCrash && c.Goroutine == 0 && line > c.told {
+		c.Goroutine = id
+	}
+}
+
+// aside takes a line that belongs to no goroutine, or to none of its calls.
+func (d *details) aside(line []byte) {
+	if n, ok := elidedFrames(line); ok {
+		d.elided = n
+		return
+	}
+	if d.dump.g.phase != outside {
+		return
+	}
+	text := strings.ToValidUTF8(string(line[:min(len(line), 2*maxMessage)]), "\uFFFD")
+	if len(d.Goroutines) == 0 && strings.TrimSpace(text) != "" {
+		d.recent = append(d.recent[max(0, len(d.recent)-maxRecent+1):], text)
+	}
+	d.Crash.read(d, text)
+}
+
+// crashMarks begin the lines with which the runtime says why the process ends.
+var crashMarks = []string{"panic: ", "fatal error: ", "SIGQUIT: quit", "SIGABRT: abort"}
+
+// recall looks for the end of the process in the lines right before the first goroutine,
+// behind what a logger has written at the beginning of each line: the prefix of a dump is
+// known only from its first goroutine on.
+func (d *details) recall() {
+	lines := d.recent
+	d.recent = nil
+	if d.Crash.Kind != NoCrash || len(d.Goroutines) > 0 {
+		return
+	}
+	for i, line := range lines {
+		at := markIn(line)
+		if at <= 0 {
+			continue
+		}
+		for _, l := range lines[i:] {
+			text, _, _ := strings.Cut(l[min(at, len(l)):], `\n"`) // the end of a field of JSON
+			d.Crash.read(d, text)
+		}
+		d.Crash.told, d.open = 0, false
+		return
+	}
+}
+
+// markIn returns where a line has one of crashMarks behind something that is no word, or -1.
+func markIn(line string) int {
+	for _, mark := range crashMarks {
+		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) {
+			return i
+		}
+	}
+	return -1
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// elidedFrames reads the note that frames were left out. n is -1 if it does not say how many.
+func elidedFrames(line []byte) (n int, ok bool) {
+	line, ok = bytes.CutPrefix(bytes.TrimSpace(line), []byte("..."))
+	if !ok {
+		return 0, false
+	}
+	line, ok = bytes.CutSuffix(line, []byte(" frames elided..."))
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(string(line))
+	if err != nil { // "additional"
+		n = -1
+	}
+	return n, true
+}
+
+// read takes a line outside the goroutines. What comes first counts: what the runtime
+// writes afterwards, such as a second panic while it prints, follows from it.
+func (c *Crash) read(d *details, line string) {
+	if c.Goroutine != 0 {
+		return
+	}
+	bare := strings.TrimSpace(line)
+	switch {
+	case strings.Contains(line, "http: panic serving "):
+		_, message, _ := strings.Cut(line, "http: panic serving ")
+		_, message, _ = strings.Cut(message, ": ")
+		c.begin(d, CrashRecorded, message)
+	case strings.HasPrefix(bare, "panic: "):
+		c.panics(d, strings.TrimPrefix(bare, "panic: "))
+	case strings.HasPrefix(bare, "fatal error: "):
+		if c.Kind == CrashPanic { // such as "panic holding locks"
+			return
+		}
+		c.begin(d, CrashFatal, strings.TrimPrefix(bare, "fatal error: "))
+	case strings.HasPrefix(bare, "[signal "):
+		c.signal(bare)
+		d.open = false
+	case strings.HasPrefix(bare, "signal arrived during cgo execution"):
+		c.InC = true
+	case d.open && bare != "" && !strings.HasPrefix(bare, "goroutine ") && d.lines < maxMessageLines:
+		d.lines++
+		c.Message = bound(c.Message + "\n" + strings.TrimRight(line, " \t"))
+	case bare == "":
+		d.open = d.open && d.lines == 0 && c.Kind == CrashPanic && strings.HasPrefix(c.Message, "test timed out")
+	case strings.HasPrefix(bare, "runtime: "), strings.HasPrefix(bare, "unexpected fault address "):
+		if c.Kind != CrashPanic && len(c.Notes) < maxNotes {
+			c.Notes = append(c.Notes, bound(bare))
+		}
+	case c.Kind == NoCrash && asksForDump(bare):
+		c.begin(d, CrashSignal, bare)
+		d.open = false
+	}
+}
+
+// asksForDump reports whether a line is the one that the runtime begins a dump with
+// when a signal has ended the process: "SIGQUIT: quit".
+func asksForDump(line string) bool {
+	name, what, ok := strings.Cut(line, ": ")
+	return ok && strings.HasPrefix(name, "SIG") && len(name) > 4 && strings.ToUpper(name) == name && !strings.Contains(name, " ") && what != "" && len(line) < 80
+}
+
+func (c *Crash) begin(d *details, kind CrashKind, message string) {
+	c.Kind, c.Message, c.told = kind, bound(message), d.dump.number
+	d.open, d.lines = kind != CrashFatal, 0
+}
+
+// panics takes a line with a panic. Of several, the last one is why the process ended,
+// and the first one where it began.
+func (c *Crash) panics(d *details, message string) {
+	for _, note := range []string{" [recovered, repanicked]", " [recovered]"} {
+		if m, ok := strings.CutSuffix(message, note); ok {
+			if len(c.Recovered) < maxRecovered {
+				c.Recovered = append(c.Recovered, bound(m))
+			}
+			c.begin(d, CrashPanic, m)
+			return
+		}
+	}
+	if c.Kind == CrashPanic && c.Message != message && len(c.Recovered) < maxRecovered && (len(c.Recovered) == 0 || c.Recovered[len(c.Recovered)-1] != c.Message) {
+		c.Recovered = append(c.Recovered, c.Message) // not recovered, but not the last one either
+	}
+	c.begin(d, CrashPanic, message)
+}
+
+// signal reads "[signal SIGSEGV: segmentation violation code=0x1 addr=0x18 pc=0x4…]".
+func (c *Crash) signal(line string) {
+	line = strings.TrimSuffix(strings.TrimPrefix(line, "[signal "), "]")
+	name, _, _ := strings.Cut(line, " code=")
+	c.Signal = bound(name)
+	if _, rest, ok := strings.Cut(line, " addr=0x"); ok {
+		digits, _, _ := strings.Cut(rest, " ")
+		if address, err := strconv.ParseUint(digits, 16, 64); err == nil {
+			c.Address, c.HasAddress = address, true
+		}
+	}
+}
+
+func bound(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxMessage)], "") }
