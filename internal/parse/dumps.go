@@ -20,10 +20,23 @@ const (
 	// maxHeld is how many bytes of a goroutine are held back until it is known which
 	// dump it is of.
 	maxHeld = 256 << 10
-	// maxSeen is of how many goroutines of a dump the IDs are kept, to recognize
-	// the beginning of the next dump.
-	maxSeen = 1 << 20
+	// maxHeldLines is how many lines.
+	maxHeldLines = 4 << 10
+	// maxSeen is how many words of 64 IDs are kept of a dump, to recognize the
+	// beginning of the next one.
+	maxSeen = 256 << 10
 )
+
+// ids is a set of goroutine IDs: a bit for each, by words of 64.
+type ids map[uint64]uint64
+
+func (s ids) has(id uint64) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+func (s ids) add(id uint64) {
+	if word, ok := s[id/64]; ok || len(s) < maxSeen {
+		s[id/64] = word | 1<<(id%64)
+	}
+}
 
 // A Dump is one goroutine dump of an input.
 type Dump struct {
@@ -34,7 +47,8 @@ type Dump struct {
 	// the last 32 lines that are not blank, of at most 512 bytes each. The runtime
 	// says there why a process ended.
 	Preface []string
-	// Details has what the snapshot leaves out.
+	// Details has what the snapshot leaves out. Only the last two dumps of an input
+	// keep the waits of single goroutines.
 	Details *Details
 }
 
@@ -49,8 +63,8 @@ type Dump struct {
 //
 // A goroutine whose text is cut or damaged keeps the frames before that;
 // [goroutine.Group.Cut] marks it. Missing counts those whose header is damaged. The
-// error says what could not be read, with its line, as in [Text]. If there is no goroutine in the text, there are no dumps and an
-// error.
+// error says what could not be read, with its line, as in [Text]. If there is no
+// goroutine in the text, there are no dumps and an error.
 //
 // Memory is bounded for any input: that of [Text] once for all dumps, and a few
 // buffers of 64 KiB.
@@ -72,7 +86,7 @@ type series struct {
 	details *details
 	current *dump // nil: no goroutine yet
 	line    int   // of its first header
-	seen    map[uint64]struct{}
+	seen    ids
 	room    int // for distinct stacks of later dumps
 
 	strange  bool // since the last goroutine there was text that is not of a dump
@@ -164,10 +178,10 @@ func anyHeader(line []byte, cut bool) (h header, ok bool, err error) {
 
 // header takes the header of a goroutine.
 func (s *series) header(h header, err error, number int) {
-	again := s.has(h.id)
+	again := s.seen.has(h.id)
 	if s.holding {
 		s.settle(again)
-		again = s.has(h.id)
+		again = s.seen.has(h.id)
 	}
 	s.skipping = false
 	running := h.state == string(goroutine.Running)
@@ -188,11 +202,6 @@ func (s *series) header(h header, err error, number int) {
 	s.begin(h, err, number)
 }
 
-func (s *series) has(id uint64) bool {
-	_, ok := s.seen[id]
-	return ok
-}
-
 // begin begins a goroutine of the current dump.
 func (s *series) begin(h header, err error, number int) {
 	if s.current == nil {
@@ -206,8 +215,8 @@ func (s *series) begin(h header, err error, number int) {
 	s.strange, s.began = false, false
 	s.current.number = number
 	s.current.start(h, err)
-	if h.id != 0 && len(s.seen) < maxSeen {
-		s.seen[h.id] = struct{}{}
+	if h.id != 0 {
+		s.seen.add(h.id)
 	}
 }
 
@@ -220,7 +229,7 @@ func (s *series) open() {
 	d.stacks, d.births, d.snapshot.Time = s.stacks, s.births, s.at
 	d.keepCut, d.room = true, s.room
 	s.details = follow(d)
-	s.current, s.seen, s.threads = d, make(map[uint64]struct{}), false
+	s.current, s.seen, s.threads = d, make(ids), false
 	for _, line := range s.preface { // what the runtime said before it
 		d.line = []byte(line)
 		d.take()
@@ -245,6 +254,10 @@ func (s *series) split() {
 	s.problems = append(s.problems, err)
 	s.dumps = append(s.dumps, Dump{Snapshot: snapshot, Line: s.line, Preface: s.before, Details: &s.details.Details})
 	s.before = nil
+	if n := len(s.dumps) - 3; n >= 0 { // a report compares the last two
+		old := s.dumps[n].Details
+		old.Goroutines, old.Waits = nil, nil
+	}
 }
 
 // pass takes a line that is not a header.
@@ -288,7 +301,7 @@ func (s *series) text(line []byte) {
 func (s *series) hold(line []byte, number int) {
 	s.held.text = append(s.held.text, line...)
 	s.held.lines = append(s.held.lines, heldLine{len(s.held.text), number})
-	if len(s.held.text) > maxHeld || bytes.HasSuffix(line, unwindable) {
+	if len(s.held.text) > maxHeld || len(s.held.lines) > maxHeldLines || bytes.HasSuffix(line, unwindable) {
 		s.settle(false)
 	}
 }

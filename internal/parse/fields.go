@@ -320,7 +320,7 @@ func (f *fields) unescape() {
 	} else if base == 8 || e[1] == 'x' {
 		f.put(byte(r))
 	} else {
-		f.line = utf8.AppendRune(f.line, r)
+		f.character(r)
 	}
 }
 
@@ -334,11 +334,17 @@ func (f *fields) rune(r rune) {
 		f.high = r
 		return
 	}
+	f.character(r)
+}
+
+// character takes a character that was escaped.
+func (f *fields) character(r rune) {
 	if r < utf8.RuneSelf {
 		f.put(byte(r))
 		return
 	}
 	f.line = utf8.AppendRune(f.line, r)
+	f.spill()
 }
 
 func hexValue(c byte) int {
@@ -356,6 +362,15 @@ func (f *fields) put(c byte) {
 		return
 	}
 	f.line = append(f.line, c)
+	f.spill()
+}
+
+// spill passes on the beginning of a line that is longer than the buffer.
+func (f *fields) spill() {
+	if len(f.line) >= maxLine {
+		f.out(f.line, !f.begun, false)
+		f.line, f.begun = f.line[:0], true
+	}
 }
 
 // puts takes text without escapes.
@@ -363,10 +378,8 @@ func (f *fields) puts(b []byte) {
 	for len(b) > 0 {
 		n := min(len(b), maxLine)
 		f.line = append(f.line, b[:n]...)
-		if b = b[n:]; len(f.line) >= maxLine {
-			f.out(f.line, !f.begun, false)
-			f.line, f.begun = f.line[:0], true
-		}
+		b = b[n:]
+		f.spill()
 	}
 }
 

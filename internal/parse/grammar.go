@@ -16,6 +16,9 @@ var (
 	unwindable = []byte("stack unavailable")
 )
 
+// maxRegisters is how many bytes of a header may stand between the ID and the state.
+const maxRegisters = 256
+
 // A found header is where a header begins in a line, and where it ends.
 type found struct {
 	at  int // -1: there is none
@@ -60,7 +63,7 @@ func headerAt(line []byte, i int) found {
 	for digits < len(rest) && isDigit(rest[digits]) {
 		digits++
 	}
-	fields, _, bracket := bytes.Cut(rest[digits:], []byte("["))
+	fields, _, bracket := bytes.Cut(rest[digits:min(len(rest), digits+maxRegisters)], []byte("["))
 	if digits == 0 || !bracket || !onlyFields(fields) {
 		return none
 	}
@@ -218,7 +221,3 @@ func endingAt(line []byte) int {
 	}
 	return -1
 }
-
-// HasHeader reports whether text has the header of a goroutine in it, whatever is
-// around it.
-func HasHeader(text []byte) bool { return findHeader(text).at >= 0 }

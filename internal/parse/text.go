@@ -95,11 +95,12 @@ type dump struct {
 	long    []byte // the buffer for a line that is cut
 	partial bool   // line has no end: the input ends within it
 
-	g     current
-	key   []byte            // identifies the group of g: state, frames, creation site, lock
-	words []words           // the arguments of each frame of g; empty when they are not needed
-	each  func()            // called after g is read
-	aside func(line []byte) // called with lines that are no call; may be nil
+	g         current
+	key       []byte            // identifies the group of g: state, frames, creation site, lock
+	words     []words           // the arguments of each frame of g; empty when they are not needed
+	arguments *arguments        // the same, not yet read; nil when they are not needed
+	each      func()            // called after g is read
+	aside     func(line []byte) // called with lines that are no call; may be nil
 
 	labelling *labelling // of single goroutines; nil: labels are not read
 
@@ -144,6 +145,7 @@ type current struct {
 	framesAt, callAt, createdAt int
 
 	calls int // frames kept
+	group int // its index, once it is counted
 	open  openCall
 	fault string // why the goroutine cannot be described, or ""
 	torn  bool   // its last line was the beginning of a call
@@ -276,6 +278,7 @@ func (t *dump) call(line []byte) {
 	}
 	if t.g.calls < maxFrames {
 		t.key = appendName(t.key, name)
+		t.arguments.set(t.g.calls, arguments)
 		if len(t.words) > 0 {
 			t.words[t.g.calls] = wordsOf(arguments)
 		}
@@ -455,6 +458,7 @@ func (t *dump) count() {
 	if !ok {
 		i = t.newGroup(t.key[t.g.framesAt:t.g.createdAt], t.key[t.g.createdAt:end])
 	}
+	t.g.group = i
 	if i == systemGroup {
 		return
 	}

@@ -300,20 +300,20 @@ func withoutTags(line []byte) []byte {
 	return append(to, line[from:]...)
 }
 
+// maxTag and maxTagName bound the length of a tag and of its name.
+const maxTag, maxTagName = 2 << 10, 16
+
 // tag returns the length of the tag that b begins with, or 0.
 func tag(b []byte) int {
-	end := bytes.IndexByte(b, '>')
-	if end < 0 {
-		return 0
-	}
-	name := bytes.TrimLeft(b[1:end], "/")
-	if i := bytes.IndexAny(name, " /\t"); i >= 0 {
+	name := bytes.TrimPrefix(b[1:], []byte("/"))
+	name = name[:min(len(name), maxTagName)]
+	if i := bytes.IndexAny(name, " /\t>"); i >= 0 {
 		name = name[:i]
 	}
 	if !tags[string(bytes.ToLower(name))] {
 		return 0
 	}
-	return end + 1
+	return bytes.IndexByte(b[:min(len(b), maxTag)], '>') + 1
 }
 
 // inField reports whether the text is in the fields of records.

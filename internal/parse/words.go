@@ -22,6 +22,33 @@ type words struct {
 	offset uint64
 }
 
+// arguments keeps the text of the arguments of each call of a goroutine: most are
+// never read. A nil one does nothing.
+type arguments struct {
+	text []byte
+	ends []int // by call
+}
+
+// set takes the arguments of a call, after those of all calls before it.
+func (a *arguments) set(call int, text []byte) {
+	if a == nil {
+		return
+	}
+	a.ends = a.ends[:call]
+	a.text = append(a.text[:a.begin(call)], text...)
+	a.ends = append(a.ends, len(a.text))
+}
+
+func (a *arguments) begin(call int) int {
+	if call == 0 {
+		return 0
+	}
+	return a.ends[call-1]
+}
+
+// of returns the arguments of a call.
+func (a *arguments) of(call int) words { return wordsOf(a.text[a.begin(call):a.ends[call]]) }
+
 // offsetOf reads the offset from the end of the line with the place of a call.
 func offsetOf(line []byte) uint64 {
 	i := bytes.LastIndex(line, []byte(" +"))
