@@ -43,6 +43,9 @@ type Dump struct {
 	Snapshot *goroutine.Snapshot
 	// Line is where its first goroutine is, from 1.
 	Line int
+	// Timed says that the time of the snapshot is that of the log. Otherwise nothing
+	// tells it.
+	Timed bool
 	// Preface is what stands before it, since the last goroutine of the dump before:
 	// the last 32 lines that are not blank, of at most 512 bytes each. The runtime
 	// says there why a process ended.
@@ -58,8 +61,9 @@ type Dump struct {
 // lost indentation, blank lines between all lines, and lines that were wrapped.
 //
 // A dump ends where a goroutine comes that it already has, or where the runtime says
-// that the process ended, or a goroutine shows its own stack. at is the time of all of
-// them.
+// that the process ended, or a goroutine shows its own stack. Its time is that of the
+// line with its first goroutine, if each dump has one and all are in order. Otherwise
+// their times are at and the milliseconds after it.
 //
 // A goroutine whose text is cut or damaged keeps the frames before that;
 // [goroutine.Group.Cut] marks it. Missing counts those whose header is damaged. The
@@ -79,6 +83,9 @@ type series struct {
 	stacks *Stacks
 	births *goroutine.Births
 	at     time.Time
+
+	stamps  stamps
+	untimed bool // a dump has no time, or not one after that of the dump before
 
 	number int // of the current line
 	bytes  int64
@@ -119,6 +126,7 @@ type heldLine struct{ end, number int }
 func (s *series) readAll(r io.Reader) error {
 	l := &layout{out: s}
 	u := newUnwrapper(l, &s.number, 0)
+	u.stamps = &s.stamps
 	in := bufio.NewReaderSize(r, maxLine)
 	for first := true; ; {
 		piece, err := in.ReadSlice('\n')
@@ -178,6 +186,7 @@ func anyHeader(line []byte, cut bool) (h header, ok bool, err error) {
 
 // header takes the header of a goroutine.
 func (s *series) header(h header, err error, number int) {
+	h.at = s.stamps.of(number)
 	again := s.seen.has(h.id)
 	if s.holding {
 		s.settle(again)
@@ -209,6 +218,7 @@ func (s *series) begin(h header, err error, number int) {
 	}
 	if !s.current.seen {
 		s.line = number
+		s.date(h.at)
 		s.before, s.preface = s.preface, nil
 	}
 	s.preface = s.preface[:0]
@@ -217,6 +227,34 @@ func (s *series) begin(h header, err error, number int) {
 	s.current.start(h, err)
 	if h.id != 0 {
 		s.seen.add(h.id)
+	}
+}
+
+// date gives the current dump the time of its first line.
+func (s *series) date(at time.Time) {
+	n := len(s.dumps)
+	if at.IsZero() || n > 0 && !at.After(s.dumps[n-1].Snapshot.Time) {
+		s.untimed = true
+	}
+	if s.untimed {
+		at = s.after(n)
+	}
+	s.current.snapshot.Time = at
+}
+
+// after returns the time of a dump if nothing tells it.
+func (s *series) after(n int) time.Time { return s.at.Add(time.Duration(n) * time.Millisecond) }
+
+// redate takes the times from dumps before one that has none.
+func (s *series) redate() {
+	var all []*goroutine.Snapshot
+	var times []time.Time
+	for i := range s.dumps {
+		s.dumps[i].Timed = !s.untimed
+		all, times = append(all, s.dumps[i].Snapshot), append(times, s.after(i))
+	}
+	if s.untimed {
+		Redate(all, times)
 	}
 }
 
@@ -327,6 +365,7 @@ func (s *series) finish(broken error) ([]Dump, error) {
 		s.settle(false)
 	}
 	s.split()
+	s.redate()
 	if s.more > 0 {
 		s.problems = append(s.problems, fmt.Errorf("only the first %d dumps are read, and %d more are not", MaxDumps, s.more))
 	}

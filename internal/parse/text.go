@@ -576,8 +576,9 @@ type header struct {
 	id     uint64
 	state  string
 	wait   time.Duration
-	leaked bool // the runtime's leak proof marked it
-	count  int  // of goroutines, when the header is that of several; else 0
+	leaked bool      // the runtime's leak proof marked it
+	count  int       // of goroutines, when the header is that of several; else 0
+	at     time.Time // of its line in a log; zero when unknown
 }
 
 // String returns the header without labels.

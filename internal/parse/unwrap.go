@@ -23,6 +23,7 @@ type unwrapper struct {
 	inner  *unwrapper // takes the content of fields
 	long   longLine
 	clean  []byte
+	stamps *stamps // takes the times of lines with headers; nil for the content of fields
 }
 
 // form is what was found around the last header.
@@ -127,6 +128,9 @@ func (u *unwrapper) line(line []byte) {
 		line = withoutHTML(line)
 	}
 	f := findHeader(line)
+	if f.at > 0 && u.stamps != nil {
+		u.stamps.add(*u.number, timeOf(line, f.at))
+	}
 	switch {
 	case u.depth == maxNesting:
 	case f.at > 0 && u.fields.quoted(line, f.at):

@@ -40,7 +40,8 @@ func newParsers() *parsers {
 // goroutine, or 0 when it is the whole input.
 type located struct {
 	*goroutine.Snapshot
-	line int
+	line    int
+	untimed bool // nothing in the input tells when it was taken
 }
 
 // read reads one snapshot in any format. All goroutines of a text are of one dump, as
@@ -148,7 +149,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 	var all []located
 	for _, d := range dumps {
 		p.remember(d.Snapshot, d.Details)
-		all = append(all, located{d.Snapshot, d.Line})
+		all = append(all, located{d.Snapshot, d.Line, !d.Timed})
 	}
 	if len(all) == 1 {
 		all[0].line = 0
