@@ -96,6 +96,7 @@ type series struct {
 	seen    ids
 	room    int // for distinct stacks of later dumps
 
+	partial  bool // the last line has no end
 	strange  bool // since the last goroutine there was text that is not of a dump
 	began    bool // since the last goroutine the runtime said that the process ends
 	threads  bool // the runtime shows the stacks of its threads, some again
@@ -145,9 +146,7 @@ func (s *series) readAll(r io.Reader) error {
 		if err != nil && last {
 			u.end()
 			l.end()
-			if d := s.current; d != nil && len(piece) > 0 && !u.inField() && (d.g.open == foreignCall || d.g.phase == inCreation && bytes.HasPrefix(d.line, createdStart)) {
-				d.g.torn = true // the input ends within the name
-			}
+			s.partial = len(piece) > 0 && !u.inField()
 			if err == io.EOF {
 				return nil
 			}
@@ -363,6 +362,9 @@ func (s *series) finish(broken error) ([]Dump, error) {
 	s.endRace()
 	if s.holding {
 		s.settle(false)
+	}
+	if s.current != nil {
+		s.current.tear(s.partial)
 	}
 	s.split()
 	s.redate()

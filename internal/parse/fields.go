@@ -21,7 +21,10 @@ type fields struct {
 	known bool   // key is known
 	key   []byte // of the field with the dump; empty: it has none
 	quote byte
-	ends  bool // the field holds the ends of lines: without one, a line goes on
+	// column is that of a field without a name in a record without braces and brackets,
+	// such as CSV; keyColumn is that of the field with the dump.
+	column, keyColumn, nested int
+	ends                      bool // the field holds the ends of lines: without one, a line goes on
 
 	state  fieldState
 	name   []byte // of the next field
@@ -59,6 +62,7 @@ const (
 // start starts a record: a line.
 func (f *fields) start() {
 	f.state, f.chosen, f.took = betweenFields, false, false
+	f.column, f.nested = 0, 0
 	f.name, f.word = f.name[:0], f.word[:0]
 	if f.quote == 0 {
 		f.quote = '"'
@@ -126,6 +130,7 @@ func (f *fields) between(b []byte) []byte {
 			f.word = f.word[:0]
 		case ',', '{', '[', '}', ']':
 			f.name, f.word = f.name[:0], f.word[:0]
+			f.structure(c)
 		default:
 			if len(f.word) < maxKey {
 				f.word = append(f.word, c)
@@ -133,6 +138,18 @@ func (f *fields) between(b []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// structure takes a byte that separates fields.
+func (f *fields) structure(c byte) {
+	switch {
+	case c == '{' || c == '[':
+		f.nested++
+	case c != ',':
+		f.nested--
+	case f.nested == 0:
+		f.column++
+	}
 }
 
 // inside takes bytes of a field, up to its closing quote.
@@ -183,6 +200,8 @@ func (f *fields) closing(b []byte) int {
 		case quote < 0:
 			f.odd = odd
 			return -1
+		case !odd && quote+1 < len(b[i:]) && b[i+quote+1] == f.quote && i+quote > 0:
+			quote++ // doubled, as in CSV
 		case !odd:
 			return i + quote
 		}
@@ -201,12 +220,12 @@ func trailing(b []byte) (n int) {
 
 // decide decides whether the field is of the dump, by its beginning or all of it.
 func (f *fields) decide(whole bool) {
-	has := findHeader(f.head).at >= 0
-	same := f.known && bytes.Equal(f.name, f.key)
+	has := findStart(f.head).at >= 0
+	same := f.known && bytes.Equal(f.name, f.key) && (len(f.key) > 0 || f.column == f.keyColumn)
 	switch {
 	case has && (!f.chosen || same):
 		f.known, f.chosen = true, true
-		f.key = append(f.key[:0], f.name...)
+		f.key, f.keyColumn = append(f.key[:0], f.name...), f.column
 		f.ends = whole && bytes.HasSuffix(f.head, []byte(`\n`)) && trailing(f.head[:len(f.head)-1])%2 == 1
 		f.mode = fieldPassed
 	case same && !(len(f.key) == 0 && onlyDigits(f.head)):

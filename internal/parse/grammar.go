@@ -42,6 +42,18 @@ func findHeader(line []byte) found {
 	return found{at: -1}
 }
 
+// findStart finds what a line of others cannot have: a header, or the first line of a
+// race report.
+func findStart(line []byte) found {
+	f := findHeader(line)
+	if f.at < 0 {
+		if i := bytes.Index(line, raceStart); i >= 0 {
+			return found{at: i, end: i + len(raceStart)}
+		}
+	}
+	return f
+}
+
 // headerAt returns the header around the word "goroutine" at i.
 func headerAt(line []byte, i int) found {
 	none := found{at: -1}

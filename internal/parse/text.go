@@ -115,6 +115,7 @@ type dump struct {
 	problems problems
 	broken   error // from the reader
 
+	form formSeen
 	// several says that there was a header of several goroutines, which has no IDs.
 	several bool
 	// keepCut keeps a goroutine whose text is cut or damaged, with the frames before
@@ -208,6 +209,7 @@ var (
 
 // take reads one line of a dump.
 func (t *dump) take() {
+	t.form.bare = false
 	switch line := t.line; {
 	case bytes.HasPrefix(line, headerStart) && t.begin():
 	case t.g.phase == outside:
@@ -340,6 +342,7 @@ func (t *dump) place(line []byte) {
 	if !ok {
 		return // the note that a running goroutine's stack is unavailable
 	}
+	t.form.place(line, file, number)
 	if t.g.phase == inCreation {
 		t.key = appendPlace(t.key, file, number)
 		t.g.phase = inTail
@@ -413,6 +416,8 @@ func (t *dump) end() {
 	}
 	if t.keepCut && t.g.fault != "" && !t.g.headless {
 		t.cutGoroutine()
+	} else {
+		t.form.end(&t.g)
 	}
 	t.g.phase = outside
 	t.highest = max(t.highest, t.g.header.id)
@@ -424,25 +429,6 @@ func (t *dump) end() {
 		t.g.state = t.renamed()
 		t.each()
 	}
-}
-
-// cutGoroutine keeps what is complete of a goroutine that cannot be described: the
-// frames before the fault, and the function of a call or go statement without a place.
-func (t *dump) cutGoroutine() {
-	g := &t.g
-	switch {
-	case g.phase == inCreation && g.torn:
-		t.key, g.createdAt = t.key[:g.createdAt], 0
-	case g.phase == inCreation:
-		t.key = append(t.key, ":0\n"...)
-	case g.open == goCall && g.calls < maxFrames:
-		t.key = append(t.key, ":0\n"...)
-		g.calls++
-	case g.open != noCall:
-		t.key = t.key[:g.callAt]
-	}
-	t.problems.add("line %d: %s: %s; the %d frames before are kept", g.line, g.header, g.fault, g.calls)
-	g.cut, g.fault = true, ""
 }
 
 // count counts the goroutine in its group.

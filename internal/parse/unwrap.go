@@ -127,7 +127,7 @@ func (u *unwrapper) line(line []byte) {
 	if marked(line) {
 		line = withoutHTML(line)
 	}
-	f := findHeader(line)
+	f := findStart(line)
 	if f.at > 0 && u.stamps != nil {
 		u.stamps.add(*u.number, timeOf(line, f.at))
 	}
@@ -147,7 +147,7 @@ func (u *unwrapper) line(line []byte) {
 		return
 	}
 	if clean := withoutHTML(line); len(clean) != len(line) {
-		line, f = clean, findHeader(clean)
+		line, f = clean, findStart(clean)
 	}
 	u.text(line, f)
 }
