@@ -216,6 +216,12 @@ func wrappings() map[string]wrapping {
 			}
 			return text
 		}),
+		"CSV": records(false, func(i int, line string) string {
+			return fmt.Sprintf(`"%s","app-%d","%s","error"`, clock(i), i%3, strings.ReplaceAll(line, `"`, `""`))
+		}),
+		"an array of lines": records(true, func(_ int, text string) string {
+			return `{"level":"error","stack":` + quotedJSON(strings.Split(strings.TrimSuffix(text, "\n"), "\n")) + `,"msg":"x"}`
+		}),
 		"Python": records(false, func(_ int, line string) string {
 			q := strconv.Quote(line)
 			return "{'log': '" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(q[1:len(q)-1]) + "', 'n': 1}"
