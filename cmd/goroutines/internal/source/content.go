@@ -57,6 +57,8 @@ func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int
 // readAll reads snapshots in any format: one, or as many as a text has goroutine
 // dumps, whatever the text is wrapped in.
 func (p *parsers) readAll(r io.Reader, at time.Time, labels parse.Labels, limit int64) ([]located, error) {
+	p.traces.Old = true // of a process, a profile says more
+	defer func() { p.traces.Old = false }()
 	return p.within(r, at, labels, limit, p.dumps)
 }
 
