@@ -289,6 +289,9 @@ func (s *series) split() {
 	}
 	snapshot, err := d.finish()
 	s.problems = append(s.problems, err)
+	if d.summed > 0 {
+		s.problems = append(s.problems, fmt.Errorf("line %d: %d goroutines are counted by state only: their stacks are beyond the 64 MiB that are kept", s.line, d.summed))
+	}
 	s.dumps = append(s.dumps, Dump{Snapshot: snapshot, Line: s.line, Preface: s.before, Details: &s.details.Details})
 	s.before = nil
 	if n := len(s.dumps) - 3; n >= 0 { // a report compares the last two

@@ -109,6 +109,7 @@ type dump struct {
 	names    names
 	others   map[goroutine.State]int // index of each group that sums up the rest, by state
 	room     int                     // for distinct stacks, in bytes
+	summed   int                     // goroutines for whose stacks there was no room
 	states   states
 	highest  uint64 // highest ID
 	seen     bool   // at least one goroutine was seen
@@ -479,6 +480,7 @@ const systemGroup = -1
 func (t *dump) newGroup(stack, creation []byte) int {
 	cost := groupCost + len(t.key) + frameCost*t.g.calls
 	if cost > t.room {
+		t.summed += max(1, t.g.header.count)
 		return t.otherGroup()
 	}
 	t.room -= cost
