@@ -49,33 +49,47 @@ func moduleDir(t *testing.T, module string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// ours reads a text, and returns all goroutines of all dumps.
+// ours reads a text, and returns all goroutines of all dumps. Those of a group of which
+// the ID is not kept have the ID 0.
 func ours(text string) (all []reading, missing int, err error) {
 	in := parse.NewTextReader(bufio.NewReader(strings.NewReader(text)))
 	dumps, err := parse.Dumps(in, time.Time{}, parse.NewStacks(), new(goroutine.Births))
-	for i, d := range dumps {
+	for _, d := range dumps {
 		missing += d.Snapshot.Missing
-		waits := make(map[uint64]time.Duration)
-		for _, w := range d.Details.Waits {
-			waits[w.ID] = w.For
-		}
-		for k := range d.Snapshot.Groups {
-			g := &d.Snapshot.Groups[k]
-			for _, id := range g.IDs {
-				r := readingOf(g, id)
-				if r.wait = waits[id]; i < len(dumps)-2 {
-					r.wait = g.Wait // single waits are kept of the last two dumps only
-				}
-				all = append(all, r)
-			}
+		if len(d.Details.Goroutines) > 0 {
+			all = append(all, detailed(d.Details)...)
+		} else { // single goroutines are kept of the last two dumps only
+			all = append(all, grouped(d.Snapshot)...)
 		}
 	}
 	return all, missing, err
 }
 
-func readingOf(g *goroutine.Group, id uint64) reading {
-	r := reading{id: id, state: string(g.State), creator: frameOf(g.CreatedBy)}
-	for _, f := range g.Stack.Frames {
+func detailed(d *parse.Details) (all []reading) {
+	for _, g := range d.Goroutines {
+		r := readingOf(g.ID, g.State, g.Wait, g.Stack, g.CreatedBy)
+		all = append(all, r)
+		r.id = 0
+		all = append(all, slices.Repeat([]reading{r}, g.More)...)
+	}
+	return all
+}
+
+func grouped(s *goroutine.Snapshot) (all []reading) {
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		r := readingOf(0, g.State, g.Wait, g.Stack, g.CreatedBy)
+		all = append(all, slices.Repeat([]reading{r}, g.Count-len(g.IDs))...)
+		for _, r.id = range g.IDs {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func readingOf(id uint64, state goroutine.State, wait time.Duration, stack *goroutine.Stack, creator goroutine.Frame) reading {
+	r := reading{id: id, state: string(state), wait: wait, creator: frameOf(creator)}
+	for _, f := range stack.Frames {
 		r.frames = append(r.frames, frameOf(f))
 	}
 	return r
@@ -97,7 +111,10 @@ func requireAtLeast(t *testing.T, theirs, ours []reading) {
 		if want.id == 0 || ofRuntime(want) {
 			continue
 		}
-		best := slices.IndexFunc(ours, func(got reading) bool { return got.id == want.id && contains(got.frames, want.frames) })
+		best := find(ours, want.id, want.frames)
+		if best < 0 {
+			best = find(ours, 0, want.frames)
+		}
 		if !assert.GreaterOrEqual(t, best, 0, "goroutine %d\nwant %+v\nhave %+v", want.id, want, ours) {
 			continue
 		}
@@ -109,6 +126,11 @@ func requireAtLeast(t *testing.T, theirs, ours []reading) {
 			assert.True(t, contains([]frame{got.creator}, []frame{want.creator}), "goroutine %d: want %+v, have %+v", want.id, want.creator, got.creator)
 		}
 	}
+}
+
+// find returns the index of a goroutine with an ID, and all of these frames, or -1.
+func find(all []reading, id uint64, frames []frame) int {
+	return slices.IndexFunc(all, func(r reading) bool { return r.id == id && contains(r.frames, frames) })
 }
 
 func ofRuntime(r reading) bool {
