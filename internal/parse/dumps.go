@@ -43,6 +43,9 @@ type Dump struct {
 	Snapshot *goroutine.Snapshot
 	// Line is where its first goroutine is, from 1.
 	Line int
+	// Process is the first word of its lines if the input has dumps of several processes,
+	// such as the name of a pod; else it is empty.
+	Process string
 	// Timed says that the time of the snapshot is that of the log. Otherwise nothing
 	// tells it.
 	Timed bool
@@ -61,7 +64,8 @@ type Dump struct {
 // lost indentation, blank lines between all lines, and lines that were wrapped.
 //
 // A dump ends where a goroutine comes that it already has, or where the runtime says
-// that the process ended, or a goroutine shows its own stack. Its time is that of the
+// that the process ended, or a goroutine shows its own stack. Dumps of several processes
+// are told apart by the first word of their lines; see [Dump.Process]. The time of a dump is that of the
 // line with its first goroutine, if each dump has one and all are in order. Otherwise
 // their times are at and the milliseconds after it.
 //
@@ -70,12 +74,11 @@ type Dump struct {
 // error says what could not be read, with its line, as in [Text]. If there is no
 // goroutine in the text, there are no dumps and an error.
 //
-// Memory is bounded for any input: that of [Text] once for all dumps, and a few
-// buffers of 64 KiB.
+// Memory is bounded for any input: that of [Text] once for all dumps, twice if there are
+// several processes, the details of two dumps of each, and a few buffers of 64 KiB.
 func Dumps(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) ([]Dump, error) {
 	s := &series{stacks: stacks, births: births, at: at, room: maxDistinct}
-	broken := s.readAll(r)
-	return s.finish(broken)
+	return s.readAll(r)
 }
 
 // A series reads the dumps of an input, one after the other.
@@ -84,6 +87,7 @@ type series struct {
 	births *goroutine.Births
 	at     time.Time
 
+	process []byte // the first word of its lines, where there may be several processes
 	stamps  stamps
 	untimed bool // a dump has no time, or not one after that of the dump before
 
@@ -123,12 +127,12 @@ type held struct {
 
 type heldLine struct{ end, number int }
 
-// readAll reads an input to its end. The error is the reader's.
-func (s *series) readAll(r io.Reader) error {
+// readAll reads an input to its end.
+func (s *series) readAll(r io.Reader) ([]Dump, error) {
 	l := &layout{out: s}
 	u := newUnwrapper(l, &s.number, 0)
-	u.stamps = &s.stamps
 	in := bufio.NewReaderSize(r, maxLine)
+	u.stamps, u.processes = &s.stamps, &processes{in: in, series: s}
 	for first := true; ; {
 		piece, err := in.ReadSlice('\n')
 		s.bytes += int64(len(piece))
@@ -146,11 +150,12 @@ func (s *series) readAll(r io.Reader) error {
 		if err != nil && last {
 			u.end()
 			l.end()
+			u.processes.end()
 			s.partial = len(piece) > 0 && !u.inField()
 			if err == io.EOF {
-				return nil
+				return u.processes.finish(nil)
 			}
-			return fmt.Errorf("reading after line %d: %w", s.number, err)
+			return u.processes.finish(fmt.Errorf("reading after line %d: %w", s.number, err))
 		}
 	}
 }
@@ -268,8 +273,9 @@ func (s *series) open() {
 	s.details = follow(d)
 	s.current, s.seen, s.threads = d, make(ids), false
 	for _, line := range s.preface { // what the runtime said before it
-		d.line = []byte(line)
-		d.take()
+		if d.line = []byte(line); !s.foreign(d.line) {
+			d.take()
+		}
 	}
 }
 

@@ -17,13 +17,14 @@ type unwrapper struct {
 	depth  int
 	number *int // of the current line of the input
 
-	form   form
-	prefix prefix
-	fields fields
-	inner  *unwrapper // takes the content of fields
-	long   longLine
-	clean  []byte
-	stamps *stamps // takes the times of lines with headers; nil for the content of fields
+	form      form
+	prefix    prefix
+	fields    fields
+	inner     *unwrapper // takes the content of fields
+	long      longLine
+	clean     []byte
+	stamps    *stamps    // takes the times of lines with headers; nil for the content of fields
+	processes *processes // takes the lines of other processes; nil for those
 }
 
 // form is what was found around the last header.
@@ -120,6 +121,9 @@ func (u *unwrapper) line(line []byte) {
 		u.clean = withoutEscapes(u.clean[:0], line)
 		line = u.clean
 	}
+	if u.processes != nil && u.form == prefixForm && u.processes.take(line) {
+		return
+	}
 	if u.form == plainForm && len(line) > 0 && line[0] == '\t' {
 		u.layout.take(line, *u.number, false)
 		return
@@ -168,6 +172,9 @@ func (u *unwrapper) text(line []byte, f found) {
 		u.form = plainForm
 		u.layout.take(line, *u.number, false)
 	case f.at <= maxPrefix && (f.end >= 0 || u.form == noForm || u.form == prefixForm):
+		if u.processes != nil && u.processes.begins(line, f.at, u.prefix.fields) {
+			return
+		}
 		u.form = prefixForm
 		u.prefix.learn(line[:f.at])
 		u.layout.take(line[f.at:], *u.number, false)

@@ -41,7 +41,8 @@ func newParsers() *parsers {
 type located struct {
 	*goroutine.Snapshot
 	line    int
-	untimed bool // nothing in the input tells when it was taken
+	untimed bool   // nothing in the input tells when it was taken
+	process string // where the input has dumps of several
 }
 
 // read reads one snapshot in any format. All goroutines of a text are of one dump, as
@@ -151,7 +152,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 	var all []located
 	for _, d := range dumps {
 		p.remember(d.Snapshot, d.Details)
-		all = append(all, located{d.Snapshot, d.Line, !d.Timed})
+		all = append(all, located{d.Snapshot, d.Line, !d.Timed, d.Process})
 	}
 	if len(all) == 1 {
 		all[0].line = 0

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -136,6 +138,7 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, er
 	if total(all) == 0 && err != nil {
 		return nil, err
 	}
+	all = r.oneProcess(in.name, all)
 	if r.Last && len(all) > 1 {
 		r.note(fmt.Sprintf("%s: has %d goroutine dumps; the last one, at line %d, is taken", in.name, len(all), all[len(all)-1].line))
 		return all[len(all)-1:], err
@@ -144,6 +147,27 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, er
 		r.note(fmt.Sprintf("%s: has %d goroutine dumps, which are read as a series, not as a sum; the last one is at line %d", in.name, len(all), all[len(all)-1].line))
 	}
 	return all, err
+}
+
+// oneProcess returns the dumps of the process that the last dump is of.
+func (r *Reader) oneProcess(name string, all []located) []located {
+	if len(all) == 0 {
+		return all
+	}
+	last := all[len(all)-1].process
+	counts := make(map[string]int)
+	var kept []located
+	for _, s := range all {
+		counts[s.process]++
+		if s.process == last {
+			kept = append(kept, s)
+		}
+	}
+	if len(counts) > 1 {
+		r.note(fmt.Sprintf("%s: has goroutine dumps of %d processes, by the first word of their lines: %s; only that of the last dump is reported, %s; for another one, give only its lines",
+			name, len(counts), strings.Join(slices.Sorted(maps.Keys(counts)), ", "), last))
+	}
+	return kept
 }
 
 // total returns how many goroutines snapshots have together.

@@ -1,0 +1,163 @@
+package parse
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
+
+// maxProcesses is how many processes are told apart in an input, besides the first one.
+const maxProcesses = 15
+
+// processes tells processes apart whose lines are mixed in one input, as tools do that
+// follow several pods: by the first word of their lines. A word is taken for a process
+// if there are headers behind it and behind another one, and further lines with both.
+type processes struct {
+	in     *bufio.Reader // for the lines that come
+	series *series       // of the first process
+	own    []byte        // its word; nil: not known
+	seen   int           // lines that began with it
+	others []*process
+}
+
+// A process is another one.
+type process struct {
+	word   []byte
+	series *series
+	layout *layout
+	lines  *unwrapper
+}
+
+// take takes a line of another process.
+func (s *processes) take(line []byte) bool {
+	if s.own == nil {
+		return false
+	}
+	word := firstWord(line)
+	if bytes.Equal(word, s.own) {
+		s.seen++
+		return false
+	}
+	for _, o := range s.others {
+		if bytes.Equal(word, o.word) {
+			o.lines.line(line)
+			return true
+		}
+	}
+	if endingAt(line) > len(word) && s.alive(word) { // what it says before its first header
+		return s.add(word, line)
+	}
+	return false
+}
+
+// begins takes a line with a header at an offset, if it is the first one of another
+// process.
+func (s *processes) begins(line []byte, at, fields int) bool {
+	word := firstWord(line[:at])
+	switch {
+	case len(word) == at || !isProcess(word) || bytes.Equal(word, s.own):
+		return false
+	case s.own != nil && len(bytes.Fields(line[:at])) == fields && s.alive(word):
+		return s.add(word, line)
+	}
+	s.own, s.seen = bytes.Clone(word), 1
+	s.series.process = s.own
+	return false
+}
+
+// alive reports whether there are other lines of this process, and of the first one.
+func (s *processes) alive(word []byte) bool {
+	if !isProcess(word) {
+		return false
+	}
+	again, own := false, s.seen > 1
+	rest, _ := s.in.Peek(s.in.Buffered())
+	for line := range bytes.Lines(rest) {
+		first := firstWord(line)
+		again = again || bytes.Equal(first, word)
+		own = own || bytes.Equal(first, s.own)
+	}
+	return again && own
+}
+
+// add begins to read another process.
+func (s *processes) add(word, line []byte) bool {
+	if len(s.others) == maxProcesses {
+		return false
+	}
+	other := &series{stacks: NewStacks(), births: new(goroutine.Births), at: s.series.at, room: maxDistinct / maxProcesses, process: bytes.Clone(word)}
+	o := &process{word: other.process, series: other, layout: &layout{out: other}}
+	o.lines = newUnwrapper(o.layout, &s.series.number, 0)
+	o.lines.stamps = &other.stamps
+	s.others = append(s.others, o)
+	o.lines.line(line)
+	return true
+}
+
+// end ends the lines of all other processes.
+func (s *processes) end() {
+	for _, o := range s.others {
+		o.lines.end()
+		o.layout.end()
+	}
+}
+
+// finish returns the dumps of all processes, in their order.
+func (s *processes) finish(broken error) ([]Dump, error) {
+	dumps, err := s.series.finish(broken)
+	several := false
+	for _, o := range s.others {
+		more, problem := o.series.finish(nil)
+		if len(more) == 0 {
+			continue // it only said something
+		}
+		for i := range more {
+			more[i].Process = valid(string(o.word))
+		}
+		dumps, err, several = append(dumps, more...), errors.Join(err, problem), true
+	}
+	for i := range dumps {
+		if several && dumps[i].Process == "" {
+			dumps[i].Process = valid(string(s.own))
+		}
+	}
+	slices.SortStableFunc(dumps, func(a, b Dump) int { return cmp.Compare(a.Line, b.Line) })
+	return dumps, err
+}
+
+// firstWord returns the first word of a line.
+func firstWord(line []byte) []byte {
+	if i := bytes.IndexAny(line, " \t"); i >= 0 {
+		return line[:i]
+	}
+	return line
+}
+
+// isProcess reports whether a word may be the name of a process: it has two letters in a
+// row, and is no time of day.
+func isProcess(word []byte) bool {
+	letters := 0
+	for i, c := range word {
+		if c == ':' && i > 0 && isDigit(word[i-1]) && i+1 < len(word) && isDigit(word[i+1]) {
+			return false
+		}
+		if letters > 1 {
+			continue
+		}
+		letters++
+		if !isWord(c) || isDigit(c) {
+			letters = 0
+		}
+	}
+	return letters > 1
+}
+
+// foreign reports whether a line from before a dump is of another process that ends.
+func (s *series) foreign(line []byte) bool {
+	word := firstWord(line)
+	return s.process != nil && endingAt(line) > len(word) && isProcess(word) && !bytes.Equal(word, s.process)
+}
