@@ -223,7 +223,7 @@ func (s *series) begin(h header, err error, number int) {
 	if !s.current.seen {
 		s.line = number
 		s.date(h.at)
-		s.before, s.preface = s.preface, nil
+		s.before, s.preface = s.recent(), nil
 	}
 	s.preface = s.preface[:0]
 	s.strange, s.began = false, false
@@ -272,7 +272,7 @@ func (s *series) open() {
 	d.keepCut, d.room = true, s.room
 	s.details = follow(d)
 	s.current, s.seen, s.threads = d, make(ids), false
-	for _, line := range s.preface { // what the runtime said before it
+	for _, line := range s.recent() { // what the runtime said before it
 		if d.line = []byte(line); !s.foreign(d.line) {
 			d.take()
 		}
@@ -336,12 +336,14 @@ func (s *series) text(line []byte) {
 	case startsAny(line, endings...):
 		s.began = true
 	}
-	if len(s.preface) == maxPreface {
-		copy(s.preface, s.preface[1:])
-		s.preface = s.preface[:maxPreface-1]
+	if len(s.preface) == 2*maxPreface {
+		s.preface = s.preface[:copy(s.preface, s.recent())]
 	}
 	s.preface = append(s.preface, valid(string(line[:min(len(line), maxPrefaceLine)])))
 }
+
+// recent returns the newest lines of the text before a dump.
+func (s *series) recent() []string { return s.preface[max(0, len(s.preface)-maxPreface):] }
 
 // hold keeps a line of the goroutine that is held back.
 func (s *series) hold(line []byte, number int) {

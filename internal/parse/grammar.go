@@ -133,7 +133,7 @@ func isCall(line []byte) bool {
 		return false
 	}
 	i := bytes.LastIndexByte(line, '(')
-	if i <= 0 || bytes.ContainsAny(line[:i], " \t") {
+	if i <= 0 || bytes.IndexByte(line[:i], ' ') >= 0 || bytes.IndexByte(line[:i], '\t') >= 0 {
 		return false
 	}
 	return onlyArguments(line[i+1 : len(line)-1])
@@ -150,9 +150,17 @@ func isGoCall(line []byte) bool {
 
 func startsName(c byte) bool { return isWord(c) && !isDigit(c) || c >= 0x80 || c == '%' }
 
+// inArguments are the bytes of arguments.
+var inArguments = func() (set [256]bool) {
+	for _, c := range []byte("0123456789abcdefx?.,{} _") {
+		set[c] = true
+	}
+	return set
+}()
+
 func onlyArguments(b []byte) bool {
 	for _, c := range b {
-		if !isHex(c) && strings.IndexByte("x?.,{} _", c) < 0 {
+		if !inArguments[c] {
 			return false
 		}
 	}
