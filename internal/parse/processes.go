@@ -22,6 +22,7 @@ type processes struct {
 	own    []byte        // its word; nil: not known
 	seen   int           // lines that began with it
 	others []*process
+	kept   []byte
 }
 
 // A process is another one.
@@ -32,50 +33,61 @@ type process struct {
 	lines  *unwrapper
 }
 
-// take takes a line of another process.
-func (s *processes) take(line []byte) bool {
+// take takes a line of another process. Otherwise it returns the line, which may have
+// moved.
+func (s *processes) take(line []byte) (same []byte, taken bool) {
 	if s.own == nil {
-		return false
+		return line, false
 	}
 	word := firstWord(line)
 	if bytes.Equal(word, s.own) {
 		s.seen++
-		return false
+		return line, false
 	}
 	for _, o := range s.others {
 		if bytes.Equal(word, o.word) {
 			o.lines.line(line)
-			return true
+			return nil, true
 		}
 	}
-	if endingAt(line) > len(word) && s.alive(word) { // what it says before its first header
-		return s.add(word, line)
+	if endingAt(line) > len(word) && isProcess(word) { // what it says before its first header
+		line = s.keep(line)
+		return line, s.alive(line[:len(word)]) && s.add(line[:len(word)], line)
 	}
-	return false
+	return line, false
 }
 
 // begins takes a line with a header at an offset, if it is the first one of another
-// process.
-func (s *processes) begins(line []byte, at, fields int) bool {
+// process. Otherwise it returns the line, which may have moved.
+func (s *processes) begins(line []byte, at, fields int) (same []byte, taken bool) {
 	word := firstWord(line[:at])
-	switch {
-	case len(word) == at || !isProcess(word) || bytes.Equal(word, s.own):
-		return false
-	case s.own != nil && len(bytes.Fields(line[:at])) == fields && s.alive(word):
-		return s.add(word, line)
+	if len(word) == at || !isProcess(word) || bytes.Equal(word, s.own) {
+		return line, false
+	}
+	if s.own != nil && len(bytes.Fields(line[:at])) == fields {
+		line = s.keep(line)
+		if word = line[:len(word)]; s.alive(word) && s.add(word, line) {
+			return nil, true
+		}
 	}
 	s.own, s.seen = bytes.Clone(word), 1
 	s.series.process = s.own
-	return false
+	return line, false
+}
+
+// ahead is how many bytes of the lines that come are asked for a process.
+const ahead = 16 << 10
+
+// keep copies a line, because looking ahead moves the buffer that it is in.
+func (s *processes) keep(line []byte) []byte {
+	s.kept = append(s.kept[:0], line...)
+	return s.kept
 }
 
 // alive reports whether there are other lines of this process, and of the first one.
 func (s *processes) alive(word []byte) bool {
-	if !isProcess(word) {
-		return false
-	}
 	again, own := false, s.seen > 1
-	rest, _ := s.in.Peek(s.in.Buffered())
+	rest, _ := s.in.Peek(ahead)
 	for line := range bytes.Lines(rest) {
 		first := firstWord(line)
 		again = again || bytes.Equal(first, word)

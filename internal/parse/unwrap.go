@@ -121,8 +121,11 @@ func (u *unwrapper) line(line []byte) {
 		u.clean = withoutEscapes(u.clean[:0], line)
 		line = u.clean
 	}
-	if u.processes != nil && u.form == prefixForm && u.processes.take(line) {
-		return
+	if u.processes != nil && u.form == prefixForm {
+		var taken bool
+		if line, taken = u.processes.take(line); taken {
+			return
+		}
 	}
 	if u.form == plainForm && len(line) > 0 && line[0] == '\t' {
 		u.layout.take(line, *u.number, false)
@@ -172,8 +175,11 @@ func (u *unwrapper) text(line []byte, f found) {
 		u.form = plainForm
 		u.layout.take(line, *u.number, false)
 	case f.at <= maxPrefix && (f.end >= 0 || u.form == noForm || u.form == prefixForm):
-		if u.processes != nil && u.processes.begins(line, f.at, u.prefix.fields) {
-			return
+		if u.processes != nil {
+			var taken bool
+			if line, taken = u.processes.begins(line, f.at, u.prefix.fields); taken {
+				return
+			}
 		}
 		u.form = prefixForm
 		u.prefix.learn(line[:f.at])
