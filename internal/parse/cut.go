@@ -34,7 +34,7 @@ const (
 func (t *dump) tear(partial bool) {
 	g := &t.g
 	switch {
-	case g.phase == outside || g.fault != "":
+	case g.phase == outside || g.fault != "" || g.torn:
 	case partial && (g.open == foreignCall || g.phase == inCreation && bytes.HasPrefix(t.line, createdStart)):
 		g.torn = true
 	case partial && t.form.bare && t.form.offset && g.calls < maxFrames:

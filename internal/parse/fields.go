@@ -92,11 +92,11 @@ func (f *fields) write(b []byte, last bool) {
 	if !last {
 		return
 	}
-	switch f.state {
-	case inField, bareField:
+	switch {
+	case f.state == afterField, f.state == inField && f.mode == fieldUndecided:
+		f.decide(true) // in the second case the record is cut
+	case f.state == inField, f.state == bareField:
 		f.finish()
-	case afterField:
-		f.decide(true)
 	}
 	f.state = betweenFields
 }

@@ -131,9 +131,9 @@ func TestEndOfTheInput(t *testing.T) {
 	for name, c := range map[string]struct {
 		text, problem, want string
 	}{
-		"whole":                             {whole + last, "", "1 [9] "},
+		"whole":                             {whole + last, "", "2 [8 9] [select] 0s 0x0 main.main (/m.go:34) cut false"},
 		"without the last end of a line":    {whole + strings.TrimSpace(last), "", ""},
-		"in the number of a frame":          {cutAfter("/f.go:1"), "line 10: goroutine 9 [select]: its text ends within a place; the 1 frames before are kept", "main.f /f.go:0\n"},
+		"in the number of a frame":          {cutAfter("/f.go:1"), "line 11: goroutine 9 [select]: its text ends within a place; the 1 frames before are kept", "main.f /f.go:0\n"},
 		"in the number of a creator":        {cutAfter("/m.go:3"), "its text ends within a place", "main.main (/m.go:0) cut true\n\tmain.f /f.go:12\n"},
 		"before the creator":                {cutAfter("+0x1\n"), "its text ends before its creator, which all others have; the 1 frames before are kept", "cut true\n\tmain.f /f.go:12\n"},
 		"before the creator, in one dump":   {last[:strings.Index(last, "created")], "", "cut false\n\tmain.f /f.go:12\n"},

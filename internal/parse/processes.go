@@ -10,8 +10,16 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// maxProcesses is how many processes are told apart in an input, besides the first one.
-const maxProcesses = 15
+const (
+	// maxProcesses is how many processes are told apart in an input, besides the first
+	// one.
+	maxProcesses = 15
+	// maxTries is how many words that are none of processes are looked up in the lines
+	// that come.
+	maxTries = 64
+	// ahead is how many bytes of these lines.
+	ahead = 16 << 10
+)
 
 // processes tells processes apart whose lines are mixed in one input, as tools do that
 // follow several pods: by the first word of their lines. A word is taken for a process
@@ -23,6 +31,7 @@ type processes struct {
 	seen   int           // lines that began with it
 	others []*process
 	kept   []byte
+	tries  int // for words that were none of processes
 }
 
 // A process is another one.
@@ -50,11 +59,17 @@ func (s *processes) take(line []byte) (same []byte, taken bool) {
 			return nil, true
 		}
 	}
-	if endingAt(line) > len(word) && isProcess(word) { // what it says before its first header
+	if s.resembles(word) || endingAt(line) > len(word) { // what it says before its first header
 		line = s.keep(line)
 		return line, s.alive(line[:len(word)]) && s.add(line[:len(word)], line)
 	}
 	return line, false
+}
+
+// resembles reports whether a word is that of the first process with other numbers.
+func (s *processes) resembles(word []byte) bool {
+	n, ok := alike(s.own, word)
+	return ok && n == len(word)
 }
 
 // begins takes a line with a header at an offset, if it is the first one of another
@@ -75,9 +90,6 @@ func (s *processes) begins(line []byte, at, fields int) (same []byte, taken bool
 	return line, false
 }
 
-// ahead is how many bytes of the lines that come are asked for a process.
-const ahead = 16 << 10
-
 // keep copies a line, because looking ahead moves the buffer that it is in.
 func (s *processes) keep(line []byte) []byte {
 	s.kept = append(s.kept[:0], line...)
@@ -86,6 +98,9 @@ func (s *processes) keep(line []byte) []byte {
 
 // alive reports whether there are other lines of this process, and of the first one.
 func (s *processes) alive(word []byte) bool {
+	if s.tries == maxTries || !isProcess(word) {
+		return false
+	}
 	again, own := false, s.seen > 1
 	rest, _ := s.in.Peek(ahead)
 	for line := range bytes.Lines(rest) {
@@ -93,7 +108,11 @@ func (s *processes) alive(word []byte) bool {
 		again = again || bytes.Equal(first, word)
 		own = own || bytes.Equal(first, s.own)
 	}
-	return again && own
+	if !again || !own {
+		s.tries++
+		return false
+	}
+	return true
 }
 
 // add begins to read another process.

@@ -199,7 +199,7 @@ func TestTraceOfGo122(t *testing.T) {
 
 	d.Old = true
 	s, err := d.Decode(data, traceTime)
-	require.EqualError(t, err, "28 of 54 goroutines have no stack: Go 1.22 writes none of goroutines that do nothing while a trace is taken; a goroutine dump (debug=2) has them all")
+	require.EqualError(t, err, "28 of 53 goroutines have no stack: Go 1.22 writes none of goroutines that do nothing while a trace is taken; a goroutine dump (debug=2) has them all")
 	requireSane(t, s)
 	assert.Equal(t, len(want), s.Total)
 	count, digest := totals(s)
