@@ -21,8 +21,8 @@ type fields struct {
 	known bool   // key is known
 	key   []byte // of the field with the dump; empty: it has none
 	quote byte
-	// column is that of a field without a name in a record without braces and brackets,
-	// such as CSV; keyColumn is that of the field with the dump.
+	// column is that of a field without a name, in its array or in a record without
+	// braces and brackets such as CSV; keyColumn is that of the field with the dump.
 	column, keyColumn, nested int
 	ends                      bool // the field holds the ends of lines: without one, a line goes on
 
@@ -142,12 +142,13 @@ func (f *fields) between(b []byte) []byte {
 
 // structure takes a byte that separates fields.
 func (f *fields) structure(c byte) {
-	switch {
-	case c == '{' || c == '[':
+	switch c {
+	case '{', '[':
 		f.nested++
-	case c != ',':
+		f.column = 0
+	case '}', ']':
 		f.nested--
-	case f.nested == 0:
+	default:
 		f.column++
 	}
 }
@@ -221,14 +222,14 @@ func trailing(b []byte) (n int) {
 // decide decides whether the field is of the dump, by its beginning or all of it.
 func (f *fields) decide(whole bool) {
 	has := findStart(f.head).at >= 0
-	same := f.known && bytes.Equal(f.name, f.key) && (len(f.key) > 0 || f.column == f.keyColumn)
+	same := f.known && bytes.Equal(f.name, f.key) && (len(f.key) > 0 || f.unnamed())
 	switch {
 	case has && (!f.chosen || same):
 		f.known, f.chosen = true, true
 		f.key, f.keyColumn = append(f.key[:0], f.name...), f.column
 		f.ends = whole && bytes.HasSuffix(f.head, []byte(`\n`)) && trailing(f.head[:len(f.head)-1])%2 == 1
 		f.mode = fieldPassed
-	case same && !(len(f.key) == 0 && onlyDigits(f.head)):
+	case same:
 		f.mode = fieldPassed
 	case !f.known && endingAt(f.head) >= 0: // what the runtime says before the first header
 		f.mode = fieldPassed
@@ -249,7 +250,17 @@ func (f *fields) decide(whole bool) {
 	}
 }
 
-func onlyDigits(b []byte) bool { return digits(b) == len(b) }
+// unnamed reports whether a field without a name may be of the dump: it is in the same
+// column of a table, or in an array of lines, which may have a time before each line.
+func (f *fields) unnamed() bool {
+	if f.nested <= 0 && f.column != f.keyColumn {
+		return false
+	}
+	return digits(f.head) < len(f.head) || f.column >= f.keyColumn && len(f.head) < minTimeDigits
+}
+
+// minTimeDigits is how many digits the time since 1970 has in seconds.
+const minTimeDigits = 10
 
 // begin begins the text of a field.
 func (f *fields) begin() {

@@ -216,9 +216,6 @@ func wrappings() map[string]wrapping {
 			}
 			return text
 		}),
-		"CSV": records(false, func(i int, line string) string {
-			return fmt.Sprintf(`"%s","app-%d","%s","error"`, clock(i), i%3, strings.ReplaceAll(line, `"`, `""`))
-		}),
 		"an array of lines": records(true, func(_ int, text string) string {
 			return `{"level":"error","stack":` + quotedJSON(strings.Split(strings.TrimSuffix(text, "\n"), "\n")) + `,"msg":"x"}`
 		}),
