@@ -142,7 +142,7 @@ func (s *series) readAll(r io.Reader) ([]Dump, error) {
 		}
 		if len(piece) > 0 || !first {
 			if last {
-				piece = bytes.TrimRight(piece, "\r\n")
+				piece = trimBlanks(bytes.TrimSuffix(piece, []byte("\n")))
 			}
 			u.take(piece, first, last)
 		}

@@ -49,7 +49,7 @@ func (p *prefix) cut(line []byte, wanted bool) (text []byte, ok bool) {
 		p.exact++
 		return line[n:], true
 	}
-	line = bytes.TrimRight(line, " \t\r")
+	line = trimBlanks(line)
 	if p.exact+p.similar+p.absent == 0 && p.tried < maxTried {
 		tried := p.tried + 1
 		text, ok := p.shorten(line)
@@ -134,7 +134,7 @@ func (p *prefix) match(line []byte) (n int, ok bool) {
 		return 0, false
 	}
 	rest := line[n:]
-	if len(bytes.TrimRight(rest, " \t\r")) == 0 {
+	if len(trimBlanks(rest)) == 0 {
 		return len(line), true // a blank line, with or without the blanks
 	}
 	if !bytes.HasPrefix(rest, p.text[len(p.first):]) {
