@@ -155,7 +155,9 @@ func (d *details) keep(group int, g Detail) {
 }
 
 // pointers returns the arguments of the current goroutine that are addresses.
-func (d *details) pointers() (all []Pointer) {
+func (d *details) pointers() []Pointer {
+	var room [maxPointers]Pointer
+	all := room[:0]
 	for i := range d.dump.g.calls {
 		w := d.dump.arguments.of(i)
 		for k, value := range w.value[:w.n] {
@@ -164,7 +166,10 @@ func (d *details) pointers() (all []Pointer) {
 			}
 		}
 	}
-	return all
+	if len(all) == 0 {
+		return nil
+	}
+	return slices.Clone(all)
 }
 
 // A CrashKind is a reason why a process ended, or why a dump was written.

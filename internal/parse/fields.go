@@ -314,19 +314,22 @@ func (f *fields) decode(b []byte) {
 }
 
 // simple are the escapes of one letter.
-var simple = map[byte]byte{'n': '\n', 't': '\t', 'r': '\r', '"': '"', '\\': '\\', '/': '/', 'b': ' ', 'f': ' ', 'v': ' ', 'a': ' ', '\'': '\''}
+var simple = [256]byte{'n': '\n', 't': '\t', 'r': '\r', '"': '"', '\\': '\\', '/': '/', 'b': ' ', 'f': ' ', 'v': ' ', 'a': ' ', '\'': '\''}
+
+// coded are the lengths of the escapes with the number of a character.
+var coded = [256]int{'u': 6, 'U': 10, 'x': 4}
 
 // unescape decodes the escape, if it is complete.
 func (f *fields) unescape() {
 	e := f.escape
 	if len(e) == 2 {
-		if c, ok := simple[e[1]]; ok {
+		if c := simple[e[1]]; c != 0 {
 			f.escape = e[:0]
 			f.put(c)
 			return
 		}
 	}
-	want := map[byte]int{'u': 6, 'U': 10, 'x': 4}[e[1]]
+	want := coded[e[1]]
 	base := rune(16)
 	first := 2
 	if isDigit(e[1]) {

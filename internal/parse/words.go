@@ -2,7 +2,6 @@ package parse
 
 import (
 	"bytes"
-	"strconv"
 )
 
 // maxWords is how many arguments of a call are read. A dump shows at most ten.
@@ -84,12 +83,15 @@ func wordsOf(arguments []byte) (w words) {
 // certain returns the value of a word, or 0 if it is uncertain.
 func certain(word []byte) uint64 {
 	digits, ok := bytes.CutPrefix(word, []byte("0x"))
-	if !ok {
+	if !ok || len(digits) > 16 {
 		return 0
 	}
-	value, err := strconv.ParseUint(string(digits), 16, 64)
-	if err != nil { // such as "c000010020?"
-		return 0
+	value := uint64(0)
+	for _, c := range digits {
+		if !isHex(c) { // such as "c000010020?"
+			return 0
+		}
+		value = value<<4 | uint64(hexValue(c))
 	}
 	return value
 }
