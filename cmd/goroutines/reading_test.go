@@ -56,6 +56,7 @@ func TestWhatCouldNotBeRead(t *testing.T) {
 		"compressed data that is damaged":  {text: string(damaged(packed)), want: "decompressing: "},
 		"more than the limit":              {text: manyGoroutines(3000), want: "over 64 KiB of data (the limit is --max-size)", args: []string{"--max-size", "64KiB"}},
 		"more dumps than are read":         {text: many, want: "only the first 256 dumps are read, and 44 more are not"},
+		"more processes than are told":     {text: manyPods(), want: "line 17: only 16 processes are told apart by the first word of their lines; further ones are read as one with pod-a"},
 		"more stacks than are kept":        {text: stacks.String(), want: "goroutines are counted by state only: their stacks are beyond the 64 MiB that are kept", total: 120_000},
 		"a record that is cut":             {text: `{"a":1}` + "\n" + `{"msg":` + strings.TrimSuffix(jsonOf(upTo("main.f(0x")), `"`), want: "line 2: goroutine 9 [select]: its text ends within a call", total: 3},
 		"a trace without stacks":           {text: string(old), want: "28 of 53 goroutines have no stack: Go 1.22 writes none", total: 53},
@@ -89,6 +90,18 @@ func manyGoroutines(n int) string {
 	var b strings.Builder
 	for i := range n {
 		b.WriteString(waiting(i + 7))
+	}
+	return b.String()
+}
+
+// manyPods has dumps of 20 pods, a line at a time.
+func manyPods() string {
+	var b strings.Builder
+	dump := strings.Split(strings.TrimSpace(waiting(7)), "\n")
+	for _, line := range dump {
+		for pod := range 20 {
+			fmt.Fprintf(&b, "pod-%c %s\n", 'a'+pod, line)
+		}
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -32,6 +33,7 @@ type processes struct {
 	others []*process
 	kept   []byte
 	tries  int // for words that were none of processes
+	more   int // the first line of a process beyond the limit
 }
 
 // A process is another one.
@@ -85,8 +87,10 @@ func (s *processes) begins(line []byte, at, fields int) (same []byte, taken bool
 			return nil, true
 		}
 	}
-	s.own, s.seen = bytes.Clone(word), 1
-	s.series.process = s.own
+	if len(s.others) < maxProcesses {
+		s.own, s.seen = bytes.Clone(word), 1
+		s.series.process = s.own
+	}
 	return line, false
 }
 
@@ -118,6 +122,10 @@ func (s *processes) alive(word []byte) bool {
 // add begins to read another process.
 func (s *processes) add(word, line []byte) bool {
 	if len(s.others) == maxProcesses {
+		s.tries++
+		if s.more == 0 {
+			s.more = s.series.number
+		}
 		return false
 	}
 	other := &series{stacks: NewStacks(), births: new(goroutine.Births), at: s.series.at, room: maxDistinct / maxProcesses, process: bytes.Clone(word)}
@@ -140,6 +148,9 @@ func (s *processes) end() {
 // finish returns the dumps of all processes, in their order.
 func (s *processes) finish(broken error) ([]Dump, error) {
 	dumps, err := s.series.finish(broken)
+	if s.more > 0 {
+		err = errors.Join(fmt.Errorf("line %d: only %d processes are told apart by the first word of their lines; further ones are read as one with %.64s", s.more, maxProcesses+1, s.own), err)
+	}
 	several := false
 	for _, o := range s.others {
 		more, problem := o.series.finish(nil)

@@ -103,7 +103,8 @@ func TestProcessesAreBounded(t *testing.T) {
 		texts, prefixes = append(texts, benchDump(2)), append(prefixes, fmt.Sprintf("pod%c%c ", 'a'+i/26, 'a'+i%26))
 	}
 	s := &series{stacks: NewStacks(), births: new(goroutine.Births), at: textTime, room: maxDistinct}
-	dumps, _ := s.readAll(strings.NewReader(mixed(rand.New(rand.NewPCG(1, 1)), prefixes, texts)))
+	dumps, err := s.readAll(strings.NewReader(mixed(rand.New(rand.NewPCG(1, 1)), prefixes, texts)))
+	require.ErrorContains(t, err, "only 16 processes are told apart by the first word of their lines; further ones are read as one with pod")
 	names := make(map[string]bool)
 	for _, d := range dumps {
 		names[d.Process] = true
