@@ -87,7 +87,7 @@ func Read(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) (
 func follow(t *dump) *details {
 	d := &details{dump: t, of: make(map[int][]int)}
 	d.Leaked = make(map[goroutine.GroupKey]int)
-	t.words = make([]words, maxFrames)
+	t.arguments = new(arguments)
 	t.aside = d.aside
 	t.each = func() {
 		t.count()
@@ -112,8 +112,8 @@ func (d *details) take() {
 	t, elided := d.dump, d.elided
 	d.open, d.elided = false, 0
 	d.recall()
-	i, ok := t.index[string(t.key)]
-	if !ok || i == systemGroup {
+	i := t.g.group
+	if i == systemGroup || t.snapshot.Groups[i].Stack == other {
 		return
 	}
 	g := &t.snapshot.Groups[i]
@@ -126,7 +126,7 @@ func (d *details) take() {
 	}
 	d.keep(i, Detail{
 		ID: t.g.header.id, State: g.State, Wait: t.g.header.wait, Stack: g.Stack, CreatedBy: g.CreatedBy, Lock: g.Lock,
-		Elided: elided, Pointers: pointers(t.words[:t.g.calls]),
+		Elided: elided,
 	})
 }
 
@@ -137,6 +137,7 @@ func (d *details) keep(group int, g Detail) {
 	switch {
 	case len(kept) < maxOfGroup && len(d.Goroutines) < maxDetailed:
 		d.of[group] = append(kept, len(d.Goroutines))
+		g.Pointers = d.pointers()
 		d.Goroutines = append(d.Goroutines, g)
 		return
 	case len(kept) == 0:
@@ -148,20 +149,27 @@ func (d *details) keep(group int, g Detail) {
 	}
 	shortest := slices.MinFunc(kept, func(a, b int) int { return cmp.Compare(d.Goroutines[a].Wait, d.Goroutines[b].Wait) })
 	if was := &d.Goroutines[shortest]; was.Wait < g.Wait {
-		g.More = was.More
+		g.More, g.Pointers = was.More, d.pointers()
 		*was = g
 	}
 }
 
-func pointers(calls []words) (all []Pointer) {
-	for i := range calls {
-		for k, value := range calls[i].value[:calls[i].n] {
+// pointers returns the arguments of the current goroutine that are addresses.
+func (d *details) pointers() []Pointer {
+	var room [maxPointers]Pointer
+	all := room[:0]
+	for i := range d.dump.g.calls {
+		w := d.dump.arguments.of(i)
+		for k, value := range w.value[:w.n] {
 			if value >= minPointer && len(all) < maxPointers {
 				all = append(all, Pointer{i, k, value})
 			}
 		}
 	}
-	return all
+	if len(all) == 0 {
+		return nil
+	}
+	return slices.Clone(all)
 }
 
 // A CrashKind is a reason why a process ended, or why a dump was written.

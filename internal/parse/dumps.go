@@ -20,21 +20,41 @@ const (
 	// maxHeld is how many bytes of a goroutine are held back until it is known which
 	// dump it is of.
 	maxHeld = 256 << 10
-	// maxSeen is of how many goroutines of a dump the IDs are kept, to recognize
-	// the beginning of the next dump.
-	maxSeen = 1 << 20
+	// maxHeldLines is how many lines.
+	maxHeldLines = 4 << 10
+	// maxSeen is how many words of 64 IDs are kept of a dump, to recognize the
+	// beginning of the next one.
+	maxSeen = 256 << 10
 )
+
+// ids is a set of goroutine IDs: a bit for each, by words of 64.
+type ids map[uint64]uint64
+
+func (s ids) has(id uint64) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+func (s ids) add(id uint64) {
+	if word, ok := s[id/64]; ok || len(s) < maxSeen {
+		s[id/64] = word | 1<<(id%64)
+	}
+}
 
 // A Dump is one goroutine dump of an input.
 type Dump struct {
 	Snapshot *goroutine.Snapshot
 	// Line is where its first goroutine is, from 1.
 	Line int
+	// Process is the first word of its lines if the input has dumps of several processes,
+	// such as the name of a pod; else it is empty.
+	Process string
+	// Timed says that the time of the snapshot is that of the log. Otherwise nothing
+	// tells it.
+	Timed bool
 	// Preface is what stands before it, since the last goroutine of the dump before:
 	// the last 32 lines that are not blank, of at most 512 bytes each. The runtime
 	// says there why a process ended.
 	Preface []string
-	// Details has what the snapshot leaves out.
+	// Details has what the snapshot leaves out. Only the last two dumps of an input
+	// keep the waits of single goroutines.
 	Details *Details
 }
 
@@ -44,20 +64,21 @@ type Dump struct {
 // lost indentation, blank lines between all lines, and lines that were wrapped.
 //
 // A dump ends where a goroutine comes that it already has, or where the runtime says
-// that the process ended, or a goroutine shows its own stack. at is the time of all of
-// them.
+// that the process ended, or a goroutine shows its own stack. Dumps of several processes
+// are told apart by the first word of their lines; see [Dump.Process]. The time of a dump is that of the
+// line with its first goroutine, if each dump has one and all are in order. Otherwise
+// their times are at and the milliseconds after it.
 //
 // A goroutine whose text is cut or damaged keeps the frames before that;
 // [goroutine.Group.Cut] marks it. Missing counts those whose header is damaged. The
-// error says what could not be read, with its line, as in [Text]. If there is no goroutine in the text, there are no dumps and an
-// error.
+// error says what could not be read, with its line, as in [Text]. If there is no
+// goroutine in the text, there are no dumps and an error.
 //
-// Memory is bounded for any input: that of [Text] once for all dumps, and a few
-// buffers of 64 KiB.
+// Memory is bounded for any input: that of [Text] once for all dumps, twice if there are
+// several processes, the details of two dumps of each, and a few buffers of 64 KiB.
 func Dumps(r io.Reader, at time.Time, stacks *Stacks, births *goroutine.Births) ([]Dump, error) {
 	s := &series{stacks: stacks, births: births, at: at, room: maxDistinct}
-	broken := s.readAll(r)
-	return s.finish(broken)
+	return s.readAll(r)
 }
 
 // A series reads the dumps of an input, one after the other.
@@ -66,15 +87,20 @@ type series struct {
 	births *goroutine.Births
 	at     time.Time
 
+	process []byte // the first word of its lines, where there may be several processes
+	stamps  stamps
+	untimed bool // a dump has no time, or not one after that of the dump before
+
 	number int // of the current line
 	bytes  int64
 
 	details *details
 	current *dump // nil: no goroutine yet
 	line    int   // of its first header
-	seen    map[uint64]struct{}
+	seen    ids
 	room    int // for distinct stacks of later dumps
 
+	partial  bool // the last line has no end
 	strange  bool // since the last goroutine there was text that is not of a dump
 	began    bool // since the last goroutine the runtime said that the process ends
 	threads  bool // the runtime shows the stacks of its threads, some again
@@ -101,11 +127,12 @@ type held struct {
 
 type heldLine struct{ end, number int }
 
-// readAll reads an input to its end. The error is the reader's.
-func (s *series) readAll(r io.Reader) error {
+// readAll reads an input to its end.
+func (s *series) readAll(r io.Reader) ([]Dump, error) {
 	l := &layout{out: s}
 	u := newUnwrapper(l, &s.number, 0)
 	in := bufio.NewReaderSize(r, maxLine)
+	u.stamps, u.processes = &s.stamps, &processes{in: in, series: s}
 	for first := true; ; {
 		piece, err := in.ReadSlice('\n')
 		s.bytes += int64(len(piece))
@@ -115,7 +142,7 @@ func (s *series) readAll(r io.Reader) error {
 		}
 		if len(piece) > 0 || !first {
 			if last {
-				piece = bytes.TrimRight(piece, "\r\n")
+				piece = trimBlanks(bytes.TrimSuffix(piece, []byte("\n")))
 			}
 			u.take(piece, first, last)
 		}
@@ -123,13 +150,12 @@ func (s *series) readAll(r io.Reader) error {
 		if err != nil && last {
 			u.end()
 			l.end()
-			if d := s.current; d != nil && len(piece) > 0 && !u.inField() && (d.g.open == foreignCall || d.g.phase == inCreation && bytes.HasPrefix(d.line, createdStart)) {
-				d.g.torn = true // the input ends within the name
-			}
+			u.processes.end()
+			s.partial = len(piece) > 0 && !u.inField()
 			if err == io.EOF {
-				return nil
+				return u.processes.finish(nil)
 			}
-			return fmt.Errorf("reading after line %d: %w", s.number, err)
+			return u.processes.finish(fmt.Errorf("reading after line %d: %w", s.number, err))
 		}
 	}
 }
@@ -164,10 +190,11 @@ func anyHeader(line []byte, cut bool) (h header, ok bool, err error) {
 
 // header takes the header of a goroutine.
 func (s *series) header(h header, err error, number int) {
-	again := s.has(h.id)
+	h.at = s.stamps.of(number)
+	again := s.seen.has(h.id)
 	if s.holding {
 		s.settle(again)
-		again = s.has(h.id)
+		again = s.seen.has(h.id)
 	}
 	s.skipping = false
 	running := h.state == string(goroutine.Running)
@@ -188,11 +215,6 @@ func (s *series) header(h header, err error, number int) {
 	s.begin(h, err, number)
 }
 
-func (s *series) has(id uint64) bool {
-	_, ok := s.seen[id]
-	return ok
-}
-
 // begin begins a goroutine of the current dump.
 func (s *series) begin(h header, err error, number int) {
 	if s.current == nil {
@@ -200,14 +222,43 @@ func (s *series) begin(h header, err error, number int) {
 	}
 	if !s.current.seen {
 		s.line = number
-		s.before, s.preface = s.preface, nil
+		s.date(h.at)
+		s.before, s.preface = s.recent(), nil
 	}
 	s.preface = s.preface[:0]
 	s.strange, s.began = false, false
 	s.current.number = number
 	s.current.start(h, err)
-	if h.id != 0 && len(s.seen) < maxSeen {
-		s.seen[h.id] = struct{}{}
+	if h.id != 0 {
+		s.seen.add(h.id)
+	}
+}
+
+// date gives the current dump the time of its first line.
+func (s *series) date(at time.Time) {
+	n := len(s.dumps)
+	if at.IsZero() || n > 0 && !at.After(s.dumps[n-1].Snapshot.Time) {
+		s.untimed = true
+	}
+	if s.untimed {
+		at = s.after(n)
+	}
+	s.current.snapshot.Time = at
+}
+
+// after returns the time of a dump if nothing tells it.
+func (s *series) after(n int) time.Time { return s.at.Add(time.Duration(n) * time.Millisecond) }
+
+// redate takes the times from dumps before one that has none.
+func (s *series) redate() {
+	var all []*goroutine.Snapshot
+	var times []time.Time
+	for i := range s.dumps {
+		s.dumps[i].Timed = !s.untimed
+		all, times = append(all, s.dumps[i].Snapshot), append(times, s.after(i))
+	}
+	if s.untimed {
+		Redate(all, times)
 	}
 }
 
@@ -220,10 +271,11 @@ func (s *series) open() {
 	d.stacks, d.births, d.snapshot.Time = s.stacks, s.births, s.at
 	d.keepCut, d.room = true, s.room
 	s.details = follow(d)
-	s.current, s.seen, s.threads = d, make(map[uint64]struct{}), false
-	for _, line := range s.preface { // what the runtime said before it
-		d.line = []byte(line)
-		d.take()
+	s.current, s.seen, s.threads = d, make(ids), false
+	for _, line := range s.recent() { // what the runtime said before it
+		if d.line = []byte(line); !s.foreign(d.line) {
+			d.take()
+		}
 	}
 }
 
@@ -243,8 +295,15 @@ func (s *series) split() {
 	}
 	snapshot, err := d.finish()
 	s.problems = append(s.problems, err)
+	if d.summed > 0 {
+		s.problems = append(s.problems, fmt.Errorf("line %d: %d goroutines are counted by state only: their stacks are beyond the 64 MiB that are kept", s.line, d.summed))
+	}
 	s.dumps = append(s.dumps, Dump{Snapshot: snapshot, Line: s.line, Preface: s.before, Details: &s.details.Details})
 	s.before = nil
+	if n := len(s.dumps) - 3; n >= 0 { // a report compares the last two
+		old := s.dumps[n].Details
+		old.Goroutines, old.Waits = nil, nil
+	}
 }
 
 // pass takes a line that is not a header.
@@ -277,18 +336,20 @@ func (s *series) text(line []byte) {
 	case startsAny(line, endings...):
 		s.began = true
 	}
-	if len(s.preface) == maxPreface {
-		copy(s.preface, s.preface[1:])
-		s.preface = s.preface[:maxPreface-1]
+	if len(s.preface) == 2*maxPreface {
+		s.preface = s.preface[:copy(s.preface, s.recent())]
 	}
 	s.preface = append(s.preface, valid(string(line[:min(len(line), maxPrefaceLine)])))
 }
+
+// recent returns the newest lines of the text before a dump.
+func (s *series) recent() []string { return s.preface[max(0, len(s.preface)-maxPreface):] }
 
 // hold keeps a line of the goroutine that is held back.
 func (s *series) hold(line []byte, number int) {
 	s.held.text = append(s.held.text, line...)
 	s.held.lines = append(s.held.lines, heldLine{len(s.held.text), number})
-	if len(s.held.text) > maxHeld || bytes.HasSuffix(line, unwindable) {
+	if len(s.held.text) > maxHeld || len(s.held.lines) > maxHeldLines || bytes.HasSuffix(line, unwindable) {
 		s.settle(false)
 	}
 }
@@ -313,7 +374,11 @@ func (s *series) finish(broken error) ([]Dump, error) {
 	if s.holding {
 		s.settle(false)
 	}
+	if s.current != nil {
+		s.current.tear(s.partial)
+	}
 	s.split()
+	s.redate()
 	if s.more > 0 {
 		s.problems = append(s.problems, fmt.Errorf("only the first %d dumps are read, and %d more are not", MaxDumps, s.more))
 	}

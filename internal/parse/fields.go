@@ -21,7 +21,10 @@ type fields struct {
 	known bool   // key is known
 	key   []byte // of the field with the dump; empty: it has none
 	quote byte
-	ends  bool // the field holds the ends of lines: without one, a line goes on
+	// column is that of a field without a name, in its array or in a record without
+	// braces and brackets such as CSV; keyColumn is that of the field with the dump.
+	column, keyColumn, nested int
+	ends                      bool // the field holds the ends of lines: without one, a line goes on
 
 	state  fieldState
 	name   []byte // of the next field
@@ -59,6 +62,7 @@ const (
 // start starts a record: a line.
 func (f *fields) start() {
 	f.state, f.chosen, f.took = betweenFields, false, false
+	f.column, f.nested = 0, 0
 	f.name, f.word = f.name[:0], f.word[:0]
 	if f.quote == 0 {
 		f.quote = '"'
@@ -88,11 +92,11 @@ func (f *fields) write(b []byte, last bool) {
 	if !last {
 		return
 	}
-	switch f.state {
-	case inField, bareField:
+	switch {
+	case f.state == afterField, f.state == inField && f.mode == fieldUndecided:
+		f.decide(true) // in the second case the record is cut
+	case f.state == inField, f.state == bareField:
 		f.finish()
-	case afterField:
-		f.decide(true)
 	}
 	f.state = betweenFields
 }
@@ -126,6 +130,7 @@ func (f *fields) between(b []byte) []byte {
 			f.word = f.word[:0]
 		case ',', '{', '[', '}', ']':
 			f.name, f.word = f.name[:0], f.word[:0]
+			f.structure(c)
 		default:
 			if len(f.word) < maxKey {
 				f.word = append(f.word, c)
@@ -133,6 +138,19 @@ func (f *fields) between(b []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// structure takes a byte that separates fields.
+func (f *fields) structure(c byte) {
+	switch c {
+	case '{', '[':
+		f.nested++
+		f.column = 0
+	case '}', ']':
+		f.nested--
+	default:
+		f.column++
+	}
 }
 
 // inside takes bytes of a field, up to its closing quote.
@@ -183,6 +201,8 @@ func (f *fields) closing(b []byte) int {
 		case quote < 0:
 			f.odd = odd
 			return -1
+		case !odd && quote+1 < len(b[i:]) && b[i+quote+1] == f.quote && i+quote > 0:
+			quote++ // doubled, as in CSV
 		case !odd:
 			return i + quote
 		}
@@ -201,15 +221,15 @@ func trailing(b []byte) (n int) {
 
 // decide decides whether the field is of the dump, by its beginning or all of it.
 func (f *fields) decide(whole bool) {
-	has := findHeader(f.head).at >= 0
-	same := f.known && bytes.Equal(f.name, f.key)
+	has := findStart(f.head).at >= 0
+	same := f.known && bytes.Equal(f.name, f.key) && (len(f.key) > 0 || f.unnamed())
 	switch {
 	case has && (!f.chosen || same):
 		f.known, f.chosen = true, true
-		f.key = append(f.key[:0], f.name...)
+		f.key, f.keyColumn = append(f.key[:0], f.name...), f.column
 		f.ends = whole && bytes.HasSuffix(f.head, []byte(`\n`)) && trailing(f.head[:len(f.head)-1])%2 == 1
 		f.mode = fieldPassed
-	case same && !(len(f.key) == 0 && onlyDigits(f.head)):
+	case same:
 		f.mode = fieldPassed
 	case !f.known && endingAt(f.head) >= 0: // what the runtime says before the first header
 		f.mode = fieldPassed
@@ -230,7 +250,17 @@ func (f *fields) decide(whole bool) {
 	}
 }
 
-func onlyDigits(b []byte) bool { return digits(b) == len(b) }
+// unnamed reports whether a field without a name may be of the dump: it is in the same
+// column of a table, or in an array of lines, which may have a time before each line.
+func (f *fields) unnamed() bool {
+	if f.nested <= 0 && f.column != f.keyColumn {
+		return false
+	}
+	return digits(f.head) < len(f.head) || f.column >= f.keyColumn && len(f.head) < minTimeDigits
+}
+
+// minTimeDigits is how many digits the time since 1970 has in seconds.
+const minTimeDigits = 10
 
 // begin begins the text of a field.
 func (f *fields) begin() {
@@ -284,19 +314,22 @@ func (f *fields) decode(b []byte) {
 }
 
 // simple are the escapes of one letter.
-var simple = map[byte]byte{'n': '\n', 't': '\t', 'r': '\r', '"': '"', '\\': '\\', '/': '/', 'b': ' ', 'f': ' ', 'v': ' ', 'a': ' ', '\'': '\''}
+var simple = [256]byte{'n': '\n', 't': '\t', 'r': '\r', '"': '"', '\\': '\\', '/': '/', 'b': ' ', 'f': ' ', 'v': ' ', 'a': ' ', '\'': '\''}
+
+// coded are the lengths of the escapes with the number of a character.
+var coded = [256]int{'u': 6, 'U': 10, 'x': 4}
 
 // unescape decodes the escape, if it is complete.
 func (f *fields) unescape() {
 	e := f.escape
 	if len(e) == 2 {
-		if c, ok := simple[e[1]]; ok {
+		if c := simple[e[1]]; c != 0 {
 			f.escape = e[:0]
 			f.put(c)
 			return
 		}
 	}
-	want := map[byte]int{'u': 6, 'U': 10, 'x': 4}[e[1]]
+	want := coded[e[1]]
 	base := rune(16)
 	first := 2
 	if isDigit(e[1]) {
@@ -320,7 +353,7 @@ func (f *fields) unescape() {
 	} else if base == 8 || e[1] == 'x' {
 		f.put(byte(r))
 	} else {
-		f.line = utf8.AppendRune(f.line, r)
+		f.character(r)
 	}
 }
 
@@ -334,11 +367,17 @@ func (f *fields) rune(r rune) {
 		f.high = r
 		return
 	}
+	f.character(r)
+}
+
+// character takes a character that was escaped.
+func (f *fields) character(r rune) {
 	if r < utf8.RuneSelf {
 		f.put(byte(r))
 		return
 	}
 	f.line = utf8.AppendRune(f.line, r)
+	f.spill()
 }
 
 func hexValue(c byte) int {
@@ -356,6 +395,15 @@ func (f *fields) put(c byte) {
 		return
 	}
 	f.line = append(f.line, c)
+	f.spill()
+}
+
+// spill passes on the beginning of a line that is longer than the buffer.
+func (f *fields) spill() {
+	if len(f.line) >= maxLine {
+		f.out(f.line, !f.begun, false)
+		f.line, f.begun = f.line[:0], true
+	}
 }
 
 // puts takes text without escapes.
@@ -363,10 +411,8 @@ func (f *fields) puts(b []byte) {
 	for len(b) > 0 {
 		n := min(len(b), maxLine)
 		f.line = append(f.line, b[:n]...)
-		if b = b[n:]; len(f.line) >= maxLine {
-			f.out(f.line, !f.begun, false)
-			f.line, f.begun = f.line[:0], true
-		}
+		b = b[n:]
+		f.spill()
 	}
 }
 

@@ -16,6 +16,9 @@ var (
 	unwindable = []byte("stack unavailable")
 )
 
+// maxRegisters is how many bytes of a header may stand between the ID and the state.
+const maxRegisters = 256
+
 // A found header is where a header begins in a line, and where it ends.
 type found struct {
 	at  int // -1: there is none
@@ -39,6 +42,18 @@ func findHeader(line []byte) found {
 	return found{at: -1}
 }
 
+// findStart finds what a line of others cannot have: a header, or the first line of a
+// race report.
+func findStart(line []byte) found {
+	f := findHeader(line)
+	if f.at < 0 {
+		if i := bytes.Index(line, raceStart); i >= 0 {
+			return found{at: i, end: i + len(raceStart)}
+		}
+	}
+	return f
+}
+
 // headerAt returns the header around the word "goroutine" at i.
 func headerAt(line []byte, i int) found {
 	none := found{at: -1}
@@ -60,7 +75,7 @@ func headerAt(line []byte, i int) found {
 	for digits < len(rest) && isDigit(rest[digits]) {
 		digits++
 	}
-	fields, _, bracket := bytes.Cut(rest[digits:], []byte("["))
+	fields, _, bracket := bytes.Cut(rest[digits:min(len(rest), digits+maxRegisters)], []byte("["))
 	if digits == 0 || !bracket || !onlyFields(fields) {
 		return none
 	}
@@ -118,7 +133,7 @@ func isCall(line []byte) bool {
 		return false
 	}
 	i := bytes.LastIndexByte(line, '(')
-	if i <= 0 || bytes.ContainsAny(line[:i], " \t") {
+	if i <= 0 || bytes.IndexByte(line[:i], ' ') >= 0 || bytes.IndexByte(line[:i], '\t') >= 0 {
 		return false
 	}
 	return onlyArguments(line[i+1 : len(line)-1])
@@ -135,9 +150,17 @@ func isGoCall(line []byte) bool {
 
 func startsName(c byte) bool { return isWord(c) && !isDigit(c) || c >= 0x80 || c == '%' }
 
+// inArguments are the bytes of arguments.
+var inArguments = func() (set [256]bool) {
+	for _, c := range []byte("0123456789abcdefx?.,{} _") {
+		set[c] = true
+	}
+	return set
+}()
+
 func onlyArguments(b []byte) bool {
 	for _, c := range b {
-		if !isHex(c) && strings.IndexByte("x?.,{} _", c) < 0 {
+		if !inArguments[c] {
 			return false
 		}
 	}
@@ -218,7 +241,3 @@ func endingAt(line []byte) int {
 	}
 	return -1
 }
-
-// HasHeader reports whether text has the header of a goroutine in it, whatever is
-// around it.
-func HasHeader(text []byte) bool { return findHeader(text).at >= 0 }

@@ -77,7 +77,7 @@ func (l *layout) wantsMore() bool { return l.pending != notPending }
 func (l *layout) take(line []byte, number int, cut bool) {
 	l.number = number
 	if !cut {
-		line = bytes.TrimRight(line, " \t\r")
+		line = trimBlanks(line)
 	}
 	if l.pending != notPending && l.join(line, cut) {
 		return
@@ -100,6 +100,15 @@ func (l *layout) take(line []byte, number int, cut bool) {
 	default:
 		l.other(line)
 	}
+}
+
+// trimBlanks returns a line without the blanks at its end.
+func trimBlanks(line []byte) []byte {
+	n := len(line)
+	for n > 0 && (line[n-1] == ' ' || line[n-1] == '\t' || line[n-1] == '\r') {
+		n--
+	}
+	return line[:n]
 }
 
 // end passes on what is held back at the end of the input.

@@ -13,10 +13,16 @@ type prefix struct {
 	// exact counts lines that had the prefix, similar those that had as many words of
 	// which some were in it, and absent those of the dump that had none.
 	exact, similar, absent int
+	tried                  int // lines on which shorter prefixes were tried
 }
 
-// maxPrefix is how many bytes of a line may stand before the text of a dump.
-const maxPrefix = 1 << 10
+const (
+	// maxPrefix is how many bytes of a line may stand before the text of a dump.
+	maxPrefix = 1 << 10
+	// maxTried is on how many lines after a header shorter prefixes are tried, and
+	// maxShorter how many of them.
+	maxTried, maxShorter = 8, 32
+)
 
 // learn takes a prefix from a header.
 func (p *prefix) learn(text []byte) {
@@ -26,7 +32,7 @@ func (p *prefix) learn(text []byte) {
 	n, same := p.match(text)
 	fields := len(bytes.Fields(text))
 	if !same || n != len(text) {
-		p.exact, p.absent = 0, 0
+		p.exact, p.absent, p.tried = 0, 0, 0
 		if fields != p.fields {
 			p.similar = 0
 		}
@@ -43,9 +49,12 @@ func (p *prefix) cut(line []byte, wanted bool) (text []byte, ok bool) {
 		p.exact++
 		return line[n:], true
 	}
-	line = bytes.TrimRight(line, " \t\r")
-	if p.exact+p.similar+p.absent == 0 {
-		if text, ok := p.shorten(line); ok {
+	line = trimBlanks(line)
+	if p.exact+p.similar+p.absent == 0 && p.tried < maxTried {
+		tried := p.tried + 1
+		text, ok := p.shorten(line)
+		p.tried = tried
+		if ok {
 			return text, true
 		}
 	}
@@ -78,15 +87,18 @@ func (p *prefix) shorten(line []byte) (text []byte, ok bool) {
 	if text, ok := p.try(whole, line); ok {
 		return text, true
 	}
-	for end := bytes.LastIndexAny(p.first, " \t"); end >= 0; end = bytes.LastIndexAny(whole[:end], " \t") {
+	tries := 0
+	for end := bytes.LastIndexAny(p.first, " \t"); end >= 0 && tries < maxShorter; end = bytes.LastIndexAny(whole[:end], " \t") {
+		tries++
 		if text, ok := p.try(whole[:end+1], line); ok {
 			return text, true
 		}
 	}
-	for start := 0; start < len(whole); start++ {
+	for start := 0; start < len(whole) && tries < 2*maxShorter; start++ {
 		if blank := whole[start] == ' ' || whole[start] == '\t'; blank == (start > 0 && (whole[start-1] == ' ' || whole[start-1] == '\t')) {
 			continue
 		}
+		tries++
 		if text, ok := p.try(whole[start:], line); ok {
 			return text, true
 		}
@@ -122,7 +134,7 @@ func (p *prefix) match(line []byte) (n int, ok bool) {
 		return 0, false
 	}
 	rest := line[n:]
-	if len(bytes.TrimRight(rest, " \t\r")) == 0 {
+	if len(trimBlanks(rest)) == 0 {
 		return len(line), true // a blank line, with or without the blanks
 	}
 	if !bytes.HasPrefix(rest, p.text[len(p.first):]) {

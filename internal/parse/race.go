@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 )
 
@@ -20,6 +21,8 @@ type race struct {
 	current    *raceGoroutine
 	creation   bool // the section says where current was created
 	lines      int
+	more       int // lines beyond the limit
+	line       int // of its beginning
 }
 
 // A raceGoroutine is a goroutine in a race report.
@@ -44,7 +47,7 @@ func (r *race) take(line []byte, number int) bool {
 	case text[0] == '=', bytes.HasPrefix(text, headerStart) && isHeader(text):
 		return false
 	case r.section(text, number):
-	case r.current != nil && r.lines < maxRaceLines && (isCall(text) || isPlace(text)):
+	case r.current != nil && (isCall(text) || isPlace(text)):
 		r.add(text, number)
 	}
 	return true
@@ -102,6 +105,10 @@ func (r *race) goroutine(number []byte, line int) *raceGoroutine {
 }
 
 func (r *race) add(text []byte, number int) {
+	if r.lines == maxRaceLines {
+		r.more++
+		return
+	}
 	r.lines++
 	l := raceLine{string(text), number}
 	if r.creation {
@@ -111,7 +118,7 @@ func (r *race) add(text []byte, number int) {
 	}
 }
 
-// race takes a line of a race report, if it is one.
+// raceLine takes a line of a race report, if it is one.
 func (s *series) raceLine(line []byte, number int) bool {
 	if s.race == nil {
 		if !bytes.Contains(line, raceStart) {
@@ -120,7 +127,7 @@ func (s *series) raceLine(line []byte, number int) bool {
 		if s.holding {
 			s.settle(false)
 		}
-		s.race = &race{}
+		s.race = &race{line: number}
 		s.text(line)
 		return true
 	}
@@ -139,6 +146,9 @@ func (s *series) endRace() {
 		return
 	}
 	s.split()
+	if r.more > 0 {
+		s.problems = append(s.problems, fmt.Errorf("line %d: a race report has %d lines more than are read", r.line, r.more))
+	}
 	for _, g := range r.goroutines {
 		s.begin(g.header, nil, g.line)
 		s.raceCalls(g.stack)

@@ -95,11 +95,12 @@ type dump struct {
 	long    []byte // the buffer for a line that is cut
 	partial bool   // line has no end: the input ends within it
 
-	g     current
-	key   []byte            // identifies the group of g: state, frames, creation site, lock
-	words []words           // the arguments of each frame of g; empty when they are not needed
-	each  func()            // called after g is read
-	aside func(line []byte) // called with lines that are no call; may be nil
+	g         current
+	key       []byte            // identifies the group of g: state, frames, creation site, lock
+	words     []words           // the arguments of each frame of g; empty when they are not needed
+	arguments *arguments        // the same, not yet read; nil when they are not needed
+	each      func()            // called after g is read
+	aside     func(line []byte) // called with lines that are no call; may be nil
 
 	labelling *labelling // of single goroutines; nil: labels are not read
 
@@ -108,12 +109,14 @@ type dump struct {
 	names    names
 	others   map[goroutine.State]int // index of each group that sums up the rest, by state
 	room     int                     // for distinct stacks, in bytes
+	summed   int                     // goroutines for whose stacks there was no room
 	states   states
 	highest  uint64 // highest ID
 	seen     bool   // at least one goroutine was seen
 	problems problems
 	broken   error // from the reader
 
+	form formSeen
 	// several says that there was a header of several goroutines, which has no IDs.
 	several bool
 	// keepCut keeps a goroutine whose text is cut or damaged, with the frames before
@@ -144,6 +147,7 @@ type current struct {
 	framesAt, callAt, createdAt int
 
 	calls int // frames kept
+	group int // its index, once it is counted
 	open  openCall
 	fault string // why the goroutine cannot be described, or ""
 	torn  bool   // its last line was the beginning of a call
@@ -206,6 +210,7 @@ var (
 
 // take reads one line of a dump.
 func (t *dump) take() {
+	t.form.bare = false
 	switch line := t.line; {
 	case bytes.HasPrefix(line, headerStart) && t.begin():
 	case t.g.phase == outside:
@@ -276,6 +281,7 @@ func (t *dump) call(line []byte) {
 	}
 	if t.g.calls < maxFrames {
 		t.key = appendName(t.key, name)
+		t.arguments.set(t.g.calls, arguments)
 		if len(t.words) > 0 {
 			t.words[t.g.calls] = wordsOf(arguments)
 		}
@@ -337,6 +343,7 @@ func (t *dump) place(line []byte) {
 	if !ok {
 		return // the note that a running goroutine's stack is unavailable
 	}
+	t.form.place(line, file, number)
 	if t.g.phase == inCreation {
 		t.key = appendPlace(t.key, file, number)
 		t.g.phase = inTail
@@ -410,6 +417,8 @@ func (t *dump) end() {
 	}
 	if t.keepCut && t.g.fault != "" && !t.g.headless {
 		t.cutGoroutine()
+	} else {
+		t.form.end(&t.g)
 	}
 	t.g.phase = outside
 	t.highest = max(t.highest, t.g.header.id)
@@ -421,25 +430,6 @@ func (t *dump) end() {
 		t.g.state = t.renamed()
 		t.each()
 	}
-}
-
-// cutGoroutine keeps what is complete of a goroutine that cannot be described: the
-// frames before the fault, and the function of a call or go statement without a place.
-func (t *dump) cutGoroutine() {
-	g := &t.g
-	switch {
-	case g.phase == inCreation && g.torn:
-		t.key, g.createdAt = t.key[:g.createdAt], 0
-	case g.phase == inCreation:
-		t.key = append(t.key, ":0\n"...)
-	case g.open == goCall && g.calls < maxFrames:
-		t.key = append(t.key, ":0\n"...)
-		g.calls++
-	case g.open != noCall:
-		t.key = t.key[:g.callAt]
-	}
-	t.problems.add("line %d: %s: %s; the %d frames before are kept", g.line, g.header, g.fault, g.calls)
-	g.cut, g.fault = true, ""
 }
 
 // count counts the goroutine in its group.
@@ -455,6 +445,7 @@ func (t *dump) count() {
 	if !ok {
 		i = t.newGroup(t.key[t.g.framesAt:t.g.createdAt], t.key[t.g.createdAt:end])
 	}
+	t.g.group = i
 	if i == systemGroup {
 		return
 	}
@@ -489,6 +480,7 @@ const systemGroup = -1
 func (t *dump) newGroup(stack, creation []byte) int {
 	cost := groupCost + len(t.key) + frameCost*t.g.calls
 	if cost > t.room {
+		t.summed += max(1, t.g.header.count)
 		return t.otherGroup()
 	}
 	t.room -= cost
@@ -572,8 +564,9 @@ type header struct {
 	id     uint64
 	state  string
 	wait   time.Duration
-	leaked bool // the runtime's leak proof marked it
-	count  int  // of goroutines, when the header is that of several; else 0
+	leaked bool      // the runtime's leak proof marked it
+	count  int       // of goroutines, when the header is that of several; else 0
+	at     time.Time // of its line in a log; zero when unknown
 }
 
 // String returns the header without labels.

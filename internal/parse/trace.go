@@ -28,6 +28,10 @@ type TraceDecoder struct {
 	// start.
 	ExcludeReader bool
 
+	// Old accepts traces of Go 1.22. Goroutines that did nothing while such a trace was
+	// taken have no stacks; the error says how many.
+	Old bool
+
 	// Stop, if it is set, is asked before each batch of at most 64 KiB is read. Its
 	// error ends the reading and is returned, without a snapshot.
 	Stop func() error
@@ -40,6 +44,7 @@ type TraceDecoder struct {
 	births *goroutine.Births
 
 	// For the trace being read.
+	version   int
 	movements movements
 	tables    traceTables
 	crowds    []crowd
@@ -93,20 +98,38 @@ func (d *TraceDecoder) Decode(data []byte, at time.Time) (*goroutine.Snapshot, e
 	}
 	s := d.snapshot(at, generation.complete && inside == nil)
 	s.Bytes = int64(len(data))
-	err = cmp.Or(inside, outside)
+	err = cmp.Or(inside, outside, d.bare(s))
 	if err != nil && s.Total+s.Missing == 0 {
 		s = nil
 	}
 	return s, err
 }
 
+// bare says how many goroutines have no stacks because the trace is old.
+func (d *TraceDecoder) bare(s *goroutine.Snapshot) error {
+	if d.version != trace122 {
+		return nil
+	}
+	n := 0
+	for i := range s.Groups {
+		if g := &s.Groups[i]; len(g.Stack.Frames) == 0 && g.State != goroutine.Running && g.State != goroutine.Runnable {
+			n += g.Count
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d goroutines have no stack: Go 1.22 writes none of goroutines that do nothing while a trace is taken; a goroutine dump (debug=2) has them all", n, s.Total)
+}
+
 // read finds the generation to read. outside is an error elsewhere in the trace.
 // err means that there is nothing to read.
 func (d *TraceDecoder) read(data []byte) (generation span, outside, err error) {
-	version, err := traceVersion(data)
+	version, err := traceVersion(data, d.Old)
 	if err != nil {
 		return span{}, nil, err
 	}
+	d.version = version
 	generation, outside = lastGeneration(data, version)
 	generation.stop = d.stopped
 	return generation, outside, nil

@@ -17,9 +17,10 @@ var ErrNotTrace = errors.New("not a Go execution trace")
 var ErrTraceVersion = errors.New("unknown version of the execution trace format")
 
 // Versions of the trace format, by the Go release that introduced them. Go 1.24
-// writes version 1.23, and Go 1.27 writes version 1.26. Older versions lack the
-// stacks of goroutines without events.
+// writes version 1.23, and Go 1.27 writes version 1.26. Go 1.22 writes no stacks of
+// goroutines without events; before that, the format was another one.
 const (
+	trace122 = 22
 	trace123 = 23
 	trace125 = 25 // a sync batch replaces the lone frequency
 	trace126 = 26 // the end of a generation is marked
@@ -27,8 +28,8 @@ const (
 
 const headerSize = len("go 1.26 trace\x00\x00\x00")
 
-// traceVersion reads the header.
-func traceVersion(data []byte) (int, error) {
+// traceVersion reads the header. old accepts Go 1.22.
+func traceVersion(data []byte, old bool) (int, error) {
 	rest, ok := bytes.CutPrefix(data[:min(len(data), headerSize)], []byte("go 1."))
 	digits, end, found := bytes.Cut(rest, []byte(" trace"))
 	if !ok || !found || len(bytes.Trim(end, "\x00")) > 0 {
@@ -38,12 +39,17 @@ func traceVersion(data []byte) (int, error) {
 	if err != nil || version < 0 {
 		return 0, ErrNotTrace
 	}
-	switch version {
-	case trace123, trace125, trace126:
+	accepted, advice := fmt.Sprintf("go 1.%d, go 1.%d or go 1.%d", trace123, trace125, trace126), ""
+	switch {
+	case version == trace123, version == trace125, version == trace126, old && version == trace122:
 		return version, nil
+	case old:
+		accepted = fmt.Sprintf("go 1.%d, %s", trace122, accepted)
 	}
-	return 0, fmt.Errorf("%w: go 1.%d; it must be go 1.%d, go 1.%d or go 1.%d",
-		ErrTraceVersion, version, trace123, trace125, trace126)
+	if version < trace123 {
+		advice = "; take a goroutine dump (debug=2) instead"
+	}
+	return 0, fmt.Errorf("%w: go 1.%d; it must be %s%s", ErrTraceVersion, version, accepted, advice)
 }
 
 // Bounds of the format (internal/trace/tracev2).

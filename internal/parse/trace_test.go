@@ -189,6 +189,25 @@ func functions(frames []goroutine.Frame) []string {
 	return names
 }
 
+// TestTraceOfGo122 reads what an old trace has, and says what it lacks.
+func TestTraceOfGo122(t *testing.T) {
+	d := newTestDecoder()
+	data, want := traceFixture(t, "go1.22"), wantedStates(t, "go1.22")
+	_, err := d.Decode(data, traceTime)
+	require.ErrorIs(t, err, ErrTraceVersion)
+	require.ErrorContains(t, err, "go 1.22; it must be go 1.23, go 1.25 or go 1.26; take a goroutine dump (debug=2) instead")
+
+	d.Old = true
+	s, err := d.Decode(data, traceTime)
+	require.EqualError(t, err, "28 of 53 goroutines have no stack: Go 1.22 writes none of goroutines that do nothing while a trace is taken; a goroutine dump (debug=2) has them all")
+	requireSane(t, s)
+	assert.Equal(t, len(want)+3, s.Total, "those of the runtime cannot be recognized without a stack")
+	assert.Equal(t, 4, s.States()[goroutine.MutexLock])
+
+	_, err = d.Decode([]byte("go 1.21 trace\x00\x00\x00"), traceTime)
+	require.ErrorContains(t, err, "go 1.21; it must be go 1.22, go 1.23, go 1.25 or go 1.26; take a goroutine dump (debug=2) instead")
+}
+
 func TestTraceVersions(t *testing.T) {
 	s, err := newTestDecoder().Decode([]byte("go 1.28 trace\x00\x00\x00rest"), traceTime)
 	assert.Nil(t, s)

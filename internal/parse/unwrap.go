@@ -17,12 +17,14 @@ type unwrapper struct {
 	depth  int
 	number *int // of the current line of the input
 
-	form   form
-	prefix prefix
-	fields fields
-	inner  *unwrapper // takes the content of fields
-	long   longLine
-	clean  []byte
+	form      form
+	prefix    prefix
+	fields    fields
+	inner     *unwrapper // takes the content of fields
+	long      longLine
+	clean     []byte
+	stamps    *stamps    // takes the times of lines with headers; nil for the content of fields
+	processes *processes // takes the lines of other processes; nil for those
 }
 
 // form is what was found around the last header.
@@ -119,6 +121,12 @@ func (u *unwrapper) line(line []byte) {
 		u.clean = withoutEscapes(u.clean[:0], line)
 		line = u.clean
 	}
+	if u.processes != nil && u.form == prefixForm {
+		var taken bool
+		if line, taken = u.processes.take(line); taken {
+			return
+		}
+	}
 	if u.form == plainForm && len(line) > 0 && line[0] == '\t' {
 		u.layout.take(line, *u.number, false)
 		return
@@ -126,7 +134,10 @@ func (u *unwrapper) line(line []byte) {
 	if marked(line) {
 		line = withoutHTML(line)
 	}
-	f := findHeader(line)
+	f := findStart(line)
+	if f.at > 0 && u.stamps != nil {
+		u.stamps.add(*u.number, timeOf(line, f.at))
+	}
 	switch {
 	case u.depth == maxNesting:
 	case f.at > 0 && u.fields.quoted(line, f.at):
@@ -143,7 +154,7 @@ func (u *unwrapper) line(line []byte) {
 		return
 	}
 	if clean := withoutHTML(line); len(clean) != len(line) {
-		line, f = clean, findHeader(clean)
+		line, f = clean, findStart(clean)
 	}
 	u.text(line, f)
 }
@@ -164,6 +175,12 @@ func (u *unwrapper) text(line []byte, f found) {
 		u.form = plainForm
 		u.layout.take(line, *u.number, false)
 	case f.at <= maxPrefix && (f.end >= 0 || u.form == noForm || u.form == prefixForm):
+		if u.processes != nil {
+			var taken bool
+			if line, taken = u.processes.begins(line, f.at, u.prefix.fields); taken {
+				return
+			}
+		}
 		u.form = prefixForm
 		u.prefix.learn(line[:f.at])
 		u.layout.take(line[f.at:], *u.number, false)
@@ -300,20 +317,20 @@ func withoutTags(line []byte) []byte {
 	return append(to, line[from:]...)
 }
 
+// maxTag and maxTagName bound the length of a tag and of its name.
+const maxTag, maxTagName = 2 << 10, 16
+
 // tag returns the length of the tag that b begins with, or 0.
 func tag(b []byte) int {
-	end := bytes.IndexByte(b, '>')
-	if end < 0 {
-		return 0
-	}
-	name := bytes.TrimLeft(b[1:end], "/")
-	if i := bytes.IndexAny(name, " /\t"); i >= 0 {
+	name := bytes.TrimPrefix(b[1:], []byte("/"))
+	name = name[:min(len(name), maxTagName)]
+	if i := bytes.IndexAny(name, " /\t>"); i >= 0 {
 		name = name[:i]
 	}
 	if !tags[string(bytes.ToLower(name))] {
 		return 0
 	}
-	return end + 1
+	return bytes.IndexByte(b[:min(len(b), maxTag)], '>') + 1
 }
 
 // inField reports whether the text is in the fields of records.

@@ -2,7 +2,6 @@ package parse
 
 import (
 	"bytes"
-	"strconv"
 )
 
 // maxWords is how many arguments of a call are read. A dump shows at most ten.
@@ -21,6 +20,33 @@ type words struct {
 	// unknown. Only calls with a frame of their own have one.
 	offset uint64
 }
+
+// arguments keeps the text of the arguments of each call of a goroutine: most are
+// never read. A nil one does nothing.
+type arguments struct {
+	text []byte
+	ends []int // by call
+}
+
+// set takes the arguments of a call, after those of all calls before it.
+func (a *arguments) set(call int, text []byte) {
+	if a == nil {
+		return
+	}
+	a.ends = a.ends[:call]
+	a.text = append(a.text[:a.begin(call)], text...)
+	a.ends = append(a.ends, len(a.text))
+}
+
+func (a *arguments) begin(call int) int {
+	if call == 0 {
+		return 0
+	}
+	return a.ends[call-1]
+}
+
+// of returns the arguments of a call.
+func (a *arguments) of(call int) words { return wordsOf(a.text[a.begin(call):a.ends[call]]) }
 
 // offsetOf reads the offset from the end of the line with the place of a call.
 func offsetOf(line []byte) uint64 {
@@ -57,12 +83,15 @@ func wordsOf(arguments []byte) (w words) {
 // certain returns the value of a word, or 0 if it is uncertain.
 func certain(word []byte) uint64 {
 	digits, ok := bytes.CutPrefix(word, []byte("0x"))
-	if !ok {
+	if !ok || len(digits) > 16 {
 		return 0
 	}
-	value, err := strconv.ParseUint(string(digits), 16, 64)
-	if err != nil { // such as "c000010020?"
-		return 0
+	value := uint64(0)
+	for _, c := range digits {
+		if !isHex(c) { // such as "c000010020?"
+			return 0
+		}
+		value = value<<4 | uint64(hexValue(c))
 	}
 	return value
 }

@@ -216,6 +216,9 @@ func wrappings() map[string]wrapping {
 			}
 			return text
 		}),
+		"an array of lines": records(true, func(_ int, text string) string {
+			return `{"level":"error","stack":` + quotedJSON(strings.Split(strings.TrimSuffix(text, "\n"), "\n")) + `,"msg":"x"}`
+		}),
 		"Python": records(false, func(_ int, line string) string {
 			q := strconv.Quote(line)
 			return "{'log': '" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(q[1:len(q)-1]) + "', 'n': 1}"

@@ -40,7 +40,9 @@ func newParsers() *parsers {
 // goroutine, or 0 when it is the whole input.
 type located struct {
 	*goroutine.Snapshot
-	line int
+	line    int
+	untimed bool   // nothing in the input tells when it was taken
+	process string // where the input has dumps of several
 }
 
 // read reads one snapshot in any format. All goroutines of a text are of one dump, as
@@ -56,6 +58,8 @@ func (p *parsers) read(r io.Reader, at time.Time, labels parse.Labels, limit int
 // readAll reads snapshots in any format: one, or as many as a text has goroutine
 // dumps, whatever the text is wrapped in.
 func (p *parsers) readAll(r io.Reader, at time.Time, labels parse.Labels, limit int64) ([]located, error) {
+	p.traces.Old = true // of a process, a profile says more
+	defer func() { p.traces.Old = false }()
 	return p.within(r, at, labels, limit, p.dumps)
 }
 
@@ -148,7 +152,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 	var all []located
 	for _, d := range dumps {
 		p.remember(d.Snapshot, d.Details)
-		all = append(all, located{d.Snapshot, d.Line})
+		all = append(all, located{d.Snapshot, d.Line, !d.Timed, d.Process})
 	}
 	if len(all) == 1 {
 		all[0].line = 0

@@ -111,3 +111,21 @@ func TestSeriesInOneFile(t *testing.T) {
 		})
 	}
 }
+
+// TestDumpsOfSeveralProcesses reports the process that the last dump is of.
+func TestDumpsOfSeveralProcesses(t *testing.T) {
+	var text strings.Builder
+	for _, pod := range []string{"web-0", "web-1", "web-0"} {
+		for line := range strings.Lines(oneGoroutine + "\n") {
+			text.WriteString("[pod/" + pod + "/app] " + line)
+		}
+	}
+	name := file(t, t.TempDir(), "log", text.String(), taken)
+	var notes []string
+	series, err := newReader(&notes).Read(t.Context(), []string{name})
+	require.NoError(t, err)
+	require.NoError(t, series.Partial)
+	assert.Len(t, series.Snapshots, 2)
+	require.NotEmpty(t, notes)
+	assert.Equal(t, name+": has goroutine dumps of 2 processes, by the first word of their lines: [pod/web-0/app], [pod/web-1/app]; only that of the last dump is reported, [pod/web-0/app]; for another one, give only its lines", notes[0])
+}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -54,7 +56,8 @@ type Series struct {
 	// part.
 	Partial error
 
-	inputs []string // that the snapshots are of
+	inputs  []string // that the snapshots are of
+	untimed []bool   // nothing tells when they were taken
 }
 
 // Read reads a series from files, standard input ("-") or one process. The
@@ -76,6 +79,7 @@ func (r *Reader) Read(ctx context.Context, names []string) (*Series, error) {
 			}
 			series.Names = append(series.Names, name)
 			series.inputs = append(series.inputs, in.name)
+			series.untimed = append(series.untimed, s.untimed)
 			series.Snapshots = append(series.Snapshots, s.Snapshot)
 		}
 	}
@@ -134,6 +138,7 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, er
 	if total(all) == 0 && err != nil {
 		return nil, err
 	}
+	all = r.oneProcess(in.name, all)
 	if r.Last && len(all) > 1 {
 		r.note(fmt.Sprintf("%s: has %d goroutine dumps; the last one, at line %d, is taken", in.name, len(all), all[len(all)-1].line))
 		return all[len(all)-1:], err
@@ -142,6 +147,27 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, er
 		r.note(fmt.Sprintf("%s: has %d goroutine dumps, which are read as a series, not as a sum; the last one is at line %d", in.name, len(all), all[len(all)-1].line))
 	}
 	return all, err
+}
+
+// oneProcess returns the dumps of the process that the last dump is of.
+func (r *Reader) oneProcess(name string, all []located) []located {
+	if len(all) == 0 {
+		return all
+	}
+	last := all[len(all)-1].process
+	counts := make(map[string]int)
+	var kept []located
+	for _, s := range all {
+		counts[s.process]++
+		if s.process == last {
+			kept = append(kept, s)
+		}
+	}
+	if len(counts) > 1 {
+		r.note(fmt.Sprintf("%s: has goroutine dumps of %d processes, by the first word of their lines: %s; only that of the last dump is reported, %s; for another one, give only its lines",
+			name, len(counts), strings.Join(slices.Sorted(maps.Keys(counts)), ", "), last))
+	}
+	return kept
 }
 
 // total returns how many goroutines snapshots have together.
@@ -205,41 +231,57 @@ func (r *Reader) wait(ctx context.Context, name string) error {
 // arrange makes the times of a series strictly increasing, as detectors
 // require.
 func (r *Reader) arrange(series *Series) {
-	s := series.Snapshots
 	if r.Every > 0 && r.Samples <= 1 {
-		for i := 1; i < len(s); i++ {
-			s[i].Time = s[0].Time.Add(time.Duration(i) * r.Every)
-		}
+		r.spread(series.Snapshots)
 		return
 	}
-	order := make([]int, len(s))
-	for i := range order {
-		order[i] = i
-	}
 	if !r.Ordered {
-		slices.SortStableFunc(order, func(a, b int) int { return s[a].Time.Compare(s[b].Time) })
+		series.sort()
 	}
-	sorted := Series{}
-	for _, i := range order {
-		sorted.Snapshots = append(sorted.Snapshots, s[i])
-		sorted.Names = append(sorted.Names, series.Names[i])
-		sorted.inputs = append(sorted.inputs, series.inputs[i])
-	}
-	series.Snapshots, series.Names = sorted.Snapshots, sorted.Names
+	s := series.Snapshots
 	dumps := false // of one file, which have no times
 	for i := 1; i < len(s); i++ {
-		if last := sorted.Snapshots[i-1].Time; !sorted.Snapshots[i].Time.After(last) {
-			sorted.Snapshots[i].Time = last.Add(time.Millisecond)
-			if sorted.inputs[i] == sorted.inputs[i-1] {
-				dumps = true
-				continue
+		if series.untimed[i] && series.inputs[i] == series.inputs[i-1] {
+			dumps = true
+		}
+		if last := s[i-1].Time; !s[i].Time.After(last) {
+			s[i].Time = last.Add(time.Millisecond)
+			if series.inputs[i] != series.inputs[i-1] {
+				r.note(fmt.Sprintf("%s: has the same time as the snapshot before, so rates mean nothing; give the time between them with --every", series.Names[i]))
 			}
-			r.note(fmt.Sprintf("%s: has the same time as the snapshot before, so rates mean nothing; give the time between them with --every", sorted.Names[i]))
 		}
 	}
 	if dumps {
 		r.note("the dumps in one input have no times of their own, so rates mean nothing; give the time between them with --every")
 	}
+}
+
+// spread gives snapshots times that are Every apart.
+func (r *Reader) spread(s []*goroutine.Snapshot) {
+	times := make([]time.Time, len(s))
+	for i := range s {
+		times[i] = s[0].Time.Add(time.Duration(i) * r.Every)
+	}
+	parse.Redate(s, times)
+}
+
+// sort sorts a series by time.
+func (s *Series) sort() {
+	order := make([]int, len(s.Snapshots))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return s.Snapshots[a].Time.Compare(s.Snapshots[b].Time) })
+	s.Snapshots, s.Names = ordered(s.Snapshots, order), ordered(s.Names, order)
+	s.inputs, s.untimed = ordered(s.inputs, order), ordered(s.untimed, order)
+}
+
+func ordered[T any](list []T, order []int) []T {
+	sorted := make([]T, len(list))
+	for i, from := range order {
+		sorted[i] = list[from]
+	}
+	return sorted
 }
 
 // slack is how many goroutines may have a lower ID than their time of birth

@@ -8,6 +8,8 @@
 // Run it outside of the module, so that an older Go accepts it:
 //
 //	GOTOOLCHAIN=go1.25.5 go run -trimpath main.go go1.25
+//
+// For Go 1.22, remove the lines with iter.Pull, which it lacks.
 package main
 
 import (
