@@ -334,7 +334,7 @@ func TestDiff(t *testing.T) {
 	status, stdout, stderr := call(t, "", "diff", a, b)
 	require.Zero(t, status, stderr)
 	assert.Contains(t, stdout, "created since and still there")
-	assert.Regexp(t, `(?s)Grew \(\d+ of \d+ stacks\)\n.* \+\d+ [^\n]*chan send [^\n]* created since, 0 exited or moved on\n +main\.leaked`, stdout)
+	assert.Regexp(t, `(?s)Grew \(\d+ of \d+ stacks\)\n.* \+\d+ [^\n]*chan send [^\n]* created since, 0 exited or moved on\n[^\n]*\n +main\.leaked`, stdout)
 
 	other := filepath.Join(files(t), "profile.pb.gz")
 	status, stdout, stderr = call(t, "", "diff", "-format", "json", a, other)

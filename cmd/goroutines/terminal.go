@@ -3,11 +3,11 @@ package main
 import (
 	"io"
 	"os"
+	"path"
 	"runtime"
 	"strings"
 
 	"charm.land/lipgloss/v2"
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
@@ -100,7 +100,17 @@ func (s style) Paint(role report.Role, text string) string {
 	return looks[role].Render(text)
 }
 
-// Wrap implements report.Style. Lines break at spaces and after the elements of paths.
+// File implements report.Style. On a terminal, the name of the function has the rest of
+// the path.
+func (s style) File(name string) string {
+	if s.width == 0 {
+		return name
+	}
+	return path.Base(name)
+}
+
+// Wrap implements report.Style. Lines break between words and, where a word is longer than
+// a line, after the elements of paths.
 func (s style) Wrap(line string, indent int) string {
 	if s.width == 0 || lipgloss.Width(line) <= s.width {
 		return line
@@ -108,7 +118,24 @@ func (s style) Wrap(line string, indent int) string {
 	if indent > s.width/2 { // a narrow column is hard to read
 		indent = 6
 	}
-	// What is above the indentation stays: it may be columns of a table.
-	rest := lipgloss.Wrap(ansi.TruncateLeft(line, indent, ""), s.width-indent, "/")
-	return ansi.Truncate(line, indent, "") + strings.ReplaceAll(rest, "\n", "\n"+strings.Repeat(" ", indent))
+	head := head(line, indent)
+	text, width, breaks := line[head:], s.width-max(head, indent), ""
+	for word := range strings.FieldsSeq(text) {
+		if lipgloss.Width(word) > width {
+			breaks = "/"
+		}
+	}
+	text = strings.ReplaceAll(lipgloss.Wrap(text, width, breaks), " \n", "\n")
+	return line[:head] + strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))
+}
+
+// head returns how much of a line is not wrapped: what is above the indentation of the
+// next lines, such as the columns of a table, or only the spaces if that is not plain.
+func head(line string, indent int) int {
+	for i := range min(len(line), indent) {
+		if line[i] < ' ' || line[i] > '~' {
+			return len(line) - len(strings.TrimLeft(line, " "))
+		}
+	}
+	return min(len(line), indent)
 }

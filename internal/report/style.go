@@ -4,17 +4,18 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"path"
 )
 
 // A Style adapts texts to a terminal. Without one, lines have any length and no colours,
-// and files are shown with their whole path.
+// and files are shown with their whole paths.
 type Style interface {
 	// Paint returns a part of a line with the colour of its role.
 	Paint(Role, string) string
 	// Wrap breaks a line that is too long. The lines after the first one begin with so
 	// many spaces.
 	Wrap(line string, indent int) string
+	// File returns what is shown of the path of a frame's file.
+	File(path string) string
 }
 
 // A Role is what a part of a text is.
@@ -73,8 +74,8 @@ func (p *printer) frame(f *Frame) string {
 		return f.Function
 	}
 	file := f.File
-	if p.style != nil { // the function has the rest of the path
-		file = path.Base(file)
+	if p.style != nil {
+		file = p.style.File(file)
 	}
 	return f.Function + p.paint(RoleAside, fmt.Sprintf(" (%s:%d)", file, f.Line))
 }

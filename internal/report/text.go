@@ -142,7 +142,13 @@ func (r *Report) writeFindings(p *printer) {
 		p.line(4, "  %s", r.Sight.None())
 	}
 	for i := range r.Findings {
+		if i > 0 {
+			p.line(0, "")
+		}
 		r.Findings[i].write(p)
+	}
+	if len(r.Findings) > 0 && r.Sight != nil {
+		p.line(0, "")
 	}
 	r.Sight.write(p)
 	r.Sight.writeCandidates(p)
@@ -155,7 +161,8 @@ func (f *Finding) write(p *printer) {
 		p.line(6, "    Not judged now: %s.", f.Unjudged)
 	}
 	for k := range f.Participants {
-		p.line(6, "    %s", &f.Participants[k])
+		place := &f.Participants[k]
+		p.line(6, "    %s %s", p.paint(RoleTitle, place.Title+":"), place.text)
 	}
 	f.writeOrigin(p)
 	for _, e := range f.Evidence {
