@@ -111,7 +111,7 @@ type Stack struct {
 // A Wait is how long one goroutine has waited according to a goroutine dump.
 type Wait struct {
 	ID      uint64  `json:"goroutine_id"`
-	Seconds float64 `json:"seconds"` // whole minutes; 0 for less than one
+	Seconds float64 `json:"wait_seconds"` // whole minutes; 0 for less than one
 }
 
 // A Birth is how many goroutines have at least this age.
