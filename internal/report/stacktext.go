@@ -12,16 +12,48 @@ import (
 // textTrace is how many bytes of one stack are shown.
 const textTrace = 8 << 10
 
-// writeStacks writes the stacks with the most goroutines.
-func (p *printer) writeStacks(stacks []Stack, top int, unfold bool) {
-	entries := entriesOf(stacks)
-	shown := entries[:min(len(entries), top)]
+// writeStacks writes the stacks with the most goroutines, and those of the findings that
+// are not among them.
+func (r *Report) writeStacks(p *printer) {
+	entries := entriesOf(r.Stacks)
+	shown := entries[:min(len(entries), r.stacks)]
 	p.title("Stacks (%d of %d)", len(shown), len(entries))
-	wide := 4
-	if len(shown) > 0 {
-		wide = digits(shown[0].Count)
+	p.writeEntries(shown, r.unfold)
+	if found := r.found(entries[len(shown):]); len(found) > 0 {
+		p.title("Stacks of the findings that are not among these (%d)", len(found))
+		p.writeEntries(found, r.unfold)
 	}
-	for _, e := range shown {
+}
+
+// maxFound is how many stacks of findings are shown beside those with the most
+// goroutines.
+const maxFound = 20
+
+// found returns the entries that findings are about.
+func (r *Report) found(entries []*entry) (found []*entry) {
+	type place struct{ stack, state string }
+	places := make(map[place]bool)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		places[place{f.StackID, f.State}] = true
+		for k := range f.Participants {
+			places[place{f.Participants[k].StackID, f.Participants[k].State}] = true
+		}
+	}
+	for _, e := range entries {
+		if places[place{e.ID, e.State}] && len(found) < maxFound {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (p *printer) writeEntries(entries []*entry, unfold bool) {
+	wide := 4
+	if len(entries) > 0 {
+		wide = digits(entries[0].Count)
+	}
+	for _, e := range entries {
 		p.line(0, "")
 		p.line(8, "  %s  %5.1f%%  %s", p.paint(RoleTitle, fmt.Sprintf("%*d", wide, e.Count)), e.Percent, e.describe(p))
 		e.write(p, unfold)

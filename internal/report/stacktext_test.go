@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 )
 
@@ -17,8 +18,22 @@ func stacksIn(t *testing.T, r *Report) string {
 	t.Helper()
 	_, text, found := strings.Cut(textOf(t, r), "\nStacks (")
 	require.True(t, found)
-	text, _, _ = strings.Cut(text, "\nFunctions, flat")
+	text, _, _ = strings.Cut(text, "\nFunctions, ")
 	return text
+}
+
+// The stacks of findings are shown, also if few goroutines have them.
+func TestStacksOfFindingsAreShown(t *testing.T) {
+	many, few, few2, other := group(9, goroutine.Select, "main.many"), group(1, goroutine.ChanSend, "main.few"), group(1, goroutine.MutexLock, "main.holder"), group(2, goroutine.Running, "main.other")
+	f := detectors.Finding{Detector: "leak", Confidence: detectors.High, Stack: few.Stack, State: few.State,
+		Participants: []detectors.Participant{{Stack: few2.Stack, State: few2.State}, {Stack: many.Stack, State: many.State}}}
+	text := stacksIn(t, one(snapshot(at, many, few, few2, other), Options{Stacks: 1}, f))
+	shown, found, ok := strings.Cut(text, "\n\nStacks of the findings that are not among these (2)\n\n")
+	require.True(t, ok, text)
+	assert.Contains(t, shown, "main.many")
+	assert.Contains(t, found, "main.few")
+	assert.Contains(t, found, "main.holder")
+	assert.NotContains(t, text, "main.other")
 }
 
 // The code of the user comes first. Frames of the standard library share a line.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (r *Report) Styled(w io.Writer, style Style) error {
 	r.writeStates(p)
 	r.writeFindings(p)
 	r.Trend.write(p)
-	p.writeStacks(r.Stacks, r.stacks, r.unfold)
+	r.writeStacks(p)
 	p.writeFunctions(r.Functions)
 	p.writeShares("States", r.States)
 	p.writeShares("Categories", r.Categories)
@@ -50,7 +51,9 @@ func (r *Report) Top(w io.Writer) error {
 func (r *Report) Traces(w io.Writer) error {
 	p := newPrinter(w, nil)
 	r.writeHead(p)
-	p.writeStacks(r.Stacks, math.MaxInt, true)
+	entries := entriesOf(r.Stacks)
+	p.title("Stacks (%d of %d)", len(entries), len(entries))
+	p.writeEntries(entries, true)
 	return p.w.Flush()
 }
 
@@ -184,6 +187,10 @@ func (r *Report) writeNotJudging(p *printer) {
 }
 
 func (p *printer) writeFunctions(f Functions) {
+	if slices.Equal(f.Flat, f.Cumulative) {
+		p.writeFunctionsBy("flat and cumulative", f.Flat, f.Distinct)
+		return
+	}
 	p.writeFunctionsBy("flat", f.Flat, f.Distinct)
 	p.writeFunctionsBy("cumulative", f.Cumulative, f.Distinct)
 }

@@ -63,11 +63,7 @@ Stacks (2 of 2)
      1   25.0%  running  `+empty+`
       oldest at least 90 s
 
-Functions, flat (1 of 1)
-  flat   flat%   cum    cum%
-     3   75.0%     3   75.0%  main.worker
-
-Functions, cumulative (1 of 1)
+Functions, flat and cumulative (1 of 1)
   flat   flat%   cum    cum%
      3   75.0%     3   75.0%  main.worker
 
