@@ -21,8 +21,8 @@ dumps only; a profile has no IDs. Those that compare snapshots need several.
 With names, only these detectors are listed.`,
 		Example: `  goroutines detectors
   goroutines detectors leak`,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return detectorNames(), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return beginning(detectorNames(), given), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, names []string) error {
 			for _, name := range names {

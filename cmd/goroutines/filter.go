@@ -202,7 +202,7 @@ func (f *filter) apply(s *goroutine.Snapshot, m *members) *goroutine.Snapshot {
 		g := s.Groups[i]
 		var all []member
 		if f.single() {
-			all = m.of(&g)
+			all = m.take(&g)
 			for _, a := range all {
 				f.found[a.id] = true
 			}

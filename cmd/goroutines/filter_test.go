@@ -227,6 +227,6 @@ func TestMembersAreCountedOnce(t *testing.T) {
 	b := goroutine.Group{Stack: stack, State: goroutine.Select, Count: 2, IDs: []uint64{2}, CreatedBy: goroutine.Frame{Function: "main.b"}}
 	m.detailed[refOf(&a)] = []member{{1, 60}}
 	m.waiting[a.Key()] = []member{{10, 1}, {11, 1}, {12, 1}, {13, 1}}
-	assert.Equal(t, []member{{1, 60}, {10, 1}, {11, 1}}, m.of(&a))
-	assert.Equal(t, []member{{2, 0}, {12, 1}}, m.of(&b))
+	assert.Equal(t, []member{{1, 60}, {10, 1}, {11, 1}}, m.take(&a))
+	assert.Equal(t, []member{{2, 0}, {12, 1}}, m.take(&b))
 }

@@ -20,8 +20,8 @@ program man. Packages install them as goroutines.1 and goroutines-COMMAND.1.`,
 		Example: `  goroutines man | man -l -
   goroutines man report > goroutines-report.1`,
 		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return commandNames(c.Root()), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(c *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return beginning(commandNames(c.Root()), given), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			page := c.Root()

@@ -18,7 +18,7 @@ type member struct {
 // members knows single goroutines of a snapshot by group, as far as the input tells them.
 // A group has no more than 10 IDs of its own; a goroutine dump has more in its details.
 type members struct {
-	waits    bool // the snapshot is a dump that shows waits
+	waits    map[uint64]time.Duration // of the goroutines of which the dump shows one
 	detailed map[groupRef][]member
 	waiting  map[goroutine.GroupKey][]member // those that are not in detailed
 }
@@ -35,11 +35,10 @@ func refOf(g *goroutine.Group) groupRef { return groupRef{g.Stack, g.State, g.Cr
 
 // membersOf returns the members in a dump, or none if details is nil.
 func membersOf(details *parse.Details) *members {
-	m := &members{detailed: make(map[groupRef][]member), waiting: make(map[goroutine.GroupKey][]member)}
+	m := &members{waits: make(map[uint64]time.Duration), detailed: make(map[groupRef][]member), waiting: make(map[goroutine.GroupKey][]member)}
 	if details == nil {
 		return m
 	}
-	m.waits = len(details.Waits) > 0
 	known := make(map[uint64]bool, len(details.Goroutines))
 	for i := range details.Goroutines {
 		d := &details.Goroutines[i]
@@ -51,35 +50,53 @@ func membersOf(details *parse.Details) *members {
 		m.detailed[ref] = append(m.detailed[ref], member{d.ID, d.Wait})
 	}
 	for _, w := range details.Waits {
-		if !known[w.ID] && w.ID != 0 {
+		if w.ID == 0 {
+			continue
+		}
+		m.waits[w.ID] = w.For
+		if !known[w.ID] {
 			m.waiting[w.Group] = append(m.waiting[w.Group], member{w.ID, w.For})
 		}
 	}
 	return m
 }
 
-// of returns the members of a group that are known. If groups share a key, it takes those
-// of which only the key is known for the first of them.
-func (m *members) of(g *goroutine.Group) []member {
+// listed returns the members of which it is certain that they are in a group.
+func (m *members) listed(g *goroutine.Group) []member {
 	list := slices.Clip(m.detailed[refOf(g)])
 	for _, id := range g.IDs {
 		if !slices.ContainsFunc(list, func(a member) bool { return a.id == id }) {
-			list = append(list, member{id: id})
+			list = append(list, member{id, m.waits[id]})
 		}
 	}
-	rest := m.waiting[g.Key()]
-	n := max(0, min(len(rest), g.Count-len(list)))
-	m.waiting[g.Key()] = rest[n:]
-	return append(list, rest[:n]...)
+	return list
+}
+
+// take returns the members of a group. If groups share a key, it takes those of which
+// only the key is known for the first group. Call it once for each group.
+func (m *members) take(g *goroutine.Group) []member {
+	list := m.listed(g)
+	var rest []member
+	for _, a := range m.waiting[g.Key()] {
+		switch {
+		case slices.Contains(g.IDs, a.id):
+		case len(list) < g.Count:
+			list = append(list, a)
+		default:
+			rest = append(rest, a)
+		}
+	}
+	m.waiting[g.Key()] = rest
+	return list
 }
 
 // longestWaits returns the waits of a group's goroutines for a report, if the dump shows
-// waits and they are known.
+// waits.
 func (m *members) longestWaits(g *goroutine.Group, keep func(member) bool) (list []report.Wait) {
-	if !m.waits || !g.State.Blocked() && g.Wait == 0 {
+	if len(m.waits) == 0 || !g.State.Blocked() && g.Wait == 0 {
 		return nil
 	}
-	for _, a := range m.detailed[refOf(g)] {
+	for _, a := range m.listed(g) {
 		if keep(a) {
 			list = append(list, report.Wait{ID: a.id, Seconds: a.wait.Seconds()})
 		}

@@ -16,17 +16,17 @@ import (
 )
 
 // closest returns the accepted word that was most likely meant, or "" if none resembles
-// what was given.
+// what was given. One letter in three may differ, two at most in a short word.
 func closest(given string, accepted []string) string {
 	given = strings.ToLower(given)
-	best, least := "", max(2, len(given)/4)+1
+	best, least := "", 1+max(len(given)/4, min(2, len(given)/3))
 	for _, word := range accepted {
 		lower := strings.ToLower(word)
 		n := levenshtein.ComputeDistance(given, lower)
 		if len(given) > 2 && strings.HasPrefix(lower, given) {
-			n = 1
+			n = min(n, 1)
 		}
-		if n < least && n < len(word) {
+		if n < least || n == least && best != "" && len(word) == len(given) {
 			best, least = word, n
 		}
 	}
@@ -106,8 +106,8 @@ func completeWords(c *cobra.Command, flag string, words func() []string) {
 	if c.Flags().Lookup(flag) == nil {
 		return
 	}
-	err := c.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return words(), cobra.ShellCompDirectiveNoFileComp
+	err := c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return beginning(words(), given), cobra.ShellCompDirectiveNoFileComp
 	})
 	if err != nil {
 		panic(err) // the flag has two completions
@@ -116,3 +116,10 @@ func completeWords(c *cobra.Command, flag string, words func() []string) {
 
 // fixed returns a function that returns words.
 func fixed(words ...string) func() []string { return func() []string { return words } }
+
+// beginning returns the words that begin with what was given, in any case.
+func beginning(words []string, given string) []string {
+	return slices.DeleteFunc(slices.Clone(words), func(word string) bool {
+		return !strings.HasPrefix(strings.ToLower(word), strings.ToLower(given))
+	})
+}

@@ -44,7 +44,7 @@ func TestDidYouMean(t *testing.T) {
 func TestClosest(t *testing.T) {
 	words := []string{"text", "json", "html", "chan receive (nil chan)", "any"}
 	for given, want := range map[string]string{
-		"JSON": "json", "htm": "html", "txt": "text", "yaml": "", "x": "", "": "", "an": "any",
+		"JSON": "json", "htm": "html", "txt": "text", "yaml": "", "x": "", "": "", "an": "", "ayn": "",
 		"chan recieve (nil)": "", "chan receive": "chan receive (nil chan)", "chan recieve (nil chan)": "chan receive (nil chan)",
 	} {
 		assert.Equal(t, want, closest(given, words), given)

@@ -111,8 +111,8 @@ func TestStacksAreMerged(t *testing.T) {
      6  100.0%%  sync.Mutex.Lock  %s
       waiting 34 min (goroutines 5, 11), 1 min (7), < 1 min (6, 8, 9)
       main.f (/src/main.f.go:1)
-      3 created by main.a (/src/main.a.go:9)
       3 created by main.b (/src/main.b.go:9)
+      3 created by main.a (/src/main.a.go:9)
 `, base.Stack.ID), stacksIn(t, one(s, o)))
 
 	r := one(s, o)

@@ -117,5 +117,5 @@ func TestTextIsBounded(t *testing.T) {
 	assert.Less(t, len(textOf(t, one(s, Options{}))), defaultTop*(textTrace*2)+2*defaultTop*1000+2000)
 	few := textOf(t, one(s, Options{Stacks: 2, Functions: 3}))
 	assert.Contains(t, few, "Stacks (2 of 100)")
-	assert.Contains(t, few, "Functions, flat (3 of 12800)")
+	assert.Contains(t, few, "Functions, flat and cumulative (3 of 12800)")
 }
