@@ -45,11 +45,11 @@ const rootExamples = `  goroutines report http://host:6060                  # a 
 const exitStatuses = `Exit statuses:
   0  success; nothing that --fail-on names was found
   1  a finding met --fail-on, or check says that a program is not safe to trace
-  2  the usage or an input is bad, an output could not be written, or the command
-     was interrupted (Ctrl-C, SIGTERM). A report is written all the same if an
-     input could be read in part; the status is 2 then, whatever was found.
-That a reader of standard output closes it early, as head does, and how a pager
-ends do not change the status.`
+  2  the usage or an input is bad, an output could not be written, or the
+     command was interrupted (Ctrl-C, SIGTERM); also if only a part of an input
+     could be read and reported, whatever was found in it
+If the reader of standard output closes it early, as head does, or if a pager
+fails, report and diff end with the same status.`
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
@@ -65,9 +65,9 @@ debug=2 dump, which stops the process, only with --endpoint dump.
 
 Label values and lock addresses are hidden unless --values is given.
 
-On a terminal, texts have colours and are wrapped at its width, and long ones are
-shown with a pager; elsewhere they are plain. A pager is not used with --no-pager
-or if it is not installed.
+On a terminal, texts have colours and are wrapped at its width, and a pager
+shows those that are long. Elsewhere they are plain. No pager is used with
+--no-pager or if none is installed.
 
 ` + exitStatuses,
 		Example:       rootExamples,
