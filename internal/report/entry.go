@@ -27,19 +27,21 @@ type creator struct {
 // entriesOf merges stacks. Those with the most goroutines come first, then those with the
 // longest waits.
 func entriesOf(stacks []Stack) []*entry {
-	index := make(map[string]*entry, len(stacks))
-	var list []*entry
+	type place struct{ stack, state, lock string }
+	index := make(map[place][]*entry, len(stacks)) // those at one place differ in lines or labels
+	list := make([]*entry, 0, len(stacks))
 	for i := range stacks {
 		s := &stacks[i]
-		key := s.key()
-		e := index[key]
-		if e == nil {
+		at := place{s.ID, s.State, s.Lock}
+		k := slices.IndexFunc(index[at], func(e *entry) bool { return e.shows(s) })
+		if k < 0 {
 			first := *s
 			first.Count, first.Percent, first.IDs, first.Waits = 0, 0, nil, nil
-			e = &entry{Stack: &first}
-			index[key], list = e, append(list, e)
+			list = append(list, &entry{Stack: &first})
+			k = len(index[at])
+			index[at] = append(index[at], list[len(list)-1])
 		}
-		e.add(s)
+		index[at][k].add(s)
 	}
 	for _, e := range list {
 		slices.SortStableFunc(e.creators, func(a, b creator) int { return cmp.Compare(b.count, a.count) })
@@ -50,17 +52,9 @@ func entriesOf(stacks []Stack) []*entry {
 	return list
 }
 
-// key identifies what is shown of a stack, without its creator.
-func (s *Stack) key() string {
-	var b strings.Builder
-	b.WriteString(s.State + "\x00" + s.Lock)
-	for _, l := range s.Labels {
-		b.WriteString("\x00" + l.Key + "\x00" + l.Value)
-	}
-	for i := range s.Frames {
-		b.WriteString("\x00" + s.Frames[i].Function + "\x00" + s.Frames[i].File + "\x00" + strconv.Itoa(s.Frames[i].Line))
-	}
-	return b.String()
+// shows reports whether a stack at the same place has the frames and labels of e.
+func (e *entry) shows(s *Stack) bool {
+	return slices.Equal(e.Frames, s.Frames) && slices.Equal(e.Labels, s.Labels)
 }
 
 func (e *entry) add(s *Stack) {

@@ -85,7 +85,7 @@ func (t *functionTable) count(i int, s *Stack) {
 		}
 		t.cumulative(row, i, s)
 	}
-	if entry := userFrame(s.Frames); !flat && entry >= 0 {
+	if entry := entryFrame(s.Frames); !flat && entry >= 0 {
 		row := t.row(&s.Frames[entry])
 		row.Flat += s.Count
 		t.cumulative(row, i, s)

@@ -73,6 +73,12 @@ func userFrame(frames []Frame) int {
 	if i := slices.IndexFunc(frames, func(f Frame) bool { return !f.standard() }); i >= 0 {
 		return i
 	}
+	return entryFrame(frames)
+}
+
+// entryFrame returns the index of the function that the go statement called, or -1 if
+// there are no frames.
+func entryFrame(frames []Frame) int {
 	last := len(frames) - 1
 	if last > 0 && frames[last].Function == "runtime.goexit" { // is below every goroutine
 		last--
