@@ -173,9 +173,7 @@ func TestFiltersOfOtherFormats(t *testing.T) {
 func TestFilteredDiff(t *testing.T) {
 	before := fileOf(t, dumpText("select", 5, "f", 1, 2)+dumpText("running", 0, "g", 3))
 	after := fileOf(t, dumpText("select", 9, "f", 1, 2, 4)+dumpText("chan send", 0, "h", 5))
-	status, text, stderr := call(t, "", "diff", "--every", "1m", before, after)
-	assert.Equal(t, statusBad, status, "diff has no --every")
-	status, text, stderr = call(t, "", "diff", "--state", "select", before, after)
+	status, text, stderr := call(t, "", "diff", "--state", "select", before, after)
 	require.Zero(t, status, stderr)
 	assert.Contains(t, text, "2 to 3 goroutines (+1)")
 	assert.Contains(t, text, "Filter: state select. 3 of 4 goroutines are shown")

@@ -157,22 +157,22 @@ func (r *Report) writeFindings(p *printer) {
 	r.Sight.writeCandidates(p)
 }
 
-func (f *Finding) write(p *printer) {
-	name := p.paint(severities[f.Severity], fmt.Sprintf("%s (%s):", f.Detector, f.Confidence))
-	p.line(4, "  %s %s", name, f.Message)
-	if f.Unjudged != "" {
-		p.line(6, "    Not judged now: %s.", f.Unjudged)
+func (r *Finding) write(p *printer) {
+	name := p.paint(severities[r.Severity], fmt.Sprintf("%s (%s):", r.Detector, r.Confidence))
+	p.line(4, "  %s %s", name, r.Message)
+	if r.Unjudged != "" {
+		p.line(6, "    Not judged now: %s.", r.Unjudged)
 	}
-	for k := range f.Participants {
-		place := &f.Participants[k]
+	for k := range r.Participants {
+		place := &r.Participants[k]
 		p.line(6, "    %s %s", p.paint(RoleTitle, place.Title+":"), place.text)
 	}
-	f.writeOrigin(p)
-	for _, e := range f.Evidence {
+	r.writeOrigin(p)
+	for _, e := range r.Evidence {
 		p.line(6, "    - %s", e)
 	}
-	if f.Advice != "" {
-		p.line(6, "    %s %s", p.paint(RoleTitle, "Next:"), f.Advice)
+	if r.Advice != "" {
+		p.line(6, "    %s %s", p.paint(RoleTitle, "Next:"), r.Advice)
 	}
 }
 
