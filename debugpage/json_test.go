@@ -20,7 +20,7 @@ var objects = map[string]any{
 	"Report": report.Report{}, "Head": report.Head{}, "Place": report.Place{}, "Diff": report.Diff{}, "data.json": everything{}, "stack.json": live.Detail{},
 	"Scheduler": report.Scheduler{}, "Health": report.Health{}, "Check": report.Check{}, "Share": report.Share{}, "Trend": report.Trend{}, "Point": report.Point{},
 	"Finding": report.Finding{}, "Participant": report.Participant{}, "Trace": report.Trace{}, "Functions": report.Functions{}, "Function": report.Function{}, "Stack": report.Stack{},
-	"Frame": report.Frame{}, "Birth": report.Birth{}, "Label": report.Label{}, "Moment": report.Moment{}, "Change": report.Change{}, "StackChange": report.StackChange{},
+	"Frame": report.Frame{}, "Birth": report.Birth{}, "Label": report.Label{}, "Wait": report.Wait{}, "Filter": report.Filter{}, "Moment": report.Moment{}, "Change": report.Change{}, "StackChange": report.StackChange{},
 	"Program": program{}, "History": live.History{}, "LiveStack": live.Group{}, "Event": report.Event{}, "Cost": report.Cost{}, "Skipped": report.Skipped{}, "Skip": report.Skip{}, "Sight": report.Sight{}, "DetectorStatus": report.DetectorStatus{}, "Candidate": report.Candidate{}, "StackHistory": live.GroupHistory{},
 	"capture": captured{}, "SavedFile": savedFile{},
 }

@@ -156,7 +156,7 @@ func TestEventsAreSentAndFindingsListed(t *testing.T) {
 		require.NoError(t, m.WriteReport(&report))
 		assert.Contains(t, report.String(), "3 goroutines at")
 		assert.Contains(t, report.String(), "There it is.")
-		assert.Contains(t, report.String(), "main.worker(...)")
+		assert.Contains(t, report.String(), "      main.worker (")
 		require.NoError(t, m.Shutdown(t.Context()))
 	})
 }

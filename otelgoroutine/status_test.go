@@ -74,7 +74,7 @@ func TestAHealthyMonitorSaysThatAllAreJudging(t *testing.T) {
 		assert.Equal(t, 12.0, age)
 		var report bytes.Buffer
 		require.NoError(t, m.WriteReport(&report))
-		assert.Contains(t, report.String(), "\nFindings\n  Judging: all 9 detectors. Newest snapshot 12 s old.\n  none\n")
+		assert.Contains(t, report.String(), "\nFindings\n  none\n  Judging: all 9 detectors. Newest snapshot 12 s old.\n")
 		require.NoError(t, m.Shutdown(context.Background()))
 		assert.Zero(t, m.Status().Judging(), "after Shutdown nothing is judged")
 	})

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/graph"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
+	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/htmlreport"
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
@@ -16,7 +16,7 @@ import (
 
 // writeBundle writes a folder with the report as text, JSON and HTML, the top
 // functions, traces, a call graph, and the profiles for go tool pprof.
-func writeBundle(dir string, r *report.Report, series *source.Series) error {
+func writeBundle(dir string, r *report.Report, series []*goroutine.Snapshot) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("--bundle: %w", err)
 	}
@@ -35,9 +35,9 @@ func writeBundle(dir string, r *report.Report, series *source.Series) error {
 	for _, f := range files {
 		errs = append(errs, writeFile(filepath.Join(dir, f.name), f.write))
 	}
-	for i, s := range series.Snapshots {
+	for i, s := range series {
 		name := "profile.pb.gz" // the latest, which the report describes
-		if i < len(series.Snapshots)-1 {
+		if i < len(series)-1 {
 			name = fmt.Sprintf("profile-%03d.pb.gz", i+1)
 		}
 		errs = append(errs, writeFile(filepath.Join(dir, name), func(w io.Writer) error { return parse.WriteProfile(w, s) }))

@@ -34,10 +34,22 @@ const rootExamples = `  goroutines report http://host:6060                  # a 
   goroutines report --format html -o report.html a.pb.gz b.pb.gz
   goroutines report --bundle incident/ http://host:6060
   goroutines diff before.txt after.txt                # what grew, appeared and went
+  goroutines report --state sync.Mutex.Lock --min-wait 10m dump.txt
   goroutines watch http://a:6060 http://b:6060        # live
   goroutines watch --otlp localhost:4317 http://host:6060
   goroutines detectors                                # what the detectors find
-  goroutines completion bash                          # shell completion`
+  goroutines completion bash                          # shell completion
+  goroutines man report | man -l -                    # manual page`
+
+// exitStatuses is part of the help and of docs/command.md.
+const exitStatuses = `Exit statuses:
+  0  success; nothing that --fail-on names was found
+  1  a finding met --fail-on, or check says that a program is not safe to trace
+  2  the usage or an input is bad, an output could not be written, or the
+     command was interrupted (Ctrl-C, SIGTERM); also if only a part of an input
+     could be read and reported, whatever was found in it
+If the reader of standard output closes it early, as head does, or if a pager
+fails, report and diff end with the same status.`
 
 func newRoot(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
@@ -53,13 +65,16 @@ debug=2 dump, which stops the process, only with --endpoint dump.
 
 Label values and lock addresses are hidden unless --values is given.
 
-The exit status is 0 on success, 1 if --fail-on is met, and 2 if the usage or an
-input is bad, even if part of that input could be reported.`,
+On a terminal, texts have colours and are wrapped at its width, and a pager
+shows those that are long. Elsewhere they are plain. No pager is used with
+--no-pager or if none is installed.
+
+` + exitStatuses,
 		Example:       rootExamples,
 		Version:       version(debug.ReadBuildInfo()),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(stdin)
@@ -67,7 +82,11 @@ input is bad, even if part of that input could be reported.`,
 	root.SetErr(stderr)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.InitDefaultVersionFlag()
-	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck(), newDetectors())
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newReport(), newDiff(), newWatch(), newCheck(), newDetectors(), newMan())
+	for _, c := range root.Commands() {
+		complete(c)
+	}
 	return root
 }
 
@@ -118,6 +137,9 @@ func (b *bytesValue) Set(s string) error {
 	return errors.New("must be a positive number of bytes, or of KiB, MiB or GiB, of at most 1024GiB")
 }
 
+// endpoints are the values of --endpoint.
+var endpoints = []string{string(source.Auto), string(source.Trace), string(source.Profile), string(source.Dump)}
+
 func (f *inputFlags) add(flags *pflag.FlagSet) {
 	f.max = 512 << 20
 	flags.StringVar(&f.endpoint, "endpoint", "auto", "what to ask a process for: auto, trace, profile, or dump, which stops it")
@@ -155,8 +177,8 @@ func (f *inputFlags) exclusions() ([]detectors.KnownStack, error) {
 // reader returns a reader configured by the flags. It also reads the exclusions.
 func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
-	if !slices.Contains([]source.Endpoint{source.Auto, source.Trace, source.Profile, source.Dump}, endpoint) {
-		return nil, fmt.Errorf("--endpoint %q is unknown; it must be auto, trace, profile or dump", f.endpoint)
+	if err := checkValue("--endpoint", f.endpoint, endpoints); err != nil {
+		return nil, err
 	}
 	if f.http.Timeout <= 0 {
 		return nil, fmt.Errorf("--timeout %v is too short; it must be greater than 0", f.http.Timeout)
@@ -219,7 +241,8 @@ func parseFailOn(s string) (f failOn, err error) {
 		default:
 			i := slices.IndexFunc(detectors.Confidences(), func(c detectors.Confidence) bool { return c.String() == word })
 			if i < 0 {
-				return f, fmt.Errorf("--fail-on %q is unknown; it must be any, health, or a confidence (%s)", word, confidenceWords())
+				meant := didYouMean(word, failOnWords())
+				return f, fmt.Errorf("--fail-on %q is unknown%s%s it must be any, health, or a confidence (%s)", word, meant, separator(meant), confidenceWords())
 			}
 			f.confidence = detectors.Confidences()[i]
 		}
@@ -227,10 +250,13 @@ func parseFailOn(s string) (f failOn, err error) {
 	return f, nil
 }
 
-func confidenceWords() string {
-	var words []string
+func confidenceWords() string { return strings.Join(failOnWords()[2:], ", ") }
+
+// failOnWords are the words of --fail-on.
+func failOnWords() []string {
+	words := []string{"any", "health"}
 	for _, c := range detectors.Confidences() {
 		words = append(words, c.String())
 	}
-	return strings.Join(words, ", ")
+	return words
 }

@@ -9,7 +9,11 @@ import (
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/internal/htmlreport"
+	"github.com/otelgoroutine/go/internal/report"
 )
+
+// diffFormats are the values of --format of diff.
+var diffFormats = []string{"text", "json", "html"}
 
 type diffFlags struct{ reportFlags }
 
@@ -34,13 +38,14 @@ arguments.`,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	f.inputFlags.add(c.Flags())
+	f.filterFlags.add(c.Flags())
 	f.outputFlags.add(c, "text, json or html")
 	return c
 }
 
 func (f *diffFlags) run(c *cobra.Command, args []string) error {
-	fail, err := f.check("text", "json", "html")
-	if err != nil {
+	fail, err := f.outputFlags.check(diffFormats...)
+	if err := cmp.Or(err, f.filterFlags.check()); err != nil {
 		return err
 	}
 	series, notes, err := f.read(c, args)
@@ -50,21 +55,29 @@ func (f *diffFlags) run(c *cobra.Command, args []string) error {
 	if args[0] != args[1] && source.IsURL(args[0]) && source.IsURL(args[1]) {
 		series.Same = false // two processes, regardless of their IDs
 	}
-	r, findings := f.report(series, notes)
+	r, findings, _, err := f.report(series, notes)
+	if err != nil {
+		return err
+	}
 	d := r.Diff
 	d.Before.Target, d.After.Target = series.Names[0], series.Names[1]
-	err = f.to(c.OutOrStdout(), func(w io.Writer) error {
-		switch f.format {
-		case "json":
-			return d.JSON(w)
-		case "html":
-			return htmlreport.Write(w, r)
-		}
-		return d.Text(w, f.top)
-	})
+	err = f.write(c, r)
 	if f.failOn != "" {
 		notes = append(notes, r.Sight.Line()) // the findings are not shown, but their absence is the exit code
 	}
 	tell(c.ErrOrStderr(), notes)
 	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
+}
+
+func (f *diffFlags) write(c *cobra.Command, r *report.Report) error {
+	d := r.Diff
+	if f.format == "text" {
+		return f.text(c, func(w io.Writer, style report.Style) error { return d.Styled(w, f.top, style) })
+	}
+	return f.to(c.OutOrStdout(), func(w io.Writer) error {
+		if f.format == "json" {
+			return d.JSON(w)
+		}
+		return htmlreport.Write(w, r)
+	})
 }

@@ -175,7 +175,7 @@ func TestWaysIn(t *testing.T) {
 	for _, trust := range []string{"-ca=" + ca, "-insecure"} {
 		status, stdout, stderr := call(t, "", "report", trust, "-header", "X-Token: abc", "-header", "@"+headers, s.URL+"/debug/pprof/")
 		require.Zero(t, status, stderr)
-		assert.Contains(t, stdout, "1 goroutines at")
+		assert.Contains(t, stdout, "1 goroutine at")
 		assert.Contains(t, stderr, "no trace, so there are no goroutine IDs and no ages")
 		assert.Contains(t, stderr, "tracing is already enabled")
 		assert.NotContains(t, stdout+stderr, "pass:word")

@@ -8,6 +8,10 @@
 //
 //	main.go, cli.go             start, root command, shared flags
 //	report.go, diff.go          the commands report and diff
+//	filter.go, members.go       which goroutines they show
+//	terminal.go, pager.go       colours, width and the pager
+//	suggest.go                  checks of words, with what was meant
+//	complete.go, man.go         shell completion of values, manual pages
 //	bundle.go                   the folder that report --bundle writes
 //	watch.go                    the command watch: live view and export
 //	check.go                    whether a built program can bear traces
@@ -34,7 +38,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Exit statuses.
+// Exit statuses; exitStatuses explains them to users.
 const (
 	statusOK       = 0
 	statusFindings = 1 // a finding met --fail-on

@@ -96,7 +96,7 @@ func start(t testing.TB, args ...string) (addr string, stop func()) {
 }
 
 func TestHelpHasExamples(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"-help"}, {"report", "--help"}, {"diff", "--help"}, {"watch", "-h"}, {}} {
+	for _, args := range [][]string{{"--help"}, {"-help"}, {"report", "--help"}, {"man", "--help"}, {"diff", "--help"}, {"watch", "-h"}, {}} {
 		status, stdout, stderr := call(t, "", args...)
 		assert.Zero(t, status)
 		assert.Contains(t, stdout, "Examples:\n  goroutines ")
@@ -116,7 +116,7 @@ func TestUsageErrors(t *testing.T) {
 		{"give a file, a URL", []string{"report"}},
 		{"two sources", []string{"diff", "a"}},
 		{"give a file, a URL", []string{"watch"}},
-		{`--format "yaml" is unknown; it must be one of text, json, html, pprof`, []string{"report", "-format", "yaml", "x"}},
+		{`--format "yaml" is unknown; it must be text, json, html or pprof`, []string{"report", "-format", "yaml", "x"}},
 		{`--fail-on "much" is unknown; it must be any, health, or a confidence (info, medium, suspected, confirmed, high, certain)`, []string{"report", "-fail-on", "much", "x"}},
 		{`--endpoint "heap" is unknown; it must be auto, trace, profile or dump`, []string{"report", "-endpoint", "heap", "x"}},
 		{"--samples needs exactly one source", []string{"report", "-samples", "3", "x"}},

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,27 +25,27 @@ import (
 
 // outputFlags are the flags that control the output of a report.
 type outputFlags struct {
+	terminalFlags
 	format string
 	file   string
 	top    int
+	unfold bool
 	failOn string
 }
 
 func (f *outputFlags) add(c *cobra.Command, formats string) {
+	f.terminalFlags.add(c.Flags())
 	c.Flags().StringVarP(&f.format, "format", "f", "text", formats)
 	c.Flags().StringVarP(&f.file, "output", "o", "", "file to write to instead of standard output")
 	c.Flags().IntVar(&f.top, "top", 20, "number of stacks and functions in the text")
+	c.Flags().BoolVar(&f.unfold, "unfold", false, "show all frames in the text; otherwise those of the standard library share a line")
 	c.Flags().StringVar(&f.failOn, "fail-on", "", "exit with 1 if there is a finding of at least this confidence: any, "+confidenceWords()+"; add health, after a comma, for health checks at level warn as well")
 }
 
 // check validates the flags before anything is read.
 func (f *outputFlags) check(formats ...string) (failOn, error) {
-	ok := false
-	for _, format := range formats {
-		ok = ok || f.format == format
-	}
-	if !ok {
-		return failOn{}, fmt.Errorf("--format %q is unknown; it must be one of %s", f.format, strings.Join(formats, ", "))
+	if err := cmp.Or(checkValue("--format", f.format, formats), f.terminalFlags.check()); err != nil {
+		return failOn{}, err
 	}
 	if f.top < 1 {
 		return failOn{}, fmt.Errorf("--top %d is too small; it must be at least 1", f.top)
@@ -54,8 +53,12 @@ func (f *outputFlags) check(formats ...string) (failOn, error) {
 	return parseFailOn(f.failOn)
 }
 
+// reportFormats are the values of --format of report.
+var reportFormats = []string{"text", "json", "html", "pprof"}
+
 type reportFlags struct {
 	inputFlags
+	filterFlags
 	outputFlags
 	bundle  string
 	samples int
@@ -86,6 +89,7 @@ in one file.`,
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args) },
 	}
 	f.inputFlags.add(c.Flags())
+	f.filterFlags.add(c.Flags())
 	f.outputFlags.add(c, "text, json, html, or pprof (a profile; use with -o)")
 	c.Flags().StringVar(&f.bundle, "bundle", "", "folder to write, created if necessary: the report as text, JSON and HTML, top functions, traces, a graph and the profiles")
 	c.Flags().IntVar(&f.samples, "samples", 1, "number of snapshots to take of a process, from 1 to 10000")
@@ -101,11 +105,8 @@ func atLeastOne(_ *cobra.Command, args []string) error {
 }
 
 func (f *reportFlags) run(c *cobra.Command, args []string) error {
-	fail, err := f.check("text", "json", "html", "pprof")
-	if err != nil {
-		return err
-	}
-	if err := f.checkSeries(args); err != nil {
+	fail, err := f.outputFlags.check(reportFormats...)
+	if err := cmp.Or(err, f.filterFlags.check(), f.checkSeries(args)); err != nil {
 		return err
 	}
 	if f.format == "pprof" && f.file == "" && isTerminal(c.OutOrStdout()) {
@@ -115,12 +116,15 @@ func (f *reportFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, findings := f.report(series, notes)
+	r, findings, chosen, err := f.report(series, notes)
+	if err != nil {
+		return err
+	}
 	if f.bundle != "" {
-		err = writeBundle(f.bundle, r, series)
+		err = writeBundle(f.bundle, r, chosen.snapshots)
 	}
 	if f.bundle == "" || f.file != "" {
-		err = errors.Join(err, f.write(c, r, series))
+		err = errors.Join(err, f.write(c, r, chosen.snapshots))
 	}
 	tell(c.ErrOrStderr(), r.Notes)
 	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
@@ -157,6 +161,7 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 	if err != nil {
 		return nil, nil, err
 	}
+	f.prepare(reader)
 	var notes []string
 	p := newProgress(c.ErrOrStderr())
 	reader.Samples, reader.Every, reader.Ordered = f.samples, f.every, f.ordered
@@ -167,17 +172,23 @@ func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []s
 	return series, notes, err
 }
 
-// report runs the detectors over a series and returns the report.
-func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding) {
+// report runs the detectors over a series. It returns the report of the goroutines that
+// the filter chooses, the findings, which are about all, and what the filter chose.
+func (f *reportFlags) report(series *source.Series, notes []string) (*report.Report, []detectors.Finding, filtered, error) {
+	if err := f.parsed.applicable(series); err != nil {
+		return nil, nil, filtered{}, err
+	}
 	findings, seen, more := judge(series.Snapshots, f.excluded)
 	findings = diagnosis.Join(diagnose(series, f.excluded), findings)
-	return report.New(series.Snapshots, findings, report.Options{
+	chosen := f.parsed.choose(series)
+	return report.New(chosen.snapshots, findings, report.Options{
 		Sight:  seen,
 		Target: series.Names[len(series.Names)-1],
-		Stacks: f.top, Functions: f.top, Values: f.values,
-		Notes: append(notes, more...), Same: series.Same,
+		Stacks: f.top, Functions: f.top, Values: f.values, Unfold: f.unfold,
+		Waits: chosen.waits, Filter: chosen.filter, Whole: chosen.whole,
+		Notes: slices.Concat(notes, more, chosen.notes), Same: series.Same,
 		Terse: f.bundle == "" && f.format == "text",
-	}), findings
+	}), findings, chosen, nil
 }
 
 // diagnose returns what the last snapshot says by itself.
@@ -246,26 +257,36 @@ func tell(w io.Writer, notes []string) {
 	}
 }
 
-func (f *reportFlags) write(c *cobra.Command, r *report.Report, series *source.Series) error {
+func (f *reportFlags) write(c *cobra.Command, r *report.Report, shown []*goroutine.Snapshot) error {
+	if f.format == "text" {
+		return f.text(c, r.Styled)
+	}
 	return f.outputFlags.to(c.OutOrStdout(), func(w io.Writer) error {
 		switch f.format {
 		case "json":
 			return r.JSON(w)
 		case "html":
 			return htmlreport.Write(w, r)
-		case "pprof":
-			return parse.WriteProfile(w, series.Snapshots[len(series.Snapshots)-1])
 		}
-		return r.Text(w)
+		return parse.WriteProfile(w, shown[len(shown)-1])
 	})
 }
 
 // to writes to the file given by -o, or to w if there is none.
 func (f *outputFlags) to(w io.Writer, write func(io.Writer) error) error {
 	if f.file == "" {
-		return write(w)
+		return untilClosed(func() error { return write(w) })
 	}
 	return writeFile(f.file, write)
+}
+
+// text writes a text to the file given by -o, or to standard output: on a terminal in its
+// style and, if it is long, with a pager.
+func (f *outputFlags) text(c *cobra.Command, write func(io.Writer, report.Style) error) error {
+	return f.to(c.OutOrStdout(), func(w io.Writer) error {
+		style := f.style(w)
+		return f.page(c.Context(), w, func(w io.Writer) error { return write(w, style) })
+	})
 }
 
 // writeFile writes a file atomically: no partial file ever has this name.

@@ -9,7 +9,7 @@ import (
 )
 
 // version returns the version of this module and the build information: the Go
-// version, the platform and, for a build from a checkout, the revision.
+// version, the platform and the revision, unless it is that of the version.
 func version(build *debug.BuildInfo, ok bool) string {
 	text := fmt.Sprintf("%s (%s %s/%s", otelgoroutine.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if !ok {
@@ -19,8 +19,11 @@ func version(build *debug.BuildInfo, ok bool) string {
 	for _, s := range build.Settings {
 		settings[s.Key] = s.Value
 	}
-	if revision := settings["vcs.revision"]; revision != "" {
+	switch revision, module := settings["vcs.revision"], build.Main.Version; {
+	case revision != "":
 		text += ", revision " + revision[:min(len(revision), 12)]
+	case module != "" && module != "(devel)" && module != "v"+otelgoroutine.Version:
+		text += ", module " + module // its version ends with the revision
 	}
 	if settings["vcs.modified"] == "true" {
 		text += ", modified"

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -43,12 +42,12 @@ func candidatesOf(statuses []detectors.Status) (all []Candidate) {
 func (c *Candidate) String() string { return fmt.Sprintf("%s: %s", c.Detector, c.Message) }
 
 // writeCandidates writes what is under suspicion.
-func (s *Sight) writeCandidates(w io.Writer) {
+func (s *Sight) writeCandidates(p *printer) {
 	if s == nil || len(s.Candidates) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "  Under suspicion, no verdict yet:")
+	p.line(4, "  Under suspicion, no verdict yet:")
 	for i := range s.Candidates {
-		fmt.Fprintf(w, "    %s\n", &s.Candidates[i])
+		p.line(6, "    %s", &s.Candidates[i])
 	}
 }

@@ -34,6 +34,10 @@ type Diff struct {
 	Categories []Change      `json:"categories"` // largest change first
 	Stacks     []StackChange `json:"stacks"`     // stacks that changed, largest change first
 	Unchanged  int           `json:"unchanged"`  // stacks with the same number of goroutines
+
+	Filter *Filter `json:"filter,omitempty"` // which goroutines are compared; nil: all
+
+	unfold bool // the text shows all frames
 }
 
 // A Change is a count before and after.
@@ -78,6 +82,8 @@ func NewDiff(before, after *goroutine.Snapshot, o Options) *Diff {
 		Before:        Moment{o.Target, before.Time, string(before.Source), before.Total},
 		After:         Moment{o.Target, after.Time, string(after.Source), after.Total},
 		Identity:      o.Same && before.HasIDs() && after.HasIDs(),
+		Filter:        o.Filter.count(after, o.Whole),
+		unfold:        o.Unfold,
 	}
 	d.States = changes(States(before), States(after))
 	d.Categories = changes(categories(before), categories(after))

@@ -5,10 +5,11 @@ import (
 	"slices"
 )
 
-// Functions counts the goroutines by function. Flat is how many goroutines are
-// in the function itself, which means that it is the innermost function outside
-// the runtime. Cumulative is how many have the function anywhere on their
-// stack; each goroutine counts once.
+// Functions counts the goroutines by function outside the standard library. Flat is
+// how many goroutines are in the function itself, or in what it calls of the standard
+// library. Cumulative is how many have the function anywhere on their stack; each
+// goroutine counts once. Goroutines that have only the standard library on their stack
+// count for their entry function, such as net/http.(*conn).serve.
 type Functions struct {
 	Distinct   int        `json:"distinct"`   // number of functions on all stacks
 	Flat       []Function `json:"flat"`       // largest by Flat
@@ -28,46 +29,79 @@ type Function struct {
 // of goroutines in all. FunctionsOf returns the largest functions, at most top
 // in each list.
 func FunctionsOf(stacks []Stack, total, top int) Functions {
-	index := make(map[string]int, len(stacks))
-	var all []Function
-	var last []int // by function, the last stack counted: a recursive function counts once
+	t := &functionTable{index: make(map[string]int, len(stacks))}
 	for i := range stacks {
-		for depth := range stacks[i].Frames {
-			name := stacks[i].Frames[depth].Function
-			at, ok := index[name]
-			if !ok {
-				at = len(all)
-				index[name] = at
-				all, last = append(all, Function{Name: name}), append(last, -1)
-			}
-			if depth == 0 {
-				all[at].Flat += stacks[i].Count
-			}
-			if last[at] != i {
-				last[at] = i
-				all[at].Cumulative += stacks[i].Count
-			}
-		}
+		t.count(i, &stacks[i])
 	}
-	for i := range all {
-		f := &all[i]
+	list := make([]*Function, 0, len(t.rows))
+	for i := range t.rows {
+		f := &t.rows[i].Function
+		if f.Cumulative == 0 { // of the standard library
+			continue
+		}
 		f.FlatPercent, f.CumulativePercent = percent(f.Flat, total), percent(f.Cumulative, total)
+		list = append(list, f)
 	}
 	return Functions{
-		Distinct:   len(all),
-		Flat:       largest(all, top, func(f *Function) int { return f.Flat }),
-		Cumulative: largest(all, top, func(f *Function) int { return f.Cumulative }),
+		Distinct:   len(list),
+		Flat:       largest(list, top, func(f *Function) int { return f.Flat }),
+		Cumulative: largest(list, top, func(f *Function) int { return f.Cumulative }),
+	}
+}
+
+// A functionTable counts goroutines by function.
+type functionTable struct {
+	index map[string]int // into rows, by name
+	rows  []functionRow
+}
+
+type functionRow struct {
+	Function
+	standard bool
+	last     int // stack counted last, from 1: a recursive function counts once
+}
+
+func (t *functionTable) row(f *Frame) *functionRow {
+	i, ok := t.index[f.Function]
+	if !ok {
+		i = len(t.rows)
+		t.index[f.Function] = i
+		t.rows = append(t.rows, functionRow{Function: Function{Name: f.Function}, standard: f.standard()})
+	}
+	return &t.rows[i]
+}
+
+// count counts the i-th stack.
+func (t *functionTable) count(i int, s *Stack) {
+	flat := false
+	for k := range s.Frames {
+		row := t.row(&s.Frames[k])
+		if row.standard {
+			continue
+		}
+		if !flat {
+			flat = true
+			row.Flat += s.Count
+		}
+		t.cumulative(row, i, s)
+	}
+	if entry := entryFrame(s.Frames); !flat && entry >= 0 {
+		row := t.row(&s.Frames[entry])
+		row.Flat += s.Count
+		t.cumulative(row, i, s)
+	}
+}
+
+func (t *functionTable) cumulative(row *functionRow, i int, s *Stack) {
+	if row.last != i+1 {
+		row.last = i + 1
+		row.Cumulative += s.Count
 	}
 }
 
 // largest returns the functions with the largest values, without zeros.
-func largest(all []Function, top int, value func(*Function) int) []Function {
-	list := make([]*Function, 0, len(all))
-	for i := range all {
-		if value(&all[i]) > 0 {
-			list = append(list, &all[i])
-		}
-	}
+func largest(all []*Function, top int, value func(*Function) int) []Function {
+	list := slices.DeleteFunc(slices.Clone(all), func(f *Function) bool { return value(f) == 0 })
 	slices.SortFunc(list, func(a, b *Function) int {
 		return cmp.Or(cmp.Compare(value(b), value(a)), cmp.Compare(b.Cumulative+b.Flat, a.Cumulative+a.Flat), cmp.Compare(a.Name, b.Name))
 	})

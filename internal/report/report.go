@@ -33,6 +33,20 @@ type Options struct {
 	// first; 0 means 20. The model has all stacks of the snapshot.
 	Stacks, Functions int
 
+	// Unfold shows all frames in the text. Otherwise those of the standard library
+	// share a line.
+	Unfold bool
+
+	// Waits returns how long single goroutines of a group have waited, if that is
+	// known. It may be nil.
+	Waits func(*goroutine.Group) []Wait
+
+	// Filter says that the series has only some of the goroutines, and which; nil if
+	// it has all. Whole is then the last snapshot with all of them, which the findings
+	// and the health are about.
+	Filter *Filter
+	Whole  *goroutine.Snapshot
+
 	// Values includes label values, which may be personal data, and the
 	// addresses of locks.
 	Values bool
@@ -66,6 +80,8 @@ type Report struct {
 	Head
 	Target string `json:"target,omitempty"`
 
+	Filter *Filter `json:"filter,omitempty"` // which goroutines are described; nil: all
+
 	Health     Health  `json:"health"`
 	States     []Share `json:"states"`     // largest first
 	Categories []Share `json:"categories"` // largest first; categories without goroutines are left out
@@ -79,7 +95,8 @@ type Report struct {
 	Stacks    []Stack   `json:"stacks"`         // all, largest first
 	Diff      *Diff     `json:"diff,omitempty"` // changes since the first snapshot of the series
 
-	stacks int // number of stacks that the text shows
+	stacks int  // number of stacks that the text shows
+	unfold bool // the text shows all frames
 }
 
 // A Head is a snapshot without its goroutines.
@@ -122,7 +139,7 @@ func HeadOf(s *goroutine.Snapshot) Head {
 // there is none yet.
 func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) *Report {
 	series = slices.DeleteFunc(slices.Clone(series), func(s *goroutine.Snapshot) bool { return s == nil })
-	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), Sight: o.Sight, stacks: cmp.Or(o.Stacks, defaultTop)}
+	r := &Report{Head: HeadOf(nil), Target: o.Target, Notes: slices.Clone(o.Notes), Sight: o.Sight, stacks: cmp.Or(o.Stacks, defaultTop), unfold: o.Unfold}
 	if len(series) == 0 {
 		return r
 	}
@@ -131,7 +148,8 @@ func New(series []*goroutine.Snapshot, findings []detectors.Finding, o Options) 
 	r.States, r.Categories = States(s), categories(s)
 	r.Trend = trendOf(slices.Concat(o.Past, pointsOf(series)))
 	r.Findings = Findings(findings)
-	r.Health = assess(s, findings)
+	r.Health = assess(cmp.Or(o.Whole, s), findings)
+	r.Filter = o.Filter.count(s, o.Whole)
 	r.Stacks = stacksOf(s, o)
 	r.Functions = FunctionsOf(r.Stacks, r.Total, cmp.Or(o.Functions, defaultTop))
 	if len(series) > 1 {

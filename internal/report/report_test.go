@@ -161,8 +161,8 @@ func TestDiff(t *testing.T) {
 	text := b.String()
 	assert.Contains(t, text, "8 to 10 goroutines (+2) in 1m0s\n")
 	assert.Contains(t, text, "5 created since and still there, 3 exited.\n")
-	assert.Contains(t, text, "\nGrew (1 of 1 stacks)\n\n       +2  2 to 4  chan send  ")
-	assert.Contains(t, text, "3 created since, 1 exited or moved on\n           main.grows(...)\n")
+	assert.Contains(t, text, "\nGrew (1 of 1 stacks)\n\n     +2  2 to 4  chan send  ")
+	assert.Contains(t, text, "3 created since, 1 exited or moved on\n      oldest at least 60 s\n      main.grows (/src/main.grows.go:1)\n")
 
 	unknown := NewDiff(before, after, Options{})
 	assert.False(t, unknown.Identity, "two processes")
@@ -218,7 +218,7 @@ func TestTopAndTracesHaveEverything(t *testing.T) {
 	require.NoError(t, r.Traces(&traces))
 	for _, f := range []string{"main.leaf", "main.walk", "main.main"} {
 		assert.Contains(t, top.String(), f+"\n")
-		assert.Contains(t, traces.String(), f+"(...)\n")
+		assert.Contains(t, traces.String(), "      "+f+" (/src/")
 	}
 	assert.Contains(t, top.String(), "Functions, cumulative (3 of 3)")
 }

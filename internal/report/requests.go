@@ -1,11 +1,6 @@
 package report
 
-import (
-	"fmt"
-	"io"
-
-	"github.com/otelgoroutine/go/detectors"
-)
+import "github.com/otelgoroutine/go/detectors"
 
 // A Trace is a distributed trace, or a span of one, in which goroutines of a finding
 // were started.
@@ -28,11 +23,11 @@ func (r *Finding) describeOrigin(f *detectors.Finding) {
 }
 
 // writeOrigin writes the traces, and the labels in a line for each.
-func (r *Finding) writeOrigin(w io.Writer) {
+func (r *Finding) writeOrigin(p *printer) {
 	for _, t := range r.Traces {
-		fmt.Fprintf(w, "    Started in %s (%d).\n", t.text, t.Count)
+		p.line(6, "    Started in %s (%d).", t.text, t.Count)
 	}
 	for _, l := range r.Labels {
-		fmt.Fprintf(w, "    Label %s=%q.\n", l.Key, l.Value)
+		p.line(6, "    Label %s=%q.", l.Key, l.Value)
 	}
 }

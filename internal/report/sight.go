@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -144,18 +143,23 @@ func (s *Sight) None() string {
 }
 
 // write writes in one line what the findings cover.
-func (s *Sight) write(w io.Writer) {
-	if s != nil {
-		fmt.Fprintf(w, "  %s %s\n", s.judging(), s.Newest())
+func (s *Sight) write(p *printer) {
+	if s == nil {
+		return
 	}
+	text := s.judging() + " " + s.Newest()
+	if p.style != nil && !s.All() {
+		text = p.paint(RoleWarning, s.judging()) + " " + s.Newest()
+	}
+	p.line(4, "  %s", text)
 }
 
 // writeGaps writes a line for each reason why detectors are not judging.
-func (s *Sight) writeGaps(w io.Writer) {
+func (s *Sight) writeGaps(p *printer) {
 	if s == nil {
 		return
 	}
 	for _, gap := range s.Gaps() {
-		fmt.Fprintf(w, "  Not judging: %s\n", gap)
+		p.line(4, "  Not judging: %s", gap)
 	}
 }

@@ -97,13 +97,21 @@ type Stack struct {
 
 	Waiting float64  `json:"waiting_seconds,omitempty"` // longest wait according to the runtime, in whole minutes; 0 if unknown
 	Births  []Birth  `json:"births,omitempty"`          // oldest first; nil if there are no IDs
+	Waits   []Wait   `json:"waits,omitempty"`           // of single goroutines, longest first, at most goroutine.MaxIDs; nil if unknown
 	IDs     []uint64 `json:"goroutine_ids,omitempty"`   // the oldest goroutines, at most goroutine.MaxIDs
 
 	Labels    []Label `json:"labels,omitempty"`     // sorted by key; values are empty without Options.Values
 	Lock      string  `json:"lock,omitempty"`       // address, if known and Options.Values is set
 	CreatedBy *Frame  `json:"created_by,omitempty"` // the go statement, if known
 	Known     string  `json:"known,omitempty"`      // why it waits by design; empty if unknown
+	Cut       bool    `json:"cut,omitempty"`        // outer frames are missing: the dump is cut off or damaged there
 	Frames    []Frame `json:"frames"`               // leaf first, without the runtime's own frames at either end
+}
+
+// A Wait is how long one goroutine has waited according to a goroutine dump.
+type Wait struct {
+	ID      uint64  `json:"goroutine_id"`
+	Seconds float64 `json:"wait_seconds"` // whole minutes; 0 for less than one
 }
 
 // A Birth is how many goroutines have at least this age.
@@ -131,7 +139,10 @@ func StackOf(s *goroutine.Snapshot, g *goroutine.Group, o Options) Stack {
 	r := Stack{
 		Place:    Place{ID: string(g.Stack.ID), State: string(g.State), Count: g.Count},
 		Category: string(g.State.Category()), Percent: percent(g.Count, s.Total), Waiting: g.Wait.Seconds(),
-		IDs: slices.Clone(g.IDs), CreatedBy: frameOf(g.CreatedBy),
+		IDs: slices.Clone(g.IDs), CreatedBy: frameOf(g.CreatedBy), Cut: g.Cut,
+	}
+	if o.Waits != nil {
+		r.Waits = longest(o.Waits(g))
 	}
 	r.Frames, r.User = framesOf(g.Stack, o.Terse)
 	if born, ok := s.Oldest(g); ok {

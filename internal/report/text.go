@@ -1,204 +1,210 @@
 package report
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/otelgoroutine/go/internal/words"
 )
 
-// textTrace is how many bytes of one stack are shown.
-const textTrace = 8 << 10
+// Text writes r for people: findings, the trend, the stacks with the most goroutines,
+// functions, counts with percentages, and health. It returns the first error of w.
+func (r *Report) Text(w io.Writer) error { return r.Styled(w, nil) }
 
-// Text writes r for people: totals, findings, health, states and categories with
-// percentages, the trend, functions and the largest stacks. It
-// returns the first error of w.
-func (r *Report) Text(w io.Writer) error {
-	b := bufio.NewWriter(w)
+// Styled is [Report.Text] in a style, which may be nil.
+func (r *Report) Styled(w io.Writer, style Style) error {
+	p := newPrinter(w, style)
 	if !r.Taken {
-		fmt.Fprintln(b, "No snapshot has been taken yet.")
-		r.Sight.write(b)
-		r.Sight.writeGaps(b)
-		return b.Flush()
+		p.line(0, "No snapshot has been taken yet.")
+		r.Sight.write(p)
+		r.Sight.writeGaps(p)
+		return p.w.Flush()
 	}
-	r.writeHead(b)
-	writeFindings(b, r.Findings, r.Sight)
-	r.Health.write(b)
-	writeShares(b, "States", r.States)
-	writeShares(b, "Categories", r.Categories)
-	r.Trend.write(b)
-	writeFunctions(b, "flat", r.Functions.Flat, r.Functions.Distinct)
-	writeFunctions(b, "cumulative", r.Functions.Cumulative, r.Functions.Distinct)
-	writeStacks(b, r.Stacks, r.stacks)
-	return b.Flush()
+	r.writeHead(p)
+	r.writeStates(p)
+	r.writeFindings(p)
+	r.Trend.write(p)
+	r.writeStacks(p)
+	p.writeFunctions(r.Functions)
+	p.writeShares("States", r.States)
+	p.writeShares("Categories", r.Categories)
+	r.Health.write(p)
+	r.writeNotJudging(p)
+	return p.w.Flush()
 }
 
 // Top writes all functions in the manner of go tool pprof -top -cum.
 func (r *Report) Top(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	r.writeHead(b)
+	p := newPrinter(w, nil)
+	r.writeHead(p)
 	all := FunctionsOf(r.Stacks, r.Total, math.MaxInt)
-	writeFunctions(b, "cumulative", all.Cumulative, all.Distinct)
-	return b.Flush()
+	p.writeFunctionsBy("cumulative", all.Cumulative, all.Distinct)
+	return p.w.Flush()
 }
 
-// Traces writes all stacks in the manner of go tool pprof -traces.
+// Traces writes all stacks, with all their frames, in the manner of go tool pprof
+// -traces.
 func (r *Report) Traces(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	r.writeHead(b)
-	writeStacks(b, r.Stacks, len(r.Stacks))
-	return b.Flush()
+	p := newPrinter(w, nil)
+	r.writeHead(p)
+	entries := entriesOf(r.Stacks)
+	p.title("Stacks (%d of %d)", len(entries), len(entries))
+	p.writeEntries(entries, true)
+	return p.w.Flush()
 }
 
-func (r *Report) writeHead(w io.Writer) {
-	fmt.Fprintf(w, "%d goroutines at %s (%s", r.Total, r.Time.Format(time.RFC3339), r.Source)
+func (r *Report) writeHead(p *printer) {
+	took := ""
 	if r.Duration > 0 {
-		fmt.Fprintf(w, ", took %v", span(r.Duration).Round(time.Microsecond))
+		took = fmt.Sprintf(", took %v", span(r.Duration).Round(time.Microsecond))
 	}
-	fmt.Fprintln(w, ")")
+	p.line(2, "%s at %s (%s%s)", words.Plural(r.Total, "goroutine"), r.Time.Format(time.RFC3339), r.Source, took)
 	if r.Missing > 0 {
-		fmt.Fprintf(w, "%d more could not be described.\n", r.Missing)
+		p.line(2, "%d more could not be described.", r.Missing)
+	}
+	r.Filter.write(p)
+}
+
+// headStates is how many states the head of the text names.
+const headStates = 5
+
+// writeStates writes the largest states in a line.
+func (r *Report) writeStates(p *printer) {
+	var parts []string
+	for _, s := range r.States[:min(len(r.States), headStates)] {
+		parts = append(parts, fmt.Sprintf("%d %s", s.Count, p.paint(RoleState, s.Name)))
+	}
+	if more := len(r.States) - len(parts); more > 0 {
+		parts = append(parts, words.Plural(more, "more state"))
+	}
+	if len(parts) > 0 {
+		p.line(2, "  %s", strings.Join(parts, ", "))
 	}
 }
 
 // write writes only the checks that are over their thresholds.
-func (h Health) write(w io.Writer) {
+func (h Health) write(p *printer) {
 	over := h.Over()
 	if len(over) == 0 {
-		fmt.Fprintf(w, "\nHealth: all %d checks within their thresholds; faults are under Findings\n", len(h.Checks))
+		p.title("Health: all %d checks within their thresholds; faults are under Findings", len(h.Checks))
 		return
 	}
-	fmt.Fprintf(w, "\nHealth: %d of %d checks over the threshold; faults are under Findings\n", len(over), len(h.Checks))
+	p.title("Health: %d of %d checks over the threshold; faults are under Findings", len(over), len(h.Checks))
 	for _, c := range over {
-		fmt.Fprintf(w, "  %-4s  %s\n", c.Level, c.Message)
+		p.line(8, "  %-4s  %s", c.Level, c.Message)
 	}
 }
 
-func writeShares(w io.Writer, title string, shares []Share) {
-	fmt.Fprintf(w, "\n%s\n", title)
+func (p *printer) writeShares(title string, shares []Share) {
+	if len(shares) == 0 {
+		return
+	}
+	p.title("%s", title)
+	wide := digits(shares[0].Count)
 	for _, s := range shares {
-		fmt.Fprintf(w, "%9d  %5.1f%%  %s\n", s.Count, s.Percent, s.Name)
+		p.line(wide+12, "  %*d  %5.1f%%  %s", wide, s.Count, s.Percent, s.Name)
 	}
 }
 
-func (t *Trend) write(w io.Writer) {
+// digits returns the width of the numbers of a column whose largest number is n.
+func digits(n int) int { return max(4, len(fmt.Sprint(n))) }
+
+func (t *Trend) write(p *printer) {
 	if t == nil {
 		return
 	}
-	fmt.Fprintf(w, "\nTrend over %d snapshots\n", len(t.Points))
-	t.writeLine(w)
+	p.title("Trend over %d snapshots", len(t.Points))
+	t.writeLine(p)
 	for _, part := range []time.Duration{time.Hour, 10 * time.Minute} {
-		t.lately(part).writeLine(w)
+		t.lately(part).writeLine(p)
 	}
 }
 
-func (t *Trend) writeLine(w io.Writer) {
+func (t *Trend) writeLine(p *printer) {
 	if t == nil {
 		return
 	}
-	fmt.Fprintf(w, "  %d to %d in %v", t.From, t.To, span(t.Seconds).Round(time.Second/10))
+	text := fmt.Sprintf("  %d to %d in %v", t.From, t.To, span(t.Seconds).Round(time.Second/10))
 	if t.From > 0 {
-		fmt.Fprintf(w, ", factor %.2f", t.Factor)
+		text += fmt.Sprintf(", factor %.2f", t.Factor)
 	}
-	fmt.Fprintf(w, ", %+.1f a minute", t.PerMinute)
+	text += fmt.Sprintf(", %+.1f a minute", t.PerMinute)
 	if t.Strong {
-		fmt.Fprint(w, "  << strong growth")
+		text += p.paint(RoleWarning, "  << strong growth")
 	}
-	fmt.Fprintln(w)
+	p.line(4, "%s", text)
 }
 
-func writeFindings(w io.Writer, findings []Finding, s *Sight) {
-	fmt.Fprintln(w, "\nFindings")
-	s.write(w)
-	if len(findings) == 0 {
-		fmt.Fprintln(w, "  "+s.None())
+func (r *Report) writeFindings(p *printer) {
+	p.title("Findings")
+	if len(r.Findings) == 0 {
+		p.line(4, "  %s", r.Sight.None())
 	}
-	for _, f := range findings {
-		fmt.Fprintf(w, "  %s (%s): %s\n", f.Detector, f.Confidence, f.Message)
-		if f.Unjudged != "" {
-			fmt.Fprintf(w, "    Not judged now: %s.\n", f.Unjudged)
+	for i := range r.Findings {
+		if i > 0 {
+			p.line(0, "")
 		}
-		for k := range f.Participants {
-			fmt.Fprintf(w, "    %s\n", &f.Participants[k])
-		}
-		f.writeOrigin(w)
-		for _, e := range f.Evidence {
-			fmt.Fprintf(w, "    - %s\n", e)
-		}
-		if f.Advice != "" {
-			fmt.Fprintf(w, "    Next: %s\n", f.Advice)
-		}
+		r.Findings[i].write(p)
 	}
-	s.writeCandidates(w)
-	s.writeGaps(w)
+	if len(r.Findings) > 0 && r.Sight != nil {
+		p.line(0, "")
+	}
+	r.Sight.write(p)
+	r.Sight.writeCandidates(p)
 }
 
-func writeFunctions(w io.Writer, by string, functions []Function, distinct int) {
-	fmt.Fprintf(w, "\nFunctions, %s (%d of %d)\n", by, len(functions), distinct)
-	fmt.Fprintf(w, "%9s  %6s %9s  %6s\n", "flat", "flat%", "cum", "cum%")
+func (r *Finding) write(p *printer) {
+	name := p.paint(severities[r.Severity], fmt.Sprintf("%s (%s):", r.Detector, r.Confidence))
+	p.line(4, "  %s %s", name, r.Message)
+	if r.Unjudged != "" {
+		p.line(6, "    Not judged now: %s.", r.Unjudged)
+	}
+	for k := range r.Participants {
+		place := &r.Participants[k]
+		p.line(6, "    %s %s", p.paint(RoleTitle, place.Title+":"), place.text)
+	}
+	r.writeOrigin(p)
+	for _, e := range r.Evidence {
+		p.line(6, "    - %s", e)
+	}
+	if r.Advice != "" {
+		p.line(6, "    %s %s", p.paint(RoleTitle, "Next:"), r.Advice)
+	}
+}
+
+// writeNotJudging writes which detectors are not judging. It comes last: of a single
+// snapshot most detectors cannot judge, and the line below the findings says so.
+func (r *Report) writeNotJudging(p *printer) {
+	if r.Sight == nil || len(r.Sight.Gaps()) == 0 {
+		return
+	}
+	p.title("Detectors that are not judging")
+	r.Sight.writeGaps(p)
+}
+
+func (p *printer) writeFunctions(f Functions) {
+	if slices.Equal(f.Flat, f.Cumulative) {
+		p.writeFunctionsBy("flat and cumulative", f.Flat, f.Distinct)
+		return
+	}
+	p.writeFunctionsBy("flat", f.Flat, f.Distinct)
+	p.writeFunctionsBy("cumulative", f.Cumulative, f.Distinct)
+}
+
+func (p *printer) writeFunctionsBy(by string, functions []Function, distinct int) {
+	wide := 4
 	for _, f := range functions {
-		fmt.Fprintf(w, "%9d  %5.1f%% %9d  %5.1f%%  %s\n", f.Flat, f.FlatPercent, f.Cumulative, f.CumulativePercent, f.Name)
+		wide = max(wide, digits(f.Cumulative))
 	}
-}
-
-func writeStacks(w io.Writer, stacks []Stack, top int) {
-	shown := stacks[:min(len(stacks), top)]
-	fmt.Fprintf(w, "\nStacks (%d of %d)\n", len(shown), len(stacks))
-	for i := range shown {
-		s := &shown[i]
-		fmt.Fprintf(w, "\n%9d  %5.1f%%  %s\n", s.Count, s.Percent, s.describe())
-		s.writeFrames(w)
+	p.title("Functions, %s (%d of %d)", by, len(functions), distinct)
+	p.line(0, "%s", p.paint(RoleAside, fmt.Sprintf("  %*s   flat%% %*s    cum%%", wide, "flat", wide+1, "cum")))
+	for _, f := range functions {
+		p.line(2*wide+23, "  %*d  %5.1f%% %*d  %5.1f%%  %s", wide, f.Flat, f.FlatPercent, wide+1, f.Cumulative, f.CumulativePercent, f.Name)
 	}
-}
-
-// describe returns a one-line description of a stack without its frames.
-func (s *Stack) describe() string {
-	var b strings.Builder
-	b.WriteString(s.State + "  " + s.ID)
-	if s.Oldest >= 1 {
-		fmt.Fprintf(&b, "  oldest at least %v", span(s.Oldest).Round(time.Second))
-	}
-	if s.Waiting > 0 {
-		fmt.Fprintf(&b, "  waiting %v", span(s.Waiting))
-	}
-	if s.Lock != "" {
-		fmt.Fprintf(&b, "  lock %s", s.Lock)
-	}
-	for _, l := range s.Labels {
-		if l.Value == "" {
-			fmt.Fprintf(&b, "  %s=…", l.Key)
-		} else {
-			fmt.Fprintf(&b, "  %s=%q", l.Key, l.Value)
-		}
-	}
-	return b.String()
-}
-
-// writeFrames writes the stack in the format of a goroutine dump, with two
-// lines for each frame.
-func (s *Stack) writeFrames(w io.Writer) {
-	left := textTrace
-	for _, f := range s.Frames {
-		text := f.text()
-		if left -= len(text); left < 0 {
-			fmt.Fprintln(w, "           ...")
-			break
-		}
-		fmt.Fprint(w, text)
-	}
-	if s.CreatedBy != nil {
-		fmt.Fprintf(w, "           created by %s\n", s.CreatedBy)
-	}
-}
-
-func (f *Frame) text() string {
-	text := "           " + f.Function + "(...)\n"
-	if f.File != "" {
-		text += fmt.Sprintf("           \t%s:%d\n", f.File, f.Line)
-	}
-	return text
 }
 
 func span(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -47,38 +47,36 @@ func TestText(t *testing.T) {
 	empty := string(sample().Groups[1].Stack.ID)
 	assert.Equal(t, `4 goroutines at 2026-01-02T03:04:05Z (trace, took 1.235ms)
 2 more could not be described.
+  3 chan send, 1 running
 
 Findings
   leak (suspected): Three are stuck.
     - They were two.
     Next: See the receiver.
 
-Health: 1 of 4 checks over the threshold; faults are under Findings
-  note  75.0% are waiting on channels, over 50%: usual for idle workers
-
-States
-        3   75.0%  chan send
-        1   25.0%  running
-
-Categories
-        3   75.0%  channel
-        1   25.0%  running
-
-Functions, flat (1 of 1)
-     flat   flat%       cum    cum%
-        3   75.0%         3   75.0%  main.worker
-
-Functions, cumulative (1 of 1)
-     flat   flat%       cum    cum%
-        3   75.0%         3   75.0%  main.worker
-
 Stacks (2 of 2)
 
-        3   75.0%  chan send  `+id+`  oldest at least 1m30s  user=…
-           main.worker(...)
-           	/src/main.go:42
+     3   75.0%  chan send  `+id+`  user=…
+      oldest at least 90 s
+      main.worker (/src/main.go:42)
 
-        1   25.0%  running  `+empty+`  oldest at least 1m30s
+     1   25.0%  running  `+empty+`
+      oldest at least 90 s
+
+Functions, flat and cumulative (1 of 1)
+  flat   flat%   cum    cum%
+     3   75.0%     3   75.0%  main.worker
+
+States
+     3   75.0%  chan send
+     1   25.0%  running
+
+Categories
+     3   75.0%  channel
+     1   25.0%  running
+
+Health: 1 of 4 checks over the threshold; faults are under Findings
+  note  75.0% are waiting on channels, over 50%: usual for idle workers
 `, text)
 }
 
@@ -119,5 +117,5 @@ func TestTextIsBounded(t *testing.T) {
 	assert.Less(t, len(textOf(t, one(s, Options{}))), defaultTop*(textTrace*2)+2*defaultTop*1000+2000)
 	few := textOf(t, one(s, Options{Stacks: 2, Functions: 3}))
 	assert.Contains(t, few, "Stacks (2 of 100)")
-	assert.Contains(t, few, "Functions, flat (3 of 12800)")
+	assert.Contains(t, few, "Functions, flat and cumulative (3 of 12800)")
 }
