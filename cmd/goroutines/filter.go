@@ -310,20 +310,31 @@ type filtered struct {
 	filter    *report.Filter      // nil: nothing was left out
 	whole     *goroutine.Snapshot // the last one, with all goroutines
 	notes     []string
-	waits     func(*goroutine.Group) []report.Wait
+	waits     func(*goroutine.Snapshot, *goroutine.Group) []report.Wait
 }
 
 // choose applies the filter to a series.
 func (f *filter) choose(series *source.Series) filtered {
 	last := series.Snapshots[len(series.Snapshots)-1]
-	waits := membersOf(series.Details[last])
-	c := filtered{snapshots: series.Snapshots, waits: func(g *goroutine.Group) []report.Wait { return waits.longestWaits(g, f.keeps) }}
+	known := make(map[*goroutine.Snapshot]*members, len(series.Snapshots))
+	c := filtered{snapshots: slices.Clone(series.Snapshots), waits: func(s *goroutine.Snapshot, g *goroutine.Group) []report.Wait {
+		return known[s].longestWaits(g, f.keeps)
+	}}
+	for i, s := range series.Snapshots {
+		ends := i == 0 || s == last // a report shows their stacks
+		if f.none() && !ends {
+			continue
+		}
+		m := membersOf(series.Details[s])
+		if !f.none() {
+			c.snapshots[i] = f.apply(s, m)
+		}
+		if ends {
+			known[c.snapshots[i]] = m
+		}
+	}
 	if f.none() {
 		return c
-	}
-	c.snapshots = make([]*goroutine.Snapshot, len(series.Snapshots))
-	for i, s := range series.Snapshots {
-		c.snapshots[i] = f.apply(s, membersOf(series.Details[s]))
 	}
 	c.filter, c.whole = &report.Filter{Conditions: f.conditions()}, last
 	if missing := f.notFound(); len(missing) > 0 {

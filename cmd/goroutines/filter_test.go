@@ -128,6 +128,19 @@ func TestWhatAFilterLeaves(t *testing.T) {
 	assert.Equal(t, 55*60.0, r.Stacks[0].Waiting)
 }
 
+// Waits in a diff are those of the side that is shown.
+func TestWaitsInADiff(t *testing.T) {
+	before := fileOf(t, dumpText("chan send", 6, "goes", 1, 2)+dumpText("select", 3, "stays", 3))
+	after := fileOf(t, dumpText("select", 9, "stays", 3, 4)+dumpText("chan receive", 0, "comes", 5))
+	for _, args := range [][]string{nil, {"--function", "main"}} {
+		status, text, stderr := call(t, "", append([]string{"diff", before, after}, args...)...)
+		require.Zero(t, status, stderr)
+		assert.Regexp(t, `-2  2 to 0  chan send [^\n]*\n      waiting 6 min \(goroutines 1, 2\)\n      main.goes `, text)
+		assert.Regexp(t, `\+1  1 to 2  select [^\n]*\n      waiting 9 min \(goroutines 3, 4\)\n      main.stays `, text)
+		assert.Regexp(t, `\+1  0 to 1  chan receive [^\n]*\n      waiting < 1 min \(goroutine 5\)\n      main.comes `, text)
+	}
+}
+
 // A goroutine that is not there is told, and so is one that cannot be found among many.
 func TestUnknownGoroutines(t *testing.T) {
 	status, text, stderr := call(t, "", "report", "--goroutine", "55,777", sampleDump(t))

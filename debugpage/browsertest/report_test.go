@@ -61,12 +61,13 @@ func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 		Message:  "Goroutines at main.report.func1 are stuck in chan send; none exited or moved on.",
 		Evidence: []string{"The number rose in 5 of 5 steps."}, Unjudged: "the newest snapshots have no goroutine IDs",
 		Participants: []detectors.Participant{{Role: detectors.RoleWaiter, Stack: leak.Stack, State: leak.State, Count: leak.Count, Note: "send to a channel without a receiver"}},
-	}}, report.Options{Target: "example", Notes: []string{"Without goroutine IDs, creation times are not known."}}))
+	}}, report.Options{Target: "example", Filter: &report.Filter{Conditions: []string{"function matches main"}}, Whole: after, Notes: []string{"Without goroutine IDs, creation times are not known."}}))
 	for _, l := range screens {
 		t.Run("report-"+l.name, func(t *testing.T) {
 			p := open(t, l, url)
 			p.until("document.querySelectorAll('#stacks tr').length > 3 && icicle.blockAt('main.report.func1')")
 			assert.Contains(t, p.text("#tiles"), "Change", "of two snapshots")
+			assert.Contains(t, p.text("#taken"), "Filter: function matches main; ")
 			assert.Contains(t, p.text("#stacks tr"), "main.report.func1", "the largest change comes first")
 			p.assertAccessible("the report")
 			p.shoot("report-" + l.name)

@@ -37,9 +37,9 @@ type Options struct {
 	// share a line.
 	Unfold bool
 
-	// Waits returns how long single goroutines of a group have waited, if that is
-	// known. It may be nil.
-	Waits func(*goroutine.Group) []Wait
+	// Waits returns how long single goroutines of a group of a snapshot have waited, if
+	// that is known. It may be nil.
+	Waits func(*goroutine.Snapshot, *goroutine.Group) []Wait
 
 	// Filter says that the series has only some of the goroutines, and which; nil if
 	// it has all. Whole is then the last snapshot with all of them, which the findings

@@ -142,7 +142,7 @@ func StackOf(s *goroutine.Snapshot, g *goroutine.Group, o Options) Stack {
 		IDs: slices.Clone(g.IDs), CreatedBy: frameOf(g.CreatedBy), Cut: g.Cut,
 	}
 	if o.Waits != nil {
-		r.Waits = longest(o.Waits(g))
+		r.Waits = longest(o.Waits(s, g))
 	}
 	r.Frames, r.User = framesOf(g.Stack, o.Terse)
 	if born, ok := s.Oldest(g); ok {

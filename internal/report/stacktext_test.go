@@ -100,7 +100,7 @@ func TestStacksAreMerged(t *testing.T) {
 		created(base, "main.b", 34*time.Minute, 0xc000020000, 5, 9, 11),
 		created(base, "main.a", 0, 0xc000030000, 6))
 	waits := map[uint64]float64{7: 60, 8: 0, 5: 2040, 9: 0, 11: 2040, 6: 0}
-	o := Options{Waits: func(g *goroutine.Group) (list []Wait) {
+	o := Options{Waits: func(_ *goroutine.Snapshot, g *goroutine.Group) (list []Wait) {
 		for _, id := range g.IDs {
 			list = append(list, Wait{id, waits[id]})
 		}

@@ -35,6 +35,10 @@ function renderHead() {
 	byID("target").textContent = report.target ? "of " + report.target : "";
 	byID("taken").textContent = report.taken ? "Taken at " + new Date(report.time).toLocaleString() + ", " + report.source + (report.duration_seconds ? ", in " + formatSeconds(report.duration_seconds) : "") : "No snapshot has been taken yet.";
 	if (!report.taken) return;
+	if (report.filter) {
+		const f = report.filter;
+		byID("taken").textContent += ". Filter: " + f.conditions.join(" and ") + "; " + formatCount(f.shown) + " of " + formatCount(f.total) + " goroutines are shown, findings and health are about all.";
+	}
 	const largest = report.states[0];
 	const over = report.health.checks.filter((c) => c.level !== "ok");
 	const tiles = [
