@@ -44,7 +44,7 @@ const (
 func main() {
 	log.SetOutput(io.Discard) // lines logged by net/http would corrupt the live view; its errors are returned to us anyway
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process by itself
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -153,7 +153,7 @@ func (f *reportFlags) checkSeries(args []string) error {
 
 // read reads the series. It also returns notes on what the series lacks.
 func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []string, error) {
-	reader, err := f.inputFlags.reader(c.InOrStdin())
+	reader, err := f.inputFlags.reader(c.Context(), c.InOrStdin())
 	if err != nil {
 		return nil, nil, err
 	}
