@@ -10,11 +10,12 @@
 //	report.go, diff.go          the commands report and diff
 //	bundle.go                   the folder that report --bundle writes
 //	watch.go                    the command watch: live view and export
-//	check.go                    whether a built program can bear traces
+//	check.go, checksource.go    the command check
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes
 //	internal/export             metrics and events over OTLP
 //	internal/graph              the call graph as SVG
+//	internal/pipeline           results as JUnit, SARIF and annotations
 //	internal/live               continuous observation of processes
 //	internal/view               the terminal view of the observed processes
 package main

@@ -88,9 +88,14 @@ in one file.`,
 	f.inputFlags.add(c.Flags())
 	f.outputFlags.add(c, "text, json, html, or pprof (a profile; use with -o)")
 	c.Flags().StringVar(&f.bundle, "bundle", "", "folder to write, created if necessary: the report as text, JSON and HTML, top functions, traces, a graph and the profiles")
+	f.seriesFlags(c)
+	return c
+}
+
+// seriesFlags adds the flags of a series.
+func (f *reportFlags) seriesFlags(c *cobra.Command) {
 	c.Flags().IntVar(&f.samples, "samples", 1, "number of snapshots to take of a process, from 1 to 10000")
 	c.Flags().DurationVar(&f.every, "every", 0, "time between the snapshots of --samples, by default 10s; with several files, the time between them, in the given order, in place of their own times")
-	return c
 }
 
 func atLeastOne(_ *cobra.Command, args []string) error {

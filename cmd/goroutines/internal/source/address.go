@@ -205,23 +205,23 @@ func (t *target) locate(u *url.URL) {
 	case slices.Contains(singlePages, page), page == "snapshot.pb.gz":
 		t.exact = u
 	case page == "pprof":
-		t.base = at(u, where+"/")
+		t.base = pageAt(u, where+"/")
 	case strings.HasSuffix(dir, "/pprof"):
-		t.base = at(u, dir+"/")
+		t.base = pageAt(u, dir+"/")
 	case strings.HasSuffix(where, "/debug/goroutines"):
-		t.base = at(u, strings.TrimSuffix(where, "goroutines")+"pprof/")
-		t.snapshot = at(u, where+"/snapshot.pb.gz")
+		t.base = pageAt(u, strings.TrimSuffix(where, "goroutines")+"pprof/")
+		t.snapshot = pageAt(u, where+"/snapshot.pb.gz")
 	case u.RawQuery != "":
 		t.exact = u
 	case page == "debug":
-		t.base = at(u, where+"/pprof/")
+		t.base = pageAt(u, where+"/pprof/")
 	default:
-		t.base = at(u, where+"/debug/pprof/")
+		t.base = pageAt(u, where+"/debug/pprof/")
 	}
 }
 
-// at returns the address of another page of the same server.
-func at(u *url.URL, escapedPath string) *url.URL {
+// pageAt returns the address of another page of the same server.
+func pageAt(u *url.URL, escapedPath string) *url.URL {
 	c := *u
 	c.Path, c.RawPath, c.RawQuery = escapedPath, escapedPath, ""
 	if plain, err := url.PathUnescape(escapedPath); err == nil {
