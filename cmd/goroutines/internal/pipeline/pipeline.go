@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/otelgoroutine/go/internal/report"
 )
@@ -79,6 +80,10 @@ type Finding struct {
 
 // Add adds a rule. reason is why it could not judge, unless it has findings.
 func (r *Result) Add(name, doc, reason string, findings []Finding) {
+	findings = slices.Clone(findings)
+	for i := range findings {
+		findings[i].clean()
+	}
 	rule := Rule{Name: name, Doc: doc, Status: Passed, Findings: findings}
 	switch {
 	case slices.ContainsFunc(findings, func(f Finding) bool { return f.Fails }):
@@ -89,6 +94,24 @@ func (r *Result) Add(name, doc, reason string, findings []Finding) {
 		rule.Status, rule.Reason = Skipped, reason
 	}
 	r.Rules = append(r.Rules, rule)
+}
+
+// clean replaces what a terminal would obey in texts that may quote the program.
+func (f *Finding) clean() {
+	f.Message, f.Advice = printable(f.Message), printable(f.Advice)
+	f.Evidence = slices.Clone(f.Evidence)
+	for i := range f.Evidence {
+		f.Evidence[i] = printable(f.Evidence[i])
+	}
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
 }
 
 // count returns how many rules have a status.

@@ -96,7 +96,7 @@ func resultOf(rule *Rule, f *Finding) *sarif.Result {
 func locationOf(f *Finding) *sarif.Location {
 	switch {
 	case f.File != "":
-		return physical(sarif.NewArtifactLocation().WithUri(escaped(f.File)).WithUriBaseId(sourceRoot), f.Line)
+		return physical(sarif.NewArtifactLocation().WithUri(uriOf(f.File)).WithUriBaseId(sourceRoot), f.Line)
 	case f.At != nil && f.At.File != "":
 		at := outside(f.At)
 		at.LogicalLocations = []*sarif.LogicalLocation{sarif.NewLogicalLocation().WithFullyQualifiedName(f.At.Function).WithKind("function")}
@@ -122,14 +122,12 @@ func physical(artifact *sarif.ArtifactLocation, line int) *sarif.Location {
 func uriOf(file string) string {
 	switch {
 	case path.IsAbs(file):
-		return "file://" + escaped(file)
+		return (&url.URL{Scheme: "file", Path: file}).String()
 	case len(file) > 2 && file[1] == ':': // of Windows
-		return "file:///" + file[:2] + escaped(file[2:])
+		return (&url.URL{Scheme: "file", Path: "/" + file}).String()
 	}
-	return escaped(file)
+	return (&url.URL{Path: file}).String()
 }
-
-func escaped(file string) string { return (&url.URL{Path: file}).EscapedPath() }
 
 func stackOf(frames []report.Frame) *sarif.Stack {
 	stack := sarif.NewStack()

@@ -124,7 +124,8 @@ func declares(name string, f *report.Frame) bool {
 	if err != nil {
 		return false
 	}
-	names := strings.FieldsFunc(f.Function, func(r rune) bool { return strings.ContainsRune(".()*[]", r) })
+	_, name, _ = strings.Cut(f.Function, ".")
+	names := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune(".()*[]", r) })
 	return slices.ContainsFunc(file.Decls, func(d ast.Decl) bool {
 		function, ok := d.(*ast.FuncDecl)
 		return ok && slices.Contains(names, function.Name.Name) &&

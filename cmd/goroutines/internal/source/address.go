@@ -121,7 +121,7 @@ func parseTarget(name string) (target, error) {
 		return parseSocket(scheme, rest)
 	case "":
 		if r, ok := parseResource(name); ok {
-			return targetOf("http://localhost:"+r.port+r.page, target{resource: &r})
+			return targetOf(r.url(), target{resource: &r})
 		}
 		name = "http://" + withHost(name)
 	}

@@ -199,8 +199,10 @@ func (e *explanation) of(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case errors.As(err, new(*slowForward)):
+		return fmt.Errorf("no connection within %v (--timeout): %w", e.timeout, err)
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
-		return e.late(err)
+		return e.late()
 	}
 	if explained := e.ofConnecting(err); explained != nil {
 		return explained
@@ -223,15 +225,11 @@ func (e *explanation) of(err error) error {
 }
 
 // late describes an error of a request that took too long.
-func (e *explanation) late(err error) error {
-	var forward *slowForward
-	switch {
-	case errors.As(err, &forward):
-		return fmt.Errorf("no connection within %v (--timeout): %w", e.timeout, forward)
-	case !e.connected:
-		return fmt.Errorf("no connection within %v (--timeout); is the host right, and is there a firewall?", e.timeout)
+func (e *explanation) late() error {
+	if e.connected {
+		return fmt.Errorf("no complete response within %v (--timeout)", e.timeout)
 	}
-	return fmt.Errorf("no complete response within %v (--timeout)", e.timeout)
+	return fmt.Errorf("no connection within %v (--timeout); is the host right, and is there a firewall?", e.timeout)
 }
 
 // ofConnecting describes an error before there was a connection.

@@ -40,6 +40,14 @@ func (r *resource) String() string {
 	return text
 }
 
+// url returns the address of the page behind a forwarded port.
+func (r *resource) url() string {
+	if isPort(r.port) {
+		return "http://localhost:" + r.port + r.page
+	}
+	return "http://localhost" + r.page
+}
+
 // kinds are the kinds of resources whose ports kubectl can forward, by the names
 // that it accepts for them.
 var kinds = map[string]string{
@@ -73,7 +81,7 @@ func parseResource(name string) (r resource, ok bool) {
 
 // A forward makes connections to a port of a resource. It runs "kubectl
 // port-forward", which also reaches a port that listens on the loopback address of
-// a pod only. It starts it for the first connection, and again if it has ended.
+// a pod only.
 type forward struct {
 	resource resource
 	cluster  Kubernetes
@@ -90,53 +98,54 @@ type forwarding struct {
 	said    *tail
 }
 
-// dial returns a connection to the port. It starts kubectl, if it does not run,
-// which then outlives ctx.
+// dial returns a connection to the port, once start has returned.
 func (f *forward) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	running, err := f.start(ctx)
-	if err != nil {
-		return nil, err
+	f.mu.Lock()
+	running := f.running
+	f.mu.Unlock()
+	if running == nil {
+		return nil, net.ErrClosed
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", running.local)
 }
 
-func (f *forward) start(ctx context.Context) (*forwarding, error) {
+// start starts kubectl unless it runs, and waits until it listens. It then
+// outlives ctx.
+func (f *forward) start(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r := f.running; r != nil {
 		select {
 		case <-r.ended:
 		default:
-			return r, nil
+			return nil
 		}
 	}
 	r, found, err := f.launch()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	select {
 	case local, ok := <-found:
 		if ok {
 			r.local, f.running = local, r
-			return r, nil
+			return nil
 		}
 		r.end()
-		return nil, fmt.Errorf("%s: %s", commandLine(r.command), cmp.Or(r.said.last(), "it ended without a message"))
+		return fmt.Errorf("%s: %s", commandLine(r.command), cmp.Or(r.said.last(), "it ended without a message"))
 	case <-ctx.Done():
 		r.end()
-		if ctx.Err() == context.DeadlineExceeded {
-			return nil, &slowForward{commandLine(r.command), r.said.last()}
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return ctx.Err()
 		}
-		return nil, ctx.Err()
+		return &slowForward{strings.TrimSuffix(commandLine(r.command)+" has not answered: "+r.said.last(), ": ")}
 	}
 }
 
-// A slowForward is a kubectl that has not forwarded the port in time.
-type slowForward struct{ command, said string }
+// A slowForward is the error of a kubectl that has not listened in time.
+type slowForward struct{ text string }
 
-func (e *slowForward) Error() string {
-	return strings.TrimSuffix(e.command+" has not answered: "+e.said, ": ")
-}
+func (e *slowForward) Error() string { return e.text }
 
 // errNoKubectl says what to do without kubectl.
 var errNoKubectl = errors.New("kubectl is not installed, which connects to pods; install it, or forward the port in another way and give localhost:PORT")

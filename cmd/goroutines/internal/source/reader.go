@@ -186,12 +186,12 @@ func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]locate
 	for i := range max(1, r.Samples) {
 		if i > 0 {
 			if err := r.wait(ctx, name); err != nil {
-				return nil, err
+				return all, err
 			}
 		}
 		s, err := remote.Take(ctx)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return all, ctx.Err()
 		}
 		if s == nil || s.Total == 0 && err != nil {
 			return all, err

@@ -199,7 +199,10 @@ func fatal(err error) bool {
 
 // get requests a page. Its error says what was asked, what came and what to do.
 func (r *Remote) get(ctx context.Context, u *url.URL) (*goroutine.Snapshot, error) {
-	timeout := r.reader.HTTP.Timeout + asksFor(u)
+	timeout := r.reader.HTTP.Timeout
+	if r.target.exact != nil {
+		timeout += asksFor(u)
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	s, connected, err := r.fetch(ctx, u)
@@ -247,6 +250,11 @@ func (r *Remote) request(ctx context.Context, u *url.URL) (*http.Request, error)
 // fetch reads a page. It also returns whether there was a connection.
 func (r *Remote) fetch(ctx context.Context, u *url.URL) (s *goroutine.Snapshot, connected bool, err error) {
 	began := time.Now()
+	if r.forward != nil {
+		if err := r.forward.start(ctx); err != nil {
+			return nil, false, err
+		}
+	}
 	var got atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { got.Store(true) }})
 	request, err := r.request(traced, u)

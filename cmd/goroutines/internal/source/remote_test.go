@@ -351,7 +351,7 @@ func TestExplain(t *testing.T) {
 		"deadline of TCP":  {&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, "no complete response within 3s (--timeout)"},
 		"interrupted":      {asked(context.Canceled), "context canceled"},
 		"no TLS":           {asked(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "the server does not speak TLS; is the port right? If it speaks plain HTTP, use http://"},
-		"TLS":              {asked(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "\\x15\\x03\\x01\\x00\\x02\\x02"`)), "the server speaks TLS; use https://"},
+		"TLS":              {asked(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`)), "the server speaks TLS; use https://"},
 		"no answer of DNS": {asked(&net.DNSError{Name: "slow", Err: "server misbehaving"}), `the name "slow" cannot be resolved: server misbehaving`},
 		"no proxy":         {asked(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused}), "the proxy in HTTP_PROXY or HTTPS_PROXY cannot be reached: dial tcp: connect: connection refused"},
 		"a proxy's login":  {asked(errors.New("Proxy Authentication Required")), "the proxy asks for a login; give it in HTTP_PROXY or HTTPS_PROXY, as http://name:password@host:port"},
