@@ -71,7 +71,7 @@ decided whether a program is safe.`,
 	c.Flags().StringVarP(&f.file, "output", "o", "", "file to write to; standard output then gets the text")
 	c.Flags().StringVar(&f.failOn, "fail-on", detectors.Confirmed.String(), "fail on findings of at least this confidence: any, "+confidenceWords()+", or none")
 	c.Flags().StringArrayVar(&f.roots, "source-root", []string{"."}, "directory of the checkout with the program's go.mod; may be repeated")
-	c.Flags().BoolVar(&f.allowNone, "allow-none", false, "let an input without goroutines pass, such as the log of a program that did not crash")
+	c.Flags().BoolVar(&f.allowNone, "allow-none", false, "let a single file without goroutines pass, such as the log of a program that did not crash")
 	return c
 }
 

@@ -83,7 +83,7 @@ func (f *checkFlags) checkSources(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--source-root: %w", err)
 	}
 	series, notes, err := f.read(c, args)
-	if f.allowNone && errors.Is(err, parse.ErrNoGoroutine) {
+	if f.allowNone && errors.Is(err, parse.ErrNoGoroutine) && len(args) == 1 && !source.IsURL(args[0]) {
 		return f.writeResult(c, func(w io.Writer, format string) error {
 			return pipeline.Write(w, withoutGoroutines(args, fail), format)
 		})
@@ -91,8 +91,8 @@ func (f *checkFlags) checkSources(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, findings := f.report(series, notes)
-	result := f.result(series, r, findings, fail)
+	r, _ := f.report(series, notes)
+	result := f.result(series, r, fail)
 	for i := range result.Rules {
 		for k := range result.Rules[i].Findings {
 			tree.Locate(&result.Rules[i].Findings[k])
@@ -100,7 +100,18 @@ func (f *checkFlags) checkSources(c *cobra.Command, args []string) error {
 	}
 	err = f.writeResult(c, func(w io.Writer, format string) error { return pipeline.Write(w, result, format) })
 	tell(c.ErrOrStderr(), r.Notes)
-	return cmp.Or(err, series.Partial, fail.verdict(findings, r))
+	err = cmp.Or(err, series.Partial)
+	if err == nil && result.Failed {
+		err = errFindings
+	}
+	return err
+}
+
+// meets reports whether a finding of a confidence, by its name, fails.
+func (f failOn) meets(confidence string) bool {
+	return f.confidence > 0 && slices.ContainsFunc(detectors.Confidences(), func(c detectors.Confidence) bool {
+		return c.String() == confidence && c >= f.confidence
+	})
 }
 
 func newResult(name string, fail failOn) *pipeline.Result {
@@ -112,7 +123,7 @@ func newResult(name string, fail failOn) *pipeline.Result {
 }
 
 // result returns what the detectors and the diagnosis found, by kind.
-func (f *checkFlags) result(series *source.Series, r *report.Report, findings []detectors.Finding, fail failOn) *pipeline.Result {
+func (f *checkFlags) result(series *source.Series, r *report.Report, fail failOn) *pipeline.Result {
 	result := newResult(r.Target, fail)
 	result.Time, result.Goroutines, result.Notes = r.Time, r.Total, r.Notes
 	if series.Partial != nil {
@@ -120,9 +131,8 @@ func (f *checkFlags) result(series *source.Series, r *report.Report, findings []
 	}
 	found := make(map[string][]pipeline.Finding)
 	all := kinds()
-	for i := range findings {
-		d := &findings[i]
-		found[d.Detector] = append(found[d.Detector], pipeline.Finding{Finding: r.Findings[i], Fails: fail.confidence > 0 && d.Confidence >= fail.confidence})
+	for _, d := range r.Findings {
+		found[d.Detector] = append(found[d.Detector], pipeline.Finding{Finding: d, Fails: fail.meets(d.Confidence)})
 		if !slices.ContainsFunc(all, func(k kind) bool { return k.name == d.Detector }) {
 			all = append(all, kind{name: d.Detector})
 		}

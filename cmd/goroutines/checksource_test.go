@@ -150,6 +150,14 @@ func TestCheckOfALogWithoutGoroutines(t *testing.T) {
 	assert.Equal(t, statusFindings, status, stderr)
 	status, _, stderr = call(t, "", "check", "--allow-none", "-")
 	requireOneLine(t, status, stderr, "it is empty") // what should have written it has failed
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, log) }))
+	defer page.Close()
+	status, _, stderr = call(t, "", "check", "--allow-none", "--endpoint", "dump", page.URL)
+	requireOneLine(t, status, stderr, "no goroutine found") // a process has goroutines
+	name := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(name, []byte(log), 0o600))
+	status, _, stderr = call(t, "", "check", "--allow-none", name, dumps+"panic-nil-map.txt")
+	requireOneLine(t, status, stderr, "no goroutine found") // what comes after it is not read
 	status, _, stderr = call(t, "", "check", "--allow-none", "/does/not/exist")
 	requireOneLine(t, status, stderr, "/does/not/exist: no such file")
 }

@@ -72,7 +72,8 @@ func newReport() *cobra.Command {
 detectors find, and compares the counts with rules of thumb.
 
 A source is a file, - for standard input, or the address of a process with
-net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
+net/http/pprof: 6060, host:6060, http://host:6060 or one of its pages,
+unix:/path, or pod/NAME:6060 through kubectl (docs/endpoints.md). Several
 sources are a series of snapshots of one process, in the order of their times,
 and give a trend; so do --samples with one address, and several goroutine dumps
 in one file.`,

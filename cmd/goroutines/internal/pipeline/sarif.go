@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
@@ -65,10 +66,11 @@ func notify(invocation *sarif.Invocation, r *Result) {
 }
 
 func addRule(run *sarif.Run, rule *Rule) {
-	summary, _, _ := strings.Cut(strings.Join(strings.Fields(rule.Doc), " "), ". ")
+	doc := strings.Join(strings.Fields(cmp.Or(rule.Doc, rule.Name)), " ")
+	summary, _, _ := strings.Cut(doc, ". ")
 	descriptor := run.AddRule(rule.Name).WithName(rule.Name).
 		WithShortDescription(sarif.NewMultiformatMessageString(strings.TrimSuffix(summary, ".") + ".")).
-		WithFullDescription(sarif.NewMultiformatMessageString(strings.Join(strings.Fields(rule.Doc), " "))).
+		WithFullDescription(sarif.NewMultiformatMessageString(doc)).
 		WithHelpURI(helpURI)
 	descriptor.DefaultConfiguration = sarif.NewReportingConfiguration().WithLevel("warning")
 	for i := range rule.Findings {
