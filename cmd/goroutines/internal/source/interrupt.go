@@ -53,7 +53,7 @@ type interruptible struct {
 	ctx   context.Context
 	r     io.Reader
 	close func() error
-	buf   []byte // nobody else's, until a read is given up
+	buf   []byte // not to be touched once a read is given up
 	have  []byte // the part of buf that is not yet returned
 	err   error  // of the read that filled buf
 }
