@@ -152,7 +152,7 @@ func TestSARIF(t *testing.T) {
 	assert.Equal(t, "deadlock:sync.Mutex.Lock:0123", first.PartialFingerprints["goroutineStack/v1"])
 	assert.Equal(t, "file:///src/cart,%201.go", run.Results[1].Locations[0].PhysicalLocation.ArtifactLocation.URI, "outside of the tree")
 	assert.Equal(t, "warning", run.Results[2].Level)
-	assert.Empty(t, run.Results[2].Locations)
+	assert.Equal(t, "./shop,%20dump:%20100%25.txt", run.Results[2].Locations[0].PhysicalLocation.ArtifactLocation.URI, "what was checked")
 	assert.Equal(t, "note", run.Results[3].Level)
 	assert.Equal(t, "file:///C:/src/a%20b.go", run.Results[3].Locations[0].PhysicalLocation.ArtifactLocation.URI)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/owenrumney/go-sarif/v2/sarif"
@@ -31,7 +32,7 @@ func writeSARIF(w io.Writer, r *Result) error {
 	run := sarif.NewRunWithInformationURI("goroutines", informationURI)
 	run.Tool.Driver.WithVersion(r.Version)
 	for i := range r.Rules {
-		addRule(run, &r.Rules[i])
+		addRule(run, &r.Rules[i], r.Source)
 	}
 	run.AddInvocation(true)
 	invocation := run.Invocations[0]
@@ -65,7 +66,7 @@ func notify(invocation *sarif.Invocation, r *Result) {
 	}
 }
 
-func addRule(run *sarif.Run, rule *Rule) {
+func addRule(run *sarif.Run, rule *Rule, source string) {
 	doc := strings.Join(strings.Fields(cmp.Or(rule.Doc, rule.Name)), " ")
 	summary, _, _ := strings.Cut(doc, ". ")
 	descriptor := run.AddRule(rule.Name).WithName(rule.Name).
@@ -74,16 +75,14 @@ func addRule(run *sarif.Run, rule *Rule) {
 		WithHelpURI(helpURI)
 	descriptor.DefaultConfiguration = sarif.NewReportingConfiguration().WithLevel("warning")
 	for i := range rule.Findings {
-		run.AddResult(resultOf(rule, &rule.Findings[i]))
+		run.AddResult(resultOf(rule, &rule.Findings[i], source))
 	}
 }
 
-func resultOf(rule *Rule, f *Finding) *sarif.Result {
+func resultOf(rule *Rule, f *Finding, source string) *sarif.Result {
 	text := strings.Join(append([]string{f.Message}, f.details()...), "\n")
 	result := sarif.NewRuleResult(rule.Name).WithLevel(f.level("note", "warning", "error")).WithMessage(sarif.NewTextMessage(text))
-	if at := locationOf(f); at != nil {
-		result.AddLocation(at)
-	}
+	result.AddLocation(locationOf(f, source))
 	if len(f.Frames) > 0 {
 		result.Stacks = append(result.Stacks, stackOf(f.Frames))
 	}
@@ -94,8 +93,9 @@ func resultOf(rule *Rule, f *Finding) *sarif.Result {
 	return result
 }
 
-// locationOf returns nil for a finding without a place.
-func locationOf(f *Finding) *sarif.Location {
+// locationOf returns what was checked for a finding without a place, because GitHub
+// refuses a log with a result that has none.
+func locationOf(f *Finding, source string) *sarif.Location {
 	switch {
 	case f.File != "":
 		return physical(sarif.NewArtifactLocation().WithUri(uriOf(f.File)).WithUriBaseId(sourceRoot), f.Line)
@@ -103,8 +103,10 @@ func locationOf(f *Finding) *sarif.Location {
 		at := outside(f.At)
 		at.LogicalLocations = []*sarif.LogicalLocation{sarif.NewLogicalLocation().WithFullyQualifiedName(f.At.Function).WithKind("function")}
 		return at
+	case strings.Contains(source, "://"):
+		return physical(sarif.NewArtifactLocation().WithUri(source), 0)
 	}
-	return nil
+	return physical(sarif.NewArtifactLocation().WithUri(uriOf(filepath.ToSlash(source))), 0)
 }
 
 // outside returns the place of a frame that is not of the source tree.
