@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,6 +100,7 @@ type inputFlags struct {
 	values   bool
 	known    string // file
 	max      bytesValue
+	cluster  source.Kubernetes
 
 	excluded []detectors.KnownStack // what the file has; see reader
 }
@@ -154,15 +156,17 @@ func (f *inputFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.http.Cert, "cert", "", "file with the client certificate")
 	flags.StringVar(&f.http.Key, "key", "", "file with the key of the client certificate")
 	flags.StringVar(&f.http.ServerName, "server-name", "", "name to expect in the server certificate (default the host)")
+	flags.StringVar(&f.cluster.Context, "context", "", "context of kubectl for pod/NAME:PORT (default the current one)")
+	flags.StringVarP(&f.cluster.Namespace, "namespace", "n", "", "namespace for pod/NAME:PORT (default that of the context)")
 	flags.BoolVar(&f.http.Insecure, "insecure", false, "do not verify the server certificate")
 }
 
 // exclusions returns the stacks that wait by design, beyond those that are known.
-func (f *inputFlags) exclusions() ([]detectors.KnownStack, error) {
+func (f *inputFlags) exclusions(ctx context.Context) ([]detectors.KnownStack, error) {
 	if f.known == "" {
 		return nil, nil
 	}
-	file, err := os.Open(f.known)
+	file, err := source.Open(ctx, f.known)
 	if err != nil {
 		return nil, fmt.Errorf("--known-stacks: %w", err)
 	}
@@ -175,7 +179,7 @@ func (f *inputFlags) exclusions() ([]detectors.KnownStack, error) {
 }
 
 // reader returns a reader configured by the flags. It also reads the exclusions.
-func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
+func (f *inputFlags) reader(ctx context.Context, stdin io.Reader) (*source.Reader, error) {
 	endpoint := source.Endpoint(f.endpoint)
 	if err := checkValue("--endpoint", f.endpoint, endpoints); err != nil {
 		return nil, err
@@ -190,24 +194,24 @@ func (f *inputFlags) reader(stdin io.Reader) (*source.Reader, error) {
 		return nil, errors.New("--user has no colon; it must be name:password")
 	}
 	var err error
-	if f.excluded, err = f.exclusions(); err != nil {
+	if f.excluded, err = f.exclusions(ctx); err != nil {
 		return nil, err
 	}
-	if f.http.Header, err = headersOf(f.headers); err != nil {
+	if f.http.Header, err = headersOf(ctx, f.headers); err != nil {
 		return nil, err
 	}
 	return &source.Reader{
-		HTTP: f.http, Endpoint: endpoint, Max: int64(f.max), Stdin: stdin,
+		HTTP: f.http, Kubernetes: f.cluster, Endpoint: endpoint, Max: int64(f.max), Stdin: stdin,
 		Labels: parse.Labels{Keys: f.labels, All: len(f.labels) == 0, Hide: !f.values},
 	}, nil
 }
 
-func headersOf(given []string) (http.Header, error) {
+func headersOf(ctx context.Context, given []string) (http.Header, error) {
 	header := make(http.Header)
 	for _, h := range given {
 		lines := []string{h}
 		if file, ok := strings.CutPrefix(h, "@"); ok {
-			data, err := os.ReadFile(file)
+			data, err := source.ReadFile(ctx, file)
 			if err != nil {
 				return nil, fmt.Errorf("--header: %w", err)
 			}

@@ -41,7 +41,7 @@ func TestSizes(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "headers")
 	require.NoError(t, os.WriteFile(name, []byte("\nX-One: 1\r\nAuthorization: Bearer a:b\n\n"), 0o600))
-	header, err := headersOf([]string{"accept: text/plain", "@" + name, "X-One:2", "X-Empty:"})
+	header, err := headersOf(t.Context(), []string{"accept: text/plain", "@" + name, "X-One:2", "X-Empty:"})
 	require.NoError(t, err)
 	assert.Equal(t, http.Header{
 		"Accept": {"text/plain"}, "X-One": {"1", "2"}, "Authorization": {"Bearer a:b"}, "X-Empty": {""},
@@ -55,7 +55,7 @@ func TestHeaders(t *testing.T) {
 		"@" + name:        `--header: entry 2 is no header; it must be "Name: value"`,
 		"@" + name + ".x": "--header: open " + name + ".x: no such file",
 	} {
-		_, err := headersOf([]string{given})
+		_, err := headersOf(t.Context(), []string{given})
 		require.ErrorContains(t, err, want)
 		assert.NotContains(t, err.Error(), "secret")
 	}
@@ -100,6 +100,7 @@ func TestReaderOfFlags(t *testing.T) {
 		"user":           {[]string{"--user", "me:x:y"}, func(r *source.Reader) { r.HTTP.User = "me:x:y" }},
 		"header":         {[]string{"--header", "A: b,c"}, func(r *source.Reader) { r.HTTP.Header = http.Header{"A": {"b,c"}} }},
 		"certificates":   {[]string{"--ca", "a", "--cert", "b", "--key", "c"}, func(r *source.Reader) { r.HTTP.CA, r.HTTP.Cert, r.HTTP.Key = "a", "b", "c" }},
+		"kubectl":        {[]string{"--context", "prod", "-n", "shop"}, func(r *source.Reader) { r.Kubernetes = source.Kubernetes{Context: "prod", Namespace: "shop"} }},
 		"no certificate": {[]string{"--insecure", "--server-name", "x"}, func(r *source.Reader) { r.HTTP.Insecure, r.HTTP.ServerName = true, "x" }},
 	} {
 		var f inputFlags
@@ -111,7 +112,7 @@ func TestReaderOfFlags(t *testing.T) {
 			Labels: parse.Labels{All: true, Hide: true}, Max: 512 << 20, Stdin: stdin,
 		}
 		c.want(want)
-		got, err := f.reader(stdin)
+		got, err := f.reader(t.Context(), stdin)
 		require.NoError(t, err, name)
 		if len(got.Labels.Keys) == 0 {
 			got.Labels.Keys = nil
@@ -119,7 +120,7 @@ func TestReaderOfFlags(t *testing.T) {
 		assert.Equal(t, want, got, name)
 	}
 	t.Setenv(userVariable, "no-password")
-	_, err := new(inputFlags).reader(stdin)
+	_, err := new(inputFlags).reader(t.Context(), stdin)
 	require.Error(t, err, "the zero value has no endpoint")
 	status, _, stderr := call(t, "", "report", "-")
 	requireOneLine(t, status, stderr, "--user has no colon; it must be name:password")

@@ -123,7 +123,7 @@ func TestBadProcesses(t *testing.T) {
 	}{
 		"a wrong port": {url: "http://" + closed.Addr().String(), want: "connection refused: nothing listens on that port"},
 		"HTML":         {url: text(200, "<html>sign in"), want: "this is HTML"},
-		"not found":    {url: text(404, "404 page not found"), want: "404 Not Found: 404 page not found; net/http/pprof is not served there"},
+		"not found":    {url: text(404, "404 page not found"), want: `404 Not Found (text/plain): 404 page not found; net/http/pprof is not served there; import _ "net/http/pprof"`},
 		"not trusted":  {url: encrypted.URL, want: "the server certificate is not trusted"},
 		"no such host": {url: "http://nowhere.invalid:6060", want: "nowhere.invalid"},
 		"no URL":       {url: "http://%zz", want: "not a URL"},
@@ -168,7 +168,7 @@ func TestWaysIn(t *testing.T) {
 	require.NoError(t, os.WriteFile(headers, []byte("X-More: def\n"), 0o600))
 
 	status, _, stderr := call(t, "", "report", "-ca", ca, s.URL)
-	requireOneLine(t, status, stderr, "401 Unauthorized: no; see --user and --header")
+	requireOneLine(t, status, stderr, "401 Unauthorized (text/plain): no; see --user and --header")
 	assert.Equal(t, []string{"/debug/pprof/trace"}, seen, "one request: the next page would be refused as well")
 
 	t.Setenv(userVariable, "me:pass:word")

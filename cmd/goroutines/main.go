@@ -14,11 +14,12 @@
 //	complete.go, man.go         shell completion of values, manual pages
 //	bundle.go                   the folder that report --bundle writes
 //	watch.go                    the command watch: live view and export
-//	check.go                    whether a built program can bear traces
+//	check.go, checksource.go    the command check
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes
 //	internal/export             metrics and events over OTLP
 //	internal/graph              the call graph as SVG
+//	internal/pipeline           results as JUnit, SARIF and annotations
 //	internal/live               continuous observation of processes
 //	internal/view               the terminal view of the observed processes
 package main
@@ -48,7 +49,7 @@ const (
 func main() {
 	log.SetOutput(io.Discard) // lines logged by net/http would corrupt the live view; its errors are returned to us anyway
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process by itself
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

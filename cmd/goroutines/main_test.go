@@ -54,6 +54,9 @@ var targetBinary = sync.OnceValues(func() (string, error) {
 const beTheCommand = "GOROUTINES_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(beKubectl); dir != "" {
+		fakeKubectl(dir)
+	}
 	if os.Getenv(beTheCommand) != "" {
 		main()
 	}

@@ -75,7 +75,8 @@ func newReport() *cobra.Command {
 detectors find, and compares the counts with rules of thumb.
 
 A source is a file, - for standard input, or the address of a process with
-net/http/pprof: http://host:6060, host:6060, or one of its pages. Several
+net/http/pprof: 6060, host:6060, http://host:6060 or one of its pages,
+unix:/path, or pod/NAME:6060 through kubectl (docs/endpoints.md). Several
 sources are a series of snapshots of one process, in the order of their times,
 and give a trend; so do --samples with one address, and several goroutine dumps
 in one file.`,
@@ -92,9 +93,14 @@ in one file.`,
 	f.filterFlags.add(c.Flags())
 	f.outputFlags.add(c, "text, json, html, or pprof (a profile; use with -o)")
 	c.Flags().StringVar(&f.bundle, "bundle", "", "folder to write, created if necessary: the report as text, JSON and HTML, top functions, traces, a graph and the profiles")
+	f.seriesFlags(c)
+	return c
+}
+
+// seriesFlags adds the flags of a series.
+func (f *reportFlags) seriesFlags(c *cobra.Command) {
 	c.Flags().IntVar(&f.samples, "samples", 1, "number of snapshots to take of a process, from 1 to 10000")
 	c.Flags().DurationVar(&f.every, "every", 0, "time between the snapshots of --samples, by default 10s; with several files, the time between them, in the given order, in place of their own times")
-	return c
 }
 
 func atLeastOne(_ *cobra.Command, args []string) error {
@@ -157,7 +163,7 @@ func (f *reportFlags) checkSeries(args []string) error {
 
 // read reads the series. It also returns notes on what the series lacks.
 func (f *reportFlags) read(c *cobra.Command, args []string) (*source.Series, []string, error) {
-	reader, err := f.inputFlags.reader(c.InOrStdin())
+	reader, err := f.inputFlags.reader(c.Context(), c.InOrStdin())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -150,10 +149,11 @@ type watching struct {
 	targets   []*live.Target
 	events    live.Events
 	exporters []*export.Exporter
+	remotes   []*source.Remote
 }
 
 func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) error {
-	reader, err := w.flags.reader(c.InOrStdin())
+	reader, err := w.flags.reader(ctx, c.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,8 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 			return err
 		}
 		seen := sight.New(w.flags.interval, ds, time.Now())
-		exported, err := w.export(ctx, remote.Name, seen)
+		w.remotes = append(w.remotes, remote)
+		exported, err := w.export(ctx, remote, seen)
 		if err != nil {
 			return err
 		}
@@ -176,19 +177,15 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 }
 
 // export returns nil if nothing is exported.
-func (w *watching) export(ctx context.Context, name string, seen *sight.Sight) (*telemetry.Telemetry, error) {
+func (w *watching) export(ctx context.Context, remote *source.Remote, seen *sight.Sight) (*telemetry.Telemetry, error) {
 	f := w.flags
 	if f.otlp == "" {
 		return nil, nil
 	}
-	u, err := url.Parse(name)
-	if err != nil {
-		return nil, err
-	}
 	e, err := export.New(ctx, export.Config{
 		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top, Age: seen.Age,
-		Service:  cmp.Or(f.service, os.Getenv("OTEL_SERVICE_NAME"), u.Hostname()),
-		Instance: cmp.Or(f.instance, u.Host),
+		Service:  cmp.Or(f.service, os.Getenv("OTEL_SERVICE_NAME"), remote.Host),
+		Instance: cmp.Or(f.instance, remote.Instance),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--otlp: %w", err)
@@ -200,6 +197,9 @@ func (w *watching) export(ctx context.Context, name string, seen *sight.Sight) (
 func (w *watching) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	for _, r := range w.remotes {
+		r.Close()
+	}
 	var errs []error
 	for _, e := range w.exporters {
 		errs = append(errs, e.Shutdown(ctx))

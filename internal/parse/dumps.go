@@ -383,7 +383,7 @@ func (s *series) finish(broken error) ([]Dump, error) {
 		s.problems = append(s.problems, fmt.Errorf("only the first %d dumps are read, and %d more are not", MaxDumps, s.more))
 	}
 	if len(s.dumps) == 0 && broken == nil {
-		return nil, errors.New("no goroutine found: this is not a goroutine dump as pprof writes it with debug=2")
+		return nil, ErrNoGoroutine
 	}
 	return s.dumps, errors.Join(append(s.problems, broken)...)
 }

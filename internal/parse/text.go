@@ -554,7 +554,7 @@ func (t *dump) finish() (*goroutine.Snapshot, error) {
 	s.Labelled = t.labelling.finish()
 	finish(s)
 	if !t.seen && t.broken == nil {
-		return s, errors.New("no goroutine found: this is not a goroutine dump as pprof writes it with debug=2")
+		return s, ErrNoGoroutine
 	}
 	return s, errors.Join(t.problems.err(), t.broken)
 }

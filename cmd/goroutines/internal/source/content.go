@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,13 +25,14 @@ type parsers struct {
 	stacks *parse.Stacks
 	births *goroutine.Births
 	traces *parse.TraceDecoder
+	ctx    context.Context // of the current read
 
 	// details has what goroutine dumps say beyond their snapshots.
 	details map[*goroutine.Snapshot]*parse.Details
 }
 
 func newParsers() *parsers {
-	p := &parsers{stacks: parse.NewStacks(), births: &goroutine.Births{}, details: make(map[*goroutine.Snapshot]*parse.Details)}
+	p := &parsers{ctx: context.Background(), stacks: parse.NewStacks(), births: &goroutine.Births{}, details: make(map[*goroutine.Snapshot]*parse.Details)}
 	p.traces = parse.NewTraceDecoder(p.stacks, p.births)
 	p.traces.ExcludeReader = true // its goroutine runs only because a trace is taken
 	return p
@@ -116,7 +118,7 @@ func (p *parsers) content(r *bufio.Reader, at time.Time, labels parse.Labels, li
 		if err != nil && len(data) == 0 {
 			return nil, err
 		}
-		s, err := p.whole(kind, data, at, labels) // if reading failed, that is the error
+		s, err := await(p.ctx, func() (*goroutine.Snapshot, error) { return p.whole(kind, data, at, labels) }) // if reading failed, that is the error
 		if s == nil {
 			return nil, err
 		}

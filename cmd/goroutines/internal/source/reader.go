@@ -17,15 +17,16 @@ import (
 
 // A Reader reads snapshots. Its fields must not change while it is in use.
 type Reader struct {
-	HTTP     HTTP
-	Endpoint Endpoint // page to request from processes
-	Labels   parse.Labels
-	Max      int64         // maximum size of one input in bytes, before and after decompression
-	Every    time.Duration // interval at which the files were taken, in the order given; 0: use their own times
-	Samples  int           // snapshots to take of a process, Every apart; below 1: one
-	Ordered  bool          // keep the order of the arguments, regardless of their times
-	Last     bool          // of several dumps in an input, read only the last one
-	Stdin    io.Reader
+	HTTP       HTTP
+	Kubernetes Kubernetes
+	Endpoint   Endpoint // page to request from processes
+	Labels     parse.Labels
+	Max        int64         // maximum size of one input in bytes, before and after decompression
+	Every      time.Duration // interval at which the files were taken, in the order given; 0: use their own times
+	Samples    int           // snapshots to take of a process, Every apart; below 1: one
+	Ordered    bool          // keep the order of the arguments, regardless of their times
+	Last       bool          // of several dumps in an input, read only the last one
+	Stdin      io.Reader
 
 	// Progress is called with the number of bytes read from an input so far. It
 	// may be nil.
@@ -73,7 +74,7 @@ func (r *Reader) Read(ctx context.Context, names []string) (*Series, error) {
 		}
 		partial = append(partial, err)
 		for _, s := range all {
-			name := in.name
+			name := withoutSecrets(in.name)
 			if s.line > 0 {
 				name = fmt.Sprintf("%s:%d", in.name, s.line)
 			}
@@ -116,22 +117,18 @@ func (r *Reader) input(ctx context.Context, p *parsers, in input) ([]located, er
 	if IsURL(in.name) {
 		return r.process(ctx, p, in.name)
 	}
-	file := io.NopCloser(r.Stdin)
-	if in.name != "-" {
-		f, err := os.Open(in.name)
-		if err != nil {
-			return nil, plain(err)
-		}
-		if info, err := f.Stat(); err == nil && info.IsDir() {
-			f.Close()
-			return nil, fmt.Errorf("%s: is a directory", in.name)
-		}
-		file = f
+	file, err := r.open(ctx, in.name)
+	if err != nil {
+		return nil, err
 	}
 	defer file.Close()
 	body := r.watched(in.name, file)
 	defer body.done()
+	p.ctx = ctx
 	all, err := p.readAll(body, in.at, r.Labels, r.Max)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", in.name, err)
 	}
@@ -170,6 +167,21 @@ func (r *Reader) oneProcess(name string, all []located) []located {
 	return kept
 }
 
+// open opens a file, or standard input.
+func (r *Reader) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(&interruptible{ctx: ctx, r: r.Stdin}), nil
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory", name)
+	}
+	file, err := Open(ctx, name)
+	if err != nil {
+		return nil, noSuchFile(name, plain(err))
+	}
+	return file, nil
+}
+
 // total returns how many goroutines snapshots have together.
 func total(all []located) (n int) {
 	for _, s := range all {
@@ -190,10 +202,11 @@ func plain(err error) error {
 
 // process takes the snapshots of a process.
 func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]located, error) {
-	remote, err := r.Remote(name)
+	remote, err := await(ctx, func() (*Remote, error) { return r.Remote(name) }) // reads the files of certificates
 	if err != nil {
 		return nil, err
 	}
+	defer remote.Close()
 	remote.parsers = p
 	var all []located
 	for i := range max(1, r.Samples) {
@@ -203,6 +216,9 @@ func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]locate
 			}
 		}
 		s, err := remote.Take(ctx)
+		if ctx.Err() != nil {
+			return all, ctx.Err()
+		}
 		if s == nil || s.Total == 0 && err != nil {
 			return all, err
 		}
@@ -217,6 +233,7 @@ func (r *Reader) process(ctx context.Context, p *parsers, name string) ([]locate
 // wait waits until the next snapshot is due.
 func (r *Reader) wait(ctx context.Context, name string) error {
 	if r.Progress != nil {
+		name = withoutSecrets(name)
 		defer r.Progress(name, 0, true)
 		r.Progress(name, 0, false)
 	}

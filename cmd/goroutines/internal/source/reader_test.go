@@ -188,7 +188,7 @@ func TestSamplesUntilItFails(t *testing.T) {
 	}{
 		"refused": {func(w http.ResponseWriter, _ *http.Request, _ context.CancelFunc) {
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
-		}, "503 Service Unavailable: shutting down"},
+		}, "503 Service Unavailable (text/plain): shutting down"},
 		"interrupted": {func(_ http.ResponseWriter, r *http.Request, cancel context.CancelFunc) {
 			cancel()
 			<-r.Context().Done()

@@ -1,20 +1,20 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path"
+	"strconv"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelgoroutine/go/goroutine"
@@ -52,7 +52,25 @@ type HTTP struct {
 
 // client returns an HTTP client. It never follows a redirect to another host,
 // because that host would receive the headers.
-func (c HTTP) client() (*http.Client, error) {
+func (c HTTP) client(dial dialer) (*http.Client, error) {
+	config, err := c.tls()
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = config
+	transport.DisableCompression = true // profiles are already compressed
+	if dial != nil {
+		transport.Proxy, transport.DialContext = nil, dial
+	}
+	return &http.Client{Transport: transport, CheckRedirect: sameHost}, nil
+}
+
+// A dialer connects to a process that is reached in another way than by its host
+// and port.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (c HTTP) tls() (*tls.Config, error) {
 	config := &tls.Config{ServerName: c.ServerName, InsecureSkipVerify: c.Insecure}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
@@ -74,10 +92,7 @@ func (c HTTP) client() (*http.Client, error) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = config
-	transport.DisableCompression = true // profiles are already compressed
-	return &http.Client{Transport: transport, CheckRedirect: sameHost}, nil
+	return config, nil
 }
 
 func sameHost(r *http.Request, via []*http.Request) error {
@@ -90,105 +105,60 @@ func sameHost(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// IsURL reports whether an argument names a process rather than a file. It does
-// if it has a scheme, or if it is host:port and no file has that name.
-func IsURL(name string) bool {
-	if strings.HasPrefix(name, "http://") || strings.HasPrefix(name, "https://") {
-		return true
-	}
-	host, port, err := net.SplitHostPort(name)
-	if err != nil || strings.ContainsAny(host, `/\`) {
-		return false
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return false
-	}
-	_, err = os.Stat(name)
-	return err != nil
-}
-
-// A target is a process that serves net/http/pprof.
-type target struct {
-	base  *url.URL // the index page, ending in a slash
-	exact *url.URL // the only page to request, if the argument named one
-}
-
-// parseTarget accepts the root of a server, the index page below any path, or a
-// single page. A single page is an address with a query or with the name of a
-// profile.
-func parseTarget(name string) (target, error) {
-	if !strings.Contains(name, "://") {
-		name = "http://" + name
-	}
-	u, err := url.Parse(name)
-	if err != nil {
-		return target{}, fmt.Errorf("not a URL: %w", errors.Unwrap(err))
-	}
-	if u.Host == "" {
-		return target{}, errors.New("not a URL: no host")
-	}
-	switch path.Base(u.Path) {
-	case "goroutine", "goroutineleak", "trace":
-		return target{exact: u}, nil
-	}
-	if u.RawQuery != "" {
-		return target{exact: u}, nil
-	}
-	base := *u
-	base.Path = strings.TrimSuffix(u.Path, "/")
-	if !strings.HasSuffix(base.Path, "/debug/pprof") {
-		base.Path += "/debug/pprof"
-	}
-	base.Path += "/"
-	return target{base: &base}, nil
-}
-
-// page returns the address of an endpoint.
-func (t target) page(e Endpoint) *url.URL {
-	if t.exact != nil {
-		return t.exact
-	}
-	u := *t.base
-	switch e {
-	case Trace:
-		u.Path += "trace"
-		u.RawQuery = "seconds=" + traceWindow
-	case Dump:
-		u.Path += "goroutine"
-		u.RawQuery = "debug=2"
-	default:
-		u.Path += "goroutine"
-	}
-	return &u
-}
-
 // A Remote takes snapshots of one process and recognizes goroutines from one
 // snapshot to the next. It is not safe for concurrent use.
 type Remote struct {
-	Name string // the address, without a password
+	Name     string // the address, without secrets
+	Host     string // the name of its host, pod or socket
+	Instance string // its name among several processes
 
 	reader  *Reader
 	target  target
 	parsers *parsers
 	client  *http.Client
-	noTrace error // why traces are no longer requested
+	forward *forward // nil: the process is not reached through kubectl
+	noTrace error    // why traces are no longer requested
 }
 
-// Remote returns the process at an address.
+// Remote returns the process at an address. It must be closed.
 func (r *Reader) Remote(name string) (*Remote, error) {
 	t, err := parseTarget(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", withoutSecrets(name), err)
 	}
 	u := t.exact
 	if u == nil {
 		u = t.base
 	}
-	client, err := r.HTTP.client()
+	remote := &Remote{Name: t.shown(u), reader: r, target: t, parsers: newParsers()}
+	remote.Host, remote.Instance = t.identity(u)
+	remote.client, err = r.HTTP.client(remote.dialer())
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{Name: u.Redacted(), reader: r, target: t, parsers: newParsers(), client: client}, nil
+	return remote, nil
+}
+
+// dialer returns nil if the process is reached by its host and port.
+func (r *Remote) dialer() dialer {
+	switch {
+	case r.target.resource != nil:
+		r.forward = &forward{resource: *r.target.resource, cluster: r.reader.Kubernetes}
+		return r.forward.dial
+	case r.target.socket != "":
+		return func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", r.target.socket)
+		}
+	}
+	return nil
+}
+
+// Close ends the connections to the process, and kubectl if it forwards them.
+func (r *Remote) Close() {
+	r.client.CloseIdleConnections()
+	if r.forward != nil {
+		r.forward.close()
+	}
 }
 
 // Forget discards all state: the next snapshot is of another process at this
@@ -198,52 +168,69 @@ func (r *Remote) Forget() { r.parsers, r.noTrace = newParsers(), nil }
 // Take takes a snapshot. It may return both a snapshot and an error that
 // describes what the snapshot lacks.
 func (r *Remote) Take(ctx context.Context) (*goroutine.Snapshot, error) {
+	r.parsers.ctx = ctx
 	e := r.reader.Endpoint
 	if e != Auto && e != "" || r.target.exact != nil {
-		return r.get(ctx, e)
+		return r.get(ctx, r.target.page(e))
 	}
 	if r.noTrace == nil && !r.reader.wantsLabels() {
-		s, err := r.get(ctx, Trace)
+		s, err := r.get(ctx, r.target.page(Trace))
 		if err == nil || fatal(err) {
 			return s, err
 		}
 		r.noTrace = err
 		r.reader.note(fmt.Sprintf("%s: no trace, so there are no goroutine IDs and no ages: %v", r.Name, err))
 	}
-	return r.get(ctx, Profile)
+	s, err := r.get(ctx, r.target.page(Profile))
+	if r.target.snapshot == nil || !isStatus(err, http.StatusNotFound) {
+		return s, err
+	}
+	return r.get(ctx, r.target.snapshot)
 }
-
-// A statusError is a response with a status other than 200.
-type statusError struct {
-	status int
-	text   string
-}
-
-func (e *statusError) Error() string { return e.text }
 
 // fatal reports whether another page would fail for the same reason.
 func fatal(err error) bool {
-	var status *statusError
-	if errors.As(err, &status) {
-		return status.status == http.StatusUnauthorized || status.status == http.StatusForbidden
-	}
 	var content *contentError
+	if errors.As(err, new(*statusError)) {
+		return isStatus(err, http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired)
+	}
 	return !errors.As(err, &content)
 }
 
-func (r *Remote) get(ctx context.Context, e Endpoint) (*goroutine.Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.reader.HTTP.Timeout)
+// get requests a page. Its error says what was asked, what came and what to do.
+func (r *Remote) get(ctx context.Context, u *url.URL) (*goroutine.Snapshot, error) {
+	timeout := r.reader.HTTP.Timeout
+	if r.target.exact != nil {
+		timeout += asksFor(u)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	u := r.target.page(e)
-	s, err := r.fetch(ctx, u)
+	s, connected, err := r.fetch(ctx, u)
 	if err == nil {
 		return s, nil
 	}
-	return s, fmt.Errorf("%s: %w", u.Redacted(), explain(err, r.reader.HTTP.Timeout))
+	why := &explanation{timeout: timeout, connected: connected, remote: r}
+	err = why.of(err)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	return s, fmt.Errorf("%s %s: %w", http.MethodGet, r.target.shown(u), err)
 }
 
-func (r *Remote) fetch(ctx context.Context, u *url.URL) (*goroutine.Snapshot, error) {
-	began := time.Now()
+// maxAsked is how long a page may be told to take.
+const maxAsked = time.Hour
+
+// asksFor returns how long a page takes by itself, as in trace?seconds=5.
+func asksFor(u *url.URL) time.Duration {
+	seconds, err := strconv.ParseFloat(u.Query().Get("seconds"), 64)
+	if err != nil || !(seconds > 0) {
+		return 0
+	}
+	return time.Duration(min(seconds, maxAsked.Seconds()) * float64(time.Second))
+}
+
+// request returns the request for a page.
+func (r *Remote) request(ctx context.Context, u *url.URL) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -257,79 +244,54 @@ func (r *Remote) fetch(ctx context.Context, u *url.URL) (*goroutine.Snapshot, er
 	if name, password, ok := strings.Cut(r.reader.HTTP.User, ":"); ok {
 		request.SetBasicAuth(name, password)
 	}
+	return request, nil
+}
+
+// fetch reads a page. It also returns whether there was a connection.
+func (r *Remote) fetch(ctx context.Context, u *url.URL) (s *goroutine.Snapshot, connected bool, err error) {
+	began := time.Now()
+	if r.forward != nil {
+		if err := r.forward.start(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+	var got atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { got.Store(true) }})
+	request, err := r.request(traced, u)
+	if err != nil {
+		return nil, false, err
+	}
 	response, err := r.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, got.Load(), err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, refused(response)
+		return nil, true, refused(response)
 	}
-	body := r.reader.watched(u.Redacted(), response.Body)
-	defer body.done()
-	s, err := r.parsers.read(body, time.Now(), r.reader.Labels, r.reader.Max)
+	s, err = r.read(u, response)
 	if s != nil {
 		s.Time, s.Duration = time.Now(), time.Since(began)
 	}
+	return s, true, err
+}
+
+// read reads the body of a page.
+func (r *Remote) read(u *url.URL, response *http.Response) (*goroutine.Snapshot, error) {
+	decoded, err := decodedBody(response)
+	if err != nil {
+		return nil, err
+	}
+	head := &headReader{r: decoded}
+	body := r.reader.watched(r.target.shown(u), head)
+	defer body.done()
+	s, err := r.parsers.read(body, time.Now(), r.reader.Labels, r.reader.Max)
 	if err == nil && path.Base(u.Path) == "trace" && s.Source != goroutine.SourceTrace {
 		err = &contentError{parse.ErrNotTrace}
 	}
+	var content *contentError
+	if errors.As(err, &content) && (s == nil || s.Total == 0 || content.error == parse.ErrNotTrace) {
+		err = fmt.Errorf("%s: %w", came(response, head.bytes, u), err)
+	}
 	return s, err
-}
-
-// refused returns the error for a response with a status other than 200.
-func refused(response *http.Response) error {
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	text := response.Status
-	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
-	if len(line) > 0 && len(line) < 200 && !isHTML(line) {
-		text += ": " + strings.ToValidUTF8(string(line), "?")
-	}
-	switch response.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		text += "; see --user and --header"
-	case http.StatusNotFound:
-		text += "; net/http/pprof is not served there"
-	}
-	return &statusError{response.StatusCode, text}
-}
-
-// talkedFirst is part of the net/http error for a server that sends data before
-// it receives the request, as SSH and SMTP servers do.
-const talkedFirst = "readLoopPeekFail"
-
-// explain returns an error that describes a network error in a few words.
-func explain(err error, timeout time.Duration) error {
-	var request *url.Error
-	if errors.As(err, &request) {
-		err = request.Err // without the address, which the caller adds
-	}
-	var dns *net.DNSError
-	var record tls.RecordHeaderError
-	var verify *tls.CertificateVerificationError
-	var op *net.OpError
-	text := err.Error()
-	switch {
-	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
-		return fmt.Errorf("no complete response within %v (--timeout)", timeout)
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nothing listens on that port; is it the right one?", syscall.ECONNREFUSED)
-	case errors.As(err, &dns):
-		return fmt.Errorf("no such host %q", dns.Name)
-	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return errors.New("the server speaks plain HTTP; use http://")
-	case errors.As(err, &verify):
-		return fmt.Errorf("the server certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
-	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert, before or after the handshake
-		return fmt.Errorf("the server refused the TLS connection (--cert, --key): %w", op.Err)
-	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, talkedFirst):
-		return errors.New("the server does not speak HTTP; is the port right?")
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the response was cut off: %w", err)
-	case request != nil && errors.Is(err, io.EOF):
-		return errors.New("the connection was closed without a response; is the port right?")
-	}
-	return err
 }

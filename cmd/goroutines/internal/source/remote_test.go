@@ -28,71 +28,6 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-func TestParseTarget(t *testing.T) {
-	for name, want := range map[string]string{ // the request for a profile
-		"localhost:6060":                             "http://localhost:6060/debug/pprof/goroutine",
-		":6060":                                      "http://:6060/debug/pprof/goroutine",
-		"http://h:6060/":                             "http://h:6060/debug/pprof/goroutine",
-		"http://h:6060/debug/pprof":                  "http://h:6060/debug/pprof/goroutine",
-		"http://h/debug/pprof/":                      "http://h/debug/pprof/goroutine",
-		"https://h/admin":                            "https://h/admin/debug/pprof/goroutine",
-		"https://h/admin/debug/pprof/":               "https://h/admin/debug/pprof/goroutine",
-		"http://me:secret@h":                         "http://me:secret@h/debug/pprof/goroutine",
-		"http://[::1]:6060":                          "http://[::1]:6060/debug/pprof/goroutine",
-		"http://h/debug/pprof/goroutine":             "http://h/debug/pprof/goroutine",
-		"http://h/debug/pprof/goroutine?debug=2":     "http://h/debug/pprof/goroutine?debug=2",
-		"http://h/debug/pprof/goroutineleak":         "http://h/debug/pprof/goroutineleak",
-		"http://h/debug/pprof/trace?seconds=1":       "http://h/debug/pprof/trace?seconds=1",
-		"http://h/anything?of=its+own":               "http://h/anything?of=its+own",
-		"http://h/proxy/instance-3/debug/pprof/":     "http://h/proxy/instance-3/debug/pprof/goroutine",
-		"http://h/proxy/a%2Fb/debug/pprof/goroutine": "http://h/proxy/a%2Fb/debug/pprof/goroutine",
-	} {
-		target, err := parseTarget(name)
-		require.NoError(t, err, name)
-		assert.Equal(t, want, target.page(Profile).String(), name)
-	}
-	for name, want := range map[string]string{
-		"http://%zz":      "not a URL: invalid URL escape",
-		"http://":         "not a URL: no host",
-		"http:///path":    "not a URL: no host",
-		"http://h:port/":  `not a URL: invalid port ":port"`,
-		"http://h\x7f":    "not a URL: net/url: invalid control character",
-		"http://[::1/":    "not a URL: missing ']'",
-		"https://?debug=": "not a URL: no host",
-	} {
-		_, err := parseTarget(name)
-		assert.ErrorContains(t, err, want, name)
-	}
-}
-
-func TestPages(t *testing.T) {
-	all, err := parseTarget("h")
-	require.NoError(t, err)
-	one, err := parseTarget("h/debug/pprof/goroutine?debug=1")
-	require.NoError(t, err)
-	for endpoint, want := range map[Endpoint]string{
-		Trace: "trace?seconds=0.005", Profile: "goroutine", Dump: "goroutine?debug=2",
-	} {
-		assert.Equal(t, "http://h/debug/pprof/"+want, all.page(endpoint).String())
-		assert.Equal(t, "http://h/debug/pprof/goroutine?debug=1", one.page(endpoint).String(), "the argument named a page")
-	}
-	assert.Equal(t, "http://h/debug/pprof/", all.base.String(), "asking changes nothing")
-}
-
-func TestIsURL(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	file(t, dir, "host:6060", "x", taken)
-	for name, want := range map[string]bool{
-		"http://h": true, "https://h/x": true, "h:6060": true, ":6060": true, "[::1]:80": true, "h:http": true,
-		"host:6060": false, // a file has that name
-		"-":         false, "dump.txt": false, "h": false, "dir/h:6060": false, `C:\dumps:6060`: false, "h:port": false,
-		"h:99999": false, "a:b:1": false, "": false, "ftp://h": false,
-	} {
-		assert.Equal(t, want, IsURL(name), name)
-	}
-}
-
 // A pprofServer serves the pages that a test sets. It records requests.
 type pprofServer struct {
 	mu    sync.Mutex
@@ -154,9 +89,9 @@ func TestTake(t *testing.T) {
 		note   string
 	}{
 		"a trace":                  {trace: body(page("trace")), asked: []string{"trace"}, again: []string{"trace"}, source: goroutine.SourceTrace},
-		"no trace, so the profile": {trace: busy, asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: "500 Internal Server Error: Could not enable tracing: tracing is already enabled"},
-		"no such page":             {asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: "404 Not Found: 404 page not found; net/http/pprof is not served there"},
-		"a page instead of it":     {trace: body([]byte("<html>sign in")), asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: "this is HTML"},
+		"no trace, so the profile": {trace: busy, asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: "500 Internal Server Error (text/plain): Could not enable tracing: tracing is already enabled"},
+		"no such page":             {asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: `404 Not Found (text/plain): 404 page not found; net/http/pprof is not served there; import _ "net/http/pprof"`},
+		"a page instead of it":     {trace: body([]byte("<html>sign in")), asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: "200 OK (text/html): this is HTML"},
 		"a dump instead of it":     {trace: body([]byte(oneGoroutine)), asked: []string{"trace", "goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceProfile, note: parse.ErrNotTrace.Error()},
 		"labels are wanted":        {trace: body(page("trace")), change: func(r *Reader) { r.Labels = allLabels }, asked: []string{"goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceLabelled},
 		"some labels are wanted":   {trace: body(page("trace")), change: func(r *Reader) { r.Labels.Keys = []string{"user"} }, asked: []string{"goroutine"}, again: []string{"goroutine"}, source: goroutine.SourceLabelled},
@@ -199,8 +134,8 @@ func TestNoSecondRequest(t *testing.T) {
 		page http.HandlerFunc
 		want string
 	}{
-		"unauthorized": {status(http.StatusUnauthorized, "no\n"), "401 Unauthorized: no; see --user and --header"},
-		"forbidden":    {status(http.StatusForbidden, "<html>no</html>"), "403 Forbidden; see --user and --header"},
+		"unauthorized": {status(http.StatusUnauthorized, "no\n"), "401 Unauthorized (text/plain): no; see --user and --header"},
+		"forbidden":    {status(http.StatusForbidden, "<html>no</html>"), "403 Forbidden (text/html); see --user and --header"},
 		"cut off":      {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "1000") }, "the response was cut off: unexpected EOF"},
 		"too large":    {body([]byte(strings.Repeat(oneGoroutine, 1000))), "over 64 KiB of data"},
 		"closed":       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection was closed without a response"},
@@ -231,23 +166,25 @@ func TestPartOfASnapshot(t *testing.T) {
 }
 
 // TestRefusals checks that the first line of an error response is shown if it
-// is short plain text.
+// is text, or the title if it is HTML.
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
 		want string
 	}{
-		"one line":       {"overloaded\n", "503 Service Unavailable: overloaded"},
-		"several lines":  {"\n overloaded\ntry later\n", "503 Service Unavailable: overloaded"},
-		"nothing":        {"", "503 Service Unavailable"},
-		"HTML":           {"<!doctype html><html>overloaded", "503 Service Unavailable"},
-		"a long line":    {strings.Repeat("x", 200), "503 Service Unavailable"},
-		"not UTF-8":      {"caf\xe9", "503 Service Unavailable: caf?"},
-		"without an end": {strings.Repeat("y\n", 1<<20), "503 Service Unavailable: y"},
+		"one line":         {"overloaded\n", "503 Service Unavailable (text/plain): overloaded"},
+		"several lines":    {"\n overloaded\ntry later\n", "503 Service Unavailable (text/plain): overloaded"},
+		"nothing":          {"", "503 Service Unavailable"},
+		"HTML":             {"<!doctype html><html>overloaded", "503 Service Unavailable (text/html)"},
+		"a title":          {"<!doctype html><html><head><title>\n  Sign&nbsp;in &amp; go </title>", "503 Service Unavailable (text/html): Sign?in & go"},
+		"a long line":      {strings.Repeat("x", 300), "503 Service Unavailable (text/plain): " + strings.Repeat("x", 200) + "…"},
+		"for the terminal": {"a\x1b[31mb", "503 Service Unavailable (text/plain): a?[31mb"},
+		"not UTF-8":        {"caf\xe9", "503 Service Unavailable (text/plain): caf?"},
+		"without an end":   {strings.Repeat("y\n", 1<<20), "503 Service Unavailable (text/plain): y"},
 	} {
 		remote, _ := remoteOf(t, status(http.StatusServiceUnavailable, c.body), func(r *Reader) { r.Endpoint = Profile })
 		_, err := remote.Take(t.Context())
-		require.EqualError(t, err, remote.Name+"goroutine: "+c.want, name)
+		require.EqualError(t, err, "GET "+remote.Name+"goroutine: "+c.want, name)
 	}
 }
 
@@ -394,6 +331,10 @@ func TestTalksFirst(t *testing.T) {
 	assert.Empty(t, notes, "the profile is not asked for")
 }
 
+func explained(err error) error {
+	return (&explanation{timeout: 3 * time.Second, connected: true}).of(err)
+}
+
 func TestExplain(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
@@ -403,22 +344,26 @@ func TestExplain(t *testing.T) {
 		want string
 	}{
 		"refused":          {asked(refused), "connection refused: nothing listens on that port; is it the right one?"},
-		"reset":            {asked(reset), "read tcp: read: connection reset by peer"},
+		"reset":            {asked(reset), "the connection was closed without a response; is the port right?"},
 		"reset in a body":  {reset, "read tcp: read: connection reset by peer"},
 		"no such host":     {asked(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "nowhere", Err: "no such host", IsNotFound: true}}), `no such host "nowhere"`},
 		"deadline":         {asked(context.DeadlineExceeded), "no complete response within 3s (--timeout)"},
 		"deadline of TCP":  {&net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, "no complete response within 3s (--timeout)"},
 		"interrupted":      {asked(context.Canceled), "context canceled"},
-		"plain HTTP":       {asked(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "the server speaks plain HTTP; use http://"},
+		"no TLS":           {asked(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "the server does not speak TLS; is the port right? If it speaks plain HTTP, use http://"},
+		"TLS":              {asked(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`)), "the server speaks TLS; use https://"},
+		"no answer of DNS": {asked(&net.DNSError{Name: "slow", Err: "server misbehaving"}), `the name "slow" cannot be resolved: server misbehaving`},
+		"no proxy":         {asked(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused}), "the proxy in HTTP_PROXY or HTTPS_PROXY cannot be reached: dial tcp: connect: connection refused"},
+		"a proxy's login":  {asked(errors.New("Proxy Authentication Required")), "the proxy asks for a login; give it in HTTP_PROXY or HTTPS_PROXY, as http://name:password@host:port"},
 		"another protocol": {asked(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH"`)), "the server does not speak HTTP; is the port right?"},
 		"no response":      {asked(io.EOF), "the connection was closed without a response; is the port right?"},
 		"anything else":    {asked(errors.New("unsupported protocol scheme")), "unsupported protocol scheme"},
 		"not of a request": {errors.New("other"), "other"},
 	} {
-		assert.EqualError(t, explain(c.err, 3*time.Second), c.want, name)
+		assert.EqualError(t, explained(c.err), c.want, name)
 	}
-	assert.ErrorIs(t, explain(asked(refused), 0), syscall.ECONNREFUSED, "watch recognizes a restart by it")
-	assert.ErrorIs(t, explain(asked(context.Canceled), 0), context.Canceled)
+	assert.ErrorIs(t, explained(asked(refused)), syscall.ECONNREFUSED, "watch recognizes a restart by it")
+	assert.ErrorIs(t, explained(asked(context.Canceled)), context.Canceled)
 }
 
 // write writes PEM blocks to a file and returns its name.
