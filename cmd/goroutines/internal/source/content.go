@@ -25,6 +25,8 @@ type parsers struct {
 	births *goroutine.Births
 	traces *parse.TraceDecoder
 
+	generation uint64 // of the last trace; see Remote.Generation
+
 	// details has what goroutine dumps say beyond their snapshots.
 	details map[*goroutine.Snapshot]*parse.Details
 }
@@ -163,6 +165,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) (*goroutine.Snapshot, error) {
 	switch k {
 	case kindTrace:
+		p.noteGeneration(data)
 		return p.traces.Decode(data, at)
 	case kindDebug1:
 		return parse.Debug1(data, at, p.stacks, labels)

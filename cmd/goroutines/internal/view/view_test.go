@@ -140,15 +140,18 @@ func TestCondition(t *testing.T) {
 	s := leaking()
 	for want, status := range map[string]live.Status{
 		"cannot be reached":                 {Err: errors.New("no")},
-		"unreachable for 2m00":              {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
-		"taking the first snapshot":         {},
+		"unreachable 2m00":                  {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
+		"first snapshot":                    {},
 		"3 findings":                        s,
 		"1 finding":                         {Snapshot: s.Snapshot, Open: s.Open[:1]},
 		"ok":                                {Snapshot: s.Snapshot, Sight: s.Sight},
-		"no detector is judging":            {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonNoSnapshot, 3)},
-		"no findings from 1 of 3 detectors": {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
+		"cannot judge 3 of 3":               {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonNoSnapshot, 3)},
+		"judging 1 of 3":                    {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
 	} {
-		assert.Equal(t, want, ansi.Strip(condition(status, now)))
+		if status.Err != nil {
+			status.Points = []live.Point{{Failed: true}}
+		}
+		assert.Equal(t, want, ansi.Strip(conditionOf(&status, now).String()))
 	}
 }
 
@@ -167,7 +170,7 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 	assert.Empty(t, lines(s))
 	assert.Equal(t, "  1 of 3 detectors are judging.\n  More snapshots are needed by leak, deadlock.",
 		lines(away(s, detectors.ReasonShortHistory, 2)))
-	assert.Equal(t, "  1 of 3 detectors are judging.\n  Not judging: leak, deadlock (snapshots have no goroutine\n    IDs)",
+	assert.Equal(t, "  1 of 3 detectors are judging.\n  Cannot judge: leak, deadlock (snapshots have no goroutine\n    IDs)",
 		lines(away(s, detectors.ReasonNoIDs, 2)))
 
 	for range 4 {
@@ -189,12 +192,12 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 func TestDetailOfATargetInTrouble(t *testing.T) {
 	s := leaking()
 	s.Err, s.Since, s.Restarts, s.Faults = errors.New("connection refused"), now.Add(-90*time.Second), 2, []string{`detector "leak": boom`}
-	lines := detail(s, now, 120, 100)
+	lines := detail(&s, now, 120, 100)
 	text := ansi.Strip(strings.Join(lines, "\n"))
 	for _, want := range []string{"restarted 2×", "unreachable for 1m30", "connection refused", `detector "leak": boom`, "chan send"} {
 		assert.Contains(t, text, want)
 	}
-	assert.Len(t, detail(live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
+	assert.Len(t, detail(&live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
 }
 
 func TestMoreThanFits(t *testing.T) {
@@ -202,10 +205,10 @@ func TestMoreThanFits(t *testing.T) {
 	for i := range 10 {
 		s.Groups = append(s.Groups, group(1, goroutine.State(fmt.Sprint("state ", i)), 0, "main.f"))
 	}
-	lines := stateLines(live.Status{Snapshot: s})
+	lines := stateLines(&live.Status{Snapshot: s}, 120)
 	assert.Equal(t, "  and 2 more states", ansi.Strip(lines[len(lines)-1]))
 	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
-	text := ansi.Strip(strings.Join(detail(live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
+	text := ansi.Strip(strings.Join(detail(&live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
 	assert.Contains(t, text, "and 2 more findings")
 }
 
