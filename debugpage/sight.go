@@ -11,7 +11,7 @@ func sightOf(m *otelgoroutine.Monitor) *report.Sight {
 	now := m.Status()
 	s := sight.Status{Time: now.Time, Source: now.Source, Age: now.Age, Detectors: now.Detectors}
 	for _, k := range now.Skips {
-		s.Skips = append(s.Skips, sight.Skip{Source: k.Source, Reason: k.Reason})
+		s.Skips = append(s.Skips, sight.Skip(k))
 	}
 	return report.SightOf(s)
 }

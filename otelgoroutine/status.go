@@ -70,7 +70,7 @@ func (m *Monitor) status() Status {
 	}
 	s := Status{Time: now.Time, Source: now.Source, Age: now.Age, Detectors: now.Detectors}
 	for _, k := range now.Skips {
-		s.Skips = append(s.Skips, Skip{Source: k.Source, Reason: k.Reason})
+		s.Skips = append(s.Skips, Skip(k))
 	}
 	return s
 }
@@ -104,7 +104,7 @@ func (m *Monitor) tellDetectors() {
 func sightSkips(skips []Skip) []sight.Skip {
 	all := make([]sight.Skip, len(skips))
 	for i, k := range skips {
-		all[i] = sight.Skip{Source: k.Source, Reason: k.Reason}
+		all[i] = sight.Skip(k)
 	}
 	return all
 }

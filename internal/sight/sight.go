@@ -22,12 +22,10 @@ import (
 const Missed = 3
 
 // A Skip is a capture that did not happen. Reason is a value of the attribute
-// goroutine.snapshot.skip_reason. Detail says the same for people, as a clause
-// without a full stop; if it is empty, what the reason means is said.
+// goroutine.snapshot.skip_reason.
 type Skip struct {
 	Source goroutine.Source
 	Reason string
-	Detail string
 }
 
 // A Status is what can be judged at one moment.
@@ -222,9 +220,6 @@ var whys = map[string]string{
 }
 
 func (k Skip) why() string {
-	if k.Detail != "" {
-		return k.Detail
-	}
 	if why, ok := whys[k.Reason]; ok {
 		return why
 	}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,6 +33,10 @@ const (
 	// askAgain is after which time a process that gave no trace is asked for one
 	// again. It is asked at the next snapshot if another trace was running.
 	askAgain = 10 * time.Minute
+	// slotTries is how often a trace is tried again while another one is running, and
+	// slotWait the mean time in between.
+	slotTries = 2
+	slotWait  = 50 * time.Millisecond
 )
 
 var errEmpty = errors.New("a snapshot without goroutines")
@@ -46,9 +51,10 @@ type Process interface {
 	// rises from trace to trace of a process, and begins with 1 in a new one.
 	Generation() uint64
 
-	// NoTrace returns why no traces are taken, or nil. Retry makes the next Take try
-	// again.
-	NoTrace() *sight.Skip
+	// NoTrace returns why no traces are taken: a value of the attribute
+	// goroutine.snapshot.skip_reason, and the same for people. Both are empty if they
+	// are taken. Retry makes the next Take try again.
+	NoTrace() (reason, detail string)
 	Retry()
 }
 
@@ -74,6 +80,7 @@ type Status struct {
 	Err      error               // why the latest attempt failed; nil if it succeeded
 	Since    time.Time           // start of the current series of failures
 	Faults   []string            // errors of detectors, in the detectors' order; nil if there are none
+	NoTrace  string              // why there are no traces and no goroutine IDs, as a clause; empty if there are
 	Restarts int
 	Evidence string // of the last restart, as a clause; empty if there was none
 	Taken    int    // snapshots
@@ -92,17 +99,9 @@ func (s *Status) Why() string {
 	if s.Err == nil {
 		return ""
 	}
-	return withoutAddress(s.Err.Error(), s.Name)
-}
-
-// withoutAddress removes the address of a page of the process, and the method, from
-// the beginning of an error.
-func withoutAddress(text, name string) string {
-	rest := strings.TrimPrefix(text, http.MethodGet+" ")
-	if !strings.HasPrefix(rest, name) {
-		return text
-	}
-	if _, why, ok := strings.Cut(rest, ": "); ok {
+	text := s.Err.Error()
+	page := strings.TrimPrefix(text, http.MethodGet+" ")
+	if _, why, ok := strings.Cut(page, ": "); ok && strings.HasPrefix(page, s.Name) {
 		return why
 	}
 	return text
@@ -188,7 +187,7 @@ func (t *Target) Run(ctx context.Context, interval time.Duration) {
 func (t *Target) Observe(ctx context.Context) {
 	t.events = nil
 	t.retry(time.Now())
-	s, err := t.process.Take(ctx)
+	s, err := t.take(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -202,11 +201,30 @@ func (t *Target) Observe(ctx context.Context) {
 
 // retry asks for traces again where there were none, when it is time.
 func (t *Target) retry(now time.Time) {
-	k := t.process.NoTrace()
-	if k == nil || k.Reason == slotTaken || now.Sub(t.asked) >= askAgain {
+	reason, _ := t.process.NoTrace()
+	if reason == "" || reason == slotTaken || now.Sub(t.asked) >= askAgain {
 		t.process.Retry()
 		t.asked = now
 	}
+}
+
+// take takes a snapshot. If another trace was running, that is most often one as
+// short as ours, so it tries again at once.
+func (t *Target) take(ctx context.Context) (*goroutine.Snapshot, error) {
+	s, err := t.process.Take(ctx)
+	for range slotTries {
+		if reason, _ := t.process.NoTrace(); err != nil || reason != slotTaken {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(slotWait/2 + rand.N(slotWait)):
+		}
+		t.process.Retry()
+		s, err = t.process.Take(ctx)
+	}
+	return s, err
 }
 
 // slotTaken is the reason for a skipped trace while another one is running.
@@ -231,6 +249,10 @@ func (t *Target) observed(ctx context.Context, s *goroutine.Snapshot, err error)
 	if evidence != "" {
 		t.status.Restarts++
 		t.status.Evidence = evidence
+	}
+	t.status.NoTrace = ""
+	if !s.HasIDs() {
+		_, t.status.NoTrace = t.process.NoTrace()
 	}
 	t.status.Taken++
 	t.status.Snapshot, t.status.Err, t.status.Open = s, err, result.Open
@@ -276,8 +298,8 @@ func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result
 	result := t.engine.Step(s)
 	t.send(ctx, result.Events)
 	var skips []sight.Skip
-	if k := t.process.NoTrace(); k != nil && !s.HasIDs() {
-		skips = append(skips, *k)
+	if reason, _ := t.process.NoTrace(); reason != "" && !s.HasIDs() {
+		skips = append(skips, sight.Skip{Source: goroutine.SourceTrace, Reason: reason})
 	}
 	t.sight.Saw(s, result.Statuses, skips, time.Now())
 	if t.telemetry != nil {
@@ -315,7 +337,7 @@ func (t *Target) send(ctx context.Context, events []detectors.Event) {
 func (t *Target) failed(ctx context.Context, err error) {
 	t.failures++
 	t.refused = t.refused || errors.Is(err, syscall.ECONNREFUSED)
-	t.sight.Skipped([]sight.Skip{{Source: goroutine.SourceTrace, Reason: "error", Detail: withoutAddress(err.Error(), t.status.Name)}})
+	t.sight.Skipped([]sight.Skip{{Source: goroutine.SourceTrace, Reason: "error"}})
 	if t.telemetry != nil {
 		empty := &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace}
 		if !t.status.Unreachable() {

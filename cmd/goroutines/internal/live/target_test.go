@@ -52,8 +52,8 @@ type fake struct {
 	taken     int
 	forgotten int
 
-	generation uint64      // of the last trace; 0: no traces
-	noTrace    *sight.Skip // see Process
+	generation uint64 // of the last trace; 0: no traces
+	noTrace    string // the reason; see Process
 	retries    int
 }
 
@@ -76,9 +76,14 @@ func (f *fake) Take(context.Context) (*goroutine.Snapshot, error) {
 
 func (f *fake) Forget() { f.forgotten++ }
 
-func (f *fake) Generation() uint64   { return f.generation }
-func (f *fake) NoTrace() *sight.Skip { return f.noTrace }
-func (f *fake) Retry()               { f.retries++ }
+func (f *fake) Generation() uint64 { return f.generation }
+func (f *fake) NoTrace() (reason, detail string) {
+	if f.noTrace == "" {
+		return "", ""
+	}
+	return f.noTrace, "why: " + f.noTrace
+}
+func (f *fake) Retry() { f.retries++ }
 
 // fails makes all further snapshots fail.
 func (f *fake) fails(err error) {

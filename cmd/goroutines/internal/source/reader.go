@@ -292,7 +292,7 @@ func sameEntries(before, after *goroutine.Snapshot) bool {
 		g := &after.Groups[i]
 		entry := entryOf(g)
 		for _, id := range g.IDs {
-			if was := entries[id]; was != "" && entry != "" && was != entry {
+			if was := entries[id]; id != mainID && was != "" && entry != "" && was != entry {
 				return false
 			}
 		}
@@ -306,14 +306,14 @@ const maxTraceDepth = 128
 // entryOf returns the entry function of the goroutines of g, or "" if it is not
 // certain. A goroutine that has not yet run shows what the compiler wrapped the
 // function in, such as main.(*T).run-fm. One that was preempted may lack the callers
-// of its leaf in a trace. One that C code calls has another entry in each call, and
-// so has the main goroutine before main.main.
+// of its leaf in a trace. One that C code calls has another entry in each call. So
+// has the main goroutine before main.main, which sameEntries leaves out.
 func entryOf(g *goroutine.Group) string {
 	frames := g.Stack.Frames
 	switch {
 	case len(frames) <= 1 && (g.State == goroutine.Runnable || g.State == goroutine.Running), len(frames) >= maxTraceDepth:
 		return ""
-	case g.Stack.Has("runtime.cgocallback"), g.Stack.Has("runtime.cgocallbackg"), g.Stack.Has("runtime.main"), slices.Contains(g.IDs, mainID):
+	case g.Stack.Has("runtime.cgocallback"), g.Stack.Has("runtime.cgocallbackg"), g.Stack.Has("runtime.main"):
 		return ""
 	}
 	return g.Stack.Entry().Function

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
-	"github.com/otelgoroutine/go/internal/sight"
 )
 
 // Generation returns the number of the first generation in the trace that the last
@@ -25,26 +23,21 @@ func (p *parsers) noteGeneration(data []byte) {
 
 const traceHeader = "go 1.26 trace\x00\x00\x00" // of this length in all versions
 
-// NoTrace returns why Take asks the process for no traces, in the words of a
-// capture that did not happen, or nil if it does.
-func (r *Remote) NoTrace() *sight.Skip {
-	k := &sight.Skip{Source: goroutine.SourceTrace, Reason: "error"}
+// NoTrace returns why Take asks the process for no traces: a value of the attribute
+// goroutine.snapshot.skip_reason, and the same for people. Both are empty if it does.
+func (r *Remote) NoTrace() (reason, detail string) {
 	e := r.reader.Endpoint
 	switch {
-	case e == Trace && r.target.exact == nil:
-		return nil
 	case r.target.exact != nil:
-		k.Detail = "the address is one page of the process; give the address of its server"
+		return "error", "the address is one page of the process; give the address of its server"
 	case e == Profile, e == Dump:
-		k.Detail = "--endpoint " + string(e) + " is set"
-	case r.reader.wantsLabels():
-		k.Detail = "--labels and --values need profiles, which have labels and no goroutine IDs"
-	case r.noTrace != nil:
-		k.Reason, k.Detail = refusal(r.noTrace)
-	default:
-		return nil
+		return "error", "--endpoint " + string(e) + " is set"
+	case e != Trace && r.reader.wantsLabels():
+		return "error", "--labels and --values need profiles, which have labels and no goroutine IDs"
+	case e != Trace && r.noTrace != nil:
+		return refusal(r.noTrace)
 	}
-	return k
+	return "", ""
 }
 
 // refusal returns the reason why a process gave no trace, and the same for people.

@@ -42,7 +42,8 @@ type Record struct {
 	Goroutines int       `json:"goroutines"`
 	Findings   int       `json:"findings"` // that are open
 	Restarts   int       `json:"restarts,omitempty"`
-	Error      string    `json:"error,omitempty"` // why the latest attempt gave no snapshot or only a part
+	Error      string    `json:"error,omitempty"`    // why the latest attempt gave no snapshot or only a part
+	NoTrace    string    `json:"no_trace,omitempty"` // why there are no traces, and with them no goroutine IDs
 
 	Sight     *report.Sight     `json:"sight,omitempty"`     // what can be judged; in observed, judging and status
 	Candidate *report.Candidate `json:"candidate,omitempty"` // in suspected
@@ -94,13 +95,10 @@ func (l *Log) Status(all []live.Status, now time.Time) {
 func recordOf(s *live.Status, kind string, at time.Time) *Record {
 	r := &Record{
 		Schema: report.SchemaVersion, Time: at, Target: s.Name, Kind: kind, Condition: conditionOf(s, at).class,
-		Findings: len(s.Open), Restarts: s.Restarts,
+		Findings: len(s.Open), Restarts: s.Restarts, NoTrace: s.NoTrace, Error: s.Why(),
 	}
 	if s.Snapshot != nil && !s.Unreachable() {
 		r.Goroutines = s.Snapshot.Total
-	}
-	if s.Err != nil {
-		r.Error = s.Why()
 	}
 	return r
 }
@@ -161,6 +159,9 @@ func state(s *live.Status) string {
 	}
 	if gaps := cannot.Gaps(); len(gaps) > 0 {
 		text += "; cannot judge: " + strings.Join(gaps, "; ")
+	}
+	if s.NoTrace != "" {
+		text += "; no trace: " + s.NoTrace
 	}
 	if len(waiting.Detectors) > 0 {
 		text += "; more snapshots are needed by " + strings.Join(waiting.Names(), ", ")

@@ -99,7 +99,7 @@ func (s Screen) title(width int) string {
 			total += t.Snapshot.Total
 		}
 	}
-	parts := []string{bold.Render("goroutines watch") + "  " + s.Now.Format("15:04:05"), findings(open, all), fmt.Sprintf("%d goroutines", total)}
+	parts := []string{bold.Render("goroutines watch"), findings(open, all), s.Now.Format("15:04:05"), fmt.Sprintf("%d goroutines", total)}
 	switch {
 	case s.Keys && len(s.Targets) > 1:
 		parts = append(parts, faint.Render("↑↓ select, q quit"))
@@ -133,7 +133,7 @@ func findings(n int, all bool) string {
 // detail shows one target in at most room lines. It may need more if everything
 // but the stacks does not fit.
 func detail(t *live.Status, now time.Time, width, room int) []string {
-	lines := wrapped(t.Name+"  "+about(t, now), width, plainStyle)
+	lines := wrapped(t.Name+"  "+about(t, now, width), width, plainStyle)
 	for i, line := range lines {
 		lines[i] = strings.Replace(strings.TrimPrefix(line, "  "), t.Name, bold.Render(t.Name), 1)
 	}
@@ -147,7 +147,7 @@ func detail(t *live.Status, now time.Time, width, room int) []string {
 		lines = append(lines, wrapped(fault, width, red)...)
 	}
 	if !t.Unreachable() {
-		lines = append(lines, sightLines(t.Sight, width)...)
+		lines = append(lines, sightLines(t.Sight, t.NoTrace, width)...)
 	}
 	lines = append(lines, stateLines(t, width)...)
 	found := findingLines(report.Briefly(t.Open), width, true)
@@ -158,11 +158,14 @@ func detail(t *live.Status, now time.Time, width, room int) []string {
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
-func about(t *live.Status, now time.Time) string {
+func about(t *live.Status, now time.Time, width int) string {
 	if t.Snapshot == nil {
 		return conditionOf(t, now).String()
 	}
-	text := fmt.Sprintf("%s, %s taken %s ago in %v", words.Plural(t.Snapshot.Total, "goroutine"), t.Snapshot.Source, span(t.Sight.Age), t.Snapshot.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%s, %s taken %s ago", words.Plural(t.Snapshot.Total, "goroutine"), t.Snapshot.Source, span(t.Sight.Age))
+	if width >= narrow {
+		text += fmt.Sprintf(" in %v", t.Snapshot.Duration.Round(time.Millisecond))
+	}
 	if s := report.SightOf(t.Sight); s.All() {
 		text += faint.Render(fmt.Sprintf(", all %d detectors judging", s.Judging))
 	}
@@ -181,8 +184,9 @@ func restarts(t *live.Status) string {
 }
 
 // sightLines says which detectors are judging, unless all are. Those that only
-// need more snapshots share a line, because at first that is nearly all.
-func sightLines(status sight.Status, width int) []string {
+// need more snapshots share a line, because at first that is nearly all. noTrace says
+// why there are no traces; it may be empty.
+func sightLines(status sight.Status, noTrace string, width int) []string {
 	s := report.SightOf(status)
 	if s.All() {
 		return candidateLines(s, width)
@@ -191,6 +195,9 @@ func sightLines(status sight.Status, width int) []string {
 	cannot, waiting := s.Split()
 	for _, gap := range cannot.Gaps() {
 		lines = append(lines, wrapped("Cannot judge: "+gap, width, yellow)...)
+	}
+	if noTrace != "" {
+		lines = append(lines, wrapped("No trace: "+noTrace, width, plainStyle)...)
 	}
 	if len(waiting.Detectors) > 0 {
 		lines = append(lines, wrapped("More snapshots are needed by "+strings.Join(waiting.Names(), ", ")+".", width, faint)...)
