@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
@@ -23,9 +23,9 @@ type Log struct {
 	err  error // of the first write that failed
 }
 
-// NewLog returns a log. Text has no colours.
+// NewLog returns a log. It has no colours.
 func NewLog(w io.Writer, json bool) *Log {
-	return &Log{w: &colorprofile.Writer{Forward: w, Profile: colorprofile.NoTTY}, json: json}
+	return &Log{w: w, json: json}
 }
 
 // Err returns the error of the first write that failed.
@@ -65,7 +65,7 @@ func (l *Log) Changed(s *live.Status, c live.Change) {
 func (l *Log) Event(s *live.Status, e detectors.Event) {
 	r := recordOf(s, "event", e.Time)
 	event := report.EventOf(e)
-	r.Event, r.Message = &event, eventText(e)
+	r.Event, r.Message = &event, ansi.Strip(eventText(e))
 	if e.Kind == detectors.Suppressed {
 		l.write(r, nil)
 		return

@@ -82,7 +82,7 @@ func worst(open []detectors.Finding) lipgloss.Style {
 type layout struct{ name, total, spark, state int }
 
 const (
-	leastName  = 6  // below this, the number of goroutines is left out
+	leastName  = 14 // below this, the number of goroutines is left out
 	leastSpark = 8  // below this, the sparkline is left out
 	usefulName = 28 // above this, room goes to the sparkline first
 	overhead   = 2  // of a line: the mark

@@ -34,9 +34,10 @@ const (
 	sparkWidth = 24
 	// narrow is the width in columns below which the sparklines and the states of
 	// stacks are shorter, to make room for functions; below tiny there are no
-	// sparklines.
+	// sparklines, and below minute no states.
 	narrow    = 100
 	tiny      = 70
+	minute    = 50
 	maxStates = 8
 	maxEvents = 6
 	// maxFindings is how many findings are shown, and maxAdvice how many of
@@ -298,19 +299,29 @@ var severities = map[string]lipgloss.Style{
 func stackLines(t *live.Status, now time.Time, width, room int) []string {
 	spark, state := sparkWidth, 22
 	switch {
+	case width < minute:
+		spark, state = 0, 0
 	case width < tiny:
 		spark, state = 0, 12
 	case width < narrow:
 		spark, state = 10, 15
 	}
-	lines := []string{"", faint.Render("  " + fmt.Sprintf("%8s %7s  ", "count", "oldest") + overTime(spark) + fmt.Sprintf("%-*s %s", state, "state", "where"))}
+	lines := []string{"", faint.Render("  " + fmt.Sprintf("%8s %7s  ", "count", "oldest") + overTime(spark) + column("state", state) + "where")}
 	for i := range t.Snapshot.Groups[:min(len(t.Snapshot.Groups), room)] {
 		g := &t.Snapshot.Groups[i]
 		key := g.Key()
 		counts := drawn(t, spark, func(p live.Point) int { return p.Stacks[key] })
-		lines = append(lines, fmt.Sprintf("  %8d %s  %s%-*s %s", g.Count, right(oldest(t.Snapshot, g), 7), counts, state, fit(string(g.State), state), where(g.Stack)))
+		lines = append(lines, fmt.Sprintf("  %8d %s  ", g.Count, right(oldest(t.Snapshot, g), 7))+counts+column(string(g.State), state)+where(g.Stack))
 	}
 	return lines
+}
+
+// column returns a column and the gap after it, or nothing if it has no width.
+func column(s string, width int) string {
+	if width == 0 {
+		return ""
+	}
+	return padded(fit(s, width), width) + " "
 }
 
 func right(s string, width int) string {
