@@ -208,7 +208,7 @@ func (w *watching) export(ctx context.Context, name string, seen *sight.Sight) (
 // the user has ended the watch.
 func (w *watching) shutdown(ctx context.Context) error {
 	w.health.Quiet()
-	limit := 5 * time.Second
+	limit := 2 * time.Second
 	if w.health.Err() != nil {
 		limit = time.Second / 2
 	}
@@ -222,7 +222,7 @@ func (w *watching) shutdown(ctx context.Context) error {
 	running.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return fmt.Errorf("--otlp %s: what was observed last was not sent: %w", w.flags.otlp, firstOf(err))
+			return fmt.Errorf("--otlp %s: not all was sent: %w", w.flags.otlp, firstOf(err))
 		}
 	}
 	return nil

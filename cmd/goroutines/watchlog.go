@@ -32,21 +32,21 @@ func newWatching(f *watchFlags, c *cobra.Command) *watching {
 // hasScreen reports whether w is a terminal that can be painted.
 func hasScreen(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
 
-// exported tells once that the export fails, and once that it works again. The
-// screen shows it.
+// exported tells once that the export of a signal fails, and once that it works
+// again. The screen shows it.
 func (w *watching) exported(s export.State) {
-	switch {
-	case w.log == nil:
-	case s.Err != nil:
-		fmt.Fprintf(w.errs, "goroutines: --otlp %s: %s; it is tried again\n", w.flags.otlp, exportError(s.Err))
-	case s.Lost > 0:
-		fmt.Fprintf(w.errs, "goroutines: --otlp %s: works again after %s; %s lost\n", w.flags.otlp, words.Span(s.After), eventsWere(s.Lost))
-	default:
-		fmt.Fprintf(w.errs, "goroutines: --otlp %s: works again after %s\n", w.flags.otlp, words.Span(s.After))
+	if w.log == nil {
+		return
 	}
+	text := fmt.Sprintf("are sent again after %s", words.Span(s.After))
+	switch {
+	case s.Err != nil:
+		text = fmt.Sprintf("are not sent: %s; it is tried again", exportError(s.Err))
+	case s.Lost > 0:
+		text += fmt.Sprintf("; %d %s lost", s.Lost, words.Verb(s.Lost, "was", "were"))
+	}
+	fmt.Fprintf(w.errs, "goroutines: --otlp %s: %s %s\n", w.flags.otlp, s.Signal, text)
 }
-
-func eventsWere(n int) string { return words.Plural(n, "event") + " " + words.Verb(n, "was", "were") }
 
 // exportError returns an error in one line.
 func exportError(err error) string {

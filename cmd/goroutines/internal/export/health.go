@@ -2,6 +2,7 @@ package export
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,36 +11,55 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// A State is how an export is going.
+// A Signal is what is exported.
+type Signal string
+
+// The signals.
+const (
+	Metrics Signal = "metrics"
+	Events  Signal = "events"
+)
+
+// A State is how the export of a signal is going.
 type State struct {
-	Err   error         // why it fails; nil if it works again
-	After time.Duration // for how long it had failed, if it works again
-	Lost  int           // events that were given up meanwhile
+	Signal Signal
+	Err    error         // why it fails; nil if it works again
+	After  time.Duration // for how long it had failed, if it works again
+	Lost   int           // events that were given up meanwhile
 }
 
-// Health follows the exports of all exporters of an endpoint: metrics and events of
-// many processes fail together, and are told once.
+// Health follows the exports of all exporters to an endpoint: those of many processes
+// fail together, and are told once for each signal.
 type Health struct {
-	tell func(State)
-
 	mu      sync.Mutex
-	failing map[any]error // by exporter of a signal
-	since   time.Time
-	lost    int
+	tell    func(State)
+	signals map[Signal]*failures
 }
 
-// NewHealth returns a Health. tell is called when exports begin to fail and when
-// all work again, one call at a time. It must not block for long.
+// failures are those of the exporters of a signal.
+type failures struct {
+	by    map[any]error
+	since time.Time
+	lost  int
+}
+
+// NewHealth returns a Health. tell is called when the export of a signal begins to
+// fail and when it works again for all processes, one call at a time. It must not
+// call the Health.
 func NewHealth(tell func(State)) *Health {
-	return &Health{tell: tell, failing: make(map[any]error)}
+	return &Health{tell: tell, signals: make(map[Signal]*failures)}
 }
 
-// Err returns why exports fail at the moment, or nil.
+// Err returns why the last exports failed, or nil if none did.
 func (h *Health) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, err := range h.failing {
-		return err
+	for _, s := range []Signal{Metrics, Events} {
+		if f := h.signals[s]; f != nil {
+			for _, err := range f.by {
+				return fmt.Errorf("%s are not sent: %w", s, err)
+			}
+		}
 	}
 	return nil
 }
@@ -51,24 +71,24 @@ func (h *Health) Quiet() {
 	h.tell = func(State) {}
 }
 
-// result records how an export ended. events is how many it was about.
-func (h *Health) result(of any, err error, events int) {
+// result records how an export by an exporter ended. events is how many it was about.
+func (h *Health) result(s Signal, by any, err error, events int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	before := len(h.failing)
-	if err == nil {
-		delete(h.failing, of)
-		if before > 0 && len(h.failing) == 0 {
-			h.tell(State{After: time.Since(h.since), Lost: h.lost})
-			h.lost = 0
+	f := h.signals[s]
+	switch {
+	case err == nil && f == nil:
+	case err == nil:
+		if delete(f.by, by); len(f.by) == 0 {
+			delete(h.signals, s)
+			h.tell(State{Signal: s, After: time.Since(f.since), Lost: f.lost})
 		}
-		return
-	}
-	h.lost += events
-	h.failing[of] = err
-	if before == 0 {
-		h.since = time.Now()
-		h.tell(State{Err: err})
+	case f == nil:
+		h.signals[s] = &failures{by: map[any]error{by: err}, since: time.Now(), lost: events}
+		h.tell(State{Signal: s, Err: err})
+	default:
+		f.by[by] = err
+		f.lost += events
 	}
 }
 
@@ -80,7 +100,7 @@ type metricExporter struct {
 }
 
 func (e *metricExporter) Export(ctx context.Context, m *metricdata.ResourceMetrics) error {
-	e.health.result(e, e.Exporter.Export(ctx, m), 0)
+	e.health.result(Metrics, e, e.Exporter.Export(ctx, m), 0)
 	return nil
 }
 
@@ -91,6 +111,6 @@ type logExporter struct {
 }
 
 func (e *logExporter) Export(ctx context.Context, records []sdklog.Record) error {
-	e.health.result(e, e.Exporter.Export(ctx, records), len(records))
+	e.health.result(Events, e, e.Exporter.Export(ctx, records), len(records))
 	return nil
 }

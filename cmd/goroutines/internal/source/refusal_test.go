@@ -50,7 +50,9 @@ func TestGenerationsRise(t *testing.T) {
 // What a process answers in place of a trace is the reason why there is none, and
 // Retry asks again.
 func TestNoTrace(t *testing.T) {
-	old := func(version string) http.HandlerFunc { return body([]byte("go 1." + version + " trace\x00\x00\x00rest")) }
+	old := func(version string) http.HandlerFunc {
+		return body([]byte("go 1." + version + " trace\x00\x00\x00rest"))
+	}
 	for name, c := range map[string]struct {
 		page           http.HandlerFunc
 		change         func(*Reader)
