@@ -9,7 +9,7 @@
 //	main.go, cli.go             start, root command, shared flags
 //	report.go, diff.go          the commands report and diff
 //	bundle.go                   the folder that report --bundle writes
-//	watch.go                    the command watch: live view and export
+//	watch.go, watchlog.go       the command watch: live view, log and export
 //	check.go                    whether a built program can bear traces
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -100,5 +102,22 @@ func TestLogWithoutAReader(t *testing.T) {
 		l := NewLog(brokenPipe{}, json)
 		l.Status(four(), now)
 		assert.EqualError(t, l.Err(), "broken pipe")
+	}
+}
+
+// docs/watch.md lists all fields, kinds and conditions.
+func TestTheRecordIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../../../docs/watch.md")
+	require.NoError(t, err)
+	record := reflect.TypeFor[Record]()
+	for i := range record.NumField() {
+		name, _, _ := strings.Cut(record.Field(i).Tag.Get("json"), ",")
+		assert.Contains(t, string(doc), "| `"+name+"` | ")
+	}
+	for _, kind := range []live.Kind{live.Observed, live.Unreachable, live.Reachable, live.Restarted, live.Incomplete, live.Complete, live.Judging, live.Suspected, "event", "status"} {
+		assert.Contains(t, string(doc), "`"+string(kind)+"`")
+	}
+	for _, c := range classes {
+		assert.Contains(t, string(doc), "`"+string(c.class)+"`")
 	}
 }
