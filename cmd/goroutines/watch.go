@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -169,6 +170,9 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		remote, err := reader.Remote(arg)
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(w.targets, func(t *live.Target) bool { return t.Status().Name == remote.Name }) {
+			return fmt.Errorf("%s: the same process is given twice", arg)
 		}
 		seen := sight.New(w.flags.interval, ds, time.Now())
 		exported, err := w.export(ctx, remote.Name, seen)

@@ -36,6 +36,16 @@ var classes = []struct {
 	{Suspected, "under suspicion"}, {NotYet, "not judged yet"}, {OK, "ok"},
 }
 
+// worse returns the worse of two classes.
+func worse(a, b Class) Class {
+	for _, c := range classes {
+		if c.class == a || c.class == b {
+			return c.class
+		}
+	}
+	return b
+}
+
 // A condition is what the overview says about a process.
 type condition struct {
 	class Class

@@ -91,16 +91,16 @@ func (s Screen) Lines(width, height int) []string {
 
 // title returns as many of its parts as fit, the most important first.
 func (s Screen) title(width int) string {
-	total, open, all := 0, 0, true
+	total, open, worst := 0, 0, OK
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		open += len(t.Open)
-		all = all && report.SightOf(t.Sight).All()
+		worst = worse(worst, conditionOf(t, s.Now).class)
 		if t.Snapshot != nil && !t.Unreachable() {
 			total += t.Snapshot.Total
 		}
 	}
-	parts := []string{bold.Render("goroutines watch"), findings(open, all), s.Now.Format("15:04:05"), fmt.Sprintf("%d goroutines", total)}
+	parts := []string{bold.Render("goroutines watch"), findings(open, worst), s.Now.Format("15:04:05"), fmt.Sprintf("%d goroutines", total)}
 	switch {
 	case s.Keys && len(s.Targets) > 1:
 		parts = append(parts, faint.Render("↑↓ select, q quit"))
@@ -117,18 +117,18 @@ func (s Screen) title(width int) string {
 	return strings.Join(parts, " · ")
 }
 
-// findings returns the number of findings. Only where all detectors are judging,
-// none is good news.
-func findings(n int, all bool) string {
+// findings returns the number of findings. None is good news only where all detectors
+// are judging.
+func findings(n int, c Class) string {
 	switch {
-	case n == 0 && all:
+	case n == 0 && c == OK:
 		return green.Render("no findings")
-	case n == 0:
+	case n == 0 && (c == NotYet || c == Suspected):
 		return "no findings yet"
-	case n == 1:
-		return red.Render("1 finding")
+	case n == 0:
+		return yellow.Render("no findings where judged")
 	}
-	return red.Render(fmt.Sprintf("%d findings", n))
+	return red.Render(words.Plural(n, "finding"))
 }
 
 // detail shows one target in at most room lines. It may need more if everything

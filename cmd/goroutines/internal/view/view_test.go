@@ -183,6 +183,8 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 
 	quiet := live.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
 	title := func(targets ...live.Status) string { return plain(screen(targets...), 120, 40)[0] }
+	assert.Contains(t, title(quiet), "no findings where judged")
+	quiet.Sight = away(s, detectors.ReasonShortHistory, 2)
 	assert.Contains(t, title(quiet), "no findings yet")
 	quiet.Sight = s
 	assert.Contains(t, title(quiet), "· no findings ·")
