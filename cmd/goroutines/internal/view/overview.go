@@ -147,7 +147,7 @@ func (s Screen) row(i int, l layout) string {
 	if t.Snapshot != nil {
 		total = fmt.Sprint(t.Snapshot.Total)
 	}
-	line := mark + padded(fitMiddle(host(t.Name), l.name), l.name)
+	line := mark + padded(FitMiddle(host(t.Name), l.name), l.name)
 	if l.total > 0 {
 		line += fmt.Sprintf("  %*s", l.total, total)
 	}
@@ -157,9 +157,9 @@ func (s Screen) row(i int, l layout) string {
 	return line + "  " + conditionOf(t, s.Now).String()
 }
 
-// fitMiddle shortens s to at most width columns, in its middle: its end tells
+// FitMiddle shortens s to at most width columns, in its middle: its end tells
 // addresses apart.
-func fitMiddle(s string, width int) string {
+func FitMiddle(s string, width int) string {
 	n := ansi.StringWidth(s)
 	if n <= width {
 		return s

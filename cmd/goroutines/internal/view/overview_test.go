@@ -73,7 +73,7 @@ func TestFitMiddle(t *testing.T) {
 		{"host:6060", 9, "host:6060"}, {"host:6060", 8, "hos…6060"}, {"host:6060", 3, "h…0"}, {"host:6060", 2, "ho"}, {"", 0, ""},
 		{"世界世界世界", 7, "世…界"},
 	} {
-		got := fitMiddle(c.s, c.width)
+		got := FitMiddle(c.s, c.width)
 		assert.LessOrEqual(t, ansi.StringWidth(got), c.width)
 		if c.width != 7 {
 			assert.Equal(t, c.want, got)

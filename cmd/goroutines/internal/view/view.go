@@ -377,7 +377,7 @@ func (s Screen) events() []string {
 func EventLine(from live.Event, named bool) string {
 	line := from.Time.Format("15:04:05") + "  "
 	if named {
-		line += faint.Render(fitMiddle(host(from.Target), maxHost)) + "  "
+		line += faint.Render(FitMiddle(host(from.Target), maxHost)) + "  "
 	}
 	return line + eventText(from.Event)
 }
