@@ -161,9 +161,9 @@ type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-// onTerminal runs the command on a terminal until its output satisfies seen, does
+// watchOnTerminal runs the command on a terminal until its output satisfies seen, does
 // something to it, and returns what was written before it ended and how it ended.
-func onTerminal(t *testing.T, seen func(string) bool, end func(*exec.Cmd, *os.File), env []string, args ...string) (out string, err error) {
+func watchOnTerminal(t *testing.T, seen func(string) bool, end func(*exec.Cmd, *os.File), env []string, args ...string) (out string, err error) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0], append([]string{"watch"}, args...)...)
 	c.Env = append(append(os.Environ(), beTheCommand+"=1"), env...)
@@ -194,7 +194,7 @@ func TestWatchLeavesTheTerminalSound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, err := onTerminal(t, seen, end, []string{"TERM=xterm-256color"}, "-timeout", "10m", silent.URL, silent.URL+"/b")
+			out, err := watchOnTerminal(t, seen, end, []string{"TERM=xterm-256color"}, "-timeout", "10m", silent.URL, silent.URL+"/b")
 			require.NoError(t, err)
 			assert.Greater(t, strings.LastIndex(out, "\x1b[?1049l"), strings.LastIndex(out, "\x1b[?1049h"), "the main screen")
 			assert.Greater(t, strings.LastIndex(out, "\x1b[?25h"), strings.LastIndex(out, "\x1b[?25l"), "the cursor")
@@ -207,10 +207,10 @@ func TestWatchOnADumbTerminal(t *testing.T) {
 	addr, _ := start(t)
 	seen := func(out string) bool { return strings.Contains(out, "blocked_forever") }
 	end := func(c *exec.Cmd, _ *os.File) { c.Process.Signal(syscall.SIGINT) }
-	out, err := onTerminal(t, seen, end, []string{"TERM=dumb"}, "-interval", "200ms", addr)
+	out, err := watchOnTerminal(t, seen, end, []string{"TERM=dumb"}, "-interval", "200ms", addr)
 	require.NoError(t, err)
 	assert.NotContains(t, out, "\x1b")
-	out, err = onTerminal(t, seen, end, []string{"TERM=xterm-256color"}, "-interval", "200ms", "-format", "text", addr)
+	out, err = watchOnTerminal(t, seen, end, []string{"TERM=xterm-256color"}, "-interval", "200ms", "-format", "text", addr)
 	require.NoError(t, err)
 	assert.NotContains(t, out, "\x1b")
 }
