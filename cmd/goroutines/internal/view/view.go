@@ -53,6 +53,10 @@ const (
 	// leastStacks is how many lines of stacks, with their headings, there must be
 	// room for beside the details of findings.
 	leastStacks = 3
+	// leastStates is how many states are shown at least, and headings how many lines
+	// the table has besides.
+	leastStates = 3
+	headings    = 3
 )
 
 // A Screen is the state of a watch at one moment.
@@ -147,15 +151,20 @@ func detail(t *live.Status, now time.Time, width, room int) []string {
 	for _, fault := range t.Faults {
 		lines = append(lines, wrapped(fault, width, red)...)
 	}
-	if !t.Unreachable() {
-		lines = append(lines, sightLines(t.Sight, t.NoTrace, width)...)
-	}
-	lines = append(lines, stateLines(t, width)...)
 	found := findingLines(report.Briefly(t.Open), width, true)
-	if len(lines)+len(found) > room-leastStacks {
+	if len(lines)+len(found) > room-leastStacks-leastStates {
 		found = findingLines(report.Briefly(t.Open), width, false)
 	}
 	lines = append(lines, found...)
+	if !t.Unreachable() {
+		seen := sightLines(t.Sight, t.NoTrace, width)
+		if len(found) > 0 && len(seen) > 0 {
+			lines = append(lines, "")
+		}
+		lines = append(lines, seen...)
+	}
+	states := min(maxStates, max(leastStates, room-len(lines)-leastStacks-headings))
+	lines = append(lines, stateLines(t, width, states)...)
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
@@ -227,20 +236,24 @@ func wrapped(text string, width int, style lipgloss.Style) (lines []string) {
 	return lines
 }
 
-func stateLines(t *live.Status, width int) []string {
+func stateLines(t *live.Status, width, most int) []string {
 	states, spark := report.States(t.Snapshot), sparkWidth
 	if width < tiny {
 		spark = 0
 	}
 	lines := []string{"", faint.Render("  " + fmt.Sprintf("%8s %6s  ", "count", "share") + overTime(spark) + "state")}
 	for i, s := range states {
-		if i == maxStates {
-			return append(lines, faint.Render(fmt.Sprintf("  and %d more states", len(states)-i)))
+		if i == most {
+			return append(lines, faint.Render("  and "+more(len(states)-i, "state")))
 		}
 		counts := drawn(t, spark, func(p live.Point) int { return p.States[goroutine.State(s.Name)] })
 		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s%s", s.Count, s.Percent, counts, s.Name))
 	}
 	return lines
+}
+
+func more(n int, noun string) string {
+	return fmt.Sprintf("%d more %s", n, strings.TrimPrefix(words.Plural(n, noun), fmt.Sprint(n, " ")))
 }
 
 // overTime is the heading of a sparkline, and drawn is one: with the gap after it, or
@@ -268,7 +281,7 @@ func findingLines(open []report.Finding, width int, details bool) []string {
 	lines := []string{""}
 	for i, f := range open {
 		if i == maxFindings {
-			return append(lines, faint.Render(fmt.Sprintf("  and %d more findings", len(open)-i)))
+			return append(lines, faint.Render("  and "+more(len(open)-i, "finding")))
 		}
 		text := severities[f.Severity].Render(f.Detector) + "  " + f.Message
 		if f.Unjudged != "" {

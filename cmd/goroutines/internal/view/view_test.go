@@ -207,8 +207,9 @@ func TestMoreThanFits(t *testing.T) {
 	for i := range 10 {
 		s.Groups = append(s.Groups, group(1, goroutine.State(fmt.Sprint("state ", i)), 0, "main.f"))
 	}
-	lines := stateLines(&live.Status{Snapshot: s}, 120)
+	lines := stateLines(&live.Status{Snapshot: s}, 120, maxStates)
 	assert.Equal(t, "  and 2 more states", ansi.Strip(lines[len(lines)-1]))
+	assert.Equal(t, "  and 1 more state", ansi.Strip(stateLines(&live.Status{Snapshot: s}, 120, 9)[11]))
 	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
 	text := ansi.Strip(strings.Join(detail(&live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
 	assert.Contains(t, text, "and 2 more findings")
