@@ -122,9 +122,10 @@ type Target struct {
 	telemetry *telemetry.Telemetry // nil if nothing is exported
 	onStep    func(Step)
 
-	engine *engine.Engine
-	sight  *sight.Sight
-	events []detectors.Event // of the current step
+	engine   *engine.Engine
+	standing standing
+	sight    *sight.Sight
+	events   []detectors.Event // of the current step
 
 	generation uint64    // of the last trace of the process; 0 before the first
 	failures   int       // since the last snapshot
@@ -156,7 +157,7 @@ func (t *Target) Exclude(known []detectors.KnownStack) {
 
 // begin starts over with an empty history, for a new process.
 func (t *Target) begin() {
-	t.engine = engine.New(engine.Config{Detectors: t.detectors, Known: t.known})
+	t.engine, t.standing = engine.New(engine.Config{Detectors: t.detectors, Known: t.known}), standing{}
 }
 
 // Status returns a copy of the current status.
@@ -301,7 +302,7 @@ func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result
 	if reason, _ := t.process.NoTrace(); reason != "" && !s.HasIDs() {
 		skips = append(skips, sight.Skip{Source: goroutine.SourceTrace, Reason: reason})
 	}
-	t.sight.Saw(s, result.Statuses, skips, time.Now())
+	t.sight.Saw(s, t.withStanding(s, result.Statuses, result.Open), skips, time.Now())
 	if t.telemetry != nil {
 		for _, k := range skips {
 			t.telemetry.Skipped(ctx, k.Source, k.Reason)
