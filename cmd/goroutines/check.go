@@ -76,8 +76,8 @@ decided whether a program is safe.`,
 }
 
 func (f *checkFlags) run(c *cobra.Command, args []string) error {
-	if !slices.Contains(pipeline.Formats, f.format) {
-		return fmt.Errorf("--format %q is unknown; it must be one of %s", f.format, strings.Join(pipeline.Formats, ", "))
+	if err := checkValue("--format", f.format, pipeline.Formats); err != nil {
+		return err
 	}
 	programs := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return !isProgram(arg) })
 	switch {

@@ -91,7 +91,10 @@ func (f *checkFlags) checkSources(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, _ := f.report(series, notes)
+	r, _, _, err := f.report(series, notes)
+	if err != nil {
+		return err
+	}
 	result := f.result(series, r, fail)
 	for i := range result.Rules {
 		for k := range result.Rules[i].Findings {

@@ -1,9 +1,13 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/otelgoroutine/go/cmd/goroutines/internal/pipeline"
+)
 
 // formats are the values of --format by command.
-var formats = map[string][]string{"report": reportFormats, "diff": diffFormats, "check": {"text", "json"}}
+var formats = map[string][]string{"report": reportFormats, "diff": diffFormats, "check": pipeline.Formats, "watch": watchFormats}
 
 // complete adds completion of values to the flags of a command.
 func complete(c *cobra.Command) {

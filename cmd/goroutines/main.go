@@ -13,7 +13,7 @@
 //	suggest.go                  checks of words, with what was meant
 //	complete.go, man.go         shell completion of values, manual pages
 //	bundle.go                   the folder that report --bundle writes
-//	watch.go                    the command watch: live view and export
+//	watch.go, watchlog.go       the command watch: live view, log and export
 //	check.go, checksource.go    the command check
 //	detectors.go, version.go    the command detectors, and --version
 //	internal/source             snapshots from files, pipes and processes

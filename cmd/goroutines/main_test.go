@@ -139,6 +139,8 @@ func TestUsageErrors(t *testing.T) {
 		{`--otlp "ftp://x" is no endpoint; it must be host:port, http://host:port or https://host:port`, []string{"watch", "-otlp", "ftp://x", "localhost:1"}},
 		{`--otlp-protocol "smoke" is unknown; it must be grpc or http/protobuf`, []string{"watch", "-otlp", "x:1", "-otlp-protocol", "smoke", "localhost:1"}},
 		{"--service-instance", []string{"watch", "-service-instance", "x", "localhost:1", "localhost:2"}},
+		{"/localhost:1/debug/pprof: the same process is given twice", []string{"watch", "localhost:1", "http://localhost:1/debug/pprof"}},
+		{`--format "yaml" is unknown; it must be text or json`, []string{"watch", "-format", "yaml", "localhost:1"}},
 		{"--time-scale", []string{"watch", "-time-scale", "0", "localhost:1"}},
 		{"unknown flag", []string{"report", "--nonsense", "x"}},
 	} {

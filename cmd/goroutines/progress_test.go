@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -40,7 +41,7 @@ func TestProgressInALog(t *testing.T) {
 func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		p := &progress{w: &out, terminal: true}
+		p := &progress{w: &out, terminal: true, width: func() int { return columnsOf(&out) }}
 		slowly(p, "slow", 15)
 		lines := strings.Split(out.String(), clearLine)
 		assert.Equal(t, []string{
@@ -49,6 +50,24 @@ func TestProgressOnATerminal(t *testing.T) {
 		assert.NotContains(t, out.String(), "\n")
 		p.clear()
 		assert.True(t, strings.HasSuffix(out.String(), "1.4s"+clearLine), "cleared once")
+	})
+}
+
+// A line that wraps could not be overwritten.
+func TestProgressFitsTheTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		name := "http://checkout-7d9f8c6b5-x2x4k.shop.svc.cluster.local:6060/debug/pprof/goroutine"
+		for width := 1; width < 160; width++ {
+			var out strings.Builder
+			p := &progress{w: &out, terminal: true, width: func() int { return width }}
+			slowly(p, name, 15)
+			for _, line := range strings.Split(out.String(), clearLine) {
+				assert.Less(t, ansi.StringWidth(line), max(2, width), line)
+			}
+			if width >= 52 {
+				assert.Contains(t, out.String(), ": 10.0 MiB, 1s"+clearLine)
+			}
+		}
 	})
 }
 

@@ -16,17 +16,17 @@ import (
 )
 
 // waiting is a goroutine that waits.
-func waiting(id int) string {
+func waitingDump(id int) string {
 	return fmt.Sprintf("goroutine %d [select, 2 minutes]:\nmain.f(0x%x)\n\t/app/f.go:12 +0x1\ncreated by main.main in goroutine 1\n\t/app/m.go:34 +0x1\n\n", id, id)
 }
 
 // TestWhatCouldNotBeRead has every kind of loss: what is there is reported, what is not
 // is named with its line, and the exit status is 2.
 func TestWhatCouldNotBeRead(t *testing.T) {
-	two := waiting(7) + waiting(8)
-	nine := waiting(9)
+	two := waitingDump(7) + waitingDump(8)
+	nine := waitingDump(9)
 	upTo := func(end string) string { return two + nine[:strings.Index(nine, end)+len(end)] }
-	many := strings.Repeat("panic: x\n\n"+waiting(7), 300)
+	many := strings.Repeat("panic: x\n\n"+waitingDump(7), 300)
 	packed := gzipped(t, []byte(manyGoroutines(3000)))
 	var stacks strings.Builder
 	for i := range 120_000 {
@@ -89,7 +89,7 @@ func TestWhatCouldNotBeRead(t *testing.T) {
 func manyGoroutines(n int) string {
 	var b strings.Builder
 	for i := range n {
-		b.WriteString(waiting(i + 7))
+		b.WriteString(waitingDump(i + 7))
 	}
 	return b.String()
 }
@@ -97,7 +97,7 @@ func manyGoroutines(n int) string {
 // manyPods has dumps of 20 pods, a line at a time.
 func manyPods() string {
 	var b strings.Builder
-	dump := strings.Split(strings.TrimSpace(waiting(7)), "\n")
+	dump := strings.Split(strings.TrimSpace(waitingDump(7)), "\n")
 	for _, line := range dump {
 		for pod := range 20 {
 			fmt.Fprintf(&b, "pod-%c %s\n", 'a'+pod, line)

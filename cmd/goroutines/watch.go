@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/export"
@@ -20,14 +20,15 @@ import (
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
 	"github.com/otelgoroutine/go/detectors"
-	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/telemetry"
-	"github.com/otelgoroutine/go/internal/words"
 )
 
 // maxTargets is the maximum number of processes in one watch.
 const maxTargets = 100
+
+// watchFormats are the values of --format of watch.
+var watchFormats = []string{"text", "json"}
 
 type watchFlags struct {
 	inputFlags
@@ -39,6 +40,7 @@ type watchFlags struct {
 	service   string
 	instance  string
 	top       int
+	format    string
 	failOn    string
 	worst     detectors.Confidence
 	worstLock sync.Mutex
@@ -51,8 +53,13 @@ func newWatch() *cobra.Command {
 		Short: "Watch processes live, and export metrics and events by OTLP",
 		Long: `Watch observes one or many processes with the detectors of the library. On
 a terminal it shows states and stacks over time, and findings as they open;
-elsewhere it prints a line for each snapshot and each event. A process that
-restarts or cannot be reached is waited for.
+elsewhere, and with --format, it writes a line when something changes, and
+every 10 minutes that it goes on. A process that restarts or cannot be reached
+is waited for.
+
+A process is "ok" only if all detectors judge it and find nothing. Most need
+goroutine IDs, which traces of Go 1.23 and later have, and all but one need
+several snapshots. What they cannot judge, and why, is shown.
 
 With --otlp it sends the metrics and events that the library would send, with
 service.name and service.instance.id as the resource, so that a service that
@@ -62,6 +69,7 @@ Each snapshot is an execution trace of a few milliseconds, during which no other
 trace of the process can be taken, or a goroutine profile.`,
 		Example: `  goroutines watch http://host:6060
   goroutines watch --interval 5s http://a:6060 http://b:6060
+  goroutines watch --format json http://host:6060 | jq -c 'select(.kind=="event")'
   goroutines watch --otlp localhost:4317 --service-name checkout http://host:6060
   goroutines watch --otlp https://collector:4318 http://host:6060 >/dev/null &`,
 		Args: atLeastOne,
@@ -76,6 +84,7 @@ trace of the process can be taken, or a goroutine profile.`,
 	flags.StringVar(&f.protocol, "otlp-protocol", "", "grpc or http/protobuf; grpc unless the port is 4318")
 	flags.StringVar(&f.service, "service-name", "", "service.name; the host unless given here or in OTEL_SERVICE_NAME")
 	flags.StringVar(&f.instance, "service-instance", "", "service.instance.id of a single process; its host:port unless given")
+	flags.StringVarP(&f.format, "format", "f", "", "text or json for a line for each change, on a terminal too; the default is a screen on a terminal, and text elsewhere")
 	flags.IntVar(&f.top, "top", 20, "stacks with series of their own, from 1 to 400")
 	flags.StringVar(&f.failOn, "fail-on", "", "exit with 1 if a finding of this confidence or above was open: any, "+confidenceWords())
 	return c
@@ -89,6 +98,8 @@ func (f *watchFlags) check(args []string) (failOn, error) {
 		return failOn{}, fmt.Errorf("--duration %v: the duration must be above 0", f.duration)
 	case !(f.scale > 0 && f.scale <= 100):
 		return failOn{}, fmt.Errorf("--time-scale %v: the scale must be above 0 and at most 100", f.scale)
+	case f.format != "" && !slices.Contains(watchFormats, f.format):
+		return failOn{}, unknownValue("--format", f.format, watchFormats)
 	case f.top < 1 || f.top > 400:
 		return failOn{}, fmt.Errorf("--top %d: the number must be 1 to 400", f.top)
 	case len(args) > maxTargets:
@@ -121,8 +132,8 @@ func (f *watchFlags) run(c *cobra.Command, args []string) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, f.duration)
 		defer cancel()
 	}
-	w := &watching{flags: f, cancel: cancel, out: c.OutOrStdout(), in: c.InOrStdin()}
-	defer func() { err = errors.Join(err, w.shutdown()) }()
+	w := newWatching(f, c)
+	defer func() { err = errors.Join(err, w.shutdown(ctx)) }()
 	if err := w.open(ctx, c, args); err != nil {
 		return err
 	}
@@ -142,13 +153,13 @@ func (f *watchFlags) run(c *cobra.Command, args []string) (err error) {
 // watching is a running watch.
 type watching struct {
 	flags     *watchFlags
-	cancel    context.CancelFunc
 	in        io.Reader
-	out       io.Writer
-	print     sync.Mutex
+	out, errs io.Writer
+	log       *changeLog // nil: there is a screen
 	targets   []*live.Target
 	events    live.Events
 	exporters []*export.Exporter
+	health    *export.Health
 	remotes   []*source.Remote
 }
 
@@ -163,13 +174,16 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		if err != nil {
 			return err
 		}
+		if slices.ContainsFunc(w.targets, func(t *live.Target) bool { return t.Status().Name == remote.Name }) {
+			return fmt.Errorf("%s: the same process is given twice", arg)
+		}
 		seen := sight.New(w.flags.interval, ds, time.Now())
 		w.remotes = append(w.remotes, remote)
 		exported, err := w.export(ctx, remote, seen)
 		if err != nil {
 			return err
 		}
-		target := live.NewTarget(remote.Name, remote, ds, seen, exported, w.event)
+		target := live.NewTarget(remote.Name, remote, ds, seen, exported, w.step)
 		target.Exclude(w.flags.excluded)
 		w.targets = append(w.targets, target)
 	}
@@ -183,7 +197,7 @@ func (w *watching) export(ctx context.Context, remote *source.Remote, seen *sigh
 		return nil, nil
 	}
 	e, err := export.New(ctx, export.Config{
-		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top, Age: seen.Age,
+		Endpoint: f.otlp, Protocol: f.protocol, Interval: f.interval, Stacks: f.top, Age: seen.Age, Health: w.health,
 		Service:  cmp.Or(f.service, os.Getenv("OTEL_SERVICE_NAME"), remote.Host),
 		Instance: cmp.Or(f.instance, remote.Instance),
 	})
@@ -194,75 +208,82 @@ func (w *watching) export(ctx context.Context, remote *source.Remote, seen *sigh
 	return e.Telemetry, nil
 }
 
-func (w *watching) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
+// shutdown sends what is not yet sent. If that fails already, it does not wait long:
+// the user has ended the watch.
+func (w *watching) shutdown(ctx context.Context) error {
 	for _, r := range w.remotes {
 		r.Close()
 	}
-	var errs []error
-	for _, e := range w.exporters {
-		errs = append(errs, e.Shutdown(ctx))
+	w.health.Quiet()
+	limit := 2 * time.Second
+	if w.health.Err() != nil {
+		limit = time.Second / 2
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("--otlp: %w", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	errs := make([]error, len(w.exporters))
+	var running sync.WaitGroup
+	for i, e := range w.exporters {
+		running.Go(func() { errs[i] = e.Shutdown(ctx) })
+	}
+	running.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return fmt.Errorf("--otlp %s: not all was sent: %w", w.flags.otlp, firstOf(err))
+		}
 	}
 	return nil
 }
 
-// event receives the events of all targets.
-func (w *watching) event(e live.Event) {
-	w.events.Add(e)
-	f := w.flags
+// firstOf returns the first of several joined errors.
+func firstOf(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
+		return firstOf(joined.Unwrap()[0])
+	}
+	return err
+}
+
+// step receives what each attempt to take a snapshot led to, of all targets.
+func (w *watching) step(s live.Step) {
+	for _, e := range s.Events {
+		w.events.Add(live.Event{Target: s.Status.Name, Event: e})
+		w.flags.note(e.Finding.Confidence)
+	}
+	if w.log != nil {
+		w.log.step(&s)
+	}
+}
+
+// note remembers the highest confidence of a finding, for --fail-on.
+func (f *watchFlags) note(c detectors.Confidence) {
 	f.worstLock.Lock()
-	f.worst = max(f.worst, e.Finding.Confidence)
-	f.worstLock.Unlock()
-	if !isTerminal(w.out) {
-		w.line(view.EventLine(e, true))
-		for _, line := range details(&report.Briefly([]detectors.Finding{e.Finding})[0]) {
-			w.line("    " + line)
-		}
-	}
+	defer f.worstLock.Unlock()
+	f.worst = max(f.worst, c)
 }
 
-// details returns what is said about a finding beside its message.
-func details(f *report.Finding) (lines []string) {
-	if f.Unjudged != "" {
-		lines = append(lines, "Not judged now: "+f.Unjudged+".")
+func (w *watching) statuses() []live.Status {
+	all := make([]live.Status, len(w.targets))
+	for i, t := range w.targets {
+		all[i] = t.Status()
 	}
-	for i := range f.Participants {
-		lines = append(lines, f.Participants[i].String())
-	}
-	lines = append(lines, f.Evidence...)
-	if f.Advice != "" {
-		lines = append(lines, "Next: "+f.Advice)
-	}
-	return lines
-}
-
-// line prints a line without colours.
-func (w *watching) line(text string) {
-	w.print.Lock()
-	defer w.print.Unlock()
-	plain := &colorprofile.Writer{Forward: w.out, Profile: colorprofile.NoTTY}
-	fmt.Fprintln(plain, text)
+	return all
 }
 
 func (w *watching) screen(now time.Time) view.Screen {
-	s := view.Screen{Events: w.events.List(), Interval: w.flags.interval, Now: now, Exports: w.flags.otlp}
-	for _, t := range w.targets {
-		s.Targets = append(s.Targets, t.Status())
+	s := view.Screen{Targets: w.statuses(), Events: w.events.List(), Interval: w.flags.interval, Now: now, Exports: w.flags.otlp}
+	if err := w.health.Err(); err != nil {
+		s.Failing = exportError(err)
 	}
 	return s
 }
 
 // show displays the watch until ctx ends or the user quits.
 func (w *watching) show(ctx context.Context) error {
-	if !isTerminal(w.out) {
-		w.log(ctx)
-		return nil
+	if w.log != nil {
+		return w.log.run(ctx, w.statuses)
 	}
-	program := tea.NewProgram(&model{watching: w}, tea.WithContext(ctx), tea.WithInput(w.in), tea.WithOutput(w.out), tea.WithoutSignalHandler())
+	keys := isTerminal(w.in)
+	program := tea.NewProgram(&model{watching: w, keys: keys}, tea.WithContext(ctx), tea.WithInput(w.in), tea.WithOutput(w.out), tea.WithoutSignalHandler())
 	_, err := program.Run()
 	if errors.Is(err, tea.ErrProgramKilled) || ctx.Err() != nil {
 		return nil
@@ -270,46 +291,10 @@ func (w *watching) show(ctx context.Context) error {
 	return err
 }
 
-// log prints a line for each snapshot.
-func (w *watching) log(ctx context.Context) {
-	ticker := time.NewTicker(min(w.flags.interval, time.Second) / 4)
-	defer ticker.Stop()
-	seen := make([]time.Time, len(w.targets))
-	for {
-		for i, t := range w.targets {
-			s := t.Status()
-			if n := len(s.Points); n > 0 && s.Points[n-1].Time.After(seen[i]) {
-				seen[i] = s.Points[n-1].Time
-				w.line(statusLine(s))
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func statusLine(s live.Status) string {
-	last := s.Points[len(s.Points)-1]
-	text := last.Time.Format("15:04:05") + "  " + s.Name + "  "
-	if last.Failed {
-		return text + strings.TrimPrefix(fmt.Sprint(s.Err), s.Name+": ")
-	}
-	text += fmt.Sprintf("%d goroutines, %s", last.Total, report.SightOf(s.Sight).Count(len(s.Open)))
-	if s.Restarts > 0 {
-		text += ", restarted " + words.Plural(s.Restarts, "time")
-	}
-	for _, fault := range s.Faults {
-		text += "; " + fault
-	}
-	return text
-}
-
 // A model adapts the watch to Bubble Tea.
 type model struct {
 	*watching
+	keys                    bool // keyboard input is available
 	selected, width, height int
 }
 
@@ -331,6 +316,8 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		switch message.String() {
 		case "q", "ctrl+c", "esc":
 			return m, tea.Quit
+		case "ctrl+z":
+			return m, tea.Suspend
 		case "down", "j", "tab":
 			m.selected = (m.selected + 1) % len(m.targets)
 		case "up", "k", "shift+tab":
@@ -342,7 +329,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 
 func (m *model) View() tea.View {
 	s := m.screen(time.Now())
-	s.Selected, s.Keys = m.selected, true
+	s.Selected, s.Keys = m.selected, m.keys
 	v := tea.NewView(strings.Join(s.Lines(m.width, m.height), "\n"))
 	v.AltScreen = true
 	v.WindowTitle = "goroutines watch"

@@ -72,7 +72,7 @@ func TestWatchOutlivesTheProcess(t *testing.T) {
 		return strings.Count(out, "blocked_forever detected") == 2 && strings.Contains(out, "restarted 1 time")
 	}, "-interval", "200ms", addr)
 	assert.Contains(t, out, "blocked_forever resolved")
-	assert.Regexp(t, `\d+ goroutines, \d findings? from \d of 9 detectors`, out)
+	assert.Regexp(t, `\d+ goroutines; \d findings? from \d of 9 detectors`, out)
 	assert.NotContains(t, out, "\x1b", "no colours")
 }
 

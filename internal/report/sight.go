@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/words"
 )
@@ -77,6 +78,30 @@ func (s *Sight) Gaps() (gaps []string) {
 		gaps = append(gaps, fmt.Sprintf("%s (%s)", strings.Join(names, ", "), d.Detail))
 	}
 	return gaps
+}
+
+// Split returns the detectors that are not judging in two parts: those that cannot
+// judge the process as it is observed, and those that only need more snapshots.
+func (s *Sight) Split() (cannot, waiting *Sight) {
+	cannot, waiting = &Sight{}, &Sight{}
+	for _, d := range s.Detectors {
+		switch {
+		case d.Judging:
+		case d.Reason == string(detectors.ReasonShortHistory), d.Reason == string(detectors.ReasonInspection):
+			waiting.Detectors = append(waiting.Detectors, d)
+		default:
+			cannot.Detectors = append(cannot.Detectors, d)
+		}
+	}
+	return cannot, waiting
+}
+
+// Names returns the names of the detectors.
+func (s *Sight) Names() (names []string) {
+	for _, d := range s.Detectors {
+		names = append(names, d.Name)
+	}
+	return names
 }
 
 // judging says how many detectors are judging.

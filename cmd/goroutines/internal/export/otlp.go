@@ -32,6 +32,7 @@ type Config struct {
 	Interval time.Duration
 	Stacks   int                                             // number of stacks with series of their own
 	Age      func(time.Time) (age time.Duration, stale bool) // of the newest snapshot; see telemetry.Config
+	Health   *Health                                         // that hears how exports end; may be shared
 }
 
 // An Exporter sends the telemetry of one process.
@@ -40,6 +41,7 @@ type Exporter struct {
 
 	metrics *sdkmetric.MeterProvider
 	logs    *sdklog.LoggerProvider
+	health  *Health
 }
 
 // CheckEndpoint validates an endpoint and a protocol. It returns the protocol,
@@ -84,7 +86,9 @@ func New(ctx context.Context, c Config) (*Exporter, error) {
 		attribute.String("service.instance.id", c.Instance),
 		attribute.String("telemetry.sdk.language", "go"),
 	)
+	metrics, logs = &metricExporter{metrics, c.Health}, &logExporter{logs, c.Health}
 	e := &Exporter{
+		health: c.Health,
 		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res),
 			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metrics, sdkmetric.WithInterval(c.Interval)))),
 		logs: sdklog.NewLoggerProvider(sdklog.WithResource(res),
@@ -117,7 +121,7 @@ func exporters(ctx context.Context, c Config) (sdkmetric.Exporter, sdklog.Export
 
 // Shutdown sends what is still buffered. It stops trying when ctx ends.
 func (e *Exporter) Shutdown(ctx context.Context) error {
-	err := errors.Join(e.metrics.ForceFlush(ctx), e.logs.ForceFlush(ctx))
+	err := errors.Join(e.metrics.ForceFlush(ctx), e.logs.ForceFlush(ctx), e.health.Err())
 	if e.Telemetry != nil {
 		err = errors.Join(err, e.Telemetry.Close())
 	}

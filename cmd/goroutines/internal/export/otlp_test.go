@@ -59,6 +59,7 @@ func config(endpoint, protocol string) Config {
 		Endpoint: endpoint, Protocol: protocol, Service: "checkout", Instance: "10.0.0.1:6060",
 		Interval: time.Hour, // so that only Shutdown sends anything
 		Stacks:   20,
+		Health:   NewHealth(func(State) {}),
 	}
 }
 

@@ -7,7 +7,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +30,13 @@ const (
 	maxEvents = 100
 	// maxRows is how many stacks, the largest, a point stores.
 	maxRows = 64
+	// askAgain is after which time a process that gave no trace is asked for one
+	// again. It is asked at the next snapshot if another trace was running.
+	askAgain = 10 * time.Minute
+	// slotTries is how often a trace is tried again while another one is running, and
+	// slotWait the mean time in between.
+	slotTries = 2
+	slotWait  = 50 * time.Millisecond
 )
 
 var errEmpty = errors.New("a snapshot without goroutines")
@@ -36,6 +46,16 @@ var errEmpty = errors.New("a snapshot without goroutines")
 type Process interface {
 	Take(context.Context) (*goroutine.Snapshot, error)
 	Forget()
+
+	// Generation returns the number of the generation of the last trace, or 0. It
+	// rises from trace to trace of a process, and begins with 1 in a new one.
+	Generation() uint64
+
+	// NoTrace returns why no traces are taken: a value of the attribute
+	// goroutine.snapshot.skip_reason, and the same for people. Both are empty if they
+	// are taken. Retry makes the next Take try again.
+	NoTrace() (reason, detail string)
+	Retry()
 }
 
 // A Point is the part of a snapshot that is kept for the sparklines.
@@ -60,11 +80,37 @@ type Status struct {
 	Err      error               // why the latest attempt failed; nil if it succeeded
 	Since    time.Time           // start of the current series of failures
 	Faults   []string            // errors of detectors, in the detectors' order; nil if there are none
+	NoTrace  string              // why there are no traces and no goroutine IDs, as a clause; empty if there are
 	Restarts int
-	Taken    int // snapshots
+	Evidence string // of the last restart, as a clause; empty if there was none
+	Taken    int    // snapshots
 	Open     []detectors.Finding
 	Points   []Point      // oldest first
 	Sight    sight.Status // what can be judged now
+}
+
+// Unreachable reports whether the latest attempt gave no snapshot at all.
+func (s *Status) Unreachable() bool {
+	return s.Err != nil && len(s.Points) > 0 && s.Points[len(s.Points)-1].Failed
+}
+
+// Why returns why the latest attempt failed, without the address; "" if it did not.
+func (s *Status) Why() string {
+	if s.Err == nil {
+		return ""
+	}
+	text := s.Err.Error()
+	page := strings.TrimPrefix(text, http.MethodGet+" ")
+	if _, why, ok := strings.Cut(page, ": "); ok && strings.HasPrefix(page, s.Name) {
+		return why
+	}
+	return text
+}
+
+// A Step is what an attempt to take a snapshot led to.
+type Step struct {
+	Status Status
+	Events []detectors.Event
 }
 
 // A Target is a process under observation. Its methods are safe for concurrent
@@ -74,20 +120,27 @@ type Target struct {
 	detectors []*detectors.Detector
 	known     []detectors.KnownStack
 	telemetry *telemetry.Telemetry // nil if nothing is exported
-	onEvent   func(Event)
+	onStep    func(Step)
 
-	engine *engine.Engine
-	sight  *sight.Sight
+	engine   *engine.Engine
+	standing standing
+	sight    *sight.Sight
+	events   []detectors.Event // of the current step
+
+	generation uint64    // of the last trace of the process; 0 before the first
+	failures   int       // since the last snapshot
+	refused    bool      // one of them was a refused connection
+	asked      time.Time // when the process was last asked for a trace
 
 	mu     sync.Mutex
 	status Status
 }
 
 // NewTarget returns a target. telemetry may be nil. seen records what can be
-// judged; it must be new, and its interval that of Run. onEvent is called for
-// each event, on the goroutine that runs Observe.
-func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sight, t *telemetry.Telemetry, onEvent func(Event)) *Target {
-	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onEvent: onEvent, status: Status{Name: name}}
+// judged; it must be new, and its interval that of Run. onStep is called after each
+// attempt to take a snapshot, on the goroutine that runs Observe.
+func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sight, t *telemetry.Telemetry, onStep func(Step)) *Target {
+	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onStep: onStep, status: Status{Name: name}, asked: time.Now()}
 	target.begin()
 	if t != nil {
 		t.SetDetectors(seen.Current(), time.Now())
@@ -104,7 +157,7 @@ func (t *Target) Exclude(known []detectors.KnownStack) {
 
 // begin starts over with an empty history, for a new process.
 func (t *Target) begin() {
-	t.engine = engine.New(engine.Config{Detectors: t.detectors, Known: t.known})
+	t.engine, t.standing = engine.New(engine.Config{Detectors: t.detectors, Known: t.known}), standing{}
 }
 
 // Status returns a copy of the current status.
@@ -133,16 +186,55 @@ func (t *Target) Run(ctx context.Context, interval time.Duration) {
 // Observe takes a snapshot, runs the detectors, and reports and exports the
 // results.
 func (t *Target) Observe(ctx context.Context) {
-	s, err := t.process.Take(ctx)
+	t.events = nil
+	t.retry(time.Now())
+	s, err := t.take(ctx)
 	if ctx.Err() != nil {
 		return
 	}
 	if s == nil || s.Total == 0 {
 		t.failed(ctx, cmp.Or(err, errEmpty))
-		return
+	} else {
+		t.observed(ctx, s, err)
 	}
-	restarted := t.restarted(s)
-	if restarted {
+	t.onStep(Step{t.Status(), t.events})
+}
+
+// retry asks for traces again where there were none, when it is time.
+func (t *Target) retry(now time.Time) {
+	reason, _ := t.process.NoTrace()
+	if reason == "" || reason == slotTaken || now.Sub(t.asked) >= askAgain {
+		t.process.Retry()
+		t.asked = now
+	}
+}
+
+// take takes a snapshot. If another trace was running, that is most often one as
+// short as ours, so it tries again at once.
+func (t *Target) take(ctx context.Context) (*goroutine.Snapshot, error) {
+	s, err := t.process.Take(ctx)
+	for range slotTries {
+		if reason, _ := t.process.NoTrace(); err != nil || reason != slotTaken {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(slotWait/2 + rand.N(slotWait)):
+		}
+		t.process.Retry()
+		s, err = t.process.Take(ctx)
+	}
+	return s, err
+}
+
+// slotTaken is the reason for a skipped trace while another one is running.
+const slotTaken = "slot_taken"
+
+func (t *Target) observed(ctx context.Context, s *goroutine.Snapshot, err error) {
+	evidence := t.restarted(s)
+	if evidence != "" {
+		t.generation = t.generationOf(s)
 		t.process.Forget()
 		t.send(ctx, t.engine.End(s.Time))
 		t.begin()
@@ -150,11 +242,18 @@ func (t *Target) Observe(ctx context.Context) {
 			s, err = again, e // births are counted from here
 		}
 	}
+	t.generation = cmp.Or(t.generationOf(s), t.generation)
+	t.failures, t.refused = 0, false
 	result := t.judge(ctx, s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if restarted {
+	if evidence != "" {
 		t.status.Restarts++
+		t.status.Evidence = evidence
+	}
+	t.status.NoTrace = ""
+	if !s.HasIDs() {
+		_, t.status.NoTrace = t.process.NoTrace()
 	}
 	t.status.Taken++
 	t.status.Snapshot, t.status.Err, t.status.Open = s, err, result.Open
@@ -162,30 +261,52 @@ func (t *Target) Observe(ctx context.Context) {
 	t.add(pointOf(s))
 }
 
-// restarted reports whether s is of a different process than the previous
-// snapshot. If the connection was refused in between, it assumes a restart and
-// ignores the IDs: a small process that restarts soon reaches the IDs of its
-// predecessor.
-func (t *Target) restarted(s *goroutine.Snapshot) bool {
-	last := t.status.Snapshot
+// generationOf returns the generation of a snapshot that was just taken, or 0.
+func (t *Target) generationOf(s *goroutine.Snapshot) uint64 {
+	if s.Source != goroutine.SourceTrace {
+		return 0
+	}
+	return t.process.Generation()
+}
+
+// restarted returns evidence that s is of another process than the snapshot
+// before, or "" if there is none.
+//
+// Two traces tell. If connections were refused in between, the process has ended,
+// unless its traces went on where they were: a proxy refuses connections too, and
+// IDs tell nothing, because a small process that restarts soon reaches the IDs of
+// its predecessor. Goroutine dumps tell by their IDs. Profiles tell nothing.
+func (t *Target) restarted(s *goroutine.Snapshot) string {
+	last, generation := t.status.Snapshot, t.generationOf(s)
+	traced := generation > 0 && t.generation > 0
 	switch {
 	case last == nil:
-		return false
-	case errors.Is(t.status.Err, syscall.ECONNREFUSED):
-		return true
-	case last.HasIDs() && s.HasIDs():
-		return !source.Continues(last, s)
+		return ""
+	case traced && generation <= t.generation:
+		return "the generations of its traces are counted from the beginning again"
+	case t.refused && traced && generation-t.generation <= uint64(2*(t.failures+1)): // an attempt makes one, or two if it takes long
+		return ""
+	case t.refused:
+		return "it refused connections in between"
+	case !traced && last.HasIDs() && s.HasIDs() && !source.Continues(last, s):
+		return "its goroutine IDs do not go on from those before"
 	}
-	away := t.status.Points[len(t.status.Points)-1].Failed // not Err, which is also set for a partial snapshot
-	return away                                            // nothing shows that it is the same process
+	return ""
 }
 
 // judge runs the detectors, reports the events and exports the results.
 func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
 	result := t.engine.Step(s)
 	t.send(ctx, result.Events)
-	t.sight.Saw(s, result.Statuses, nil, time.Now())
+	var skips []sight.Skip
+	if reason, _ := t.process.NoTrace(); reason != "" && !s.HasIDs() {
+		skips = append(skips, sight.Skip{Source: goroutine.SourceTrace, Reason: reason})
+	}
+	t.sight.Saw(s, t.withStanding(s, result.Statuses, result.Open), skips, time.Now())
 	if t.telemetry != nil {
+		for _, k := range skips {
+			t.telemetry.Skipped(ctx, k.Source, k.Reason)
+		}
 		t.telemetry.SetDetectors(result.Statuses, s.Time)
 		t.telemetry.Publish(ctx, s, s)
 		t.telemetry.SetOpen(result.Open, s.Time)
@@ -208,24 +329,26 @@ func (t *Target) send(ctx context.Context, events []detectors.Event) {
 		if t.telemetry != nil {
 			t.telemetry.Emit(ctx, e, telemetry.Files{})
 		}
-		t.onEvent(Event{t.status.Name, e})
 	}
+	t.events = append(t.events, events...)
 }
 
 // failed records a failed snapshot. Metrics are set to 0; otherwise the last
 // values of an unreachable process would look current.
 func (t *Target) failed(ctx context.Context, err error) {
+	t.failures++
+	t.refused = t.refused || errors.Is(err, syscall.ECONNREFUSED)
 	t.sight.Skipped([]sight.Skip{{Source: goroutine.SourceTrace, Reason: "error"}})
 	if t.telemetry != nil {
 		empty := &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace}
-		if t.status.Err == nil {
+		if !t.status.Unreachable() {
 			t.telemetry.Publish(ctx, empty, empty)
 		}
 		t.telemetry.Skipped(ctx, goroutine.SourceTrace, "error")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.status.Err == nil {
+	if !t.status.Unreachable() {
 		t.status.Since = time.Now()
 	}
 	t.status.Err = err

@@ -51,6 +51,10 @@ type fake struct {
 	next      func() (*goroutine.Snapshot, error)
 	taken     int
 	forgotten int
+
+	generation uint64 // of the last trace; 0: no traces
+	noTrace    string // the reason; see Process
+	retries    int
 }
 
 func newFake(at detectortest.Place, n int) *fake {
@@ -71,6 +75,15 @@ func (f *fake) Take(context.Context) (*goroutine.Snapshot, error) {
 }
 
 func (f *fake) Forget() { f.forgotten++ }
+
+func (f *fake) Generation() uint64 { return f.generation }
+func (f *fake) NoTrace() (reason, detail string) {
+	if f.noTrace == "" {
+		return "", ""
+	}
+	return f.noTrace, "why: " + f.noTrace
+}
+func (f *fake) Retry() { f.retries++ }
 
 // fails makes all further snapshots fail.
 func (f *fake) fails(err error) {
@@ -101,7 +114,11 @@ func (f *fake) withoutIDs() {
 // told collects events as "kind of detector".
 type told []string
 
-func (l *told) take(e Event) { *l = append(*l, e.Target+": "+e.Finding.Detector+" "+e.Kind.String()) }
+func (l *told) take(s Step) {
+	for _, e := range s.Events {
+		*l = append(*l, s.Status.Name+": "+e.Finding.Detector+" "+e.Kind.String())
+	}
+}
 
 func newTestTarget(f *fake, t *telemetry.Telemetry, ds ...*detectors.Detector) (*Target, *told) {
 	events := new(told)
@@ -157,7 +174,8 @@ func TestRestarts(t *testing.T) {
 		"refused, then the same IDs":       {between: func(f *fake) { f.fails(refused) }, last: func(f *fake) { f.next = nil }, restart: true},
 		"away, and back with the same IDs": {between: func(f *fake) { f.fails(other) }, last: func(f *fake) { f.next = nil }},
 		"away, and back with other IDs":    {between: func(f *fake) { f.fails(other) }, last: func(f *fake) { f.restart(waiting, 2) }, restart: true},
-		"away, and back without IDs":       {between: func(f *fake) { f.fails(other) }, last: (*fake).withoutIDs, restart: true},
+		"away, and back without IDs":       {between: func(f *fake) { f.fails(other) }, last: (*fake).withoutIDs},
+		"refused, and back without IDs":    {between: func(f *fake) { f.fails(refused) }, last: (*fake).withoutIDs, restart: true},
 		"no IDs any more":                  {last: (*fake).withoutIDs},
 		"a part, then no IDs": {between: func(f *fake) {
 			f.next = func() (*goroutine.Snapshot, error) { f.Advance(time.Second); return f.snapshot(), other }
@@ -351,7 +369,11 @@ func TestRun(t *testing.T) {
 func TestConcurrentUse(t *testing.T) {
 	f := newFake(crowded, 20)
 	var events Events
-	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, sight.New(15*time.Second, nil, time.Now()), nil, events.Add)
+	target := NewTarget("http://host", f, []*detectors.Detector{crowd}, sight.New(15*time.Second, nil, time.Now()), nil, func(s Step) {
+		for _, e := range s.Events {
+			events.Add(Event{s.Status.Name, e})
+		}
+	})
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -27,6 +27,8 @@ type parsers struct {
 	traces *parse.TraceDecoder
 	ctx    context.Context // of the current read
 
+	generation uint64 // of the last trace; see Remote.Generation
+
 	// details has what goroutine dumps say beyond their snapshots.
 	details map[*goroutine.Snapshot]*parse.Details
 }
@@ -169,6 +171,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 func (p *parsers) whole(k kind, data []byte, at time.Time, labels parse.Labels) (*goroutine.Snapshot, error) {
 	switch k {
 	case kindTrace:
+		p.noteGeneration(data)
 		return p.traces.Decode(data, at)
 	case kindDebug1:
 		return parse.Debug1(data, at, p.stacks, labels)

@@ -337,26 +337,49 @@ func Continues(before, after *goroutine.Snapshot) bool {
 }
 
 // sameEntries reports whether goroutines listed in both snapshots have the same
-// entry function in both. The entry function of a goroutine never changes.
+// entry function in both. The entry function of a goroutine never changes, but a
+// stack does not always show it; see entryOf.
 func sameEntries(before, after *goroutine.Snapshot) bool {
 	entries := make(map[uint64]string)
 	for i := range before.Groups {
 		g := &before.Groups[i]
 		for _, id := range g.IDs {
-			entries[id] = g.Stack.Entry().Function
+			entries[id] = entryOf(g)
 		}
 	}
 	for i := range after.Groups {
 		g := &after.Groups[i]
-		entry := g.Stack.Entry().Function
+		entry := entryOf(g)
 		for _, id := range g.IDs {
-			if was := entries[id]; was != "" && entry != "" && was != entry {
+			if was := entries[id]; id != mainID && was != "" && entry != "" && was != entry {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+// maxTraceDepth is how many frames of a stack the runtime writes into a trace.
+const maxTraceDepth = 128
+
+// entryOf returns the entry function of the goroutines of g, or "" if it is not
+// certain. A goroutine that has not yet run shows what the compiler wrapped the
+// function in, such as main.(*T).run-fm. One that was preempted may lack the callers
+// of its leaf in a trace. One that C code calls has another entry in each call. So
+// has the main goroutine before main.main, which sameEntries leaves out.
+func entryOf(g *goroutine.Group) string {
+	frames := g.Stack.Frames
+	switch {
+	case len(frames) <= 1 && (g.State == goroutine.Runnable || g.State == goroutine.Running), len(frames) >= maxTraceDepth:
+		return ""
+	case g.Stack.Has("runtime.cgocallback"), g.Stack.Has("runtime.cgocallbackg"), g.Stack.Has("runtime.main"):
+		return ""
+	}
+	return g.Stack.Entry().Function
+}
+
+// mainID is the ID of the main goroutine.
+const mainID = 1
 
 // A watchedReader reports progress.
 type watchedReader struct {

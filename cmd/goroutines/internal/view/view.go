@@ -15,6 +15,7 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 var (
@@ -25,13 +26,18 @@ var (
 	yellow = lipgloss.NewStyle().Foreground(lipgloss.Yellow).Bold(true)
 	red    = lipgloss.NewStyle().Foreground(lipgloss.Red).Bold(true)
 	chosen = lipgloss.NewStyle().Reverse(true)
+
+	plainStyle = lipgloss.NewStyle()
 )
 
 const (
 	sparkWidth = 24
-	// narrow is the width in columns below which sparklines and the states of
-	// stacks are left out to make room for functions.
+	// narrow is the width in columns below which the sparklines and the states of
+	// stacks are shorter, to make room for functions; below tiny there are no
+	// sparklines, and below minute no states.
 	narrow    = 100
+	tiny      = 70
+	minute    = 50
 	maxStates = 8
 	maxEvents = 6
 	// maxFindings is how many findings are shown, and maxAdvice how many of
@@ -42,9 +48,15 @@ const (
 	maxParticipants = 3
 	// maxCandidates is how many places under suspicion are shown.
 	maxCandidates = 3
+	// maxHost is how many columns of an address the line of an event has.
+	maxHost = 36
 	// leastStacks is how many lines of stacks, with their headings, there must be
 	// room for beside the details of findings.
 	leastStacks = 3
+	// leastStates is how many states are shown at least, and headings how many lines
+	// the table has besides.
+	leastStates = 3
+	headings    = 3
 )
 
 // A Screen is the state of a watch at one moment.
@@ -55,19 +67,23 @@ type Screen struct {
 	Interval time.Duration
 	Now      time.Time
 	Exports  string // OTLP endpoint; empty if nothing is exported
+	Failing  string // why the export fails now; empty if it does not
 	Keys     bool   // keyboard input is available
 }
 
 // Lines returns the screen in at most height lines of at most width columns.
 func (s Screen) Lines(width, height int) []string {
-	lines := []string{s.title()}
+	lines := []string{s.title(width)}
+	if s.Failing != "" {
+		lines = append(lines, wrapped("--otlp "+s.Exports+": "+s.Failing, width, red)...)
+	}
 	if len(s.Targets) > 1 {
-		lines = append(lines, s.overview()...)
+		lines = append(lines, s.overview(width, height)...)
 	}
 	if s.Selected < len(s.Targets) {
 		bottom := s.events()
 		room := height - len(lines) - len(bottom)
-		lines = append(lines, detail(s.Targets[s.Selected], s.Now, width, room)...)
+		lines = append(lines, detail(&s.Targets[s.Selected], s.Now, width, room)...)
 		lines = append(lines, bottom...)
 	}
 	lines = lines[:min(len(lines), max(1, height))]
@@ -77,139 +93,124 @@ func (s Screen) Lines(width, height int) []string {
 	return lines
 }
 
-func (s Screen) title() string {
-	total, open, all := 0, 0, true
-	for _, t := range s.Targets {
+// title returns as many of its parts as fit, the most important first.
+func (s Screen) title(width int) string {
+	total, open, worst := 0, 0, OK
+	for i := range s.Targets {
+		t := &s.Targets[i]
 		open += len(t.Open)
-		all = all && report.SightOf(t.Sight).All()
-		if t.Snapshot != nil && t.Err == nil {
+		worst = worse(worst, conditionOf(t, s.Now).class)
+		if t.Snapshot != nil && !t.Unreachable() {
 			total += t.Snapshot.Total
 		}
 	}
-	text := bold.Render("goroutines watch") + fmt.Sprintf("  %s · every %v · %d goroutines · ", s.Now.Format("15:04:05"), s.Interval, total) + findings(open, all)
+	parts := []string{bold.Render("goroutines watch"), findings(open, worst), s.Now.Format("15:04:05"), fmt.Sprintf("%d goroutines", total)}
 	switch {
 	case s.Keys && len(s.Targets) > 1:
-		text += faint.Render(" · ↑↓ select, q quit")
+		parts = append(parts, faint.Render("↑↓ select, q quit"))
 	case s.Keys:
-		text += faint.Render(" · q quit")
+		parts = append(parts, faint.Render("q quit"))
 	}
+	parts = append(parts, fmt.Sprintf("every %v", s.Interval))
 	if s.Exports != "" {
-		text += faint.Render(" · OTLP to " + s.Exports)
+		parts = append(parts, faint.Render("OTLP to "+s.Exports))
 	}
-	return text
+	for len(parts) > 1 && ansi.StringWidth(strings.Join(parts, " · ")) > width {
+		parts = parts[:len(parts)-1]
+	}
+	return strings.Join(parts, " · ")
 }
 
-// findings returns the number of findings. Only where all detectors are judging,
-// none is good news.
-func findings(n int, all bool) string {
+// findings returns the number of findings. None is good news only where all detectors
+// are judging.
+func findings(n int, c Class) string {
 	switch {
-	case n == 0 && all:
+	case n == 0 && c == OK:
 		return green.Render("no findings")
-	case n == 0:
+	case n == 0 && (c == NotYet || c == Suspected):
 		return "no findings yet"
-	case n == 1:
-		return red.Render("1 finding")
+	case n == 0:
+		return yellow.Render("no findings where judged")
 	}
-	return red.Render(fmt.Sprintf("%d findings", n))
-}
-
-// overview returns a line for each target.
-func (s Screen) overview() []string {
-	lines := []string{""}
-	for i, t := range s.Targets {
-		mark, total := "  ", "-"
-		if i == s.Selected {
-			mark = chosen.Render(">") + " "
-		}
-		if t.Snapshot != nil {
-			total = fmt.Sprint(t.Snapshot.Total)
-		}
-		line := fmt.Sprintf("%s%-36s %8s  %s  ", mark, fit(host(t.Name), 36), total, cyan.Render(sparkline(totals(t.Points), sparkWidth)))
-		lines = append(lines, line+condition(t, s.Now))
-	}
-	return append(lines, "")
-}
-
-func condition(t live.Status, now time.Time) string {
-	switch {
-	case t.Err != nil && t.Snapshot == nil:
-		return red.Render("cannot be reached")
-	case t.Err != nil:
-		return red.Render("unreachable for " + span(now.Sub(t.Since)))
-	case t.Snapshot == nil:
-		return faint.Render("taking the first snapshot")
-	case len(t.Open) > 0:
-		return findings(len(t.Open), true)
-	}
-	if s := report.SightOf(t.Sight); !s.All() {
-		return yellow.Render(s.Count(0))
-	}
-	return green.Render("ok")
+	return red.Render(words.Plural(n, "finding"))
 }
 
 // detail shows one target in at most room lines. It may need more if everything
 // but the stacks does not fit.
-func detail(t live.Status, now time.Time, width, room int) []string {
-	lines := []string{bold.Render(t.Name) + "  " + about(t, now)}
+func detail(t *live.Status, now time.Time, width, room int) []string {
+	lines := wrapped(t.Name+"  "+about(t, now, width), width, plainStyle)
+	for i, line := range lines {
+		lines[i] = strings.Replace(strings.TrimPrefix(line, "  "), t.Name, bold.Render(t.Name), 1)
+	}
 	if t.Err != nil {
-		lines = append(lines, red.Render("  "+t.Err.Error()))
+		lines = append(lines, wrapped(t.Why(), width, red)...)
 	}
 	if t.Snapshot == nil {
 		return lines
 	}
 	for _, fault := range t.Faults {
-		lines = append(lines, red.Render("  "+fault))
+		lines = append(lines, wrapped(fault, width, red)...)
 	}
-	lines = append(lines, sightLines(t.Sight, width)...)
-	lines = append(lines, stateLines(t)...)
 	found := findingLines(report.Briefly(t.Open), width, true)
-	if len(lines)+len(found) > room-leastStacks {
+	if len(lines)+len(found) > room-leastStacks-leastStates {
 		found = findingLines(report.Briefly(t.Open), width, false)
 	}
 	lines = append(lines, found...)
+	if !t.Unreachable() {
+		seen := sightLines(t.Sight, t.NoTrace, width)
+		if len(found) > 0 && len(seen) > 0 {
+			lines = append(lines, "")
+		}
+		lines = append(lines, seen...)
+	}
+	states := min(maxStates, max(leastStates, room-len(lines)-leastStacks-headings))
+	lines = append(lines, stateLines(t, width, states)...)
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
-func about(t live.Status, now time.Time) string {
+func about(t *live.Status, now time.Time, width int) string {
 	if t.Snapshot == nil {
-		return condition(t, now)
+		return conditionOf(t, now).String()
 	}
-	text := fmt.Sprintf("%d goroutines, %s taken %s ago in %v", t.Snapshot.Total, t.Snapshot.Source, span(t.Sight.Age), t.Snapshot.Duration.Round(time.Millisecond))
+	text := fmt.Sprintf("%s, %s taken %s ago", words.Plural(t.Snapshot.Total, "goroutine"), t.Snapshot.Source, span(t.Sight.Age))
+	if width >= narrow {
+		text += fmt.Sprintf(" in %v", t.Snapshot.Duration.Round(time.Millisecond))
+	}
 	if s := report.SightOf(t.Sight); s.All() {
 		text += faint.Render(fmt.Sprintf(", all %d detectors judging", s.Judging))
 	}
 	if t.Restarts > 0 {
-		text += yellow.Render(fmt.Sprintf(", restarted %d×", t.Restarts))
+		text += ", " + yellow.Render(restarts(t))
 	}
-	if t.Err != nil {
-		text += ", " + condition(t, now)
+	if t.Unreachable() {
+		text += ", " + conditionOf(t, now).String()
 	}
 	return text
 }
 
+// restarts says how often a process was restarted, and how that is known.
+func restarts(t *live.Status) string {
+	return fmt.Sprintf("restarted %s (%s)", words.Plural(t.Restarts, "time"), t.Evidence)
+}
+
 // sightLines says which detectors are judging, unless all are. Those that only
-// need more snapshots share a line, because at first that is nearly all.
-func sightLines(status sight.Status, width int) []string {
+// need more snapshots share a line, because at first that is nearly all. noTrace says
+// why there are no traces; it may be empty.
+func sightLines(status sight.Status, noTrace string, width int) []string {
 	s := report.SightOf(status)
 	if s.All() {
 		return candidateLines(s, width)
 	}
 	lines := []string{yellow.Render(fmt.Sprintf("  %d of %d detectors are judging.", s.Judging, len(s.Detectors)))}
-	var short []string
-	rest := report.Sight{}
-	for _, d := range s.Detectors {
-		switch {
-		case d.Reason == string(detectors.ReasonShortHistory):
-			short = append(short, d.Name)
-		case !d.Judging:
-			rest.Detectors = append(rest.Detectors, d)
-		}
+	cannot, waiting := s.Split()
+	for _, gap := range cannot.Gaps() {
+		lines = append(lines, wrapped("Cannot judge: "+gap, width, yellow)...)
 	}
-	if len(short) > 0 {
-		lines = append(lines, faint.Render("  More snapshots are needed by "+strings.Join(short, ", ")+"."))
+	if noTrace != "" {
+		lines = append(lines, wrapped("No trace: "+noTrace, width, plainStyle)...)
 	}
-	for _, gap := range rest.Gaps() {
-		lines = append(lines, wrapped("Not judging: "+gap, width, yellow)...)
+	if len(waiting.Detectors) > 0 {
+		lines = append(lines, wrapped("More snapshots are needed by "+strings.Join(waiting.Names(), ", ")+".", width, faint)...)
 	}
 	return append(lines, candidateLines(s, width)...)
 }
@@ -235,17 +236,40 @@ func wrapped(text string, width int, style lipgloss.Style) (lines []string) {
 	return lines
 }
 
-func stateLines(t live.Status) []string {
-	states := report.States(t.Snapshot)
-	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %s", "count", "share", sparkWidth, "over time", "state"))}
+func stateLines(t *live.Status, width, most int) []string {
+	states, spark := report.States(t.Snapshot), sparkWidth
+	if width < tiny {
+		spark = 0
+	}
+	lines := []string{"", faint.Render("  " + fmt.Sprintf("%8s %6s  ", "count", "share") + overTime(spark) + "state")}
 	for i, s := range states {
-		if i == maxStates {
-			return append(lines, faint.Render(fmt.Sprintf("  and %d more states", len(states)-i)))
+		if i == most {
+			return append(lines, faint.Render("  and "+more(len(states)-i, "state")))
 		}
-		spark := sparkline(values(t.Points, func(p live.Point) int { return p.States[goroutine.State(s.Name)] }), sparkWidth)
-		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s  %s", s.Count, s.Percent, cyan.Render(spark), s.Name))
+		counts := drawn(t, spark, func(p live.Point) int { return p.States[goroutine.State(s.Name)] })
+		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s%s", s.Count, s.Percent, counts, s.Name))
 	}
 	return lines
+}
+
+func more(n int, noun string) string {
+	return fmt.Sprintf("%d more %s", n, strings.TrimPrefix(words.Plural(n, noun), fmt.Sprint(n, " ")))
+}
+
+// overTime is the heading of a sparkline, and drawn is one: with the gap after it, or
+// empty where there is no room for any.
+func overTime(width int) string {
+	if width == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%-*s  ", width, "over time")
+}
+
+func drawn(t *live.Status, width int, of func(live.Point) int) string {
+	if width == 0 {
+		return ""
+	}
+	return cyan.Render(sparkline(values(t.Points, of), width)) + "  "
 }
 
 // findingLines shows findings, with their places and what to do next if details is
@@ -257,7 +281,7 @@ func findingLines(open []report.Finding, width int, details bool) []string {
 	lines := []string{""}
 	for i, f := range open {
 		if i == maxFindings {
-			return append(lines, faint.Render(fmt.Sprintf("  and %d more findings", len(open)-i)))
+			return append(lines, faint.Render("  and "+more(len(open)-i, "finding")))
 		}
 		text := severities[f.Severity].Render(f.Detector) + "  " + f.Message
 		if f.Unjudged != "" {
@@ -285,27 +309,52 @@ var severities = map[string]lipgloss.Style{
 	string(detectors.SeverityInfo): green, string(detectors.SeverityWarn): yellow, string(detectors.SeverityError): red,
 }
 
-func stackLines(t live.Status, now time.Time, width, room int) []string {
+func stackLines(t *live.Status, now time.Time, width, room int) []string {
 	spark, state := sparkWidth, 22
-	if width < narrow {
+	switch {
+	case width < minute:
+		spark, state = 0, 0
+	case width < tiny:
+		spark, state = 0, 12
+	case width < narrow:
 		spark, state = 10, 15
 	}
-	lines := []string{"", faint.Render(fmt.Sprintf("  %8s %6s  %-*s  %-*s %s", "count", "oldest", spark, "over time", state, "state", "where"))}
+	lines := []string{"", faint.Render("  " + fmt.Sprintf("%8s %7s  ", "count", "oldest") + overTime(spark) + column("state", state) + "where")}
 	for i := range t.Snapshot.Groups[:min(len(t.Snapshot.Groups), room)] {
 		g := &t.Snapshot.Groups[i]
 		key := g.Key()
-		counts := sparkline(values(t.Points, func(p live.Point) int { return p.Stacks[key] }), spark)
-		lines = append(lines, fmt.Sprintf("  %8d %6s  %s  %-*s %s", g.Count, oldest(t.Snapshot, g), cyan.Render(counts), state, fit(string(g.State), state), where(g.Stack)))
+		counts := drawn(t, spark, func(p live.Point) int { return p.Stacks[key] })
+		lines = append(lines, fmt.Sprintf("  %8d %s  ", g.Count, right(oldest(t.Snapshot, g), 7))+counts+column(string(g.State), state)+where(g.Stack))
 	}
 	return lines
 }
 
-func oldest(s *goroutine.Snapshot, g *goroutine.Group) string {
-	if born, ok := s.Oldest(g); ok && s.Time.Sub(born) >= time.Second {
-		return span(s.Time.Sub(born))
+// column returns a column and the gap after it, or nothing if it has no width.
+func column(s string, width int) string {
+	if width == 0 {
+		return ""
 	}
-	if g.Wait > 0 {
-		return span(g.Wait)
+	return padded(fit(s, width), width) + " "
+}
+
+func right(s string, width int) string {
+	return strings.Repeat(" ", max(0, width-ansi.StringWidth(s))) + s
+}
+
+// oldest returns the age of the oldest goroutine of a group. That of one that was
+// there before the first snapshot is not known, only that it is higher.
+func oldest(s *goroutine.Snapshot, g *goroutine.Group) string {
+	born, ok := s.Oldest(g)
+	age := s.Time.Sub(born)
+	switch {
+	case ok && g.Births[0].Epoch > 0 && age >= time.Second:
+		return span(age)
+	case ok && g.Births[0].Epoch > 0:
+		return ""
+	case g.Wait > 0 && (!ok || g.Wait > age):
+		return "≥" + span(g.Wait)
+	case ok && age >= time.Second:
+		return "≥" + span(age)
 	}
 	return ""
 }
@@ -339,13 +388,16 @@ func (s Screen) events() []string {
 // EventLine renders an event on one line. If named is set, the line includes
 // the target's name.
 func EventLine(from live.Event, named bool) string {
-	e := report.EventOf(from.Event)
-	style := severities[e.Severity]
-	line := e.Time.Format("15:04:05") + "  " + style.Render(strings.TrimSpace(e.Detector+" "+e.Kind)) + "  "
+	line := from.Time.Format("15:04:05") + "  "
 	if named {
-		line += faint.Render(host(from.Target)) + "  "
+		line += faint.Render(FitMiddle(host(from.Target), maxHost)) + "  "
 	}
-	return line + e.Message
+	return line + eventText(from.Event)
+}
+
+func eventText(from detectors.Event) string {
+	e := report.EventOf(from)
+	return severities[e.Severity].Render(strings.TrimSpace(e.Detector+" "+e.Kind)) + "  " + e.Message
 }
 
 func totals(points []live.Point) []int {

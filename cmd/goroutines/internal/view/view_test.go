@@ -106,7 +106,7 @@ func golden(t *testing.T, name string, lines []string) {
 }
 
 func TestScreens(t *testing.T) {
-	away := live.Status{Name: "https://shop-2:6060/debug/pprof/", Err: errors.New("dial tcp: connection refused"), Since: now.Add(-2 * time.Minute)}
+	away := live.Status{Name: "https://shop-2:6060/debug/pprof/", Err: errors.New("dial tcp: connection refused"), Since: now.Add(-2 * time.Minute), Points: []live.Point{{Failed: true}}}
 	for _, width := range []int{80, 120} {
 		golden(t, fmt.Sprintf("one-%d", width), plain(screen(leaking()), width, 40))
 		golden(t, fmt.Sprintf("two-%d", width), plain(screen(leaking(), away), width, 40))
@@ -139,16 +139,19 @@ func TestALowTerminalShowsTheStateFirst(t *testing.T) {
 func TestCondition(t *testing.T) {
 	s := leaking()
 	for want, status := range map[string]live.Status{
-		"cannot be reached":                 {Err: errors.New("no")},
-		"unreachable for 2m00":              {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
-		"taking the first snapshot":         {},
-		"3 findings":                        s,
-		"1 finding":                         {Snapshot: s.Snapshot, Open: s.Open[:1]},
-		"ok":                                {Snapshot: s.Snapshot, Sight: s.Sight},
-		"no detector is judging":            {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonNoSnapshot, 3)},
-		"no findings from 1 of 3 detectors": {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
+		"cannot be reached":   {Err: errors.New("no")},
+		"unreachable 2m00":    {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
+		"first snapshot":      {},
+		"3 findings":          s,
+		"1 finding":           {Snapshot: s.Snapshot, Open: s.Open[:1]},
+		"ok":                  {Snapshot: s.Snapshot, Sight: s.Sight},
+		"cannot judge 3 of 3": {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonNoSnapshot, 3)},
+		"judging 1 of 3":      {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
 	} {
-		assert.Equal(t, want, ansi.Strip(condition(status, now)))
+		if status.Err != nil {
+			status.Points = []live.Point{{Failed: true}}
+		}
+		assert.Equal(t, want, ansi.Strip(conditionOf(&status, now).String()))
 	}
 }
 
@@ -162,12 +165,12 @@ func away(s sight.Status, r detectors.Reason, n int) sight.Status {
 }
 
 func TestWhatIsNotJudgedIsShown(t *testing.T) {
-	lines := func(s sight.Status) string { return ansi.Strip(strings.Join(sightLines(s, 60), "\n")) }
+	lines := func(s sight.Status) string { return ansi.Strip(strings.Join(sightLines(s, "", 60), "\n")) }
 	s := judging("leak", "deadlock", "surge")
 	assert.Empty(t, lines(s))
 	assert.Equal(t, "  1 of 3 detectors are judging.\n  More snapshots are needed by leak, deadlock.",
 		lines(away(s, detectors.ReasonShortHistory, 2)))
-	assert.Equal(t, "  1 of 3 detectors are judging.\n  Not judging: leak, deadlock (snapshots have no goroutine\n    IDs)",
+	assert.Equal(t, "  1 of 3 detectors are judging.\n  Cannot judge: leak, deadlock (snapshots have no\n    goroutine IDs)",
 		lines(away(s, detectors.ReasonNoIDs, 2)))
 
 	for range 4 {
@@ -180,6 +183,8 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 
 	quiet := live.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
 	title := func(targets ...live.Status) string { return plain(screen(targets...), 120, 40)[0] }
+	assert.Contains(t, title(quiet), "no findings where judged")
+	quiet.Sight = away(s, detectors.ReasonShortHistory, 2)
 	assert.Contains(t, title(quiet), "no findings yet")
 	quiet.Sight = s
 	assert.Contains(t, title(quiet), "· no findings ·")
@@ -188,13 +193,13 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 // Errors are shown above the last snapshot.
 func TestDetailOfATargetInTrouble(t *testing.T) {
 	s := leaking()
-	s.Err, s.Since, s.Restarts, s.Faults = errors.New("connection refused"), now.Add(-90*time.Second), 2, []string{`detector "leak": boom`}
-	lines := detail(s, now, 120, 100)
-	text := ansi.Strip(strings.Join(lines, "\n"))
-	for _, want := range []string{"restarted 2×", "unreachable for 1m30", "connection refused", `detector "leak": boom`, "chan send"} {
+	s.Err, s.Since, s.Restarts, s.Faults = errors.New("GET "+s.Name+"trace?seconds=0.005: connection refused"), now.Add(-90*time.Second), 2, []string{`detector "leak": boom`}
+	s.Evidence, s.Points[len(s.Points)-1].Failed = "it refused connections in between", true
+	text := ansi.Strip(strings.Join(detail(&s, now, 200, 100), "\n"))
+	for _, want := range []string{"restarted 2 times (it refused connections in between)", "unreachable 1m30", "\n  connection refused\n", `detector "leak": boom`, "chan send"} {
 		assert.Contains(t, text, want)
 	}
-	assert.Len(t, detail(live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
+	assert.Len(t, detail(&live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
 }
 
 func TestMoreThanFits(t *testing.T) {
@@ -202,18 +207,19 @@ func TestMoreThanFits(t *testing.T) {
 	for i := range 10 {
 		s.Groups = append(s.Groups, group(1, goroutine.State(fmt.Sprint("state ", i)), 0, "main.f"))
 	}
-	lines := stateLines(live.Status{Snapshot: s})
+	lines := stateLines(&live.Status{Snapshot: s}, 120, maxStates)
 	assert.Equal(t, "  and 2 more states", ansi.Strip(lines[len(lines)-1]))
+	assert.Equal(t, "  and 1 more state", ansi.Strip(stateLines(&live.Status{Snapshot: s}, 120, 9)[11]))
 	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
-	text := ansi.Strip(strings.Join(detail(live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
+	text := ansi.Strip(strings.Join(detail(&live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
 	assert.Contains(t, text, "and 2 more findings")
 }
 
 func TestEventLine(t *testing.T) {
 	for want, e := range map[string]live.Event{
-		"11:59:00  leak detected  shop-1:6060  40 goroutines are stuck.":                  event(detectors.Detected, detectors.High),
-		"11:59:00  leak resolved  shop-1:6060  40 goroutines are stuck.":                  event(detectors.Resolved, detectors.High),
-		"11:59:00  suppressed  shop-1:6060  3 open findings are not reported one by one.": event(detectors.Suppressed, 0),
+		"11:59:00  shop-1:6060  leak detected  40 goroutines are stuck.":                  event(detectors.Detected, detectors.High),
+		"11:59:00  shop-1:6060  leak resolved  40 goroutines are stuck.":                  event(detectors.Resolved, detectors.High),
+		"11:59:00  shop-1:6060  suppressed  3 open findings are not reported one by one.": event(detectors.Suppressed, 0),
 	} {
 		assert.Equal(t, want, ansi.Strip(EventLine(e, true)))
 	}
