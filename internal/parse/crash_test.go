@@ -75,7 +75,7 @@ func TestDetails(t *testing.T) {
 	assert.Equal(t, []Pointer{{0, 0, 0xc000012340}}, g.Pointers, "neither what is uncertain nor what is no address")
 	assert.Equal(t, 7, g.Elided)
 	assert.Equal(t, "main.start", g.CreatedBy.Function)
-	assert.Equal(t, []Wait{{3, 9 * time.Minute, s.Groups[0].Key()}}, d.Waits)
+	assert.Equal(t, []Wait{{3, 1, 9 * time.Minute, s.Groups[0].Key()}}, d.Waits)
 	assert.Equal(t, map[goroutine.GroupKey]int{s.Groups[0].Key(): 1}, d.Leaked)
 	assert.Len(t, s.Groups[0].Stack.Frames, 2)
 }

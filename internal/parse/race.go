@@ -3,6 +3,7 @@ package parse
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // raceStart is the first line of a report of the race detector.
@@ -20,6 +21,7 @@ type race struct {
 	current    *raceGoroutine
 	creation   bool // the section says where current was created
 	lines      int
+	accesses   []Access
 }
 
 // A raceGoroutine is a goroutine in a race report.
@@ -79,6 +81,10 @@ func (r *race) section(text []byte, number int) bool {
 		}
 	}
 	r.creation, r.current = false, r.goroutine(id, number)
+	if r.current != nil && len(r.accesses) < maxRaceGoroutines {
+		what, _, _ := bytes.Cut(text, []byte(" at 0x"))
+		r.accesses = append(r.accesses, Access{r.current.header.id, strings.ToLower(valid(string(what[:min(len(what), maxState)])))})
+	}
 	return true
 }
 
@@ -149,6 +155,7 @@ func (s *series) endRace() {
 	}
 	s.current.end()
 	s.began = true
+	s.details.Crash = Crash{Kind: CrashRace, Accesses: r.accesses, Goroutine: r.goroutines[0].header.id}
 }
 
 func (s *series) raceCalls(lines []raceLine) {

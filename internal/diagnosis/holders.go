@@ -1,0 +1,243 @@
+package diagnosis
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/parse"
+)
+
+// A candidate is a goroutine that may hold a lock.
+type candidate struct {
+	*parse.Detail
+	frame int // index of the frame that shows it
+	score int
+	past  int // line of the call that locks, which it has passed; 0 when unknown
+	reads bool
+	once  bool    // it runs the function of a sync.Once
+	waits *waiter // for a lock itself; nil if not
+}
+
+// sure reports whether all that a dump can show says that the goroutine holds the lock: it
+// is past the line that takes it, in a call with its object. It may have unlocked since.
+func (c *candidate) sure() bool { return c.score >= hasObject+pastLine }
+
+// moved reports whether the goroutine has done something since others began to wait: the
+// lock is held for long, or in turn, and not stuck.
+func (c *candidate) moved(since time.Duration) bool {
+	return !c.State.Blocked() || c.Wait+time.Minute < since
+}
+
+// hold finds the goroutines that may hold the lock of q. The best evidence is a goroutine
+// that is past the line at which others wait for the lock, in a call on the same object;
+// then one that has the object among its arguments.
+func (l *lockView) hold(q *queue) {
+	sites := q.sites()
+	var best []candidate
+	for i := range l.Goroutines {
+		if l.Goroutines[i].ID == 0 { // of several, no single one can be named
+			continue
+		}
+		c, ok := l.candidate(q, sites, &l.Goroutines[i])
+		switch {
+		case !ok, len(best) > 0 && c.score < best[0].score:
+		case len(best) > 0 && c.score == best[0].score:
+			best = append(best, c)
+		default:
+			best = []candidate{c}
+		}
+	}
+	if others := slices.DeleteFunc(slices.Clone(best), func(c candidate) bool { return c.waits != nil && c.waits.queue == q }); len(others) > 0 && best[0].score < pastLine {
+		best = others // the object among one's arguments shows little about a goroutine in the queue
+	}
+	q.many = len(best)
+	if len(best) <= maxCandidates {
+		q.holders = best
+	}
+}
+
+const (
+	hasObject = 1
+	pastLine  = 2
+)
+
+// A lockSite is a line at which goroutines wait for a lock.
+type lockSite struct {
+	line  int
+	reads bool
+}
+
+// sites returns the lines at which goroutines of q wait, by function.
+func (q *queue) sites() map[string][]lockSite {
+	all := make(map[string][]lockSite)
+	for _, w := range q.waiters {
+		f, s := w.site(), lockSite{w.site().Line, w.State == goroutine.RWMutexRLock}
+		if !slices.Contains(all[f.Function], s) {
+			all[f.Function] = append(all[f.Function], s)
+		}
+	}
+	return all
+}
+
+// candidate says how likely a goroutine holds the lock of q.
+func (l *lockView) candidate(q *queue, sites map[string][]lockSite, g *parse.Detail) (c candidate, ok bool) {
+	w := l.waiting[g.ID]
+	own := w != nil && w.queue == q
+	c = candidate{Detail: g, waits: w}
+	for i := c.firstHeld(own); i < len(g.Stack.Frames); i++ {
+		if !g.Stack.Frames[i].Standard() {
+			c.weigh(q, sites, i, own)
+		}
+	}
+	if c.score == hasObject && own && (w.Wait < q.wait() || !q.alone(g.Stack.Frames[c.frame].Function)) {
+		return c, false // each of those that wait got there through such a call
+	}
+	return c, c.score > 0
+}
+
+// firstHeld returns the index of the innermost frame that may have taken the lock: not the
+// one that waits for it, unless that may have taken it for reading before.
+func (c *candidate) firstHeld(own bool) int {
+	switch {
+	case c.waits == nil:
+		return 0
+	case own && c.State != goroutine.RWMutexLock:
+		return c.waits.call + 1
+	}
+	return c.waits.call
+}
+
+// weigh takes what a frame shows, if it is more than the frames before did. own says that
+// the goroutine waits for the lock itself.
+func (c *candidate) weigh(q *queue, sites map[string][]lockSite, i int, own bool) {
+	f, site, score := c.Stack.Frames[i], q.waiters[0].site(), 0
+	at, past := passed(sites[f.Function], f.Line)
+	switch {
+	case own && i == c.waits.call:
+		past = past && at.reads
+	case q.hasObject(c.Detail, i),
+		own && method(f.Function) && receiverType(f.Function) == receiverType(site.Function) && !q.contradicts(c.Detail, i):
+		score = hasObject
+	}
+	if past && !q.contradicts(c.Detail, i) {
+		score += pastLine
+	}
+	once := own && i > c.waits.call && q.once() && f == site && inOnce(c.Stack, i)
+	if once {
+		score = hasObject + pastLine
+	}
+	if score > c.score {
+		c.score, c.frame, c.once = score, i, once
+		c.past, c.reads = at.line, past && at.reads
+	}
+}
+
+// once reports whether the lock is that of a sync.Once.
+func (q *queue) once() bool { return inOnce(q.waiters[0].Stack, q.waiters[0].call) }
+
+// inOnce reports whether the call at an index is that of a sync.Once's Do.
+func inOnce(s *goroutine.Stack, i int) bool {
+	return i > 0 && strings.HasPrefix(s.Frames[i-1].Function, "sync.(*Once).")
+}
+
+// alone reports whether only one goroutine of q got there through a function.
+func (q *queue) alone(function string) bool {
+	n := 0
+	for _, w := range q.waiters {
+		if w.Stack.Has(function) {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// passed returns the last line of those at which goroutines wait that a goroutine at a
+// line of the same function has passed.
+func passed(sites []lockSite, line int) (last lockSite, ok bool) {
+	for _, s := range sites {
+		if s.line < line && s.line >= last.line {
+			last, ok = s, true
+		}
+	}
+	return last, ok
+}
+
+// hasObject reports whether a call has the object of the lock, or the lock, among its
+// arguments.
+func (q *queue) hasObject(g *parse.Detail, frame int) bool {
+	return slices.ContainsFunc(g.Pointers, func(p parse.Pointer) bool {
+		return p.Frame == frame && (q.object != 0 && p.Value == q.object || q.lock != 0 && p.Value == q.lock)
+	})
+}
+
+// contradicts reports whether a call is on another object.
+func (q *queue) contradicts(g *parse.Detail, frame int) bool {
+	p := pointer(g, frame, 0)
+	return method(g.Stack.Frames[frame].Function) && q.object != 0 && p != 0 && p != q.object
+}
+
+// core returns the goroutines of a deadlock behind q, by ID: those that, over the locks
+// that they wait for and the goroutines that may hold these, wait for themselves. It
+// returns nil if any goroutine that may hold one of these locks does not wait for a lock,
+// or if none is known.
+func (l *lockView) core(q *queue) (ids []uint64) {
+	reached := make(map[uint64]bool)
+	if !l.reach(q, reached) {
+		return nil
+	}
+	for id := range reached {
+		own := make(map[uint64]bool)
+		if l.reach(l.waiting[id].queue, own); own[id] {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// reach adds the goroutines that may hold the lock of q, and so on. It reports whether
+// all of them wait for locks.
+func (l *lockView) reach(q *queue, reached map[uint64]bool) (closed bool) {
+	if q == nil || len(q.holders) == 0 {
+		return false
+	}
+	closed = true
+	for _, h := range q.holders {
+		switch {
+		case reached[h.ID]:
+		case h.waits == nil:
+			closed = false
+		default:
+			reached[h.ID] = true
+			closed = l.reach(h.waits.queue, reached) && closed
+		}
+	}
+	return closed
+}
+
+// A link is a goroutine of a chain: it may hold the lock of a queue.
+type link struct {
+	queue  *queue
+	holder candidate
+}
+
+// chain follows a queue to its holder, from there to the queue in which that one waits,
+// and so on, as long as there is only one.
+func (l *lockView) chain(q *queue) (links []link) {
+	for len(links) < maxChain && q != nil && len(q.holders) > 0 {
+		if slices.ContainsFunc(links, func(k link) bool { return k.queue == q }) {
+			break
+		}
+		for _, h := range q.holders {
+			links = append(links, link{q, h})
+		}
+		last := links[len(links)-1].holder
+		if len(q.holders) > 1 || last.waits == nil {
+			break
+		}
+		q = last.waits.queue
+	}
+	return links
+}
