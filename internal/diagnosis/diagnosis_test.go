@@ -111,19 +111,21 @@ func TestLocksThatAreHeldForLong(t *testing.T) {
 		return one(id, fmt.Sprintf("sync.Mutex.Lock, %d minutes", minutes), lockAt("0xc000012340", "main.(*pool).get(0xc000012340):30")...)
 	}
 	for state, want := range map[string]struct{ alone, several detectors.Confidence }{
-		"running":               {detectors.Info, detectors.Medium},
-		"sleep":                 {detectors.Info, detectors.Medium},
-		"IO wait":               {detectors.Info, detectors.Medium},
-		"select, 2 minutes":     {detectors.Info, detectors.Medium},
+		"running":               {detectors.Info, detectors.Info},
+		"sleep":                 {detectors.Info, detectors.Info},
+		"IO wait":               {detectors.Info, detectors.Info},
+		"select, 2 minutes":     {detectors.Info, detectors.Info},
 		"select, 50 minutes":    {detectors.Info, detectors.High}, // it may be a leader, for whose lock others stand by
 		"syscall, 50 minutes":   {detectors.Info, detectors.High},
-		"chan send":             {detectors.Medium, detectors.Medium},
+		"chan send":             {detectors.Info, detectors.Info},
 		"chan send, 50 minutes": {detectors.Suspected, detectors.High},
 	} {
 		holder := one(9, state, "main.(*pool).get(0xc000012340):36")
 		assert.Equal(t, want.alone, only(t, idleMain+waiter(4, 45)+holder).Confidence, state)
 		assert.Equal(t, want.several, only(t, idleMain+waiter(4, 45)+waiter(5, 3)+holder).Confidence, state)
 	}
+	request := strings.Replace(waiter(5, 3), "\n\n", "\nnet/http.serverHandler.ServeHTTP()\n\t/go/server.go:1 +0x1\nnet/http.(*conn).serve()\n\t/go/server.go:1 +0x1\n\n", 1)
+	assert.Equal(t, detectors.Medium, only(t, idleMain+waiter(4, 45)+request+one(9, "sleep", "main.(*pool).get(0xc000012340):36")).Confidence, "a client waits")
 }
 
 // parsed returns what is said about a text as the command reads it, which keeps goroutines
@@ -216,9 +218,10 @@ func TestHeadersOfSeveralGoroutines(t *testing.T) {
 	assert.Empty(t, sends[0].IDs)
 
 	s, details := snapshotOf(t, one(4, "chan send", "main.publish(0x1):12"))
-	later, now := snapshotOf(t, one(4, "chan send", "main.publish(0x1):12")+many(5, "chan send", "main.publish(0x1):12"))
-	_ = s
-	assert.Empty(t, Of(later, now, &Earlier{details, time.Hour}, nil), "without IDs, dumps are not compared")
+	assert.NotEmpty(t, Of(s, details, &Earlier{details, time.Hour}, nil))
+	later, err := parse.Dumps(strings.NewReader(one(4, "chan send", "main.publish(0x1):12")+many(5, "chan send", "main.publish(0x1):12")), s.Time, parse.NewStacks(), nil)
+	require.NoError(t, err)
+	assert.Empty(t, Of(later[0].Snapshot, later[0].Details, &Earlier{details, time.Hour}, nil), "without IDs, dumps are not compared")
 }
 
 // All goroutines count, however many wait at one place, and the longest wait is found.

@@ -27,20 +27,19 @@ func (c *candidate) sure() bool { return c.score >= hasObject+pastLine }
 // moved reports whether the goroutine has done something since others began to wait: the
 // lock is held for long, or in turn, and not stuck.
 func (c *candidate) moved(since time.Duration) bool {
-	return !c.State.Blocked() || c.Wait+time.Minute < since
+	return c.Wait+time.Minute < since
 }
 
 // hold finds the goroutines that may hold the lock of q. The best evidence is a goroutine
 // that is past the line at which others wait for the lock, in a call on the same object;
 // then one that has the object among its arguments.
 func (l *lockView) hold(q *queue) {
-	sites := q.sites()
 	var best []candidate
 	for i := range l.Goroutines {
 		if l.Goroutines[i].ID == 0 { // of several, no single one can be named
 			continue
 		}
-		c, ok := l.candidate(q, sites, &l.Goroutines[i])
+		c, ok := l.candidate(q, &l.Goroutines[i])
 		switch {
 		case !ok, len(best) > 0 && c.score < best[0].score:
 		case len(best) > 0 && c.score == best[0].score:
@@ -65,30 +64,77 @@ const (
 
 // A lockSite is a line at which goroutines wait for a lock.
 type lockSite struct {
-	line  int
-	reads bool
+	queue    *queue
+	line     int
+	reads    bool
+	position int // of the object of the lock among the arguments of the call; -1 when unknown
 }
 
-// sites returns the lines at which goroutines of q wait, by function.
-func (q *queue) sites() map[string][]lockSite {
-	all := make(map[string][]lockSite)
-	for _, w := range q.waiters {
-		f, s := w.site(), lockSite{w.site().Line, w.State == goroutine.RWMutexRLock}
-		if !slices.Contains(all[f.Function], s) {
-			all[f.Function] = append(all[f.Function], s)
+// findSites finds the lines at which goroutines wait for locks, by function.
+func (l *lockView) findSites() {
+	l.sites = make(map[string][]lockSite)
+	for _, q := range l.queues {
+		for _, w := range q.waiters {
+			f, s := w.site(), lockSite{q, w.site().Line, w.State == goroutine.RWMutexRLock, w.position()}
+			if of := l.sites[f.Function]; len(of) < maxSites && !slices.Contains(of, s) {
+				l.sites[f.Function] = append(of, s)
+			}
 		}
 	}
-	return all
+}
+
+// maxSites is how many places of one function are known.
+const maxSites = 256
+
+// position returns where the object of the lock is among the arguments of the call that
+// locks it, or -1.
+func (w *waiter) position() int {
+	for _, p := range w.Pointers {
+		if p.Frame == w.call && w.queue.object != 0 && p.Value == w.queue.object {
+			return p.Position
+		}
+	}
+	return -1
+}
+
+// passed returns the last line that takes the lock of q, as others that wait there show, and
+// that a goroutine in the same function is past; and what that is worth as evidence.
+func (l *lockView) passed(q *queue, g *parse.Detail, i int) (last lockSite, score int) {
+	f := g.Stack.Frames[i]
+	for _, s := range l.sites[f.Function] {
+		if n := s.tells(q, g, i); s.line < f.Line && n > 0 && (n > score || n == score && s.line >= last.line) {
+			last, score = s, n
+		}
+	}
+	return last, score
+}
+
+// tells returns what it is worth as evidence for the lock of q that a call is past s: the
+// object of the lock that is taken there is the same argument in each call.
+func (s *lockSite) tells(q *queue, g *parse.Detail, i int) int {
+	object := uint64(0)
+	if s.position >= 0 {
+		object = pointer(g, i, s.position)
+	}
+	switch {
+	case object != 0 && object == q.object:
+		return pastLine + hasObject
+	case object != 0 && q.object != 0, s.queue != q, q.contradicts(g, i):
+		return 0
+	case s.position < 0 && q.hasObject(g, i):
+		return pastLine + hasObject
+	}
+	return pastLine
 }
 
 // candidate says how likely a goroutine holds the lock of q.
-func (l *lockView) candidate(q *queue, sites map[string][]lockSite, g *parse.Detail) (c candidate, ok bool) {
+func (l *lockView) candidate(q *queue, g *parse.Detail) (c candidate, ok bool) {
 	w := l.waiting[g.ID]
 	own := w != nil && w.queue == q
 	c = candidate{Detail: g, waits: w}
 	for i := c.firstHeld(own); i < len(g.Stack.Frames); i++ {
 		if !g.Stack.Frames[i].Standard() {
-			c.weigh(q, sites, i, own)
+			l.weigh(&c, q, i, own)
 		}
 	}
 	if c.score == hasObject && own && (w.Wait < q.wait() || !q.alone(g.Stack.Frames[c.frame].Function)) {
@@ -111,18 +157,18 @@ func (c *candidate) firstHeld(own bool) int {
 
 // weigh takes what a frame shows, if it is more than the frames before did. own says that
 // the goroutine waits for the lock itself.
-func (c *candidate) weigh(q *queue, sites map[string][]lockSite, i int, own bool) {
-	f, site, score := c.Stack.Frames[i], q.waiters[0].site(), 0
-	at, past := passed(sites[f.Function], f.Line)
+func (l *lockView) weigh(c *candidate, q *queue, i int, own bool) {
+	f, site := c.Stack.Frames[i], q.waiters[0].site()
+	at, score := l.passed(q, c.Detail, i)
 	switch {
+	case own && i == c.waits.call && at.reads:
+		score = min(score, pastLine) // most release the read lock before they lock for writing
 	case own && i == c.waits.call:
-		past = past && at.reads
+		score = 0
+	case score > 0:
 	case q.hasObject(c.Detail, i),
 		own && method(f.Function) && receiverType(f.Function) == receiverType(site.Function) && !q.contradicts(c.Detail, i):
 		score = hasObject
-	}
-	if past && !q.contradicts(c.Detail, i) {
-		score += pastLine
 	}
 	once := own && i > c.waits.call && q.once() && f == site && inOnce(c.Stack, i)
 	if once {
@@ -130,7 +176,7 @@ func (c *candidate) weigh(q *queue, sites map[string][]lockSite, i int, own bool
 	}
 	if score > c.score {
 		c.score, c.frame, c.once = score, i, once
-		c.past, c.reads = at.line, past && at.reads
+		c.past, c.reads = at.line, at.reads
 	}
 }
 
@@ -151,17 +197,6 @@ func (q *queue) alone(function string) bool {
 		}
 	}
 	return n == 1
-}
-
-// passed returns the last line of those at which goroutines wait that a goroutine at a
-// line of the same function has passed.
-func passed(sites []lockSite, line int) (last lockSite, ok bool) {
-	for _, s := range sites {
-		if s.line < line && s.line >= last.line {
-			last, ok = s, true
-		}
-	}
-	return last, ok
 }
 
 // hasObject reports whether a call has the object of the lock, or the lock, among its

@@ -53,6 +53,7 @@ func (d *dump) locks() (all []detectors.Finding) {
 	l := &lockView{dump: d, waiting: make(map[uint64]*waiter)}
 	l.survey()
 	l.collect()
+	l.findSites()
 	for _, q := range l.queues {
 		l.hold(q)
 	}
@@ -81,8 +82,9 @@ type lockView struct {
 	*dump
 	queues  []*queue
 	waiting map[uint64]*waiter // by goroutine
-	hidden  int                // goroutines whose stacks are not whole in the dump
-	partial bool               // the dump lacks goroutines: the main one is not in it
+	sites   map[string][]lockSite
+	hidden  int  // goroutines whose stacks are not whole in the dump
+	partial bool // the dump lacks goroutines: the main one is not in it
 }
 
 // survey finds out what the dump lacks.
@@ -374,7 +376,10 @@ func (l *lockView) ofQueue(age time.Duration, q *queue, links []link) detectors.
 	case single && len(links) > 0 && standby(links[len(links)-1].holder, q.wait()):
 		return detectors.Info
 	case slices.ContainsFunc(links, func(k link) bool { return k.holder.moved(k.queue.wait()) }):
-		return detectors.Medium
+		if slices.ContainsFunc(q.waiters, func(w *waiter) bool { return detectors.Explain(w.Stack, w.State).Request }) {
+			return detectors.Medium
+		}
+		return detectors.Info // they may wait for their turn by design
 	case age >= beyondPurpose && !single:
 		return detectors.High
 	case age >= stuck:

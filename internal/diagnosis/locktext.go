@@ -12,11 +12,12 @@ import (
 )
 
 // sureOf reports whether each of the goroutines of a cycle is sure to have been given a
-// lock that another one waits for, and no other goroutine may hold that.
+// lock that another one waits for, and no other goroutine may hold that. One that waits for
+// itself has not unlocked before if it waits for long, and no other goroutine for longer.
 func (l *lockView) sureOf(core []uint64) bool {
 	for _, id := range core {
-		holders := l.waiting[id].queue.holders
-		if len(holders) != 1 || !holders[0].sure() {
+		w := l.waiting[id]
+		if len(w.queue.holders) != 1 || !w.queue.holders[0].sure() || len(core) == 1 && (w.Wait < longHeld || w.Wait < w.queue.wait()) {
 			return false
 		}
 	}

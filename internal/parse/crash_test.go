@@ -38,7 +38,7 @@ func TestCrash(t *testing.T) {
 		"runtime: goroutine stack exceeds 1000000000-byte limit\nfatal error: stack overflow\n\nruntime stack:\nruntime.throw({0x1, 0x2})\n\truntime/panic.go:1 +0x1": {
 			Kind: CrashFatal, Message: "stack overflow", Notes: []string{"runtime: goroutine stack exceeds 1000000000-byte limit"}, Goroutine: 7,
 		},
-		"SIGQUIT: quit\nPC=0x49aa21 m=0 sigcode=0\n\ngoroutine 0 gp=0x1 m=0 mp=0x2 [idle]:\nruntime.futex(0x1)\n\truntime/sys.s:5 +0x1": {Kind: CrashSignal, Message: "SIGQUIT: quit", Goroutine: 7},
+		"SIGQUIT: quit\nPC=0x49aa21 m=0 sigcode=0\n\ngoroutine 0 gp=0x1 m=0 mp=0x2 [idle]:\nruntime.futex(0x1)\n\truntime/sys.s:5 +0x1": {Kind: CrashSignal, Message: "SIGQUIT: quit", HasSignalCode: true, Goroutine: 7},
 		"2026/01/02 03:04:05 http: panic serving 127.0.0.1:80: boom":                                                                    {Kind: CrashRecorded, Message: "boom", Goroutine: 7},
 	} {
 		_, d := detailsOf(t, text+running)
