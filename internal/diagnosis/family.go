@@ -71,6 +71,29 @@ func (f *family) parents(p *waitPlace) (n int) {
 	return n
 }
 
+// siblings reports whether another go statement of the function that created goroutines at
+// a place has created goroutines that are in the dump, in the same call as far as it shows.
+func (f *family) siblings(p *waitPlace) bool {
+	by := p.group.CreatedBy
+	for i := range f.dump.Goroutines {
+		g := &f.dump.Goroutines[i]
+		if by.Function != "" && g.CreatedBy.Function == by.Function && g.CreatedBy.Line != by.Line && f.sameParent(p, g) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameParent reports whether the goroutine that created g created one at the place.
+func (f *family) sameParent(p *waitPlace, g *parse.Detail) bool {
+	for _, w := range p.waits {
+		if own := f.byID[w.ID]; own != nil && own.Parent == g.Parent {
+			return true
+		}
+	}
+	return false
+}
+
 // apart returns how many goroutines created those at a place, if none of them is still in
 // the function that did so; 0 otherwise, and when that is unknown.
 func (f *family) apart(p *waitPlace) int {

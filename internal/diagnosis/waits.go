@@ -145,17 +145,15 @@ func (p *waitPlace) worthTelling() bool {
 	return false
 }
 
-// ofResource returns the confidence where the stack names what is waited for. A single
-// goroutine that is no request may wait for its turn, for a long query or for a job, and so
-// may a batch; whether a response body is read, shows.
+// ofResource returns the confidence where the stack names what is waited for. What is no
+// request may wait for its turn in a batch, for a long query, for a poll or for a job; and a
+// response body may be read with pauses.
 func (p *waitPlace) ofResource() detectors.Confidence {
 	n := p.longer(longStuck)
 	switch {
-	case p.Unread && n > p.family.bodies:
-		return detectors.Medium
-	case p.Unread, !p.Bounded:
+	case !p.Bounded:
 		return detectors.Info
-	case p.Request, p.Outside && n >= leastStuck, p.Inside && n >= leastStuck && !p.passed():
+	case p.Request, p.Inside && n >= leastStuck && !p.passed():
 		return detectors.Medium
 	}
 	return detectors.Info
@@ -189,8 +187,12 @@ func (p *waitPlace) ofOthers(f *detectors.Finding) detectors.Confidence {
 // ofGroup: goroutines that wait for a WaitGroup wait for goroutines that they created, in
 // most programs. While these live, the wait is theirs.
 func (p *waitPlace) ofGroup(f *detectors.Finding) detectors.Confidence {
-	if n := p.family.parents(p); n > 0 {
-		note(f, "Goroutines that %d of them created are alive: these waits are theirs.", n)
+	switch {
+	case p.family.parents(p) > 0:
+		note(f, "Goroutines that they created are alive, and may have to call Done.")
+		return detectors.Info
+	case !p.Request && p.family.siblings(p):
+		note(f, "Goroutines that were created beside them are alive, and may have to call Done.")
 		return detectors.Info
 	}
 	note(f, "No goroutine that they created is in the dump: none of those is left to call Done.")
@@ -282,7 +284,7 @@ func (p *waitPlace) tellOutliers(f *detectors.Finding, n int) {
 	switch {
 	case p.group.State == goroutine.ChanSend:
 		f.Confidence = detectors.Suspected
-	case p.Request && p.group.State != goroutine.Select && !streams(p.group.Stack):
+	case p.Request && (p.group.State == goroutine.WaitGroupWait || p.group.State == goroutine.CondWait) && p.family.parents(p) == 0 && !streams(p.group.Stack):
 		f.Confidence = detectors.Medium
 	default:
 		note(f, "A goroutine that has nothing to do waits for as long; whether this one has shows in what should wake it.")
@@ -315,7 +317,11 @@ func (p *waitPlace) tellStuck(f *detectors.Finding) {
 	if p.Waits != "" {
 		f.Message = fmt.Sprintf("%s %s waited %s at %s%s.", goroutines(n), words.Verb(n, "has", "have"), p.Waits, where(p.group.Stack), longest(n, p.waits[0].For))
 	}
-	if p.Means != "" && (!p.Unread || n > p.family.bodies) {
+	switch {
+	case p.Unread && n <= p.family.bodies: // each may be read
+	case p.Unread:
+		note(f, "A response body was not closed, or is read with pauses.")
+	case p.Means != "":
 		note(f, "%s", p.Means)
 	}
 	if p.Unread && p.family.bodies > 0 {
