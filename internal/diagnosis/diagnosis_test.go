@@ -329,12 +329,23 @@ func FuzzOf(f *testing.F) {
 	f.Add(one(4, "sync.Mutex.Lock, 8 minutes", lockAt("0xc000012340", "main.f(0xc000012340):3")...))
 	f.Add("panic: a [recovered]\n\tpanic: b\n\n" + one(1, "running", "panic({0x1, 0x2})", "main.f()"))
 	f.Add("fatal error: stack overflow\n\n" + one(1, "running", "main.f()", "main.f()"))
-	f.Fuzz(func(t *testing.T, dump string) {
-		s, details, _ := readDump(dump)
-		for _, finding := range Of(s, details, &Earlier{Details: details, Ago: time.Hour}, nil) {
-			if finding.Stack == nil || finding.Message == "" || len(finding.Evidence) > detectors.MaxEvidence || len(finding.Participants) > detectors.MaxParticipants || len(finding.IDs) > goroutine.MaxIDs {
-				t.Fatalf("%+v", finding)
-			}
+	f.Add("SIGILL: illegal instruction\nPC=0x1 m=0 sigcode=2\nsignal arrived during cgo execution\n\n" + one(1, "syscall", "main._Cfunc_f()", "main.f()"))
+	f.Add("==================\nWARNING: DATA RACE\nRead at 0x00c000012340 by goroutine 7:\n  main.f()\n      /app/main.go:5 +0x1\n\nPrevious write at 0x00c000012340 by main goroutine:\n  main.main()\n      /app/main.go:7 +0x1\n==================\n")
+	f.Add(strings.Replace(one(1, "semacquire, 9 minutes", lockAt("0xc000012340", "main.f(0xc000012340):3")...), "goroutine 1", "48 goroutines", 1) + idleMain)
+	f.Fuzz(func(t *testing.T, text string) {
+		s, details, _ := readDump(text)
+		bounded(t, Of(s, details, &Earlier{Details: details, Ago: time.Hour}, nil))
+		dumps, _ := parse.Dumps(strings.NewReader(text), s.Time, parse.NewStacks(), &goroutine.Births{})
+		for i, d := range dumps {
+			bounded(t, Of(d.Snapshot, Private(d.Details), &Earlier{Details: dumps[max(0, i-1)].Details, Ago: time.Hour}, nil))
 		}
 	})
+}
+
+func bounded(t *testing.T, findings []detectors.Finding) {
+	for _, f := range findings {
+		if f.Stack == nil || f.Message == "" || len(f.Message) > 4<<10 || len(f.Evidence) > detectors.MaxEvidence || len(f.Participants) > detectors.MaxParticipants || len(f.IDs) > goroutine.MaxIDs {
+			t.Fatalf("%+v", f)
+		}
+	}
 }

@@ -35,11 +35,11 @@ func (c *candidate) moved(since time.Duration) bool {
 // then one that has the object among its arguments.
 func (l *lockView) hold(q *queue) {
 	var best []candidate
-	for i := range l.Goroutines {
-		if l.Goroutines[i].ID == 0 { // of several, no single one can be named
+	for _, g := range l.near(q) {
+		if g.ID == 0 { // of several, no single one can be named
 			continue
 		}
-		c, ok := l.candidate(q, &l.Goroutines[i])
+		c, ok := l.candidate(q, g)
 		switch {
 		case !ok, len(best) > 0 && c.score < best[0].score:
 		case len(best) > 0 && c.score == best[0].score:
@@ -81,6 +81,50 @@ func (l *lockView) findSites() {
 			}
 		}
 	}
+}
+
+// indexNear notes which goroutines have objects of locks among their arguments, and which
+// are in functions that take locks.
+func (l *lockView) indexNear() {
+	l.with, l.within = make(map[uint64][]*parse.Detail), make(map[string][]*parse.Detail)
+	for _, q := range l.queues {
+		l.with[q.object], l.with[q.lock] = nil, nil
+	}
+	for i := range l.Goroutines {
+		g := &l.Goroutines[i]
+		for _, p := range g.Pointers {
+			if all, ok := l.with[p.Value]; ok && (len(all) == 0 || all[len(all)-1] != g) {
+				l.with[p.Value] = append(all, g)
+			}
+		}
+		for _, f := range g.Stack.Frames {
+			if all := l.within[f.Function]; l.sites[f.Function] != nil && (len(all) == 0 || all[len(all)-1] != g) {
+				l.within[f.Function] = append(all, g)
+			}
+		}
+	}
+}
+
+// near returns the goroutines that may hold the lock of q, in the order of the dump: those
+// that wait for it, have its object, or are in a function that takes it.
+func (l *lockView) near(q *queue) []*parse.Detail {
+	may := make(map[*parse.Detail]bool)
+	for _, w := range q.waiters {
+		may[w.Detail] = true
+		for _, g := range l.within[w.site().Function] {
+			may[g] = true
+		}
+	}
+	for _, g := range slices.Concat(l.with[q.object], l.with[q.lock]) {
+		may[g] = true
+	}
+	var all []*parse.Detail
+	for i := range l.Goroutines {
+		if g := &l.Goroutines[i]; may[g] {
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 // maxSites is how many places of one function are known.

@@ -54,6 +54,7 @@ func (d *dump) locks() (all []detectors.Finding) {
 	l.survey()
 	l.collect()
 	l.findSites()
+	l.indexNear()
 	for _, q := range l.queues {
 		l.hold(q)
 	}
@@ -83,8 +84,10 @@ type lockView struct {
 	queues  []*queue
 	waiting map[uint64]*waiter // by goroutine
 	sites   map[string][]lockSite
-	hidden  int  // goroutines whose stacks are not whole in the dump
-	partial bool // the dump lacks goroutines: the main one is not in it
+	with    map[uint64][]*parse.Detail // goroutines by objects of locks among their arguments
+	within  map[string][]*parse.Detail // and by functions that take locks
+	hidden  int                        // goroutines whose stacks are not whole in the dump
+	partial bool                       // the dump lacks goroutines: the main one is not in it
 }
 
 // survey finds out what the dump lacks.

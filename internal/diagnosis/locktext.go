@@ -65,7 +65,7 @@ func (l *lockView) tellOrder(f *detectors.Finding, core []uint64, begin, has str
 	case len(queues) == 1:
 		f.Message = fmt.Sprintf("%s between goroutines %s: each waits for a lock that one of them %s, %s.", begin, joined(core), has, l.at(core))
 	case several:
-		f.Message = fmt.Sprintf("%s by lock order among goroutines %s: some of them have locks that others of them wait for, %s.", begin, joined(core), l.at(core))
+		f.Message = fmt.Sprintf("%s by lock order among goroutines %s: some of them %s locks that others of them wait for, %s.", begin, joined(core), strings.Replace(has, "has", "have", 1), l.at(core))
 	}
 }
 
