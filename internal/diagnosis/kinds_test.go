@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -138,4 +140,37 @@ var kinds = map[string]kind{
 	"c-abort":                     {detectors.Certain, "The process was ended by SIGABRT: abort while goroutine (main) ran C code, called at func (main.go)."},
 	"c-ill":                       {detectors.Certain, "The process was ended by SIGILL: illegal instruction while goroutine (main) ran C code, called at func (main.go)."},
 	"c-fpe":                       {detectors.Certain, "The process was ended by SIGFPE: floating-point exception while goroutine (main) ran C code, called at func (main.go)."},
+}
+
+// wrappings are what logs do to a crash.
+var wrappings = map[string]func(line string, number int) string{
+	"a prefix": func(line string, _ int) string { return "web-1  | " + line },
+	"a prefix with a time": func(line string, n int) string {
+		return fmt.Sprintf("2026-11-27T09:00:%02d.%09dZ stderr F %s", n%60, n, line)
+	},
+	"records of JSON": func(line string, n int) string {
+		text, _ := json.Marshal(line + "\n")
+		return fmt.Sprintf(`{"log":%s,"stream":"stderr","time":"2026-11-27T09:00:%02dZ"}`, text, n%60)
+	},
+	"spaces": func(line string, _ int) string { return strings.ReplaceAll(line, "\t", "    ") },
+}
+
+// In a log, a crash is told as it is alone.
+func TestCrashesInLogs(t *testing.T) {
+	dumps, names := sections(t, "kinds/go1.26")
+	for _, name := range names {
+		if name == "fatal-goexit" || name == "race" { // without the header of a goroutine, nothing tells a prefix
+			continue
+		}
+		want := parsed(t, dumps[name])[0].Message
+		for wrapping, wrap := range wrappings {
+			lines := []string{wrap("starting", 0), wrap("listening on :8080", 1)}
+			for i, line := range strings.Split(strings.TrimSpace(dumps[name]), "\n") {
+				lines = append(lines, wrap(line, i+2))
+			}
+			if found := parsed(t, strings.Join(lines, "\n")+"\n"); assert.NotEmpty(t, found, "%s in %s", name, wrapping) {
+				assert.Equal(t, want, found[0].Message, "%s in %s", name, wrapping)
+			}
+		}
+	}
 }

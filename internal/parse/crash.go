@@ -230,7 +230,7 @@ type Access struct {
 const (
 	maxNotes     = 4
 	maxRecovered = 16
-	maxRecent    = 8
+	maxRecent    = 64 // with the stack of the runtime after a fatal error
 )
 
 // blame takes the first goroutine after the message as the one that it is about.
@@ -257,7 +257,7 @@ func (d *details) aside(line []byte) {
 }
 
 // crashMarks begin the lines with which the runtime says why the process ends.
-var crashMarks = []string{"panic: ", "fatal error: ", "SIGQUIT: quit", "SIGABRT: abort"}
+var crashMarks = slices.DeleteFunc(slices.Clone(endings), func(mark string) bool { return !strings.HasSuffix(mark, ": ") })
 
 // recall looks for the end of the process in the lines right before the first goroutine,
 // behind what a logger has written at the beginning of each line: the prefix of a dump is
@@ -270,11 +270,14 @@ func (d *details) recall() {
 	}
 	for i, line := range lines {
 		at := markIn(line)
-		if at <= 0 {
+		if at <= 0 || i+1 < len(lines) && !follows(line[:at], lines[i+1]) {
 			continue
 		}
 		for _, l := range lines[i:] {
-			text, _, _ := strings.Cut(l[min(at, len(l)):], `\n"`) // the end of a field of JSON
+			if similar(line[:at], l) {
+				l = l[min(at, len(l)):]
+			}
+			text, _, _ := strings.Cut(l, endOfField)
 			d.Crash.read(d, text)
 		}
 		d.Crash.told, d.open = 0, false
@@ -282,10 +285,39 @@ func (d *details) recall() {
 	}
 }
 
+// follows reports whether a line can come after the one in which the runtime says why the
+// process ends, behind a prefix: it has a similar one, or the runtime goes on without any.
+func follows(prefix, line string) bool {
+	return similar(prefix, line) || startsAny([]byte(strings.TrimSpace(line)), "[signal ", "panic: ", "runtime stack:", "PC=")
+}
+
+// similar reports whether a line begins as a prefix does, in which a time may change.
+func similar(prefix, line string) bool { return strings.HasPrefix(line, prefix[:min(len(prefix), 4)]) }
+
+// endOfField ends a line in a field of a structured record.
+const endOfField = `\n"`
+
+// isRecord reports whether a line looks like a structured record: its field with the text
+// is known only from the first goroutine on.
+func isRecord(line string) bool {
+	return strings.HasPrefix(line, "{") && strings.HasSuffix(line, "}") && strings.Contains(line, `":`)
+}
+
+// ofRecord returns the text of a line in a structured record.
+func ofRecord(line string) (text string, ok bool) {
+	text, _, ok = strings.Cut(line, endOfField)
+	if !ok {
+		return "", false
+	}
+	i := max(strings.LastIndex(text, `:"`), strings.LastIndex(text, `: "`)+1)
+	text, err := strconv.Unquote(`"` + text[i+2:] + `"`)
+	return text, err == nil && i > 0
+}
+
 // markIn returns where a line has one of crashMarks behind something that is no word, or -1.
 func markIn(line string) int {
 	for _, mark := range crashMarks {
-		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) {
+		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) && !strings.HasSuffix(line[:i], "[signal ") {
 			return i
 		}
 	}
@@ -322,6 +354,7 @@ func (c *Crash) read(d *details, line string) {
 	case strings.Contains(line, "http: panic serving "), strings.Contains(line, "http2: panic serving "):
 		_, message, _ := strings.Cut(line, ": panic serving ")
 		_, message, _ = strings.Cut(message, ": ")
+		message, _, _ = strings.Cut(message, endOfField)
 		c.begin(d, CrashRecorded, message)
 	case strings.HasPrefix(bare, "panic: "):
 		c.panics(d, strings.TrimPrefix(bare, "panic: "))
@@ -337,6 +370,12 @@ func (c *Crash) read(d *details, line string) {
 		c.code(bare)
 	case strings.HasPrefix(bare, "signal arrived during cgo execution"), strings.HasPrefix(bare, "signal arrived during external code execution"):
 		c.InC = true
+	case isRecord(line):
+		if text, ok := ofRecord(line); ok && c.Kind != NoCrash {
+			c.read(d, text)
+			return
+		}
+		d.open = false
 	case d.open && bare != "" && !strings.HasPrefix(bare, "goroutine ") && d.lines < maxMessageLines:
 		d.lines++
 		c.Message = bound(c.Message + "\n" + strings.TrimRight(line, " \t"))

@@ -55,8 +55,12 @@ func TestCrashBehindAPrefix(t *testing.T) {
 		d.Crash.told = 0
 		assert.Equal(t, Crash{Kind: CrashPanic, Message: "again", Recovered: []string{"boom"}, Goroutine: 7}, d.Crash, prefix)
 	}
-	_, d := detailsOf(t, "handler: recovered from panic: boom"+strings.Repeat("\nserving", maxRecent)+running)
-	assert.Equal(t, NoCrash, d.Crash.Kind, "it is long ago")
+	for _, between := range []string{"\nserving", strings.Repeat("\nhandler: serving", maxRecent)} {
+		_, d := detailsOf(t, "handler: recovered from panic: boom"+between+running)
+		assert.Equal(t, NoCrash, d.Crash.Kind, "the process went on")
+	}
+	_, d := detailsOf(t, "E1127 09:00:00 panic: boom\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x18 pc=0x1]"+running)
+	assert.Equal(t, "boom", d.Crash.Message)
 }
 
 // The first message counts: what a process logs after its dump is not why it ended.

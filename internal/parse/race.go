@@ -82,10 +82,25 @@ func (r *race) section(text []byte, number int) bool {
 	}
 	r.creation, r.current = false, r.goroutine(id, number)
 	if r.current != nil && len(r.accesses) < maxRaceGoroutines {
-		what, _, _ := bytes.Cut(text, []byte(" at 0x"))
-		r.accesses = append(r.accesses, Access{r.current.header.id, strings.ToLower(valid(string(what[:min(len(what), maxState)])))})
+		r.accesses = append(r.accesses, Access{r.current.header.id, access(text)})
 	}
 	return true
+}
+
+// access returns what a section is about, such as "previous write".
+func access(section []byte) string {
+	what, _, _ := bytes.Cut(section, []byte(" at 0x"))
+	words := strings.Fields(strings.ToLower(valid(string(what[max(0, len(what)-maxState):]))))
+	for i, w := range words {
+		if w == "previous" || w == "atomic" {
+			words = words[i:]
+			break
+		}
+	}
+	if len(words) > 0 && words[0] != "previous" && words[0] != "atomic" {
+		words = words[len(words)-1:]
+	}
+	return strings.Join(words, " ")
 }
 
 // goroutine returns the goroutine with an ID, or nil.
