@@ -67,9 +67,10 @@ var raisedByCode = []string{"SIGILL", "SIGTRAP", "SIGBUS", "SIGFPE", "SIGSEGV", 
 // signal describes a signal that ended the process, which is then all that it says.
 func (c *crash) signal() {
 	name, _, _ := strings.Cut(c.Crash.Message, ":")
+	sent := name == "SIGQUIT" || c.Crash.HasSignalCode && c.Crash.SignalCode == 0
 	raised := c.Crash.HasSignalCode && c.Crash.SignalCode > 0 && slices.Contains(raisedByCode, name)
 	switch {
-	case c.Crash.InC:
+	case c.Crash.InC && !sent:
 		c.Message = fmt.Sprintf("The process was ended by %s while %s ran C code%s.", c.Crash.Message, c.subject(), c.calledAt())
 		c.Advice = "The fault is in C, or in what Go passed to it; a core dump (GOTRACEBACK=crash) has the stack of C."
 		if name == "SIGABRT" && c.Crash.HasSignalCode && c.Crash.SignalCode < 0 {

@@ -284,6 +284,19 @@ func TestMessagesAreShownInPart(t *testing.T) {
 	assert.Less(t, len(f.Message), 400)
 }
 
+// A signal that a process sent says nothing about C code that happened to run.
+func TestSignalsThatAreSentWhileCRuns(t *testing.T) {
+	for signal, want := range map[string]string{
+		"SIGQUIT: quit\nPC=0x1 m=0 sigcode=0":                            "The process was ended by SIGQUIT, which asks for this dump: it did not crash by itself.",
+		"SIGABRT: abort\nPC=0x1 m=0 sigcode=0":                           "The process was ended by SIGABRT: abort, which a process sent: it did not crash by itself.",
+		"SIGABRT: abort\nPC=0x1 m=0 sigcode=18446744073709551610":        "The process was ended by SIGABRT: abort while goroutine 7 ran C code, called at main.f (main.go:1).",
+		"SIGSEGV: segmentation violation\nPC=0x1 m=0 sigcode=1 addr=0x0": "The process was ended by SIGSEGV: segmentation violation while goroutine 7 ran C code, called at main.f (main.go:1).",
+	} {
+		found := diagnose(t, signal+"\nsignal arrived during cgo execution\n\n"+one(7, "syscall", "runtime.cgocall(0x1)", "main._Cfunc_g()", "main.f()"))
+		assert.Equal(t, want, found[0].Message)
+	}
+}
+
 // Two dumps show waits that neither shows alone.
 func TestWhatStandsInTwoDumps(t *testing.T) {
 	dump := strings.Replace(idleMain, ", 900 minutes", "", 1)

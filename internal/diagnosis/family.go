@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"slices"
+
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
 )
@@ -9,6 +11,7 @@ import (
 // that others may wait for.
 type family struct {
 	dump     *dump
+	complete bool // all goroutines are listed
 	byID     map[uint64]*parse.Detail
 	children map[uint64]bool // goroutines that created others which are in the dump
 	creators map[string]bool // the functions with their go statements, for dumps without IDs of creators
@@ -17,7 +20,7 @@ type family struct {
 }
 
 func (d *dump) family() *family {
-	f := &family{dump: d, byID: make(map[uint64]*parse.Detail), children: make(map[uint64]bool), creators: make(map[string]bool), lines: make(map[string]int)}
+	f := &family{complete: len(d.Goroutines) == d.Total && d.Missing == 0, dump: d, byID: make(map[uint64]*parse.Detail), children: make(map[uint64]bool), creators: make(map[string]bool), lines: make(map[string]int)}
 	for i := range d.Goroutines {
 		g := &d.Goroutines[i]
 		if g.ID != 0 {
@@ -55,17 +58,10 @@ func (f *family) beyond(at goroutine.Frame) bool { return f.lines[at.Function] >
 // parents returns how many of the goroutines at a place have created others that are in
 // the dump.
 func (f *family) parents(p *waitPlace) (n int) {
+	byFunction := slices.ContainsFunc(p.group.Stack.Frames, func(frame goroutine.Frame) bool { return f.creators[frame.Function] })
 	for _, w := range p.waits {
-		g := f.byID[w.ID]
-		if g == nil {
-			continue
-		}
-		alive := f.children[w.ID]
-		for _, frame := range g.Stack.Frames {
-			alive = alive || f.creators[frame.Function]
-		}
-		if alive {
-			n++
+		if f.children[w.ID] || byFunction {
+			n += w.Count
 		}
 	}
 	return n
@@ -103,7 +99,11 @@ func (f *family) apart(p *waitPlace) int {
 		if g == nil || g.Parent == 0 {
 			continue
 		}
-		if parent := f.byID[g.Parent]; parent != nil && (!parent.Whole() || parent.Stack.Has(g.CreatedBy.Function)) {
+		parent := f.byID[g.Parent]
+		if parent == nil && !f.complete {
+			continue // it may be one of those that are not listed
+		}
+		if parent != nil && (!parent.Whole() || parent.Stack.Has(g.CreatedBy.Function)) {
 			return 0
 		}
 		parents[g.Parent] = true

@@ -115,7 +115,7 @@ func (p *waitPlace) finding() (f detectors.Finding, ok bool) {
 	case p.Waits != "" && first.For >= longStuck:
 		p.tellStuck(&f)
 		f.Confidence = p.ofResource()
-	case n > 0:
+	case n > 0 && (g.State == goroutine.ChanSend || p.Request || p.count-n >= leastStuck):
 		p.tellOutliers(&f, n)
 	case g.State == goroutine.ChanSend && first.For >= leastOutlier, p.longer(longStuck) >= leastStuck && p.worthTelling():
 		p.tellStuck(&f)
@@ -194,6 +194,9 @@ func (p *waitPlace) ofGroup(f *detectors.Finding) detectors.Confidence {
 	case !p.Request && p.family.siblings(p):
 		note(f, "Goroutines that were created beside them are alive, and may have to call Done.")
 		return detectors.Info
+	}
+	if slices.ContainsFunc(p.waits, func(w parse.Wait) bool { return w.ID == 0 }) {
+		return detectors.Info // without IDs, nothing tells which goroutines they created
 	}
 	note(f, "No goroutine that they created is in the dump: none of those is left to call Done.")
 	return detectors.Medium
