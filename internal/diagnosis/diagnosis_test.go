@@ -128,6 +128,21 @@ func TestLocksThatAreHeldForLong(t *testing.T) {
 	assert.Equal(t, detectors.Medium, only(t, idleMain+waiter(4, 45)+request+one(9, "sleep", "main.(*pool).get(0xc000012340):36")).Confidence, "a client waits")
 }
 
+// The goroutine at the end of a chain decides whether it is stuck.
+func TestAChainOfLocks(t *testing.T) {
+	waiter := func(id, minutes int, calls ...string) string {
+		return one(id, fmt.Sprintf("sync.Mutex.Lock, %d minutes", minutes), lockAt("0xc000012340", calls...)...)
+	}
+	queue := idleMain + waiter(4, 45, "main.(*pool).get(0xc000012340):30") + waiter(5, 44, "main.(*pool).get(0xc000012340):30") +
+		strings.ReplaceAll(waiter(6, 20, "main.(*disk).sync(0xc000012340):12"), "0xc000012340", "0xc000077770")
+	between := one(7, "sync.Mutex.Lock, 20 minutes", lockAt("0xc000077770", "main.(*disk).sync(0xc000077770):12", "main.(*pool).get(0xc000012340):36")...)
+	for end, want := range map[string]detectors.Confidence{"IO wait, 50 minutes": detectors.High, "IO wait": detectors.Info} {
+		found := diagnose(t, queue+between+one(8, end, "main.(*disk).sync(0xc000077770):19"))
+		assert.Contains(t, found[0].Message, "behind it, through 1 goroutine, is goroutine 8, and is in IO wait at main.(*disk).sync")
+		assert.Equal(t, want, found[0].Confidence, end)
+	}
+}
+
 // parsed returns what is said about a text as the command reads it, which keeps goroutines
 // that are cut.
 func parsed(t *testing.T, text string) []detectors.Finding {

@@ -372,13 +372,17 @@ func (l *lockView) only(core []uint64) bool {
 }
 
 // ofQueue returns the confidence of a lock that is not released, which follows from the
-// time, unless the goroutine that may hold it has moved since.
+// time, unless the goroutine at the end of the chain has moved since.
 func (l *lockView) ofQueue(age time.Duration, q *queue, links []link) detectors.Confidence {
 	single := q.count() == 1
+	var end link
+	if len(links) > 0 {
+		end = links[len(links)-1]
+	}
 	switch {
-	case single && len(links) > 0 && standby(links[len(links)-1].holder, q.wait()):
+	case single && end.queue != nil && standby(end.holder, end.queue.wait()):
 		return detectors.Info
-	case slices.ContainsFunc(links, func(k link) bool { return k.holder.moved(k.queue.wait()) }):
+	case slices.ContainsFunc(links, func(k link) bool { return k.queue == end.queue && k.holder.moved(k.queue.wait()) }):
 		if slices.ContainsFunc(q.waiters, func(w *waiter) bool { return detectors.Explain(w.Stack, w.State).Request }) {
 			return detectors.Medium
 		}
