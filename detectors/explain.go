@@ -16,8 +16,12 @@ type Explanation struct {
 	Request bool
 	// Bounded reports whether what they wait for commonly comes within two minutes.
 	Bounded bool
-	// Outside reports whether it is an answer from outside the process.
-	Outside bool
+	// Outside reports whether it is an answer from outside the process, and Inside
+	// whether goroutines of the process do or hold it.
+	Outside, Inside bool
+	// Unread reports whether it is that a response body is read to its end or closed,
+	// which may take for as long as the server sends.
+	Unread bool
 }
 
 // Explain explains what goroutines with a stack and a state wait for. It depends on
@@ -27,7 +31,7 @@ func Explain(s *goroutine.Stack, state goroutine.State) Explanation {
 	e.Means, e.Advice = adviceAt(s, state)
 	if r, ok := resourceAt(s, state); ok && !state.Lock() && r.name != "channel" {
 		e.Waits, e.Means, e.Advice = r.what, r.out, r.forgotten
-		e.Bounded, e.Outside = r.scarce || r.answers, r.answers
+		e.Bounded, e.Outside, e.Inside, e.Unread = r.scarce || r.answers, r.answers, r.inside, r.name == "HTTP response body"
 	}
 	return e
 }

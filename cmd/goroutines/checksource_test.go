@@ -204,7 +204,7 @@ func TestCheckUsage(t *testing.T) {
 	require.NoError(t, os.WriteFile(core, []byte("\x7fELF and no program"), 0o600))
 	for want, args := range map[string][]string{
 		"no source; give a file": {},
-		`--format "yaml" is unknown; it must be text, json, junit, sarif or github`: {"--format", "yaml", dump},
+		`--format "yaml" is unknown; it must be text, json, junit, sarif or github`:      {"--format", "yaml", dump},
 		`--fail-on "much" is unknown; it must be any, health, or a confidence`:           {"--fail-on", "much", dump},
 		"--fail-on health is for report; of check it must be any, none, or a confidence": {"--fail-on", "health", dump},
 		"--source-root: stat /does/not/exist: no such file":                              {"--source-root", "/does/not/exist", dump},

@@ -185,7 +185,7 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 		return nil, nil, filtered{}, err
 	}
 	findings, seen, more := judge(series.Snapshots, f.excluded)
-	findings = diagnosis.Join(diagnose(series, f.excluded), findings)
+	findings = diagnosis.Join(f.diagnose(series), findings)
 	chosen := f.parsed.choose(series)
 	return report.New(chosen.snapshots, findings, report.Options{
 		Sight:  seen,
@@ -197,11 +197,17 @@ func (f *reportFlags) report(series *source.Series, notes []string) (*report.Rep
 	}), findings, chosen, nil
 }
 
-// diagnose returns what the last snapshot says by itself.
-func diagnose(series *source.Series, excluded []detectors.KnownStack) []detectors.Finding {
+// diagnose returns what the last snapshot says by itself. The text is for the person who
+// has the input; other formats are passed on, so that they have messages of the program
+// only with --values.
+func (f *reportFlags) diagnose(series *source.Series) []detectors.Finding {
 	p := detectors.NewPass(series.Snapshots)
-	p.Exclude(excluded)
-	return diagnosis.Of(p.Snapshot, series.Details[p.Snapshot], earlier(series), p.Known)
+	p.Exclude(f.excluded)
+	details := series.Details[p.Snapshot]
+	if !f.values && (f.format != "text" || f.bundle != "") {
+		details = diagnosis.Private(details)
+	}
+	return diagnosis.Of(p.Snapshot, details, earlier(series), p.Known)
 }
 
 // earlier returns the dump before the last one, if both are of one process.

@@ -21,9 +21,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command returns the command as a process of its own, which ends with the test
+// started returns the command as a process of its own, which ends with the test
 // at the latest.
-func command(t *testing.T, args ...string) (c *exec.Cmd, stderr *bytes.Buffer) {
+func started(t *testing.T, args ...string) (c *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
@@ -110,7 +110,7 @@ func TestSignalsEndEveryRead(t *testing.T) {
 		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(name+", "+signal.String(), func(t *testing.T) {
 				w := prepare(t)
-				c, stderr := command(t, w.args...)
+				c, stderr := started(t, w.args...)
 				stdin, err := c.StdinPipe()
 				require.NoError(t, err)
 				require.NoError(t, c.Start())
@@ -144,7 +144,7 @@ func serveOnce(t *testing.T) (url string, served chan struct{}) {
 func TestTheSecondSignalKills(t *testing.T) {
 	dump := filepath.Join(t.TempDir(), "dump")
 	require.NoError(t, os.WriteFile(dump, []byte("goroutine 1 [running]:\nmain.main()\n\t/src/main.go:1\n"), 0o600))
-	c, _ := command(t, "report", dump)
+	c, _ := started(t, "report", dump)
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer r.Close()

@@ -62,16 +62,17 @@ func Of(s *goroutine.Snapshot, details *parse.Details, earlier *Earlier, known f
 }
 
 // demoteOutside makes information of waits for answers from outside the process while
-// something in the process stands still: a process that calls itself waits for that.
+// something in the process stands still for as long: a process that calls itself waits for
+// that.
 func demoteOutside(faults []detectors.Finding) {
-	outside := func(f detectors.Finding) bool {
+	outside := func(f *detectors.Finding) bool {
 		return f.Detector == nameWait && detectors.Explain(f.Stack, f.State).Outside
 	}
-	if !slices.ContainsFunc(faults, func(f detectors.Finding) bool { return f.Confidence >= detectors.Medium && !outside(f) }) {
-		return
-	}
 	for i := range faults {
-		if f := &faults[i]; outside(*f) {
+		f := &faults[i]
+		if outside(f) && slices.ContainsFunc(faults, func(other detectors.Finding) bool {
+			return !outside(&other) && (other.Confidence >= detectors.Medium || other.Count >= leastStuck && other.Age+time.Minute >= f.Age)
+		}) {
 			f.Confidence = detectors.Info
 			note(f, "If the answer is to come from this process, what else stands still here explains it.")
 		}
@@ -148,13 +149,6 @@ func note(f *detectors.Finding, format string, args ...any) {
 func (d *dump) noteStood(f *detectors.Finding, key goroutine.GroupKey) {
 	if ago := d.stood[key]; ago > 0 {
 		note(f, "In the dump of %s before, the same goroutines were at this place.", words.Span(ago))
-	}
-}
-
-// noteCut says that the stack of a goroutine is not whole.
-func noteCut(f *detectors.Finding, g *parse.Detail) {
-	if g != nil && g.Elided != 0 {
-		note(f, "The stack of goroutine %d is not whole in the dump.", g.ID)
 	}
 }
 

@@ -32,7 +32,11 @@ func (d *dump) leaks(details *parse.Details) (all []detectors.Finding) {
 		if n == g.Count {
 			f.IDs = g.IDs
 		}
-		f.Message = fmt.Sprintf("%s at %s (%s) %s leaked: the runtime proved that nothing can reach what %s for.",
+		if g.Cut {
+			f.Confidence = detectors.Suspected
+			note(&f, "Their text is cut off or damaged in the dump.")
+		}
+		f.Message = fmt.Sprintf("%s at %s (%s) %s leaked: the runtime proved that nothing that can run refers to what %s for.",
 			goroutines(n), where(g.Stack), g.State, words.Verb(n, "is", "are"), words.Verb(n, "it waits", "they wait"))
 		if g.CreatedBy.Function != "" {
 			note(&f, "%s created by %s.", words.Verb(n, "It was", "They were"), frameAt(g.CreatedBy))

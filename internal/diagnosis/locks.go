@@ -10,6 +10,7 @@ import (
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 const (
@@ -47,21 +48,13 @@ type waiter struct {
 	queue *queue
 }
 
-// A candidate is a goroutine that may hold a lock.
-type candidate struct {
-	*parse.Detail
-	frame int // index of the frame that shows it
-	score int
-	past  int // line of the call that locks, which it has passed; 0 when unknown
-	reads bool
-	once  bool    // it runs the function of a sync.Once
-	waits *waiter // for a lock itself; nil if not
-}
-
 // locks returns the findings about locks.
 func (d *dump) locks() (all []detectors.Finding) {
 	l := &lockView{dump: d, waiting: make(map[uint64]*waiter)}
+	l.survey()
 	l.collect()
+	l.findSites()
+	l.indexNear()
 	for _, q := range l.queues {
 		l.hold(q)
 	}
@@ -90,6 +83,25 @@ type lockView struct {
 	*dump
 	queues  []*queue
 	waiting map[uint64]*waiter // by goroutine
+	sites   map[string][]lockSite
+	with    map[uint64][]*parse.Detail // goroutines by objects of locks among their arguments
+	within  map[string][]*parse.Detail // and by functions that take locks
+	hidden  int                        // goroutines whose stacks are not whole in the dump
+	partial bool                       // the dump lacks goroutines: the main one is not in it
+}
+
+// survey finds out what the dump lacks.
+func (l *lockView) survey() {
+	l.partial = true
+	for i := range l.Goroutines {
+		g := &l.Goroutines[i]
+		if !g.Whole() {
+			l.hidden += g.Count()
+		}
+		if g.ID == 1 {
+			l.partial = false
+		}
+	}
 }
 
 // collect finds the goroutines that wait for locks, and their queues: the longest wait
@@ -101,7 +113,9 @@ func (l *lockView) collect() {
 			continue
 		}
 		w := &waiter{Detail: g, call: caller(g.Stack)}
-		l.waiting[g.ID] = w
+		if g.ID != 0 {
+			l.waiting[g.ID] = w
+		}
 		l.enqueue(w)
 	}
 	l.unite()
@@ -295,213 +309,13 @@ func (q *queue) locate() {
 // count returns the number of goroutines in q.
 func (q *queue) count() (n int) {
 	for _, w := range q.waiters {
-		n += 1 + w.More
+		n += w.Count()
 	}
 	return n
 }
 
 // wait returns the longest wait.
 func (q *queue) wait() time.Duration { return q.waiters[0].Wait }
-
-// hold finds the goroutines that may hold the lock of q. The best evidence is a goroutine
-// that is past the line at which others wait for the lock, in a call on the same object;
-// then one that has the object among its arguments.
-func (l *lockView) hold(q *queue) {
-	sites := q.sites()
-	var best []candidate
-	for i := range l.Goroutines {
-		c, ok := l.candidate(q, sites, &l.Goroutines[i])
-		switch {
-		case !ok, len(best) > 0 && c.score < best[0].score:
-		case len(best) > 0 && c.score == best[0].score:
-			best = append(best, c)
-		default:
-			best = []candidate{c}
-		}
-	}
-	if others := slices.DeleteFunc(slices.Clone(best), func(c candidate) bool { return c.waits != nil && c.waits.queue == q }); len(others) > 0 && best[0].score < pastLine {
-		best = others // the object among one's arguments shows little about a goroutine in the queue
-	}
-	q.many = len(best)
-	if len(best) <= maxCandidates {
-		q.holders = best
-	}
-}
-
-const (
-	hasObject = 1
-	pastLine  = 2
-)
-
-// A lockSite is a line at which goroutines wait for a lock.
-type lockSite struct {
-	line  int
-	reads bool
-}
-
-// sites returns the lines at which goroutines of q wait, by function.
-func (q *queue) sites() map[string][]lockSite {
-	all := make(map[string][]lockSite)
-	for _, w := range q.waiters {
-		f, s := w.site(), lockSite{w.site().Line, w.State == goroutine.RWMutexRLock}
-		if !slices.Contains(all[f.Function], s) {
-			all[f.Function] = append(all[f.Function], s)
-		}
-	}
-	return all
-}
-
-// candidate says how likely a goroutine holds the lock of q.
-func (l *lockView) candidate(q *queue, sites map[string][]lockSite, g *parse.Detail) (c candidate, ok bool) {
-	w := l.waiting[g.ID]
-	first := 0
-	if w != nil {
-		first = w.call
-		if w.queue == q && w.State != goroutine.RWMutexLock { // which may have read before
-			first++
-		}
-	}
-	c = candidate{Detail: g, waits: w}
-	site := q.waiters[0].site()
-	for i := first; i < len(g.Stack.Frames); i++ {
-		f := g.Stack.Frames[i]
-		if f.Standard() {
-			continue
-		}
-		score := 0
-		if q.hasObject(g, i) {
-			score = hasObject
-		}
-		at, past := passed(sites[f.Function], f.Line)
-		if own := w != nil && w.queue == q; own && i == w.call {
-			past, score = past && at.reads, 0
-		} else if own && score == 0 && receiverType(f.Function) == receiverType(site.Function) && method(f.Function) && !q.contradicts(g, i) {
-			score = hasObject
-		}
-		if past && !q.contradicts(g, i) {
-			score += pastLine
-		}
-		if i > first && q.once() && f == site && inOnce(g.Stack, i) {
-			score, c.once = hasObject+pastLine, true
-		}
-		if score > c.score {
-			c.score, c.frame = score, i
-			c.past, c.reads = at.line, past && at.reads
-		}
-	}
-	if c.score == hasObject && w != nil && w.queue == q && (w.Wait < q.wait() || !q.alone(g.Stack.Frames[c.frame].Function)) {
-		return c, false // each of those that wait got there through such a call
-	}
-	return c, c.score > 0
-}
-
-// once reports whether the lock is that of a sync.Once.
-func (q *queue) once() bool { return inOnce(q.waiters[0].Stack, q.waiters[0].call) }
-
-// inOnce reports whether the call at an index is that of a sync.Once's Do.
-func inOnce(s *goroutine.Stack, i int) bool {
-	return i > 0 && strings.HasPrefix(s.Frames[i-1].Function, "sync.(*Once).")
-}
-
-// alone reports whether only one goroutine of q got there through a function.
-func (q *queue) alone(function string) bool {
-	n := 0
-	for _, w := range q.waiters {
-		if w.Stack.Has(function) {
-			n++
-		}
-	}
-	return n == 1
-}
-
-// passed returns the last line of those at which goroutines wait that a goroutine at a
-// line of the same function has passed.
-func passed(sites []lockSite, line int) (last lockSite, ok bool) {
-	for _, s := range sites {
-		if s.line < line && s.line >= last.line {
-			last, ok = s, true
-		}
-	}
-	return last, ok
-}
-
-// hasObject reports whether a call has the object of the lock, or the lock, among its
-// arguments.
-func (q *queue) hasObject(g *parse.Detail, frame int) bool {
-	return slices.ContainsFunc(g.Pointers, func(p parse.Pointer) bool {
-		return p.Frame == frame && (q.object != 0 && p.Value == q.object || q.lock != 0 && p.Value == q.lock)
-	})
-}
-
-// contradicts reports whether a call is on another object.
-func (q *queue) contradicts(g *parse.Detail, frame int) bool {
-	p := pointer(g, frame, 0)
-	return method(g.Stack.Frames[frame].Function) && q.object != 0 && p != 0 && p != q.object
-}
-
-// core returns the goroutines of a deadlock behind q, by ID: those that, over the locks
-// that they wait for and the goroutines that may hold these, wait for themselves. It
-// returns nil if any goroutine that may hold one of these locks does not wait for a lock,
-// or if none is known.
-func (l *lockView) core(q *queue) (ids []uint64) {
-	reached := make(map[uint64]bool)
-	if !l.reach(q, reached) {
-		return nil
-	}
-	for id := range reached {
-		own := make(map[uint64]bool)
-		if l.reach(l.waiting[id].queue, own); own[id] {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// reach adds the goroutines that may hold the lock of q, and so on. It reports whether
-// all of them wait for locks.
-func (l *lockView) reach(q *queue, reached map[uint64]bool) (closed bool) {
-	if q == nil || len(q.holders) == 0 {
-		return false
-	}
-	closed = true
-	for _, h := range q.holders {
-		switch {
-		case reached[h.ID]:
-		case h.waits == nil:
-			closed = false
-		default:
-			reached[h.ID] = true
-			closed = l.reach(h.waits.queue, reached) && closed
-		}
-	}
-	return closed
-}
-
-// A link is a goroutine of a chain: it may hold the lock of a queue.
-type link struct {
-	queue  *queue
-	holder candidate
-}
-
-// chain follows a queue to its holder, from there to the queue in which that one waits,
-// and so on, as long as there is only one.
-func (l *lockView) chain(q *queue) (links []link) {
-	for len(links) < maxChain && q != nil && len(q.holders) > 0 {
-		if slices.ContainsFunc(links, func(k link) bool { return k.queue == q }) {
-			break
-		}
-		for _, h := range q.holders {
-			links = append(links, link{q, h})
-		}
-		last := links[len(links)-1].holder
-		if len(q.holders) > 1 || last.waits == nil {
-			break
-		}
-		q = last.waits.queue
-	}
-	return links
-}
 
 // finding returns what is to be said about a queue.
 func (l *lockView) finding(q *queue, core []uint64) (f detectors.Finding, ok bool) {
@@ -512,10 +326,11 @@ func (l *lockView) finding(q *queue, core []uint64) (f detectors.Finding, ok boo
 	f = detectors.Finding{
 		Detector: nameLock, Confidence: detectors.Medium, Stack: w.Stack, State: w.State, Age: q.wait(), CreatedBy: w.CreatedBy, Advice: adviceLock,
 	}
+	links := []link(nil)
 	if len(core) > 0 {
 		l.tellCycle(&f, core)
 	} else {
-		links := l.chain(q)
+		links = l.chain(q)
 		for _, k := range links {
 			f.Age = max(f.Age, k.queue.wait())
 		}
@@ -523,24 +338,101 @@ func (l *lockView) finding(q *queue, core []uint64) (f detectors.Finding, ok boo
 	}
 	l.also(&f, q)
 	l.tellFirst(&f, q)
-	f.Confidence = confidence(f.Age, len(core) > 0)
-	if len(core) > 0 && l.asleep() {
-		f.Confidence = detectors.High
+	if len(core) > 0 {
+		f.Confidence = l.ofCycle(f.Age, core)
+	} else {
+		f.Confidence = l.ofQueue(f.Age, q, links)
 	}
-	if w.Elided != 0 || l.Missing > 0 {
-		f.Confidence = min(f.Confidence, detectors.Suspected)
-	}
+	l.weaken(&f, q, core, links)
 	return f, true
 }
 
-// confidence of a lock that is not released follows from the time. In a cycle a minute is
-// enough.
-func confidence(age time.Duration, cycle bool) detectors.Confidence {
+// ofCycle returns the confidence of a deadlock of goroutines that wait for each other. In a
+// cycle a minute is enough. Without it, sound goroutines that just wait for their turn may
+// stand so: one that has unlocked is past the same line.
+func (l *lockView) ofCycle(age time.Duration, core []uint64) detectors.Confidence {
+	sure := l.sureOf(core)
 	switch {
-	case age >= beyondPurpose:
+	case l.asleep():
 		return detectors.High
-	case age >= stuck, cycle && age >= longHeld:
+	case age >= beyondPurpose && sure:
+		return detectors.High
+	case age >= longHeld && sure, age >= stuck:
+		return detectors.Suspected
+	case age >= longHeld, len(core) > 1 && l.only(core):
+		return detectors.Medium
+	}
+	return detectors.Info
+}
+
+// only reports whether for each lock that goroutines of a cycle wait for, one goroutine
+// alone may hold it.
+func (l *lockView) only(core []uint64) bool {
+	return !slices.ContainsFunc(core, func(id uint64) bool { return len(l.waiting[id].queue.holders) != 1 })
+}
+
+// ofQueue returns the confidence of a lock that is not released, which follows from the
+// time, unless the goroutine at the end of the chain has moved since.
+func (l *lockView) ofQueue(age time.Duration, q *queue, links []link) detectors.Confidence {
+	single := q.count() == 1
+	var end link
+	if len(links) > 0 {
+		end = links[len(links)-1]
+	}
+	switch {
+	case single && end.queue != nil && standby(end.holder, end.queue.wait()):
+		return detectors.Info
+	case slices.ContainsFunc(links, func(k link) bool { return k.queue == end.queue && k.holder.moved(k.queue.wait()) }):
+		if slices.ContainsFunc(q.waiters, func(w *waiter) bool { return detectors.Explain(w.Stack, w.State).Request }) {
+			return detectors.Medium
+		}
+		return detectors.Info // they may wait for their turn by design
+	case age >= beyondPurpose && !single:
+		return detectors.High
+	case age >= stuck:
 		return detectors.Suspected
 	}
 	return detectors.Medium
+}
+
+// standby reports whether one goroutine that waits for a lock may wait for its turn by
+// design: the one that holds the lock works, or waits for work.
+func standby(holder candidate, wait time.Duration) bool {
+	switch s := holder.State; {
+	case holder.waits != nil, s == goroutine.ChanSend, s == goroutine.WaitGroupWait, s.Never():
+		return false
+	case holder.sure():
+		return true
+	}
+	return holder.moved(wait)
+}
+
+// weaken lowers a finding about goroutines whose stacks are not whole, or that misses some
+// which may matter.
+func (l *lockView) weaken(f *detectors.Finding, q *queue, core []uint64, links []link) {
+	concerned := make(map[*parse.Detail]bool)
+	for _, w := range q.waiters {
+		concerned[w.Detail] = true
+	}
+	for _, k := range links {
+		concerned[k.holder.Detail] = true
+	}
+	for _, id := range core {
+		concerned[l.waiting[id].Detail] = true
+		for _, w := range l.waiting[id].queue.waiters {
+			concerned[w.Detail] = true
+		}
+	}
+	parts := 0
+	for g := range concerned {
+		if !g.Whole() {
+			parts += g.Count()
+		}
+	}
+	if parts > 0 {
+		note(f, "The %s of %s here %s not whole in the dump.", words.Verb(parts, "stack", "stacks"), goroutines(parts), words.Verb(parts, "is", "are"))
+	}
+	if parts > 0 || l.Missing > 0 || len(core)+len(links) == 0 && l.hidden > 0 {
+		f.Confidence = min(f.Confidence, detectors.Suspected)
+	}
 }

@@ -19,7 +19,7 @@ type Earlier struct {
 // runtime measures a wait only from the first garbage collection after a goroutine has
 // blocked.
 func (d *dump) stand(earlier *Earlier) {
-	if earlier == nil || earlier.Details == nil || earlier.Ago <= 0 {
+	if earlier == nil || earlier.Details == nil || earlier.Ago <= 0 || !ofProcess(&d.Details) || !ofProcess(earlier.Details) {
 		return
 	}
 	now := make(map[uint64]int, len(d.Goroutines)) // index by ID
@@ -48,6 +48,12 @@ func (d *dump) stand(earlier *Earlier) {
 	d.standWaits()
 }
 
+// ofProcess reports whether details are of all goroutines of a process, each with an ID:
+// not of a race report, nor of a dump in which several have one header.
+func ofProcess(details *parse.Details) bool {
+	return details.Crash.Kind != parse.CrashRace && !slices.ContainsFunc(details.Goroutines, func(g parse.Detail) bool { return g.ID == 0 })
+}
+
 // standWaits brings the list of waits in line with those of the goroutines.
 func (d *dump) standWaits() {
 	if len(d.stood) == 0 {
@@ -58,7 +64,7 @@ func (d *dump) standWaits() {
 	for i := range d.Goroutines {
 		if g := &d.Goroutines[i]; d.stood[keyOf(g)] > 0 && g.Wait > 0 {
 			listed[g.ID] = true
-			waits = append(waits, parse.Wait{ID: g.ID, For: g.Wait, Group: keyOf(g)})
+			waits = append(waits, parse.Wait{ID: g.ID, Count: 1, For: g.Wait, Group: keyOf(g)})
 		}
 	}
 	for _, w := range d.Waits {

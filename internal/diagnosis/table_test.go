@@ -60,17 +60,18 @@ func diagnose(t *testing.T, dump string) []detectors.Finding {
 	return Of(s, details, nil, detectors.NewPass([]*goroutine.Snapshot{s}).Known)
 }
 
-// told returns the messages of the two foremost findings with at least medium, or else
-// that of the first one.
+// told returns the confidence and the messages of the two foremost findings with at least
+// medium, or else of the first one that is not only about how the dump was asked for.
 func told(findings []detectors.Finding) string {
 	var messages []string
 	for _, f := range findings {
 		if f.Confidence >= detectors.Medium && len(messages) < 2 {
-			messages = append(messages, f.Message)
+			messages = append(messages, f.Confidence.String()+": "+f.Message)
 		}
 	}
 	if len(messages) == 0 && len(findings) > 0 {
-		messages = []string{findings[0].Message}
+		f := findings[min(len(findings)-1, 1)]
+		messages = []string{f.Confidence.String() + ": " + f.Message}
 	}
 	return strings.ReplaceAll(strings.Join(messages, " "), "github.com/otelgoroutine/go/bench/detection/corpus.", "corpus.")
 }

@@ -41,9 +41,10 @@ type Details struct {
 	Leaked map[goroutine.GroupKey]int
 }
 
-// A Detail is one goroutine of a dump.
+// A Detail is one goroutine of a dump, or several with one header, which have no IDs.
 type Detail struct {
-	ID        uint64
+	ID        uint64 // 0 for several with one header
+	Parent    uint64 // the goroutine that created it; 0 when unknown, as before Go 1.21
 	State     goroutine.State
 	Wait      time.Duration // in whole minutes; 0 if below one
 	Stack     *goroutine.Stack
@@ -51,10 +52,20 @@ type Detail struct {
 	Lock      uint64 // address of the lock that it waits for; 0 when unknown
 	// Elided is how many frames the dump left out in the middle of the stack; -1 if it
 	// does not say how many.
-	Elided   int
-	More     int       // goroutines of the same group that are not listed, at one of them
+	Elided int
+	// Cut says that the text of the goroutine is cut off or damaged, as in
+	// [goroutine.Group].
+	Cut      bool
+	More     int       // goroutines that are not listed, at one of them: of the same group or the same header
 	Pointers []Pointer // arguments that are certain addresses, innermost call first
 }
+
+// Whole reports whether the dump shows the whole stack. It shows none of a goroutine that
+// ran on another thread.
+func (g *Detail) Whole() bool { return g.Elided == 0 && !g.Cut && len(g.Stack.Frames) > 0 }
+
+// Count returns how many goroutines g stands for.
+func (g *Detail) Count() int { return 1 + g.More }
 
 // A Pointer is an argument of a call: an address that the dump does not mark as
 // uncertain.
@@ -64,9 +75,10 @@ type Pointer struct {
 	Value    uint64
 }
 
-// A Wait is how long one goroutine has waited.
+// A Wait is how long one goroutine has waited, or at most several with one header.
 type Wait struct {
-	ID    uint64
+	ID    uint64 // 0 for several
+	Count int    // of goroutines
 	For   time.Duration
 	Group goroutine.GroupKey
 }
@@ -116,17 +128,18 @@ func (d *details) take() {
 	if i == systemGroup || t.snapshot.Groups[i].Stack == other {
 		return
 	}
-	g := &t.snapshot.Groups[i]
-	if h := &t.g.header; h.leaked {
-		d.Leaked[g.Key()]++
+	g, h := &t.snapshot.Groups[i], &t.g.header
+	count := max(1, h.count)
+	if h.leaked {
+		d.Leaked[g.Key()] += count
 	}
-	d.Crash.blame(t.g.header.id, t.g.line)
-	if w := t.g.header.wait; w > 0 && len(d.Waits) < maxWaits {
-		d.Waits = append(d.Waits, Wait{t.g.header.id, w, g.Key()})
+	d.Crash.blame(h.id, t.g.line)
+	if h.wait > 0 && len(d.Waits) < maxWaits {
+		d.Waits = append(d.Waits, Wait{h.id, count, h.wait, g.Key()})
 	}
 	d.keep(i, Detail{
-		ID: t.g.header.id, State: g.State, Wait: t.g.header.wait, Stack: g.Stack, CreatedBy: g.CreatedBy, Lock: g.Lock,
-		Elided: elided,
+		ID: h.id, Parent: t.g.parent, State: g.State, Wait: h.wait, Stack: g.Stack, CreatedBy: g.CreatedBy, Lock: g.Lock,
+		Elided: elided, Cut: t.g.cut, More: count - 1,
 	})
 }
 
@@ -143,15 +156,13 @@ func (d *details) keep(group int, g Detail) {
 	case len(kept) == 0:
 		return
 	}
-	d.Goroutines[kept[0]].More++
-	if g.Wait == 0 {
-		return
-	}
 	shortest := slices.MinFunc(kept, func(a, b int) int { return cmp.Compare(d.Goroutines[a].Wait, d.Goroutines[b].Wait) })
 	if was := &d.Goroutines[shortest]; was.Wait < g.Wait {
-		g.More, g.Pointers = was.More, d.pointers()
+		g.More, g.Pointers = g.More+was.Count(), d.pointers()
 		*was = g
+		return
 	}
+	d.Goroutines[kept[0]].More += g.Count()
 }
 
 // pointers returns the arguments of the current goroutine that are addresses.
@@ -182,6 +193,7 @@ const (
 	CrashFatal    CrashKind = "fatal error" // the runtime gave up; no recover catches it
 	CrashSignal   CrashKind = "signal"
 	CrashRecorded CrashKind = "recovered panic" // net/http caught it; the process went on
+	CrashRace     CrashKind = "data race"       // a report of the race detector
 )
 
 // A Crash is what a dump says about why the process ended.
@@ -204,6 +216,12 @@ type Crash struct {
 	Notes []string
 	// InC says that a signal came while C code ran.
 	InC bool
+	// SignalCode is what the system says about where a signal came from, as Linux
+	// numbers it: 0 or less if a process sent it, above if an instruction raised it.
+	SignalCode    int32
+	HasSignalCode bool
+	// Accesses are those of a data race, the newest first.
+	Accesses []Access
 	// Goroutine is the goroutine that panicked or that the runtime stopped, as far as
 	// the dump says; 0 when unknown. For a signal from outside, it only ran.
 	Goroutine uint64
@@ -211,10 +229,16 @@ type Crash struct {
 	told int // line of the newest message
 }
 
+// An Access is one to memory that a report of the race detector is about.
+type Access struct {
+	Goroutine uint64
+	What      string // such as "write" or "previous read"
+}
+
 const (
 	maxNotes     = 4
 	maxRecovered = 16
-	maxRecent    = 8
+	maxRecent    = 64 // with the stack of the runtime after a fatal error
 )
 
 // blame takes the first goroutine after the message as the one that it is about.
@@ -241,7 +265,7 @@ func (d *details) aside(line []byte) {
 }
 
 // crashMarks begin the lines with which the runtime says why the process ends.
-var crashMarks = []string{"panic: ", "fatal error: ", "SIGQUIT: quit", "SIGABRT: abort"}
+var crashMarks = slices.DeleteFunc(slices.Clone(endings), func(mark string) bool { return !strings.HasSuffix(mark, ": ") })
 
 // recall looks for the end of the process in the lines right before the first goroutine,
 // behind what a logger has written at the beginning of each line: the prefix of a dump is
@@ -254,11 +278,14 @@ func (d *details) recall() {
 	}
 	for i, line := range lines {
 		at := markIn(line)
-		if at <= 0 {
+		if at <= 0 || i+1 < len(lines) && !follows(line[:at], lines[i+1]) {
 			continue
 		}
 		for _, l := range lines[i:] {
-			text, _, _ := strings.Cut(l[min(at, len(l)):], `\n"`) // the end of a field of JSON
+			if similar(line[:at], l) {
+				l = l[min(at, len(l)):]
+			}
+			text, _, _ := strings.Cut(l, endOfField)
 			d.Crash.read(d, text)
 		}
 		d.Crash.told, d.open = 0, false
@@ -266,10 +293,39 @@ func (d *details) recall() {
 	}
 }
 
+// follows reports whether a line can come after the one in which the runtime says why the
+// process ends, behind a prefix: it has a similar one, or the runtime goes on without any.
+func follows(prefix, line string) bool {
+	return similar(prefix, line) || startsAny([]byte(strings.TrimSpace(line)), "[signal ", "panic: ", "runtime stack:", "PC=")
+}
+
+// similar reports whether a line begins as a prefix does, in which a time may change.
+func similar(prefix, line string) bool { return strings.HasPrefix(line, prefix[:min(len(prefix), 4)]) }
+
+// endOfField ends a line in a field of a structured record.
+const endOfField = `\n"`
+
+// isRecord reports whether a line looks like a structured record: its field with the text
+// is known only from the first goroutine on.
+func isRecord(line string) bool {
+	return strings.HasPrefix(line, "{") && strings.HasSuffix(line, "}") && strings.Contains(line, `":`)
+}
+
+// ofRecord returns the text of a line in a structured record.
+func ofRecord(line string) (text string, ok bool) {
+	text, _, ok = strings.Cut(line, endOfField)
+	if !ok {
+		return "", false
+	}
+	i := max(strings.LastIndex(text, `:"`), strings.LastIndex(text, `: "`)+1)
+	text, err := strconv.Unquote(`"` + text[i+2:] + `"`)
+	return text, err == nil && i > 0
+}
+
 // markIn returns where a line has one of crashMarks behind something that is no word, or -1.
 func markIn(line string) int {
 	for _, mark := range crashMarks {
-		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) {
+		if i := strings.Index(line, mark); i == 0 || i > 0 && !isLetter(line[i-1]) && !strings.HasSuffix(line[:i], "[signal ") {
 			return i
 		}
 	}
@@ -303,9 +359,10 @@ func (c *Crash) read(d *details, line string) {
 	}
 	bare := strings.TrimSpace(line)
 	switch {
-	case strings.Contains(line, "http: panic serving "):
-		_, message, _ := strings.Cut(line, "http: panic serving ")
+	case strings.Contains(line, "http: panic serving "), strings.Contains(line, "http2: panic serving "):
+		_, message, _ := strings.Cut(line, ": panic serving ")
 		_, message, _ = strings.Cut(message, ": ")
+		message, _, _ = strings.Cut(message, endOfField)
 		c.begin(d, CrashRecorded, message)
 	case strings.HasPrefix(bare, "panic: "):
 		c.panics(d, strings.TrimPrefix(bare, "panic: "))
@@ -317,8 +374,16 @@ func (c *Crash) read(d *details, line string) {
 	case strings.HasPrefix(bare, "[signal "):
 		c.signal(bare)
 		d.open = false
-	case strings.HasPrefix(bare, "signal arrived during cgo execution"):
+	case strings.HasPrefix(bare, "PC=0x") && c.Kind == CrashSignal && !c.HasSignalCode:
+		c.code(bare)
+	case strings.HasPrefix(bare, "signal arrived during cgo execution"), strings.HasPrefix(bare, "signal arrived during external code execution"):
 		c.InC = true
+	case isRecord(line):
+		if text, ok := ofRecord(line); ok && c.Kind != NoCrash {
+			c.read(d, text)
+			return
+		}
+		d.open = false
 	case d.open && bare != "" && !strings.HasPrefix(bare, "goroutine ") && d.lines < maxMessageLines:
 		d.lines++
 		c.Message = bound(c.Message + "\n" + strings.TrimRight(line, " \t"))
@@ -373,6 +438,19 @@ func (c *Crash) signal(line string) {
 		digits, _, _ := strings.Cut(rest, " ")
 		if address, err := strconv.ParseUint(digits, 16, 64); err == nil {
 			c.Address, c.HasAddress = address, true
+		}
+	}
+}
+
+// code reads "PC=0x49aa21 m=0 sigcode=0 addr=0x18".
+func (c *Crash) code(line string) {
+	for field := range strings.FieldsSeq(line) {
+		digits, ok := strings.CutPrefix(field, "sigcode=")
+		if !ok {
+			continue
+		}
+		if code, err := strconv.ParseUint(digits, 10, 64); err == nil {
+			c.SignalCode, c.HasSignalCode = int32(code), true // -6 is printed without a sign
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestCrash(t *testing.T) {
 		"runtime: goroutine stack exceeds 1000000000-byte limit\nfatal error: stack overflow\n\nruntime stack:\nruntime.throw({0x1, 0x2})\n\truntime/panic.go:1 +0x1": {
 			Kind: CrashFatal, Message: "stack overflow", Notes: []string{"runtime: goroutine stack exceeds 1000000000-byte limit"}, Goroutine: 7,
 		},
-		"SIGQUIT: quit\nPC=0x49aa21 m=0 sigcode=0\n\ngoroutine 0 gp=0x1 m=0 mp=0x2 [idle]:\nruntime.futex(0x1)\n\truntime/sys.s:5 +0x1": {Kind: CrashSignal, Message: "SIGQUIT: quit", Goroutine: 7},
+		"SIGQUIT: quit\nPC=0x49aa21 m=0 sigcode=0\n\ngoroutine 0 gp=0x1 m=0 mp=0x2 [idle]:\nruntime.futex(0x1)\n\truntime/sys.s:5 +0x1": {Kind: CrashSignal, Message: "SIGQUIT: quit", HasSignalCode: true, Goroutine: 7},
 		"2026/01/02 03:04:05 http: panic serving 127.0.0.1:80: boom":                                                                    {Kind: CrashRecorded, Message: "boom", Goroutine: 7},
 	} {
 		_, d := detailsOf(t, text+running)
@@ -55,8 +55,12 @@ func TestCrashBehindAPrefix(t *testing.T) {
 		d.Crash.told = 0
 		assert.Equal(t, Crash{Kind: CrashPanic, Message: "again", Recovered: []string{"boom"}, Goroutine: 7}, d.Crash, prefix)
 	}
-	_, d := detailsOf(t, "handler: recovered from panic: boom"+strings.Repeat("\nserving", maxRecent)+running)
-	assert.Equal(t, NoCrash, d.Crash.Kind, "it is long ago")
+	for _, between := range []string{"\nserving", strings.Repeat("\nhandler: serving", maxRecent)} {
+		_, d := detailsOf(t, "handler: recovered from panic: boom"+between+running)
+		assert.Equal(t, NoCrash, d.Crash.Kind, "the process went on")
+	}
+	_, d := detailsOf(t, "E1127 09:00:00 panic: boom\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x18 pc=0x1]"+running)
+	assert.Equal(t, "boom", d.Crash.Message)
 }
 
 // The first message counts: what a process logs after its dump is not why it ended.
@@ -75,7 +79,7 @@ func TestDetails(t *testing.T) {
 	assert.Equal(t, []Pointer{{0, 0, 0xc000012340}}, g.Pointers, "neither what is uncertain nor what is no address")
 	assert.Equal(t, 7, g.Elided)
 	assert.Equal(t, "main.start", g.CreatedBy.Function)
-	assert.Equal(t, []Wait{{3, 9 * time.Minute, s.Groups[0].Key()}}, d.Waits)
+	assert.Equal(t, []Wait{{3, 1, 9 * time.Minute, s.Groups[0].Key()}}, d.Waits)
 	assert.Equal(t, map[goroutine.GroupKey]int{s.Groups[0].Key(): 1}, d.Leaked)
 	assert.Len(t, s.Groups[0].Stack.Frames, 2)
 }

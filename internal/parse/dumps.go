@@ -313,7 +313,7 @@ func (s *series) pass(line []byte, number int, cut bool) {
 		s.text(line)
 		return
 	}
-	if outside := d.g.phase == outside || d.g.phase == inTail; outside && len(line) > 0 && line[0] != '\t' && !isLine(line) {
+	if outside := d.g.phase == outside || d.g.phase == inTail; outside && len(line) > 0 && (s.began || line[0] != '\t' && !isLine(line)) {
 		s.text(line)
 		if s.began {
 			return // it is of the next dump
@@ -333,8 +333,12 @@ func (s *series) text(line []byte) {
 	case string(line) == "-----":
 		s.threads = true
 	case startsAny(line, "SIG") && s.threads:
-	case startsAny(line, endings...):
+	case startsAny(line, endings...) && (!s.began || len(s.preface) == maxPreface):
 		s.began = true
+		s.preface = s.preface[max(0, len(s.preface)-maxNotes):]
+	}
+	if len(s.preface) == maxPreface && s.began {
+		return // what the runtime says first is why the process ends
 	}
 	if len(s.preface) == 2*maxPreface {
 		s.preface = s.preface[:copy(s.preface, s.recent())]
@@ -369,11 +373,23 @@ func (s *series) settle(isNew bool) {
 	}
 }
 
+// lonely opens a dump without goroutines for what the runtime says about the end of a
+// process that has none left, or that was told to show none.
+func (s *series) lonely() {
+	if s.current != nil || len(s.dumps) > 0 || !s.began {
+		return
+	}
+	s.open()
+	s.current.seen, s.untimed = true, true
+	s.line, s.before, s.preface = s.number, s.preface, nil
+}
+
 func (s *series) finish(broken error) ([]Dump, error) {
 	s.endRace()
 	if s.holding {
 		s.settle(false)
 	}
+	s.lonely()
 	if s.current != nil {
 		s.current.tear(s.partial)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // raceStart is the first line of a report of the race detector.
@@ -23,6 +24,7 @@ type race struct {
 	lines      int
 	more       int // lines beyond the limit
 	line       int // of its beginning
+	accesses   []Access
 }
 
 // A raceGoroutine is a goroutine in a race report.
@@ -82,7 +84,26 @@ func (r *race) section(text []byte, number int) bool {
 		}
 	}
 	r.creation, r.current = false, r.goroutine(id, number)
+	if r.current != nil && len(r.accesses) < maxRaceGoroutines {
+		r.accesses = append(r.accesses, Access{r.current.header.id, access(text)})
+	}
 	return true
+}
+
+// access returns what a section is about, such as "previous write".
+func access(section []byte) string {
+	what, _, _ := bytes.Cut(section, []byte(" at 0x"))
+	words := strings.Fields(strings.ToLower(valid(string(what[max(0, len(what)-maxState):]))))
+	for i, w := range words {
+		if w == "previous" || w == "atomic" {
+			words = words[i:]
+			break
+		}
+	}
+	if len(words) > 0 && words[0] != "previous" && words[0] != "atomic" {
+		words = words[len(words)-1:]
+	}
+	return strings.Join(words, " ")
 }
 
 // goroutine returns the goroutine with an ID, or nil.
@@ -159,6 +180,7 @@ func (s *series) endRace() {
 	}
 	s.current.end()
 	s.began = true
+	s.details.Crash = Crash{Kind: CrashRace, Accesses: r.accesses, Goroutine: r.goroutines[0].header.id}
 }
 
 func (s *series) raceCalls(lines []raceLine) {

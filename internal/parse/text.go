@@ -154,6 +154,8 @@ type current struct {
 	cut   bool   // frames are missing
 
 	headless bool // its header is damaged
+
+	parent uint64 // the goroutine that executed the go statement; 0 when unknown
 }
 
 // endsInCall is said of a goroutine whose last call is incomplete.
@@ -206,6 +208,7 @@ var (
 	headerStart   = []byte("goroutine ")
 	createdStart  = []byte("created by ")
 	ancestorStart = []byte("[originating from goroutine ")
+	inGoroutine   = []byte(" in goroutine ") // since Go 1.21
 )
 
 // take reads one line of a dump.
@@ -397,7 +400,8 @@ func (t *dump) created(function []byte) {
 	if t.g.open == foreignCall {
 		t.key = t.key[:t.g.callAt]
 	}
-	if i := bytes.Index(function, []byte(" in goroutine ")); i >= 0 {
+	if i := bytes.Index(function, inGoroutine); i >= 0 {
+		t.g.parent, _ = strconv.ParseUint(string(function[i+len(inGoroutine):]), 10, 64)
 		function = function[:i]
 	}
 	t.g.phase, t.g.open, t.g.createdAt = inCreation, noCall, len(t.key)

@@ -77,7 +77,7 @@ func assess(s *goroutine.Snapshot, findings []detectors.Finding) Health {
 		share("mutex", locks, s.Total, mutexPercent, LevelWarn, "waiting for locks", "usual under contention only"),
 		share("channel", channels, s.Total, channelPercent, LevelNote, "waiting on channels", "usual for idle workers"),
 	}}
-	h.refer(findings)
+	h.refer(s.Total, findings)
 	for _, c := range h.Over() {
 		if h.Level != LevelWarn {
 			h.Level = c.Level
@@ -86,14 +86,16 @@ func assess(s *goroutine.Snapshot, findings []detectors.Finding) Health {
 	return h
 }
 
-// refer replaces what is said to be usual in the checks that a finding speaks about.
-func (h *Health) refer(findings []detectors.Finding) {
+// refer replaces what is said to be usual in the checks that a finding speaks about: about
+// goroutines in such a state, or about a tenth of all of them.
+func (h *Health) refer(total int, findings []detectors.Finding) {
 	told := make(map[string]bool)
 	for i := range findings {
 		f := &findings[i]
 		if f.Confidence < detectors.Medium {
 			continue
 		}
+		told["goroutines"] = told["goroutines"] || f.Count*10 >= total
 		tell := func(state goroutine.State) {
 			told["mutex"] = told["mutex"] || state.Lock()
 			told["channel"] = told["channel"] || state.Category() == goroutine.CategoryChannel

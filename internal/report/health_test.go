@@ -39,6 +39,15 @@ func TestHealthDoesNotContradictFindings(t *testing.T) {
 	assert.Contains(t, checkOf(one(s, Options{}, fault).Health, "channel").Message, "see Findings")
 }
 
+// What a finding says of many goroutines is not called usual either.
+func TestHealthDoesNotCallALeakUsual(t *testing.T) {
+	s := ofState(goroutine.IOWait, 1200)
+	leak := detectors.Finding{Detector: "leak", Confidence: detectors.Suspected, Stack: s.Groups[0].Stack, State: goroutine.IOWait, Count: 120, Message: "m"}
+	assert.Equal(t, "1200 goroutines, over 1000: see Findings", checkOf(one(s, Options{}, leak).Health, "goroutines").Message)
+	leak.Count = 12
+	assert.Equal(t, "1200 goroutines, over 1000: usual under load", checkOf(one(s, Options{}, leak).Health, "goroutines").Message)
+}
+
 // A wait group is not a lock.
 func TestOnlyLocksAreLocks(t *testing.T) {
 	assert.Equal(t, LevelOK, checkOf(one(ofState(goroutine.WaitGroupWait, 50), Options{}).Health, "mutex").Level)

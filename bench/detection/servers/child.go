@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +27,7 @@ type order struct {
 	Scale        float64
 	Duration     time.Duration
 	Address      string // of the server, for its clients; "": to be the server
+	Dumps        string // folder for a goroutine dump of each process, late in its time; "": none
 }
 
 // A result is what was told in both processes, and what the clients did.
@@ -72,6 +76,9 @@ func (o *order) carryOut() error {
 	if err != nil {
 		return err
 	}
+	if o.Dumps != "" {
+		time.AfterFunc(o.Duration*4/5, o.dump)
+	}
 	r := &result{}
 	if o.Address == "" {
 		err = beServer(&servers[i], c)
@@ -83,6 +90,23 @@ func (o *order) carryOut() error {
 	}
 	r.Server, r.ServerSaw, err = w.end()
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(r))
+}
+
+// dump writes a goroutine dump. The runtime measures waits only from a garbage collection
+// on.
+func (o *order) dump() {
+	side := "clients"
+	if o.Address == "" {
+		side = "server"
+	}
+	f, err := os.Create(filepath.Join(o.Dumps, fmt.Sprintf("%s-%s-%s.txt", o.Server, o.Load, side)))
+	if err == nil {
+		runtime.GC()
+		err = errors.Join(pprof.Lookup("goroutine").WriteTo(f, 2), f.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // beServer prints the address of the server, and returns when the standard input
@@ -121,7 +145,7 @@ const grace = 2 * time.Minute
 func try(ctx context.Context, t *trial, o *options) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.duration+grace)
 	defer cancel()
-	order := order{Server: t.server, Load: t.load, Scale: o.scale, Duration: o.duration}
+	order := order{Server: t.server, Load: t.load, Scale: o.scale, Duration: o.duration, Dumps: o.dumps}
 	server, err := start(ctx, order)
 	if err != nil {
 		return r, err

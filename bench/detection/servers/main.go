@@ -46,6 +46,7 @@ type options struct {
 	scale    float64
 	duration time.Duration
 	parallel int
+	dumps    string
 }
 
 // whole is how long a server runs by default, in the time of a service: the ramp
@@ -64,6 +65,7 @@ func parseOptions(args []string, help io.Writer) (o options, err error) {
 	f.Float64Var(&o.scale, "scale", 0.01, "how long a second of a service lasts, from 0.007 to 1")
 	f.DurationVar(&o.duration, "duration", 0, "how long each runs (default 140 minutes of a service, 84 s at the default scale)")
 	f.IntVar(&o.parallel, "parallel", 2, "`N` pairs of processes side by side")
+	f.StringVar(&o.dumps, "dumps", "", "existing `FOLDER` to write a goroutine dump of each process to, late in its time")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

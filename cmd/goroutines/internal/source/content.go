@@ -161,7 +161,7 @@ func (p *parsers) dumps(r *bufio.Reader, at time.Time) ([]located, error) {
 	if len(all) == 1 {
 		all[0].line = 0
 	}
-	if len(all) == 1 && all[0].Total == 0 && err == nil {
+	if len(all) == 1 && all[0].Total == 0 && err == nil && dumps[0].Details.Crash.Kind == parse.NoCrash {
 		err = errors.New("no goroutine found")
 	}
 	return all, err

@@ -43,7 +43,6 @@ var faults = map[string]func(){
 	"fatal-unlock":         unlock,
 	"fatal-out-of-memory":  outOfMemory,
 	"fatal-threads":        threads,
-	"fatal-goexit":         func() { go func() {}(); runtime.Goexit() },
 	"signal-quit":          quit(syscall.SIGQUIT),
 	"signal-abort":         quit(syscall.SIGABRT),
 }
