@@ -63,7 +63,8 @@ func completions(t *testing.T, args ...string) []string {
 func TestCompletions(t *testing.T) {
 	assert.Equal(t, []string{"text", "json", "html", "pprof"}, completions(t, "report", "--format", ""))
 	assert.Equal(t, []string{"text", "json", "html"}, completions(t, "diff", "-f", ""))
-	assert.Equal(t, []string{"text", "json"}, completions(t, "check", "--format", ""))
+	assert.Equal(t, []string{"text", "json", "junit", "sarif", "github"}, completions(t, "check", "--format", ""))
+	assert.Equal(t, []string{"text", "json"}, completions(t, "watch", "--format", ""))
 	assert.Equal(t, []string{"auto", "always"}, completions(t, "report", "--color", "a"))
 	assert.Equal(t, []string{"auto", "trace", "profile", "dump"}, completions(t, "watch", "--endpoint", ""))
 	assert.Equal(t, []string{"any", "health", "info", "medium", "suspected", "confirmed", "high", "certain"}, completions(t, "report", "--fail-on", ""))

@@ -45,9 +45,9 @@ func traceVersion(data []byte, old bool) (int, error) {
 		return version, nil
 	case old:
 		accepted = fmt.Sprintf("go 1.%d, %s", trace122, accepted)
-	}
-	if version < trace123 {
-		advice = "; take a goroutine dump (debug=2) instead"
+		if version < trace122 {
+			advice = "; take a goroutine dump (debug=2) instead"
+		}
 	}
 	return 0, fmt.Errorf("%w: go 1.%d; it must be %s%s", ErrTraceVersion, version, accepted, advice)
 }

@@ -110,6 +110,9 @@ func (r *root) file(f *report.Frame) string {
 	if rel := r.first(slices.Concat(r.below(f.File), r.ofPackage(f))); rel != "" {
 		return rel
 	}
+	if f.Function == "main.main" {
+		return "" // every program has it, and many at the same line
+	}
 	if rel := r.first(ofMain(f)); rel != "" && declares(filepath.Join(r.dir, filepath.FromSlash(rel)), f) {
 		return rel
 	}

@@ -25,10 +25,10 @@ func checkout(t *testing.T, files map[string]string) (dir string) {
 
 const mainFile = `package main
 
-func main() {
-	serve()
+func main() { serve() }
+func serve() {
+	return
 }
-
 func (a *account[T]) deposit() {
 	func() {
 	}()
@@ -62,12 +62,13 @@ func TestFilesOfACheckout(t *testing.T) {
 		"a test":                        {report.Frame{Function: "example.test/shop/v2/internal/cart_test.TestAdd", File: "/src/internal/cart/a_test.go"}, "internal/cart/a_test.go"},
 		"the root package":              {report.Frame{Function: "example.test/shop/v2.Open", File: "/src/root.go"}, "root.go"},
 		"another module":                {report.Frame{Function: "example.test/mail/smtp.In", File: "/src/smtp/in.go"}, "services/mail/smtp/in.go"},
-		"package main":                  {report.Frame{Function: "main.main", File: "/src/main.go", Line: 4}, "main.go"},
-		"package main below":            {report.Frame{Function: "main.main", File: "/src/cmd/admin/main.go", Line: 4}, "cmd/admin/main.go"},
+		"package main":                  {report.Frame{Function: "main.serve", File: "/src/main.go", Line: 4}, "main.go"},
+		"package main below":            {report.Frame{Function: "main.serve", File: "/src/cmd/admin/main.go", Line: 4}, "cmd/admin/main.go"},
 		"a method of package main":      {report.Frame{Function: "main.(*account[...]).deposit.func1", File: "/src/main.go", Line: 8}, "main.go"},
 		"package main with -trimpath":   {report.Frame{Function: "main.main", File: "example.test/shop/v2/cmd/admin/main.go", Line: 4}, "cmd/admin/main.go"},
 		"main of another program":       {report.Frame{Function: "main.transfer", File: "/src/main.go", Line: 4}, ""},
-		"another version of main":       {report.Frame{Function: "main.main", File: "/src/main.go", Line: 8}, ""},
+		"another version of main":       {report.Frame{Function: "main.serve", File: "/src/main.go", Line: 8}, ""},
+		"a function of every program":   {report.Frame{Function: "main.main", File: "/src/main.go", Line: 3}, ""},
 		"a file that is not there":      {report.Frame{Function: "example.test/shop/v2/internal/gone.F", File: "/src/internal/gone/gone.go"}, ""},
 		"a module with a longer name":   {report.Frame{Function: "example.test/shop/v2x/internal/cart.F", File: "/src/internal/cart/cart.go"}, ""},
 		"the module cache":              {report.Frame{Function: "example.test/other.F", File: "/go/pkg/mod/example.test/other@v1.0.0/main.go"}, ""},
