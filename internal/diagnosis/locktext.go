@@ -242,7 +242,7 @@ func (l *lockView) tellFirst(f *detectors.Finding, q *queue) {
 	case first.ID == 0:
 		note(f, "The longest wait is %s.", words.Span(first.Wait))
 	case n > 1:
-		note(f, "The longest wait is %s, that of %s, one of them %d.", words.Span(first.Wait), goroutines(n), first.ID)
+		note(f, "The longest wait is %s, that of %s, one of them goroutine %d.", words.Span(first.Wait), goroutines(n), first.ID)
 	default:
 		note(f, "Goroutine %d was the first to wait: for %s, at %s.", first.ID, words.Span(first.Wait), frameAt(first.site()))
 	}
