@@ -282,11 +282,11 @@ func (d *details) recall() {
 			continue
 		}
 		for _, l := range lines[i:] {
-			if similar(line[:at], l) {
-				l = l[min(at, len(l)):]
+			if n, ok := similar(line[:at], l); ok {
+				l = l[n:]
 			}
 			text, _, _ := strings.Cut(l, endOfField)
-			d.Crash.read(d, text)
+			d.Crash.read(d, inBox(text, line[:at]))
 		}
 		d.Crash.told, d.open = 0, false
 		return
@@ -296,11 +296,32 @@ func (d *details) recall() {
 // follows reports whether a line can come after the one in which the runtime says why the
 // process ends, behind a prefix: it has a similar one, or the runtime goes on without any.
 func follows(prefix, line string) bool {
-	return similar(prefix, line) || startsAny([]byte(strings.TrimSpace(line)), "[signal ", "panic: ", "runtime stack:", "PC=")
+	_, ok := similar(prefix, line)
+	return ok || startsAny([]byte(strings.TrimSpace(line)), "[signal ", "panic: ", "runtime stack:", "PC=")
 }
 
-// similar reports whether a line begins as a prefix does, in which a time may change.
-func similar(prefix, line string) bool { return strings.HasPrefix(line, prefix[:min(len(prefix), 4)]) }
+// similar returns how much of a line is like a prefix, in which numbers may change, or of
+// which at least the beginning is the same.
+func similar(prefix, line string) (n int, ok bool) {
+	text := strings.TrimRight(prefix, " \t")
+	if n, ok := alike([]byte(text), []byte(line)); ok && text != "" {
+		for blanks := len(prefix) - len(text); blanks > 0 && n < len(line) && (line[n] == ' ' || line[n] == '\t'); blanks-- {
+			n++
+		}
+		return n, true
+	}
+	return min(len(prefix), len(line)), strings.HasPrefix(line, prefix[:min(len(prefix), 4)])
+}
+
+// inBox returns a line without the border of a box, if the prefix begins with it as well.
+func inBox(line, prefix string) string {
+	for _, border := range []string{"│", "┃", "║", "|"} {
+		if text, ok := strings.CutSuffix(strings.TrimRight(line, " "), border); ok && strings.Contains(prefix, border) {
+			return strings.TrimRight(text, " ")
+		}
+	}
+	return line
+}
 
 // endOfField ends a line in a field of a structured record.
 const endOfField = `\n"`

@@ -19,7 +19,8 @@ var (
 
 // NewTextReader returns a reader of r as UTF-8 without a byte order mark and
 // without NUL bytes, which a truncated log begins with. It recognizes UTF-16 by its
-// byte order mark, or by every second byte being NUL.
+// byte order mark, or by every second byte being NUL. Lines may end with carriage
+// returns alone.
 func NewTextReader(r *bufio.Reader) io.Reader {
 	head, _ := r.Peek(guessSize)
 	order, marked := utf16Order(head)
@@ -31,6 +32,9 @@ func NewTextReader(r *bufio.Reader) io.Reader {
 	}
 	if bytes.HasPrefix(head, mark8) {
 		_, _ = r.Discard(len(mark8))
+	}
+	if bytes.IndexByte(head, '\n') < 0 && bytes.Count(head, []byte{'\r'}) > 1 {
+		return &withNewlines{withoutNULs{r}}
 	}
 	return &withoutNULs{r}
 }
@@ -82,6 +86,19 @@ func (w *withoutNULs) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// withNewlines replaces the carriage returns of a text whose lines end with these alone.
+type withNewlines struct{ r withoutNULs }
+
+func (w *withNewlines) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 // utf16Reader reads UTF-16 as UTF-8.

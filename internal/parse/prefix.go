@@ -216,6 +216,31 @@ func (p *prefix) words(line []byte) (text []byte, similar, ok bool) {
 	return bytes.TrimLeft(rest, " "), similar, true
 }
 
+// A border is what ends each line of a text in a box, such as │.
+type border struct{ text []byte }
+
+// maxBorder is how many bytes it has at most.
+const maxBorder = 8
+
+// cut returns a line without the border, which it learns from a header: f is what was
+// found in the line.
+func (b *border) cut(line []byte, f found) []byte {
+	switch {
+	case f.at >= 0 && f.end >= 0:
+		rest := bytes.TrimSpace(line[f.end:])
+		b.text = b.text[:0]
+		if 0 < len(rest) && len(rest) <= maxBorder && len(bytes.Trim(rest, "|*#│┃║")) == 0 {
+			b.text = append(b.text, rest...)
+			line = line[:f.end]
+		}
+	case f.at < 0 && len(b.text) > 0:
+		if text, ok := bytes.CutSuffix(trimBlanks(line), b.text); ok {
+			line = trimBlanks(text)
+		}
+	}
+	return line
+}
+
 // inner returns the line of a dump that stands at the end of a line, or nil.
 func inner(line []byte) []byte {
 	if i := bytes.Index(line, createdStart); i >= 0 {

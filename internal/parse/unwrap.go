@@ -19,6 +19,7 @@ type unwrapper struct {
 
 	form      form
 	prefix    prefix
+	border    border
 	fields    fields
 	inner     *unwrapper // takes the content of fields
 	long      longLine
@@ -131,10 +132,16 @@ func (u *unwrapper) line(line []byte) {
 		u.layout.take(line, *u.number, false)
 		return
 	}
+	f := findStart(line)
+	if text := u.spelled(line, f); text != nil {
+		u.split(text)
+		return
+	}
 	if marked(line) {
 		line = withoutHTML(line)
+		f = findStart(line)
 	}
-	f := findStart(line)
+	line = u.border.cut(line, f)
 	if f.at > 0 && u.stamps != nil {
 		u.stamps.add(*u.number, timeOf(line, f.at))
 	}

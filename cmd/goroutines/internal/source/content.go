@@ -276,7 +276,7 @@ func isText(head []byte) bool {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			invalid++
-		case r < ' ' && !strings.ContainsRune("\t\n\r\v\f\b\x1b", r):
+		case r < ' ' && !strings.ContainsRune("\t\n\r\v\f\b\x1b\x1e", r):
 			return false
 		}
 		i += n
