@@ -117,7 +117,7 @@ func soft(width int) wrapping {
 
 func wrappings() map[string]wrapping {
 	clock := func(i int) string {
-		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("2026-11-27T09:%02d:%02d.%09d", i/60%60, i%60, i*37_000_000%1_000_000_000), "0"), ".") + "Z"
+		return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("2026-11-27T09:%02d:%02d.%09d", i/60%60, i%60, int64(i)*37_000_000%1_000_000_000), "0"), ".") + "Z"
 	}
 	return map[string]wrapping{
 		"spaces for tabs":       layoutOf("\n\t", "\n        "),
@@ -148,7 +148,7 @@ func wrappings() map[string]wrapping {
 		})},
 		"kubectl --timestamps": {linePrefix, eachLine(func(i int, line string) string { return clock(i) + " " + line })},
 		"a level that changes": {linePrefix, eachLine(func(i int, line string) string {
-			return fmt.Sprintf("%s %x %s %s", clock(i), i*0x9e3779b9, []string{"ERROR", "INFO"}[i%2], line)
+			return fmt.Sprintf("%s %x %s %s", clock(i), int64(i)*0x9e3779b9, []string{"ERROR", "INFO"}[i%2], line)
 		})},
 		"grep -n": prefixed("%i:"),
 		"grep -A": {linePrefix, eachLine(func(i int, line string) string {
@@ -183,7 +183,7 @@ func wrappings() map[string]wrapping {
 			return fmt.Sprintf(`{"Time": %q, "Action": "output", "Package": "x", "Output": %s}`, clock(i), quotedJSON(line+"\n"))
 		}),
 		"GCP, a line a record": records(false, func(i int, line string) string {
-			return quotedJSON(map[string]any{"insertId": fmt.Sprintf("%x", i*0x9e3779b9), "jsonPayload": map[string]string{"message": line, "logger": "main.go:12"}, "severity": "ERROR"})
+			return quotedJSON(map[string]any{"insertId": fmt.Sprintf("%x", int64(i)*0x9e3779b9), "jsonPayload": map[string]string{"message": line, "logger": "main.go:12"}, "severity": "ERROR"})
 		}),
 		"zap, in one": records(true, func(_ int, text string) string {
 			return quotedJSON(map[string]string{"level": "error", "msg": "it panicked", "caller": "app/main.go:12", "stack": text})
@@ -197,14 +197,14 @@ func wrappings() map[string]wrapping {
 		"Loki": {recordWrapping, func(text string) string {
 			var values [][2]string
 			for line := range strings.Lines(text) {
-				values = append(values, [2]string{strconv.Itoa(1764230400000000000 + len(values)), strings.TrimSuffix(line, "\n")})
+				values = append(values, [2]string{fmt.Sprint(int64(1764230400000000000) + int64(len(values))), strings.TrimSuffix(line, "\n")})
 			}
 			return quotedJSON(map[string]any{"data": map[string]any{"result": []any{map[string]any{"stream": map[string]string{"app": "web"}, "values": values}}}}) + "\n"
 		}},
 		"CloudWatch": {recordWrapping, func(text string) string {
 			var events []any
 			for line := range strings.Lines(text) {
-				events = append(events, map[string]any{"timestamp": 1764230400000 + len(events), "message": strings.TrimSuffix(line, "\n"), "ingestionTime": 1})
+				events = append(events, map[string]any{"timestamp": int64(1764230400000) + int64(len(events)), "message": strings.TrimSuffix(line, "\n"), "ingestionTime": 1})
 			}
 			b, _ := json.MarshalIndent(map[string]any{"events": events, "nextForwardToken": "f/1"}, "", "    ")
 			return string(b) + "\n"
