@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,7 +167,8 @@ func (failing) Write([]byte) (int, error) { return 0, errors.New("no space left"
 func watchOnTerminal(t *testing.T, seen func(string) bool, end func(*exec.Cmd, *os.File), env []string, args ...string) (out string, err error) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0], append([]string{"watch"}, args...)...)
-	c.Env = append(append(os.Environ(), beTheCommand+"=1"), env...)
+	races := filepath.Join(t.TempDir(), "race")
+	c.Env = append(append(os.Environ(), beTheCommand+"=1", "GORACE=exitcode=0 log_path="+races), env...)
 	terminal, err := pty.StartWithSize(c, &pty.Winsize{Cols: 80, Rows: 30})
 	require.NoError(t, err)
 	defer terminal.Close()
@@ -177,6 +179,12 @@ func watchOnTerminal(t *testing.T, seen func(string) bool, end func(*exec.Cmd, *
 	end(c, terminal)
 	err = c.Wait()
 	read.Wait()
+	reports, _ := filepath.Glob(races + ".*")
+	for _, name := range reports {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		assert.Contains(t, string(data), "muesli/cancelreader", "bubbletea closes its reader while it reads, which is not ours")
+	}
 	return shown.String(), err
 }
 
@@ -195,7 +203,7 @@ func TestWatchLeavesTheTerminalSound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out, err := watchOnTerminal(t, seen, end, []string{"TERM=xterm-256color"}, "-timeout", "10m", silent.URL, silent.URL+"/b")
-			require.NoError(t, err)
+			require.NoError(t, err, out)
 			assert.Greater(t, strings.LastIndex(out, "\x1b[?1049l"), strings.LastIndex(out, "\x1b[?1049h"), "the main screen")
 			assert.Greater(t, strings.LastIndex(out, "\x1b[?25h"), strings.LastIndex(out, "\x1b[?25l"), "the cursor")
 		})

@@ -35,6 +35,10 @@ type headReader struct {
 	bytes []byte
 }
 
+// closedIdle is how net/http says that a connection was closed before it had written the
+// request.
+const closedIdle = "server closed idle connection"
+
 func (h *headReader) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	h.bytes = append(h.bytes, p[:min(n, maxHead-len(h.bytes))]...)
@@ -218,7 +222,7 @@ func (e *explanation) of(err error) error {
 		return errors.New("the server does not speak HTTP; is the port right?")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the response was cut off: %w%s", err, e.complaint())
-	case request != nil && errors.Is(err, io.EOF), request != nil && errors.Is(err, syscall.ECONNRESET):
+	case request != nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(text, closedIdle)):
 		return errors.New("the connection was closed without a response; is the port right?" + e.complaint())
 	}
 	return err

@@ -356,6 +356,7 @@ func TestExplain(t *testing.T) {
 		"no proxy":         {asked(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused}), "the proxy in HTTP_PROXY or HTTPS_PROXY cannot be reached: dial tcp: connect: connection refused"},
 		"a proxy's login":  {asked(errors.New("Proxy Authentication Required")), "the proxy asks for a login; give it in HTTP_PROXY or HTTPS_PROXY, as http://name:password@host:port"},
 		"another protocol": {asked(errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH"`)), "the server does not speak HTTP; is the port right?"},
+		"closed as idle":   {asked(errors.New("http: server closed idle connection")), "the connection was closed without a response; is the port right?"},
 		"no response":      {asked(io.EOF), "the connection was closed without a response; is the port right?"},
 		"anything else":    {asked(errors.New("unsupported protocol scheme")), "unsupported protocol scheme"},
 		"not of a request": {errors.New("other"), "other"},
