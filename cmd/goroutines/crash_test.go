@@ -78,7 +78,7 @@ func TestACrashWithoutGoroutines(t *testing.T) {
 	requireOneLine(t, status, stderr, "no goroutine found")
 }
 
-// Each crash of a log has its own message, whatever the lines of it look like.
+// Each crash of a log has its own message, however its lines are written.
 func TestTheLastCrashOfALog(t *testing.T) {
 	log := crashed + "\nexit status 2\nrestarting\npanic: first [recovered]\n\tpanic: second\n\n" + strings.ReplaceAll(crashed[strings.Index(crashed, "goroutine 7"):], "goroutine 7", "goroutine 9")
 	status, stdout, stderr := call(t, strings.ReplaceAll(log, "main.transfer(0xc000012340)\n\t/app/main.go:12 +0x1d\n", "main.f()\n\t/app/main.go:9 +0x1\npanic({0x1, 0x2})\n\t/go/panic.go:1 +0x1\nmain.transfer(0xc000012340)\n\t/app/main.go:12 +0x1d\n"), "report", "-")

@@ -80,7 +80,7 @@ type style struct {
 	width  int // in columns; 0: lines are not wrapped
 }
 
-var looks = map[report.Role]lipgloss.Style{
+var styles = map[report.Role]lipgloss.Style{
 	report.RoleTitle:   lipgloss.NewStyle().Bold(true),
 	report.RoleInfo:    lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Cyan),
 	report.RoleWarning: lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Yellow),
@@ -97,7 +97,7 @@ func (s style) Paint(role report.Role, text string) string {
 	if !s.colors {
 		return text
 	}
-	return looks[role].Render(text)
+	return styles[role].Render(text)
 }
 
 // File implements report.Style. On a terminal, the name of the function has the rest of

@@ -60,7 +60,7 @@ const (
 	Skipped = "skipped" // it could not judge
 )
 
-// A Rule is one kind of fault that was looked for.
+// A Rule is one kind of fault that was checked for.
 type Rule struct {
 	Name     string    `json:"name"`
 	Status   string    `json:"status"`

@@ -72,7 +72,7 @@ func cutPage(name string) (head, page string) {
 }
 
 // noSuchFile says what is wrong with an argument that is neither a file nor an
-// address, if it looks like an address.
+// address, if it resembles an address.
 func noSuchFile(name string, err error) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
