@@ -16,13 +16,13 @@ var (
 	requirement = regexp.MustCompile(`(?m)^\t(go\.opentelemetry\.io/\S+) (v\S+)( // indirect)?$`)
 )
 
-// TestVersionsOfTheREADME holds the table of versions to what is tested: the newest ones
+// TestTableOfVersions holds the table of versions to what is tested: the newest ones
 // are those of this module, which .ci/otel newest raises; the lowest ones of the API are
 // those that the library requires.
-func TestVersionsOfTheREADME(t *testing.T) {
-	readme := string(file(t, "../README.md"))
+func TestTableOfVersions(t *testing.T) {
+	page := string(file(t, "../docs/compatibility.md"))
 	here, library := requirements(t, "go.mod", whole), requirements(t, "../go.mod", whole)
-	rows := versionRow.FindAllStringSubmatch(readme, -1)
+	rows := versionRow.FindAllStringSubmatch(page, -1)
 	require.Greater(t, len(rows), 5)
 	named := make(map[string]bool)
 	for _, row := range rows {
