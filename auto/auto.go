@@ -56,7 +56,7 @@ func start() (m *otelgoroutine.Monitor) {
 			tell(fmt.Errorf("panic: %v", p))
 		}
 	}()
-	if strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+	if strings.EqualFold(strings.TrimSpace(os.Getenv("OTEL_SDK_DISABLED")), "true") {
 		return new(otelgoroutine.Monitor)
 	}
 	m, err := startWith(captureSignal())

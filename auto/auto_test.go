@@ -27,7 +27,7 @@ func TestAProgramThatImportsThePackage(t *testing.T) {
 		"exports once the SDK is set":                 {[]string{"OTELGOROUTINE_INTERVAL=100ms"}, exports},
 		"gives way to the program's own":              {[]string{"OTELGOROUTINE_INTERVAL=100ms"}, givesWay},
 		"is off":                                      {[]string{"OTELGOROUTINE_ENABLED=false"}, isOff},
-		"is off with the SDK":                         {[]string{"OTEL_SDK_DISABLED=True"}, isOff},
+		"is off with the SDK":                         {[]string{"OTEL_SDK_DISABLED= True "}, isOff},
 		"is on with a mistake":                        {[]string{"OTELGOROUTINE_INTERVAL=100", "OTELGOROUTINE_TOP_STACK=1"}, isOn},
 		"is on if the SDK is not disabled":            {[]string{"OTEL_SDK_DISABLED=1"}, isOn},
 		"captures nothing before anything is to hear": {nil, capturesNothing},

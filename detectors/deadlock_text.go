@@ -276,7 +276,7 @@ func (f *fault) suspects(p *Pass, to *Finding) {
 // insider returns the only goroutine that stands in a method of the receiver on
 // which the goroutines of q lock, and that is as old as the queue.
 func (q *queue) insider(p *Pass) (only *goroutine.Group) {
-	receiver := receiverOf(q.Stack.User().Function)
+	receiver := words.Receiver(q.Stack.User().Function)
 	if receiver == "" {
 		return nil
 	}
@@ -295,24 +295,11 @@ func (q *queue) insider(p *Pass) (only *goroutine.Group) {
 
 func onReceiver(s *goroutine.Stack, receiver string) bool {
 	for _, f := range s.Frames {
-		if strings.HasPrefix(f.Function, receiver) {
+		if words.Receiver(f.Function) == receiver {
 			return true
 		}
 	}
 	return false
-}
-
-// receiverOf returns the part of a method's name that ends with its receiver.
-func receiverOf(function string) string {
-	i := strings.Index(function, ".(*")
-	if i < 0 {
-		return ""
-	}
-	end := strings.IndexByte(function[i:], ')')
-	if end < 0 {
-		return ""
-	}
-	return function[:i+end+2]
 }
 
 // advice says what to do next.

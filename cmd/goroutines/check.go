@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/pipeline"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/internal/framepointer"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/source"
 	"github.com/otelgoroutine/go/otelgoroutine"
 )
 

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/source"
 )
 
 // errFindings is returned by a command whose --fail-on condition is met.

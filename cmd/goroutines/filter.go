@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/report"
+	"github.com/otelgoroutine/go/internal/source"
 )
 
 // filterFlags are the flags that choose which goroutines a report or a diff shows.

@@ -16,12 +16,13 @@
 //	watch.go, watchlog.go       the command watch: live view, log and export
 //	check.go, checksource.go    the command check
 //	detectors.go, version.go    the command detectors, and --version
-//	internal/source             snapshots from files, pipes and processes
 //	internal/export             metrics and events over OTLP
 //	internal/graph              the call graph as SVG
 //	internal/pipeline           results as JUnit, SARIF and annotations
-//	internal/live               continuous observation of processes
 //	internal/view               the terminal view of the observed processes
+//
+// Snapshots from files, pipes and processes come from internal/source of the root
+// module, the continuous observation of processes from its internal/observe.
 package main
 
 import (

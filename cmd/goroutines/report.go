@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/diagnosis"
@@ -21,6 +20,7 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
+	"github.com/otelgoroutine/go/internal/source"
 )
 
 // outputFlags are the flags that control the output of a report.

@@ -16,11 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/export"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/sight"
+	"github.com/otelgoroutine/go/internal/source"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
@@ -156,8 +156,8 @@ type watching struct {
 	in        io.Reader
 	out, errs io.Writer
 	log       *changeLog // nil: there is a screen
-	targets   []*live.Target
-	events    live.Events
+	targets   []*observe.Target
+	events    observe.Events
 	exporters []*export.Exporter
 	health    *export.Health
 	remotes   []*source.Remote
@@ -174,7 +174,7 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(w.targets, func(t *live.Target) bool { return t.Status().Name == remote.Name }) {
+		if slices.ContainsFunc(w.targets, func(t *observe.Target) bool { return t.Status().Name == remote.Name }) {
 			return fmt.Errorf("%s: the same process is given twice", arg)
 		}
 		seen := sight.New(w.flags.interval, ds, time.Now())
@@ -183,7 +183,7 @@ func (w *watching) open(ctx context.Context, c *cobra.Command, args []string) er
 		if err != nil {
 			return err
 		}
-		target := live.NewTarget(remote.Name, remote, ds, seen, exported, w.step)
+		target := observe.NewTarget(remote.Name, remote, ds, seen, exported, w.step)
 		target.Exclude(w.flags.excluded)
 		w.targets = append(w.targets, target)
 	}
@@ -244,9 +244,9 @@ func firstOf(err error) error {
 }
 
 // step receives what each attempt to take a snapshot led to, of all targets.
-func (w *watching) step(s live.Step) {
+func (w *watching) step(s observe.Step) {
 	for _, e := range s.Events {
-		w.events.Add(live.Event{Target: s.Status.Name, Event: e})
+		w.events.Add(observe.Event{Target: s.Status.Name, Event: e})
 		w.flags.note(e.Finding.Confidence)
 	}
 	if w.log != nil {
@@ -261,8 +261,8 @@ func (f *watchFlags) note(c detectors.Confidence) {
 	f.worst = max(f.worst, c)
 }
 
-func (w *watching) statuses() []live.Status {
-	all := make([]live.Status, len(w.targets))
+func (w *watching) statuses() []observe.Status {
+	all := make([]observe.Status, len(w.targets))
 	for i, t := range w.targets {
 		all[i] = t.Status()
 	}

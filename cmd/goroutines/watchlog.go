@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/export"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/words"
 )
 
@@ -57,22 +57,22 @@ func exportError(err error) string {
 type changeLog struct {
 	mu      sync.Mutex
 	log     *view.Log
-	changes map[string]*live.Changes // by target
-	failed  chan struct{}            // closed when nothing can be written any more
+	changes map[string]*observe.Changes // by target
+	failed  chan struct{}               // closed when nothing can be written any more
 	once    sync.Once
 }
 
 func newChangeLog(w io.Writer, json bool) *changeLog {
-	return &changeLog{log: view.NewLog(w, json), changes: make(map[string]*live.Changes), failed: make(chan struct{})}
+	return &changeLog{log: view.NewLog(w, json), changes: make(map[string]*observe.Changes), failed: make(chan struct{})}
 }
 
 // step writes what a step has changed: the events last.
-func (l *changeLog) step(s *live.Step) {
+func (l *changeLog) step(s *observe.Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.changes[s.Status.Name]
 	if c == nil {
-		c = new(live.Changes)
+		c = new(observe.Changes)
 		l.changes[s.Status.Name] = c
 	}
 	for _, change := range c.Next(&s.Status, time.Now()) {
@@ -93,7 +93,7 @@ func (l *changeLog) checked() {
 
 // run writes the state of all targets every 10 minutes, until ctx ends or nothing
 // can be written.
-func (l *changeLog) run(ctx context.Context, statuses func() []live.Status) error {
+func (l *changeLog) run(ctx context.Context, statuses func() []observe.Status) error {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	for {

@@ -25,9 +25,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/export"
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/cmd/goroutines/internal/view"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/otlptest"
 )
 
@@ -147,13 +147,13 @@ func TestHeartbeat(t *testing.T) {
 		l := newChangeLog(&out, false)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour-time.Second)
 		defer cancel()
-		statuses := func() []live.Status { return []live.Status{{Name: "a"}, {Name: "b"}} }
+		statuses := func() []observe.Status { return []observe.Status{{Name: "a"}, {Name: "b"}} }
 		require.NoError(t, l.run(ctx, statuses))
 		assert.Equal(t, 5, strings.Count(out.String(), "  2 processes: 2 not judged yet\n"), out.String())
 
 		gone := newChangeLog(failing{}, false)
-		gone.step(&live.Step{Status: live.Status{Name: "a", Snapshot: &goroutine.Snapshot{Total: 1}}})
-		gone.step(&live.Step{Status: live.Status{Name: "b", Snapshot: &goroutine.Snapshot{Total: 1}}})
+		gone.step(&observe.Step{Status: observe.Status{Name: "a", Snapshot: &goroutine.Snapshot{Total: 1}}})
+		gone.step(&observe.Step{Status: observe.Status{Name: "b", Snapshot: &goroutine.Snapshot{Total: 1}}})
 		assert.EqualError(t, gone.run(t.Context(), statuses), "writing: no space left")
 	})
 }

@@ -37,6 +37,8 @@ var allowed = map[string][]string{
 	"internal/diagnosis":     {"goroutine", "detectors", "internal/parse", "internal/words"},
 	"internal/report":        {"goroutine", "detectors", "internal/sight", "internal/words"},
 	"internal/live":          {"goroutine", "internal/report"},
+	"internal/source":        {"goroutine", "internal/parse"}, // for processes outside: the command and the Collector's receiver
+	"internal/observe":       {"goroutine", "detectors", "internal/engine", "internal/report", "internal/sight", "internal/source", "internal/telemetry"},
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},

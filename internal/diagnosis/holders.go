@@ -7,6 +7,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/parse"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // A candidate is a goroutine that may hold a lock.
@@ -211,7 +212,7 @@ func (l *lockView) weigh(c *candidate, q *queue, i int, own bool) {
 		score = 0
 	case score > 0:
 	case q.hasObject(c.Detail, i),
-		own && method(f.Function) && receiverType(f.Function) == receiverType(site.Function) && !q.contradicts(c.Detail, i):
+		own && method(f.Function) && words.Receiver(f.Function) == words.Receiver(site.Function) && !q.contradicts(c.Detail, i):
 		score = hasObject
 	}
 	once := own && i > c.waits.call && q.once() && f == site && inOnce(c.Stack, i)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/otelgoroutine/go/detectors"
@@ -268,26 +267,13 @@ func (q *queue) akin(other *queue) bool {
 	if ra, rb := a.receiver(), b.receiver(); ra != 0 && rb != 0 {
 		return ra == rb
 	}
-	t := receiverType(a.site().Function)
-	return t != "" && t == receiverType(b.site().Function) && rwLock(b)
+	t := words.Receiver(a.site().Function)
+	return t != "" && t == words.Receiver(b.site().Function) && rwLock(b)
 }
 
 // rwLock reports whether the lock of a waiter may be an RWMutex.
 func rwLock(w *waiter) bool {
 	return w.State != goroutine.MutexLock || w.Stack.Has("sync.(*RWMutex).Lock")
-}
-
-// receiverType returns the part of a method's name up to its receiver's type, or "".
-func receiverType(function string) string {
-	i := strings.Index(function, ".(*")
-	if i < 0 {
-		return ""
-	}
-	end := strings.IndexByte(function[i:], ')')
-	if end < 0 {
-		return ""
-	}
-	return function[:i+end+1]
 }
 
 // locate finds the object that the lock is part of: the argument of those who wait that

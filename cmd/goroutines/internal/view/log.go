@@ -9,8 +9,8 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/words"
 )
@@ -52,17 +52,17 @@ type Record struct {
 }
 
 // Changed writes a change.
-func (l *Log) Changed(s *live.Status, c live.Change) {
+func (l *Log) Changed(s *observe.Status, c observe.Change) {
 	r := recordOf(s, string(c.Kind), c.Time)
 	r.Message, r.Candidate = changeText(s, c), c.Candidate
-	if c.Kind == live.Observed || c.Kind == live.Judging {
+	if c.Kind == observe.Observed || c.Kind == observe.Judging {
 		r.Sight = report.SightOf(s.Sight)
 	}
 	l.write(r, nil)
 }
 
 // Event writes an event, with what is said about its finding.
-func (l *Log) Event(s *live.Status, e detectors.Event) {
+func (l *Log) Event(s *observe.Status, e detectors.Event) {
 	r := recordOf(s, "event", e.Time)
 	event := report.EventOf(e)
 	r.Event, r.Message = &event, ansi.Strip(eventText(e))
@@ -76,7 +76,7 @@ func (l *Log) Event(s *live.Status, e detectors.Event) {
 
 // Status writes the state of all processes, which shows that the watch goes on: one
 // line as text.
-func (l *Log) Status(all []live.Status, now time.Time) {
+func (l *Log) Status(all []observe.Status, now time.Time) {
 	if !l.json {
 		text := Summary(all, now)
 		if len(all) == 1 && all[0].Snapshot != nil && !all[0].Unreachable() {
@@ -92,7 +92,7 @@ func (l *Log) Status(all []live.Status, now time.Time) {
 	}
 }
 
-func recordOf(s *live.Status, kind string, at time.Time) *Record {
+func recordOf(s *observe.Status, kind string, at time.Time) *Record {
 	r := &Record{
 		Schema: report.SchemaVersion, Time: at, Target: s.Name, Kind: kind, Condition: conditionOf(s, at).class,
 		Findings: len(s.Open), Restarts: s.Restarts, NoTrace: s.NoTrace, Error: s.Why(),
@@ -131,26 +131,26 @@ func (l *Log) failed(err error) {
 }
 
 // changeText describes a change in one line.
-func changeText(s *live.Status, c live.Change) string {
+func changeText(s *observe.Status, c observe.Change) string {
 	switch c.Kind {
-	case live.Unreachable:
+	case observe.Unreachable:
 		return "unreachable: " + s.Why()
-	case live.Reachable:
+	case observe.Reachable:
 		return "reachable again after " + words.Span(c.Away) + ": " + state(s)
-	case live.Restarted:
+	case observe.Restarted:
 		return restarts(s) + "; observed from the beginning again"
-	case live.Incomplete:
+	case observe.Incomplete:
 		return "snapshots are incomplete: " + s.Why()
-	case live.Complete:
+	case observe.Complete:
 		return "snapshots are complete again"
-	case live.Suspected:
+	case observe.Suspected:
 		return "under suspicion by " + c.Candidate.String()
 	}
 	return state(s)
 }
 
 // state says what is known of a process that can be reached.
-func state(s *live.Status) string {
+func state(s *observe.Status) string {
 	seen := report.SightOf(s.Sight)
 	cannot, waiting := seen.Split()
 	text := words.Plural(s.Snapshot.Total, "goroutine") + "; " + seen.Count(len(s.Open))

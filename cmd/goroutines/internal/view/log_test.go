@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/report"
 )
 
@@ -34,17 +34,17 @@ func TestLogOfChanges(t *testing.T) {
 	ok.Restarts, ok.Evidence = 2, "it refused connections in between"
 	candidate := &report.Candidate{Detector: "leak", Message: "main.f (main.go:1): +40/min"}
 	for want, c := range map[string]struct {
-		s *live.Status
-		live.Change
+		s *observe.Status
+		observe.Change
 	}{
-		"10.0.0.1:6060  50 goroutines; no findings; all 3 detectors are judging": {ok, live.Change{Kind: live.Observed}},
-		"checkout-7d9f8c6b5-x2x4k.shop.svc.cluster.local:6060  50 goroutines; no findings from 1 of 3 detectors; cannot judge: leak, deadlock (snapshots have no goroutine IDs); no trace: its traces have the format of go 1.22": {blind, live.Change{Kind: live.Judging}},
-		"10.0.0.9:6060  unreachable: connection refused":                                                          {gone, live.Change{Kind: live.Unreachable}},
-		"10.0.0.1:6060  reachable again after 3 min: 50 goroutines; no findings; all 3 detectors are judging":     {ok, live.Change{Kind: live.Reachable, Away: 3 * time.Minute}},
-		"10.0.0.1:6060  restarted 2 times (it refused connections in between); observed from the beginning again": {ok, live.Change{Kind: live.Restarted}},
-		"10.0.0.9:6060  snapshots are incomplete: connection refused":                                             {gone, live.Change{Kind: live.Incomplete}},
-		"10.0.0.1:6060  snapshots are complete again":                                                             {ok, live.Change{Kind: live.Complete}},
-		"10.0.0.1:6060  under suspicion by leak: main.f (main.go:1): +40/min":                                     {ok, live.Change{Kind: live.Suspected, Candidate: candidate}},
+		"10.0.0.1:6060  50 goroutines; no findings; all 3 detectors are judging": {ok, observe.Change{Kind: observe.Observed}},
+		"checkout-7d9f8c6b5-x2x4k.shop.svc.cluster.local:6060  50 goroutines; no findings from 1 of 3 detectors; cannot judge: leak, deadlock (snapshots have no goroutine IDs); no trace: its traces have the format of go 1.22": {blind, observe.Change{Kind: observe.Judging}},
+		"10.0.0.9:6060  unreachable: connection refused":                                                          {gone, observe.Change{Kind: observe.Unreachable}},
+		"10.0.0.1:6060  reachable again after 3 min: 50 goroutines; no findings; all 3 detectors are judging":     {ok, observe.Change{Kind: observe.Reachable, Away: 3 * time.Minute}},
+		"10.0.0.1:6060  restarted 2 times (it refused connections in between); observed from the beginning again": {ok, observe.Change{Kind: observe.Restarted}},
+		"10.0.0.9:6060  snapshots are incomplete: connection refused":                                             {gone, observe.Change{Kind: observe.Incomplete}},
+		"10.0.0.1:6060  snapshots are complete again":                                                             {ok, observe.Change{Kind: observe.Complete}},
+		"10.0.0.1:6060  under suspicion by leak: main.f (main.go:1): +40/min":                                     {ok, observe.Change{Kind: observe.Suspected, Candidate: candidate}},
 	} {
 		c.Time = now
 		assert.Equal(t, want, said(t, false, func(l *Log) { l.Changed(c.s, c.Change) }))
@@ -54,7 +54,7 @@ func TestLogOfChanges(t *testing.T) {
 		assert.Equal(t, string(c.Kind), r.Kind)
 		assert.Equal(t, c.s.Name, r.Target)
 		assert.Contains(t, want, r.Message)
-		assert.Equal(t, c.Kind == live.Observed || c.Kind == live.Judging, r.Sight != nil)
+		assert.Equal(t, c.Kind == observe.Observed || c.Kind == observe.Judging, r.Sight != nil)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestTheRecordIsDocumented(t *testing.T) {
 		name, _, _ := strings.Cut(record.Field(i).Tag.Get("json"), ",")
 		assert.Contains(t, string(doc), "| `"+name+"` | ")
 	}
-	for _, kind := range []live.Kind{live.Observed, live.Unreachable, live.Reachable, live.Restarted, live.Incomplete, live.Complete, live.Judging, live.Suspected, "event", "status"} {
+	for _, kind := range []observe.Kind{observe.Observed, observe.Unreachable, observe.Reachable, observe.Restarted, observe.Incomplete, observe.Complete, observe.Judging, observe.Suspected, "event", "status"} {
 		assert.Contains(t, string(doc), "`"+string(kind)+"`")
 	}
 	for _, c := range classes {

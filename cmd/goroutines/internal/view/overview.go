@@ -8,8 +8,8 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/words"
 )
@@ -55,7 +55,7 @@ type condition struct {
 
 func (c condition) String() string { return c.style.Render(c.text) }
 
-func conditionOf(t *live.Status, now time.Time) condition {
+func conditionOf(t *observe.Status, now time.Time) condition {
 	switch {
 	case t.Unreachable() && t.Snapshot == nil:
 		return condition{Unreachable, "cannot be reached", red}
@@ -176,7 +176,7 @@ func padded(s string, width int) string {
 }
 
 // Summary says in one line how many processes are in which condition.
-func Summary(targets []live.Status, now time.Time) string {
+func Summary(targets []observe.Status, now time.Time) string {
 	count := make(map[Class]int)
 	for i := range targets {
 		count[conditionOf(&targets[i], now).class]++

@@ -10,20 +10,20 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/assert"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/observe"
 )
 
 // four returns processes in four conditions, one with a long name.
-func four() []live.Status {
+func four() []observe.Status {
 	ok, blind := leaking(), leaking()
 	ok.Name, ok.Open = "http://10.0.0.1:6060/debug/pprof/", nil
 	blind.Name, blind.Open = "http://checkout-7d9f8c6b5-x2x4k.shop.svc.cluster.local:6060/debug/pprof/", nil
 	blind.Sight = away(blind.Sight, detectors.ReasonNoIDs, 2)
 	blind.NoTrace = "its traces have the format of go 1.22"
-	gone := live.Status{Name: "http://10.0.0.9:6060/debug/pprof/", Err: errors.New("connection refused"), Since: now.Add(-2 * time.Minute), Points: []live.Point{{Failed: true}}}
-	return []live.Status{ok, leaking(), blind, gone}
+	gone := observe.Status{Name: "http://10.0.0.9:6060/debug/pprof/", Err: errors.New("connection refused"), Since: now.Add(-2 * time.Minute), Points: []observe.Point{{Failed: true}}}
+	return []observe.Status{ok, leaking(), blind, gone}
 }
 
 var conditions = []string{"ok", "3 findings", "cannot judge 2 of 3", "cannot be reached"}

@@ -10,9 +10,9 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/report"
 	"github.com/otelgoroutine/go/internal/sight"
 	"github.com/otelgoroutine/go/internal/words"
@@ -61,9 +61,9 @@ const (
 
 // A Screen is the state of a watch at one moment.
 type Screen struct {
-	Targets  []live.Status
-	Selected int          // index of the target shown in full
-	Events   []live.Event // oldest first
+	Targets  []observe.Status
+	Selected int             // index of the target shown in full
+	Events   []observe.Event // oldest first
 	Interval time.Duration
 	Now      time.Time
 	Exports  string // OTLP endpoint; empty if nothing is exported
@@ -137,7 +137,7 @@ func findings(n int, c Class) string {
 
 // detail shows one target in at most room lines. It may need more if everything
 // but the stacks does not fit.
-func detail(t *live.Status, now time.Time, width, room int) []string {
+func detail(t *observe.Status, now time.Time, width, room int) []string {
 	lines := wrapped(t.Name+"  "+about(t, now, width), width, plainStyle)
 	for i, line := range lines {
 		lines[i] = strings.Replace(strings.TrimPrefix(line, "  "), t.Name, bold.Render(t.Name), 1)
@@ -168,7 +168,7 @@ func detail(t *live.Status, now time.Time, width, room int) []string {
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
 }
 
-func about(t *live.Status, now time.Time, width int) string {
+func about(t *observe.Status, now time.Time, width int) string {
 	if t.Snapshot == nil {
 		return conditionOf(t, now).String()
 	}
@@ -189,7 +189,7 @@ func about(t *live.Status, now time.Time, width int) string {
 }
 
 // restarts says how often a process was restarted, and how that is known.
-func restarts(t *live.Status) string {
+func restarts(t *observe.Status) string {
 	return fmt.Sprintf("restarted %s (%s)", words.Plural(t.Restarts, "time"), t.Evidence)
 }
 
@@ -236,7 +236,7 @@ func wrapped(text string, width int, style lipgloss.Style) (lines []string) {
 	return lines
 }
 
-func stateLines(t *live.Status, width, most int) []string {
+func stateLines(t *observe.Status, width, most int) []string {
 	states, spark := report.States(t.Snapshot), sparkWidth
 	if width < tiny {
 		spark = 0
@@ -246,7 +246,7 @@ func stateLines(t *live.Status, width, most int) []string {
 		if i == most {
 			return append(lines, faint.Render("  and "+more(len(states)-i, "state")))
 		}
-		counts := drawn(t, spark, func(p live.Point) int { return p.States[goroutine.State(s.Name)] })
+		counts := drawn(t, spark, func(p observe.Point) int { return p.States[goroutine.State(s.Name)] })
 		lines = append(lines, fmt.Sprintf("  %8d %5.1f%%  %s%s", s.Count, s.Percent, counts, s.Name))
 	}
 	return lines
@@ -265,7 +265,7 @@ func overTime(width int) string {
 	return fmt.Sprintf("%-*s  ", width, "over time")
 }
 
-func drawn(t *live.Status, width int, of func(live.Point) int) string {
+func drawn(t *observe.Status, width int, of func(observe.Point) int) string {
 	if width == 0 {
 		return ""
 	}
@@ -309,7 +309,7 @@ var severities = map[string]lipgloss.Style{
 	string(detectors.SeverityInfo): green, string(detectors.SeverityWarn): yellow, string(detectors.SeverityError): red,
 }
 
-func stackLines(t *live.Status, now time.Time, width, room int) []string {
+func stackLines(t *observe.Status, now time.Time, width, room int) []string {
 	spark, state := sparkWidth, 22
 	switch {
 	case width < minute:
@@ -323,7 +323,7 @@ func stackLines(t *live.Status, now time.Time, width, room int) []string {
 	for i := range t.Snapshot.Groups[:min(len(t.Snapshot.Groups), room)] {
 		g := &t.Snapshot.Groups[i]
 		key := g.Key()
-		counts := drawn(t, spark, func(p live.Point) int { return p.Stacks[key] })
+		counts := drawn(t, spark, func(p observe.Point) int { return p.Stacks[key] })
 		lines = append(lines, fmt.Sprintf("  %8d %s  ", g.Count, right(oldest(t.Snapshot, g), 7))+counts+column(string(g.State), state)+where(g.Stack))
 	}
 	return lines
@@ -387,7 +387,7 @@ func (s Screen) events() []string {
 
 // EventLine renders an event on one line. If named is set, the line includes
 // the target's name.
-func EventLine(from live.Event, named bool) string {
+func EventLine(from observe.Event, named bool) string {
 	line := from.Time.Format("15:04:05") + "  "
 	if named {
 		line += faint.Render(FitMiddle(host(from.Target), maxHost)) + "  "
@@ -400,12 +400,12 @@ func eventText(from detectors.Event) string {
 	return severities[e.Severity].Render(strings.TrimSpace(e.Detector+" "+e.Kind)) + "  " + e.Message
 }
 
-func totals(points []live.Point) []int {
-	return values(points, func(p live.Point) int { return p.Total })
+func totals(points []observe.Point) []int {
+	return values(points, func(p observe.Point) int { return p.Total })
 }
 
 // values returns one value for each point, or -1 if its snapshot failed.
-func values(points []live.Point, of func(live.Point) int) []int {
+func values(points []observe.Point, of func(observe.Point) int) []int {
 	list := make([]int, len(points))
 	for i, p := range points {
 		list[i] = of(p)

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/live"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
+	"github.com/otelgoroutine/go/internal/observe"
 	"github.com/otelgoroutine/go/internal/sight"
 )
 
@@ -33,7 +33,7 @@ func group(count int, state goroutine.State, wait time.Duration, functions ...st
 }
 
 // leaking returns a process with a leak and a deadlock.
-func leaking() live.Status {
+func leaking() observe.Status {
 	s := &goroutine.Snapshot{Time: now, Source: goroutine.SourceTrace, Duration: 3 * time.Millisecond,
 		Epochs: []goroutine.Epoch{{LastID: 100, End: now.Add(-90 * time.Minute)}},
 		Groups: []goroutine.Group{
@@ -46,7 +46,7 @@ func leaking() live.Status {
 	for _, g := range s.Groups {
 		s.Total += g.Count
 	}
-	status := live.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Sight: judging("leak", "deadlock", "surge"), Open: []detectors.Finding{
+	status := observe.Status{Name: "http://shop-1:6060/debug/pprof/", Snapshot: s, Taken: 30, Sight: judging("leak", "deadlock", "surge"), Open: []detectors.Finding{
 		{Detector: "leak", Confidence: detectors.Suspected, Message: "The number of goroutines blocked here keeps growing and none leave.", Advice: "Check which path returns without receiving."},
 		{Detector: "deadlock", Confidence: detectors.High, Message: "7 goroutines at main.locked (main.go:2) are waiting for a lock (sync.Mutex.Lock) not acquired by any waiter for 60 s.",
 			Unjudged: "the newest snapshots have no goroutine IDs", Participants: []detectors.Participant{
@@ -56,7 +56,7 @@ func leaking() live.Status {
 		{Detector: "blocked_forever", Confidence: detectors.Info, Message: "1 goroutine is blocked forever.", Advice: "Not shown: the third of its kind."},
 	}}
 	for i := range 30 {
-		p := live.Point{Time: now.Add(time.Duration(i-29) * 15 * time.Second), Total: 10 + i, Failed: i == 20}
+		p := observe.Point{Time: now.Add(time.Duration(i-29) * 15 * time.Second), Total: 10 + i, Failed: i == 20}
 		p.States = map[goroutine.State]int{goroutine.ChanSend: i + 11, goroutine.MutexLock: 7}
 		p.Stacks = map[goroutine.GroupKey]int{s.Groups[0].Key(): i + 11, s.Groups[1].Key(): 7}
 		status.Points = append(status.Points, p)
@@ -74,14 +74,14 @@ func judging(names ...string) sight.Status {
 	return s
 }
 
-func event(kind detectors.Kind, c detectors.Confidence) live.Event {
-	return live.Event{Target: "http://shop-1:6060/debug/pprof/", Event: detectors.Event{Kind: kind, Time: now.Add(-time.Minute), Suppressed: 3,
+func event(kind detectors.Kind, c detectors.Confidence) observe.Event {
+	return observe.Event{Target: "http://shop-1:6060/debug/pprof/", Event: detectors.Event{Kind: kind, Time: now.Add(-time.Minute), Suppressed: 3,
 		Finding: detectors.Finding{Detector: "leak", Confidence: c, Count: 40, Message: "40 goroutines are stuck."}}}
 }
 
-func screen(targets ...live.Status) Screen {
+func screen(targets ...observe.Status) Screen {
 	return Screen{Targets: targets, Interval: 15 * time.Second, Now: now, Keys: true, Exports: "localhost:4317",
-		Events: []live.Event{event(detectors.Detected, detectors.Suspected), event(detectors.Suppressed, 0)}}
+		Events: []observe.Event{event(detectors.Detected, detectors.Suspected), event(detectors.Suppressed, 0)}}
 }
 
 // plain renders a screen without colours.
@@ -106,7 +106,7 @@ func golden(t *testing.T, name string, lines []string) {
 }
 
 func TestScreens(t *testing.T) {
-	away := live.Status{Name: "https://shop-2:6060/debug/pprof/", Err: errors.New("dial tcp: connection refused"), Since: now.Add(-2 * time.Minute), Points: []live.Point{{Failed: true}}}
+	away := observe.Status{Name: "https://shop-2:6060/debug/pprof/", Err: errors.New("dial tcp: connection refused"), Since: now.Add(-2 * time.Minute), Points: []observe.Point{{Failed: true}}}
 	for _, width := range []int{80, 120} {
 		golden(t, fmt.Sprintf("one-%d", width), plain(screen(leaking()), width, 40))
 		golden(t, fmt.Sprintf("two-%d", width), plain(screen(leaking(), away), width, 40))
@@ -114,7 +114,7 @@ func TestScreens(t *testing.T) {
 }
 
 func TestEveryLineFits(t *testing.T) {
-	s := screen(leaking(), live.Status{Name: strings.Repeat("http://a-long-name", 9)})
+	s := screen(leaking(), observe.Status{Name: strings.Repeat("http://a-long-name", 9)})
 	for _, width := range []int{0, 1, 7, 40, 79, 200} {
 		for _, height := range []int{0, 1, 5, 24, 100} {
 			lines := s.Lines(width, height)
@@ -138,7 +138,7 @@ func TestALowTerminalShowsTheStateFirst(t *testing.T) {
 
 func TestCondition(t *testing.T) {
 	s := leaking()
-	for want, status := range map[string]live.Status{
+	for want, status := range map[string]observe.Status{
 		"cannot be reached":   {Err: errors.New("no")},
 		"unreachable 2m00":    {Err: errors.New("no"), Snapshot: s.Snapshot, Since: now.Add(-2 * time.Minute)},
 		"first snapshot":      {},
@@ -149,7 +149,7 @@ func TestCondition(t *testing.T) {
 		"judging 1 of 3":      {Snapshot: s.Snapshot, Sight: away(s.Sight, detectors.ReasonShortHistory, 2)},
 	} {
 		if status.Err != nil {
-			status.Points = []live.Point{{Failed: true}}
+			status.Points = []observe.Point{{Failed: true}}
 		}
 		assert.Equal(t, want, ansi.Strip(conditionOf(&status, now).String()))
 	}
@@ -181,8 +181,8 @@ func TestWhatIsNotJudgedIsShown(t *testing.T) {
 	assert.Equal(t, strings.Repeat(one, 3)+"  and 1 more under suspicion", lines(s))
 	s = judging("leak", "deadlock", "surge")
 
-	quiet := live.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
-	title := func(targets ...live.Status) string { return plain(screen(targets...), 120, 40)[0] }
+	quiet := observe.Status{Name: "a", Snapshot: leaking().Snapshot, Sight: away(s, detectors.ReasonNoIDs, 2)}
+	title := func(targets ...observe.Status) string { return plain(screen(targets...), 120, 40)[0] }
 	assert.Contains(t, title(quiet), "no findings where judged")
 	quiet.Sight = away(s, detectors.ReasonShortHistory, 2)
 	assert.Contains(t, title(quiet), "no findings yet")
@@ -199,7 +199,7 @@ func TestDetailOfATargetInTrouble(t *testing.T) {
 	for _, want := range []string{"restarted 2 times (it refused connections in between)", "unreachable 1m30", "\n  connection refused\n", `detector "leak": boom`, "chan send"} {
 		assert.Contains(t, text, want)
 	}
-	assert.Len(t, detail(&live.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
+	assert.Len(t, detail(&observe.Status{Name: "a", Err: errors.New("no")}, now, 120, 100), 2, "nothing is known of it")
 }
 
 func TestMoreThanFits(t *testing.T) {
@@ -207,23 +207,23 @@ func TestMoreThanFits(t *testing.T) {
 	for i := range 10 {
 		s.Groups = append(s.Groups, group(1, goroutine.State(fmt.Sprint("state ", i)), 0, "main.f"))
 	}
-	lines := stateLines(&live.Status{Snapshot: s}, 120, maxStates)
+	lines := stateLines(&observe.Status{Snapshot: s}, 120, maxStates)
 	assert.Equal(t, "  and 2 more states", ansi.Strip(lines[len(lines)-1]))
-	assert.Equal(t, "  and 1 more state", ansi.Strip(stateLines(&live.Status{Snapshot: s}, 120, 9)[11]))
+	assert.Equal(t, "  and 1 more state", ansi.Strip(stateLines(&observe.Status{Snapshot: s}, 120, 9)[11]))
 	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
-	text := ansi.Strip(strings.Join(detail(&live.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
+	text := ansi.Strip(strings.Join(detail(&observe.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
 	assert.Contains(t, text, "and 2 more findings")
 }
 
 func TestEventLine(t *testing.T) {
-	for want, e := range map[string]live.Event{
+	for want, e := range map[string]observe.Event{
 		"11:59:00  shop-1:6060  leak detected  40 goroutines are stuck.":                  event(detectors.Detected, detectors.High),
 		"11:59:00  shop-1:6060  leak resolved  40 goroutines are stuck.":                  event(detectors.Resolved, detectors.High),
 		"11:59:00  shop-1:6060  suppressed  3 open findings are not reported one by one.": event(detectors.Suppressed, 0),
 	} {
 		assert.Equal(t, want, ansi.Strip(EventLine(e, true)))
 	}
-	colour := func(e live.Event) string { return EventLine(e, false) }
+	colour := func(e observe.Event) string { return EventLine(e, false) }
 	assert.Contains(t, colour(event(detectors.Detected, detectors.High)), red.Render("leak detected"))
 	assert.Contains(t, colour(event(detectors.Repeated, detectors.Medium)), yellow.Render("leak repeated"))
 	assert.Contains(t, colour(event(detectors.Resolved, detectors.High)), green.Render("leak resolved"))

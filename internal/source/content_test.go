@@ -19,7 +19,7 @@ import (
 	"github.com/otelgoroutine/go/internal/parse"
 )
 
-const parkedName = "github.com/otelgoroutine/go/cmd/goroutines/internal/source.parked"
+const parkedName = "github.com/otelgoroutine/go/internal/source.parked"
 
 func TestFormats(t *testing.T) {
 	for _, f := range formats() {

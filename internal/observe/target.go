@@ -1,7 +1,7 @@
-// Package live observes processes from outside. Each snapshot goes through the
+// Package observe observes processes from outside. Each snapshot goes through the
 // same engine that otelgoroutine's monitor uses inside a process. If a process
 // restarts or cannot be reached, observation resumes when it responds again.
-package live
+package observe
 
 import (
 	"cmp"
@@ -15,11 +15,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/otelgoroutine/go/cmd/goroutines/internal/source"
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/engine"
 	"github.com/otelgoroutine/go/internal/sight"
+	"github.com/otelgoroutine/go/internal/source"
 	"github.com/otelgoroutine/go/internal/telemetry"
 )
 
