@@ -321,3 +321,42 @@ func TestUnknownFieldsAreErrors(t *testing.T) {
 	_, err := Parse([]byte("groups:\n- name: a\n  rules:\n  - alert: b\n    colour: red\n"))
 	assert.ErrorContains(t, err, "colour")
 }
+
+func TestTestsForVictoriaMetrics(t *testing.T) {
+	rules := File{Groups: []Group{{Rules: []Rule{{Alert: "GoroutineLeak"}, {Alert: "CollectorLosesTelemetry"}}}}}
+	tests := `
+rule_files: [alerts.yaml]
+evaluation_interval: 1m
+tests:
+  - name: some
+    interval: 1m
+    input_series:
+      - {series: 'goroutine_finding_open{job="shop",goroutine_detector_name="leak"}', values: '1x9'}
+      - {series: 'target_info{job="shop"}', values: '1x9'}
+      - {series: 'otelcol_receiver_refused_log_records{job="otel-collector"}', values: '0x9'}
+    alert_rule_test:
+      - {eval_time: 1m, alertname: GoroutineInstrumentationQuiet}
+      - {eval_time: 2m, alertname: GoroutineLeak, exp_alerts: [{exp_labels: {severity: warning, job: shop}, exp_annotations: {summary: s}}]}
+      - {eval_time: 3m, alertname: CollectorLosesTelemetry, exp_alerts: [{exp_labels: {severity: warning, job: otel-collector}}]}
+    promql_expr_test:
+      - {expr: up, eval_time: 1m}
+`
+	text, err := VictoriaMetricsTests([]byte(tests), rules, "vm.yaml")
+	require.NoError(t, err)
+	var got testFile
+	require.NoError(t, yaml.Unmarshal(text, &got))
+	assert.Equal(t, testFile{RuleFiles: []string{"vm.yaml"}, EvaluationInterval: "1m", Tests: []testGroup{{
+		Name: "some", Interval: "1m",
+		InputSeries: []testSeries{
+			{`goroutine.finding.open{service.name="shop",goroutine.detector.name="leak"}`, "1x9"},
+			{`otelcol_receiver_refused_log_records{job="otel-collector"}`, "0x9"},
+		},
+		Alerts: []alertTest{
+			{"2m", "GoroutineLeak", []testAlert{{map[string]string{"severity": "warning", "service.name": "shop"}, map[string]string{"summary": "s"}}}},
+			{"3m", "CollectorLosesTelemetry", []testAlert{{map[string]string{"severity": "warning", "job": "otel-collector"}, map[string]string{}}}},
+		},
+	}}}, got)
+
+	_, err = VictoriaMetricsTests([]byte(strings.ReplaceAll(tests, "goroutine_finding_open", "goroutine_leaks")), rules, "vm.yaml")
+	assert.ErrorContains(t, err, `test "some": the metric "goroutine_leaks" is not in the catalog`)
+}
