@@ -246,7 +246,7 @@ func TestEveryNameInTheRulesAndTheDashboardExists(t *testing.T) {
 		}
 	}
 	assert.Greater(t, n, 30, "expressions, and queries in annotations")
-	variables := strings.NewReplacer("$__rate_interval", "5m")
+	variables := strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h")
 	for panel, queries := range dashboard.Queries() {
 		for _, q := range queries {
 			assert.NoError(t, CheckNames(variables.Replace(q)), panel)

@@ -33,11 +33,12 @@ type metric struct {
 // notOurs are metrics that others than otelgoroutine send, with the labels that
 // queries may use besides those of the resource.
 var notOurs = map[string][]string{
-	"target_info":                            {"host_name", "telemetry_sdk_version"},
-	"goroutine_event_count_total":            {"event_name", "goroutine_detector_name", "goroutine_stack_id", "code_function_name"},
-	"otelcol_receiver_refused_metric_points": {"receiver", "transport"},
-	"otelcol_receiver_refused_log_records":   {"receiver", "transport"},
-	"otelcol_receiver_goroutine_targets":     {"receiver", "state"},
+	"target_info":                                {"host_name", "telemetry_sdk_version"},
+	"goroutine_event_count_total":                {"event_name", "goroutine_detector_name", "goroutine_stack_id", "code_function_name"},
+	"otelcol_receiver_refused_metric_points":     {"receiver", "transport"},
+	"otelcol_receiver_refused_log_records":       {"receiver", "transport"},
+	"otelcol_goroutine_receiver_targets":         {"state"},
+	"otelcol_goroutine_receiver_targets_refused": nil,
 }
 
 // catalog has every metric of otelgoroutine by its name in Prometheus.
