@@ -60,7 +60,7 @@ func TestRules(t *testing.T) {
 	_, promtool, err := rig.FindPrometheus()
 	require.NoError(t, err)
 	for _, args := range [][]string{
-		{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"},
+		{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"},
 	} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)
 		cmd.Dir = folder
