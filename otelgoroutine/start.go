@@ -40,6 +40,7 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //	goroutine.snapshot.duration          time it took to take and parse a snapshot
 //	goroutine.snapshot.skipped           snapshots that were not taken
 //	goroutine.snapshot.age               age of the newest snapshot
+//	goroutine.profile.dropped            profiles that did not reach the exporter
 //	goroutine.detector.status            detectors that are judging, and why others are not
 //
 // and sends events through the logger provider: goroutine.leak.detected,
