@@ -48,11 +48,16 @@ type dictionary struct {
 	stacks     table[*profilespb.Stack]
 	links      table[*profilespb.Link]
 
-	known   map[*profile.Location]int32 // most locations are on many stacks
-	samples map[string]*profilespb.Sample
+	// What is already in a table: most locations are on many stacks.
+	knownLocations map[*profile.Location]int32
+	knownMappings  map[*profile.Mapping]int32
+	knownFunctions map[*profile.Function]int32
+	frameType      int32 // the attribute of every location; 0 until there is one
+
+	samples map[string]*profilespb.Sample // by their identity
 }
 
-func newDictionary(p *profile.Profile) *dictionary {
+func newDictionary() *dictionary {
 	return &dictionary{
 		strings:    newTable("", ""),
 		attributes: newTable("", &profilespb.KeyValueAndUnit{}),
@@ -61,8 +66,11 @@ func newDictionary(p *profile.Profile) *dictionary {
 		locations:  newTable("", &profilespb.Location{}),
 		stacks:     newTable("", &profilespb.Stack{}),
 		links:      newTable(string(make([]byte, 24)), &profilespb.Link{TraceId: make([]byte, 16), SpanId: make([]byte, 8)}),
-		known:      make(map[*profile.Location]int32, len(p.Location)),
-		samples:    make(map[string]*profilespb.Sample),
+
+		knownLocations: make(map[*profile.Location]int32),
+		knownMappings:  make(map[*profile.Mapping]int32),
+		knownFunctions: make(map[*profile.Function]int32),
+		samples:        make(map[string]*profilespb.Sample),
 	}
 }
 
@@ -154,10 +162,13 @@ func (d *dictionary) stack(locations []*profile.Location) int32 {
 }
 
 func (d *dictionary) location(l *profile.Location) int32 {
-	if i, known := d.known[l]; known {
+	if i, known := d.knownLocations[l]; known {
 		return i
 	}
-	out := &profilespb.Location{MappingIndex: d.mapping(l.Mapping), Address: l.Address, AttributeIndices: []int32{d.text(frameType, frameTypeGo)}}
+	if d.frameType == 0 {
+		d.frameType = d.text(frameType, frameTypeGo)
+	}
+	out := &profilespb.Location{MappingIndex: d.mapping(l.Mapping), Address: l.Address, AttributeIndices: []int32{d.frameType}}
 	if l.IsFolded {
 		out.AttributeIndices = append(out.AttributeIndices, d.flag(isFolded))
 	}
@@ -168,13 +179,16 @@ func (d *dictionary) location(l *profile.Location) int32 {
 		key = append(key, numbers(int64(to.FunctionIndex), to.Line, to.Column)...)
 	}
 	i := d.locations.of(key, func() *profilespb.Location { return out })
-	d.known[l] = i
+	d.knownLocations[l] = i
 	return i
 }
 
 func (d *dictionary) function(f *profile.Function) int32 {
 	if f == nil {
 		return 0
+	}
+	if i, known := d.knownFunctions[f]; known {
+		return i
 	}
 	out := &profilespb.Function{
 		NameStrindex:       d.string(f.Name),
@@ -183,18 +197,25 @@ func (d *dictionary) function(f *profile.Function) int32 {
 		StartLine:          max(f.StartLine, 0),
 	}
 	key := numbers(int64(out.NameStrindex), int64(out.SystemNameStrindex), int64(out.FilenameStrindex), out.StartLine)
-	return d.functions.of(key, func() *profilespb.Function { return out })
+	i := d.functions.of(key, func() *profilespb.Function { return out })
+	d.knownFunctions[f] = i
+	return i
 }
 
 func (d *dictionary) mapping(m *profile.Mapping) int32 {
 	if m == nil {
 		return 0
 	}
+	if i, known := d.knownMappings[m]; known {
+		return i
+	}
 	out := &profilespb.Mapping{MemoryStart: m.Start, MemoryLimit: m.Limit, FileOffset: m.Offset, FilenameStrindex: d.string(m.File)}
 	out.AttributeIndices = d.mappingAttributes(m)
 	key := numbers(m.Start, m.Limit, m.Offset, uint64(out.FilenameStrindex))
 	key = append(key, numbers(out.AttributeIndices...)...)
-	return d.mappings.of(key, func() *profilespb.Mapping { return out })
+	i := d.mappings.of(key, func() *profilespb.Mapping { return out })
+	d.knownMappings[m] = i
+	return i
 }
 
 func scope() *commonpb.InstrumentationScope {

@@ -52,7 +52,7 @@ func translate(p *profile.Profile, value int, o Options) *profilespb.ProfilesDat
 
 // build returns the profile with these samples, and rest goroutines at [_OTHER].
 func build(p *profile.Profile, value int, kept []sample, rest int64, o *Options) *profilespb.ProfilesData {
-	d := newDictionary(p)
+	d := newDictionary()
 	out := &profilespb.Profile{
 		ProfileId:    o.ID[:],
 		SampleType:   d.valueType(p.SampleType[value]),
