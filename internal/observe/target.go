@@ -121,6 +121,7 @@ type Target struct {
 	known     []detectors.KnownStack
 	telemetry *telemetry.Telemetry // nil if nothing is exported
 	onStep    func(Step)
+	profile   func(*goroutine.Snapshot, []detectors.Finding) [16]byte // nil: no profiles are made; see Profile
 
 	engine   *engine.Engine
 	standing standing
@@ -236,7 +237,7 @@ func (t *Target) observed(ctx context.Context, s *goroutine.Snapshot, err error)
 	if evidence != "" {
 		t.generation = t.generationOf(s)
 		t.process.Forget()
-		t.send(ctx, t.engine.End(s.Time))
+		t.send(ctx, nil, t.engine.End(s.Time))
 		t.begin()
 		if again, e := t.process.Take(ctx); again != nil && again.Total > 0 {
 			s, err = again, e // births are counted from here
@@ -297,7 +298,7 @@ func (t *Target) restarted(s *goroutine.Snapshot) string {
 // judge runs the detectors, reports the events and exports the results.
 func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
 	result := t.engine.Step(s)
-	t.send(ctx, result.Events)
+	t.send(ctx, s, result.Events)
 	var skips []sight.Skip
 	if reason, _ := t.process.NoTrace(); reason != "" && !s.HasIDs() {
 		skips = append(skips, sight.Skip{Source: goroutine.SourceTrace, Reason: reason})
@@ -324,10 +325,12 @@ func faults(verdicts []engine.Verdict) (all []string) {
 	return all
 }
 
-func (t *Target) send(ctx context.Context, events []detectors.Event) {
-	for _, e := range events {
-		if t.telemetry != nil {
-			t.telemetry.Emit(ctx, e, telemetry.Files{})
+// send reports events. s is the snapshot that they come from, or nil.
+func (t *Target) send(ctx context.Context, s *goroutine.Snapshot, events []detectors.Event) {
+	if t.telemetry != nil && len(events) > 0 {
+		saved := telemetry.Files{ProfileID: t.profiled(s, events)}
+		for _, e := range events {
+			t.telemetry.Emit(ctx, e, saved)
 		}
 	}
 	t.events = append(t.events, events...)
