@@ -130,6 +130,7 @@ func (p panel) number() cog.Builder[dashboard.Panel] {
 	return stat.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
 		Span(p.width).Height(p.height).Unit(p.unit).
 		GraphMode(common.BigValueGraphModeArea).
+		NoValue("not judged").
 		Thresholds(dashboard.NewThresholdsConfigBuilder().
 			Mode(dashboard.ThresholdsModeAbsolute).
 			Steps([]dashboard.Threshold{{Color: "green"}, {Color: "red", Value: cog.ToPtr(1.0)}})).

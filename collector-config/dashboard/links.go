@@ -93,8 +93,8 @@ var annotations = []annotation{
 	// The first five minutes of a version that was not there in the hour before,
 	// of a service that was.
 	{name: "Releases", colour: "blue", title: "{{job}} {{service_version}}", tags: "job,service_version",
-		expr: `group by (` + version + `) (goroutine_snapshot_age_seconds{` + services + `, service_version!=""})
-  unless group by (` + version + `) (last_over_time(goroutine_snapshot_age_seconds{` + services + `}[1h] offset 5m))
+		expr: everyVersion + `
+  unless last_over_time((` + everyVersion + `)[1h:1m] offset 5m)
   and on (` + service + `) group by (` + service + `) (goroutine_snapshot_age_seconds{` + services + `} offset 5m)`},
 }
 

@@ -75,7 +75,7 @@ const placeLegend = "{{code_function_name}} {{goroutine_stack_id}}"
 var rows = []row{
 	{"Findings", []panel{
 		{title: "Findings open", kind: number, width: 4, height: 8,
-			description: "0 while at least one detector judges. Without data, no detector judges, and that there are no findings means nothing.",
+			description: "0 while at least one detector judges. Otherwise, that there are no findings means nothing.",
 			queries:     []query{{expr: `sum(goroutine_finding_open{` + chosen + `}) or 0 * count` + judging}}},
 		{title: "Open findings", kind: list, width: 20, height: 8, events: eventsOfReplica,
 			description: "Function and stack of each finding; of a hang or a deadlock, of what stopped first. The stack ID is the same in the other panels, in events and in profiles: click on it for the events, and in an event on its trace. A service with 0 has none.",

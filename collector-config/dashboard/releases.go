@@ -11,6 +11,7 @@ const (
 	withFinding = `count by (` + version + `, ` + finding + `) (max by (` + replica + `, service_version, ` + finding + `) (goroutine_finding_open{` + services + `}) > 0)`
 
 	everyReplica = `group by (` + replica + `, service_version) (goroutine_snapshot_age_seconds{` + services + `})`
+	everyVersion = `group by (` + version + `) (goroutine_snapshot_age_seconds{` + services + `})`
 	ofVersion    = `count by (` + version + `) (` + everyReplica + `)`
 	ofService    = `count by (` + service + `) (` + everyReplica + `)`
 
@@ -21,10 +22,11 @@ const (
 )
 
 // beganWithVersion has the findings that exactly one version had in the range
-// shown, of services of which more than one version ran in it.
+// shown, of services of which more than one version ran in it. Steps of five
+// minutes read few samples, also of a large fleet.
 const beganWithVersion = withFinding + `
   unless on (` + service + `, ` + finding + `) count by (` + service + `, ` + finding + `) (group by (` + version + `, ` + finding + `) (max_over_time(goroutine_finding_open{` + services + `}[$__range]) > 0)) > 1
-  and on (` + service + `) count by (` + service + `) (group by (` + version + `) (last_over_time(goroutine_snapshot_age_seconds{` + services + `}[$__range]))) > 1`
+  and on (` + service + `) count by (` + service + `) (last_over_time((` + everyVersion + `)[$__range:5m]) or ` + everyVersion + `) > 1`
 
 // moreThanElsewhere is the number of goroutines of a stack on a replica of one
 // version, on average, less that on a replica of the other versions.

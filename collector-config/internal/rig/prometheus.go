@@ -135,8 +135,8 @@ func (c PrometheusConfig) writeFiles() error {
 }
 
 // timeInFile matches the times that Prometheus interprets: after "for:",
-// "_interval:" and "offset", and in brackets.
-var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[)(\d+[smhd])\b`)
+// "_interval:" and "offset", and in brackets, where a colon may separate two.
+var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[|:)(\d+[smhd])\b`)
 
 // Hurry divides the times in a file for Prometheus. No time becomes less than a
 // second.

@@ -12,6 +12,7 @@ func TestHurryDividesTimesAndNothingElse(t *testing.T) {
 		"for: 10m":                          "for: 10s",
 		"scrape_interval: 15s":              "scrape_interval: 1s",
 		"increase(x[30m]) offset 1h":        "increase(x[30s]) offset 60s",
+		"x[1h:5m] offset 5m":                "x[60s:5s] offset 5s",
 		"description: for 30m at 2m":        "description: for 30m at 2m",
 		"expr: sum(x) > 10 and y[5m]":       "expr: sum(x) > 10 and y[5s]",
 		"replacement: 'x[a]', port: 8889 m": "replacement: 'x[a]', port: 8889 m",
