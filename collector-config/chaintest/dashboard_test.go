@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/otelgoroutine/go/collector-config/dashboard"
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
@@ -129,8 +132,8 @@ func replicas(t *testing.T) int {
 
 // A release replaces replicas of v1.8.1 one by one, under the same names, with
 // v1.8.2, which leaks. With a quarter of them replaced, every view says so: the
-// finding is one of v1.8.2 only, all of its replicas have it, and its stack has more
-// goroutines than in v1.8.1.
+// finding is one of v1.8.2 only, all of its replicas have it, its stack has more
+// goroutines than in v1.8.1, and the alert on a release is about v1.8.2.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	n := replicas(t)
@@ -149,6 +152,7 @@ func TestRelease(t *testing.T) {
 	eventually(t, "all replicas of v1.8.1", func() error { return replicasOf(t, prom, map[string]int{"v1.8.1": n}) })
 	view(t, prom, "Findings of one version only", 0, map[string]string{"": "0"})
 
+	before := time.Now()
 	for i := range bad {
 		running[i].Stop()
 		deploy(i, "v1.8.2", "leak")
@@ -157,6 +161,7 @@ func TestRelease(t *testing.T) {
 	view(t, prom, "Findings of one version only", 0, map[string]string{"v1.8.2": strconv.Itoa(bad)})
 	view(t, prom, "Findings by version", 1, map[string]string{"v1.8.2": "1"}) // the share
 	eventually(t, "the stack of the leak", func() error { return hasMore(panelOf(t, prom, moreGoroutines, 0)) })
+	assertAlert(t, prom, before, "v1.8.2")
 	marked, err := prom.QueryRange(t.Context(), rig.Hurry(fill(dashboard.Annotations()["Releases"], nil), hurry), start, time.Second)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"v1.8.2"}, labels(marked, "service_version"), "the start of the service is no release")
@@ -216,4 +221,47 @@ func hasMore(all []rig.Series) error {
 		}
 	}
 	return fmt.Errorf("not among %v", all)
+}
+
+// sinceRelease is the alert on a finding that began with a release.
+const sinceRelease = "GoroutineFindingSinceRelease"
+
+// assertAlert checks the expression of that alert, which compares with the day
+// before. The day is replaced by a time at which only the version before ran.
+func assertAlert(t *testing.T, p *rig.Prometheus, before time.Time, version string) {
+	t.Helper()
+	expr := expressionOf(t, sinceRelease)
+	eventually(t, sinceRelease, func() error {
+		day := fmt.Sprintf("%ds", int(time.Since(before).Seconds()))
+		got, err := p.Query(t.Context(), strings.NewReplacer("offset 1d", "offset "+day, "[1d]", "["+day+"]").Replace(expr))
+		if err != nil {
+			return err
+		}
+		if versions := labels(got, "service_version"); !slices.Contains(versions, version) || slices.Contains(versions, "v1.8.1") {
+			return fmt.Errorf("it is about %v", versions)
+		}
+		return nil
+	})
+}
+
+// expressionOf returns the expression of an alert.
+func expressionOf(t *testing.T, alert string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "alerts.yaml"))
+	require.NoError(t, err)
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &rules))
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			if r.Alert == alert {
+				return r.Expr
+			}
+		}
+	}
+	require.Fail(t, "no such alert", alert)
+	return ""
 }

@@ -135,18 +135,22 @@ func (c PrometheusConfig) writeFiles() error {
 }
 
 // timeInFile matches the times that Prometheus interprets: after "for:",
-// "_interval:" and "offset", and in brackets, where a colon may separate two.
-var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[|:)(\d+[smhd])\b`)
+// "interval:" and "offset", and in brackets, where a colon may separate two.
+var timeInFile = regexp.MustCompile(`(for: |interval: |offset |\[|:)(\d+)([smhd])\b`)
+
+// units are the units of time in Prometheus that the files use.
+var units = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 
 // Hurry divides the times in a file for Prometheus. No time becomes less than a
 // second.
 func Hurry(text string, by float64) string {
 	return timeInFile.ReplaceAllStringFunc(text, func(s string) string {
 		m := timeInFile.FindStringSubmatch(s)
-		d, err := time.ParseDuration(m[2])
+		n, err := strconv.Atoi(m[2])
 		if err != nil {
 			return s
 		}
+		d := time.Duration(n) * units[m[3]]
 		d = max(time.Second, time.Duration(float64(d)/by).Round(time.Second))
 		return fmt.Sprintf("%s%ds", m[1], int(d.Seconds()))
 	})
