@@ -143,7 +143,7 @@ func TestRelease(t *testing.T) {
 	col := startCollector(t, rig.CollectorConfig{Files: []string{"otel-collector.yaml"}, Env: []string{events.env(), "METRIC_EXPIRATION=10s"}})
 	prom := startPrometheus(t, rig.PrometheusConfig{Collector: col, Hurry: hurry})
 	deploy := func(i int, version, faults string) *rig.Process {
-		return runExample(t, rig.ExampleConfig{OTLP: col.OTLP, Instance: fmt.Sprintf("shop-%d", i), Resource: deployed(version), Args: []string{"-faults", faults}})
+		return runExample(t, rig.ExampleConfig{OTLP: col.OTLP, Instance: fmt.Sprintf("shop-%d", i), Resource: deployed(version), Args: []string{"-faults", faults, "-load", "light"}})
 	}
 	running := make([]*rig.Process, n)
 	for i := range running {
