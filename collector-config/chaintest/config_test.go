@@ -56,16 +56,25 @@ func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 	}
 }
 
+// The oldest Prometheus that is supported and one of today agree on the files.
 func TestRules(t *testing.T) {
 	_, promtool, err := rig.FindPrometheus()
 	require.NoError(t, err)
-	for _, args := range [][]string{
-		{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"},
-	} {
-		cmd := exec.CommandContext(t.Context(), promtool, args...)
+	newer, err := today()
+	require.NoError(t, err)
+	files := [][]string{{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"}}
+	runs(t, promtool, files...)
+	runs(t, newer.promtool, append(files, []string{"check", "config", "prometheus-otlp.yaml"})...)
+}
+
+// runs runs a program in the folder of the files under test.
+func runs(t *testing.T, program string, calls ...[]string) {
+	t.Helper()
+	for _, args := range calls {
+		cmd := exec.CommandContext(t.Context(), program, args...)
 		cmd.Dir = folder
 		out, err := cmd.CombinedOutput()
-		assert.NoError(t, err, "promtool %v: %s", args, out)
+		assert.NoError(t, err, "%s %v: %s", program, args, out)
 	}
 }
 
