@@ -32,7 +32,7 @@ type config struct {
 				Readers []struct {
 					Pull struct {
 						Exporter struct {
-							Prometheus struct{ Port int32 }
+							Prometheus struct{ Port any }
 						}
 					}
 				}
@@ -59,7 +59,7 @@ func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
 	assert.Equal(t, fmt.Sprintf(":%d", port(t, c, "health")), conf.Extensions["health_check"]["endpoint"])
 	assert.Equal(t, fmt.Sprintf(":%d", port(t, c, "metrics")), conf.Exporters["prometheus"]["endpoint"])
 	require.Len(t, conf.Service.Telemetry.Metrics.Readers, 1)
-	assert.Equal(t, port(t, c, "telemetry"), conf.Service.Telemetry.Metrics.Readers[0].Pull.Exporter.Prometheus.Port)
+	assert.EqualValues(t, port(t, c, "telemetry"), conf.Service.Telemetry.Metrics.Readers[0].Pull.Exporter.Prometheus.Port)
 }
 
 // The network policy lets through what the configuration uses, and nothing else.
