@@ -20,7 +20,7 @@ import (
 var variables = map[string]string{
 	"OCTAL":  "0123",
 	"FLOAT":  "1e10",
-	"DOLLAR": "a$b$$c${D}",
+	"DOLLAR": "a$b",
 	"PORT":   "6060",
 }
 
@@ -132,7 +132,7 @@ discovery:
         basic_auth: {username: "${OCTAL}", password: "${FLOAT}"}
         http_headers: {X-Key: {secrets: ["${OCTAL}"]}}
       - url: http://localhost/b
-        authorization: {credentials: "${DOLLAR}"}
+        authorization: {credentials: "${DOLLAR}-$$1"}
       - url: http://localhost/c
         oauth2: {client_id: "${OCTAL}", client_secret: "${FLOAT}", token_url: "http://localhost/token"}
     consul_sd_configs:
@@ -156,7 +156,7 @@ discovery:
 			}
 		}
 	}
-	assert.Equal(t, []config.Secret{"0123", "0123", "1e10", "0123", "a$b$$c${D}", "0123", "1e10"}, secrets)
+	assert.Equal(t, []config.Secret{"0123", "0123", "1e10", "0123", "a$b-$1", "0123", "1e10"}, secrets)
 }
 
 func TestMistakesAreToldWithTheJob(t *testing.T) {
@@ -171,7 +171,7 @@ func TestMistakesAreToldWithTheJob(t *testing.T) {
 		"interval":          {`[{job_name: a, scrape_interval: 5s}]`, `set collection_interval beside discovery`},
 		"metrics_path":      {`[{job_name: a, metrics_path: /x}]`, "use path, the path of net/http/pprof, /debug/pprof/ by default"},
 		"key of a section":  {`[{job_name: a, kubernetes_sd_configs: [{role: pod}, {rol: pod, role: pod}]}]`, `discovery, job "a": kubernetes_sd_configs[1]: unknown key "rol"`},
-		"key below":         {`[{job_name: a, http_sd_configs: [{url: "http://a/", tls_config: {ca: x}}]}]`, `http_sd_configs[0]: unknown key "ca"`},
+		"key below":         {`[{job_name: a, http_sd_configs: [{url: "http://a/", tls_config: {caa: x}}]}]`, `http_sd_configs[0]: unknown key "caa"`},
 		"key of a rule":     {`[{job_name: a, relabel_configs: [{source_label: [a]}]}]`, `relabel_configs[0]: unknown key "source_label"`},
 		"wrong role":        {`[{job_name: a, kubernetes_sd_configs: [{role: pods}]}]`, `kubernetes_sd_configs[0]: unknown Kubernetes SD role "pods"`},
 		"wrong action":      {`[{job_name: a, relabel_configs: [{action: kep}]}]`, `relabel_configs[0]: unknown relabel action "kep"`},

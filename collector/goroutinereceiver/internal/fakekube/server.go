@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	authorization "k8s.io/api/authorization/v1"
+	core "k8s.io/api/core/v1"
 	rbac "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -153,7 +154,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // read answers a list or a watch.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, c codec, res *resource, namespace string) {
 	var o metav1.ListOptions
-	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, &o); err != nil {
+	if err := scheme.ParameterCodec.DecodeParameters(r.URL.Query(), core.SchemeGroupVersion, &o); err != nil {
 		c.fail(w, apierrors.NewBadRequest(err.Error()))
 		return
 	}
