@@ -72,9 +72,9 @@ func example(t *testing.T) *appsv1.Deployment {
 	return objects(t, "example/deployment.yaml")[0].(*appsv1.Deployment)
 }
 
-// jobs returns the jobs of the manifests' configuration, for an API server elsewhere
-// than where a pod would find it. The namespace of the pod is shop.
-func jobs(t *testing.T, s *server) []discovery.Config {
+// resolved returns the configuration of the manifests, with variables expanded, for an
+// API server elsewhere than where a pod would find it.
+func resolved(t *testing.T, s *server) *confmap.Conf {
 	t.Helper()
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
 		URIs:              []string{"file:" + filepath.Join(folder, "base/collector.yaml")},
@@ -83,12 +83,22 @@ func jobs(t *testing.T, s *server) []discovery.Config {
 	require.NoError(t, err)
 	conf, err := resolver.Resolve(t.Context())
 	require.NoError(t, err)
-	list := conf.Get("receivers::goroutine::discovery").([]any)
-	require.Len(t, list, 1)
-	s.reachedBy(t, list[0].(map[string]any)["kubernetes_sd_configs"].([]any)[0].(map[string]any))
+	jobs := conf.Get(jobsKey).([]any)
+	require.Len(t, jobs, 1)
+	s.reachedBy(t, jobs[0].(map[string]any)["kubernetes_sd_configs"].([]any)[0].(map[string]any))
+	require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{"receivers": map[string]any{"goroutine": map[string]any{"discovery": jobs}}})))
+	return conf
+}
+
+const jobsKey = "receivers::goroutine::discovery"
+
+// jobs returns the jobs of the manifests' configuration.
+func jobs(t *testing.T, s *server) []discovery.Config {
+	t.Helper()
 	var read struct {
 		Jobs discovery.Configs `mapstructure:"jobs"`
 	}
+	list := resolved(t, s).Get(jobsKey)
 	require.NoError(t, confmap.NewFromStringMap(map[string]any{"jobs": list}).Unmarshal(&read))
 	return read.Jobs
 }
