@@ -79,7 +79,7 @@ func runs(t *testing.T, program string, calls ...[]string) {
 }
 
 // builder is the Collector builder, in the same version as the components.
-const builder = "go.opentelemetry.io/collector/cmd/builder@v0.158.0"
+const builder = "go.opentelemetry.io/collector/cmd/builder@v0.161.0"
 
 func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {
 	dir := t.TempDir()
@@ -104,5 +104,8 @@ func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range regexp.MustCompile(`gomod: (\S+ v\S+)`).FindAllStringSubmatch(string(config), -1) {
 		assert.Contains(t, string(gomod), "\t"+m[1]+"\n")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  - (\S+ v\S+ => .*)$`).FindAllStringSubmatch(string(config), -1) {
+		assert.Contains(t, string(gomod), "\nreplace "+m[1]+"\n")
 	}
 }

@@ -15,6 +15,8 @@ var Combinations = [][]string{
 	{"otel-collector.yaml"},
 	{"otel-collector.yaml", "remote-write.yaml"},
 	{"otel-collector.yaml", "traces.yaml"},
+	{"otel-collector.yaml", "receiver.yaml"},
+	{"kubernetes/base/collector.yaml"},
 	{"agent.yaml"},
 	{"otel-collector.yaml", "gateway.yaml"},
 	{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},

@@ -1,0 +1,23 @@
+package goroutinereceiver
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/otelgoroutine/go/collector/goroutinereceiver/internal/metadata"
+)
+
+// NewFactory returns the factory of the receiver.
+func NewFactory() receiver.Factory {
+	all := newSharing()
+	return receiver.NewFactory(metadata.Type, createDefaultConfig,
+		receiver.WithMetrics(func(_ context.Context, set receiver.Settings, c component.Config, next consumer.Metrics) (receiver.Metrics, error) {
+			return all.join(set, c.(*Config), func(r *goroutineReceiver) { r.next.metrics = next })
+		}, metadata.MetricsStability),
+		receiver.WithLogs(func(_ context.Context, set receiver.Settings, c component.Config, next consumer.Logs) (receiver.Logs, error) {
+			return all.join(set, c.(*Config), func(r *goroutineReceiver) { r.next.logs = next })
+		}, metadata.LogsStability))
+}
