@@ -69,6 +69,8 @@ func text(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-func TestADirectoryThatIsMissingIsAnError(t *testing.T) {
-	assert.Error(t, run(filepath.Join(t.TempDir(), "none", "here"), strings.NewReader("")))
+func TestAFileInPlaceOfTheDirectoryIsAnError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	assert.Error(t, run(file, strings.NewReader("")))
 }
