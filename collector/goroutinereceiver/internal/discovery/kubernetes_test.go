@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,7 +62,7 @@ func pod(namespace, name, ip string) *core.Pod {
 	}
 }
 
-// annotated is the job of the documentation.
+// annotated keeps running pods that opt in.
 const annotated = `
 discovery:
   - job_name: pods
@@ -123,9 +124,12 @@ func TestWatchesResume(t *testing.T) {
 	k.apply(t, pod("shop", "b", "10.0.0.2"))
 	r.await(t, at("10.0.0.1:6060", "10.0.0.2:6060")...)
 
-	k.Break()
+	k.Compact() // 410 Gone in place of the next change: a new list finds what was missed
 	require.NoError(t, k.Delete(pod("shop", "a", "")))
-	k.Compact() // 410 Gone: what was missed is found by a new list
+	r.await(t, at("10.0.0.2:6060")...)
+
+	k.Compact()
+	k.Break() // 410 Gone for the watch that resumes
 	k.apply(t, pod("shop", "c", "10.0.0.3"))
 	r.await(t, at("10.0.0.2:6060", "10.0.0.3:6060")...)
 }
@@ -207,19 +211,34 @@ func TestAWrongTokenIsTold(t *testing.T) {
 		toldOf(t, fmt.Sprintf(annotated, config)))
 }
 
-// Permissions that come later are found without a restart.
-func TestPermissionsMayComeLater(t *testing.T) {
+// Permissions that come later are found without a restart, and so is their end.
+func TestPermissionsComeAndGo(t *testing.T) {
 	k := newKube(t, pod("shop", "a", "10.0.0.1"))
 	k.SetRules()
-	r := run(t, 10, fmt.Sprintf(annotated, k.config))
-	r.await(t)
-	for {
-		n, next := k.Requests("watch", "pods")
-		if n > 0 {
+	said := make(chan string)
+	core, _ := observer.New(zap.InfoLevel)
+	log := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+		select {
+		case said <- e.Message:
+		case <-t.Context().Done():
+		}
+		return nil
+	}))
+	m, err := New(jobs(t, fmt.Sprintf(annotated, k.config)), Options{Logger: log, MaxTargets: 10})
+	require.NoError(t, err)
+	m.accessEvery = 10 * time.Millisecond
+	updates := make(chan Update, 10)
+	go func() { _ = m.Run(t.Context(), func(u Update) { updates <- u }) }()
+
+	assert.Contains(t, <-said, "may not list and watch pods")
+	k.SetRules(rule("", "pods"))
+	assert.Equal(t, "Service discovery has access to Kubernetes again.", <-said)
+	for u := range updates {
+		if len(u.Targets) == 1 {
 			break
 		}
-		<-next
 	}
-	k.SetRules(rule("", "pods"))
-	r.await(t, at("10.0.0.1:6060")...)
+	k.SetRules()
+	k.Break() // a watch that has begun is not refused
+	assert.Contains(t, <-said, "may not list and watch pods")
 }

@@ -113,7 +113,9 @@ func TestFilesAreWatched(t *testing.T) {
 		require.NoError(t, os.Rename(path+".new", path))
 	}
 	write("a.yaml", `[{targets: ["a:1", "b:1"], labels: {team: x}}]`)
-	r := run(t, 10, fmt.Sprintf("discovery: [{job_name: f, file_sd_configs: [{files: [%s]}]}]", filepath.Join(dir, "*.yaml")))
+	// Prometheus misses a change between its first reading and its watch, and reads
+	// again after the interval.
+	r := run(t, 10, fmt.Sprintf("discovery: [{job_name: f, file_sd_configs: [{files: [%s], refresh_interval: 1s}]}]", filepath.Join(dir, "*.yaml")))
 	u := r.await(t, at("a:1", "b:1")...)
 	assert.Equal(t, map[string]string{"job": "f", "instance": "a:1", "team": "x"}, u.Targets[0].Labels)
 	assert.Equal(t, filepath.Join(dir, "a.yaml"), u.Targets[0].Discovered["__meta_filepath"])
@@ -311,7 +313,7 @@ func TestManagersShareNothing(t *testing.T) {
 	only := prometheus.NewRegistry()
 	prometheus.DefaultRegisterer = only
 	t.Cleanup(func() { prometheus.DefaultRegisterer = global })
-	const yaml = `discovery: [{job_name: a, static_configs: [{targets: ["a:1"]}], dns_sd_configs: [{names: [x.invalid]}]}]`
+	const yaml = `discovery: [{job_name: a, static_configs: [{targets: ["a:1"]}], file_sd_configs: [{files: [none/*.yaml]}], docker_sd_configs: [{host: "unix:///none"}]}]`
 	a, b := run(t, 10, yaml), run(t, 10, yaml)
 	a.await(t, at("a:1")...)
 	b.await(t, at("a:1")...)

@@ -1,6 +1,7 @@
 package fakekube
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -123,6 +124,6 @@ func (s *store) since(version int64) (changes []change, ok bool) {
 	if version < s.oldest {
 		return nil, false
 	}
-	i, _ := slices.BinarySearchFunc(s.history, version+1, func(c change, v int64) int { return int(c.version - v) })
+	i, _ := slices.BinarySearchFunc(s.history, version+1, func(c change, v int64) int { return cmp.Compare(c.version, v) })
 	return s.history[i:], true
 }
