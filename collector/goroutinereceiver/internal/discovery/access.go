@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	// accessEvery is how often it is checked whether requests to Kubernetes failed.
-	accessEvery = time.Minute
 	// accessTimeout bounds the check of one job.
 	accessTimeout = 15 * time.Second
 	// failures counts what Prometheus's informers could not list or watch.
@@ -160,7 +158,7 @@ func (m *Manager) watchAccess(ctx context.Context) {
 	if len(all) == 0 {
 		return
 	}
-	tick := time.NewTicker(accessEvery)
+	tick := time.NewTicker(m.accessEvery)
 	defer tick.Stop()
 	for failed := -1.0; ; { // differs from what there is, so that the first check is at the start
 		now := m.failures()

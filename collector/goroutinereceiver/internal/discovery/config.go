@@ -171,17 +171,33 @@ func (c *Config) readStatic(value any) error {
 func each(key string, value any, read func(any) error) error {
 	list, ok := value.([]any)
 	if !ok {
-		return fmt.Errorf("%s must be a list, and not %v", key, value)
+		return fmt.Errorf("%s must be a list, and is %s", key, shape(value))
 	}
 	for i, section := range list {
 		if _, ok := section.(map[string]any); !ok {
-			return fmt.Errorf("%s[%d] must have keys and values, and is %v", key, i, section)
+			return fmt.Errorf("%s[%d] must have keys and values, and is %s", key, i, shape(section))
 		}
 		if err := read(section); err != nil {
 			return fmt.Errorf("%s[%d]: %w", key, i, err)
 		}
 	}
 	return nil
+}
+
+// shape says what a value is without showing it: it may be a secret in the wrong
+// place.
+func shape(value any) string {
+	switch value.(type) {
+	case nil:
+		return "empty"
+	case map[string]any:
+		return "one set of keys and values"
+	case []any:
+		return "a list"
+	case string:
+		return "text"
+	}
+	return "a number or a truth value"
 }
 
 // strictly reads a section as Prometheus reads it from its own file, with its

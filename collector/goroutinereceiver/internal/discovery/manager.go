@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/discovery"
@@ -32,6 +33,8 @@ type Manager struct {
 	metrics  *discovery.SDMetrics
 	set      set
 	told     told
+	// accessEvery is how often it is checked whether requests to Kubernetes failed.
+	accessEvery time.Duration
 }
 
 // New returns a Manager that has started nothing. It returns an error if a job
@@ -57,6 +60,7 @@ func New(jobs []Config, o Options) (*Manager, error) {
 	m := &Manager{
 		jobs: jobs, log: o.Logger, slog: newLogger(o.Logger),
 		registry: prometheus.NewRegistry(), set: set{most: o.MaxTargets},
+		accessEvery: time.Minute,
 	}
 	var err error
 	m.metrics, err = discovery.CreateAndRegisterSDMetrics(m.registry)
@@ -87,8 +91,8 @@ func runnable(jobs []Config) error {
 
 // Run finds targets until ctx is done, and then returns nil. It calls onUpdate with
 // what there is at first, be it nothing, and after every change. Changes within a
-// short time, of up to five seconds if they go on, are one update. Run may be
-// called once.
+// short time, of up to five seconds if they go on, are one update. While onUpdate
+// runs, updates wait and are one. Run may be called once.
 func (m *Manager) Run(ctx context.Context, onUpdate func(Update)) error {
 	manager := discovery.NewManager(ctx, m.slog, m.registry, m.metrics, discovery.Name("goroutine"))
 	if manager == nil {

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,7 +57,8 @@ type sections struct {
 func exactText(conf *confmap.Conf, values map[string]any) error {
 	var s sections
 	if err := conf.Unmarshal(&s, confmap.WithIgnoreUnused()); err != nil {
-		return fmt.Errorf("credentials must be text; put numbers in quotes: %w", err)
+		// The error itself shows values.
+		return errors.New("credentials must be text; put numbers in quotes (username, password, token, bearer_token, credentials, client_id, client_secret, and the values of headers)")
 	}
 	for key, list := range map[string][]credentials{
 		"consul_sd_configs":     s.Consul,
