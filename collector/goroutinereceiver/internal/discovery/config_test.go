@@ -192,7 +192,7 @@ func TestMistakesAreToldWithTheJob(t *testing.T) {
 		"number as secret":  {`[{job_name: a, consul_sd_configs: [{token: 0123}]}]`, "credentials must be text; put numbers in quotes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := read("discovery: "+test.yaml)
+			_, err := read("discovery: " + test.yaml)
 			assert.ErrorContains(t, err, test.want)
 		})
 	}
