@@ -109,6 +109,7 @@ func TestReceiver(t *testing.T) {
 
 	pods.end(t, "hangs-0", "press", hangs)
 	eventually(t, "the end of the pod", func() error { return told(col, hangs, "gone") })
+	eventually(t, "the end of its finding", func() error { return has(eventsIn(t, col.Events), "goroutine.hang.resolved", "hangs-0") })
 	eventually(t, "the end of its series", func() error { return ended(t, prom, "hangs-0") })
 
 	eventually(t, "what is left", func() error {
