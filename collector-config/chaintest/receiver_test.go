@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -108,6 +109,7 @@ func TestReceiver(t *testing.T) {
 
 	pods.end(t, "hangs-0", "press", hangs)
 	eventually(t, "the end of the pod", func() error { return told(col, hangs, "gone") })
+	eventually(t, "the end of its finding", func() error { return has(eventsIn(t, col.Events), "goroutine.hang.resolved", "hangs-0") })
 	eventually(t, "the end of its series", func() error { return ended(t, prom, "hangs-0") })
 
 	eventually(t, "what is left", func() error {
@@ -290,7 +292,7 @@ func startExpired(t *testing.T) (address string, certificate []byte) {
 	require.NoError(t, err)
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // each handshake fails
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
