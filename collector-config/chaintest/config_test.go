@@ -40,7 +40,7 @@ func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 		want []string
 	}{
 		"unknown component": {"yaml:exporters::jaeger::endpoint: localhost:1", []string{`'exporters' unknown type: "jaeger" for id: "jaeger" (valid values: [`}},
-		"unknown setting":   {"yaml:exporters::prometheus::adress: localhost:1", []string{"'exporters' error reading configuration for \"prometheus\"", "has invalid keys: adress"}},
+		"unknown setting":   {"yaml:exporters::file/events::pth: e.jsonl", []string{"'exporters' error reading configuration for \"file/events\"", "has invalid keys: pth"}},
 		"wrong pipeline":    {"yaml:service::pipelines::metrics::exporters: [prom]", []string{`service::pipelines::metrics: references exporter "prom" which is not configured`}},
 		"wrong port":        {"yaml:receivers::otlp::protocols::grpc::endpoint: localhost:99999", []string{"listen tcp: address 99999: invalid port"}},
 		"port in use":       {"yaml:receivers::otlp::protocols::grpc::endpoint: " + taken.Addr().String(), []string{"bind: address already in use", taken.Addr().String()}},
