@@ -32,18 +32,18 @@ func shareOf(n int, idle, steady, peak usage) share {
 // capacity returns how many a machine can have, in two digits, rounded down; at
 // least one.
 func capacity(each share, idle usage) int {
-	n := math.Inf(1)
+	n := float64(maxFleet)
 	if each.Cores > 0 {
-		n = (machineCores*usedPart - idle.Cores) / each.Cores
+		n = min(n, (machineCores*usedPart-idle.Cores)/each.Cores)
 	}
 	if each.Memory > 0 {
 		n = min(n, (machineMemory*usedPart-float64(idle.Last))/each.Memory)
 	}
-	if !(n >= 1) {
+	if n < 1 {
 		return 1
 	}
 	digit := math.Pow(10, max(0, math.Floor(math.Log10(n))-1))
-	return int(min(math.Floor(n/digit)*digit, maxFleet))
+	return int(math.Floor(n/digit) * digit)
 }
 
 // A need is what a fleet needs of one kind of Collector, and what it asks of

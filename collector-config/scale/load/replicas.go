@@ -71,7 +71,8 @@ func StartReplicas(ctx context.Context, c ReplicasConfig) (*Replicas, error) {
 	return all, nil
 }
 
-// Close ends the replicas and their connections. What is not yet sent is dropped.
+// Close ends the replicas and their connections. What cannot be sent within two
+// seconds is dropped.
 func (all *Replicas) Close() error {
 	all.stop()
 	all.work.Wait()
@@ -278,9 +279,13 @@ func (r *replica) storm(ctx context.Context, i, n int) error {
 	return r.loggers.ForceFlush(ctx)
 }
 
+// closeTime is how long a replica may take to send what is left.
+const closeTime = 2 * time.Second
+
+// close ends a replica. That something could not be sent any more is no error.
 func (r *replica) close() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // what is not sent is dropped
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
 	err := r.telemetry.Close()
 	_ = r.loggers.Shutdown(ctx)
 	_ = r.meters.Shutdown(ctx)
