@@ -39,7 +39,6 @@ require (
 require (
 	github.com/otelgoroutine/go v0.1.0
 	github.com/otelgoroutine/go/internal/otlptest v0.1.0
-	github.com/prometheus/procfs v0.22.0
 	go.opentelemetry.io/collector/pdata v1.70.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc v0.23.0
@@ -50,3 +49,5 @@ require (
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.5
 )
+
+require github.com/prometheus/procfs v0.22.0
