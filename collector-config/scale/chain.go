@@ -134,21 +134,27 @@ func (c *chain) sum(ctx context.Context, expr string) (float64, error) {
 
 // A scraped is what Prometheus gets from the Collector and keeps.
 type scraped struct {
-	Samples float64 // of one scrape
+	Samples float64 // of one scrape, at most
 	Seconds float64 // of the longest scrape
+	Missed  float64 // scrapes that failed
 	Bytes   int64   // of one scrape, compressed as Prometheus asks for it
 	Series  float64 // in the head of Prometheus
 }
 
 // scraped returns what Prometheus got while a load was measured for span.
 func (c *chain) scraped(ctx context.Context, span time.Duration) (s scraped, err error) {
-	var errs [4]error
-	s.Samples, errs[0] = c.sum(ctx, `max(scrape_samples_scraped{job="services"})`)
-	s.Seconds, errs[1] = c.sum(ctx, fmt.Sprintf(`max(max_over_time(scrape_duration_seconds{job="services"}[%ds]))`, int(max(span, time.Minute).Seconds())))
-	s.Series, errs[2] = c.head(ctx)
-	s.Bytes, errs[3] = compressed(ctx, "http://"+c.collector.Scrape+"/metrics")
+	var errs [5]error
+	over := fmt.Sprintf(`{job="services"}[%ds]`, int(max(span, time.Minute).Seconds()))
+	s.Samples, errs[0] = c.sum(ctx, "max(max_over_time(scrape_samples_scraped"+over+"))")
+	s.Seconds, errs[1] = c.sum(ctx, "max(max_over_time(scrape_duration_seconds"+over+"))")
+	s.Missed, errs[2] = c.sum(ctx, "sum(count_over_time(up"+over+")-sum_over_time(up"+over+"))")
+	s.Series, errs[3] = c.head(ctx)
+	s.Bytes, errs[4] = compressed(ctx, "http://"+c.collector.Scrape+"/metrics")
 	return s, errors.Join(errs[:]...)
 }
+
+// patience is how long a page of a busy Collector may take.
+const patience = 2 * time.Minute
 
 // head returns how many series Prometheus has in memory.
 func (c *chain) head(ctx context.Context) (float64, error) {
@@ -167,6 +173,8 @@ func (c *chain) head(ctx context.Context) (float64, error) {
 
 // compressed returns how many bytes a page has, compressed.
 func compressed(ctx context.Context, url string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err

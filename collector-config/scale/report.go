@@ -125,7 +125,7 @@ func (s *scraped) rows(b *strings.Builder, n int, of string) {
 	row(b, "series of a "+of+" that Prometheus scrapes", count(s.Samples/float64(n)))
 	row(b, "series in the head of Prometheus", count(s.Series))
 	row(b, "bytes of one scrape, compressed", size(float64(s.Bytes)))
-	row(b, "longest scrape", fmt.Sprintf("%.1f s", s.Seconds))
+	row(b, "longest scrape; scrapes that failed", fmt.Sprintf("%.1f s; %.0f", s.Seconds, s.Missed))
 }
 
 func (l lost) row(b *strings.Builder) {
