@@ -22,6 +22,34 @@ type receiverResult struct {
 	Answered     int64 // bytes that targets sent
 	Scraped      scraped
 	Lost         lost
+	Own          receiverOwn
+}
+
+// A receiverOwn is what the receiver says of itself, since its start.
+type receiverOwn struct {
+	Observed           float64 // targets
+	Incomplete, Failed float64 // snapshots
+	Missed             float64 // snapshots that were not begun, because the one before had not ended
+	Dropped            float64 // events
+}
+
+// ownMetrics returns what the receiver says of itself.
+func (c *chain) ownMetrics(ctx context.Context) (o receiverOwn, err error) {
+	var errs []error
+	for _, q := range []struct {
+		to       *float64
+		selector string
+	}{
+		{&o.Observed, `__name__=~"otelcol_goroutine_receiver_targets(_.*)?",state="observed"`},
+		{&o.Incomplete, `__name__=~"otelcol_goroutine_receiver_snapshots(_.*)?",outcome="incomplete"`},
+		{&o.Failed, `__name__=~"otelcol_goroutine_receiver_snapshots(_.*)?",outcome="failed"`},
+		{&o.Missed, `__name__=~"otelcol_goroutine_receiver_snapshots(_.*)?",outcome="missed"`},
+		{&o.Dropped, `__name__=~"otelcol_goroutine_receiver_events_dropped(_.*)?"`},
+	} {
+		value, err := c.sum(ctx, "sum({"+q.selector+"})")
+		*q.to, errs = value, append(errs, err)
+	}
+	return o, errors.Join(errs...)
 }
 
 // receiverConfig is the configuration of the receiver on top of otel-collector.yaml.
@@ -93,6 +121,9 @@ func (r *receiverResult) steady(ctx context.Context, c *chain, targets *load.Tar
 	r.Answers = targets.Answers(r.Collection * 3 / 2)
 	r.Asked, r.Answered = targets.Wire.Read()-read, targets.Wire.Written()-written
 	if r.Scraped, err = c.scraped(ctx, r.Span); err != nil {
+		return err
+	}
+	if r.Own, err = c.ownMetrics(ctx); err != nil {
 		return err
 	}
 	r.Lost, err = c.lost(ctx)

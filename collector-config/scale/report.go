@@ -116,6 +116,8 @@ func (r *receiverResult) markdown(b *strings.Builder) {
 	row(b, fmt.Sprintf("targets that were not asked for more than %v; not at all", r.Collection*3/2), fmt.Sprintf("%d; %d", r.Answers.Late, r.Answers.Silent))
 	row(b, "longest time between two requests to a target", r.Answers.Longest.Round(10*time.Millisecond).String())
 	row(b, "requests for other pages; after the end of a recording", fmt.Sprintf("%d; %d", r.Answers.Other, r.Answers.Ended))
+	row(b, "the receiver's own count since the start: targets observed; snapshots incomplete, failed, missed; events dropped",
+		fmt.Sprintf("%.0f; %.0f, %.0f, %.0f; %.0f", r.Own.Observed, r.Own.Incomplete, r.Own.Failed, r.Own.Missed, r.Own.Dropped))
 	r.Scraped.rows(b, r.Targets, "target")
 	r.Lost.row(b)
 }
