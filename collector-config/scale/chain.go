@@ -45,8 +45,8 @@ const (
 const settle = 10 * time.Second
 
 // startChain starts the processes, with the configuration of operators and these
-// files, and measures them without load.
-func startChain(ctx context.Context, b bench, files ...string) (c *chain, err error) {
+// files and variables, and measures them without load.
+func startChain(ctx context.Context, b bench, files []string, env ...string) (c *chain, err error) {
 	b.tell("starting the Collector and Prometheus")
 	c = &chain{}
 	defer func() {
@@ -60,7 +60,7 @@ func startChain(ctx context.Context, b bench, files ...string) (c *chain, err er
 	c.stop = append(c.stop, c.store.close)
 	c.collector, err = rig.StartCollector(ctx, rig.CollectorConfig{
 		Program: b.program, Folder: b.folder, Files: files, Dir: b.dir, Out: rig.LogFile(b.dir, "collector.log"),
-		Env: []string{"ONWARD_ENDPOINT=" + c.store.url()},
+		Env: append(env, "ONWARD_ENDPOINT="+c.store.url()),
 	})
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func measureGateway(ctx context.Context, o options, b bench) (r *gatewayResult, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChain(ctx, b, "otel-collector.yaml", "gateway.yaml")
+	c, err := startChain(ctx, b, []string{"otel-collector.yaml", "gateway.yaml"})
 	if err != nil {
 		return nil, err
 	}

@@ -52,26 +52,15 @@ func (c *chain) ownMetrics(ctx context.Context) (o receiverOwn, err error) {
 	return o, errors.Join(errs...)
 }
 
-// receiverConfig is the configuration of the receiver on top of otel-collector.yaml.
-const receiverConfig = `receivers:
-  goroutine:
-    collection_interval: %v
-    max_targets: %d
-    top_stacks: %d
-    discovery:
-      - job_name: scale
-        file_sd_configs:
-          - files: [%q]
-
-service:
-  pipelines:
-    metrics:
-      receivers: [goroutine, count/events]
-    logs:
-      receivers: [goroutine]
-    logs/goroutines:
-      receivers: [goroutine]
-`
+// receiverFiles returns the configuration of operators, with the limits that the
+// flags set.
+func (o *options) receiverFiles() []string {
+	return []string{
+		"otel-collector.yaml", "receiver.yaml",
+		fmt.Sprintf("yaml:receivers::goroutine::max_targets: %d", o.targets),
+		fmt.Sprintf("yaml:receivers::goroutine::top_stacks: %d", o.stacks),
+	}
+}
 
 // measureReceiver measures one Collector with the receiver.
 func measureReceiver(ctx context.Context, o options, b bench) (r *receiverResult, err error) {
@@ -93,7 +82,7 @@ func measureReceiver(ctx context.Context, o options, b bench) (r *receiverResult
 	if err := writeTargets(file, nil); err != nil {
 		return nil, err
 	}
-	c, err := startChain(ctx, b, "otel-collector.yaml", "yaml:"+fmt.Sprintf(receiverConfig, o.collection, o.targets, o.stacks, file))
+	c, err := startChain(ctx, b, o.receiverFiles(), "TARGETS_FILE="+file, "SNAPSHOT_INTERVAL="+o.collection.String())
 	if err != nil {
 		return nil, err
 	}
