@@ -110,7 +110,7 @@ func TestReceiver(t *testing.T) {
 	pods.end(t, "hangs-0", "press", hangs)
 	eventually(t, "the end of the pod", func() error { return told(col, hangs, "gone") })
 	eventually(t, "the end of its finding", func() error { return has(eventsIn(t, col.Events), "goroutine.hang.resolved", "hangs-0") })
-	eventually(t, "the end of its series", func() error { return ended(t, prom, "hangs-0") })
+	eventually(t, "the end of its series", func() error { return noSeries(t, prom, "hangs-0") })
 
 	eventually(t, "what is left", func() error {
 		return targetsByState(t, col, map[string]int{"observed": 2, "unreachable": len(bad.all)})
@@ -218,8 +218,8 @@ func assertResources(t *testing.T, p *rig.Prometheus, listed string) {
 	}
 }
 
-// ended returns an error while Prometheus has series of a replica.
-func ended(t *testing.T, p *rig.Prometheus, instance string) error {
+// noSeries returns an error while Prometheus has series of a replica.
+func noSeries(t *testing.T, p *rig.Prometheus, instance string) error {
 	left, err := p.Query(t.Context(), `{__name__=~"goroutine_(count|finding_open|stack_goroutine_count)", instance="`+instance+`"}`)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("still there: %v", left)

@@ -167,7 +167,7 @@ func (t *Target) ForMany() { t.points = 1 }
 // called again.
 func (t *Target) End(ctx context.Context) []detectors.Event {
 	t.events = nil
-	t.send(ctx, t.engine.End(time.Now()))
+	t.send(ctx, nil, t.engine.End(time.Now()))
 	return t.events
 }
 
