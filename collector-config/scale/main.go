@@ -3,7 +3,7 @@
 // size needs. Run it from the root of the repository, on Linux, with Prometheus
 // installed:
 //
-//	go run ./collector-config/scale                      # both, about 20 minutes
+//	go run ./collector-config/scale                      # both, about 45 minutes
 //	go run ./collector-config/scale -only gateway
 //	go run ./collector-config/scale -write docs/scale.md # replaces the figures there
 //

@@ -62,12 +62,21 @@ func (o *options) receiverFiles() []string {
 	}
 }
 
+// history is how many snapshots of a target are taken before the receiver is
+// measured: a few more than it keeps, since their memory counts.
+const history = 40
+
+// roomForTargets is the memory limit of a Collector with the receiver, in MiB. The
+// default of otel-collector.yaml is for one that only forwards: beyond it, all data
+// would be refused.
+var roomForTargets = []string{"MEMORY_LIMIT_MIB=3072", "MEMORY_SPIKE_MIB=512"}
+
 // measureReceiver measures one Collector with the receiver.
 func measureReceiver(ctx context.Context, o options, b bench) (r *receiverResult, err error) {
 	if b, err = b.in("receiver"); err != nil {
 		return nil, err
 	}
-	warmUp := 3 * o.collection
+	warmUp := history * o.collection
 	moments := int((warmUp+o.span)/o.collection) + 10 // a request that fails may be repeated
 	recordings, err := record(ctx, moments+spread, b)
 	if err != nil {
@@ -82,7 +91,7 @@ func measureReceiver(ctx context.Context, o options, b bench) (r *receiverResult
 	if err := writeTargets(file, nil); err != nil {
 		return nil, err
 	}
-	c, err := startChain(ctx, b, o.receiverFiles(), "TARGETS_FILE="+file, "SNAPSHOT_INTERVAL="+o.collection.String())
+	c, err := startChain(ctx, b, o.receiverFiles(), append(roomForTargets, "TARGETS_FILE="+file, "SNAPSHOT_INTERVAL="+o.collection.String())...)
 	if err != nil {
 		return nil, err
 	}
