@@ -37,6 +37,9 @@ const (
 	leastInterval   = 100 * time.Millisecond
 	mostInterval    = time.Hour
 	mostTimeout     = 5 * time.Minute
+
+	mostProfileInterval = 24 * time.Hour
+
 	mostTargets     = 20_000
 	mostConcurrent  = 1024
 	mostTopStacks   = 400
@@ -85,6 +88,10 @@ type Config struct {
 
 	// TopStacks is how many stacks of a target have series of their own.
 	TopStacks int `mapstructure:"top_stacks"`
+
+	// ProfileInterval is the time between two profiles of a target, besides those of
+	// findings. At 0 there are none. It has a meaning in a pipeline of profiles only.
+	ProfileInterval time.Duration `mapstructure:"profile_interval"`
 
 	// KnownStacks is the path of a file with stacks that wait by design.
 	KnownStacks string `mapstructure:"known_stacks"`
@@ -148,6 +155,7 @@ func (c *Config) Validate() error {
 		within("max_concurrent", c.MaxConcurrent, 1, mostConcurrent),
 		within("max_snapshot_size", c.MaxSnapshotSize, leastSize, mostSize),
 		within("top_stacks", c.TopStacks, 1, mostTopStacks),
+		c.checkProfiles(),
 		c.checkPage(),
 		c.checkScale(),
 		c.checkKnown(),
@@ -218,6 +226,13 @@ func (c *Config) checkClient() error {
 		return fmt.Errorf("compression is %q; it must not be set, because the requests have no body", c.ClientConfig.Compression)
 	}
 	return nil
+}
+
+func (c *Config) checkProfiles() error {
+	if c.ProfileInterval == 0 {
+		return nil
+	}
+	return within("profile_interval", c.ProfileInterval, c.CollectionInterval, mostProfileInterval)
 }
 
 func (c *Config) checkPage() error {

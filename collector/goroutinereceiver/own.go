@@ -57,3 +57,8 @@ func (o *ownTelemetry) dropped(ctx context.Context, n int) {
 		o.builder.GoroutineReceiverEventsDropped.Add(ctx, int64(n))
 	}
 }
+
+// droppedProfile counts a profile that is lost.
+func (o *ownTelemetry) droppedProfile(ctx context.Context) {
+	o.builder.GoroutineReceiverProfilesDropped.Add(ctx, 1)
+}

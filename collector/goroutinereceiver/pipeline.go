@@ -1,6 +1,7 @@
 package goroutinereceiver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/consumer/xconsumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -30,14 +32,16 @@ const (
 
 // next are the consumers. One is nil if no pipeline has the receiver for its signal.
 type next struct {
-	metrics consumer.Metrics
-	logs    consumer.Logs
+	metrics  consumer.Metrics
+	logs     consumer.Logs
+	profiles xconsumer.Profiles
 }
 
 // A pipeline hands the telemetry of one target to the next consumers. Its methods are
 // called by the goroutine of the target.
 type pipeline struct {
 	telemetry *telemetry.Telemetry
+	profiles  *profiles
 
 	own      *ownTelemetry
 	next     next
@@ -52,8 +56,9 @@ type pipeline struct {
 }
 
 // newPipeline returns a pipeline. resource is called for everything that is sent.
-func newPipeline(own *ownTelemetry, n next, to *translator, topStacks int, resourceOf func() pcommon.Resource, age func(time.Time) (time.Duration, bool)) (*pipeline, error) {
+func newPipeline(own *ownTelemetry, n next, to *translator, c *Config, resourceOf func() pcommon.Resource, age func(time.Time) (time.Duration, bool)) (*pipeline, error) {
 	p := &pipeline{own: own, next: n, to: to, resource: resourceOf, events: new(events)}
+	p.profiles = &profiles{every: c.ProfileInterval, resource: resourceOf}
 	p.reader = sdkmetric.NewManualReader(
 		sdkmetric.WithTemporalitySelector(sdkmetric.CumulativeTemporalitySelector),
 		sdkmetric.WithAggregationSelector(sdkmetric.DefaultAggregationSelector))
@@ -63,7 +68,7 @@ func newPipeline(own *ownTelemetry, n next, to *translator, topStacks int, resou
 		sdklog.WithAttributeCountLimit(128), sdklog.WithAttributeValueLengthLimit(-1))
 	var err error
 	p.telemetry, err = telemetry.New(telemetry.Config{
-		MeterProvider: p.meters, LoggerProvider: p.loggers, TopStacks: topStacks, Age: age,
+		MeterProvider: p.meters, LoggerProvider: p.loggers, TopStacks: c.TopStacks, Age: age,
 	})
 	return p, err
 }
@@ -71,11 +76,8 @@ func newPipeline(own *ownTelemetry, n next, to *translator, topStacks int, resou
 // flush hands over what there is. gone says that it is the last time, because there is
 // no such target any more.
 func (p *pipeline) flush(ctx context.Context, gone bool) error {
-	err := p.flushMetrics(ctx, gone)
-	if e := p.flushEvents(ctx, gone); err == nil {
-		err = e
-	}
-	return err
+	// A profile comes before the event that names it.
+	return cmp.Or(p.flushMetrics(ctx, gone), p.flushProfiles(ctx), p.flushEvents(ctx, gone))
 }
 
 func (p *pipeline) flushMetrics(ctx context.Context, gone bool) error {

@@ -27,6 +27,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/collector/receiver/xreceiver"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -41,6 +42,8 @@ type harness struct {
 	logged  *observer.ObservedLogs
 	metrics *componenttest.Telemetry
 	all     []component.Component
+
+	profiles profileSink
 
 	mu     sync.Mutex
 	refuse error // what consumers answer; nil: they accept
@@ -101,7 +104,7 @@ func (h *harness) settings() receiver.Settings {
 // values are a configuration as in a file.
 type values = map[string]any
 
-// begin runs a receiver with both signals, for which everything happens fast.
+// begin runs a receiver with all signals, for which everything happens fast.
 func begin(t *testing.T, more values) *harness {
 	t.Helper()
 	h := new(harness)
@@ -124,8 +127,11 @@ func (h *harness) begin(t *testing.T, more values) {
 	require.NoError(t, err)
 	logs, err := f.CreateLogs(t.Context(), set, c, h)
 	require.NoError(t, err)
-	assert.Same(t, metrics, logs, "a target is asked once for both")
-	h.all = []component.Component{metrics, logs}
+	assert.Same(t, metrics, logs, "a target is asked once for all signals")
+	profiles, err := f.(xreceiver.Factory).CreateProfiles(t.Context(), set, c, &h.profiles)
+	require.NoError(t, err)
+	assert.Same(t, metrics, profiles)
+	h.all = []component.Component{metrics, logs, profiles}
 	t.Cleanup(func() { h.shutdown(t) })
 	for _, one := range h.all {
 		require.NoError(t, one.Start(t.Context(), h))

@@ -61,7 +61,7 @@ func newTarget(r *goroutineReceiver, s *spec) (*target, error) {
 		return nil, err
 	}
 	seen := sight.New(r.config.CollectionInterval, r.detectors, time.Now())
-	t.pipeline, err = newPipeline(r.own, r.next, r.translator, r.config.TopStacks, func() pcommon.Resource { return *t.resource.Load() }, seen.Age)
+	t.pipeline, err = newPipeline(r.own, r.next, r.translator, r.config, func() pcommon.Resource { return *t.resource.Load() }, seen.Age)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,9 @@ func newTarget(r *goroutineReceiver, s *spec) (*target, error) {
 	t.observed = observe.NewTarget(t.remote.Name, t.remote, r.detectors, seen, t.pipeline.telemetry, t.step)
 	t.observed.ForMany()
 	t.observed.Exclude(r.known)
+	if r.next.profiles != nil {
+		t.observed.Profile(t.pipeline.profiles.ofFindings)
+	}
 	r.byState[pending].Add(1)
 	return t, nil
 }
@@ -121,6 +124,9 @@ func (t *target) step(s observe.Step) {
 		now, outcome = incomplete, "incomplete"
 	}
 	t.receiver.own.snapshots(context.Background(), outcome, 1)
+	if now != unreachable && t.receiver.next.profiles != nil {
+		t.pipeline.profiles.periodic(s.Status.Snapshot)
+	}
 	t.teller.tell(&s, time.Now())
 	if t.state != now {
 		t.receiver.byState[now].Add(1)
