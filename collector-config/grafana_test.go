@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/otelgoroutine/go/collector-config/alertrules"
 )
 
 // A dataSources file, as far as ours goes. Grafana's own types are internal to it.
@@ -185,17 +187,19 @@ func TestTheSameResourceAttributesBecomeLabels(t *testing.T) {
 			Included []string
 		} `yaml:"resource_constant_labels"`
 	}
-	var scraped, written struct{ Exporters map[string]included }
+	var scraped, written, inKubernetes struct{ Exporters map[string]included }
 	read(t, "otel-collector.yaml", &scraped)
 	read(t, "remote-write.yaml", &written)
+	read(t, "kubernetes/base/collector.yaml", &inKubernetes)
 	var otlp struct {
 		OTLP struct {
 			Promoted []string `yaml:"promote_resource_attributes"`
 		}
 	}
 	read(t, "prometheus-otlp.yaml", &otlp)
-	want := scraped.Exporters["prometheus"].Labels.Included
-	assert.NotEmpty(t, want)
+	want := alertrules.Promoted
+	assert.Equal(t, want, scraped.Exporters["prometheus"].Labels.Included)
+	assert.Equal(t, want, inKubernetes.Exporters["prometheus"].Labels.Included)
 	assert.Equal(t, want, written.Exporters["prometheus_remote_write"].Labels.Included)
 	assert.Equal(t, want, otlp.OTLP.Promoted)
 }
