@@ -175,7 +175,7 @@ func watchOnTerminal(t *testing.T, seen func(string) bool, end func(*exec.Cmd, *
 	var shown buffer
 	var read sync.WaitGroup
 	read.Go(func() { io.Copy(&shown, terminal) })
-	require.Eventually(t, func() bool { return seen(shown.String()) }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return seen(shown.String()) }, 2*time.Minute, 20*time.Millisecond)
 	end(c, terminal)
 	err = c.Wait()
 	read.Wait()
