@@ -35,10 +35,6 @@ type headReader struct {
 	bytes []byte
 }
 
-// closedIdle is how net/http says that a connection was closed before it had written the
-// request.
-const closedIdle = "server closed idle connection"
-
 func (h *headReader) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	h.bytes = append(h.bytes, p[:min(n, maxHead-len(h.bytes))]...)
@@ -189,6 +185,10 @@ func (n *Settings) adviceOn(response *http.Response, body []byte) string {
 // talkedFirst is part of the net/http error for a server that sends data before
 // it receives the request, as SSH and SMTP servers do.
 const talkedFirst = "readLoopPeekFail"
+
+// closedIdle is how net/http says that a connection was closed before it had written the
+// request.
+const closedIdle = "server closed idle connection"
 
 // An explanation describes errors of a request in a few words.
 type explanation struct {
