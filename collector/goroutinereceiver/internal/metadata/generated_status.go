@@ -14,7 +14,7 @@ var (
 )
 
 const (
-	MetricsStability = component.StabilityLevelAlpha
-	LogsStability    = component.StabilityLevelAlpha
 	ProfilesStability = component.StabilityLevelDevelopment
+	MetricsStability  = component.StabilityLevelAlpha
+	LogsStability     = component.StabilityLevelAlpha
 )

@@ -25,13 +25,14 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                           metric.Meter
-	mu                              sync.Mutex
-	registrations                   []metric.Registration
-	GoroutineReceiverEventsDropped  metric.Int64Counter
-	GoroutineReceiverSnapshots      metric.Int64Counter
-	GoroutineReceiverTargets        metric.Int64ObservableUpDownCounter
-	GoroutineReceiverTargetsRefused metric.Int64ObservableUpDownCounter
+	meter                            metric.Meter
+	mu                               sync.Mutex
+	registrations                    []metric.Registration
+	GoroutineReceiverEventsDropped   metric.Int64Counter
+	GoroutineReceiverProfilesDropped metric.Int64Counter
+	GoroutineReceiverSnapshots       metric.Int64Counter
+	GoroutineReceiverTargets         metric.Int64ObservableUpDownCounter
+	GoroutineReceiverTargetsRefused  metric.Int64ObservableUpDownCounter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -107,6 +108,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_goroutine_receiver_events_dropped",
 		metric.WithDescription("Events of findings that are lost, because the next consumer refused them permanently, or for so long that newer ones took their place. [Alpha]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.GoroutineReceiverProfilesDropped, err = builder.meter.Int64Counter(
+		"otelcol_goroutine_receiver_profiles_dropped",
+		metric.WithDescription("Profiles that are lost, because the next consumer refused them. [Alpha]"),
+		metric.WithUnit("{profile}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.GoroutineReceiverSnapshots, err = builder.meter.Int64Counter(

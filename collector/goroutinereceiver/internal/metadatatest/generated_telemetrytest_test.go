@@ -29,8 +29,12 @@ func TestSetupTelemetry(t *testing.T) {
 		return nil
 	}))
 	tb.GoroutineReceiverEventsDropped.Add(context.Background(), 1)
+	tb.GoroutineReceiverProfilesDropped.Add(context.Background(), 1)
 	tb.GoroutineReceiverSnapshots.Add(context.Background(), 1)
 	AssertEqualGoroutineReceiverEventsDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualGoroutineReceiverProfilesDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualGoroutineReceiverSnapshots(t, testTel,
