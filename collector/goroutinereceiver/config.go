@@ -34,20 +34,18 @@ const (
 
 // The limits.
 const (
-	leastInterval   = 100 * time.Millisecond
-	mostInterval    = time.Hour
-	mostTimeout     = 5 * time.Minute
-
+	leastInterval       = 100 * time.Millisecond
+	mostInterval        = time.Hour
+	mostTimeout         = 5 * time.Minute
 	mostProfileInterval = 24 * time.Hour
-
-	mostTargets     = 20_000
-	mostConcurrent  = 1024
-	mostTopStacks   = 400
-	leastSize       = 64 << 10
-	mostSize        = 1 << 30
-	mostTimeScale   = 100
-	maxAttributes   = 64 // that the configuration gives a target
-	maxAttributeKey = 256
+	mostTargets         = 20_000
+	mostConcurrent      = 1024
+	mostTopStacks       = 400
+	leastSize           = 64 << 10
+	mostSize            = 1 << 30
+	mostTimeScale       = 100
+	maxAttributes       = 64 // that the configuration gives a target
+	maxAttributeKey     = 256
 )
 
 // Config is the configuration of the receiver.

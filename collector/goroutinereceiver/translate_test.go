@@ -30,7 +30,7 @@ import (
 func sent(t testing.TB) (*consumertest.MetricsSink, *consumertest.LogsSink) {
 	t.Helper()
 	metrics, logs := new(consumertest.MetricsSink), new(consumertest.LogsSink)
-	p := newTestPipeline(t, next{metrics, logs})
+	p := newTestPipeline(t, next{metrics: metrics, logs: logs})
 	s := twentyStacks()
 	p.telemetry.Publish(context.Background(), s, s)
 	p.telemetry.Emit(context.Background(), finding(s), telemetry.Files{})
@@ -46,7 +46,7 @@ func newTestPipeline(t testing.TB, n next) *pipeline {
 	require.NoError(t, err)
 	of := pcommon.NewResource()
 	of.Attributes().PutStr("service.name", "shop")
-	p, err := newPipeline(own, n, to, 20, func() pcommon.Resource { return of }, func(time.Time) (time.Duration, bool) { return time.Second, false })
+	p, err := newPipeline(own, n, to, &Config{TopStacks: 20}, func() pcommon.Resource { return of }, func(time.Time) (time.Duration, bool) { return time.Second, false })
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		p.close(context.Background())
@@ -158,7 +158,7 @@ func TestReadBack(t *testing.T) {
 // Of the events that wait, the oldest give way.
 func TestEventsAreBounded(t *testing.T) {
 	refusing := consumertest.NewErr(errors.New("no"))
-	p := newTestPipeline(t, next{refusing, refusing})
+	p := newTestPipeline(t, next{metrics: refusing, logs: refusing})
 	s := twentyStacks()
 	for range maxPending + 5 {
 		p.telemetry.Emit(t.Context(), finding(s), telemetry.Files{})
@@ -175,7 +175,7 @@ func TestEventsAreBounded(t *testing.T) {
 }
 
 func BenchmarkFlush(b *testing.B) {
-	p := newTestPipeline(b, next{consumertest.NewNop(), consumertest.NewNop()})
+	p := newTestPipeline(b, next{metrics: consumertest.NewNop(), logs: consumertest.NewNop()})
 	s := twentyStacks()
 	b.ReportAllocs()
 	for b.Loop() {
