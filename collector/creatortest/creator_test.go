@@ -65,7 +65,7 @@ func port(name, target string, annotations map[string]string) observer.Endpoint 
 	}
 }
 
-const patient = time.Minute
+const patient = 2 * time.Minute
 
 // The creator starts a receiver for a pod's port, whose address it sets as the endpoint,
 // with the attributes of the template and its own; and ends it with the pod.

@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otelgoroutine/go/collector/goroutinereceiver/internal/discovery"
@@ -122,8 +123,10 @@ var _ interface {
 func createDefaultConfig() component.Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Timeout = defaultTimeout
-	client.MaxIdleConnsPerHost = 1 // a target is asked one page at a time
-	client.MaxIdleConns = defaultMaxTargets
+	connections := confighttp.NewDefaultKeepaliveClientConfig()
+	connections.MaxIdleConnsPerHost = 1 // a target is asked one page at a time
+	connections.MaxIdleConns = defaultMaxTargets
+	client.Keepalive = configoptional.Some(connections)
 	return &Config{
 		ClientConfig:       client,
 		CollectionInterval: defaultInterval,

@@ -124,6 +124,7 @@ func TestUnknownKeys(t *testing.T) {
 	}
 	c := createDefaultConfig().(*Config)
 	require.NoError(t, confmap.NewFromStringMap(values{"keepalive": values{"enabled": false}, "auth": values{"authenticator": "bearertokenauth"}, "page": "dump"}).Unmarshal(c))
+	//lint:ignore SA1019 Unmarshal puts here what the section keepalive says
 	assert.True(t, c.ClientConfig.DisableKeepAlives)
 	assert.True(t, c.ClientConfig.Auth.HasValue())
 	assert.Equal(t, source.Dump, c.Page)

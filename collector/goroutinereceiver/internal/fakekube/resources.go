@@ -42,11 +42,6 @@ func init() {
 	}
 }
 
-// qualified is the name of a resource in messages: endpointslices.discovery.k8s.io.
-func (r *resource) qualified() string {
-	return strings.TrimSuffix(r.name+"."+r.group, ".")
-}
-
 // resourceOf returns the resource that an object belongs to.
 func resourceOf(o runtime.Object) (*resource, error) {
 	kinds, _, err := scheme.Scheme.ObjectKinds(o)

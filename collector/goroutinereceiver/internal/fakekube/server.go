@@ -222,6 +222,7 @@ func forbidden(verb string, r *resource, namespace string) *apierrors.StatusErro
 		scope = fmt.Sprintf("in the namespace %q", namespace)
 	}
 	return apierrors.NewForbidden(schema.GroupResource{Group: r.group, Resource: r.name}, "",
+		//lint:ignore ST1005 the API server's own words
 		fmt.Errorf("User %q cannot %s resource %q in API group %q %s", User, verb, r.name, r.group, scope))
 }
 
