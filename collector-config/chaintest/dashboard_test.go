@@ -120,7 +120,7 @@ func TestPrometheusOfToday(t *testing.T) {
 
 // replicasVariable sets another number of replicas for TestRelease, at least 3. Each
 // is a process of the example.
-const replicasVariable = "OTELGOROUTINE_RELEASE_REPLICAS"
+const replicasVariable = "CHAINTEST_RELEASE_REPLICAS"
 
 func replicas(t *testing.T) int {
 	t.Helper()

@@ -38,8 +38,10 @@ func TestDefaults(t *testing.T) {
 	c := load(t, "")
 	require.NoError(t, confmap.Validate(c))
 	want := createDefaultConfig().(*Config)
-	want.ClientConfig.Endpoint = "http://localhost:6060"
+	require.NoError(t, confmap.NewFromStringMap(values{"endpoint": "http://localhost:6060"}).Unmarshal(want))
 	assert.Equal(t, want, c)
+	//lint:ignore SA1019 Unmarshal puts here what Keepalive says
+	assert.Equal(t, []int{1, defaultMaxTargets}, []int{c.ClientConfig.MaxIdleConnsPerHost, c.ClientConfig.MaxIdleConns})
 	assert.Equal(t, 30*time.Second, c.CollectionInterval)
 	assert.Equal(t, 10*time.Second, c.ClientConfig.Timeout)
 	assert.Equal(t, source.Auto, c.Page)

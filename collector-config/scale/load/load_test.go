@@ -23,7 +23,7 @@ import (
 )
 
 // serviceVariable makes the test binary one of the processes to record.
-const serviceVariable = "OTELGOROUTINE_LOAD_SERVICE"
+const serviceVariable = "SCALE_LOAD_SERVICE"
 
 func TestMain(m *testing.M) {
 	if seed, ok := os.LookupEnv(serviceVariable); ok {

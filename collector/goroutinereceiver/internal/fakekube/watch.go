@@ -23,7 +23,8 @@ type watcher struct {
 	out     *stream
 	version int64 // everything up to here was sent
 	marks   int
-	marked  bool // takes bookmarks
+	marked  bool            // takes bookmarks
+	broken  <-chan struct{} // closed to end the watch
 }
 
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, c codec, f filter, o *metav1.ListOptions) {
@@ -46,7 +47,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c codec, f filter
 	}
 	end := time.NewTimer(timeout)
 	defer end.Stop()
-	wr := &watcher{store: s.store, filter: f, out: c.stream(w), version: from, marked: o.AllowWatchBookmarks}
+	wr := &watcher{store: s.store, filter: f, version: from, marked: o.AllowWatchBookmarks}
+	wr.register() // before the client hears that the watch has begun
+	wr.out = c.stream(w)
 	if err := wr.begin(initial); err != nil {
 		return
 	}
@@ -61,10 +64,16 @@ func version(s string) (int64, error) {
 	return strconv.ParseInt(s, 10, 64)
 }
 
+// register notes what the watch hears of from now on.
+func (w *watcher) register() {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.marks, w.broken = w.store.marks, w.store.broken
+}
+
 // begin sends what there is, unless the watch continues from a version.
 func (w *watcher) begin(initial bool) error {
 	w.store.mu.Lock()
-	w.marks = w.store.marks
 	var objects []*object
 	if initial || w.version == 0 {
 		objects, w.version = w.store.listLocked(w.filter), w.store.version
@@ -87,7 +96,7 @@ func (w *watcher) follow(r *http.Request, end <-chan time.Time) {
 		w.store.mu.Lock()
 		changes, ok := w.store.since(w.version)
 		marks, now := w.store.marks, w.store.version
-		changed, broken, closed := w.store.changed, w.store.broken, w.store.closed
+		changed, closed := w.store.changed, w.store.closed
 		w.store.mu.Unlock()
 		if closed {
 			return
@@ -106,7 +115,7 @@ func (w *watcher) follow(r *http.Request, end <-chan time.Time) {
 		w.marks = marks
 		select {
 		case <-changed:
-		case <-broken:
+		case <-w.broken:
 			return
 		case <-end:
 			return

@@ -22,7 +22,7 @@ import (
 
 // inside is set in the process that runs in the namespaces, to the file that takes
 // the place of /etc/resolv.conf.
-const inside = "OTELGOROUTINE_DNSTEST_INSIDE"
+const inside = "DNSTEST_INSIDE"
 
 func TestMain(m *testing.M) {
 	if !realprograms.Wanted() {
