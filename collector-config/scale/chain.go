@@ -166,7 +166,7 @@ func (c *chain) head(ctx context.Context) (float64, error) {
 	_, after, ok := strings.Cut(string(page), name)
 	value, _, _ := strings.Cut(after, "\n")
 	if !ok {
-		return 0, fmt.Errorf("Prometheus has no metric%s", name)
+		return 0, fmt.Errorf("the metrics of Prometheus have no%s", name)
 	}
 	return strconv.ParseFloat(value, 64)
 }

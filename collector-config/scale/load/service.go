@@ -128,7 +128,7 @@ func places() []func(context.Context) {
 	}
 }
 
-type order struct{ customer, amount int }
+type order struct{ amount int }
 
 func handleCheckout(ctx context.Context) { authorize(ctx, func() { placeOrder(ctx) }) }
 
