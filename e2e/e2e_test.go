@@ -87,11 +87,14 @@ var openFinding = regexp.MustCompile(`(?m)^goroutine_finding_open\{.*code_functi
 
 func TestPrometheusExporterOnly(t *testing.T) {
 	t.Parallel()
-	p := e2e.Start(t, "prometheus")
+	p := e2e.Start(t, "prometheus", "OTEL_RESOURCE_ATTRIBUTES=service.version=v1.8.2,team=payments,host.name=h1")
 	url := p.AwaitStdout("/metrics")
 	assertSentence(t, p.AwaitStderr(program.Sentence))
 	p.Await("goroutine_finding_open for the deadlock on "+url, func() bool { return openFinding.MatchString(get(t, url)) })
-	assert.Regexp(t, `(?m)^goroutine_count\{.*goroutine_detailed_state="sync.Mutex.Lock".*\} 2$`, get(t, url))
+	text := get(t, url)
+	assert.Regexp(t, `(?m)^goroutine_count\{.*goroutine_detailed_state="sync.Mutex.Lock".*\} 2$`, text)
+	assert.Regexp(t, `(?m)^goroutine_finding_open\{.*service_version="v1.8.2",team="payments"\} 1$`, text, "the labels that alerts are routed by")
+	assert.Regexp(t, `(?m)^target_info\{.*host_name="h1".*service_version="v1.8.2".*\} 1$`, text)
 }
 
 func get(t *testing.T, url string) string {

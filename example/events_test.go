@@ -96,7 +96,7 @@ func TestEveryEventArrivesComplete(t *testing.T) {
 
 func await(t *testing.T, arrived *otlptest.Recorder, event string) plog.LogRecord {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(arrived.Events(event)) > 0 }, 30*time.Second, 10*time.Millisecond, event)
+	require.Eventually(t, func() bool { return len(arrived.Events(event)) > 0 }, 2*time.Minute, 10*time.Millisecond, event)
 	return arrived.Events(event)[0]
 }
 

@@ -17,14 +17,19 @@ const (
 )
 
 // startLoad starts callers that never pause for long and, every other second, a
-// burst of additional callers. With tides, there are more callers for some of
-// the time, and additional bursts four times as large.
-func (s *service) startLoad(ctx context.Context, tides bool) {
+// burst of additional callers. A light load is one of these callers. With tides,
+// there are more callers for some of the time, and additional bursts four times as
+// large.
+func (s *service) startLoad(ctx context.Context, load string) {
+	if load == "light" {
+		s.running.Go(func() { s.keepCalling(ctx) })
+		return
+	}
 	for range steadyCallers {
 		s.running.Go(func() { s.keepCalling(ctx) })
 	}
 	s.running.Go(func() { s.keepBursting(ctx, 2*time.Second, burstCallers) })
-	if tides {
+	if load == "tides" {
 		s.running.Go(func() { s.followTheTide(ctx) })
 		s.running.Go(func() { s.keepBursting(ctx, 40*time.Second, 4*burstCallers) })
 	}

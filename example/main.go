@@ -78,7 +78,7 @@ func serve(ctx context.Context, o options, out *output) (err error) {
 	}
 	defer func() { err = errors.Join(err, inTime(otel.shutdown)) }()
 
-	shop, err := startService(context.Background(), o.tides)
+	shop, err := startService(context.Background(), o.load)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestWrongFlagsEndWithStatus2AndSayWhatIsAccepted(t *testing.T) {
 		"tiny duration":      {[]string{"-duration", "1ms"}, []string{"at least 1s"}},
 		"faults for nothing": {[]string{"-faults-for", "1ns"}, []string{"-faults-for 1ns", "at least 1s"}},
 		"no unit":            {[]string{"-duration", "45"}, []string{"45", "duration"}},
-		"unknown load":       {[]string{"-load", "heavy"}, []string{`-load "heavy"`, "steady or tides"}},
+		"unknown load":       {[]string{"-load", "heavy"}, []string{`-load "heavy"`, "steady, light or tides"}},
 		"tiny interval":      {[]string{"-interval", "1ms"}, []string{"-interval 1ms", "200ms to 2s"}},
 		"long interval":      {[]string{"-interval", "1m"}, []string{"-interval 1m0s", "200ms to 2s"}},
 		"out of reach":       {[]string{"-out", filepath.Join(dir, "none", "f")}, []string{"-out", "no such file"}},

@@ -33,7 +33,8 @@ Flags:
 	                 nilchan   ever more goroutines that receive from a nil channel
 	-faults-for D  switch the faults off after D, at least 1s; without it, they
 	               go on. What leaked or is deadlocked by then stays
-	-load L        steady (the default), or tides: callers come and go as in
+	-load L        steady (the default); light: a single caller, for many
+	               replicas on one machine; or tides: callers come and go as in
 	               a day that lasts 24 minutes, with waves and bursts on top
 	-http ADDR     serve the live page, /livez and net/http/pprof on ADDR; unless
 	               given, on 127.0.0.1:6060, or any free port where that is taken;
@@ -73,7 +74,7 @@ type options struct {
 	http      string // address of the live page; empty: the usual one, or a free one if that is taken
 	faults    []string
 	faultsFor time.Duration // 0: to the end
-	tides     bool
+	load      string
 	out       string
 	profiles  string
 	endpoint  string // from the environment; empty: the embedded receiver
@@ -87,7 +88,7 @@ var faultNames = []string{"leak", "deadlock", "hang", "nilchan"}
 // returns flag.ErrHelp.
 func parseOptions(args []string, help io.Writer) (options, error) {
 	o := options{endpoint: os.Getenv(endpointVariable)}
-	var faults, load string
+	var faults string
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.DurationVar(&o.duration, "duration", 0, "")
@@ -95,7 +96,7 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	flags.StringVar(&o.http, "http", "", "")
 	flags.StringVar(&faults, "faults", "all", "")
 	flags.DurationVar(&o.faultsFor, "faults-for", 0, "")
-	flags.StringVar(&load, "load", "steady", "")
+	flags.StringVar(&o.load, "load", "steady", "")
 	flags.StringVar(&o.out, "out", "", "")
 	flags.StringVar(&o.profiles, "profiles", "", "")
 	if err := flags.Parse(args); err != nil {
@@ -107,10 +108,9 @@ func parseOptions(args []string, help io.Writer) (options, error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q: there are only flags", flags.Arg(0))
 	}
-	o.tides = load == "tides"
 	var err error
-	if !o.tides && load != "steady" {
-		err = fmt.Errorf("-load %q: must be steady or tides", load)
+	if !slices.Contains([]string{"steady", "light", "tides"}, o.load) {
+		err = fmt.Errorf("-load %q: must be steady, light or tides", o.load)
 	}
 	return o, errors.Join(o.setFaults(faults), err, o.check())
 }

@@ -30,9 +30,8 @@ type service struct {
 	stopAll  context.CancelFunc
 }
 
-// startService starts the healthy parts and the load on them, with or without
-// tides.
-func startService(ctx context.Context, tides bool) (*service, error) {
+// startService starts the healthy parts and the load on them, as of the flag -load.
+func startService(ctx context.Context, load string) (*service, error) {
 	ctx, stopAll := context.WithCancel(ctx)
 	s := &service{mux: http.NewServeMux(), jobs: make(chan job), client: newClient(0), pool: newClient(4), stopAll: stopAll}
 	s.mux.HandleFunc("POST /order", s.order)
@@ -48,7 +47,7 @@ func startService(ctx context.Context, tides bool) (*service, error) {
 	for range 4 {
 		s.running.Go(func() { s.work(ctx) })
 	}
-	s.startLoad(ctx, tides)
+	s.startLoad(ctx, load)
 	return s, nil
 }
 

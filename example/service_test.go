@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 )
 
 func TestServiceAnswersUnderLoad(t *testing.T) {
-	s, err := startService(t.Context(), false)
+	s, err := startService(t.Context(), "steady")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, s.stop()) }()
 	for _, test := range []struct {
@@ -30,7 +32,18 @@ func TestServiceAnswersUnderLoad(t *testing.T) {
 		assert.Equal(t, test.status, w.Code, test.path)
 		assert.Regexp(t, test.body, w.Body.String())
 	}
-	require.Eventually(t, func() bool { return s.requests.Load() >= 100 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.requests.Load() >= 100 }, 2*time.Minute, time.Millisecond)
+}
+
+func TestALightLoadIsOneCaller(t *testing.T) {
+	s, err := startService(t.Context(), "light")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, s.stop()) }()
+	require.Eventually(t, func() bool { return s.requests.Load() >= 3 }, 30*time.Second, time.Millisecond)
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	assert.Equal(t, 1, strings.Count(string(stacks), ".(*service).keepCalling("))
+	assert.NotContains(t, string(stacks), ".(*service).keepBursting(")
 }
 
 func TestTidesComeAndGo(t *testing.T) {

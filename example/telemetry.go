@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -24,17 +28,11 @@ type telemetry struct {
 // startTelemetry exports to addr or, if addr is empty, to the endpoint that the
 // environment specifies.
 func startTelemetry(ctx context.Context, addr string, every time.Duration) (*telemetry, error) {
-	var metricOptions []otlpmetricgrpc.Option
-	var logOptions []otlploggrpc.Option
-	if addr != "" {
-		metricOptions = append(metricOptions, otlpmetricgrpc.WithEndpoint(addr), otlpmetricgrpc.WithInsecure())
-		logOptions = append(logOptions, otlploggrpc.WithEndpoint(addr), otlploggrpc.WithInsecure())
-	}
-	metricExporter, err := otlpmetricgrpc.New(ctx, metricOptions...)
+	metricExporter, err := newMetricExporter(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	logExporter, err := otlploggrpc.New(ctx, logOptions...)
+	logExporter, err := newLogExporter(ctx, addr)
 	if err != nil {
 		return nil, errors.Join(err, metricExporter.Shutdown(ctx))
 	}
@@ -63,4 +61,31 @@ func startTelemetry(ctx context.Context, addr string, every time.Duration) (*tel
 // waits for an export in progress, which Shutdown alone would abort.
 func (t *telemetry) shutdown(ctx context.Context) error {
 	return errors.Join(t.metrics.ForceFlush(ctx), t.metrics.Shutdown(ctx), t.logs.Shutdown(ctx))
+}
+
+func newMetricExporter(ctx context.Context, addr string) (sdkmetric.Exporter, error) {
+	switch {
+	case addr != "":
+		return otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(addr), otlpmetricgrpc.WithInsecure())
+	case overHTTP("METRICS"):
+		return otlpmetrichttp.New(ctx)
+	}
+	return otlpmetricgrpc.New(ctx)
+}
+
+func newLogExporter(ctx context.Context, addr string) (sdklog.Exporter, error) {
+	switch {
+	case addr != "":
+		return otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(addr), otlploggrpc.WithInsecure())
+	case overHTTP("LOGS"):
+		return otlploghttp.New(ctx)
+	}
+	return otlploggrpc.New(ctx)
+}
+
+// overHTTP reports whether the environment asks for OTLP over HTTP. The exporters
+// read all other variables themselves.
+func overHTTP(signal string) bool {
+	protocol := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL"), os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))
+	return protocol == "http/protobuf"
 }

@@ -84,6 +84,9 @@ func leastMissed[T any](series []T, newest int, at func(T) time.Time) int {
 // Add adds count goroutines to g, with some of their IDs and with their births.
 // It keeps the lowest [MaxIDs] of the IDs.
 func (g *Group) Add(count int, ids []uint64, births []Cohort) {
+	if g.Count == 0 { // most groups are added to once: no room that is not used
+		g.IDs, g.Births = slices.Grow(g.IDs, min(len(ids), MaxIDs)), slices.Grow(g.Births, len(births))
+	}
 	g.Count += count
 	g.IDs = LowestIDs(g.IDs, ids...)
 	for _, c := range births {

@@ -50,9 +50,11 @@ func WithArchive(f func(ctx context.Context, f File) error) Option {
 	})
 }
 
-// An archive hands files to the user's function, on a goroutine of its own.
+// An archive hands files to the function of an option, on a goroutine of its own.
 type archive struct {
 	*complaints
+	option string // its name, for errors
+	lost   func() // called for each file that did not get there
 	hand   func(context.Context, File) error
 	ctx    context.Context // ends when nothing more is to be handed over
 	cancel context.CancelFunc
@@ -61,8 +63,8 @@ type archive struct {
 	done   chan struct{} // closed when the goroutine has ended
 }
 
-func newArchive(hand func(context.Context, File) error, told *complaints) *archive {
-	a := &archive{complaints: told, hand: hand, queue: make(chan File, maxArchived), done: make(chan struct{})}
+func newArchive(option string, hand func(context.Context, File) error, told *complaints, lost func()) *archive {
+	a := &archive{complaints: told, option: option, lost: lost, hand: hand, queue: make(chan File, maxArchived), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	go a.run()
 	return a
@@ -73,7 +75,7 @@ func (a *archive) add(f File) bool {
 	if size := int64(len(f.content)); a.held.Add(size) > maxArchivedBytes {
 		a.held.Add(-size)
 		if f.Path == "" {
-			a.complain("archive full", fmt.Errorf("otelgoroutine: WithArchive: %s was dropped: with it, over %d MiB would wait in memory", f.Name, maxArchivedBytes>>20))
+			a.drop(fmt.Errorf("%s was dropped: with it, over %d MiB would wait in memory", f.Name, maxArchivedBytes>>20))
 			return false
 		}
 		f.content = nil
@@ -83,29 +85,41 @@ func (a *archive) add(f File) bool {
 		return true
 	default:
 		a.held.Add(-int64(len(f.content)))
-		a.complain("archive full", fmt.Errorf("otelgoroutine: WithArchive: %s was not handed over: %d files wait already", f.Name, maxArchived))
+		a.drop(fmt.Errorf("%s was not handed over: %d files wait already", f.Name, maxArchived))
 		return false
 	}
+}
+
+// drop notes that there was no room for a file.
+func (a *archive) drop(why error) {
+	a.lost()
+	a.complain(a.option+" full", fmt.Errorf("otelgoroutine: %s: %w", a.option, why))
 }
 
 func (a *archive) run() {
 	defer close(a.done)
 	defer a.cancel()
 	for f := range a.queue {
-		if a.ctx.Err() == nil {
-			a.deliver(f)
+		if !a.deliver(f) {
+			a.lost()
 		}
 		a.held.Add(-int64(len(f.content)))
 	}
 }
 
-func (a *archive) deliver(f File) {
+// deliver reports whether the function took the file.
+func (a *archive) deliver(f File) (taken bool) {
+	if a.ctx.Err() != nil {
+		return false
+	}
 	defer a.survive()
 	ctx, cancel := context.WithTimeout(a.ctx, ArchiveTimeout)
 	defer cancel()
 	if err := a.hand(ctx, f); err != nil {
-		a.complain("archive", fmt.Errorf("otelgoroutine: WithArchive: %s: %w", f.Name, err))
+		a.complain(a.option, fmt.Errorf("otelgoroutine: %s: %s: %w", a.option, f.Name, err))
+		return false
 	}
+	return true
 }
 
 // end says that no more files come. A nil archive has none.
@@ -130,6 +144,6 @@ func (a *archive) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		a.cancel()
-		return fmt.Errorf("otelgoroutine: Shutdown: not all files were handed to the function of WithArchive: %w", ctx.Err())
+		return fmt.Errorf("otelgoroutine: Shutdown: not all files were handed to the function of %s: %w", a.option, ctx.Err())
 	}
 }

@@ -20,7 +20,7 @@ const captureWait = time.Minute
 // A Captured is what [Monitor.Capture] returns.
 type Captured struct {
 	Snapshot *goroutine.Snapshot // shared; it must not be modified
-	Files    []File              // what was saved, the profile first; nil without WithProfileDir and WithArchive
+	Files    []File              // what was saved, the profile first; nil without WithProfileDir, WithArchive and WithProfileExporter
 	Skips    []Skip              // what was left out, such as a goroutine dump that would stop the world for too long
 }
 
@@ -47,8 +47,8 @@ func WithCaptureSignals(ch <-chan os.Signal) Option {
 // checkFiles refuses options that save files which would go nowhere.
 func (c *config) checkFiles() {
 	nowhere := c.profileDir == "" && c.archive == nil
-	if c.period > 0 && nowhere {
-		c.refuse("WithPeriodicProfiles(%v, %d): there is no place for profiles; add WithProfileDir or WithArchive", c.period, c.periodKeep)
+	if c.period > 0 && nowhere && c.exporter == nil {
+		c.refuse("WithPeriodicProfiles(%v, %d): there is no place for profiles; add WithProfileDir, WithArchive or WithProfileExporter", c.period, c.periodKeep)
 	}
 	if c.period > 0 && c.period < c.interval {
 		c.refuse("WithPeriodicProfiles(%v, %d): the time between profiles must be at least the interval of snapshots, %v", c.period, c.periodKeep, c.interval)
@@ -181,9 +181,12 @@ func (m *Monitor) capture() (c Captured, err error) {
 		return c, nil
 	}
 	at := c.Snapshot.Time
-	o.client.work(func() { c.keep(o.store.profile(CauseRequest, c.Snapshot, nil)) })
+	o.client.work(func() { c.keep(o.store.profile(CauseRequest, c.Snapshot)) })
+	if !o.store.keeps() {
+		return c, nil
+	}
 	if recording := o.client.Recording(c.Snapshot); recording != nil {
-		c.keep(o.store.bytes(fileOf(FileRecording, CauseRequest, at, nil), recording))
+		c.keep(o.store.bytes(fileOf(FileRecording, CauseRequest, at), recording))
 	}
 	dump, skip := o.client.Dump()
 	if skip != nil {
@@ -191,7 +194,7 @@ func (m *Monitor) capture() (c Captured, err error) {
 		c.Skips = append(c.Skips, Skip{skip.Source, string(skip.Reason)})
 		return c, nil
 	}
-	c.keep(o.store.bytes(fileOf(FileDump, CauseRequest, at, nil), dump.Text))
+	c.keep(o.store.bytes(fileOf(FileDump, CauseRequest, at), dump.Text))
 	return c, nil
 }
 

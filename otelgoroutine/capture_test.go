@@ -379,7 +379,7 @@ func TestOptionsThatSaveNowhereAreRefused(t *testing.T) {
 		opts []Option
 		says string
 	}{
-		{[]Option{WithPeriodicProfiles(time.Minute, 3)}, "WithPeriodicProfiles(1m0s, 3): there is no place for profiles; add WithProfileDir or WithArchive"},
+		{[]Option{WithPeriodicProfiles(time.Minute, 3)}, "WithPeriodicProfiles(1m0s, 3): there is no place for profiles; add WithProfileDir, WithArchive or WithProfileExporter"},
 		{[]Option{signals}, "WithCaptureSignals: there is no place for files; add WithProfileDir or WithArchive"},
 		{[]Option{WithCaptureSignals(nil), dir}, "WithCaptureSignals(nil): a channel is needed"},
 		{[]Option{WithArchive(nil)}, "WithArchive(nil): a function is needed"},

@@ -58,6 +58,7 @@ type Monitor struct {
 	captures flights[Captured]            // these, saved
 	signals  sync.WaitGroup               // the goroutine that receives them
 	archive  *archive                     // nil: there is none
+	exporter *archive                     // the same, of profiles
 	testing  atomic.Bool                  // a self-test is under way
 
 	stop     chan struct{} // closed by Shutdown; nil in a zero Monitor
@@ -104,7 +105,7 @@ func (m *Monitor) begin(c config) error {
 	m.tellDetectors()
 	m.observer = newObserver(c, t, &m.told, m.stop)
 	if m.observer.store != nil {
-		m.archive = m.observer.store.archive
+		m.archive, m.exporter = m.observer.store.archive, m.observer.store.exporter
 	}
 	if c.signals != nil {
 		m.signals.Go(func() { m.receive(c.signals) })
@@ -211,7 +212,8 @@ func (m *Monitor) WriteReport(w io.Writer) error {
 // Shutdown stops the monitor: it unregisters every callback, stops the monitor's
 // goroutine and waits for it to end. A capture in progress is told to end. If it
 // hangs in the runtime, Shutdown leaves it behind after about ten seconds and says
-// so in the error. Files that wait for the function of [WithArchive] are handed over. If
+// so in the error. Files that wait for the function of [WithArchive] or
+// [WithProfileExporter] are handed over. If
 // ctx is done first, it returns an error that wraps the error of
 // ctx. Events are passed to the logger provider as they occur; the caller shuts that
 // down next. Those that wait for a slog handler or a function of [WithEventFunc] are
@@ -231,7 +233,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-m.done:
-		return errors.Join(m.closeErr, m.leftBehind(), m.sinks.undelivered(), m.archive.wait(ctx))
+		return errors.Join(m.closeErr, m.leftBehind(), m.sinks.undelivered(), m.archive.wait(ctx), m.exporter.wait(ctx))
 	case <-ctx.Done():
 		return fmt.Errorf("otelgoroutine: Shutdown: a snapshot or an event is still under way: %w", ctx.Err())
 	}
@@ -265,6 +267,7 @@ func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
 	defer m.feed.clear()
+	defer m.exporter.end()
 	defer m.archive.end()
 	defer m.sinks.close()
 	defer func() { m.left = m.observer.client.close() }()

@@ -66,7 +66,7 @@ func newObserver(c config, t *telemetry.Telemetry, told *complaints, stop <-chan
 		Interval:  c.interval,
 		Labels:    o.labelsOf(c),
 	})
-	o.store, o.period = newStore(&c, told), newPeriod(c.period, c.interval)
+	o.store, o.period = newStore(&c, told, func() { t.DroppedProfile(context.Background()) }), newPeriod(c.period, c.interval)
 	return o
 }
 
@@ -162,27 +162,41 @@ func (o *observer) check(s *goroutine.Snapshot, verdicts []engine.Verdict) {
 func (m *Monitor) send(ctx context.Context, s *goroutine.Snapshot, all []dispatch) {
 	o := m.observer
 	var saved telemetry.Files
-	for _, d := range all {
+	for i, d := range all {
 		if d.elsewhere() {
 			o.telemetry.Count(ctx, d.Event)
 			continue
 		}
-		if saved.Profile == "" && o.store != nil && opens(d.Kind) {
-			saved = o.save(s, &d.Finding)
+		if saved.None() && o.store != nil && opens(d.Kind) {
+			saved = o.save(s, findingsOf(all[i:]))
 		}
 		o.emit(ctx, d, saved)
 		m.hand(ctx, d, saved)
 	}
 }
 
+// findingsOf returns the findings of the events that this monitor sends and that are
+// about open faults.
+func findingsOf(all []dispatch) (of []detectors.Finding) {
+	for i := range all {
+		if d := &all[i]; !d.elsewhere() && opens(d.Kind) {
+			of = append(of, d.Finding)
+		}
+	}
+	return of
+}
+
 // save saves the profile of a snapshot and the recording behind it, as far as they
 // are wanted and available.
-func (o *observer) save(s *goroutine.Snapshot, f *detectors.Finding) (saved telemetry.Files) {
-	if file, ok := o.store.profile(CauseFinding, s, f); ok {
-		saved.Profile = file.place()
+func (o *observer) save(s *goroutine.Snapshot, of []detectors.Finding) (saved telemetry.Files) {
+	if file, ok := o.store.profile(CauseFinding, s, of...); ok {
+		saved.Profile, saved.ProfileID = file.place(), file.ProfileID
+	}
+	if !o.store.keeps() {
+		return saved
 	}
 	if recording := o.client.Recording(s); recording != nil {
-		if file, ok := o.store.bytes(fileOf(FileRecording, CauseFinding, s.Time, f), recording); ok {
+		if file, ok := o.store.bytes(fileOf(FileRecording, CauseFinding, s.Time, of...), recording); ok {
 			saved.Recording = file.place()
 		}
 	}

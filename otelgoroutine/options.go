@@ -87,6 +87,7 @@ type config struct {
 	period         time.Duration // between profiles; 0: none are saved
 	periodKeep     int
 	archive        func(context.Context, File) error
+	exporter       func(context.Context, File) error // of profiles
 	signals        <-chan os.Signal
 	known          []detectors.KnownStack
 	labelKeys      []string
@@ -245,7 +246,8 @@ func WithSource(s Source) Option {
 // from the current snapshot, without another capture. dir must exist.
 //
 // [WithPeriodicProfiles] and [Monitor.Capture] save into dir as well; of each kind of
-// file and each cause, the newest are kept apart. [WithArchive] hands the files on.
+// file and each cause, the newest are kept apart. [WithArchive] hands the files on, and
+// [WithProfileExporter] the profiles.
 //
 // Only files that this monitor has written are removed. Those of another service or
 // of an earlier run of this one stay.

@@ -15,8 +15,8 @@ const (
 // WithPeriodicProfiles saves a pprof goroutine profile each time that every has passed,
 // from [MinProfilePeriod] to [MaxProfilePeriod] and not less than the interval of
 // snapshots, beside the profiles of detections, and keeps the newest keep of these, from
-// 1 to [MaxProfiles]. It needs [WithProfileDir], for the directory, or [WithArchive],
-// where keep has no meaning.
+// 1 to [MaxProfiles]. It needs [WithProfileDir], for the directory, or [WithArchive] or
+// [WithProfileExporter], where keep has no meaning.
 //
 // A profile is written from the first snapshot at or after its time, without another
 // capture. It is late while no snapshot can be taken within the budget; those that are
@@ -64,5 +64,5 @@ func (o *observer) savePeriodically(s *goroutine.Snapshot) {
 		return
 	}
 	o.period.saved(s.Time)
-	o.client.work(func() { o.store.profile(CausePeriod, s, nil) })
+	o.client.work(func() { o.store.profile(CausePeriod, s) })
 }

@@ -306,9 +306,18 @@ func TestAnEventThatNothingHearsIsReportedOnce(t *testing.T) {
 func TestASubscriberHearsEvents(t *testing.T) {
 	assert.Empty(t, handled(func() {
 		synctest.Test(t, func(t *testing.T) {
-			m, err := Start(provider(), withCapturer(parked(3)), WithDetectors(always()), WithLoggerProvider(lognoop.NewLoggerProvider()), WithInterval(time.Hour))
+			subscribed := make(chan struct{})
+			c := parked(3)
+			take := c.take
+			c.take = func(n int) (*goroutine.Snapshot, []capture.Skip) {
+				<-subscribed
+				return take(n)
+			}
+			m, err := Start(provider(), withCapturer(c), WithDetectors(always()), WithLoggerProvider(lognoop.NewLoggerProvider()), WithInterval(time.Hour))
 			require.NoError(t, err)
 			m.Subscribe(func(Update) {})
+			close(subscribed)
+			synctest.Wait()
 			require.NoError(t, m.Shutdown(t.Context()))
 		})
 	}))

@@ -40,6 +40,7 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //	goroutine.snapshot.duration          time it took to take and parse a snapshot
 //	goroutine.snapshot.skipped           snapshots that were not taken
 //	goroutine.snapshot.age               age of the newest snapshot
+//	goroutine.profile.dropped            profiles that did not reach the exporter
 //	goroutine.detector.status            detectors that are judging, and why others are not
 //
 // and sends events through the logger provider: goroutine.leak.detected,
@@ -55,7 +56,7 @@ var ErrStarted = errors.New("otelgoroutine: already started on this meter provid
 //
 // While nothing can be heard, nothing is captured: with no-op providers, or with metrics
 // that are not set up and a slog default that takes no errors, unless there is a logger,
-// a function, a subscriber, a directory for profiles or an archive, or the monitor was
+// a function, a subscriber, a directory for profiles, an archive or an exporter, or the monitor was
 // asked for a snapshot, findings or its health in the last ten minutes.
 //
 // All monitors of a process share one capturer, which allows as much as the most

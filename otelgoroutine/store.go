@@ -33,7 +33,7 @@ const (
 )
 
 // A File is a file that a monitor has written into the directory of [WithProfileDir],
-// or keeps in memory for the function of [WithArchive].
+// or keeps in memory for the functions of [WithArchive] and [WithProfileExporter].
 type File struct {
 	// Name is the file's name, without a directory. It begins with the time, so that
 	// names sort by time, and names the detector and the finding, or the cause.
@@ -50,7 +50,16 @@ type File struct {
 
 	Detector, FindingID string // of the finding; empty if the cause is another
 
-	content []byte // nil: it is on disk only
+	// Findings are those whose events say that this file belongs to them, the one
+	// above first. They are shared and must not be modified.
+	Findings []detectors.Finding
+
+	// ProfileID identifies a profile that was handed to the function of
+	// [WithProfileExporter]. It is random, and zero for all other files.
+	ProfileID [16]byte
+
+	content  []byte // nil: it is on disk only
+	archived bool   // the function of WithArchive gets it
 }
 
 // Open opens the content for reading. It reads from memory if the content is there, and
@@ -71,12 +80,13 @@ type inMemory struct{ *bytes.Reader }
 
 func (inMemory) Close() error { return nil }
 
-// place returns where the file is found: its path or, in an archive, its name.
+// place returns where the file is found: its path or, in an archive, its name. It is
+// empty for a profile that was exported only.
 func (f *File) place() string {
-	if f.Path != "" {
-		return f.Path
+	if f.Path == "" && f.archived {
+		return f.Name
 	}
-	return f.Name
+	return f.Path
 }
 
 // A shelf is what files are kept together, the newest of them.
@@ -85,19 +95,24 @@ type shelf struct {
 	kind  FileKind
 }
 
-// A store saves files: in a directory, for an archive, or both. Those of one shelf must
-// be saved by one goroutine at a time.
+// A store saves files in a directory, for an archive and for an exporter of profiles.
+// Those of one shelf must be saved by one goroutine at a time.
 type store struct {
 	*complaints
-	shelves map[shelf]*files // nil: there is no directory
-	archive *archive         // nil: there is none
+	shelves  map[shelf]*files // nil: there is no directory
+	archive  *archive         // nil: there is none
+	exporter *archive         // the same, of profiles
 }
 
-// newStore returns nil if nothing is to be saved.
-func newStore(c *config, told *complaints) *store {
+// newStore returns nil if nothing is to be saved. dropped is called for each profile that
+// did not reach the exporter.
+func newStore(c *config, told *complaints, dropped func()) *store {
 	s := &store{complaints: told}
 	if c.archive != nil {
-		s.archive = newArchive(c.archive, told)
+		s.archive = newArchive("WithArchive", c.archive, told, func() {})
+	}
+	if c.exporter != nil {
+		s.exporter = newArchive("WithProfileExporter", c.exporter, told, dropped)
 	}
 	if c.profileDir != "" {
 		s.shelves = make(map[shelf]*files)
@@ -107,11 +122,14 @@ func newStore(c *config, told *complaints) *store {
 		s.keep(c.profileDir, c.profileKeep, CauseRequest, FileDump)
 		s.keep(c.profileDir, c.periodKeep, CausePeriod, FileProfile)
 	}
-	if s.archive == nil && s.shelves == nil {
+	if !s.keeps() && s.exporter == nil {
 		return nil
 	}
 	return s
 }
+
+// keeps reports whether files of every kind have a place.
+func (s *store) keeps() bool { return s.archive != nil || s.shelves != nil }
 
 func (s *store) keep(dir string, most int, cause FileCause, kinds ...FileKind) {
 	for _, kind := range kinds {
@@ -121,17 +139,19 @@ func (s *store) keep(dir string, most int, cause FileCause, kinds ...FileKind) {
 
 var suffixes = map[FileKind]string{FileProfile: ".pb.gz", FileRecording: ".trace", FileDump: ".txt"}
 
-// fileOf returns a file that is still to be saved. f is nil if the cause is no finding.
-func fileOf(kind FileKind, cause FileCause, at time.Time, f *detectors.Finding) File {
-	if f != nil {
-		return File{Name: fileName(at, f) + suffixes[kind], Kind: kind, Cause: cause, Time: at, Detector: f.Detector, FindingID: f.ID}
+// fileOf returns a file that is still to be saved. The first finding gives it its name; if
+// there is none, the cause does.
+func fileOf(kind FileKind, cause FileCause, at time.Time, of ...detectors.Finding) File {
+	if len(of) > 0 {
+		f := &of[0]
+		return File{Name: fileName(at, f) + suffixes[kind], Kind: kind, Cause: cause, Time: at, Detector: f.Detector, FindingID: f.ID, Findings: of}
 	}
 	return File{Name: timeName(at) + string(cause) + suffixes[kind], Kind: kind, Cause: cause, Time: at}
 }
 
 // profile saves a snapshot.
-func (s *store) profile(cause FileCause, snapshot *goroutine.Snapshot, f *detectors.Finding) (File, bool) {
-	return s.save(fileOf(FileProfile, cause, snapshot.Time, f), func(w io.Writer) error { return parse.WriteProfile(w, snapshot) })
+func (s *store) profile(cause FileCause, snapshot *goroutine.Snapshot, of ...detectors.Finding) (File, bool) {
+	return s.save(fileOf(FileProfile, cause, snapshot.Time, of...), func(w io.Writer) error { return parse.WriteProfile(w, snapshot) })
 }
 
 // bytes saves a content that is in memory.
@@ -141,7 +161,8 @@ func (s *store) bytes(file File, content []byte) (File, bool) {
 
 // save writes a file and reports whether it was saved anywhere. Failures are reported.
 func (s *store) save(file File, write func(io.Writer) error) (saved File, ok bool) {
-	if s.archive != nil {
+	exported := s.exporter != nil && file.Kind == FileProfile
+	if s.archive != nil || exported {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
 			s.complain(string(file.Kind), err)
@@ -156,8 +177,9 @@ func (s *store) save(file File, write func(io.Writer) error) (saved File, ok boo
 			s.complain(string(file.Kind), err)
 		}
 	}
-	if s.archive != nil {
-		return file, s.archive.add(file) || file.Path != ""
+	if exported {
+		file = s.exporter.addProfile(file)
 	}
-	return file, file.Path != ""
+	file.archived = s.archive != nil && s.archive.add(file)
+	return file, file.Path != "" || file.archived || file.ProfileID != [16]byte{}
 }

@@ -180,7 +180,10 @@ func setProfileDir(c *config, value string) error {
 	if value == "none" {
 		c.profileDir, c.profileKeep = "", 0
 		if c.archive == nil { // what would be saved has no place left
-			c.period, c.periodKeep, c.signals = 0, 0, nil
+			c.signals = nil
+		}
+		if c.archive == nil && c.exporter == nil {
+			c.period, c.periodKeep = 0, 0
 		}
 		return nil
 	}

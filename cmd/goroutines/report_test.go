@@ -321,7 +321,7 @@ func TestDiff(t *testing.T) {
 	untilLeaked := func(n int) {
 		require.Eventually(t, func() bool {
 			return states(jsonReport(t, "--endpoint", "profile", addr))["chan send"] >= n
-		}, 30*time.Second, 20*time.Millisecond)
+		}, 2*time.Minute, 20*time.Millisecond)
 	}
 	untilLeaked(1)
 	a := save("a", "goroutine?debug=2")

@@ -103,7 +103,7 @@ func TestSignalsEndEveryRead(t *testing.T) {
 		"kubectl": func(t *testing.T) waiting {
 			told := withKubectl(t, "silent")
 			return waiting{args: []string{"check", "pod/shop:6060"}, ready: func(io.Writer) {
-				require.Eventually(t, func() bool { return len(told()) > 0 }, 20*time.Second, 10*time.Millisecond)
+				require.Eventually(t, func() bool { return len(told()) > 0 }, 2*time.Minute, 10*time.Millisecond)
 			}}
 		},
 	} {

@@ -136,7 +136,7 @@ func TestWatchOnATerminal(t *testing.T) {
 		require.Eventually(t, func() bool {
 			text := ansi.Strip(shown.String())
 			return strings.Contains(text, "main.worker") && strings.Contains(text, "cannot be reached") && strings.Contains(text, "█")
-		}, 20*time.Second, 20*time.Millisecond)
+		}, 2*time.Minute, 20*time.Millisecond)
 		_, err = terminal.WriteString("q")
 		require.NoError(t, err)
 		require.NoError(t, c.Wait())

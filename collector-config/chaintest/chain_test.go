@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/otelgoroutine/go/collector-config/dashboard"
 	"github.com/otelgoroutine/go/collector-config/internal/rig"
 	"github.com/otelgoroutine/go/collector-config/seriescount"
 )
@@ -37,7 +36,8 @@ func TestChain(t *testing.T) {
 	fires(t, prom, "GoroutineFleetFinding", "", "main.report.func1")
 	fires(t, prom, "GoroutineLeak", "p1", fnName("forgotten"))
 	eventually(t, "the detectors of blind", func() error { return cannotJudge(alerts(t, prom, "GoroutineDetectorNotJudging"), "blind", "deadlock") })
-	assertQueries(t, prom)
+	assertQueries(t, prom, nil)
+	assertHealthy(t, prom, "r4")
 	assertSeries(t, prom)
 
 	curable.cure(t)
@@ -102,32 +102,6 @@ func fires(t *testing.T, p *rig.Prometheus, name, instance, function string) {
 		}
 		return fmt.Errorf("%s does not fire on %q: %v", name, instance, alerts(t, p, ""))
 	})
-}
-
-// assertQueries runs every query of the dashboard with its variables filled in.
-func assertQueries(t *testing.T, p *rig.Prometheus) {
-	t.Helper()
-	variables := strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "20s")
-	for panel, queries := range dashboard.Queries() {
-		for _, q := range queries {
-			eventually(t, panel, func() error { return numbers(t, p, variables.Replace(q)) })
-		}
-	}
-	for label, of := range dashboard.Variables() {
-		got := series(t, p, "group by ("+label+") ("+variables.Replace(of)+")")
-		assert.NotEmpty(t, got[0].Labels[label])
-	}
-}
-
-// numbers returns an error unless a query returns series and all of them are
-// numbers. A quantile is not a number while there are no new observations.
-func numbers(t *testing.T, p *rig.Prometheus, query string) error {
-	for _, s := range series(t, p, query) {
-		if s.Point[1] == "NaN" {
-			return fmt.Errorf("%s: no number for %v", query, s.Labels)
-		}
-	}
-	return nil
 }
 
 // assertSeries compares the numbers that the README calculates with those of a

@@ -40,7 +40,7 @@ func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 		want []string
 	}{
 		"unknown component": {"yaml:exporters::jaeger::endpoint: localhost:1", []string{`'exporters' unknown type: "jaeger" for id: "jaeger" (valid values: [`}},
-		"unknown setting":   {"yaml:exporters::prometheus::adress: localhost:1", []string{"'exporters' error reading configuration for \"prometheus\"", "has invalid keys: adress"}},
+		"unknown setting":   {"yaml:exporters::file/events::pth: e.jsonl", []string{"'exporters' error reading configuration for \"file/events\"", "has invalid keys: pth"}},
 		"wrong pipeline":    {"yaml:service::pipelines::metrics::exporters: [prom]", []string{`service::pipelines::metrics: references exporter "prom" which is not configured`}},
 		"wrong port":        {"yaml:receivers::otlp::protocols::grpc::endpoint: localhost:99999", []string{"listen tcp: address 99999: invalid port"}},
 		"port in use":       {"yaml:receivers::otlp::protocols::grpc::endpoint: " + taken.Addr().String(), []string{"bind: address already in use", taken.Addr().String()}},
@@ -56,21 +56,30 @@ func TestBadConfigurationGivesTheCollectorsOwnError(t *testing.T) {
 	}
 }
 
+// The oldest Prometheus that is supported and one of today agree on the files.
 func TestRules(t *testing.T) {
 	_, promtool, err := rig.FindPrometheus()
 	require.NoError(t, err)
-	for _, args := range [][]string{
-		{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml"},
-	} {
-		cmd := exec.CommandContext(t.Context(), promtool, args...)
+	newer, err := today()
+	require.NoError(t, err)
+	files := [][]string{{"check", "config", "prometheus.yaml"}, {"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"}}
+	runs(t, promtool, files...)
+	runs(t, newer.promtool, append(files, []string{"check", "config", "prometheus-otlp.yaml"})...)
+}
+
+// runs runs a program in the folder of the files under test.
+func runs(t *testing.T, program string, calls ...[]string) {
+	t.Helper()
+	for _, args := range calls {
+		cmd := exec.CommandContext(t.Context(), program, args...)
 		cmd.Dir = folder
 		out, err := cmd.CombinedOutput()
-		assert.NoError(t, err, "promtool %v: %s", args, out)
+		assert.NoError(t, err, "%s %v: %s", program, args, out)
 	}
 }
 
 // builder is the Collector builder, in the same version as the components.
-const builder = "go.opentelemetry.io/collector/cmd/builder@v0.158.0"
+const builder = "go.opentelemetry.io/collector/cmd/builder@v0.161.0"
 
 func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {
 	dir := t.TempDir()
@@ -95,5 +104,8 @@ func TestDistributionIsWhatTheBuilderMakes(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range regexp.MustCompile(`gomod: (\S+ v\S+)`).FindAllStringSubmatch(string(config), -1) {
 		assert.Contains(t, string(gomod), "\t"+m[1]+"\n")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  - (\S+ v\S+ => .*)$`).FindAllStringSubmatch(string(config), -1) {
+		assert.Contains(t, string(gomod), "\nreplace "+m[1]+"\n")
 	}
 }

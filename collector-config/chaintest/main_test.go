@@ -40,6 +40,13 @@ var built = sync.OnceValues(func() (p programs, err error) {
 	return p, err
 })
 
+// today builds a Prometheus of today, and its promtool, for the tests that need
+// them.
+var today = sync.OnceValues(func() (p struct{ prometheus, promtool string }, err error) {
+	p.prometheus, p.promtool, err = rig.BuildPrometheus(context.Background(), folder)
+	return p, err
+})
+
 // build builds the Collector and the example once for all tests.
 func build(t *testing.T) programs {
 	t.Helper()
@@ -96,10 +103,24 @@ func startPrometheus(t *testing.T, c rig.PrometheusConfig) *rig.Prometheus {
 
 func startExample(t *testing.T, col *rig.Collector, instance string, args ...string) {
 	t.Helper()
-	p, err := rig.StartExample(rig.ExampleConfig{
-		Program: build(t).example, OTLP: col.OTLP, Instance: instance, Args: args, Out: io.Discard})
+	runExample(t, rig.ExampleConfig{OTLP: col.OTLP, Instance: instance, Resource: deployed("v1.8.1"), Args: args})
+}
+
+// deployed returns the resource attributes that become labels.
+func deployed(version string) []string {
+	return []string{"service.version=" + version, "k8s.cluster.name=c1", "k8s.namespace.name=shops", "deployment.environment.name=test", "team=orders"}
+}
+
+// runExample starts an example that runs until the end of the test, or until it is
+// stopped.
+func runExample(t *testing.T, c rig.ExampleConfig) *rig.Process {
+	t.Helper()
+	c.Program, c.Out = build(t).example, io.Discard
+	c.Args = append(c.Args, "-http", "off")
+	p, err := rig.StartExample(c)
 	require.NoError(t, err)
 	t.Cleanup(func() { stop(t, p) })
+	return p
 }
 
 // stop stops a program. If the test has failed, it shows what the program

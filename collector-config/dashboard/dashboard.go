@@ -45,10 +45,25 @@ func Queries() map[string][]string {
 	return queries
 }
 
-// Variables returns, for each variable, the metric from which its values are
-// taken. Each variable is named after its label.
-func Variables() map[string]string {
-	return map[string]string{"job": `goroutine_count`, "instance": `goroutine_count{job=~"$job"}`}
+// A Variable is a choice at the top of the dashboard.
+type Variable struct {
+	Name  string // in queries, after the dollar sign
+	Label string // the label that it chooses
+	Title string
+	Of    string // the series from which its values are taken
+}
+
+// Variables returns the variables, each narrowed down by those before it. The
+// values come from series, not from target_info: a resource attribute that is no
+// label of the series offers only "All".
+func Variables() []Variable {
+	return []Variable{
+		{"cluster", "k8s_cluster_name", "Cluster", `goroutine_snapshot_age_seconds`},
+		{"namespace", "k8s_namespace_name", "Namespace", `goroutine_snapshot_age_seconds{k8s_cluster_name=~"$cluster"}`},
+		{"job", "job", "Service", `goroutine_snapshot_age_seconds{k8s_cluster_name=~"$cluster", k8s_namespace_name=~"$namespace"}`},
+		{"version", "service_version", "Version", `goroutine_snapshot_age_seconds{` + services + `}`},
+		{"instance", "instance", "Replica", `goroutine_snapshot_age_seconds{` + services + `, service_version=~"$version"}`},
+	}
 }
 
 // build makes a dashboard in the first schema, which every version of Grafana
@@ -61,12 +76,17 @@ func build(rows []row) (dashboard.Dashboard, error) {
 		Uid(UID).
 		Description("Goroutines by state and stack, leaks and deadlocks. From otelgoroutine.").
 		Tags([]string{"go", "goroutines", "opentelemetry"}).
-		Time("now-3h", "now").
+		Time("now-12h", "now"). // a warning that stands is told every eight hours: its last event is in this range
 		Refresh("30s").
 		Tooltip(dashboard.DashboardCursorSyncCrosshair).
 		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Prometheus").Type("prometheus")).
-		WithVariable(variable("job", "Service")).
-		WithVariable(variable("instance", "Replica"))
+		WithVariable(dashboard.NewDatasourceVariableBuilder("loki").Label("Events").Type("loki"))
+	for _, v := range Variables() {
+		b.WithVariable(v.builder())
+	}
+	for _, a := range annotations {
+		b.Annotation(a.builder())
+	}
 	for _, r := range rows {
 		b.WithRow(dashboard.NewRowBuilder(r.title))
 		for _, p := range r.panels {
@@ -76,16 +96,22 @@ func build(rows []row) (dashboard.Dashboard, error) {
 	return b.Build()
 }
 
-func variable(label, name string) cog.Builder[dashboard.VariableModel] {
-	return dashboard.NewQueryVariableBuilder(label).
-		Label(name).
-		Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(" + Variables()[label] + ", " + label + ")")}).
+// builder makes a variable with "All" chosen. It stays chosen where the label does
+// not exist.
+func (v Variable) builder() cog.Builder[dashboard.VariableModel] {
+	return dashboard.NewQueryVariableBuilder(v.Name).
+		Label(v.Title).
+		Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(" + v.Of + ", " + v.Label + ")")}).
 		Datasource(source).
 		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
 		Sort(dashboard.VariableSortAlphabeticalAsc).
 		Multi(true).
 		IncludeAll(true).
-		AllValue(".*")
+		AllValue(".*").
+		Current(dashboard.VariableOption{
+			Text:  dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
+			Value: dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
+		})
 }
 
 var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
@@ -104,6 +130,7 @@ func (p panel) number() cog.Builder[dashboard.Panel] {
 	return stat.NewPanelBuilder().Title(p.title).Description(p.description).Datasource(source).
 		Span(p.width).Height(p.height).Unit(p.unit).
 		GraphMode(common.BigValueGraphModeArea).
+		NoValue("not judged").
 		Thresholds(dashboard.NewThresholdsConfigBuilder().
 			Mode(dashboard.ThresholdsModeAbsolute).
 			Steps([]dashboard.Threshold{{Color: "green"}, {Color: "red", Value: cog.ToPtr(1.0)}})).
@@ -126,6 +153,9 @@ func (p panel) list() cog.Builder[dashboard.Panel] {
 		}
 		b.OverrideByName(name, []dashboard.DynamicConfigValue{
 			{Id: "displayName", Value: q.name}, {Id: "unit", Value: q.unit}})
+	}
+	if p.events != "" {
+		b.OverrideByName("goroutine_stack_id", []dashboard.DynamicConfigValue{p.linkToEvents()})
 	}
 	return b
 }

@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -56,7 +55,7 @@ func run(ctx context.Context, duration time.Duration, out io.Writer) error {
 	defer events.Close()
 	col, err := rig.StartCollector(ctx, rig.CollectorConfig{
 		Program: collector, Folder: folder, Files: []string{"otel-collector.yaml"}, Dir: dir,
-		Out:  logFile(dir, "collector.log"),
+		Out:  rig.LogFile(dir, "collector.log"),
 		OTLP: rig.Prefer("127.0.0.1:4317"), Scrape: rig.Prefer("127.0.0.1:8889"),
 		Env: []string{"ONWARD_ENDPOINT=" + events.URL()},
 	})
@@ -66,14 +65,14 @@ func run(ctx context.Context, duration time.Duration, out io.Writer) error {
 	defer col.Stop()
 	prom, err := rig.StartPrometheus(ctx, rig.PrometheusConfig{
 		Folder: folder, Dir: dir, Collector: col, Hurry: hurry,
-		Out: logFile(dir, "prometheus.log"), Addr: rig.Prefer("127.0.0.1:9090"),
+		Out: rig.LogFile(dir, "prometheus.log"), Addr: rig.Prefer("127.0.0.1:9090"),
 	})
 	if err == nil {
 		defer prom.Stop()
 	} else if !errors.Is(err, rig.ErrNoPrometheus) {
 		return err
 	}
-	shop, err := rig.StartExample(rig.ExampleConfig{Program: example, OTLP: col.OTLP, Instance: "local", Out: logFile(dir, "example.log")})
+	shop, err := rig.StartExample(rig.ExampleConfig{Program: example, OTLP: col.OTLP, Instance: "local", Out: rig.LogFile(dir, "example.log")})
 	if err != nil {
 		return err
 	}
@@ -92,16 +91,6 @@ func build(ctx context.Context, out io.Writer) (folder, collector, example strin
 	}
 	example, err = rig.BuildExample(ctx, folder)
 	return
-}
-
-// logFile opens the file for a program's output. The screen is reserved for the
-// events.
-func logFile(dir, name string) io.Writer {
-	f, err := os.Create(filepath.Join(dir, name)) // stays open until the process ends
-	if err != nil {
-		return io.Discard
-	}
-	return f
 }
 
 func tell(out io.Writer, dir string, col *rig.Collector, prom *rig.Prometheus) {

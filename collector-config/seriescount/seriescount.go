@@ -61,6 +61,8 @@ func of(m telemetry.Metric, top int) (span, string) {
 		return span{1, sources.most * reasons}, "sources of snapshots and reasons"
 	case telemetry.MetricSnapshotAge:
 		return span{1, 1}, ""
+	case telemetry.MetricProfileDropped:
+		return span{0, 1}, "none unless profiles are exported and one was dropped"
 	case telemetry.MetricDetectorStatus:
 		return span{builtin, builtin * 9}, "detectors, each in one state; those that it left are 0 for five minutes"
 	}

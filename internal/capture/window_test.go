@@ -94,7 +94,7 @@ func TestWindowTellsWhatWakesGoroutines(t *testing.T) {
 		s, _ := newWindowCapturer().Window(time.Millisecond, nil)
 		g := groupIn(s, "(*store).wait", goroutine.MutexLock)
 		return g != nil && g.Count == 5
-	}, 10*time.Second, time.Millisecond)
+	}, 2*time.Minute, time.Millisecond)
 
 	s, skip := newWindowCapturer().Window(windowed, nil)
 	require.Nil(t, skip)
@@ -153,7 +153,7 @@ func TestWindowEndsEarly(t *testing.T) {
 		var skip *Skip
 		s, skip = c.Window(time.Hour, stop)
 		return skip == nil
-	}, 10*time.Second, time.Millisecond)
+	}, 2*time.Minute, time.Millisecond)
 	assert.NotZero(t, s.Total)
 }
 

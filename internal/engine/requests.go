@@ -271,7 +271,7 @@ func (l *Labels) of(read []labelledCount) (o origin) {
 				values[label] += r.count
 			}
 		}
-		o.traces = withTrace(o.traces, traceOf(r.labels), r.count)
+		o.traces = withTrace(o.traces, TraceOf(r.labels), r.count)
 	}
 	for _, key := range l.Allowed {
 		o.labels = append(o.labels, mostOf(values, key)...)
@@ -312,9 +312,9 @@ func withTrace(traces []detectors.Trace, t detectors.Trace, count int) []detecto
 	return append(traces, t)
 }
 
-// traceOf returns the trace that labels identify; the zero Trace if they identify none.
+// TraceOf returns the trace that labels identify; the zero Trace if they identify none.
 // What is not an ID is no trace, whatever its key.
-func traceOf(labels []goroutine.Label) (t detectors.Trace) {
+func TraceOf(labels []goroutine.Label) (t detectors.Trace) {
 	value := func(key string) string {
 		for _, l := range labels {
 			if l.Key == key {

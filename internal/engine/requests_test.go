@@ -303,7 +303,7 @@ func TestTracesInLabels(t *testing.T) {
 		"zeros":                      {labels("span_id", strings.Repeat("0", 16), "trace_id", strings.Repeat("0", 32), "span id", "0"), detectors.Trace{}},
 		"no number":                  {labels("span id", "-7"), detectors.Trace{}},
 	} {
-		got := traceOf(tc.labels)
+		got := TraceOf(tc.labels)
 		assert.Equal(t, tc.want, got, name)
 		assert.NotContains(t, fmt.Sprint(got), "secret", name)
 	}

@@ -121,6 +121,8 @@ type Target struct {
 	known     []detectors.KnownStack
 	telemetry *telemetry.Telemetry // nil if nothing is exported
 	onStep    func(Step)
+	profile   func(*goroutine.Snapshot, []detectors.Finding) [16]byte // nil: no profiles are made; see Profile
+	points    int                                                     // kept at most
 
 	engine   *engine.Engine
 	standing standing
@@ -140,7 +142,7 @@ type Target struct {
 // judged; it must be new, and its interval that of Run. onStep is called after each
 // attempt to take a snapshot, on the goroutine that runs Observe.
 func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sight, t *telemetry.Telemetry, onStep func(Step)) *Target {
-	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onStep: onStep, status: Status{Name: name}, asked: time.Now()}
+	target := &Target{process: p, detectors: ds, sight: seen, telemetry: t, onStep: onStep, status: Status{Name: name}, asked: time.Now(), points: maxPoints}
 	target.begin()
 	if t != nil {
 		t.SetDetectors(seen.Current(), time.Now())
@@ -153,6 +155,20 @@ func NewTarget(name string, p Process, ds []*detectors.Detector, seen *sight.Sig
 func (t *Target) Exclude(known []detectors.KnownStack) {
 	t.known = known
 	t.begin()
+}
+
+// ForMany limits what is kept to what judging needs: nothing is kept for display but
+// whether the latest attempt failed. It is called before Run, where there may be
+// thousands of targets.
+func (t *Target) ForMany() { t.points = 1 }
+
+// End ends the observation: open findings end, as the process is no longer observed. It
+// returns and exports their events. It must not overlap with Observe, which must not be
+// called again.
+func (t *Target) End(ctx context.Context) []detectors.Event {
+	t.events = nil
+	t.send(ctx, nil, t.engine.End(time.Now()))
+	return t.events
 }
 
 // begin starts over with an empty history, for a new process.
@@ -236,7 +252,7 @@ func (t *Target) observed(ctx context.Context, s *goroutine.Snapshot, err error)
 	if evidence != "" {
 		t.generation = t.generationOf(s)
 		t.process.Forget()
-		t.send(ctx, t.engine.End(s.Time))
+		t.send(ctx, nil, t.engine.End(s.Time))
 		t.begin()
 		if again, e := t.process.Take(ctx); again != nil && again.Total > 0 {
 			s, err = again, e // births are counted from here
@@ -258,7 +274,7 @@ func (t *Target) observed(ctx context.Context, s *goroutine.Snapshot, err error)
 	t.status.Taken++
 	t.status.Snapshot, t.status.Err, t.status.Open = s, err, result.Open
 	t.status.Faults = faults(result.Verdicts)
-	t.add(pointOf(s))
+	t.add(t.pointOf(s))
 }
 
 // generationOf returns the generation of a snapshot that was just taken, or 0.
@@ -297,7 +313,7 @@ func (t *Target) restarted(s *goroutine.Snapshot) string {
 // judge runs the detectors, reports the events and exports the results.
 func (t *Target) judge(ctx context.Context, s *goroutine.Snapshot) engine.Result {
 	result := t.engine.Step(s)
-	t.send(ctx, result.Events)
+	t.send(ctx, s, result.Events)
 	var skips []sight.Skip
 	if reason, _ := t.process.NoTrace(); reason != "" && !s.HasIDs() {
 		skips = append(skips, sight.Skip{Source: goroutine.SourceTrace, Reason: reason})
@@ -324,10 +340,12 @@ func faults(verdicts []engine.Verdict) (all []string) {
 	return all
 }
 
-func (t *Target) send(ctx context.Context, events []detectors.Event) {
-	for _, e := range events {
-		if t.telemetry != nil {
-			t.telemetry.Emit(ctx, e, telemetry.Files{})
+// send reports events. s is the snapshot that they come from, or nil.
+func (t *Target) send(ctx context.Context, s *goroutine.Snapshot, events []detectors.Event) {
+	if t.telemetry != nil && len(events) > 0 {
+		saved := telemetry.Files{ProfileID: t.profiled(s, events)}
+		for _, e := range events {
+			t.telemetry.Emit(ctx, e, saved)
 		}
 	}
 	t.events = append(t.events, events...)
@@ -358,12 +376,15 @@ func (t *Target) failed(ctx context.Context, err error) {
 // add adds a point. The caller holds t.mu.
 func (t *Target) add(p Point) {
 	t.status.Points = append(t.status.Points, p)
-	if n := len(t.status.Points) - maxPoints; n > 0 {
+	if n := len(t.status.Points) - t.points; n > 0 {
 		t.status.Points = slices.Delete(t.status.Points, 0, n)
 	}
 }
 
-func pointOf(s *goroutine.Snapshot) Point {
+func (t *Target) pointOf(s *goroutine.Snapshot) Point {
+	if t.points == 1 {
+		return Point{Time: s.Time}
+	}
 	p := Point{Time: s.Time, Total: s.Total, States: s.States(), Stacks: make(map[goroutine.GroupKey]int)}
 	for i := range s.Groups[:min(len(s.Groups), maxRows)] {
 		p.Stacks[s.Groups[i].Key()] += s.Groups[i].Count

@@ -1,6 +1,10 @@
 package parse
 
-import "github.com/otelgoroutine/go/goroutine"
+import (
+	"slices"
+
+	"github.com/otelgoroutine/go/goroutine"
+)
 
 // MaxGroups is the maximum number of groups in a snapshot. For each state there
 // may be one more, under the stack [goroutine.OtherStacks], which sums up all
@@ -38,10 +42,20 @@ func finish(s *goroutine.Snapshot) {
 		s.Groups = append(kept, sumByState(rest)...)
 		s.Sort()
 	}
+	s.Groups = fitted(s.Groups)
 	s.Total = 0
 	for i := range s.Groups {
 		s.Total += s.Groups[i].Count
 	}
+}
+
+// fitted returns groups without much spare capacity. Histories keep dozens of
+// snapshots, and Collectors those of thousands of processes.
+func fitted(groups []goroutine.Group) []goroutine.Group {
+	if cap(groups)-len(groups) <= len(groups)/8 {
+		return groups
+	}
+	return slices.Clone(groups)
 }
 
 // blockedForever returns how many groups that have a stack are blocked forever.

@@ -40,6 +40,21 @@ func TestFinish(t *testing.T) {
 	assert.Equal(t, 2, others, "one for each state")
 }
 
+// A snapshot that is kept takes no more memory than it needs.
+func TestSnapshotsHaveNoRoomToSpare(t *testing.T) {
+	s := &goroutine.Snapshot{Groups: make([]goroutine.Group, 0, 64)}
+	for i := range 37 {
+		g := goroutine.Group{Stack: goroutine.NewStack([]goroutine.Frame{{Function: "main.f", Line: i}})}
+		g.Add(1, []uint64{uint64(i)}, []goroutine.Cohort{{Count: 1}})
+		assert.Equal(t, 1, cap(g.IDs))
+		assert.Equal(t, 1, cap(g.Births))
+		s.Groups = append(s.Groups, g)
+	}
+	finish(s)
+	assert.Len(t, s.Groups, 37)
+	assert.LessOrEqual(t, cap(s.Groups), 37*9/8)
+}
+
 func TestWhatIsBlockedForeverIsNotSummedUp(t *testing.T) {
 	crowd := func(state goroutine.State, groups, count int) *goroutine.Snapshot {
 		s := &goroutine.Snapshot{}

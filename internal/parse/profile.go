@@ -48,15 +48,7 @@ const (
 // Invalid samples are left out, and the error names them; the others are in the
 // snapshot. The snapshot is nil when nothing could be read.
 func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*goroutine.Snapshot, error) {
-	raw, err := decompress(data, MaxProfileBytes)
-	if err != nil {
-		return nil, err
-	}
-	p, err := parseProfile(raw)
-	if err != nil {
-		return nil, err
-	}
-	value, err := goroutineValue(p)
+	p, value, err := Pprof(data)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +60,22 @@ func Profile(data []byte, at time.Time, stacks *Stacks, labels Labels) (*gorouti
 	}
 	s.Duration = time.Duration(max(p.DurationNanos, 0))
 	return s, r.problems.err()
+}
+
+// Pprof decodes a goroutine profile, compressed or not, as [Profile] does, and returns
+// which of the values of its samples counts goroutines.
+func Pprof(data []byte) (p *profile.Profile, value int, err error) {
+	raw, err := decompress(data, MaxProfileBytes)
+	if err != nil {
+		return nil, 0, err
+	}
+	if p, err = parseProfile(raw); err != nil {
+		return nil, 0, err
+	}
+	if value, err = goroutineValue(p); err != nil {
+		return nil, 0, err
+	}
+	return p, value, nil
 }
 
 // decompress returns the bytes of a profile, or an error if there are more than

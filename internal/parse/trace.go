@@ -301,7 +301,9 @@ func (d *TraceDecoder) group(s *goroutine.Snapshot) {
 	if len(d.crowds) > 2*MaxGroups {
 		slices.SortStableFunc(d.crowds, func(a, b crowd) int { return cmp.Compare(b.count, a.count) })
 	}
-	g := grouping{TraceDecoder: d, s: s, index: make(map[stackState]int, min(len(d.crowds), 2*MaxGroups))}
+	n := min(len(d.crowds), 2*MaxGroups)
+	g := grouping{TraceDecoder: d, s: s, index: make(map[stackState]int, n)}
+	s.Groups = slices.Grow(s.Groups, n)
 	for _, whole := range []bool{true, false} {
 		for n := range d.crowds {
 			if c := &d.crowds[n]; (c.reason == 0) == whole {

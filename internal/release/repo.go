@@ -17,7 +17,7 @@ import (
 // published are the folders of the modules that users get. The others are only for
 // this repository: they are never tagged, and no published module may require one
 // of them.
-var published = []string{".", "internal/otlptest", "cmd/goroutines"}
+var published = []string{".", "internal/otlptest", "otlpprofiles", "cmd/goroutines", "collector/goroutinereceiver"}
 
 // versionFile is the file that declares the constant Version, relative to the
 // root.

@@ -35,10 +35,6 @@ type headReader struct {
 	bytes []byte
 }
 
-// closedIdle is how net/http says that a connection was closed before it had written the
-// request.
-const closedIdle = "server closed idle connection"
-
 func (h *headReader) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	h.bytes = append(h.bytes, p[:min(n, maxHead-len(h.bytes))]...)
@@ -146,22 +142,24 @@ func isStatus(err error, statuses ...int) bool {
 }
 
 // refused returns the error for a response with a status other than 200.
-func refused(response *http.Response) error {
+func (n *Settings) refused(response *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxHead))
 	text := statusOf(response)
 	if line := firstLine(body); line != "" {
 		text += ": " + line
 	}
-	if advice := adviceOn(response, body); advice != "" {
+	if advice := n.adviceOn(response, body); advice != "" {
 		text += "; " + advice
 	}
 	return &statusError{response.StatusCode, text}
 }
 
-const proxyLogin = "the proxy asks for a login; give it in HTTP_PROXY or HTTPS_PROXY, as http://name:password@host:port"
+func (n *Settings) proxyLogin() string {
+	return "the proxy asks for a login; give it in " + n.Proxy + ", as http://name:password@host:port"
+}
 
 // adviceOn says what to do about a response with a status other than 200.
-func adviceOn(response *http.Response, body []byte) string {
+func (n *Settings) adviceOn(response *http.Response, body []byte) string {
 	switch response.StatusCode {
 	case http.StatusBadRequest:
 		if bytes.Contains(body, []byte("HTTP request to an HTTPS server")) || bytes.Contains(body, []byte("HTTP request was sent to HTTPS port")) {
@@ -169,13 +167,13 @@ func adviceOn(response *http.Response, body []byte) string {
 		}
 	case http.StatusUnauthorized:
 		if scheme, _, _ := strings.Cut(response.Header.Get("WWW-Authenticate"), " "); scheme != "" {
-			return "it asks for " + printable([]byte(scheme)) + " authentication; see --user and --header"
+			return "it asks for " + printable([]byte(scheme)) + " authentication; see " + n.Login
 		}
-		return "see --user and --header"
+		return "see " + n.Login
 	case http.StatusForbidden:
-		return "see --user and --header"
+		return "see " + n.Login
 	case http.StatusProxyAuthRequired:
-		return proxyLogin
+		return n.proxyLogin()
 	case http.StatusNotFound:
 		return `net/http/pprof is not served there; import _ "net/http/pprof" in the program, or give the address at which it serves it`
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
@@ -188,11 +186,23 @@ func adviceOn(response *http.Response, body []byte) string {
 // it receives the request, as SSH and SMTP servers do.
 const talkedFirst = "readLoopPeekFail"
 
+// closedIdle is how net/http says that a connection was closed before it had written the
+// request.
+const closedIdle = "server closed idle connection"
+
 // An explanation describes errors of a request in a few words.
 type explanation struct {
 	timeout   time.Duration
 	connected bool
 	remote    *Remote // nil: unknown
+}
+
+// settings returns the names of the settings.
+func (e *explanation) settings() *Settings {
+	if e.remote == nil {
+		return &flags
+	}
+	return e.remote.reader.settings()
 }
 
 func (e *explanation) of(err error) error {
@@ -204,14 +214,14 @@ func (e *explanation) of(err error) error {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.As(err, new(*slowForward)):
-		return fmt.Errorf("no connection within %v (--timeout): %w", e.timeout, err)
+		return fmt.Errorf("no connection within %v (%s): %w", e.timeout, e.settings().Timeout, err)
 	case errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err):
 		return e.late()
 	}
 	if explained := e.ofConnecting(err); explained != nil {
 		return explained
 	}
-	if explained := ofTLS(err); explained != nil {
+	if explained := e.settings().ofTLS(err); explained != nil {
 		return explained
 	}
 	text := err.Error()
@@ -231,9 +241,9 @@ func (e *explanation) of(err error) error {
 // late describes an error of a request that took too long.
 func (e *explanation) late() error {
 	if e.connected {
-		return fmt.Errorf("no complete response within %v (--timeout)", e.timeout)
+		return fmt.Errorf("no complete response within %v (%s)", e.timeout, e.settings().Timeout)
 	}
-	return fmt.Errorf("no connection within %v (--timeout); is the host right, and is there a firewall?", e.timeout)
+	return fmt.Errorf("no connection within %v (%s); is the host right, and is there a firewall?", e.timeout, e.settings().Timeout)
 }
 
 // ofConnecting describes an error before there was a connection.
@@ -242,9 +252,9 @@ func (e *explanation) ofConnecting(err error) error {
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return fmt.Errorf("the proxy in HTTP_PROXY or HTTPS_PROXY cannot be reached: %w", op.Err)
+		return fmt.Errorf("the proxy in %s cannot be reached: %w", e.settings().Proxy, op.Err)
 	case err.Error() == http.StatusText(http.StatusProxyAuthRequired):
-		return errors.New(proxyLogin)
+		return errors.New(e.settings().proxyLogin())
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Errorf("no such host %q", dns.Name)
 	case errors.As(err, &dns):
@@ -271,7 +281,7 @@ func ofSocket(err error) error {
 }
 
 // ofTLS describes an error of TLS.
-func ofTLS(err error) error {
+func (n *Settings) ofTLS(err error) error {
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
 	var op *net.OpError
@@ -281,9 +291,9 @@ func ofTLS(err error) error {
 	case errors.As(err, &record):
 		return errors.New("the server does not speak TLS; is the port right? If it speaks plain HTTP, use http://")
 	case errors.As(err, &verify):
-		return fmt.Errorf("the server certificate is not trusted (--ca, --server-name, --insecure): %w", verify.Err)
+		return fmt.Errorf("the server certificate is not trusted (%s): %w", n.Trust, verify.Err)
 	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert, before or after the handshake
-		return fmt.Errorf("the server refused the TLS connection (--cert, --key): %w", op.Err)
+		return fmt.Errorf("the server refused the TLS connection (%s): %w", n.Certificate, op.Err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -28,6 +29,7 @@ type parsers struct {
 	ctx    context.Context // of the current read
 
 	generation uint64 // of the last trace; see Remote.Generation
+	setting    string // the name of the setting of the limit
 
 	// details has what goroutine dumps say beyond their snapshots.
 	details map[*goroutine.Snapshot]*parse.Details
@@ -75,7 +77,7 @@ type textReader func(r *bufio.Reader, at time.Time) ([]located, error)
 // both snapshots and an error that describes what they lack.
 func (p *parsers) within(r io.Reader, at time.Time, labels parse.Labels, limit int64, text textReader) ([]located, error) {
 	began := time.Now()
-	in := &bounded{r: r, left: limit, limit: limit}
+	in := &bounded{r: r, left: limit, limit: limit, setting: cmp.Or(p.setting, flags.MaxSize)}
 	all, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, text, false)
 	switch {
 	case in.over != nil:
@@ -144,6 +146,9 @@ func (p *parsers) dump(r *bufio.Reader, at time.Time) ([]located, error) {
 const maxDetails = 1024
 
 func (p *parsers) remember(s *goroutine.Snapshot, d *parse.Details) {
+	if p.details == nil {
+		return // nothing asks for them
+	}
 	if len(p.details) >= maxDetails {
 		clear(p.details) // as in watch, which never shows them
 	}
@@ -190,7 +195,7 @@ func (p *parsers) unpack(r io.Reader, at time.Time, labels parse.Labels, limit i
 	if err != nil {
 		return nil, fmt.Errorf("decompressing: %w", err)
 	}
-	in := &bounded{r: z, left: limit, limit: limit, what: "decompressed "}
+	in := &bounded{r: z, left: limit, limit: limit, setting: cmp.Or(p.setting, flags.MaxSize), what: "decompressed "}
 	s, err := p.content(bufio.NewReaderSize(in, peekSize), at, labels, limit, text, true)
 	switch {
 	case in.over != nil:
@@ -293,12 +298,13 @@ func couldBeProfile(head []byte) bool {
 
 // A bounded reader fails at the first byte beyond its limit.
 type bounded struct {
-	r      io.Reader
-	left   int64
-	limit  int64
-	what   string
-	over   error // set once the limit is exceeded
-	broken error // error of the underlying reader
+	r       io.Reader
+	left    int64
+	limit   int64
+	what    string
+	setting string // the name of the setting of the limit
+	over    error  // set once the limit is exceeded
+	broken  error  // error of the underlying reader
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -311,7 +317,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		if n == 0 {
 			return 0, err
 		}
-		b.over = fmt.Errorf("over %s of %sdata (the limit is --max-size)", size(b.limit), b.what)
+		b.over = fmt.Errorf("over %s of %sdata (the limit is %s)", size(b.limit), b.what, b.setting)
 		return 0, b.over
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])

@@ -19,7 +19,8 @@ import (
 type Reader struct {
 	HTTP       HTTP
 	Kubernetes Kubernetes
-	Endpoint   Endpoint // page to request from processes
+	Settings   *Settings // names of the settings, for errors; nil: the flags of the command
+	Endpoint   Endpoint  // page to request from processes
 	Labels     parse.Labels
 	Max        int64         // maximum size of one input in bytes, before and after decompression
 	Every      time.Duration // interval at which the files were taken, in the order given; 0: use their own times

@@ -31,17 +31,17 @@ func (r *Remote) NoTrace() (reason, detail string) {
 	case r.target.exact != nil:
 		return "error", "the address is one page of the process; give the address of its server"
 	case e == Profile, e == Dump:
-		return "error", "--endpoint " + string(e) + " is set"
+		return "error", r.reader.settings().Endpoint + " " + string(e) + " is set"
 	case e != Trace && r.reader.wantsLabels():
 		return "error", "--labels and --values need profiles, which have labels and no goroutine IDs"
 	case e != Trace && r.noTrace != nil:
-		return refusal(r.noTrace)
+		return r.reader.settings().refusal(r.noTrace)
 	}
 	return "", ""
 }
 
 // refusal returns the reason why a process gave no trace, and the same for people.
-func refusal(err error) (reason, detail string) {
+func (n *Settings) refusal(err error) (reason, detail string) {
 	var status *statusError
 	var content *contentError
 	switch {
@@ -52,7 +52,7 @@ func refusal(err error) (reason, detail string) {
 		return "error", status.text
 	case errors.Is(err, parse.ErrTraceVersion) && errors.As(err, &content):
 		text := strings.Replace(content.Error(), parse.ErrTraceVersion.Error()+":", "its traces have the format of", 1)
-		return "unsupported_version", text + "; --endpoint dump has IDs, but stops the process"
+		return "unsupported_version", text + "; " + n.Dump + " has IDs, but stops the process"
 	case errors.As(err, &content):
 		return "error", content.Error()
 	}

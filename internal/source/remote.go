@@ -116,6 +116,7 @@ type Remote struct {
 	target  target
 	parsers *parsers
 	client  *http.Client
+	shared  bool     // the client is the caller's
 	forward *forward // nil: the process is not reached through kubectl
 	noTrace error    // why traces are no longer requested
 }
@@ -126,17 +127,24 @@ func (r *Reader) Remote(name string) (*Remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", withoutSecrets(name), err)
 	}
-	u := t.exact
-	if u == nil {
-		u = t.base
-	}
-	remote := &Remote{Name: t.shown(u), reader: r, target: t, parsers: newParsers()}
-	remote.Host, remote.Instance = t.identity(u)
+	remote := r.remote(t)
 	remote.client, err = r.HTTP.client(remote.dialer())
 	if err != nil {
 		return nil, err
 	}
 	return remote, nil
+}
+
+// remote returns the process at a target, without a client.
+func (r *Reader) remote(t target) *Remote {
+	u := t.exact
+	if u == nil {
+		u = t.base
+	}
+	remote := &Remote{Name: t.shown(u), reader: r, target: t}
+	remote.begin()
+	remote.Host, remote.Instance = t.identity(u)
+	return remote
 }
 
 // dialer returns nil if the process is reached by its host and port.
@@ -155,7 +163,9 @@ func (r *Remote) dialer() dialer {
 
 // Close ends the connections to the process, and kubectl if it forwards them.
 func (r *Remote) Close() {
-	r.client.CloseIdleConnections()
+	if !r.shared {
+		r.client.CloseIdleConnections()
+	}
 	if r.forward != nil {
 		r.forward.close()
 	}
@@ -163,7 +173,16 @@ func (r *Remote) Close() {
 
 // Forget discards all state: the next snapshot is of another process at this
 // address.
-func (r *Remote) Forget() { r.parsers, r.noTrace = newParsers(), nil }
+func (r *Remote) Forget() { r.begin() }
+
+// begin begins without any state.
+func (r *Remote) begin() {
+	r.parsers, r.noTrace = newParsers(), nil
+	r.parsers.setting = r.reader.settings().MaxSize
+	if r.shared {
+		r.parsers.details = nil
+	}
+}
 
 // Take takes a snapshot. It may return both a snapshot and an error that
 // describes what the snapshot lacks.
@@ -267,7 +286,7 @@ func (r *Remote) fetch(ctx context.Context, u *url.URL) (s *goroutine.Snapshot, 
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, true, refused(response)
+		return nil, true, r.reader.settings().refused(response)
 	}
 	s, err = r.read(u, response)
 	if s != nil {

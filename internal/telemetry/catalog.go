@@ -21,6 +21,7 @@ const (
 	MetricSnapshotDuration = "goroutine.snapshot.duration"
 	MetricSnapshotSkipped  = "goroutine.snapshot.skipped"
 	MetricSnapshotAge      = "goroutine.snapshot.age"
+	MetricProfileDropped   = "goroutine.profile.dropped"
 	MetricDetectorStatus   = "goroutine.detector.status"
 )
 
@@ -43,6 +44,8 @@ const (
 	AttrAdvice          = "goroutine.finding.advice"
 	AttrIDs             = "goroutine.ids"
 	AttrProfilePath     = "goroutine.profile.path"
+	AttrProfileID       = "goroutine.profile.id"
+	AttrProfileCause    = "goroutine.profile.cause"
 	AttrRecordingPath   = "goroutine.finding.recording.path"
 	AttrCreatorFunction = "goroutine.creator.function.name"
 	AttrCreatorFile     = "goroutine.creator.file.path"
@@ -154,6 +157,8 @@ var metricCatalog = []Metric{
 		"Snapshots not taken."},
 	{MetricSnapshotAge, "ObservableGauge", "s", nil,
 		"Age of the newest snapshot at the time of the collection; before the first, the time since the start. Normally below the interval; up to three intervals in a process in which nothing changes."},
+	{MetricProfileDropped, "Counter", "{profile}", nil,
+		"Profiles that did not reach the function of WithProfileExporter: it failed, or too many waited for it. Absent before the first."},
 	{MetricDetectorStatus, "ObservableUpDownCounter", "{detector}", []string{AttrDetectorName, AttrDetectorState},
 		"1 for the state that a detector is in, at the time of the collection, and 0 for those that it left within the last five minutes. Without findings, only detectors in the state `judging` say that there is nothing to find. At most 40 detectors."},
 }
@@ -191,6 +196,8 @@ var attributeCatalog = []attributeEntry{
 	{AttrAdvice, "string", "What to do next, in one sentence. Absent when there is nothing to say."},
 	{AttrIDs, "int[]", "IDs of some of the goroutines, oldest first, at most 10. Absent when the source has none."},
 	{AttrProfilePath, "string", "Path of the pprof profile that was saved with the event; with WithArchive and without WithProfileDir, its name in the archive."},
+	{AttrProfileID, "string", "ID of the profile that was handed to the function of WithProfileExporter, and so of the OTLP profile (alpha) of module otlpprofiles: `profile_id`, 32 hexadecimal digits. That it was handed over does not say that it arrived."},
+	{AttrProfileCause, "string", "Why a profile was taken: `finding`, `periodic` or `request`."},
 	{AttrRecordingPath, "string", "Path of the flight recorder's recording that was saved with the event, or its name as of the profile. Only with WithFlightRecorder."},
 	{AttrCreatorFunction, "string", "The function whose go statement created the goroutines; when there are several, the one that created most. From a goroutine dump; absent when none could be taken."},
 	{AttrCreatorFile, "string", "The file of that go statement."},
@@ -251,6 +258,16 @@ func roleDoc() string {
 		detectors.RoleCause, detectors.RoleHolder, detectors.RoleWaiter, detectors.RoleAffected, detectors.RoleCompanion)
 }
 
+// profileAttributes are the attributes of OTLP profiles, and of their samples.
+var profileAttributes = []string{AttrProfileCause, AttrFindingID, AttrDetectorName, AttrDetailedState, labelPrefix + "<key>"}
+
+const profilesIntro = `
+## Profiles
+
+Goroutine profiles as OTLP profiles, a signal that is alpha, from module otlpprofiles ([docs/profiles.md](docs/profiles.md)). Sample type: ` + "`goroutine`, unit `count`. `profile_id` is the `" + AttrProfileID + "` of the events." + `
+
+Attributes of a profile: `
+
 // An eventEntry is one row of the catalog of events.
 type eventEntry struct {
 	Name, Severity, Doc string
@@ -261,7 +278,7 @@ type eventEntry struct {
 var findingAttributes = []string{
 	AttrFindingID, AttrDetectorName, AttrConfidence, AttrFindingCount, AttrGrowthPerMinute, AttrFindingAge,
 	AttrEvidence, AttrAdvice, AttrStackID, AttrState, AttrDetailedState, AttrCodeFunctionName, AttrCodeFilePath,
-	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath,
+	AttrCodeLineNumber, AttrCodeStacktrace, AttrIDs, AttrCreatorFunction, AttrCreatorFile, AttrCreatorLine, AttrProfilePath, AttrProfileID,
 	AttrRecordingPath, AttrUnjudged, AttrParticipantRoles, AttrParticipantDescriptions, AttrParticipantCounts,
 	AttrParticipantStackIDs, AttrParticipantStacktraces, AttrTraceIDs, findingLabelPrefix + "<key>",
 }
@@ -318,12 +335,16 @@ func Markdown() string {
 		". `" + EventSuppressed + "` has only " + codes([]string{AttrSuppressedCount}) + ".\n")
 	b.WriteString("\nIn a record of log/slog, the name of the event is the attribute `" + attrEventName + "`, long values are cut further so that a record stays within 16 KiB, and " +
 		codes(notInSlog) + " are left out; the message ends with the advice.\n")
+	b.WriteString(profilesIntro + codes(profileAttributes[:3]) + ". Of its samples: " + codes(profileAttributes[3:]) + "; a sample whose goroutines were started in a span is linked to it.\n")
 	b.WriteString("\n## Attributes\n\n| attribute | type | meaning |\n|---|---|---|\n")
 	for _, a := range attributeCatalog {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", a.Name, a.Type, a.Doc)
 	}
 	return b.String()
 }
+
+// LabelAttribute returns the name of the attribute for a pprof label.
+func LabelAttribute(key string) string { return labelPrefix + key }
 
 func codes(names []string) string {
 	if len(names) == 0 {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,8 +17,12 @@ import (
 // no such file.
 type Files struct {
 	Profile   string
+	ProfileID [16]byte // of the profile that was handed to an exporter; zero if there is none
 	Recording string
 }
+
+// None reports whether nothing was saved.
+func (f Files) None() bool { return f == Files{} }
 
 // Count counts an event that opens an incident, and no others. It is for an event that
 // is not sent; Emit counts those that are.
@@ -134,6 +139,9 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 	attrs = appendOrigin(attrs, f)
 	if saved.Profile != "" {
 		attrs = append(attrs, attribute.String(AttrProfilePath, clip(saved.Profile, maxSentence)))
+	}
+	if saved.ProfileID != [16]byte{} {
+		attrs = append(attrs, attribute.String(AttrProfileID, hex.EncodeToString(saved.ProfileID[:])))
 	}
 	if saved.Recording != "" {
 		attrs = append(attrs, attribute.String(AttrRecordingPath, clip(saved.Recording, maxSentence)))

@@ -88,7 +88,7 @@ func attributes(r sdklog.Record) map[string]attribute.Value {
 
 func TestAnEventHasEveryAttribute(t *testing.T) {
 	tel, logs, _ := emitter(t)
-	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: withAll()}, Files{Profile: "/tmp/p.pb.gz", Recording: "/tmp/p.trace"})
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: withAll()}, Files{Profile: "/tmp/p.pb.gz", ProfileID: [16]byte{0: 0xa1, 15: 0x02}, Recording: "/tmp/p.trace"})
 	require.Len(t, logs.records, 1)
 	r := logs.records[0]
 	assert.Equal(t, "goroutine.leak.detected", r.EventName())
@@ -116,6 +116,7 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 		AttrCreatorFile:      attribute.StringValue("/src/server.go"),
 		AttrCreatorLine:      attribute.IntValue(41),
 		AttrProfilePath:      attribute.StringValue("/tmp/p.pb.gz"),
+		AttrProfileID:        attribute.StringValue("a1000000000000000000000000000002"),
 		AttrRecordingPath:    attribute.StringValue("/tmp/p.trace"),
 		AttrUnjudged:         attribute.StringValue("the restart lost the history"),
 

@@ -43,6 +43,7 @@ type Telemetry struct {
 	detected metric.Int64Counter
 	duration metric.Float64Histogram
 	skipped  metric.Int64Counter
+	dropped  metric.Int64Counter
 
 	views    views
 	current  atomic.Pointer[observations]
@@ -87,6 +88,7 @@ func New(c Config) (*Telemetry, error) {
 	t.detected = m.counter(MetricFindingDetected)
 	t.duration = m.histogram(MetricSnapshotDuration)
 	t.skipped = m.counter(MetricSnapshotSkipped)
+	t.dropped = m.counter(MetricProfileDropped)
 	if t.scheduler != nil {
 		t.registerScheduler(m)
 	}
@@ -206,6 +208,13 @@ func (t *Telemetry) Skipped(ctx context.Context, source goroutine.Source, reason
 	t.skipped.Add(ctx, 1, metric.WithAttributes(
 		attribute.String(AttrSnapshotSource, string(source)),
 		attribute.String(AttrSkipReason, reason)))
+}
+
+// DroppedProfile counts a profile that did not reach the exporter.
+func (t *Telemetry) DroppedProfile(ctx context.Context) {
+	if !t.muted.Load() {
+		t.dropped.Add(ctx, 1)
+	}
 }
 
 // maxOpenStacks is how many open findings are observed with their stack: the

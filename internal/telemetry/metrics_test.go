@@ -273,6 +273,7 @@ func TestInstrumentsAreWhatTheCatalogSays(t *testing.T) {
 	tel.SetOpen([]detectors.Finding{{Detector: "leak", Confidence: detectors.High}}, epoch)
 	tel.detected.Add(context.Background(), 1)
 	tel.Skipped(context.Background(), goroutine.SourceTrace, "error")
+	tel.DroppedProfile(context.Background())
 	tel.SetDetectors([]detectors.Status{{Detector: "leak", Judging: true}}, epoch)
 	got := collect(t, reader)
 	require.Len(t, got, len(metricCatalog))

@@ -34,7 +34,7 @@ func fields(t *testing.T, r slog.Record) (all map[string]any) {
 
 func TestARecordOfSlogHasWhatTheEventHas(t *testing.T) {
 	e := detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: withAll()}
-	r := SlogRecord(e, Files{Profile: "/tmp/p.pb.gz", Recording: "/tmp/p.trace"})
+	r := SlogRecord(e, Files{Profile: "/tmp/p.pb.gz", ProfileID: [16]byte{1}, Recording: "/tmp/p.trace"})
 	assert.Equal(t, epoch, r.Time)
 	assert.Equal(t, slog.LevelWarn, r.Level)
 	assert.Zero(t, r.PC, "no line of the program logged it")

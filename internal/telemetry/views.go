@@ -72,7 +72,7 @@ func (v *views) stackSet(g *goroutine.Group) (attribute.Set, bool) {
 
 func withLabels(g *goroutine.Group, attrs ...attribute.KeyValue) []attribute.KeyValue {
 	for _, l := range g.Labels {
-		attrs = append(attrs, attribute.String(labelPrefix+l.Key, clip(l.Value, maxLabel)))
+		attrs = append(attrs, attribute.String(LabelAttribute(l.Key), clip(l.Value, maxLabel)))
 	}
 	return attrs
 }

@@ -25,7 +25,7 @@ func Folder(ctx context.Context) (string, error) {
 // first build takes minutes. After that, the build cache has everything but the
 // link step.
 func BuildCollector(ctx context.Context, folder string) (string, error) {
-	return build(ctx, folder, "distribution", "otelcol-goroutine", "GOWORK=off")
+	return build(ctx, folder, "distribution", "otelcol-goroutine")
 }
 
 // BuildExample builds the example service with the modules of the workspace. It
@@ -34,9 +34,15 @@ func BuildExample(ctx context.Context, folder string) (string, error) {
 	return build(ctx, folder, filepath.Join("..", "example"), "example")
 }
 
-// build builds the module in dir, which is relative to folder. The distribution
-// is not part of the workspace.
-func build(ctx context.Context, folder, dir, name string, env ...string) (string, error) {
+// BuildKubernetes builds the API server for tests, which stands in for that of
+// Kubernetes. It returns the path of the program.
+func BuildKubernetes(ctx context.Context, folder string) (string, error) {
+	return build(ctx, folder, filepath.Join("..", "collector", "goroutinereceiver", "internal", "fakekube", "fakekube"), "fakekube")
+}
+
+// build builds the program in dir, which is relative to folder, in the workspace
+// that this folder belongs to.
+func build(ctx context.Context, folder, dir, name string) (string, error) {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
@@ -44,7 +50,7 @@ func build(ctx context.Context, folder, dir, name string, env ...string) (string
 	if err != nil {
 		return "", err
 	}
-	_, err = run(ctx, filepath.Join(folder, dir), append(env, "GOFLAGS="), "go", "build", "-ldflags=-s -w", "-o", path, ".")
+	_, err = run(ctx, filepath.Join(folder, dir), []string{"GOWORK=", "GOFLAGS="}, "go", "build", "-ldflags=-s -w", "-o", path, ".")
 	return path, err
 }
 

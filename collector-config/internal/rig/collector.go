@@ -14,6 +14,9 @@ import (
 var Combinations = [][]string{
 	{"otel-collector.yaml"},
 	{"otel-collector.yaml", "remote-write.yaml"},
+	{"otel-collector.yaml", "traces.yaml"},
+	{"otel-collector.yaml", "receiver.yaml"},
+	{"kubernetes/base/collector.yaml"},
 	{"agent.yaml"},
 	{"otel-collector.yaml", "gateway.yaml"},
 	{"otel-collector.yaml", "gateway.yaml", "remote-write.yaml"},

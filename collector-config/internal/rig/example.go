@@ -1,6 +1,9 @@
 package rig
 
-import "io"
+import (
+	"io"
+	"strings"
+)
 
 // An ExampleConfig says how to run the example.
 type ExampleConfig struct {
@@ -9,14 +12,20 @@ type ExampleConfig struct {
 	Instance string // service.instance.id
 	Args     []string
 	Out      io.Writer
+
+	// Resource has more resource attributes, such as "service.version=v1.8.2".
+	Resource []string
+
+	// Env has further variables, such as those of [Prometheus.OTLP].
+	Env []string
 }
 
 // StartExample starts the example. It does not wait: the example exports by
 // itself.
 func StartExample(c ExampleConfig) (*Process, error) {
-	env := []string{
+	env := append([]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + c.OTLP,
-		"OTEL_RESOURCE_ATTRIBUTES=service.instance.id=" + c.Instance,
-	}
+		"OTEL_RESOURCE_ATTRIBUTES=" + strings.Join(append(c.Resource, "service.instance.id="+c.Instance), ","),
+	}, c.Env...)
 	return start("the example "+c.Instance, c.Out, env, c.Program, c.Args...)
 }

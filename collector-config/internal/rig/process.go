@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -63,6 +64,19 @@ func (p *Process) Kill() {
 
 // Name returns the name of the program in errors.
 func (p *Process) Name() string { return p.name }
+
+// LogFile opens the file for a program's output, which is not for the screen. It
+// stays open until this process ends.
+func LogFile(dir, name string) io.Writer {
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return io.Discard
+	}
+	return f
+}
+
+// PID returns the ID of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Ended returns a channel that is closed when the program has ended, for any
 // reason.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ func FindPrometheus() (prometheus, promtool string, err error) {
 
 // A PrometheusConfig says how to run Prometheus.
 type PrometheusConfig struct {
-	Folder    string // contains prometheus.yaml and alerts.yaml
+	Folder    string // contains the configuration and alerts.yaml
 	Dir       string // for the files that it writes
 	Collector *Collector
 	Out       io.Writer
@@ -46,6 +47,14 @@ type PrometheusConfig struct {
 
 	// RemoteWrite enables the receiver for remote write.
 	RemoteWrite bool
+
+	// Program is the path of prometheus. If it is empty, the installed one is
+	// run.
+	Program string
+
+	// OTLP makes it receive OTLP, with prometheus-otlp.yaml. The program must be
+	// Prometheus 3.
+	OTLP bool
 }
 
 // A Prometheus is a running Prometheus.
@@ -54,11 +63,23 @@ type Prometheus struct {
 	Addr string
 }
 
+// OTLP returns the variables that make an OpenTelemetry SDK export its metrics to
+// this Prometheus.
+func (p *Prometheus) OTLP() []string {
+	return []string{
+		"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf",
+		"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://" + p.Addr + "/api/v1/otlp/v1/metrics",
+	}
+}
+
 // StartPrometheus starts Prometheus with the files for operators. It replaces
 // the Collector's addresses in them and divides the times. It waits until
 // Prometheus is ready.
 func StartPrometheus(ctx context.Context, c PrometheusConfig) (*Prometheus, error) {
-	program, _, err := FindPrometheus()
+	program, err := c.Program, error(nil)
+	if program == "" {
+		program, _, err = FindPrometheus()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +88,16 @@ func StartPrometheus(ctx context.Context, c PrometheusConfig) (*Prometheus, erro
 	}
 	p := &Prometheus{Addr: orFree(c.Addr)}
 	args := []string{
-		"--config.file=" + filepath.Join(c.Dir, "prometheus.yaml"),
+		"--config.file=" + filepath.Join(c.Dir, c.file()),
 		"--storage.tsdb.path=" + filepath.Join(c.Dir, "prometheus"),
 		"--web.listen-address=" + p.Addr,
 		"--log.level=warn",
 	}
 	if c.RemoteWrite {
 		args = append(args, "--web.enable-remote-write-receiver")
+	}
+	if c.OTLP {
+		args = append(args, "--web.enable-otlp-receiver")
 	}
 	if p.Process, err = start("Prometheus", c.Out, nil, program, args...); err != nil {
 		return nil, err
@@ -85,12 +109,20 @@ func StartPrometheus(ctx context.Context, c PrometheusConfig) (*Prometheus, erro
 	return p, nil
 }
 
+// file returns the name of the configuration.
+func (c PrometheusConfig) file() string {
+	if c.OTLP {
+		return "prometheus-otlp.yaml"
+	}
+	return "prometheus.yaml"
+}
+
 func (c PrometheusConfig) writeFiles() error {
 	addresses := strings.NewReplacer("localhost:8889", "127.0.0.1:1", "localhost:8888", "127.0.0.1:1")
 	if c.Collector != nil {
 		addresses = strings.NewReplacer("localhost:8889", c.Collector.Scrape, "localhost:8888", c.Collector.Own)
 	}
-	for _, name := range []string{"prometheus.yaml", "alerts.yaml"} {
+	for _, name := range []string{c.file(), "alerts.yaml"} {
 		text, err := os.ReadFile(filepath.Join(c.Folder, name))
 		if err != nil {
 			return err
@@ -103,18 +135,22 @@ func (c PrometheusConfig) writeFiles() error {
 }
 
 // timeInFile matches the times that Prometheus interprets: after "for:",
-// "_interval:" and "offset", and in brackets.
-var timeInFile = regexp.MustCompile(`(for: |_interval: |offset |\[)(\d+[smhd])\b`)
+// "interval:" and "offset", and in brackets, where a colon may separate two.
+var timeInFile = regexp.MustCompile(`(for: |interval: |offset |\[|:)(\d+)([smhd])\b`)
+
+// units are the units of time in Prometheus that the files use.
+var units = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
 
 // Hurry divides the times in a file for Prometheus. No time becomes less than a
 // second.
 func Hurry(text string, by float64) string {
 	return timeInFile.ReplaceAllStringFunc(text, func(s string) string {
 		m := timeInFile.FindStringSubmatch(s)
-		d, err := time.ParseDuration(m[2])
+		n, err := strconv.Atoi(m[2])
 		if err != nil {
 			return s
 		}
+		d := time.Duration(n) * units[m[3]]
 		d = max(time.Second, time.Duration(float64(d)/by).Round(time.Second))
 		return fmt.Sprintf("%s%ds", m[1], int(d.Seconds()))
 	})
@@ -130,6 +166,19 @@ type Series struct {
 func (p *Prometheus) Query(ctx context.Context, expr string) ([]Series, error) {
 	var data struct{ Result []Series }
 	err := p.api(ctx, "query?query="+url.QueryEscape(expr), &data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", expr, err)
+	}
+	return data.Result, nil
+}
+
+// QueryRange evaluates an expression at every step of the time since start, and
+// returns the series that have a value at any of them.
+func (p *Prometheus) QueryRange(ctx context.Context, expr string, start time.Time, step time.Duration) ([]Series, error) {
+	var data struct{ Result []Series }
+	at := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+	query := url.Values{"query": {expr}, "start": {at(start)}, "end": {at(time.Now())}, "step": {step.String()}}
+	err := p.api(ctx, "query_range?"+query.Encode(), &data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", expr, err)
 	}

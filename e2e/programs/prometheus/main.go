@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
@@ -22,7 +23,8 @@ func main() { program.Main(start, program.Deadlock) }
 
 func start(context.Context) (stops []func(context.Context) error, err error) {
 	registry := prometheus.NewRegistry()
-	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry))
+	labels := attribute.NewAllowKeysFilter("service.version", "team") // docs/backends.md
+	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithResourceAsConstantLabels(labels))
 	if err != nil {
 		return nil, err
 	}

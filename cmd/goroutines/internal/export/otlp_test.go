@@ -168,7 +168,7 @@ func TestInterval(t *testing.T) {
 	require.NoError(t, err)
 	snapshot := &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace}
 	e.Telemetry.Publish(t.Context(), snapshot, snapshot)
-	require.Eventually(t, func() bool { requests, _ := received.Received(); return len(requests) >= 3 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { requests, _ := received.Received(); return len(requests) >= 3 }, 2*time.Minute, time.Millisecond)
 	require.NoError(t, e.Shutdown(t.Context()))
 	before, _ := received.Received()
 	time.Sleep(20 * time.Millisecond)
