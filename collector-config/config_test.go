@@ -111,3 +111,28 @@ func TestBuilderHasExactlyTheComponentsUsed(t *testing.T) {
 	}
 	assert.Empty(t, used, "used and not built")
 }
+
+// All modules with the Collector's libraries have those of one release, which the
+// builder's configuration names. prometheus3 has none: it is Prometheus, which uses the
+// Collector's translation.
+func TestOneReleaseOfTheCollector(t *testing.T) {
+	builder, err := os.ReadFile("builder-config.yaml")
+	require.NoError(t, err)
+	release := regexp.MustCompile(`(?m)^  - gomod: go\.opentelemetry\.io/collector/\S+ (v0\.\S+)$`).FindStringSubmatch(string(builder))
+	stable := regexp.MustCompile(`(?m)^  - gomod: go\.opentelemetry\.io/collector/\S+ (v1\.\S+)$`).FindStringSubmatch(string(builder))
+	require.NotNil(t, release)
+	require.NotNil(t, stable)
+	required := regexp.MustCompile(`(?m)^\t(go\.opentelemetry\.io/collector/\S+|github\.com/open-telemetry/opentelemetry-collector-contrib/\S+) (v\S+)`)
+	for _, file := range []string{
+		"distribution/go.mod", "../collector/goroutinereceiver/go.mod", "../collector/creatortest/go.mod",
+		"../otlpprofiles/go.mod", "../internal/otlptest/go.mod", "../e2e/go.mod", "go.mod",
+	} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all := required.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, all, file)
+		for _, r := range all {
+			assert.Contains(t, []string{release[1], stable[1]}, r[2], "%s requires another release of %s", file, r[1])
+		}
+	}
+}
