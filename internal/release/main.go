@@ -16,7 +16,8 @@ const usage = `usage: release COMMAND
   tidy [-check]     go mod tidy in every module, or a report of what it would change
   version VERSION   set the version everywhere
   sums              write the hashes of our modules into every go.sum
-  tag [-do]         show the tags of this release, or make them
+  tag [-do]         show the tags of this release, or make them, signed
+  checksums         print the hashes of the published modules, as in go.sum
   proxy DIR         write the published modules as a GOPROXY folder`
 
 func main() {
@@ -58,6 +59,8 @@ func run(args []string, out io.Writer) error {
 		return writeSums(r)
 	case command == "tag" && flags.NArg() == 0:
 		return tag(r, out, *do)
+	case command == "checksums" && flags.NArg() == 0:
+		return checksums(r, out)
 	case command == "proxy" && flags.NArg() == 1:
 		dir, err := filepath.Abs(flags.Arg(0))
 		if err != nil {

@@ -136,10 +136,45 @@ func TestARelease(t *testing.T) {
 
 	assert.Contains(t, mustRelease(t, "tag"), "v0.1.0\ncmd/goroutines/v0.1.0\nnot made")
 	assert.Empty(t, in(t, dir, "git", "tag"))
+	in(t, dir, "git", "config", "gpg.program", filepath.Join(dir, "no-such-signer"))
+	_, err = release("tag", "-do")
+	assert.ErrorContains(t, err, "no tag was made")
+	assert.Empty(t, in(t, dir, "git", "tag"))
+	in(t, dir, "git", "config", "gpg.program", signer(t, "cmd/goroutines"))
+	_, err = release("tag", "-do")
+	assert.ErrorContains(t, err, "no tag was made")
+	assert.Empty(t, in(t, dir, "git", "tag"), "not one of two")
+	in(t, dir, "git", "config", "gpg.program", signer(t, "nothing"))
 	assert.Contains(t, mustRelease(t, "tag", "-do"), "push --atomic origin v0.1.0 cmd/goroutines/v0.1.0")
 	assert.Equal(t, "cmd/goroutines/v0.1.0\nv0.1.0\n", in(t, dir, "git", "tag"))
+	assertSigned(t, dir)
 	_, err = release("tag", "-do")
 	assert.ErrorContains(t, err, "exist already: cmd/goroutines/v0.1.0, v0.1.0")
+}
+
+// signer returns the path of a program that signs for git, except what contains a text.
+func signer(t *testing.T, except string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "signer")
+	script := "#!/bin/sh\nif cat | grep -q '" + except + "'; then exit 1; fi\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n"
+	require.NoError(t, os.WriteFile(name, []byte(script), 0o755))
+	return name
+}
+
+// assertSigned checks that each tag has a signature, below the hashes of its module.
+func assertSigned(t *testing.T, dir string) {
+	t.Helper()
+	all := strings.Fields(mustRelease(t, "checksums"))
+	for name, module := range map[string]string{"v0.1.0": "github.com/otelgoroutine/go", "cmd/goroutines/v0.1.0": "github.com/otelgoroutine/go/cmd/goroutines"} {
+		text := in(t, dir, "git", "cat-file", "tag", name)
+		_, message, _ := strings.Cut(text, "\n\n")
+		fields := strings.Fields(message)
+		require.Len(t, fields, 1+6+3, text)
+		assert.Equal(t, []string{module, "v0.1.0"}, fields[1:3])
+		assert.Regexp(t, "^h1:.{44}$", fields[3])
+		assert.Subset(t, all, fields[1:7])
+		assert.True(t, strings.HasSuffix(message, "-----BEGIN PGP SIGNATURE-----\n"), message)
+	}
 }
 
 func TestAChangeAfterTheHashes(t *testing.T) {

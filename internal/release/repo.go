@@ -41,6 +41,16 @@ type mod struct {
 // published reports whether users get m.
 func (m *mod) published() bool { return slices.Contains(published, m.dir) }
 
+// published returns the modules that users get.
+func (r *repo) published() (all []*mod) {
+	for _, m := range r.modules {
+		if m.published() {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 // tag returns the git tag of m for a version.
 func (m *mod) tag(version string) string {
 	return path.Join(m.dir, version)

@@ -79,6 +79,15 @@ func (r *repo) ordered() (all []*mod) {
 // hashes returns the go.sum lines for those of our modules that m requires,
 // computed from the checkout.
 func (r *repo) hashes(m *mod) ([]string, error) {
+	var required []*mod
+	for _, q := range r.requirements(m) {
+		required = append(required, r.find(q.Mod.Path))
+	}
+	return r.hashesOf(required...)
+}
+
+// hashesOf returns the go.sum lines for modules, computed from the checkout.
+func (r *repo) hashesOf(modules ...*mod) ([]string, error) {
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
 		return nil, err
@@ -90,8 +99,8 @@ func (r *repo) hashes(m *mod) ([]string, error) {
 	}
 	defer f.close()
 	var lines []string
-	for _, q := range r.requirements(m) {
-		of, err := f.hash(r.find(q.Mod.Path), dir)
+	for _, m := range modules {
+		of, err := f.hash(m, dir)
 		if err != nil {
 			return nil, err
 		}
