@@ -42,6 +42,7 @@ func TestTheExample(t *testing.T) {
 			}
 			awaitChanges(t, p)
 			p.assertAccessible("the page")
+			p.assertNothingCut("the page")
 			p.shoot(l.name)
 			clickAStack(t, p, l)
 			zoomTheGraph(t, p)
@@ -62,9 +63,13 @@ func awaitAFinding(t *testing.T, p *tab) {
 	const card = `[data-finding="deadlock"]`
 	require.False(t, eval[bool](p, "Boolean(document.querySelector('"+card+"'))"), "too early")
 	p.until("document.querySelector('" + card + "')")
+	assert.Regexp(t, `^\d incidents?, the gravest: deadlock\.$|^1 incident: deadlock\.$`, p.text("#findings-title"))
+	assert.Regexp(t, "^First step: .+", p.text("#first-step"))
+	p.clickUntil(card+" .rest summary", "document.querySelector('"+card+" .rest').open")
 	text := p.text(card)
 	assert.Contains(t, text, "main.transfer")
-	assert.Regexp(t, `Opened .* ago \(`, text)
+	assert.Regexp(t, `Opened (just now|.* ago) \(`, text)
+	p.until("icicle.marks().includes('sync.Mutex.Lock')")
 	assert.NotRegexp(t, "0x[0-9a-f]", text)
 	assert.Regexp(t, `\(\d+\) .* goroutines`, eval[string](p, "document.title"))
 	// On a busy machine the hang can be told first; the deadlock is then told
@@ -93,6 +98,7 @@ func clickAStack(t *testing.T, p *tab, l screen) {
 	}
 	p.until("document.querySelector('#detail .ages span')")
 	p.assertAccessible("a stack")
+	p.assertNothingCut("a stack")
 	p.shoot(l.name + "-stack")
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.until("!byID('detail').open")
