@@ -14,23 +14,23 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// startExample builds and starts the example. It returns the address of its
-// page.
-func startExample(t *testing.T) string {
+// startExample builds and starts the example with an interval between snapshots. It
+// returns the address of its page.
+func startExample(t *testing.T, interval string, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "example")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	text := start(t, "/debug/goroutines/", binary, "-http", "127.0.0.1:0", "-interval", "500ms")
+	text := start(t, "/debug/goroutines/", binary, append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/debug/goroutines/`).FindString(text)
 	require.NotEmpty(t, url, text)
 	return url
 }
 
 func TestTheExample(t *testing.T) {
-	url := startExample(t)
+	url := startExample(t, "500ms")
 	var before *goroutine.Snapshot
 	for i, l := range screens {
 		t.Run(l.name, func(t *testing.T) {

@@ -35,28 +35,28 @@ func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.R
 
 // Each of these texts would run code in a page that turns text into markup.
 const (
-	script = `</script></style></title><script>window.hurt=1</script>`
-	image  = `"'><img src=x onerror="window.hurt=1">`
-	link   = `javascript:window.hurt=1//`
+	script   = `</script></style></title><script>window.hurt=1</script>`
+	imageTag = `"'><img src=x onerror="window.hurt=1">`
+	link     = `javascript:window.hurt=1//`
 )
 
 // hostile returns a snapshot in which every text contains markup.
 func hostile() *goroutine.Snapshot {
 	stack := goroutine.NewStack([]goroutine.Frame{
-		{Function: "main." + image, File: "/src/" + script + "/" + image, Line: 1},
+		{Function: "main." + imageTag, File: "/src/" + script + "/" + imageTag, Line: 1},
 		{Function: link + "." + script, File: link, Line: 2},
 	})
 	return &goroutine.Snapshot{Time: time.Now(), Source: goroutine.SourceTrace, Total: 7, Groups: []goroutine.Group{{
-		Stack: stack, State: goroutine.State(image + script), Count: 7,
-		Labels:    []goroutine.Label{{Key: image + script, Value: "SECRET"}},
-		CreatedBy: goroutine.Frame{Function: "main." + script, File: image, Line: 3}, Lock: 0xc000123456,
+		Stack: stack, State: goroutine.State(imageTag + script), Count: 7,
+		Labels:    []goroutine.Label{{Key: imageTag + script, Value: "SECRET"}},
+		CreatedBy: goroutine.Frame{Function: "main." + script, File: imageTag, Line: 3}, Lock: 0xc000123456,
 	}}}
 }
 
 func hostileFinding(s *goroutine.Snapshot) detectors.Finding {
 	return detectors.Finding{
 		ID: "1", Opened: s.Time, Detector: "hostile", Confidence: detectors.Certain, Stack: s.Groups[0].Stack, State: s.Groups[0].State, Count: 7,
-		Message: script + image, Evidence: []string{image, script, "at 0xc000123456"}, CreatedBy: s.Groups[0].CreatedBy,
+		Message: script + imageTag, Evidence: []string{imageTag, script, "at 0xc000123456"}, CreatedBy: s.Groups[0].CreatedBy,
 	}
 }
 
@@ -69,7 +69,7 @@ func assertUnhurt(t *testing.T, p *tab, what string) {
 }
 
 func TestMarkupInNamesAndLabelsIsText(t *testing.T) {
-	url, recorder := serve(t, debugpage.WithName(script+image))
+	url, recorder := serve(t, debugpage.WithName(script+imageTag))
 	s := hostile()
 	finding := hostileFinding(s)
 	found := report.Briefly([]detectors.Finding{finding})
@@ -114,7 +114,7 @@ func TestThePageSaysWhatItCannotSee(t *testing.T) {
 	p.until(none)
 	assert.Regexp(t, `^Newest snapshot 1[2-9] s old\.$`, p.text("#sight"))
 	p.shoot("sight-all")
-	set(script+image, 0, "12")
+	set(script+imageTag, 0, "12")
 	p.until(unknown)
 	assert.Contains(t, p.text("#sight"), "<script>window.hurt=1</script>", "it is shown as text")
 	assertUnhurt(t, p, "a detail")
@@ -126,7 +126,7 @@ func TestThePageSaysWhatItCannotSee(t *testing.T) {
 
 func TestMarkupInTheReportIsText(t *testing.T) {
 	s := hostile()
-	r := report.New([]*goroutine.Snapshot{hostile(), s}, []detectors.Finding{hostileFinding(s)}, report.Options{Target: script + image, Notes: []string{script}})
+	r := report.New([]*goroutine.Snapshot{hostile(), s}, []detectors.Finding{hostileFinding(s)}, report.Options{Target: script + imageTag, Notes: []string{script}})
 	r.Findings[0].Evidence = r.Findings[0].Evidence[:2] // the report keeps addresses in evidence
 	p := open(t, screens[0], saveReport(t, r))
 	p.until("document.querySelector('.finding')")

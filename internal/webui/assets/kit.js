@@ -116,7 +116,7 @@ function splitFunction(name) {
 }
 function functionLabel(name, line) {
 	const [path, short] = splitFunction(name || "(no stack)");
-	return el("span", { class: "function code" }, el("span", { class: "path", text: path }), short, line ? el("span", { class: "path", text: ":" + line }) : null);
+	return el("span", { class: "function code" }, el("span", { class: "path", text: path }), short, line ? el("span", { class: "soft", text: ":" + line }) : null);
 }
 
 // spark draws numbers as a small line.
@@ -178,8 +178,9 @@ function headline(findings, open, sight) {
 	const first = findings[0];
 	if (!first) return noFindings(sight);
 	const named = detectorName(first.detector) + ".";
+	const incidents = open - findings.filter((f) => f.severity === "info").length;
 	if (first.severity === "info") return (allJudging(sight) ? "No incident. " : "") + plural(open, "finding") + " for information" + (open === 1 ? ": " : ", the first: ") + named;
-	return plural(open, "incident") + (open === 1 ? ": " : ", the gravest: ") + named;
+	return plural(incidents, "incident") + (incidents === 1 ? ": " : ", the gravest: ") + named;
 }
 
 // renderHeadline shows the headline and the first step.

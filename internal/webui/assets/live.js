@@ -300,7 +300,7 @@ function renderCost() {
 		fact("Snapshots taken", formatCount(c.snapshots)),
 		fact("Share of the time", (100 * c.share).toFixed(2) + " %"),
 		fact("CPU budget, of one core", (100 * c.budget_share).toFixed(2) + " %"),
-		fact("Latest snapshot", s ? formatSeconds(s.duration_seconds || 0) + ", " + s.source + ", " + formatCount(Math.round((s.bytes || 0) / 1024)) + " KiB" : "–"),
+		fact("Latest snapshot", s ? formatSeconds(s.duration_seconds || NaN) + ", " + s.source + ", " + formatCount(Math.round((s.bytes || 0) / 1024)) + " KiB" : "–"),
 		fact("Goroutine IDs", s && s.has_ids ? "known" : "unknown, and so are ages and exits"),
 		...c.skipped.map((k) => fact("Skipped: " + k.source + ", " + k.reason.replaceAll("_", " "), formatCount(k.count) + (k.count === 1 ? " time" : " times"))));
 }
