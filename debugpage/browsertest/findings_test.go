@@ -132,6 +132,49 @@ func TestFindingsAreMarkedInTheGraphAndTheTable(t *testing.T) {
 	p.until("document.activeElement.closest('[data-finding=\"hang\"]')")
 }
 
+// trees makes trees of stacks with one function each, by their counts, and says how their
+// blocks are ordered.
+const trees = `
+	const tree = (counts, earlier, keep) => {
+		const stacks = Object.entries(counts).map(([name, count]) => ({ path: [{ function: name }], state: "select", count }));
+		const made = buildTree(stacks, null, frameKinds(""));
+		arrange(made, earlier, (node) => node.count, keep);
+		return made;
+	};
+	const order = (made) => made.sorted.map((node) => node.name).join("");
+`
+
+func TestTheGraphIsOrderedBySizeAndCalm(t *testing.T) {
+	url, _ := serve(t)
+	p := open(t, screens[0], url)
+	p.until("page.snapshot")
+	order := func(expression string) string {
+		return eval[string](p, "(() => {"+trees+"const first = tree({ a: 10, b: 40, c: 20 }); return "+expression+"; })()")
+	}
+	assert.Equal(t, "bca", order("order(first)"))
+	assert.Equal(t, "bca", order("order(tree({ a: 22, b: 40, c: 20 }, first))"), "hardly larger")
+	assert.Equal(t, "bac", order("order(tree({ a: 26, b: 40, c: 20 }, first))"), "a quarter larger")
+	assert.Equal(t, "abc", order("order(tree({ a: 100, b: 40, c: 20 }, first))"))
+	assert.Equal(t, "bca", order("order(tree({ a: 100, b: 40, c: 20 }, first, true))"), "nothing moves under the pointer")
+	assert.Equal(t, "bdca", order("order(tree({ a: 10, b: 40, c: 20, d: 30 }, first))"), "what is new goes where it belongs")
+	assert.Equal(t, "bcad", order("order(tree({ a: 10, b: 40, c: 20, d: 30 }, first, true))"))
+	assert.Equal(t, "ba", order("order(tree({ a: 10, b: 40 }, first))"))
+}
+
+func TestOwnCodeIsToldFromLibraries(t *testing.T) {
+	url, _ := serve(t)
+	p := open(t, screens[0], url)
+	p.until("page.snapshot")
+	for function, want := range map[string]string{
+		"main.main": "own", "example.com/shop.Run": "own", "example.com/shop/cart.(*Cart).Add": "own", "example.com/shopping.Run": "library",
+	} {
+		assert.Equal(t, want, eval[string](p, "frameKinds('example.com/shop')({ function: "+quote(function)+" })"), function)
+		assert.Equal(t, "own", eval[string](p, "frameKinds('')({ function: "+quote(function)+" })"), "%s, without a module", function)
+	}
+	assert.Equal(t, "standard", eval[string](p, "frameKinds('example.com/shop')({ function: 'net/http.Get', standard: true })"))
+	p.until("byID('icicle').innerText.includes('own code\nlibraries\nstandard library')")
+}
+
 // A goroutine dump can be pasted into any tool that reads one, this project's own
 // included.
 func TestAStackIsCopiedAsAGoroutineDump(t *testing.T) {
@@ -200,8 +243,11 @@ func TestCandidatesAreOneLine(t *testing.T) {
 	show := func(candidates string) {
 		eval[chromedp.Void](p, `applySight({ snapshot_age_seconds: 1, judging: 1, detectors: [{ name: "leak", judging: true }], candidates: `+candidates+` }); renderAll()`)
 	}
-	const one = `{ detector: "leak", at: { function: "main.handle", line: 12 }, count: 120, growth_per_minute: 40, exits: 0, verdict_possible_at: "2026-11-27T14:59:30Z" }`
+	const one = `{ detector: "leak", at: { function: "main.handle", line: 12 }, count: 120, growth_per_minute: 40, exits: 0, verdict_at: "2026-11-27T14:59:30Z" }`
 	at := eval[string](p, "formatTime(unix('2026-11-27T14:59:30Z'))")
+	eval[chromedp.Void](p, `applySight({ snapshot_age_seconds: 1, judging: 0, detectors: ["leak", "growth"].map((name, i) => ({ name, judging: false, reason: "short_history", detail: "there are 2",
+		judging_at: "2026-11-27T14:59:" + (30 - i) + "Z" })) }); renderAll()`)
+	p.until("byID('sight').innerText.startsWith('2 detectors need more snapshots; all can judge at " + at + " at the earliest. Newest')")
 	show("[" + one + "]")
 	p.until("byID('sight').innerText.startsWith('Under suspicion: leak at main.handle:12: 120 goroutines, +40 a minute, no exits; a verdict is possible at " + at + "')")
 	show("[" + one + `, { detector: "growth", at: { function: "main.poll" }, count: 3, exits: 1, missing: "a goroutine dump" }]`)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/otelgoroutine/go/debugpage"
 )
 
 // cutElements returns the elements whose text does not fit, and those that stick out
@@ -54,7 +56,7 @@ func (p *tab) assertNothingCut(what string) {
 
 // The page of a fault with long names, on the narrowest phones and on a desktop.
 func TestNothingIsCut(t *testing.T) {
-	url, recorder := serve(t)
+	url, recorder := serve(t, debugpage.WithName("a-service-with-a-name-as-long-as-kubernetes-gives-them-6d9f7c5b8-x2x7q"))
 	recordFaults(recorder)
 	for _, width := range []int64{375, 390, 1280} {
 		p := open(t, screen{"width", width, 812, "light", width < 700}, url)

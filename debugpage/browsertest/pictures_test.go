@@ -26,7 +26,9 @@ import (
 // An album is the pictures that are made for the documents.
 type album struct {
 	t     *testing.T
+	dir   string // for files of the report
 	names []string
+	tabs  []*tab        // that show the program that runs
 	phone []image.Image // shown side by side
 }
 
@@ -37,7 +39,7 @@ func TestPictures(t *testing.T) {
 	if os.Getenv(pictures.Variable) == "" {
 		return
 	}
-	a := &album{t: t}
+	a := &album{t: t, dir: t.TempDir()}
 	a.pictureFaults()
 	a.pictureHealth()
 	a.save("live-page-phone.png", sideBySide(a.phone))
@@ -45,34 +47,51 @@ func TestPictures(t *testing.T) {
 	require.NoError(t, pictures.Write(filepath.Join("..", ".."), a.names))
 }
 
+// open opens the page of a program. leave must be called before the program ends.
+func (a *album) open(s screen, url string) *tab {
+	p := open(a.t, s, url)
+	a.tabs = append(a.tabs, p)
+	p.until("page.source && page.source.readyState === 1 && page.counts.length > 2 && document.querySelector('#chart canvas')")
+	return p
+}
+
+func (a *album) leave() {
+	for _, p := range a.tabs {
+		p.do(chromedp.Navigate("about:blank"))
+	}
+	a.tabs = nil
+}
+
 // pictureFaults pictures the first seconds of a service, and its faults.
 func (a *album) pictureFaults() {
 	url := startExample(a.t, "1s")
-	desktop := open(a.t, screens[0], url)
-	desktop.until("page.snapshot && page.history.time.length >= 3 && page.counts.length > 2")
-	before := a.dump(url)
-	a.desktop(desktop, "live-page-first-minute.png")
-	a.phones(open(a.t, screens[3], url))
+	defer a.leave()
+	desktop := a.open(screens[0], url)
+	a.dump(url, "before.txt")
+	a.save("live-page-first-minute.png", a.shot(desktop))
+	a.phones(screens[3], url)
 
 	desktop.until("page.findings.length === 4")
 	desktop.until("page.findings.every((f) => f.severity !== 'info') && page.findings[0].participants.length === 3")
-	desktop.until("page.history.time.length > 70") // the leak is seen
-	a.desktop(desktop, "live-page.png")
-	a.desktop(open(a.t, screens[1], url), "live-page-dark.png")
-	a.phones(open(a.t, screens[2], url))
-	a.phones(open(a.t, screens[3], url))
+	desktop.until("page.history.time.length > 70") // so that the chart has something to show
+	a.save("live-page.png", a.shot(desktop))
+	a.save("live-page-dark.png", a.shot(a.open(screens[1], url)))
+	a.phones(screens[2], url)
+	a.phones(screens[3], url)
 	a.pictureGraph(desktop)
 	a.pictureStack(desktop)
-	a.pictureReport(before, a.dump(url))
+	a.dump(url, "after.txt")
+	a.pictureReport()
 }
 
 func (a *album) pictureHealth() {
 	url := startExample(a.t, "1s", "-faults", "none")
-	p := open(a.t, screens[0], url)
+	defer a.leave()
+	p := a.open(screens[0], url)
 	p.until("page.history.time.length > 40")
 	p.until("sightNow().judging === sightNow().detectors.length && !page.open")
-	a.desktop(p, "live-page-healthy.png")
-	a.phones(open(a.t, screens[2], url))
+	a.save("live-page-healthy.png", a.shot(p))
+	a.phones(screens[2], url)
 }
 
 func (a *album) pictureGraph(p *tab) {
@@ -86,18 +105,15 @@ func (a *album) pictureStack(p *tab) {
 	a.save("live-page-stack.png", a.shot(p))
 }
 
-// pictureReport pictures the HTML report of two goroutine dumps.
-func (a *album) pictureReport(before, after []byte) {
-	dir := a.t.TempDir()
-	command, report := filepath.Join(dir, "goroutines"), filepath.Join(dir, "report.html")
+// pictureReport pictures the HTML report of the two goroutine dumps.
+func (a *album) pictureReport() {
+	command, report := filepath.Join(a.dir, "goroutines"), filepath.Join(a.dir, "report.html")
 	build := exec.Command("go", "build", "-o", command, ".")
 	build.Dir = filepath.Join("..", "..", "cmd", "goroutines")
 	out, err := build.CombinedOutput()
 	require.NoError(a.t, err, "%s", out)
-	require.NoError(a.t, os.WriteFile(filepath.Join(dir, "before.txt"), before, 0o600))
-	require.NoError(a.t, os.WriteFile(filepath.Join(dir, "after.txt"), after, 0o600))
 	run := exec.Command(command, "report", "--format", "html", "-o", report, "before.txt", "after.txt")
-	run.Dir = dir
+	run.Dir = a.dir
 	out, err = run.CombinedOutput()
 	require.NoError(a.t, err, "%s", out)
 	p := open(a.t, screens[0], "file://"+report)
@@ -105,28 +121,18 @@ func (a *album) pictureReport(before, after []byte) {
 	a.save("html-report.png", a.shot(p))
 }
 
-// dump returns a goroutine dump of the program with a page.
-func (a *album) dump(url string) []byte {
+// dump saves a goroutine dump of the program with a page. When it was taken is the
+// time of the file.
+func (a *album) dump(url, name string) {
 	response, err := http.Get(strings.TrimSuffix(url, "goroutines/") + "pprof/goroutine?debug=2")
 	require.NoError(a.t, err)
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	require.NoError(a.t, err)
-	return content
+	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, name), content, 0o600))
 }
 
-// shown is true once the page has everything and its chart is drawn.
-const shown = "page.source && page.source.readyState === 1 && page.snapshot && page.counts.length > 2 && document.querySelector('#chart canvas')"
-
-func (a *album) desktop(p *tab, name string) {
-	p.until(shown)
-	a.save(name, a.shot(p))
-}
-
-func (a *album) phones(p *tab) {
-	p.until(shown)
-	a.phone = append(a.phone, a.shot(p))
-}
+func (a *album) phones(s screen, url string) { a.phone = append(a.phone, a.shot(a.open(s, url))) }
 
 // shot returns what the window shows.
 func (a *album) shot(p *tab) image.Image {
@@ -145,18 +151,30 @@ func (a *album) save(name string, picture image.Image) {
 	a.names = append(a.names, name)
 }
 
-// reduced returns a picture with the most frequent 256 colours of another. The others,
-// which smooth the edges of letters, become the nearest of them.
+// reduced returns a picture with at most 256 of the colours of another: the most
+// frequent one of each shade first, so that rare shades are kept, then the most
+// frequent of all. The others, which smooth the edges of letters, become the nearest.
 func reduced(picture image.Image) image.Image {
 	counts := make(map[color.RGBA]int)
 	each(picture, func(_, _ int, c color.RGBA) { counts[c]++ })
-	frequent := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(brightness(a), brightness(b)))
-	})
-	var palette color.Palette
-	for _, c := range frequent[:min(len(frequent), 256)] {
+	shades := make(map[color.RGBA]bool)
+	var palette, rest color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(number(a), number(b)))
+	}) {
+		shade := color.RGBA{c.R >> 5, c.G >> 5, c.B >> 5, 0}
+		if shades[shade] {
+			rest = append(rest, c)
+			continue
+		}
+		shades[shade] = true
 		palette = append(palette, c)
 	}
+	palette = slices.Concat(palette, rest)
+	return recoloured(picture, palette[:min(len(palette), 256)])
+}
+
+func recoloured(picture image.Image, palette color.Palette) image.Image {
 	nearest := make(map[color.RGBA]uint8)
 	out := image.NewPaletted(picture.Bounds(), palette)
 	each(picture, func(x, y int, c color.RGBA) {
@@ -170,7 +188,7 @@ func reduced(picture image.Image) image.Image {
 	return out
 }
 
-func brightness(c color.RGBA) int { return int(c.R)<<16 | int(c.G)<<8 | int(c.B) }
+func number(c color.RGBA) int { return int(c.R)<<16 | int(c.G)<<8 | int(c.B) }
 
 func each(picture image.Image, do func(x, y int, c color.RGBA)) {
 	b := picture.Bounds()

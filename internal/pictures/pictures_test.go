@@ -36,6 +36,12 @@ func TestThePicturesAreSmall(t *testing.T) {
 	assert.Less(t, total, int64(3<<20)/2)
 }
 
+func TestContributorsAreToldTheCommand(t *testing.T) {
+	text, err := fs.ReadFile(repository, "CONTRIBUTING.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "`"+Command+"`")
+}
+
 // A picture that no page shows, and one that is missing, were forgotten.
 func TestEveryPictureIsShown(t *testing.T) {
 	r, err := Read(repository)

@@ -59,17 +59,22 @@ function frameKinds(module) {
 // differ by less than a quarter keep the order that they had in an earlier tree, so
 // that a living graph is calm; with keep, all of them do.
 function arrange(node, earlier, size, keep) {
+	const children = [...node.children.values()].filter((c) => size(c) > 0);
+	node.sorted = children.length < 2 ? children : ordered(children, earlier, size, keep);
+	for (const child of children) arrange(child, earlier && earlier.children.get(child.key), size, keep);
+}
+
+function ordered(children, earlier, size, keep) {
 	const at = new Map(((earlier && earlier.sorted) || []).map((child, i) => [child.key, i]));
 	const place = (child) => at.get(child.key) ?? at.size;
 	const sorted = [];
-	for (const child of [...node.children.values()].filter((c) => size(c) > 0).sort((a, b) => place(a) - place(b) || size(b) - size(a) || (a.key < b.key ? -1 : 1))) {
+	for (const child of children.sort((a, b) => place(a) - place(b) || size(b) - size(a) || (a.key < b.key ? -1 : 1))) {
 		const calm = at.has(child.key) ? 1.25 : 1;
 		let i = sorted.length;
 		while (!(keep && at.size) && i > 0 && size(child) > calm * size(sorted[i - 1])) i--;
 		sorted.splice(i, 0, child);
 	}
-	node.sorted = sorted;
-	for (const child of sorted) arrange(child, earlier && earlier.children.get(child.key), size, keep);
+	return sorted;
 }
 
 // makeIcicle puts the graph into a host. Options: compare colours blocks by

@@ -286,7 +286,7 @@ function noFindings(sight) {
 	return sight.judging ? "No findings from " + sight.judging + " of " + all + " detectors; the others are not judging." : "Unknown: no detector is judging.";
 }
 
-const verdictAt = (c) => c.verdict_possible_at && "a verdict is possible at " + formatTime(unix(c.verdict_possible_at));
+const verdictAt = (c) => c.verdict_at && "a verdict is possible at " + formatTime(unix(c.verdict_at));
 
 // candidateText describes what is under suspicion, without the name of the detector.
 function candidateText(c) {
@@ -300,9 +300,15 @@ function candidates(sight) {
 	const all = (sight && sight.candidates) || [];
 	if (!all.length) return null;
 	if (all.length === 1) return el("p", { class: "candidates" }, "Under suspicion: ", ...candidateText(all[0]));
-	const soonest = all.filter(verdictAt).sort((a, b) => unix(a.verdict_possible_at) - unix(b.verdict_possible_at))[0];
+	const soonest = all.filter(verdictAt).sort((a, b) => unix(a.verdict_at) - unix(b.verdict_at))[0];
 	return foldable("candidates", false, { class: "candidates" }, ["Under suspicion: " + plural(all.length, "place") + (soonest ? "; " + verdictAt(soonest) : "")],
 		el("ul", {}, ...all.map((c) => el("li", {}, ...candidateText(c)))));
+}
+
+// judgingAt says when all of some detectors can judge, if that is known.
+function judgingAt(detectors) {
+	const times = detectors.map((d) => unix(d.judging_at));
+	return times.length && times.every((t) => t) ? "; " + (times.length === 1 ? "it" : "all") + " can judge at " + formatTime(Math.max(...times)) + " at the earliest" : "";
 }
 
 // gaps says in one line which detectors are not judging and why, and how old the
@@ -317,7 +323,7 @@ function gaps(sight, age, open) {
 	const why = [...new Set(blind.map((d) => d.detail))];
 	const said = [
 		blind.length ? plural(blind.length, "detector") + " cannot judge" + (why.length === 1 ? ": " + why[0] : "") : "",
-		short.length ? (blind.length ? formatCount(short.length) : plural(short.length, "detector")) + (short.length === 1 ? " needs" : " need") + " more snapshots" : "",
+		short.length ? (blind.length ? formatCount(short.length) : plural(short.length, "detector")) + (short.length === 1 ? " needs" : " need") + " more snapshots" + judgingAt(short) : "",
 	].filter((s) => s);
 	const names = new Map(); // by detail
 	for (const d of [...blind, ...short]) names.set(d.detail, [...(names.get(d.detail) || []), detectorName(d.name)]);
@@ -415,6 +421,8 @@ function copySelected(text) {
 	return done;
 }
 
+const frameItem = (f, before) => el("li", { class: f.standard || before ? "" : "own" }, before, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null);
+
 // showStack fills the dialog with a stack. facts and sections are shown next to
 // those that every stack has.
 function showStack(s, where, trace, facts, sections) {
@@ -424,9 +432,7 @@ function showStack(s, where, trace, facts, sections) {
 	const frames = trace.length ? trace : [{ function: "(no stack: it was on a CPU)", standard: true }];
 	keepFocus(() => byID("detail-body").replaceChildren(
 		el("section", { "aria-label": "Stack" }, el("p", {}, formatGoroutines(s.count) + " in ", stateLabel(s.state)),
-			el("ol", { class: "trace" }, ...frames.map((f) =>
-				el("li", { class: f.standard ? "" : "own" }, functionLabel(f.function), f.file ? el("span", { class: "at code", text: f.file + ":" + f.line }) : null)),
-			s.created_by ? el("li", {}, "created by ", functionLabel(s.created_by.function), s.created_by.file ? el("span", { class: "at code", text: s.created_by.file + ":" + s.created_by.line }) : null) : "")),
+			el("ol", { class: "trace" }, ...frames.map((f) => frameItem(f, "")), s.created_by ? frameItem(s.created_by, "created by ") : "")),
 		s.known ? el("p", { class: "small" }, el("span", { class: "badge good", text: "waits by design" }), " " + s.known) : "",
 		...sections,
 		el("dl", { class: "facts" },
