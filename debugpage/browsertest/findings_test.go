@@ -172,7 +172,7 @@ func TestOwnCodeIsToldFromLibraries(t *testing.T) {
 		assert.Equal(t, "own", eval[string](p, "frameKinds('')({ function: "+quote(function)+" })"), "%s, without a module", function)
 	}
 	assert.Equal(t, "standard", eval[string](p, "frameKinds('example.com/shop')({ function: 'net/http.Get', standard: true })"))
-	p.until("byID('icicle').innerText.includes('own code\nlibraries\nstandard library')")
+	p.until("byID('icicle').innerText.includes('own code\\nlibraries\\nstandard library')")
 }
 
 // A goroutine dump can be pasted into any tool that reads one, this project's own
