@@ -48,8 +48,8 @@ func faults(at time.Time) (*goroutine.Snapshot, []detectors.Finding) {
 	}
 	deadlock := finding("d", "deadlock", detectors.High, waiters, "9 goroutines have waited at bookkeeping.(*Ledger).transferBetweenAccounts (ledger.go:81) for 79 s.")
 	deadlock.Participants = []detectors.Participant{
-		{Role: detectors.RoleCause, Stack: holder.Stack, State: holder.State, Count: 1},
-		{Role: detectors.RoleWaiter, Stack: waiters.Stack, State: waiters.State, Count: 8},
+		{Role: detectors.RoleCause, Stack: holder.Stack, State: holder.State, Count: 1, Note: "first of d"},
+		{Role: detectors.RoleWaiter, Stack: waiters.Stack, State: waiters.State, Count: 8, Note: "behind it"},
 	}
 	return s, []detectors.Finding{
 		finding("f", "blocked_forever", detectors.Info, forever, "1 goroutine at bookkeeping.(*Settings).watch (settings.go:198) is blocked in chan receive (nil chan)."),
@@ -93,6 +93,10 @@ func TestTheGravestIncidentComesFirstAndIsUnfolded(t *testing.T) {
 	assert.NotContains(t, card, "Next:", "the first step is told once")
 	assert.Contains(t, card, "More: 1 line of evidence, 2 places, times")
 	assert.NotContains(t, p.text(`[data-finding="hang"]`), "first of h", "it is folded")
+	p.clickUntil(`[data-finding="deadlock"] .rest summary`, `document.querySelector('[data-finding="deadlock"] .rest').open`)
+	places := p.text(`[data-finding="deadlock"] .participants`)
+	assert.Contains(t, places, "behind it")
+	assert.NotContains(t, places, "first of d", "the evidence has it")
 	assert.Less(t, eval[float64](p, "document.querySelector('#findings > .finding .evidence').getBoundingClientRect().bottom"), 812.0, "it is in the first view of a phone")
 
 	p.clickUntil(`[data-finding="hang"] > summary`, `document.querySelector('[data-finding="hang"]').open`)

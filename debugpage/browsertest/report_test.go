@@ -74,6 +74,7 @@ func checkTheReport(t *testing.T, before, after *goroutine.Snapshot) {
 			p.shoot("report-" + l.name)
 			assert.Contains(t, p.text("#findings"), "Not judged now: the newest snapshots have no goroutine IDs.")
 			p.clickUntil(".rest summary", "document.querySelector('.rest').open")
+			assert.Contains(t, p.text(".participants"), "send to a channel without a receiver")
 			p.click(".participants button")
 			p.until("byID('detail').open && byID('detail').innerText.includes('faults.go:')")
 			p.do(chromedp.KeyEvent(kb.Escape))

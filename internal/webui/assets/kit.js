@@ -193,15 +193,18 @@ function renderHeadline(findings, open, sight) {
 	byID("first-step").replaceChildren(...(first && first.advice ? [el("b", { text: "First step: " }), first.advice] : []));
 }
 
-// participant shows one of the places of a finding. open shows its stack.
-function participant(p, key, open) {
+// participant shows one of the places of a finding. told are the sentences of the
+// finding, which a note need not repeat; open shows the stack of the place.
+function participant(p, told, key, open) {
+	const note = p.note && !told.some((text) => text.includes(p.note));
 	const where = p.at ? functionLabel(p.at.function, p.at.line) : el("span", { text: "an unknown place" });
 	return el("li", {},
 		el("span", { class: "badge info", text: p.title }), " ",
 		formatGoroutines(p.count), " at ",
 		open ? el("button", { type: "button", class: "plain", "data-key": key, onclick: open }, where) : where,
 		p.state ? " " : null, p.state ? stateLabel(p.state) : null,
-		p.created_by ? el("span", { class: "soft" }, ", created by ", functionLabel(p.created_by.function, p.created_by.line)) : null);
+		p.created_by ? el("span", { class: "soft" }, ", created by ", functionLabel(p.created_by.function, p.created_by.line)) : null,
+		note ? el("span", { class: "note", text: p.note }) : null);
 }
 
 // traceText names a trace, or a span, and how many goroutines have it.
@@ -243,7 +246,7 @@ function findingRest(f, key, evidence, places, options) {
 	if (!has.length) return null;
 	return foldable(key + "-rest", false, { class: "small rest" }, ["More: " + has.join(", ")],
 		evidence.length ? lines(evidence) : null,
-		places.length ? el("ul", { class: "participants", "aria-label": "Places" }, ...places.map((p, i) => participant(p, key + "-place-" + i, options.openStack(p)))) : null,
+		places.length ? el("ul", { class: "participants", "aria-label": "Places" }, ...places.map((p, i) => participant(p, [f.message, ...(f.evidence || [])], key + "-place-" + i, options.openStack(p)))) : null,
 		times.length ? el("ol", { class: "timeline soft", "aria-label": "Timeline" }, ...times) : null);
 }
 
