@@ -30,7 +30,11 @@ func serve(t *testing.T, opts ...debugpage.Option) (url string, recorder *live.R
 	page := debugpage.Handler(m, opts...)
 	server := httptest.NewServer(page)
 	t.Cleanup(server.Close)
-	return server.URL + "/", page.(interface{ Recorder() *live.Recorder }).Recorder()
+	recorder = page.(interface{ Recorder() *live.Recorder }).Recorder()
+	// Subscribers get a snapshot a little later than Snapshot returns it. It must not
+	// replace what the test feeds.
+	require.Eventually(t, func() bool { return recorder.View().Taken }, patience, time.Millisecond)
+	return server.URL + "/", recorder
 }
 
 // Each of these texts would run code in a page that turns text into markup.
