@@ -80,7 +80,8 @@ func WithHosts(names ...string) Option {
 // A program identifies the process.
 type program struct {
 	Name    string `json:"name"`
-	Main    string `json:"main"` // import path of the main package
+	Main    string `json:"main"`   // import path of the main package
+	Module  string `json:"module"` // path of the main module, which tells own code from libraries
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	PID     int    `json:"pid"`
@@ -89,7 +90,7 @@ type program struct {
 func programOf(name string) program {
 	p := program{Name: name, Go: runtime.Version(), PID: os.Getpid()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		p.Main, p.Version = info.Path, info.Main.Version
+		p.Main, p.Module, p.Version = info.Path, info.Main.Path, info.Main.Version
 	}
 	if p.Name == "" && len(os.Args) > 0 {
 		p.Name = filepath.Base(os.Args[0])

@@ -75,10 +75,10 @@ type screen struct {
 }
 
 var screens = []screen{
-	{"desktop-light", 1280, 900, "light", false},
-	{"desktop-dark", 1280, 900, "dark", false},
-	{"phone-light", 390, 844, "light", true},
-	{"phone-dark", 390, 844, "dark", true},
+	{"desktop-light", 1280, 800, "light", false},
+	{"desktop-dark", 1280, 800, "dark", false},
+	{"phone-light", 375, 812, "light", true},
+	{"phone-dark", 375, 812, "dark", true},
 }
 
 // A tab is an open page in the browser.

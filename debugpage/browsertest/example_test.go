@@ -14,23 +14,23 @@ import (
 	"github.com/otelgoroutine/go/goroutine"
 )
 
-// startExample builds and starts the example. It returns the address of its
-// page.
-func startExample(t *testing.T) string {
+// startExample builds and starts the example with an interval between snapshots. It
+// returns the address of its page.
+func startExample(t *testing.T, interval string, flags ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "example")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "example")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	text := start(t, "/debug/goroutines/", binary, "-http", "127.0.0.1:0", "-interval", "500ms")
+	text := start(t, "/debug/goroutines/", binary, append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/debug/goroutines/`).FindString(text)
 	require.NotEmpty(t, url, text)
 	return url
 }
 
 func TestTheExample(t *testing.T) {
-	url := startExample(t)
+	url := startExample(t, "500ms")
 	var before *goroutine.Snapshot
 	for i, l := range screens {
 		t.Run(l.name, func(t *testing.T) {
@@ -42,6 +42,7 @@ func TestTheExample(t *testing.T) {
 			}
 			awaitChanges(t, p)
 			p.assertAccessible("the page")
+			p.assertNothingCut("the page")
 			p.shoot(l.name)
 			clickAStack(t, p, l)
 			zoomTheGraph(t, p)
@@ -62,9 +63,13 @@ func awaitAFinding(t *testing.T, p *tab) {
 	const card = `[data-finding="deadlock"]`
 	require.False(t, eval[bool](p, "Boolean(document.querySelector('"+card+"'))"), "too early")
 	p.until("document.querySelector('" + card + "')")
+	assert.Regexp(t, `^\d incidents?, the gravest: deadlock\.$|^1 incident: deadlock\.$`, p.text("#findings-title"))
+	assert.Regexp(t, "^First step: .+", p.text("#first-step"))
+	p.clickUntil(card+" .rest summary", "document.querySelector('"+card+" .rest').open")
 	text := p.text(card)
 	assert.Contains(t, text, "main.transfer")
-	assert.Regexp(t, `Opened .* ago \(`, text)
+	assert.Regexp(t, `Opened (just now|.* ago) \(`, text)
+	p.until("icicle.marks().includes('sync.Mutex.Lock')")
 	assert.NotRegexp(t, "0x[0-9a-f]", text)
 	assert.Regexp(t, `\(\d+\) .* goroutines`, eval[string](p, "document.title"))
 	// On a busy machine the hang can be told first; the deadlock is then told
@@ -93,6 +98,7 @@ func clickAStack(t *testing.T, p *tab, l screen) {
 	}
 	p.until("document.querySelector('#detail .ages span')")
 	p.assertAccessible("a stack")
+	p.assertNothingCut("a stack")
 	p.shoot(l.name + "-stack")
 	p.do(chromedp.KeyEvent(kb.Escape))
 	p.until("!byID('detail').open")

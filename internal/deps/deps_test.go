@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/webui":         {},
 	"internal/htmlreport":    {"internal/report", "internal/webui"},
 	"internal/deps":          {},
+	"internal/pictures":      {},
 	"internal/realprograms":  {},
 	"spanlabels":             {},
 	"internal/hosttest":      {},

@@ -18,7 +18,7 @@ type group struct {
 	sample
 	before  sample    // of the previous snapshot
 	oldest  time.Time // born at or before; zero when unknown
-	aged    bool      // oldest was known at the last change
+	aged    bool      // its age was known at the last change
 	recent  sample    // sums of births and exits over recentLength; its count is unused
 	created uint64    // seq of its first snapshot, or of its return: pages need its stack from then on
 	changed uint64    // seq of the last snapshot at which a number changed
@@ -51,7 +51,7 @@ func (r *Recorder) count(s *goroutine.Snapshot) {
 	}
 	r.follow()
 	for _, g := range r.groups {
-		g.record(r.seq)
+		g.record(r.seq, s.Time)
 	}
 	r.clear()
 }
@@ -132,7 +132,7 @@ func (r *Recorder) drop(g *group) {
 
 // record completes a snapshot for a group. It stores the sample if the group
 // keeps samples, and marks what has changed.
-func (g *group) record(seq uint64) {
+func (g *group) record(seq uint64, now time.Time) {
 	recent := sample{born: g.born, left: g.left}
 	if g.series != nil {
 		g.series.push(g.sample)
@@ -142,7 +142,8 @@ func (g *group) record(seq uint64) {
 			recent.left += s.left
 		}
 	}
-	if aged := !g.oldest.IsZero(); g.sample != g.before || recent != g.recent || g.created == seq || aged != g.aged {
+	aged := !g.oldest.IsZero() && g.oldest.Before(now) // an age of 0 is shown as unknown
+	if g.sample != g.before || recent != g.recent || g.created == seq || aged != g.aged {
 		g.changed, g.aged = seq, aged
 	}
 	g.recent = recent

@@ -124,6 +124,17 @@ func TestAGroupIsSentAgainOnceItsAgeIsKnown(t *testing.T) {
 	assert.Empty(t, v.Stacks)
 }
 
+func TestAGroupIsSentAgainOnceItIsOlderThanItsFirstSnapshot(t *testing.T) {
+	r := New(Config{})
+	record(r, taken(0, crowd{"old": {3}}), taken(1, crowd{"old": {3}, "new": {0, 1}}))
+	assert.Zero(t, groupOf(t, r.View(), 1).Oldest, "born since the snapshot before")
+	seq := r.View().Seq
+	record(r, taken(2, crowd{"old": {3}, "new": {0, 1}}))
+	v, ok := r.Since(seq)
+	require.True(t, ok)
+	assert.Equal(t, 1.0, groupOf(t, v, 1).Oldest, "nothing else has changed")
+}
+
 // A page has what a browser knows: first everything, then the changes.
 type page struct {
 	seq       uint64

@@ -3,27 +3,28 @@
 // called are below it, and the states are at the bottom.
 
 // buildTree merges stacks into a tree. A stack has a path of frames, outermost
-// first, a state, a count, the count before if there is one, and a number.
-function buildTree(stacks) {
-	const root = { name: "all goroutines", count: 0, before: 0, children: new Map(), parent: null, depth: 0 };
+// first, a state, a count, the count before if there is one, and a number. marks
+// has the findings about stacks by number; kindOf returns the kind of a frame.
+function buildTree(stacks, marks, kindOf) {
+	const make = (name, kind, parent) => ({ name, kind, key: kind + name, count: 0, before: 0, found: 0, detectors: new Set(), children: new Map(), parent, depth: parent ? parent.depth + 1 : 0 });
+	const root = make("all goroutines", "", null);
 	const below = (node, name, kind) => {
 		const key = kind + name;
-		let child = node.children.get(key);
-		if (!child) {
-			child = { name, kind, key, count: 0, before: 0, children: new Map(), parent: node, depth: node.depth + 1 };
-			node.children.set(key, child);
-		}
-		return child;
+		if (!node.children.has(key)) node.children.set(key, make(name, kind, node));
+		return node.children.get(key);
 	};
 	for (const s of stacks) {
 		let node = root;
+		const found = (marks && marks.get(s.number)) || [];
 		const add = () => {
 			node.count += s.count;
 			node.before += s.before || 0;
+			node.found += found.length ? s.count : 0;
+			for (const f of found) node.detectors.add(detectorName(f.detector));
 		};
 		add();
 		for (const frame of s.path) {
-			node = below(node, frame.function, frame.standard ? "standard" : "own");
+			node = below(node, frame.function, kindOf(frame));
 			add();
 		}
 		node = below(node, s.state || "(any state)", "state");
@@ -39,14 +40,46 @@ function hashHue(text) {
 	return h % 360;
 }
 
-// packageHue gives every package a hue of its own, away from the signal colours.
-function packageHue(name) {
+// packageHue gives every package a hue of its own: own code is green, libraries are
+// blue and violet.
+function packageHue(name, kind) {
 	const [path, short] = splitFunction(name);
-	return 30 + (hashHue(path + short.split(".")[0]) * 250) / 360;
+	const [from, to] = kind === "own" ? [75, 160] : [210, 300];
+	return from + (hashHue(path + short.split(".")[0]) * (to - from)) / 360;
+}
+
+// frameKinds returns what tells own code, libraries and the standard library apart.
+// Without the path of the main module, libraries count as own code.
+function frameKinds(module) {
+	const own = (name) => !module || name.startsWith("main.") || name.startsWith(module + "/") || name.startsWith(module + ".");
+	return (frame) => (frame.standard ? "standard" : own(frame.function) ? "own" : "library");
+}
+
+// arrange orders the children of every node by size, the largest first. Those that
+// differ by less than a quarter keep the order that they had in an earlier tree, so
+// that a living graph is calm; with keep, all of them do.
+function arrange(node, earlier, size, keep) {
+	const children = [...node.children.values()].filter((c) => size(c) > 0);
+	node.sorted = children.length < 2 ? children : ordered(children, earlier, size, keep);
+	for (const child of children) arrange(child, earlier && earlier.children.get(child.key), size, keep);
+}
+
+function ordered(children, earlier, size, keep) {
+	const at = new Map(((earlier && earlier.sorted) || []).map((child, i) => [child.key, i]));
+	const place = (child) => at.get(child.key) ?? at.size;
+	const sorted = [];
+	for (const child of children.sort((a, b) => place(a) - place(b) || size(b) - size(a) || (a.key < b.key ? -1 : 1))) {
+		const calm = at.has(child.key) ? 1.25 : 1;
+		let i = sorted.length;
+		while (!(keep && at.size) && i > 0 && size(child) > calm * size(sorted[i - 1])) i--;
+		sorted.splice(i, 0, child);
+	}
+	return sorted;
 }
 
 // makeIcicle puts the graph into a host. Options: compare colours blocks by
-// their change; open is called with the number of the chosen stack.
+// their change; open is called with the number of the chosen stack; module returns
+// the path of the main module, or nothing if it is not known.
 function makeIcicle(host, options) {
 	const rowHeight = 21;
 	const line = el("p", { class: "icicle-line small", "aria-live": "polite" });
@@ -58,9 +91,11 @@ function makeIcicle(host, options) {
 	});
 	const view = el("div", { class: "icicle-view" }, canvas);
 	const tip = el("div", { class: "tip", hidden: true });
-	host.replaceChildren(el("div", { class: "icicle" }, el("div", { class: "row" }, line, el("span", { class: "grow" }), reset), view, tip));
+	const marked = el("p", { class: "unseen" });
+	const key = el("ul", { class: "key small", "aria-label": "Legend of the graph" });
+	host.replaceChildren(el("div", { class: "icicle" }, el("div", { class: "row" }, line, el("span", { class: "grow" }), reset), view, key, marked, tip));
 
-	let root = buildTree([]);
+	let root = buildTree([], null, () => "own");
 	let zoomPath = []; // keys, from the root
 	let cursorPath = null;
 	let query = "";
@@ -83,14 +118,33 @@ function makeIcicle(host, options) {
 	};
 	const zoomed = () => follow(zoomPath);
 	const size = (node) => (options.compare ? Math.max(node.count, node.before) : node.count);
-	// sorted returns the children by name, so that blocks stay where they are.
-	const sorted = (node) => (node.sorted ??= [...node.children.values()].filter((c) => size(c) > 0).sort((a, b) => (a.key < b.key ? -1 : 1)));
+	const sorted = (node) => node.sorted || [];
 	const bySize = (node) => [...sorted(node)].sort((a, b) => size(b) - size(a));
+	// isFinding reports whether all goroutines of a block belong to findings.
+	const isFinding = (node) => node.found > 0 && node.found === node.count;
 
 	function describe(node) {
 		let text = node.name + " · " + formatCount(node.count) + " (" + formatPercent(node.count, root.count) + ")";
 		if (options.compare) text += " · " + formatSigned(node.count - node.before) + " since";
+		if (node.found) text += " · " + (isFinding(node) ? "finding: " : formatCount(node.found) + " in findings: ") + [...node.detectors].join(", ");
 		return text;
+	}
+	// describeFindings names the marked blocks for those who cannot see them.
+	function describeFindings() {
+		const texts = [];
+		const visit = (node) => (node.kind === "state" && node.found ? texts.push(formatGoroutines(node.found) + " at " + node.parent.name + " in " + node.name + ": " + [...node.detectors].join(", ")) : sorted(node).forEach(visit));
+		visit(root);
+		const text = texts.length ? "Marked as findings: " + texts.join("; ") + "." : "";
+		if (marked.textContent !== text) marked.textContent = text;
+	}
+	// explain fills the legend.
+	function explain(module) {
+		const item = (kind, text) => el("li", {}, el("span", { class: "swatch " + kind + "-swatch", "aria-hidden": "true" }), text);
+		const code = module ? [item("own", "own code"), item("library", "libraries")] : [item("own", "own code and libraries")];
+		const items = options.compare
+			? [item("grew", "more now"), item("shrank", "fewer"), item("same", "unchanged")]
+			: [...code, item("standard", "standard library"), item("states", "states, at the bottom")];
+		key.replaceChildren(...items, item("finding", "finding"));
 	}
 	function say() {
 		const node = cursorPath ? follow(cursorPath) : zoomed();
@@ -113,12 +167,12 @@ function makeIcicle(host, options) {
 			return [colour(change > 0 ? "grew" : "shrank"), 0.25 + 0.75 * share];
 		}
 		if (node.kind === "state") return [stateColour(node.name), 1];
-		if (node.kind === "own") return ["hsl(" + packageHue(node.name) + " " + colour("frame-saturation") + " " + colour("frame-lightness") + ")", 1];
+		if (node.kind === "own" || node.kind === "library") return ["hsl(" + packageHue(node.name, node.kind) + " " + colour("frame-saturation") + " " + colour("frame-lightness") + ")", 1];
 		return [colour("standard"), 1];
 	}
 	const ink = (node) => {
 		if (options.compare) return fill(node)[1] > 0.6 && node.count !== node.before ? colour("panel") : colour("frame-text");
-		return node.kind === "own" ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text");
+		return node.kind === "own" || node.kind === "library" ? colour("frame-text") : node.kind === "state" ? "#101418" : colour("standard-text");
 	};
 
 	// place lays out the visible blocks: the ancestors of the zoomed node at full
@@ -172,8 +226,9 @@ function makeIcicle(host, options) {
 		const w = Math.max(0.5, b.w - (b.w > 3 ? 1 : 0));
 		c.fillRect(b.x, y, w, rowHeight - 1);
 		c.globalAlpha = 1;
-		if (matches(b.node) || b.node === at) {
-			c.strokeStyle = b.node === at ? colour("text") : colour("mark");
+		const outline = b.node === at ? "text" : matches(b.node) ? "accent" : isFinding(b.node) ? "mark" : "";
+		if (outline) {
+			c.strokeStyle = colour(outline);
 			c.lineWidth = 2;
 			c.strokeRect(b.x + 1, y + 1, Math.max(1, w - 2), rowHeight - 3);
 		}
@@ -258,9 +313,15 @@ function makeIcicle(host, options) {
 
 	return {
 		// show replaces the stacks and keeps the zoom as far as its path still exists.
-		show(stacks) {
-			root = buildTree(stacks);
+		// marks has the findings about stacks by number.
+		show(stacks, marks) {
+			const earlier = root;
+			const module = options.module && options.module();
+			root = buildTree(stacks, marks, frameKinds(module));
+			explain(module);
+			arrange(root, earlier, size, canvas.matches(":hover"));
 			zoomPath = pathOf(follow(zoomPath));
+			describeFindings();
 			paint();
 		},
 		search(text) {
@@ -275,6 +336,8 @@ function makeIcicle(host, options) {
 			const box = canvas.getBoundingClientRect();
 			return { x: box.left + b.x + b.w / 2, y: box.top + (b.node.depth + 0.5) * rowHeight };
 		},
+		// marks returns the names of the outlined blocks: for tests.
+		marks: () => blocks.filter((b) => isFinding(b.node)).map((b) => b.node.name),
 		zoomedTo: () => (zoomPath.length ? zoomed().name : ""),
 	};
 }

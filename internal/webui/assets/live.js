@@ -15,11 +15,14 @@ const page = {
 	sightAt: 0, // when that arrived, by the clock of this page, in seconds
 	events: [],
 	cost: null,
+	counts: [], // the scheduler's counts, the newest last
+	counting: false, // whether they arrive by themselves
 	stopped: false,
 	paused: false,
 	source: null, // the EventSource
 	problem: "", // why there is none
 	notice: "", // what came of the button Capture
+	marks: new Map(), // findings by number of the stack
 	order: new Map(), // of the rows, by number of the group
 	shown: null, // number of the group in the dialog
 };
@@ -44,9 +47,11 @@ function apply(view) {
 	page.snapshot = view.taken ? { ...view, time: unix(view.time) } : null;
 	page.states = view.states;
 	page.cost = view.cost;
+	if (view.counts) applyCounts(view.counts);
+	else if (page.snapshot && view.scheduler && !page.counting) addCounts({ ...view.scheduler, goroutines: view.total, time: page.snapshot.time });
 	page.open = view.open_findings;
 	applySight(view.sight);
-	if (view.findings) page.findings = view.findings;
+	if (view.findings) page.findings = byGravity(view.findings);
 	page.events = page.events.concat(view.events.map((e) => ({ ...e, time: unix(e.time) }))).slice(-200);
 	appendHistory(view.history);
 	for (const number of view.gone) page.groups.delete(number);
@@ -65,6 +70,19 @@ function applySight(sight) {
 	page.sightAt = performance.now() / 1000;
 }
 
+// countsLength is how many of the scheduler's counts are kept: a minute of them.
+const countsLength = 60;
+function addCounts(c) {
+	const last = page.counts[page.counts.length - 1];
+	if (last && c.time <= last.time) return;
+	page.counts = [...page.counts, c].slice(-countsLength);
+}
+function applyCounts(c) {
+	if (!page.counting) page.counts = []; // those of snapshots
+	page.counting = true;
+	addCounts({ ...c, time: unix(c.time) });
+}
+
 const snapshotAge = () => page.sight.snapshot_age_seconds + performance.now() / 1000 - page.sightAt;
 
 // sightNow is what the findings on this page cover now. When nothing has arrived
@@ -80,7 +98,7 @@ function applyGroup(change, frames) {
 	const known = page.groups.get(change.number);
 	if (!known && !change.calls) return; // its stack did not fit in
 	const group = Object.assign(known || { counts: [] }, change);
-	group.created = page.snapshot.has_ids ? page.snapshot.time - (change.oldest_seconds || 0) : 0; // of the oldest
+	group.created = change.oldest_seconds ? page.snapshot.time - change.oldest_seconds : 0; // of the oldest; 0 if unknown
 	if (change.calls) {
 		group.user = change.user || 0;
 		readStack(group, frames);
@@ -124,6 +142,10 @@ async function connect() {
 	source.addEventListener("sight", (event) => {
 		applySight(JSON.parse(event.data));
 		renderAll();
+	});
+	source.addEventListener("counts", (event) => {
+		applyCounts(JSON.parse(event.data));
+		renderTiles();
 	});
 	source.addEventListener("reload", () => connect());
 	source.addEventListener("end", () => {
@@ -181,39 +203,44 @@ function renderStatus() {
 	const live = page.source && !page.problem;
 	byID("dot").className = "dot " + (live ? "on" : page.problem || page.stopped ? "off" : "");
 	let text = page.problem || (page.stopped ? "The monitor was shut down." : page.paused ? "Paused." : live ? "Live." : "Connecting…");
-	if (page.snapshot) text += " Snapshot at " + formatTime(page.snapshot.time);
 	byID("status").textContent = page.notice ? text + " " + page.notice : text;
 	if (page.program.name) byID("program").textContent = "of " + page.program.name;
 	const total = page.snapshot ? formatCount(page.snapshot.total) + " goroutines" : "Goroutines";
 	document.title = (page.open ? "(" + page.open + ") " : "") + total + (page.program.name ? " · " + page.program.name : "");
 }
 
-const blockedStates = (state) => state !== "running" && state !== "runnable" && state !== "syscall";
+// waitsForLock are the states of goroutines that wait for a lock.
+const waitsForLock = ["semacquire", "sync.Mutex.Lock", "sync.RWMutex.RLock", "sync.RWMutex.Lock"];
 
+// renderTiles shows what tells of the health of the service.
 function renderTiles() {
 	const s = page.snapshot;
-	if (!s) return byID("tiles").replaceChildren(tile("Goroutines", "–", "waiting for the first snapshot"));
-	const h = page.history;
-	const ago = Math.min(h.time.length - 1, 20);
-	const before = ago > 0 ? Object.values(h.states).reduce((sum, counts) => sum + counts[counts.length - 1 - ago], 0) : s.total;
-	const span = ago > 0 ? s.time - h.time[h.time.length - 1 - ago] : 0;
-	const blocked = page.states.filter((c) => blockedStates(c.name)).reduce((sum, c) => sum + c.count, 0);
-	const largest = page.states[0];
+	const c = page.counts[page.counts.length - 1];
+	const before = page.counts[page.counts.length - 2];
+	const rate = before && (c.created - before.created) / (c.time - before.time);
+	const locked = page.states.filter((state) => waitsForLock.includes(state.name)).reduce((sum, state) => sum + state.count, 0);
+	const total = c ? c.goroutines : s ? s.total : undefined;
 	byID("tiles").replaceChildren(
-		tile("Goroutines", formatCount(s.total), span ? formatSigned(s.total - before) + " in " + formatSeconds(span) : "first snapshot"),
-		tile("Open findings", formatCount(page.open), page.open ? "see below" : allJudging(sightNow()) ? "none" : fromJudging(sightNow()), page.open > 0),
-		tile("Blocked", formatPercent(blocked, s.total), largest ? "most in " + largest.name : ""),
-		tile("Created", s.scheduler ? formatCount(s.scheduler.created) : "–", "since the process started"),
-		tile("Snapshot cost", formatSeconds(s.duration_seconds || 0), (100 * page.cost.share).toFixed(2) + " % of the time"),
-	);
+		tile("Goroutines", total === undefined ? "–" : formatCount(total), trend(), page.counts.length > 1 ? spark(page.counts.map((count) => count.goroutines), "Goroutines in the last minute") : null),
+		tile("Ready to run", c ? formatCount(c.runnable) : "–", c ? formatCount(c.running) + " running" : ""),
+		tile("Created per second", rate === undefined ? "–" : formatCount(rate), c ? formatCount(c.created) + " since the start" : ""),
+		tile("Waiting for locks", s ? formatCount(locked) : "–", s ? formatPercent(locked, s.total) : ""));
+}
+
+// trend says how the number of goroutines has changed over the last snapshots.
+function trend() {
+	const h = page.history;
+	const last = h.time.length - 1;
+	const first = Math.max(0, last - 20);
+	if (last < 1) return page.snapshot ? "" : "waiting for the first snapshot";
+	const at = (i) => Object.values(h.states).reduce((sum, counts) => sum + counts[i], 0);
+	return formatSigned(at(last) - at(first)) + " in " + formatAge(h.time[last] - h.time[first]);
 }
 
 const seen = new Set(); // IDs of findings that were shown
-const unfolded = new Set(); // IDs of findings whose evidence is shown, and "sight"
 function renderFindings() {
-	byID("findings-count").textContent = page.open > page.findings.length ? "The first " + page.findings.length + " of " + page.open : page.open ? formatCount(page.open) + " open" : "";
-	const cards = page.findings.map(openFinding);
-	keepFocus(() => byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(sightNow()) })])));
+	const of = page.open > page.findings.length ? "The first " + page.findings.length + " of " + page.open + " are shown." : "";
+	keepFocus(() => byID("findings").replaceChildren(...page.findings.map(openFinding), of ? el("p", { class: "soft", text: of }) : ""));
 	renderSight();
 	for (const f of page.findings) seen.add(f.id);
 }
@@ -222,10 +249,8 @@ let judging = 0; // detectors that were shown as judging
 function renderSight() {
 	const sight = sightNow();
 	judging = sight ? sight.judging : 0;
-	keepFocus(() => byID("sight").replaceChildren(...coverage(sight, sightAge(), {
-		unfolded: unfolded.has("sight"),
-		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"]("sight"),
-	})));
+	renderHeadline(page.findings, page.open, sight);
+	keepFocus(() => renderCoverage(sight, sightAge(), false));
 }
 const sightAge = () => (page.snapshot ? "Newest snapshot " + formatAge(snapshotAge()) + " old." : "There is no snapshot yet.");
 
@@ -236,30 +261,34 @@ function tick() {
 	else if (byID("sight-age")) byID("sight-age").textContent = sightAge();
 }
 
-function openFinding(f) {
+// openStackOf returns what shows the stack of a finding or of one of its places.
+function openStackOf(place) {
+	const group = groupsOf(place).map((n) => page.groups.get(n)).find((g) => g);
+	return group && (() => openDetail(group.number));
+}
+
+function openFinding(f, i) {
 	const later = page.events.filter((e) => e.finding_id === f.id && e.kind !== "detected");
-	const openStack = (of) => {
-		const group = groupsOf(of).map((n) => page.groups.get(n)).find((g) => g);
-		return group && (() => openDetail(group.number));
-	};
+	const ago = now() - unix(f.opened);
 	return findingCard(f, {
+		first: i === 0,
 		fresh: !seen.has(f.id),
-		open: openStack(f),
-		openStack,
-		unfolded: unfolded.has(f.id),
-		ontoggle: (event) => unfolded[event.target.open ? "add" : "delete"](f.id),
-		more: el("ol", { class: "timeline small soft", "aria-label": "Timeline" },
-			el("li", { text: "Opened " + formatSeconds(now() - unix(f.opened)) + " ago (" + formatTime(unix(f.opened)) + ")" }),
-			...later.map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatGoroutines(e.count) }))),
+		openStack: openStackOf,
+		times: [
+			el("li", { text: "Opened " + (ago >= 1 ? formatAge(ago) + " ago" : "just now") + " (" + formatTime(unix(f.opened)) + ")" }),
+			...later.map((e) => el("li", { text: formatTime(e.time) + " " + e.kind + " with " + formatGoroutines(e.count) })),
+		],
 	});
 }
-const groupsOf = (finding) => finding.stack_numbers || [];
+const groupsOf = (place) => place.stack_numbers || [];
+const showFinding = (f) => showCard(f, renderFindings);
 
 function renderEvents() {
+	const badge = (e) => el("span", { class: "badge " + (e.kind === "resolved" ? "good" : e.severity), text: (e.detector ? detectorName(e.detector) + " " : "") + e.kind });
 	const rows = [...page.events].reverse().slice(0, 50).map((e) => el("tr", {},
-		el("td", { class: "num", text: formatTime(e.time) }),
-		el("td", {}, el("span", { class: "badge " + (e.kind === "resolved" ? "good" : e.severity), text: (e.detector ? e.detector + " " : "") + e.kind })),
-		el("td", { class: "function", text: e.message })));
+		el("td", { class: "num wide", text: formatTime(e.time) }),
+		el("td", { class: "wide" }, badge(e)),
+		el("td", { class: "function" }, el("div", { class: "narrow small" }, formatTime(e.time) + " ", badge(e)), e.message)));
 	byID("events").replaceChildren(...(rows.length ? rows : [el("tr", {}, el("td", { colspan: "3", class: "soft", text: "No events yet." }))]));
 }
 
@@ -271,7 +300,7 @@ function renderCost() {
 		fact("Snapshots taken", formatCount(c.snapshots)),
 		fact("Share of the time", (100 * c.share).toFixed(2) + " %"),
 		fact("CPU budget, of one core", (100 * c.budget_share).toFixed(2) + " %"),
-		fact("Latest snapshot", s ? formatSeconds(s.duration_seconds || 0) + ", " + s.source + ", " + formatCount(Math.round((s.bytes || 0) / 1024)) + " KiB" : "–"),
+		fact("Latest snapshot", s ? formatSeconds(s.duration_seconds || NaN) + ", " + s.source + ", " + formatCount(Math.round((s.bytes || 0) / 1024)) + " KiB" : "–"),
 		fact("Goroutine IDs", s && s.has_ids ? "known" : "unknown, and so are ages and exits"),
 		...c.skipped.map((k) => fact("Skipped: " + k.source + ", " + k.reason.replaceAll("_", " "), formatCount(k.count) + (k.count === 1 ? " time" : " times"))));
 }
@@ -303,7 +332,7 @@ function renderChart() {
 function makeChart() {
 	if (chart) chart.destroy();
 	const host = byID("chart");
-	const axis = { stroke: () => colour("soft"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("line"), width: 1 } };
+	const axis = { font: "12px system-ui, sans-serif", stroke: () => colour("soft"), grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("line"), width: 1 } };
 	const time = (u, splits) => splits.map((t) => new Date(t * 1000).toLocaleTimeString([], { hour12: false }));
 	chart = new uPlot({
 		width: Math.max(200, host.clientWidth),
@@ -311,7 +340,8 @@ function makeChart() {
 		legend: { show: false },
 		cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
 		scales: { y: { range: (u, min, max) => [0, Math.max(1, max * 1.05)] } },
-		axes: [{ ...axis, values: time, space: 90 }, { ...axis, size: 72, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
+		padding: [10, 32, 0, 0], // room for half of the last label
+		axes: [{ ...axis, values: time, space: 90 }, { ...axis, size: countSize, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
 		series: [{}, ...[...chartStates].reverse().map((state) => ({ stroke: () => stateColour(state), fill: () => stateColour(state), width: 1, points: { show: false } }))],
 		hooks: {
 			setCursor: [(u) => { chartRow = u.cursor.idx; renderLegend(); }],
@@ -320,11 +350,21 @@ function makeChart() {
 	}, stacked(), host);
 }
 
-// markEvents draws a line where a finding was detected, repeated or resolved.
+// countSize returns the width of the axis with the counts: that of its longest
+// label, and half a label of the other axis at least.
+function countSize(u, labels) {
+	return Math.max(40, 18 + 7 * Math.max(...(labels || []).map((label) => label.length), 0));
+}
+
+// markEvents draws a line where a finding was detected, repeated or resolved. The
+// legend explains those that there are.
 function markEvents(u) {
 	const c = u.ctx;
+	const inside = (e) => e.time >= u.scales.x.min && e.time <= u.scales.x.max;
+	byID("key-detected").hidden = !page.events.some((e) => inside(e) && (e.kind === "detected" || e.kind === "repeated"));
+	byID("key-resolved").hidden = !page.events.some((e) => inside(e) && e.kind === "resolved");
 	for (const e of page.events) {
-		if (e.time < u.scales.x.min || e.time > u.scales.x.max || e.kind === "suppressed") continue;
+		if (!inside(e) || e.kind === "suppressed") continue;
 		const x = Math.round(u.valToPos(e.time, "x", true));
 		c.save();
 		c.strokeStyle = colour(e.kind === "resolved" ? "good" : "mark");
@@ -372,6 +412,7 @@ function choose(state) {
 // --- Stacks ------------------------------------------------------------------
 
 function renderStacks() {
+	page.marks = findingsByStack(page.findings, groupsOf);
 	const groups = [...page.groups.values()];
 	const rest = (page.snapshot ? page.snapshot.total : 0) - sumOf(groups);
 	showStacks(groups.filter((g) => g.count > 0), {
@@ -379,6 +420,7 @@ function renderStacks() {
 		row: stackRow,
 		note: rest > 0 ? "; " + formatGoroutines(rest) + " at smaller stacks are not shown" : "",
 		rest,
+		marks: page.marks,
 	});
 }
 
@@ -399,8 +441,8 @@ function stackRow(g) {
 		el("td", { class: "num", text: formatCount(g.count) }),
 		el("td", { class: "wide" }, spark(g.counts, "Counts of the last snapshots, now " + g.count)),
 		el("td", { class: "wide" }, stateLabel(g.state)),
-		placeCell(g, "group-" + g.number, () => openDetail(g.number)),
-		el("td", { class: "num", text: g.created ? formatSeconds(now() - g.created) : "–" }),
+		placeCell(g, "group-" + g.number, () => openDetail(g.number), findingBadges(page.marks.get(g.number), "group-" + g.number, showFinding)),
+		el("td", { class: "num", text: g.created ? formatLeast(now() - g.created) : "–" }),
 		el("td", { class: "num wide", text: g.born ? "+" + formatCount(g.born) : "" }),
 		el("td", { class: "num wide", text: g.left ? "−" + formatCount(g.left) : "" }));
 }
@@ -411,7 +453,8 @@ function openDetail(number) {
 	page.shown = number;
 	byID("detail-title").textContent = "…";
 	byID("detail-body").replaceChildren();
-	if (!byID("detail").open) byID("detail").showModal();
+	byID("detail-copy").hidden = true; // until there is a stack
+	showDialog();
 	refreshDetail();
 }
 
@@ -432,13 +475,19 @@ function renderDetail(d) {
 	const h = d.history;
 	const sum = (list) => formatCount(list.reduce((total, n) => total + n, 0));
 	showStack(d, known && known.where, d.frames, [], [
-		...page.findings.filter((f) => groupsOf(f).includes(d.number)).map(openFinding),
+		...stackFindings(page.marks.get(d.number), showFinding),
 		h.count.length > 1 ? el("section", {},
-			el("h3", { text: "The last " + formatSeconds(now() - unix(h.time[0])) }),
-			el("p", { class: "soft small", text: "From " + formatCount(h.count[0]) + " to " + formatCount(h.count[h.count.length - 1]) + ", at most " + formatCount(Math.max(...h.count)) + ". " + sum(h.born) + " created, " + sum(h.left) + " exited or moved on." }),
-			bigSpark(h.count)) : "",
+			el("h3", { text: "The last " + formatAge(now() - unix(h.time[0])) }),
+			el("p", { class: "soft small", text: rangeText(h.count) + ". " + sum(h.born) + " created, " + sum(h.left) + " exited or moved on." }),
+			new Set(h.count).size > 1 ? bigSpark(h.count) : "") : "",
 		d.births ? el("section", {}, el("h3", { text: "Creation times" }), ages(d.births)) : "",
 	]);
+}
+
+// rangeText says how the number of goroutines of a stack has changed.
+function rangeText(counts) {
+	if (new Set(counts).size === 1) return formatGoroutines(counts[0]) + " all the time";
+	return "From " + formatCount(counts[0]) + " to " + formatCount(counts[counts.length - 1]) + ", at most " + formatCount(Math.max(...counts));
 }
 
 function bigSpark(counts) {
@@ -451,6 +500,7 @@ function bigSpark(counts) {
 function ages(births) {
 	const top = Math.max(...births.map((b) => b.count));
 	const created = (b) => formatTime(now() - b.age_seconds);
+	if (births.length === 1) return el("p", { class: "soft small", text: "By " + created(births[0]) });
 	const text = "From " + created(births[0]) + " to " + created(births[births.length - 1]);
 	const bars = births.map((b) => {
 		const bar = el("span", { title: formatCount(b.count) + " by " + created(b) });
@@ -485,7 +535,7 @@ function capturedText(c) {
 // --- Start -------------------------------------------------------------------
 
 function start() {
-	icicle = makeIcicle(byID("icicle"), { open: openDetail });
+	icicle = makeIcicle(byID("icicle"), { open: openDetail, module: () => page.program.module });
 	listen(renderAll);
 	byID("pause").addEventListener("click", () => {
 		page.paused = !page.paused;

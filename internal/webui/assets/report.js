@@ -2,6 +2,7 @@
 
 const report = JSON.parse(byID("report").textContent);
 let stacks = [];
+let marks = new Map(); // findings by number of the stack
 
 // prepare makes one list of the present stacks and, in a comparison, of those
 // that are gone.
@@ -43,7 +44,6 @@ function renderHead() {
 	const over = report.health.checks.filter((c) => c.level !== "ok");
 	const tiles = [
 		tile("Goroutines", formatCount(report.total), report.missing ? formatCount(report.missing) + " more could not be described" : "at " + formatStacks(report.stacks.length)),
-		tile("Findings", formatCount(report.findings.length), report.findings.length ? "see below" : allJudging(report.sight) ? "none" : fromJudging(report.sight), report.findings.length > 0),
 		tile("Health checks", formatCount(over.length) + " of " + formatCount(report.health.checks.length), "over the threshold"),
 		largest ? tile("Most frequent state", largest.name, formatCount(largest.count) + ", " + largest.percent.toFixed(1) + " %") : null,
 	];
@@ -54,18 +54,23 @@ function renderHead() {
 	byID("tiles").replaceChildren(...tiles.filter((t) => t));
 }
 
-function renderFindings() {
-	const cards = report.findings.map((f) => {
-		const openStack = (of) => {
-			const s = stacks.find((s) => s.id === of.stack_id && (!of.state || s.state === of.state));
-			return s && (() => openDetail(s));
-		};
-		return findingCard(f, { unfolded: true, open: openStack(f), openStack });
-	});
-	byID("findings").replaceChildren(...(cards.length ? cards : [el("p", { class: "soft", text: noFindings(report.sight) })]));
-	const age = report.sight ? "The newest snapshot was " + formatAge(report.sight.snapshot_age_seconds) + " old when this was written." : "";
-	byID("sight").replaceChildren(...coverage(report.sight, age, { unfolded: true }));
+// numbersOf returns the numbers of the stacks of a finding or of one of its places.
+const numbersOf = (of) => stacks.filter((s) => s.id === of.stack_id && (!of.state || s.state === of.state)).map((s) => s.number);
+
+function openStackOf(place) {
+	const [number] = numbersOf(place);
+	return number !== undefined && (() => openDetail(stacks[number]));
 }
+
+const findings = byGravity(report.findings || []);
+function renderFindings() {
+	const age = report.sight ? "The newest snapshot was " + formatAge(report.sight.snapshot_age_seconds) + " old when this was written." : "";
+	marks = findingsByStack(findings, numbersOf);
+	renderHeadline(findings, findings.length, report.sight);
+	byID("findings").replaceChildren(...findings.map((f, i) => findingCard(f, { first: i === 0, openStack: openStackOf })));
+	renderCoverage(report.sight, age, false);
+}
+const showFinding = (f) => showCard(f, renderFindings);
 
 function renderStates() {
 	const before = new Map(((report.diff && report.diff.states) || []).map((c) => [c.name, c.before]));
@@ -111,6 +116,7 @@ const renderStacks = soon(() => showStacks(stacks, {
 	sort: (found) => found.sort((a, b) => Math.abs(b.count - b.before) - Math.abs(a.count - a.before) || Math.max(b.count, b.before) - Math.max(a.count, a.before)),
 	row: stackRow,
 	note: comparing() ? ", the largest change first" : "",
+	marks,
 }));
 
 function stackRow(s) {
@@ -118,15 +124,15 @@ function stackRow(s) {
 		el("td", { class: "num", text: formatCount(s.count) }),
 		comparing() ? change(s.count - s.before) : el("td", { class: "num soft", text: s.percent.toFixed(1) + " %" }),
 		el("td", { class: "wide" }, stateLabel(s.state)),
-		placeCell(s, "", () => openDetail(s), s.change && el("span", { class: "badge info", text: s.change.kind })),
-		el("td", { class: "num", text: formatSeconds(s.oldest_seconds || s.waiting_seconds) }));
+		placeCell(s, "stack-" + s.number, () => openDetail(s), [...(s.change ? [el("span", { class: "badge info", text: s.change.kind })] : []), ...findingBadges(marks.get(s.number), "stack-" + s.number, showFinding)]),
+		el("td", { class: "num", text: formatLeast(s.oldest_seconds || s.waiting_seconds) }));
 }
 
 function openDetail(s) {
 	const c = s.change;
 	const before = c && formatCount(s.before) + ": " + c.kind + (c.born ? ", " + formatCount(c.born) + " created since" : "") + (c.left ? ", " + formatCount(c.left) + " exited or moved on" : "");
-	showStack(s, s.where, s.trace, [c ? fact("Before", before) : null], []);
-	byID("detail").showModal();
+	showStack(s, s.where, s.trace, [c ? fact("Before", before) : null], stackFindings(marks.get(s.number), showFinding));
+	showDialog();
 }
 
 function choose(state) {
@@ -141,7 +147,6 @@ function find(name) {
 
 function makeGraph() {
 	icicle = makeIcicle(byID("icicle"), { compare: comparing() && byID("compare").checked, open: (i) => openDetail(stacks[i]) });
-	byID("key").hidden = !(comparing() && byID("compare").checked);
 	renderStacks();
 }
 
