@@ -76,6 +76,14 @@ func (s *Sight) Saw(snapshot *goroutine.Snapshot, statuses []detectors.Status, s
 	s.now.Store(st)
 }
 
+// Glimpsed records a snapshot that no detector judged. Statuses stay as they are.
+func (s *Sight) Glimpsed(snapshot *goroutine.Snapshot, now time.Time) {
+	st := *s.now.Load()
+	st.Time, st.Source, st.Age = snapshot.Time, snapshot.Source, max(0, now.Sub(snapshot.Time))
+	st.from, st.quiet = now, now
+	s.now.Store(&st)
+}
+
 // explainMissingIDs says why there are no goroutine IDs, if a source that has
 // them was passed over for a source without.
 func (s *Status) explainMissingIDs() {

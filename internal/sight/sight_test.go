@@ -46,6 +46,15 @@ func TestBeforeTheFirstSnapshotNothingIsJudged(t *testing.T) {
 	assert.Equal(t, "no snapshot was taken since the start 46 s ago (profile: too many goroutines are ready to run)", now.Detectors[0].Detail)
 }
 
+func TestASnapshotThatIsNotJudged(t *testing.T) {
+	s := New(every, two, start)
+	s.Saw(taken(at(0)), good, []Skip{{goroutine.SourceTrace, "slot_taken"}}, at(0))
+	s.Glimpsed(&goroutine.Snapshot{Time: at(7), Source: goroutine.SourceProfile}, at(8))
+	now := s.Status(at(10))
+	assert.Equal(t, Status{Time: at(7), Source: goroutine.SourceProfile, Age: 3 * time.Second, Detectors: good,
+		Skips: []Skip{{goroutine.SourceTrace, "slot_taken"}}}, now, "what was judged stays as it was")
+}
+
 func TestSnapshotsThatStopMakeEveryDetectorBlind(t *testing.T) {
 	s := New(every, two, start)
 	s.Saw(taken(at(14)), good, nil, at(15))
