@@ -5,10 +5,15 @@ import (
 	"time"
 )
 
-// earlyGap is the time from the first snapshot to the next. Each gap after it is twice
-// as long as the one before, so that with the longest interval there are eleven early
-// snapshots, and three by default: after 1, 3 and 7 s.
-const earlyGap = time.Second
+const (
+	// earlyGap is the time from the first snapshot to the next. Each gap after it is
+	// twice as long as the one before: with the default interval, there are early
+	// snapshots after 1, 3 and 7 s.
+	earlyGap = time.Second
+	// earlyInterval is the longest interval with early snapshots, then eight. A longer
+	// one says that few are wanted, as in a test that needs a single one.
+	earlyInterval = 10 * time.Minute
+)
 
 // early takes snapshots before the second regular one is due. The first is taken when
 // the monitor starts, and most services have two goroutines then: without others, the
@@ -37,7 +42,7 @@ func (m *Monitor) early() bool {
 // leaves reports whether an early snapshot that comes gap beats after so many leaves as
 // long a gap before the second regular one.
 func (m *Monitor) leaves(beats, gap int) bool {
-	return time.Duration(beats+2*gap)*earlyGap <= m.interval
+	return m.interval <= earlyInterval && time.Duration(beats+2*gap)*earlyGap <= m.interval
 }
 
 // glimpse takes an early snapshot if the budget covers it. It is shown and counted, but

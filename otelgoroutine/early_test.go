@@ -69,16 +69,18 @@ func TestEarlySnapshots(t *testing.T) {
 func TestEarlySnapshotsFitIntoTheInterval(t *testing.T) {
 	const s = time.Second
 	for interval, want := range map[time.Duration][]time.Duration{
-		MinInterval:   nil,
-		s:             nil,
-		2 * s:         {s},
-		4 * s:         {s},
-		5 * s:         {s, 3 * s},
-		10 * s:        {s, 3 * s},
-		30 * s:        {s, 3 * s, 7 * s, 15 * s},
-		time.Minute:   {s, 3 * s, 7 * s, 15 * s, 31 * s},
-		MaxInterval:   {s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s, 255 * s, 511 * s, 1023 * s, 2047 * s},
-		3 * byDefault: {s, 3 * s, 7 * s, 15 * s},
+		MinInterval:        nil,
+		s:                  nil,
+		2 * s:              {s},
+		4 * s:              {s},
+		5 * s:              {s, 3 * s},
+		10 * s:             {s, 3 * s},
+		30 * s:             {s, 3 * s, 7 * s, 15 * s},
+		time.Minute:        {s, 3 * s, 7 * s, 15 * s, 31 * s},
+		10 * time.Minute:   {s, 3 * s, 7 * s, 15 * s, 31 * s, 63 * s, 127 * s, 255 * s},
+		10*time.Minute + s: nil,
+		MaxInterval:        nil,
+		3 * byDefault:      {s, 3 * s, 7 * s, 15 * s},
 	} {
 		t.Run(interval.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -179,7 +179,7 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 //
 // Between the first two there are early ones, each after twice the time of the one
 // before: after 1, 3 and 7 s by default, if the budget covers them. They are shown, and
-// no detector judges them.
+// no detector judges them. With an interval over 10 min there are none.
 //
 // The budget may extend it: a snapshot of a busy process takes about 10 ms, which is
 // 1 % of a core when one is taken every second. Snapshots skipped for the budget are
