@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -68,6 +69,12 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	p.Abstain = func(r detectors.Reason, detail string) {
 		if v.status.Judging {
 			v.status = detectors.NotJudging(d.Name, r, detail)
+		}
+	}
+	p.AbstainUntil = func(at time.Time, detail string) {
+		if v.status.Judging {
+			v.status = detectors.NotJudging(d.Name, detectors.ReasonShortHistory, detail)
+			v.status.JudgingAt = at
 		}
 	}
 	var candidates []detectors.Candidate

@@ -73,6 +73,7 @@ func (s *Sight) Saw(snapshot *goroutine.Snapshot, statuses []detectors.Status, s
 		Detectors: slices.Clone(statuses), Skips: slices.Clone(skips),
 	}, from: now, quiet: now}
 	st.explainMissingIDs()
+	st.promise(s.interval > 0)
 	s.now.Store(st)
 }
 
@@ -94,6 +95,19 @@ func (s *Status) explainMissingIDs() {
 	for k := range s.Detectors {
 		if d := &s.Detectors[k]; d.Reason == detectors.ReasonNoIDs {
 			d.Detail += " (no trace: " + s.Skips[i].why() + ")"
+		}
+	}
+}
+
+// promise says when detectors whose history is too short can judge. While no observation
+// goes on, they never can.
+func (s *Status) promise(goesOn bool) {
+	for k := range s.Detectors {
+		switch d := &s.Detectors[k]; {
+		case !goesOn:
+			d.JudgingAt = time.Time{}
+		case !d.JudgingAt.IsZero():
+			d.Detail += "; possible from " + words.Clock(d.JudgingAt.Add(time.Second-1).Truncate(time.Second))
 		}
 	}
 }
