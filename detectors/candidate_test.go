@@ -115,7 +115,7 @@ func TestCandidateInWords(t *testing.T) {
 	for want, c := range map[string]detectors.Candidate{
 		"main.handler.func1 (main.go:12): +40/min, 120 goroutines, no exits; a verdict is possible at 05:40 UTC":                    {Count: 120, GrowthPerMinute: 40, VerdictAt: at},
 		"main.handler.func1 (main.go:12): +0.5/min, 12 goroutines, 1 exit; a verdict is possible at 05:40:07 UTC; it needs a proof": {Count: 12, GrowthPerMinute: 0.5, Exits: 1, VerdictAt: at.Add(7 * time.Second), Missing: "it needs a proof"},
-		"main.handler.func1 (main.go:12): 1 goroutine, no exits":                                                           {Count: 1},
+		"main.handler.func1 (main.go:12): 1 goroutine, no exits":                                                                    {Count: 1},
 	} {
 		c.Stack = stack
 		assert.Equal(t, want, c.String())
