@@ -74,11 +74,14 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	p.AbstainUntil = func(at time.Time, detail string) {
 		if v.status.Judging {
 			v.status = detectors.NotJudging(d.Name, detectors.ReasonShortHistory, detail)
-			v.status.JudgingAt = at
+			v.status.JudgingAt = future(at, p.Snapshot.Time)
 		}
 	}
 	var candidates []detectors.Candidate
-	p.Candidate = func(c detectors.Candidate) { candidates = withCandidate(candidates, c) }
+	p.Candidate = func(c detectors.Candidate) {
+		c.VerdictAt = future(c.VerdictAt, p.Snapshot.Time)
+		candidates = withCandidate(candidates, c)
+	}
 	var errs []error
 	dropped := 0
 	p.Report = func(f detectors.Finding) {
@@ -101,6 +104,14 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	}
 	v.status.Candidates = candidates
 	return v
+}
+
+// future returns a time that is promised, unless it has passed: then nothing is known.
+func future(at, now time.Time) time.Time {
+	if !at.After(now) {
+		return time.Time{}
+	}
+	return at
 }
 
 // withCandidate returns all with c, if it keeps the contract and there is room.

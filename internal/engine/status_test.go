@@ -162,19 +162,21 @@ func TestCandidatesAreKeptBesideFindings(t *testing.T) {
 		p.Candidate(detectors.Candidate{Stack: open, State: goroutine.Select, Count: 20})
 		for i := range 12 {
 			p.Candidate(detectors.Candidate{Stack: at(i), Count: 1})
-			p.Candidate(detectors.Candidate{Stack: at(i), Count: 2, Missing: strings.Repeat("a", 300) + "\nb"})
+			p.Candidate(detectors.Candidate{Stack: at(i), Count: 2, VerdictAt: start.Add(time.Duration(i) * time.Minute), Missing: strings.Repeat("a", 300) + "\nb"})
 		}
 		p.Report(detectors.Finding{Confidence: detectors.Info, Stack: open, State: goroutine.Select, Count: 20, Message: "Found."})
-		p.Abstain(detectors.ReasonShortHistory, "too few")
+		p.AbstainUntil(start, "too few")
 		return nil
 	}}}})
 	r := e.Step(settled(start))
 	assert.Equal(t, detectors.ReasonShortHistory, r.Statuses[0].Reason)
+	assert.Zero(t, r.Statuses[0].JudgingAt, "what has passed is no promise")
 	all := r.Statuses[0].Candidates
 	assert.Len(t, all, 9, "ten, less the one that is a finding")
 	for i, c := range all {
 		assert.Equal(t, at(i).ID, c.Stack.ID)
 		assert.Equal(t, 2, c.Count)
 		assert.Len(t, c.Missing, 200)
+		assert.Equal(t, i > 0, !c.VerdictAt.IsZero(), "what has passed is no promise")
 	}
 }
