@@ -66,7 +66,9 @@ func (m *Monitor) glimpse(late time.Duration) {
 	}
 	m.latest.Store(s)
 	m.past.add(s)
-	o.publish(ctx, s)
+	if len(o.client.labels) == 0 { // counts with labels take a capture of their own, which waits for its time
+		o.publish(ctx, s)
+	}
 	m.sight.Glimpsed(s, time.Now())
 	m.deliver(Update{Snapshot: s, Open: m.findings()})
 }

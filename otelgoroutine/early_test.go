@@ -123,6 +123,30 @@ func TestEarlySnapshotsNeedBudget(t *testing.T) {
 	})
 }
 
+// labelling counts the captures with labels.
+type labelling struct {
+	*script
+	taken atomic.Int32
+}
+
+func (l *labelling) Labelled([]string, func(goroutine.StackID) bool) (*goroutine.Snapshot, *capture.Skip) {
+	l.taken.Add(1)
+	return nil, nil
+}
+
+func TestEarlySnapshotsTakeNoOtherCapture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, at := starting(2, 200)
+		l := &labelling{script: c}
+		m, err := Start(provider(), withCapturer(l), WithDetectors(), WithLabelKeys("tenant"))
+		require.NoError(t, err)
+		time.Sleep(8 * time.Second)
+		assert.Len(t, at(), 3)
+		assert.EqualValues(t, 1, l.taken.Load(), "with the first regular one")
+		require.NoError(t, m.Shutdown(t.Context()))
+	})
+}
+
 // The process does not count as quiet sooner because of them.
 func TestEarlySnapshotsShowNoQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
