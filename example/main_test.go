@@ -98,8 +98,8 @@ func TestOutNeedsTheEmbeddedReceiver(t *testing.T) {
 // The first sentence says what will happen, before anything is started.
 func TestWhatWillHappenIsSaidFirst(t *testing.T) {
 	for want, o := range map[string]options{
-		"This runs a small service under its own load, with faults on purpose (leak, hang), until Ctrl-C.\nThe first findings come within a minute.\n": {faults: []string{"leak", "hang"}},
-		"This runs a small service under its own load, with faults on purpose (leak; switched off after 40s), for 45s or until Ctrl-C.\n":                {faults: []string{"leak"}, faultsFor: 40 * time.Second, duration: 45 * time.Second},
+		"This runs a small service under its own load, with faults on purpose (leak, hang), until Ctrl-C.\nThe first findings come within a minute.\n":                                                                                               {faults: []string{"leak", "hang"}},
+		"This runs a small service under its own load, with faults on purpose (leak; switched off after 40s), for 45s or until Ctrl-C.\n":                                                                                                            {faults: []string{"leak"}, faultsFor: 40 * time.Second, duration: 45 * time.Second},
 		"This runs a small service under its own load, without faults, until Ctrl-C.\nSettings of a demonstration: a snapshot every 500ms, with up to 100 % of a core;\ndetectors judge within seconds. The defaults are 15s, 0.5 %, and minutes.\n": {interval: 500 * time.Millisecond},
 	} {
 		var text bytes.Buffer
