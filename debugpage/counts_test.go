@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,13 +28,31 @@ func eventsNamed(name, stream string) (data []string) {
 	return data
 }
 
+// A transcript is a response that can be read while it is written.
+type transcript struct {
+	*httptest.ResponseRecorder
+	mu sync.Mutex
+}
+
+func (w *transcript) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ResponseRecorder.Write(b)
+}
+
+func (w *transcript) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Body.String()
+}
+
 func TestAStreamHasCountsEachSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, err := otelgoroutine.Start(noop.NewMeterProvider()) // heard by nothing: it takes no snapshot
 		require.NoError(t, err)
 		p := Handler(m).(*page)
 		ctx, closeTab := context.WithCancel(t.Context())
-		w, ended := httptest.NewRecorder(), make(chan struct{})
+		w, ended := &transcript{ResponseRecorder: httptest.NewRecorder()}, make(chan struct{})
 		go func() {
 			defer close(ended)
 			p.ServeHTTP(w, request("GET", "/stream?since=0").WithContext(ctx))
@@ -42,7 +61,7 @@ func TestAStreamHasCountsEachSecond(t *testing.T) {
 		began := time.Now()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		all := eventsNamed("counts", w.Body.String())
+		all := eventsNamed("counts", w.String())
 		require.Len(t, all, 10)
 		stay := make(chan struct{})
 		for range 500 {
@@ -51,7 +70,7 @@ func TestAStreamHasCountsEachSecond(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		close(stay)
-		all = eventsNamed("counts", w.Body.String())
+		all = eventsNamed("counts", w.String())
 		require.Len(t, all, 11)
 		before, after := countsOf(t, all[9]), countsOf(t, all[10])
 		assert.Equal(t, 10500*time.Millisecond, after.Time.Sub(began), "from the start of the stream on")
