@@ -1,6 +1,8 @@
 package otelgoroutine
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,18 +17,36 @@ import (
 	"github.com/otelgoroutine/go/internal/capture"
 )
 
+// noted is what the monitor's goroutine notes for the test's.
+type noted[T any] struct {
+	mu   sync.Mutex
+	list []T
+}
+
+func (n *noted[T]) add(item T) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, item)
+}
+
+func (n *noted[T]) all() []T {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.list)
+}
+
 // starting is a capturer of a process that has n goroutines in each regular snapshot and
 // many in early ones. It returns when those were taken.
 func starting(n, many int) (c *script, at func() []time.Duration) {
 	c, began := parked(n), time.Now()
-	var times []time.Duration
+	var times noted[time.Duration]
 	busy := parked(many)
 	c.early = func() *goroutine.Snapshot {
-		times = append(times, time.Since(began))
+		times.add(time.Since(began))
 		s, _ := busy.Take()
 		return s
 	}
-	return c, func() []time.Duration { return times }
+	return c, times.all
 }
 
 // judging is a detector that counts the snapshots that it judges.
@@ -43,13 +63,13 @@ func TestEarlySnapshots(t *testing.T) {
 		var judged atomic.Int32
 		m, err := Start(provider(), withCapturer(c), WithDetectors(judging(&judged)))
 		require.NoError(t, err)
-		var seen []int
-		m.Subscribe(func(u Update) { seen = append(seen, u.Snapshot.Total) })
+		var seen noted[int]
+		m.Subscribe(func(u Update) { seen.add(u.Snapshot.Total) })
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
 		assert.Equal(t, []time.Duration{time.Second, 3 * time.Second, 7 * time.Second}, at())
 		assert.Equal(t, 200, m.Snapshot().Total)
-		assert.Equal(t, []int{2, 200, 200, 200}, seen)
+		assert.Equal(t, []int{2, 200, 200, 200}, seen.all())
 		assert.Len(t, m.History(), 4)
 		status := m.Status()
 		assert.Equal(t, time.Second, status.Age)
