@@ -239,7 +239,8 @@ func openStream(t *testing.T, url string, headers ...string) *stream {
 	return &stream{response, lines}
 }
 
-// next returns the next event. Its name is empty if the stream has ended.
+// next returns the next event other than counts, which come each second. Its name is
+// empty if the stream has ended.
 func (s *stream) next() (name, data string) {
 	for s.lines.Scan() {
 		switch line := s.lines.Text(); {
@@ -247,6 +248,8 @@ func (s *stream) next() (name, data string) {
 			name = line[len("event: "):]
 		case strings.HasPrefix(line, "data: "):
 			data = line[len("data: "):]
+		case line == "" && name == "counts":
+			name = ""
 		case line == "" && name != "":
 			return name, data
 		}

@@ -31,7 +31,8 @@
 //	(nothing)         the page
 //	data.json         everything the page shows: the latest snapshot, history, findings, cost
 //	stack.json?n=12   the details of the stack with this number
-//	stream            changes of data.json as they happen, as server-sent events
+//	stream            changes of data.json as they happen, and what the runtime counts
+//	                  each second, as server-sent events
 //	snapshot.pb.gz    the latest snapshot for go tool pprof
 //	report.txt        the text report
 //	capture           POST only: takes a snapshot now, saves it where the monitor saves
@@ -44,7 +45,8 @@
 // # Cost
 //
 // The page shows the snapshots that the monitor takes anyway; opening it takes
-// no additional ones, and its button Capture takes one. After [Handler] is called, the counts of past snapshots are
+// no additional ones, and its button Capture takes one. Between them, an open page gets
+// the counts of the scheduler each second, which takes microseconds. After [Handler] is called, the counts of past snapshots are
 // kept, so that a page has a history when it is opened. They take at most about
 // 2 MiB for each handler. While no page is open, nothing runs. A stream uses the
 // goroutine of its request. It ends when the browser disconnects, when its tab is

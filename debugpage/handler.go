@@ -180,6 +180,7 @@ func acceptsGzip(h http.Header) bool {
 // everything is a full view together with the data that changes do not repeat.
 type everything struct {
 	*live.View
+	Counts  Counts  `json:"counts"` // of now
 	Program program `json:"program"`
 }
 
@@ -189,7 +190,7 @@ func (p *page) data(w http.ResponseWriter, r *http.Request) {
 		p.recorder.Close()
 	default:
 	}
-	p.json(w, r, everything{p.recorder.View(), p.program})
+	p.json(w, r, everything{p.recorder.View(), countsNow(), p.program})
 }
 
 func (p *page) stack(w http.ResponseWriter, r *http.Request) {

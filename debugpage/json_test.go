@@ -22,7 +22,7 @@ var objects = map[string]any{
 	"Finding": report.Finding{}, "Participant": report.Participant{}, "Trace": report.Trace{}, "Functions": report.Functions{}, "Function": report.Function{}, "Stack": report.Stack{},
 	"Frame": report.Frame{}, "Birth": report.Birth{}, "Label": report.Label{}, "Wait": report.Wait{}, "Filter": report.Filter{}, "Moment": report.Moment{}, "Change": report.Change{}, "StackChange": report.StackChange{},
 	"Program": program{}, "History": live.History{}, "LiveStack": live.Group{}, "Event": report.Event{}, "Cost": report.Cost{}, "Skipped": report.Skipped{}, "Skip": report.Skip{}, "Sight": report.Sight{}, "DetectorStatus": report.DetectorStatus{}, "Candidate": report.Candidate{}, "StackHistory": live.GroupHistory{},
-	"capture": captured{}, "SavedFile": savedFile{},
+	"Counts": Counts{}, "capture": captured{}, "SavedFile": savedFile{},
 }
 
 // TestTheJSONIsDocumented compares docs/json.md with the structs, field by

@@ -16,10 +16,8 @@ const (
 	// writeTimeout is how long a browser may take to accept one change. It
 	// replaces the server's own timeout, which is meant for responses that end.
 	writeTimeout = 10 * time.Second
-	// beat is how often something is written to an idle stream. It shows
-	// proxies that the connection is in use, it shows the handler whether the
-	// browser is still connected, and it tells the page what is being judged: of
-	// a monitor that hangs nothing else comes.
+	// beat is how often a stream tells the page what is being judged, whether or not
+	// anything changes: of a monitor that hangs, nothing else does.
 	beat = 20 * time.Second
 	// leastGap is the minimum time between two changes of one stream.
 	leastGap = 100 * time.Millisecond
@@ -62,6 +60,8 @@ func sinceOf(r *http.Request) string {
 func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan struct{}) {
 	heart := time.NewTicker(beat)
 	defer heart.Stop()
+	counts := time.NewTicker(countsEvery)
+	defer counts.Stop()
 	stopped := p.monitor.Done()
 	for {
 		sent := true
@@ -76,6 +76,8 @@ func (p *page) follow(r *http.Request, s *sender, since uint64, ending <-chan st
 			stopped = nil
 		case <-heart.C:
 			sent = p.beat(s)
+		case <-counts.C:
+			sent = p.counts(s)
 		case <-p.recorder.Changed(since):
 			var last bool
 			since, last, sent = p.change(s, since)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelgoroutine/go/goroutine"
 	"github.com/otelgoroutine/go/internal/places"
+	"github.com/otelgoroutine/go/internal/words"
 )
 
 // A Candidate is a place that a detector suspects without a verdict yet. It is
@@ -24,9 +25,9 @@ type Candidate struct {
 	Age             time.Duration // minimum duration of the condition
 	Exits           int           // how many of the goroutines there exited or moved on, as far as was seen
 
-	// Verdict is the earliest time at which a finding is possible if nothing
-	// changes. It is zero when that is not known.
-	Verdict time.Time
+	// VerdictAt is the earliest time at which a finding is possible if it goes on like
+	// this. It is zero when that is not known, and in the future otherwise.
+	VerdictAt time.Time
 
 	// Missing says what else is missing for a verdict, as a clause without a full
 	// stop; may be empty.
@@ -34,7 +35,7 @@ type Candidate struct {
 }
 
 // String returns c in one clause: "main.handler.func1 (main.go:12): +40/min, 120
-// goroutines, no exits; verdict possible at 05:40".
+// goroutines, no exits; a verdict is possible at 05:40 UTC".
 func (c Candidate) String() string {
 	said := []string{goroutines(c.Count)}
 	if c.GrowthPerMinute > 0 {
@@ -45,21 +46,13 @@ func (c Candidate) String() string {
 		exits = plural(c.Exits, "exit")
 	}
 	text := where(c.Stack) + ": " + strings.Join(append(said, exits), ", ")
-	if !c.Verdict.IsZero() {
-		text += "; verdict possible at " + clock(c.Verdict)
+	if !c.VerdictAt.IsZero() {
+		text += "; a verdict is possible at " + words.Clock(c.VerdictAt)
 	}
 	if c.Missing != "" {
 		text += "; " + c.Missing
 	}
 	return text
-}
-
-// clock formats a time of day, with seconds only where they matter.
-func clock(t time.Time) string {
-	if t.Second() == 0 {
-		return t.Format("15:04")
-	}
-	return t.Format("15:04:05")
 }
 
 // candidate calls Candidate, which a pass that was built by hand lacks.
@@ -139,9 +132,9 @@ func (c LeakConfig) suspect(p *Pass, pl *places.Place, first int, age time.Durat
 		Stack: pl.Stack, State: pl.State, Count: st.Counts[s.Last()], GrowthPerMinute: r.perMinute(), Age: s.Ago(r.since), Exits: gone,
 	}
 	onset, now := s.Time(r.since).Add(-age), s.Newest().Time
-	found.Verdict = c.soonest(p.Started, onset, now, found.GrowthPerMinute, h)
+	found.VerdictAt = c.soonest(p.Started, onset, now, found.GrowthPerMinute, h)
 	switch {
-	case !found.Verdict.IsZero():
+	case !found.VerdictAt.IsZero():
 	case c.soonest(p.Started, now, now, found.GrowthPerMinute, h).IsZero():
 		found.Missing = "it grows too slowly for a verdict"
 	default:

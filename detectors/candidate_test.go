@@ -46,11 +46,11 @@ func TestALeakIsACandidateUntilItIsJudged(t *testing.T) {
 	assert.Equal(t, atHandler.State, c.State)
 	assert.InDelta(t, 40, c.GrowthPerMinute, 12)
 	assert.Zero(t, c.Exits)
-	assert.Contains(t, c.String(), ", no exits; verdict possible at ")
+	assert.Contains(t, c.String(), ", no exits; a verdict is possible at ")
 	for at := 6 * time.Minute; at < found; at += tick {
 		require.NotEmpty(t, all[at], "after %v", at)
 	}
-	verdict := c.Verdict.Sub(s.Now().Add(-s.elapsed()))
+	verdict := c.VerdictAt.Sub(s.Now().Add(-s.elapsed()))
 	assert.InDelta(t, found.Minutes(), verdict.Minutes(), 2, "what was promised after six minutes")
 	for at := range all {
 		assert.Less(t, at, found, "a finding is not a candidate")
@@ -66,7 +66,7 @@ func TestACandidateTellsWhenAVerdictIsPossible(t *testing.T) {
 	require.NotZero(t, found)
 	early := all[from+10*time.Minute]
 	require.Len(t, early, 1)
-	verdict := early[0].Verdict.Sub(s.Now().Add(-s.elapsed()))
+	verdict := early[0].VerdictAt.Sub(s.Now().Add(-s.elapsed()))
 	assert.InDelta(t, found.Minutes(), verdict.Minutes(), 4)
 }
 
@@ -104,7 +104,7 @@ func TestCandidatesScale(t *testing.T) {
 		p.Go(atHandler, 20)
 		if c := r.Step(p.Snapshot()).Status.Candidates; i == 15 {
 			require.Len(t, c, 1)
-			assert.WithinDuration(t, p.Now().Add(75*time.Second), c[0].Verdict, 2*time.Second)
+			assert.WithinDuration(t, p.Now().Add(75*time.Second), c[0].VerdictAt, 2*time.Second)
 		}
 	}
 }
@@ -113,9 +113,9 @@ func TestCandidateInWords(t *testing.T) {
 	at := time.Date(2026, 1, 1, 5, 40, 0, 0, time.UTC)
 	stack := place(goroutine.Select, "main.handler.func1:12").Stack
 	for want, c := range map[string]detectors.Candidate{
-		"main.handler.func1 (main.go:12): +40/min, 120 goroutines, no exits; verdict possible at 05:40":                    {Count: 120, GrowthPerMinute: 40, Verdict: at},
-		"main.handler.func1 (main.go:12): +0.5/min, 12 goroutines, 1 exit; verdict possible at 05:40:07; it needs a proof": {Count: 12, GrowthPerMinute: 0.5, Exits: 1, Verdict: at.Add(7 * time.Second), Missing: "it needs a proof"},
-		"main.handler.func1 (main.go:12): 1 goroutine, no exits":                                                           {Count: 1},
+		"main.handler.func1 (main.go:12): +40/min, 120 goroutines, no exits; a verdict is possible at 05:40 UTC":                    {Count: 120, GrowthPerMinute: 40, VerdictAt: at},
+		"main.handler.func1 (main.go:12): +0.5/min, 12 goroutines, 1 exit; a verdict is possible at 05:40:07 UTC; it needs a proof": {Count: 12, GrowthPerMinute: 0.5, Exits: 1, VerdictAt: at.Add(7 * time.Second), Missing: "it needs a proof"},
+		"main.handler.func1 (main.go:12): 1 goroutine, no exits":                                                                    {Count: 1},
 	} {
 		c.Stack = stack
 		assert.Equal(t, want, c.String())
@@ -156,7 +156,7 @@ func TestACandidateOfASteepGrowthIsPromisedSoon(t *testing.T) {
 				}
 				for _, c := range step.Status.Candidates {
 					if promised == 0 {
-						promised = c.Verdict.Sub(detectortest.Start)
+						promised = c.VerdictAt.Sub(detectortest.Start)
 					}
 				}
 			}

@@ -247,6 +247,10 @@ func (c DeadlockConfig) abstainIfShort(p *Pass, s *places.Series, first int, by 
 	case s.Begin(c.MinWait, c.MinSnapshots) < 0:
 		p.tooShort(s, c.MinSnapshots, c.MinWait, "")
 	case n < single:
-		p.abstain(ReasonShortHistory, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, words.Span(deadlockReach*c.MinWait), n))
+		at := judgingAt(s, first, single, 0)
+		if at.Sub(s.Time(first)) > deadlockReach*c.MinWait {
+			at = time.Time{} // they are too rare
+		}
+		p.abstainUntil(at, fmt.Sprintf("a lock with a single waiter needs %d snapshots within %s; there are %d", single, words.Span(deadlockReach*c.MinWait), n))
 	}
 }

@@ -141,6 +141,11 @@ type Pass struct {
 	// does not call it counts as judging. It is never nil while Run runs.
 	Abstain func(r Reason, detail string)
 
+	// AbstainUntil is Abstain with [ReasonShortHistory], and with the earliest time at
+	// which Run can judge if snapshots keep coming as they have; zero when that is not
+	// known. detail does not repeat it. It is never nil while Run runs.
+	AbstainUntil func(at time.Time, detail string)
+
 	shared *shared // by all passes over one snapshot
 }
 
@@ -150,22 +155,23 @@ const NewestKept = places.Whole
 
 // NewPass returns a pass that judges the last snapshot in series, which holds
 // snapshots of one process, oldest first. The pass excludes no stacks, its Ask
-// always returns false, its Sockets are unknown, and its Attend, Report, Candidate and
-// Abstain do nothing; callers may replace each of these. series must not be empty and
+// always returns false, its Sockets are unknown, and its Attend, Report, Candidate,
+// Abstain and AbstainUntil do nothing; callers may replace each of these. series must not be empty and
 // must not change while the pass is in use.
 func NewPass(series []*goroutine.Snapshot) *Pass {
 	last := len(series) - 1
 	p := &Pass{
-		Snapshot:  series[last],
-		History:   series[:last:last],
-		Started:   series[0].Time,
-		Ask:       func(goroutine.Source) bool { return false },
-		Sockets:   func() (*goroutine.Sockets, error) { return nil, ErrNoSockets },
-		Attend:    func() {},
-		Report:    func(Finding) {},
-		Candidate: func(Candidate) {},
-		Abstain:   func(Reason, string) {},
-		shared:    new(shared),
+		Snapshot:     series[last],
+		History:      series[:last:last],
+		Started:      series[0].Time,
+		Ask:          func(goroutine.Source) bool { return false },
+		Sockets:      func() (*goroutine.Sockets, error) { return nil, ErrNoSockets },
+		Attend:       func() {},
+		Report:       func(Finding) {},
+		Candidate:    func(Candidate) {},
+		Abstain:      func(Reason, string) {},
+		AbstainUntil: func(time.Time, string) {},
+		shared:       new(shared),
 	}
 	p.Exclude(nil)
 	return p

@@ -100,7 +100,9 @@ func provenLeak(pl *places.Place, proof *goroutine.Snapshot, n int) Finding {
 	f.Message = fmt.Sprintf("%s at %s %s leaked: nothing in the program can ever wake %s from %s.",
 		goroutines(n), where(pl.Stack), verb(n, "is", "are"), verb(n, "it", "them"), pl.State)
 	when := "has just proved"
-	if f.Age >= time.Second {
+	if f.Age < time.Second {
+		f.Age = 0 // the snapshot and the proof were taken together: how long it has been so is not known
+	} else {
 		when = "proved " + words.Span(f.Age) + " ago"
 	}
 	f.note("The runtime %s that nothing alive refers to what %s for.", when, verb(n, "it waits", "they wait"))

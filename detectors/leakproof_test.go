@@ -83,6 +83,12 @@ func TestAProvenLeakNeedsNotGrow(t *testing.T) {
 	require.Len(t, found, 1)
 	assert.Contains(t, found[0].Evidence, "The runtime has just proved that nothing alive refers to what it waits for.")
 
+	assert.Zero(t, found[0].Age, "for how long it has been so is not known")
+	proof := proofOf(series[3], goroutine.ChanSend)
+	proof.Time = proof.Time.Add(-3600 * time.Microsecond)
+	r.Inspect(proof)
+	assert.Zero(t, r.Step(series[3]).Findings[0].Age, "nor by the time between the two captures")
+
 	r = detectortest.NewReplay(t, d)
 	r.Step(series[0])
 	both := proofOf(series[0], goroutine.ChanReceive) // the workers' pool was dropped, and main waits for good

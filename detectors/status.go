@@ -18,6 +18,11 @@ type Status struct {
 	Reason   Reason // why it is not judging; empty while it is
 	Detail   string // the same for people, as a clause without a full stop; empty while it is judging
 
+	// JudgingAt is the earliest time at which a detector whose history is too short
+	// ([ReasonShortHistory]) can judge, if snapshots keep coming. It is zero when that is
+	// not known, and after the newest snapshot otherwise.
+	JudgingAt time.Time
+
 	// Since is the time of the snapshot since which Judging and Reason have been
 	// the same. It is zero before the first snapshot.
 	Since time.Time
@@ -91,6 +96,13 @@ func (p *Pass) attend() {
 	}
 }
 
+// abstainUntil calls AbstainUntil, which a pass that was built by hand lacks.
+func (p *Pass) abstainUntil(at time.Time, detail string) {
+	if p.AbstainUntil != nil {
+		p.AbstainUntil(at, detail)
+	}
+}
+
 // tooShort abstains because the snapshots of s are fewer than given, or do not
 // reach back for the time need. without says what is judged nevertheless; it
 // may be empty.
@@ -103,5 +115,22 @@ func (p *Pass) tooShort(s *places.Series, snapshots int, need time.Duration, wit
 	if n >= snapshots && reach >= need {
 		detail += ", too far apart"
 	}
-	p.abstain(ReasonShortHistory, detail+without)
+	p.abstainUntil(judgingAt(s, 0, snapshots, need), detail+without)
+}
+
+// judgingAt returns when the snapshots from first on will be as many as given, over the
+// time need, if they keep coming as they have; zero when they already are, or when that
+// is not known.
+func judgingAt(s *places.Series, first, snapshots int, need time.Duration) time.Time {
+	at, n := s.Time(first).Add(need), len(s.Snapshots)-first
+	if n > 1 && n < snapshots {
+		gap := s.Ago(first) / time.Duration(n-1)
+		if enough := s.Newest().Time.Add(time.Duration(snapshots-n) * gap); enough.After(at) {
+			at = enough
+		}
+	}
+	if !at.After(s.Newest().Time) {
+		return time.Time{}
+	}
+	return at
 }

@@ -71,6 +71,7 @@ func serve(ctx context.Context, o options, out *output) (err error) {
 	ctx, cancel := withTimeout(ctx, o.duration)
 	defer cancel()
 	defer func() { err = errors.Join(err, out.close()) }()
+	out.announce()
 
 	otel, err := startTelemetry(ctx, out.addr(), o.interval)
 	if err != nil {
@@ -105,6 +106,10 @@ func serve(ctx context.Context, o options, out *output) (err error) {
 	return nil
 }
 
+// demonstrationBudget is what snapshots every second need. The terminal and the name on
+// the live page say that it is for a demonstration.
+var demonstrationBudget = otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}
+
 // startMonitor contains everything that otelgoroutine needs.
 func startMonitor(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
 	options := []otelgoroutine.Option{
@@ -113,7 +118,7 @@ func startMonitor(otel *telemetry, o options) (*otelgoroutine.Monitor, error) {
 		// defaults. Do not copy them: a snapshot every second instead of every
 		// 15 s needs a larger budget. For the detectors, see hasty.
 		otelgoroutine.WithInterval(o.interval),
-		otelgoroutine.WithBudget(otelgoroutine.Budget{CPU: 1, Pause: 10 * time.Millisecond}),
+		otelgoroutine.WithBudget(demonstrationBudget),
 		otelgoroutine.WithDetectors(hasty()...),
 	}
 	if o.profiles != "" {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,20 @@ func TestOutNeedsTheEmbeddedReceiver(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
+// The first sentence says what will happen, before anything is started.
+func TestWhatWillHappenIsSaidFirst(t *testing.T) {
+	for want, o := range map[string]options{
+		"This runs a small service under its own load, with faults on purpose (leak, hang), until Ctrl-C.\nThe first findings come within a minute.\n":                                                                                               {faults: []string{"leak", "hang"}},
+		"This runs a small service under its own load, with faults on purpose (leak; switched off after 40s), for 45s or until Ctrl-C.\n":                                                                                                            {faults: []string{"leak"}, faultsFor: 40 * time.Second, duration: 45 * time.Second},
+		"This runs a small service under its own load, without faults, until Ctrl-C.\nSettings of a demonstration: a snapshot every 500ms, with up to 100 % of a core;\ndetectors judge within seconds. The defaults are 15s, 0.5 %, and minutes.\n": {interval: 500 * time.Millisecond},
+	} {
+		var text bytes.Buffer
+		(&output{options: o, out: &text}).announce()
+		assert.True(t, strings.HasPrefix(text.String(), want), "%s", &text)
+		assert.Contains(t, text.String(), "Settings of a demonstration")
+	}
+}
+
 func TestHelp(t *testing.T) {
 	status, stdout, stderr := call(t, "--help")
 	assert.Zero(t, status)
@@ -160,6 +175,7 @@ func TestInterruptEndsWithASummary(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	text += readUntil(t, stdout, "events")
 	require.NoError(t, cmd.Wait(), "%s", &stderr)
+	assert.True(t, strings.HasPrefix(text, "This runs a small service "), text)
 	assert.Contains(t, text, "Summary of ")
 	assertQuiet(t, stderr.String())
 }
@@ -193,6 +209,7 @@ func TestExportsToTheEndpointOfTheEnvironment(t *testing.T) {
 	assert.Equal(t, "otelgoroutine-example", elsewhere.Resource()["service.name"])
 	assert.Contains(t, string(out), "telemetry goes to http://"+r.Addr())
 	assert.Contains(t, string(out), "findings open: 1")
+	assert.Contains(t, string(out), "Stopping: what is left is sent to http://"+r.Addr())
 	assert.Contains(t, string(out), "blocked_forever")
 	assert.Contains(t, string(out), "Summary of ")
 }

@@ -62,28 +62,40 @@ func (d *output) show(ctx context.Context, monitor *otelgoroutine.Monitor, page 
 	d.introduce(page)
 	if d.receiver == nil {
 		d.showFindings(ctx, monitor)
+		fmt.Fprintf(d.out, "Stopping: what is left is sent to %s.\n", d.options.endpoint)
 	} else {
 		d.screen.Run(ctx)
 	}
 	d.lasted, d.atEnd = time.Since(d.started), runtime.NumGoroutine()
 }
 
-// introduce announces what will be shown.
-func (d *output) introduce(page string) {
-	faults, end, where := "no faults", "Ctrl-C", "goes to "+d.options.endpoint
+// announce says what will happen. It is the first that is printed.
+func (d *output) announce() {
+	faults, until, first := "without faults", "until Ctrl-C", ""
 	if len(d.options.faults) > 0 {
-		faults = "these faults: " + strings.Join(d.options.faults, ", ")
+		faults = "with faults on purpose (" + strings.Join(d.options.faults, ", ")
 		if d.options.faultsFor > 0 {
-			faults += fmt.Sprintf(", for %v", d.options.faultsFor)
+			faults += fmt.Sprintf("; switched off after %v", d.options.faultsFor)
 		}
+		faults += ")"
+		first = "The first findings come within a minute.\n"
 	}
 	if d.options.duration > 0 {
-		end = fmt.Sprintf("%v or Ctrl-C", d.options.duration)
+		until = fmt.Sprintf("for %v or until Ctrl-C", d.options.duration)
 	}
+	fmt.Fprintf(d.out, "This runs a small service under its own load, %s, %s.\n%s", faults, until, first)
+	fmt.Fprintf(d.out, "Settings of a demonstration: a snapshot every %v, with up to %.0f %% of a core;\n"+
+		"detectors judge within seconds. The defaults are 15s, 0.5 %%, and minutes.\n",
+		d.options.interval, 100*demonstrationBudget.CPU)
+}
+
+// introduce says where to see it, once everything has started.
+func (d *output) introduce(page string) {
+	where := "goes to " + d.options.endpoint
 	if d.receiver != nil {
 		where = "arrives at the embedded OTLP receiver on " + d.addr()
 	}
-	fmt.Fprintf(d.out, "A service under load with %s. Ends after %s.\nIts telemetry %s.\n", faults, end, where)
+	fmt.Fprintf(d.out, "Its telemetry %s.\n", where)
 	if page != "" {
 		fmt.Fprintf(d.out, "See its goroutines live at %s\n", page)
 	}

@@ -40,7 +40,7 @@ func startAdmin(addr string, monitor *otelgoroutine.Monitor) (*server, error) {
 		return nil, nil
 	}
 	mux := http.NewServeMux()
-	mux.Handle(pagePath, debugpage.Handler(monitor, debugpage.WithName("example")))
+	mux.Handle(pagePath, debugpage.Handler(monitor, debugpage.WithName("example (settings of a demonstration)")))
 	mux.Handle(livePath, health.Handler(monitor, health.WithUnhealthyAfter(unhealthyAfter)))
 	mux.Handle("/{$}", http.RedirectHandler(pagePath, http.StatusTemporaryRedirect))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)

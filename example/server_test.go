@@ -26,7 +26,7 @@ func TestThePageIsServedBesidePprof(t *testing.T) {
 	require.NoError(t, err)
 	for path, want := range map[string]string{
 		pagePath: "<title>Goroutines</title>", "/": "<title>Goroutines</title>", "/debug/goroutines": "<title>Goroutines</title>",
-		pagePath + "data.json": `"name":"example"`, livePath: "ok", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile: total",
+		pagePath + "data.json": `"name":"example (settings of a demonstration)"`, livePath: "ok", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile: total",
 	} {
 		response, err := http.Get(a.url(path))
 		require.NoError(t, err)

@@ -218,12 +218,17 @@ func (s *Snapshot) States() map[State]int {
 }
 
 // Oldest returns a time by which the oldest goroutine of g was born: its age is
-// at least s.Time minus that. ok is false when the snapshot has no IDs.
+// at least s.Time minus that. ok is false when nothing is known of its age: the snapshot
+// has no IDs, or it is the first in which the goroutine can be.
 func (s *Snapshot) Oldest(g *Group) (born time.Time, ok bool) {
 	if len(g.Births) == 0 || g.Births[0].Epoch >= len(s.Epochs) {
 		return time.Time{}, false
 	}
-	return s.Epochs[g.Births[0].Epoch].End, true
+	born = s.Epochs[g.Births[0].Epoch].End
+	if !born.Before(s.Time) {
+		return time.Time{}, false
+	}
+	return born, true
 }
 
 // EpochAt returns the index of the last epoch that ended at or before t, or -1

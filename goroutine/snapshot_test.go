@@ -48,13 +48,18 @@ func TestBornBy(t *testing.T) {
 }
 
 func TestOldest(t *testing.T) {
-	s := &Snapshot{Epochs: []Epoch{{10, minutes(0)}, {20, minutes(5)}}}
+	s := &Snapshot{Time: minutes(9), Epochs: []Epoch{{10, minutes(0)}, {20, minutes(5)}, {30, minutes(9)}}}
 	born, ok := s.Oldest(&Group{Births: []Cohort{{Epoch: 1}}})
 	assert.True(t, ok)
 	assert.Equal(t, minutes(5), born)
 	_, ok = s.Oldest(&Group{})
 	assert.False(t, ok)
 	_, ok = s.Oldest(&Group{Births: []Cohort{{Epoch: 2}}})
+	assert.False(t, ok, "born since the snapshot before, or, in the first one, at any time")
+	s.Time = minutes(4)
+	_, ok = s.Oldest(&Group{Births: []Cohort{{Epoch: 1}}})
+	assert.False(t, ok, "the clock was set back")
+	_, ok = s.Oldest(&Group{Births: []Cohort{{Epoch: 3}}})
 	assert.False(t, ok, "an epoch that is not there")
 }
 

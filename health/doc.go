@@ -14,7 +14,7 @@
 //
 //	unhealthy: hang (high) at main.(*press).work (faults.go:143): 27 goroutines stand, open for 6 min
 //	ok
-//	ok: cannot judge now: hang, deadlock (4 snapshots over at least 60 s are needed; there is 1)
+//	ok: cannot judge now: hang, deadlock (4 snapshots over at least 60 s are needed; there is 1; possible from 05:41:15 UTC)
 //
 // A probe must not end what it cannot judge. So the answer is 200 while the process
 // has just started, while snapshots are missing or too old, after the monitor was shut

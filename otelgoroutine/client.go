@@ -58,13 +58,25 @@ type taking struct {
 // interval ago; or less than half of the time since the last call, if that is shorter.
 // late is for how long the process could not run since the last snapshot.
 func (c *client) Take(late time.Duration) (*goroutine.Snapshot, []capture.Skip) {
-	fresh := min(c.interval, time.Since(c.asked)) / 2
+	fresh := c.fresh()
 	c.asked = time.Now()
+	return c.take(late, fresh, capturer.Take)
+}
+
+// Early is Take for a snapshot between the first and the second regular one.
+func (c *client) Early(late time.Duration) (*goroutine.Snapshot, []capture.Skip) {
+	return c.take(late, c.fresh(), capturer.Early)
+}
+
+// fresh returns how old a snapshot of another monitor may be.
+func (c *client) fresh() time.Duration { return min(c.interval, time.Since(c.asked)) / 2 }
+
+func (c *client) take(late, fresh time.Duration, from func(capturer) (*goroutine.Snapshot, []capture.Skip)) (*goroutine.Snapshot, []capture.Skip) {
 	r, ok := ask(c.taker, c.stop, func() taking {
 		if s := c.taker.last; s != nil && s.Time.After(c.seen) && time.Since(s.Time) < fresh {
 			return taking{snapshot: lateBy(s, late)}
 		}
-		s, skips := c.taker.capturer.Take()
+		s, skips := from(c.taker.capturer)
 		if s != nil {
 			s.Late += late // no other monitor has it yet
 			c.taker.last = s

@@ -262,7 +262,7 @@ func (m *Monitor) close() {
 	release(m)
 }
 
-// run takes a snapshot at once, and then whenever one is due.
+// run takes a snapshot at once, some soon after it, and then whenever one is due.
 func (m *Monitor) run() {
 	defer close(m.done)
 	defer func() { m.observer = nil }() // the history is megabytes, and a service may keep the monitor
@@ -274,7 +274,12 @@ func (m *Monitor) run() {
 	defer m.endRequests()
 	beats := newMetronome(m.observer.pace.beat, m.observer.early)
 	defer beats.timer.Stop()
-	for m.step(0); m.wait(beats); m.step(beats.lateness()) {
+	m.step(0)
+	if !m.early() {
+		return
+	}
+	for m.wait(beats) {
+		m.step(beats.lateness())
 	}
 }
 

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 type script struct {
 	take  func(n int) (*goroutine.Snapshot, []capture.Skip)
 	taken atomic.Int32
+	early func() *goroutine.Snapshot // nil: none before the second regular one
 	proof *goroutine.Snapshot
 	text  func() *goroutine.Snapshot // nil: no budget for one
 	locks func() *goroutine.Snapshot // nil: traces are off
@@ -61,6 +62,13 @@ type script struct {
 
 func (s *script) Take() (*goroutine.Snapshot, []capture.Skip) {
 	return s.take(int(s.taken.Add(1)))
+}
+
+func (s *script) Early() (*goroutine.Snapshot, []capture.Skip) {
+	if s.early == nil || s.poor {
+		return nil, nil
+	}
+	return s.early(), nil
 }
 
 func (s *script) Recording() []byte { return s.recording }

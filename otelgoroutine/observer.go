@@ -79,6 +79,17 @@ func (o *observer) take(ctx context.Context) *goroutine.Snapshot {
 	return s
 }
 
+// glimpse is take for a snapshot that is not judged: the next one that is tells of the
+// pauses before it as well.
+func (o *observer) glimpse(ctx context.Context) *goroutine.Snapshot {
+	s, skips := o.client.Early(o.late)
+	o.skipped(ctx, skips...)
+	if s != nil {
+		o.late = s.Late
+	}
+	return s
+}
+
 // spare reports whether the budget covers a snapshot beyond the regular ones.
 func (o *observer) spare() bool { return o.client.Spare(o.inspector.window) }
 

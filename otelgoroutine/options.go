@@ -177,6 +177,10 @@ func WithLoggerProvider(lp log.LoggerProvider) Option {
 // These are averages: each snapshot comes up to 2.5 s early, less at intervals under
 // 15 s, at random, so that a loop with a ticker does not keep step with them.
 //
+// Between the first two there are early ones, each after twice the time of the one
+// before: after 1, 3 and 7 s by default, if the budget covers them. They are shown, and
+// no detector judges them. With an interval over 10 min there are none.
+//
 // The budget may extend it: a snapshot of a busy process takes about 10 ms, which is
 // 1 % of a core when one is taken every second. Snapshots skipped for the budget are
 // counted in goroutine.snapshot.skipped. Until the next one, the metrics show the last

@@ -65,7 +65,7 @@ func TestAHealthyMonitorSaysThatAllAreJudging(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		assert.Equal(t, 1, m.Status().Judging(), m.Status().String())
-		assert.Contains(t, m.Status().String(), "Judging: 1 of 9 detectors. Not judging: hang, deadlock, pileup (4 snapshots over at least 60 s are needed; there is 1); leak (7 snapshots over at least 45 min are needed; there is 1);")
+		assert.Contains(t, m.Status().String(), "Judging: 1 of 9 detectors. Not judging: hang, deadlock, pileup (4 snapshots over at least 60 s are needed; there is 1; possible from 00:01 UTC); leak (7 snapshots over at least 45 min are needed; there is 1; possible from 00:45 UTC);")
 
 		time.Sleep(time.Hour + 12*time.Second)
 		assert.Equal(t, "Judging: all 9 detectors. Newest snapshot 12 s old.", m.Status().String())

@@ -13,7 +13,7 @@ import (
 // shared and must not be modified.
 type Update struct {
 	Snapshot *goroutine.Snapshot // nil when none was taken; Skips has the reason
-	Open     []detectors.Finding // all findings open now, longest open first
+	Open     []detectors.Finding // all findings open now, longest open first; with an early snapshot, as before it
 	Events   []detectors.Event   // what was opened, repeated and resolved with this snapshot
 	Skips    []Skip              // captures that did not happen since the last update
 }

@@ -19,6 +19,7 @@ const hangAfter = capture.Deadline
 // Counts, it is not safe for concurrent use.
 type capturer interface {
 	Take() (*goroutine.Snapshot, []capture.Skip)
+	Early() (*goroutine.Snapshot, []capture.Skip)
 	Labelled(keys []string, at func(goroutine.StackID) bool) (*goroutine.Snapshot, *capture.Skip)
 	Prove(base *goroutine.Snapshot) (*goroutine.Snapshot, *capture.Skip)
 	Text() (*goroutine.Snapshot, *capture.Skip)

@@ -73,6 +73,9 @@ func (c collection) stacks() []string {
 	const format = "  %6v%9s  %-24s%s"
 	ages := make(map[string]string)
 	for _, p := range c["goroutine.stack.age"] {
+		if p.Value < 1 {
+			continue // less than the interval: as good as unknown
+		}
 		ages[p.Attribute("goroutine.stack.id")] = time.Duration(p.Value * float64(time.Second)).Truncate(time.Second).String()
 	}
 	lines := []string{faint.Render(fmt.Sprintf(format, "count", "oldest", "state", "where"))}

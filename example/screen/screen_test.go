@@ -68,6 +68,7 @@ func sample() pmetric.Metrics {
 		stack(4, "a1", "IO wait", "net/http.(*conn).serve", "example.com/shop.run"),
 		stack(0, "gone", "sleep", "example.com/shop.gone", ""),
 		point{"goroutine.stack.age", 75.9, []string{"goroutine.stack.id", "a1"}},
+		point{"goroutine.stack.age", 0.4, []string{"goroutine.stack.id", "b2"}},
 		point{"goroutine.created", 1234, nil},
 		point{"goroutine.finding.open", 1, []string{"goroutine.detector.name", "leak"}},
 		point{"goroutine.finding.open", 1, []string{"goroutine.detector.name", "deadlock"}},
@@ -119,7 +120,7 @@ func TestBlockOfTheLatestCollection(t *testing.T) {
 		"       9                                   everywhere else",
 	}, lines)
 	assert.Equal(t, 3, s.Counts().Collections)
-	assert.Equal(t, 1+11+1, s.Counts().Points)
+	assert.Equal(t, 1+12+1, s.Counts().Points)
 }
 
 func TestBlockFoldsManyStacks(t *testing.T) {

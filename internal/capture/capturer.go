@@ -47,7 +47,8 @@ type Capturer struct {
 	resting  rests                     // sources that will not run for a while
 
 	regular []source // best first; the last one is the profile
-	started bool     // a snapshot was taken
+	begun   bool     // a snapshot was taken
+	started bool     // and after it, another regular one was due
 
 	recorder  *recorderSource // comes before the regular sources; nil: none was handed over
 	recorded  bool            // the last snapshot came from it
@@ -121,10 +122,26 @@ func (c *Capturer) hand(recorder *trace.FlightRecorder) {
 // is within the budget, because it has goroutine IDs too; otherwise a profile does.
 // Whether the process can bear a trace is decided once, before the first.
 //
-// The first snapshot is a profile. It is taken while the program starts, which is
+// The first snapshot is a profile, and so are those that [Capturer.Early] takes before
+// the second. They are taken while the program starts, which is
 // when the program would start a flight recorder of its own, and that recorder
 // must find its slot free.
 func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
+	c.started = c.started || c.begun
+	return c.take()
+}
+
+// Early takes a snapshot as Take does, but between the first and the second regular one:
+// it begins no traces. It takes none, and that is no skip, unless the budget covers it and
+// the next regular one.
+func (c *Capturer) Early() (*goroutine.Snapshot, []Skip) {
+	if !c.spare(runtime.NumGoroutine(), 0) {
+		return nil, nil
+	}
+	return c.take()
+}
+
+func (c *Capturer) take() (*goroutine.Snapshot, []Skip) {
 	defer c.begin(Deadline)()
 	skips := c.late
 	c.late, c.recording, c.recorded = nil, nil, false
@@ -150,7 +167,7 @@ func (c *Capturer) Take() (*goroutine.Snapshot, []Skip) {
 // own flight recorder, the verdict on traces is asked for, too: it does not keep
 // snapshots from being taken, because the program is traced anyway, but it is told.
 func (c *Capturer) took(s source, snapshot *goroutine.Snapshot) []Skip {
-	c.started = true
+	c.begun = true
 	if c.proof != nil {
 		c.safety.watch(snapshot)
 	}
@@ -210,11 +227,16 @@ func (c *Capturer) Abort() { c.progress.current.Load().end() }
 // a suspicion: a window of this span and a goroutine dump. It must not add to the
 // load of a process that waits for its processors or for the host.
 func (c *Capturer) Spare(span time.Duration) bool {
-	now, n := time.Now(), runtime.NumGoroutine()
+	n := runtime.NumGoroutine()
+	return c.spare(n, c.reserve(span, n))
+}
+
+func (c *Capturer) spare(n int, reserve time.Duration) bool {
+	now := time.Now()
 	if int(ReadScheduler().Runnable) >= loadFactor*runtime.GOMAXPROCS(0) || c.governor.Starved(now) {
 		return false
 	}
-	return c.governor.Spare(c.order()[0].name(), n, c.reserve(span, n), now)
+	return c.governor.Spare(c.order()[0].name(), n, reserve, now)
 }
 
 // reserve is the CPU time that a window and a dump of n goroutines, or a trace with

@@ -57,9 +57,32 @@ func TestTheFirstSnapshotLeavesTheFlightRecorderAlone(t *testing.T) {
 	require.NotNil(t, s)
 	assert.Empty(t, skips)
 	assert.Equal(t, goroutine.SourceProfile, s.Source)
+	for range 3 {
+		s, _ = c.Early()
+		require.NotNil(t, s)
+		assert.Equal(t, goroutine.SourceProfile, s.Source, "the program is still starting")
+	}
 	assert.Zero(t, traced.took)
 	s, _ = c.Take()
 	assert.Equal(t, goroutine.SourceTrace, s.Source)
+	s, _ = c.Early()
+	assert.Equal(t, goroutine.SourceTrace, s.Source)
+}
+
+func TestAnEarlySnapshotLeavesTheBudgetOfTheNext(t *testing.T) {
+	profiled := works(goroutine.SourceProfile)
+	c := capturerOf(profiled)
+	c.Take()
+	c.governor = NewGovernor(Budget{Pause: time.Second}, time.Now())
+	cost, _ := c.governor.Predict(goroutine.SourceProfile, 0)
+	c.governor.credit = 2*(cost+c.governor.follow) - 1
+	s, skips := c.Early()
+	assert.Nil(t, s)
+	assert.Empty(t, skips, "nothing that was due is missing")
+	c.governor.credit++
+	s, _ = c.Early()
+	assert.NotNil(t, s)
+	assert.Equal(t, 2, profiled.took)
 }
 
 func TestTheNextSourceTakesOver(t *testing.T) {

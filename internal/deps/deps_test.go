@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"auto/otelc":    {"auto"},
 	"health":        {"otelgoroutine"},
 	"goroutinetest": {"otelgoroutine", "goroutine", "detectors", "internal/parse", "internal/words"}, // imports testing: nothing imports it
-	"debugpage":     {"otelgoroutine", "goroutine", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
+	"debugpage":     {"otelgoroutine", "goroutine", "internal/capture", "internal/live", "internal/parse", "internal/report", "internal/sight", "internal/webui"},
 }
 
 // forbidden lists the packages that must not come with otelgoroutine, each with

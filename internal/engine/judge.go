@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/otelgoroutine/go/detectors"
 	"github.com/otelgoroutine/go/goroutine"
@@ -70,8 +71,17 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 			v.status = detectors.NotJudging(d.Name, r, detail)
 		}
 	}
+	p.AbstainUntil = func(at time.Time, detail string) {
+		if v.status.Judging {
+			v.status = detectors.NotJudging(d.Name, detectors.ReasonShortHistory, detail)
+			v.status.JudgingAt = future(at, p.Snapshot.Time)
+		}
+	}
 	var candidates []detectors.Candidate
-	p.Candidate = func(c detectors.Candidate) { candidates = withCandidate(candidates, c) }
+	p.Candidate = func(c detectors.Candidate) {
+		c.VerdictAt = future(c.VerdictAt, p.Snapshot.Time)
+		candidates = withCandidate(candidates, c)
+	}
 	var errs []error
 	dropped := 0
 	p.Report = func(f detectors.Finding) {
@@ -94,6 +104,14 @@ func (e *Engine) judge(d *detectors.Detector, base *detectors.Pass) Verdict {
 	}
 	v.status.Candidates = candidates
 	return v
+}
+
+// future returns a time that is promised, unless it has passed: then nothing is known.
+func future(at, now time.Time) time.Time {
+	if !at.After(now) {
+		return time.Time{}
+	}
+	return at
 }
 
 // withCandidate returns all with c, if it keeps the contract and there is room.

@@ -182,8 +182,11 @@ func (i *incident) left(v *view) {
 	case st.remaining(v) > 0:
 		message = fmt.Sprintf("Nearly all of the %d goroutines have left %s.", n, at)
 	}
-	i.ended(message, fmt.Sprintf("%s %s there now; there were %d.", words.Plural(now, "goroutine"), words.Verb(now, "is", "are"), n),
-		fmt.Sprintf("It lasted for at least %s.", words.Span(i.finding.Age)))
+	evidence := []string{fmt.Sprintf("%s %s there now; there were %d.", words.Plural(now, "goroutine"), words.Verb(now, "is", "are"), n)}
+	if i.finding.Age > 0 {
+		evidence = append(evidence, fmt.Sprintf("It lasted for at least %s.", words.Span(i.finding.Age)))
+	}
+	i.ended(message, evidence...)
 }
 
 // vanished says that i has not been found for some time.

@@ -184,6 +184,25 @@ func TestAStallEndsWhenItsGoroutinesLeave(t *testing.T) {
 	assert.Equal(t, []string{"The 3 goroutines have left main.reply (main.go:5)."}, ends)
 }
 
+// Of what one snapshot showed, it is not known how long it lasted.
+func TestAnEndTellsNoDurationThatIsNotKnown(t *testing.T) {
+	p := detectortest.NewProcess(1)
+	p.Go(detectortest.At(goroutine.ChanReceive, "main.main:1"), 1)
+	ids := p.Go(atNil, 1)
+	e := engine.New(engine.Config{Detectors: builtIn()})
+	require.Len(t, e.Step(p.Snapshot()).Open, 1)
+	p.Exit(ids...)
+	for range 20 {
+		p.Advance(15 * time.Second)
+		for _, event := range e.Step(p.Snapshot()).Events {
+			assert.Contains(t, event.Finding.Message, "has left")
+			assert.Equal(t, []string{"0 goroutines are there now; there were 1."}, event.Finding.Evidence)
+			return
+		}
+	}
+	t.Error("it did not end")
+}
+
 // TestItEndsWhenTheGoroutinesLeave lets each fault end, with all snapshots and with
 // few.
 func TestItEndsWhenTheGoroutinesLeave(t *testing.T) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func TestAllDetectorsOfASettledServiceAreJudging(t *testing.T) {
 // What each built-in detector says from its first snapshot on, and when it
 // begins to judge.
 func TestDetectorsSayWhenTheyBeginToJudge(t *testing.T) {
-	began := make(map[string]time.Duration)
+	began, promised := make(map[string]time.Duration), make(map[string][]time.Duration)
 	e := New(Config{Detectors: detectors.Default()})
 	for passed := time.Duration(0); len(began) < len(detectors.Default()) && passed < 2*time.Hour; passed += every {
 		for _, s := range e.Step(settled(start.Add(passed))).Statuses {
@@ -90,6 +91,10 @@ func TestDetectorsSayWhenTheyBeginToJudge(t *testing.T) {
 			if !s.Judging {
 				assert.Equal(t, detectors.ReasonShortHistory, s.Reason, s.Detector)
 				assert.Regexp(t, `[0-9]+ snapshots .*; there (is|are) [0-9]+`, s.Detail, s.Detector)
+				if !s.JudgingAt.IsZero() {
+					promised[s.Detector] = append(promised[s.Detector], s.JudgingAt.Sub(start))
+					assert.Greater(t, s.JudgingAt.Sub(start), passed, s.Detector)
+				}
 			}
 		}
 	}
@@ -104,6 +109,11 @@ func TestDetectorsSayWhenTheyBeginToJudge(t *testing.T) {
 		"contention":      6 * every,
 		"stall":           8 * every,
 	}, began)
+	for detector, all := range promised {
+		assert.LessOrEqual(t, slices.Max(all), began[detector], "%s: what is promised is the earliest time", detector)
+		assert.Greater(t, 10*all[len(all)-1], 9*began[detector], "%s: the last promise is near", detector)
+	}
+	assert.Len(t, promised, len(began)-1, "all but blocked_forever, which judges at once")
 }
 
 // Where snapshots are so rare that a lock with one waiter is never judged, the
@@ -116,6 +126,7 @@ func TestRareSnapshotsAreNotCalledJudging(t *testing.T) {
 	}
 	assert.Equal(t, detectors.ReasonShortHistory, last.Reason)
 	assert.Equal(t, "a lock with a single waiter needs 21 snapshots within 30 min; there are 11", last.Detail)
+	assert.Zero(t, last.JudgingAt, "it never will")
 }
 
 // A detector that holds back a suspicion until it has seen trace windows does
@@ -151,19 +162,21 @@ func TestCandidatesAreKeptBesideFindings(t *testing.T) {
 		p.Candidate(detectors.Candidate{Stack: open, State: goroutine.Select, Count: 20})
 		for i := range 12 {
 			p.Candidate(detectors.Candidate{Stack: at(i), Count: 1})
-			p.Candidate(detectors.Candidate{Stack: at(i), Count: 2, Missing: strings.Repeat("a", 300) + "\nb"})
+			p.Candidate(detectors.Candidate{Stack: at(i), Count: 2, VerdictAt: start.Add(time.Duration(i) * time.Minute), Missing: strings.Repeat("a", 300) + "\nb"})
 		}
 		p.Report(detectors.Finding{Confidence: detectors.Info, Stack: open, State: goroutine.Select, Count: 20, Message: "Found."})
-		p.Abstain(detectors.ReasonShortHistory, "too few")
+		p.AbstainUntil(start, "too few")
 		return nil
 	}}}})
 	r := e.Step(settled(start))
 	assert.Equal(t, detectors.ReasonShortHistory, r.Statuses[0].Reason)
+	assert.Zero(t, r.Statuses[0].JudgingAt, "what has passed is no promise")
 	all := r.Statuses[0].Candidates
 	assert.Len(t, all, 9, "ten, less the one that is a finding")
 	for i, c := range all {
 		assert.Equal(t, at(i).ID, c.Stack.ID)
 		assert.Equal(t, 2, c.Count)
 		assert.Len(t, c.Missing, 200)
+		assert.Equal(t, i > 0, !c.VerdictAt.IsZero(), "what has passed is no promise")
 	}
 }

@@ -261,7 +261,7 @@ func (p *Place) Born(from, until int) (n int) {
 }
 
 // Oldest returns a time before which the oldest goroutine of the newest
-// snapshot was born. ok is false when the snapshot has no IDs.
+// snapshot was born. ok is false when that is not known; see [goroutine.Snapshot.Oldest].
 func (p *Place) Oldest() (born time.Time, ok bool) {
 	for _, g := range p.now {
 		if t, known := p.Series.Newest().Oldest(g); known && (!ok || t.Before(born)) {

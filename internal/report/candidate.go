@@ -19,8 +19,8 @@ type Candidate struct {
 	GrowthPerMinute float64   `json:"growth_per_minute,omitempty"`
 	Age             float64   `json:"age_seconds,omitempty"` // minimum duration of the condition
 	Exits           int       `json:"exits"`
-	Verdict         time.Time `json:"verdict_possible_at,omitzero"`
-	Missing         string    `json:"missing,omitempty"` // what else is missing for a verdict
+	VerdictAt       time.Time `json:"verdict_at,omitzero"` // the earliest time of a verdict; not set if that is not known
+	Missing         string    `json:"missing,omitempty"`   // what else is missing for a verdict
 }
 
 // candidatesOf describes the candidates of all detectors, in their order.
@@ -31,7 +31,7 @@ func candidatesOf(statuses []detectors.Status) (all []Candidate) {
 				Detector: s.Detector, Severity: string(detectors.Info.Severity()), Message: c.String(),
 				State: string(c.State), StackID: string(c.Stack.ID), At: frameOf(c.Stack.User()),
 				Count: c.Count, GrowthPerMinute: finite(c.GrowthPerMinute), Age: seconds(c.Age), Exits: c.Exits,
-				Verdict: c.Verdict, Missing: c.Missing,
+				VerdictAt: c.VerdictAt, Missing: c.Missing,
 			})
 		}
 	}

@@ -32,6 +32,8 @@ type DetectorStatus struct {
 	Reason  string    `json:"reason,omitempty"` // why it is not, as in goroutine.detector.state
 	Detail  string    `json:"detail,omitempty"` // the same for people
 	Since   time.Time `json:"since,omitzero"`   // the snapshot since which it has been so
+
+	JudgingAt time.Time `json:"judging_at,omitzero"` // the earliest time at which it can judge, if only its history is too short
 }
 
 // SightOf describes a status.
@@ -41,7 +43,7 @@ func SightOf(s sight.Status) *Sight {
 		if d.Judging {
 			r.Judging++
 		}
-		r.Detectors = append(r.Detectors, DetectorStatus{d.Detector, d.Judging, string(d.Reason), d.Detail, d.Since})
+		r.Detectors = append(r.Detectors, DetectorStatus{d.Detector, d.Judging, string(d.Reason), d.Detail, d.Since, d.JudgingAt})
 	}
 	r.Candidates = candidatesOf(s.Detectors)
 	for _, k := range s.Skips {

@@ -89,13 +89,13 @@ func TestCandidatesAreShown(t *testing.T) {
 	stack := &goroutine.Stack{ID: "s1", Frames: []goroutine.Frame{{Function: "main.f", File: "/src/main.go", Line: 12}}}
 	suspects := detectors.NotJudging("leak", detectors.ReasonShortHistory, "7 snapshots are needed; there are 6")
 	suspects.Candidates = []detectors.Candidate{
-		{Stack: stack, State: goroutine.Select, Count: 120, GrowthPerMinute: 40, Age: 3 * time.Minute, Verdict: at.Truncate(time.Minute)},
+		{Stack: stack, State: goroutine.Select, Count: 120, GrowthPerMinute: 40, Age: 3 * time.Minute, VerdictAt: at.Truncate(time.Minute)},
 		{Stack: stack, State: goroutine.ChanSend, Count: 3, GrowthPerMinute: math.Inf(1), Exits: 1, Missing: "it waits"},
 	}
 	s := seen(suspects, judges)
-	first := "main.f (main.go:12): +40/min, 120 goroutines, no exits; verdict possible at " + at.Format("15:04")
+	first := "main.f (main.go:12): +40/min, 120 goroutines, no exits; a verdict is possible at " + at.Format("15:04 MST")
 	assert.Equal(t, Candidate{Detector: "leak", Severity: "info", Message: first, State: "select", StackID: "s1",
-		At: &Frame{Function: "main.f", File: "/src/main.go", Line: 12}, Count: 120, GrowthPerMinute: 40, Age: 180, Verdict: at.Truncate(time.Minute)}, s.Candidates[0])
+		At: &Frame{Function: "main.f", File: "/src/main.go", Line: 12}, Count: 120, GrowthPerMinute: 40, Age: 180, VerdictAt: at.Truncate(time.Minute)}, s.Candidates[0])
 	_, err := json.Marshal(s)
 	require.NoError(t, err, "a growth that is not a number")
 	assert.Contains(t, textOf(t, one(sample(), Options{Sight: s})), "\n  Under suspicion, no verdict yet:\n    leak: "+first+"\n    leak: main.f (main.go:12): +")

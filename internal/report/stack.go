@@ -84,7 +84,7 @@ type Place struct {
 	ID     string  `json:"id"` // ID of the stack, the same on every replica
 	State  string  `json:"state"`
 	Count  int     `json:"count"`
-	Oldest float64 `json:"oldest_seconds,omitempty"` // minimum age of the oldest goroutine; 0 if unknown
+	Oldest float64 `json:"oldest_seconds,omitempty"` // minimum age of the oldest goroutine; not set if nothing is known of it
 	User   int     `json:"user,omitempty"`           // index of the frame that names the place
 }
 

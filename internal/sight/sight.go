@@ -73,7 +73,16 @@ func (s *Sight) Saw(snapshot *goroutine.Snapshot, statuses []detectors.Status, s
 		Detectors: slices.Clone(statuses), Skips: slices.Clone(skips),
 	}, from: now, quiet: now}
 	st.explainMissingIDs()
+	st.promise(s.interval > 0)
 	s.now.Store(st)
+}
+
+// Glimpsed records a snapshot that no detector judged. Statuses stay as they are.
+func (s *Sight) Glimpsed(snapshot *goroutine.Snapshot, now time.Time) {
+	st := *s.now.Load()
+	st.Time, st.Source, st.Age = snapshot.Time, snapshot.Source, max(0, now.Sub(snapshot.Time))
+	st.from, st.quiet = now, now
+	s.now.Store(&st)
 }
 
 // explainMissingIDs says why there are no goroutine IDs, if a source that has
@@ -86,6 +95,19 @@ func (s *Status) explainMissingIDs() {
 	for k := range s.Detectors {
 		if d := &s.Detectors[k]; d.Reason == detectors.ReasonNoIDs {
 			d.Detail += " (no trace: " + s.Skips[i].why() + ")"
+		}
+	}
+}
+
+// promise says when detectors whose history is too short can judge. While no observation
+// goes on, they never can.
+func (s *Status) promise(goesOn bool) {
+	for k := range s.Detectors {
+		switch d := &s.Detectors[k]; {
+		case !goesOn:
+			d.JudgingAt = time.Time{}
+		case !d.JudgingAt.IsZero():
+			d.Detail += "; possible from " + words.Clock(d.JudgingAt.Add(time.Second-1).Truncate(time.Second))
 		}
 	}
 }

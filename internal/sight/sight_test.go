@@ -46,6 +46,38 @@ func TestBeforeTheFirstSnapshotNothingIsJudged(t *testing.T) {
 	assert.Equal(t, "no snapshot was taken since the start 46 s ago (profile: too many goroutines are ready to run)", now.Detectors[0].Detail)
 }
 
+// A detector says from when it can judge, while snapshots go on: of a file, none follow.
+func TestAShortHistoryHasAnEnd(t *testing.T) {
+	short := []detectors.Status{detectors.NotJudging("leak", detectors.ReasonShortHistory, "there is 1"), detectors.NotJudging("surge", detectors.ReasonShortHistory, "there is 1")}
+	short[0].JudgingAt = at(60).Add(time.Millisecond)
+	s := New(every, two, start)
+	s.Saw(taken(at(0)), short, nil, at(0))
+	for range 2 {
+		now := s.Status(at(1)).Detectors
+		assert.Equal(t, "there is 1; possible from 00:01:01 UTC", now[0].Detail)
+		assert.Equal(t, short[0].JudgingAt, now[0].JudgingAt)
+		assert.Equal(t, "there is 1", now[1].Detail)
+		s.Glimpsed(taken(at(1)), at(1))
+	}
+	now := s.Status(at(100)).Detectors
+	assert.NotContains(t, now[0].Detail, "possible", "nothing is known of snapshots that stop")
+	assert.Zero(t, now[0].JudgingAt)
+
+	file := Of(taken(at(0)), short, at(1)).Detectors
+	assert.Equal(t, "there is 1", file[0].Detail)
+	assert.Zero(t, file[0].JudgingAt)
+	assert.NotZero(t, short[0].JudgingAt, "what the caller has is not modified")
+}
+
+func TestASnapshotThatIsNotJudged(t *testing.T) {
+	s := New(every, two, start)
+	s.Saw(taken(at(0)), good, []Skip{{goroutine.SourceTrace, "slot_taken"}}, at(0))
+	s.Glimpsed(&goroutine.Snapshot{Time: at(7), Source: goroutine.SourceProfile}, at(8))
+	now := s.Status(at(10))
+	assert.Equal(t, Status{Time: at(7), Source: goroutine.SourceProfile, Age: 3 * time.Second, Detectors: good,
+		Skips: []Skip{{goroutine.SourceTrace, "slot_taken"}}}, now, "what was judged stays as it was")
+}
+
 func TestSnapshotsThatStopMakeEveryDetectorBlind(t *testing.T) {
 	s := New(every, two, start)
 	s.Saw(taken(at(14)), good, nil, at(15))

@@ -116,10 +116,12 @@ func attributesOf(f *detectors.Finding, saved Files) []attribute.KeyValue {
 		attribute.String(AttrConfidence, f.Confidence.String()),
 		attribute.Int(AttrFindingCount, f.Count),
 		attribute.Float64(AttrGrowthPerMinute, f.GrowthPerMinute),
-		attribute.Float64(AttrFindingAge, f.Age.Seconds()),
 		attribute.StringSlice(AttrEvidence, evidence(f)),
 		attribute.String(AttrStackID, string(f.Stack.ID)),
 		attribute.String(AttrCodeStacktrace, clip(f.Stack.Text(maxTrace), maxTrace)),
+	}
+	if f.Age > 0 {
+		attrs = append(attrs, attribute.Float64(AttrFindingAge, f.Age.Seconds()))
 	}
 	if f.Advice != "" {
 		attrs = append(attrs, attribute.String(AttrAdvice, clip(f.Advice, maxSentence)))

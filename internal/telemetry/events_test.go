@@ -135,6 +135,14 @@ func TestAnEventHasEveryAttribute(t *testing.T) {
 	assert.Len(t, attributes(r), len(findingAttributes), "the catalog lists what an event has")
 }
 
+func TestAnAgeThatIsNotKnownIsAbsent(t *testing.T) {
+	tel, logs, _ := emitter(t)
+	f := withAll()
+	f.Age = 0
+	tel.Emit(context.Background(), detectors.Event{Kind: detectors.Detected, Time: epoch, Finding: f}, Files{})
+	assert.NotContains(t, attributes(logs.records[0]), AttrFindingAge)
+}
+
 func TestSeverityFollowsConfidence(t *testing.T) {
 	for _, tt := range []struct {
 		kind       detectors.Kind

@@ -205,6 +205,8 @@ func TestAgeIsThatOfTheOldestGoroutine(t *testing.T) {
 		goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 2,
 			Births: []goroutine.Cohort{{Epoch: 0, Count: 1}, {Epoch: 1, Count: 1}}},
 		goroutine.Group{Stack: stack("main.a"), State: goroutine.ChanSend, Count: 1,
+			Births: []goroutine.Cohort{{Epoch: 1, Count: 1}}},
+		goroutine.Group{Stack: stack("main.new"), State: goroutine.Select, Count: 1, // of which nothing is known yet
 			Births: []goroutine.Cohort{{Epoch: 1, Count: 1}}})
 	s.Epochs = []goroutine.Epoch{{LastID: 10, End: epoch.Add(-time.Hour)}, {LastID: 20, End: epoch}}
 	publish(tel, s)
@@ -268,7 +270,7 @@ func TestSchedulerIsReadAtEveryCollection(t *testing.T) {
 func TestInstrumentsAreWhatTheCatalogSays(t *testing.T) {
 	tel, reader := harness(t, 5)
 	s := snapshot(epoch, goroutine.Group{Stack: stack("main.a"), State: goroutine.Select, Count: 1, Births: []goroutine.Cohort{{Count: 1}}})
-	s.Epochs = []goroutine.Epoch{{LastID: 1, End: epoch}}
+	s.Epochs = []goroutine.Epoch{{LastID: 1, End: epoch.Add(-time.Minute)}}
 	publish(tel, s)
 	tel.SetOpen([]detectors.Finding{{Detector: "leak", Confidence: detectors.High}}, epoch)
 	tel.detected.Add(context.Background(), 1)

@@ -20,6 +20,15 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
+// Clock formats a time of day with its zone, because those who read it may be in
+// another, and with seconds only where they matter.
+func Clock(t time.Time) string {
+	if t.Second() == 0 {
+		return t.Format("15:04 MST")
+	}
+	return t.Format("15:04:05 MST")
+}
+
 // Plural formats a number of things.
 func Plural(n int, noun string) string {
 	if n == 1 {

@@ -70,7 +70,9 @@ func send(t *testing.T, c Config) error {
 	require.NoError(t, err)
 	p := detectortest.NewProcess(1)
 	p.Go(detectortest.At(goroutine.MutexLock, "main.locked:4", "main.run:3"), 7)
-	s := p.Snapshot()
+	p.Snapshot()
+	p.Advance(time.Minute)
+	s := p.Snapshot() // the age of its goroutines is known
 	e.Telemetry.Publish(t.Context(), s, s)
 	g := &s.Groups[0]
 	e.Telemetry.Emit(t.Context(), detectors.Event{Kind: detectors.Detected, Time: s.Time, Finding: detectors.Finding{
