@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,7 +103,34 @@ func TestALargeScenarioInSmall(t *testing.T) {
 	require.NotNil(t, r.method(ours))
 	if _, err := os.Stat("/proc/self/status"); err == nil {
 		assert.Positive(t, r.method(ours).Samples[0].Peak)
-		assert.GreaterOrEqual(t, r.method(ours).Samples[0].Memory, int64(0))
+	}
+}
+
+// What a snapshot holds counts, and what it gives back before does not.
+func TestMemoryIsWhatASnapshotAdds(t *testing.T) {
+	if _, now := lab.ResidentMemory(); now == 0 {
+		t.Skip("this system does not tell the resident memory")
+	}
+	hold := func(size int) func() (int, error) {
+		return func() (int, error) {
+			memory := make([]byte, size)
+			for i := 0; i < size; i += 4 << 10 {
+				memory[i] = 1
+			}
+			runtime.KeepAlive(memory)
+			return 1, nil
+		}
+	}
+	const held = 64 << 20
+	m := newMeter(true)
+	for _, tt := range []struct {
+		size        int
+		least, most int64
+	}{{held, held / 2, 8 * held}, {1, 0, held / 4}} {
+		s, err := m.turn(method{name: "holds", take: hold(tt.size)})
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, s.Memory, tt.least, "%d bytes", tt.size)
+		assert.LessOrEqual(t, s.Memory, tt.most, "%d bytes", tt.size)
 	}
 }
 

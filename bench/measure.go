@@ -157,7 +157,7 @@ func (m *meter) turn(method method) (sample, error) {
 	s.Allocated, s.Objects = m.used(bytesUsed)-bytes, m.used(objects)-count
 	if m.memory {
 		s.Peak, _ = lab.ResidentMemory()
-		s.Memory = s.Peak - resident
+		s.Memory = max(0, s.Peak-resident) // Linux counts the pages on each CPU, and may say fewer at the end than at first
 	}
 	return s.mean(max(method.times, 1)), err
 }

@@ -99,7 +99,7 @@ func TestVerdictsInATracedProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			child := exec.Command(os.Args[0], "-test.run=^TestVerdictsInATracedProcess$", "-test.v")
-			child.Env = append(os.Environ(), inside+"="+name)
+			child.Env = append(os.Environ(), inside+"="+name, "TMPDIR="+t.TempDir()) // it ends without cleaning up
 			out, err := child.CombinedOutput()
 			require.NoError(t, err, string(out))
 		})

@@ -118,12 +118,23 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// The runtime collects garbage before the kernel ends the process.
+var percentage = regexp.MustCompile(`limit_percentage: (\d+)\s+spike_limit_percentage: (\d+)`)
+
+// The runtime collects garbage before memory_limiter refuses data.
 func TestMemoryLimit(t *testing.T) {
-	c := container(t, pods(t, objects(t, "cluster")))
+	all := objects(t, "cluster")
+	limits := percentage.FindStringSubmatch(configOf(t, all))
+	require.NotNil(t, limits)
+	hard, err := strconv.ParseFloat(limits[1], 64)
+	require.NoError(t, err)
+	spike, err := strconv.ParseFloat(limits[2], 64)
+	require.NoError(t, err)
+	c := container(t, pods(t, all))
 	mib, err := strconv.ParseFloat(strings.TrimSuffix(variable(t, c, "GOMEMLIMIT").Value, "MiB"), 64)
 	require.NoError(t, err)
-	assert.InDelta(t, 0.8, mib*(1<<20)/float64(c.Resources.Limits.Memory().Value()), 0.02)
+	share := mib * (1 << 20) / float64(c.Resources.Limits.Memory().Value())
+	assert.Less(t, share, (hard-spike)/100)
+	assert.Greater(t, share, 0.5)
 	assert.False(t, c.Resources.Requests.Cpu().IsZero())
 	assert.True(t, c.Resources.Limits.Cpu().IsZero(), "it would be throttled")
 }

@@ -57,7 +57,7 @@ func TestDocumentedOverlays(t *testing.T) {
 	assert.Equal(t, "registry.example.com/otelcol-goroutine:0.161.0", c.Image)
 	assert.Equal(t, "http://loki.monitoring:3100/otlp", variable(t, c, "ONWARD_ENDPOINT").Value)
 	assert.Equal(t, "prod-1", variable(t, c, "CLUSTER_NAME").Value)
-	assert.Equal(t, "1640MiB", variable(t, c, "GOMEMLIMIT").Value, "other variables stay")
+	assert.Equal(t, "2300MiB", variable(t, c, "GOMEMLIMIT").Value, "other variables stay")
 
 	set := the[*appsv1.StatefulSet](t, all[1])
 	assert.EqualValues(t, 8, *set.Spec.Replicas)

@@ -83,7 +83,8 @@ func (s *Service) start(ctx context.Context) {
 			s.work.Go(func() { place(ctx) })
 		}
 	}
-	s.work.Go(func() { s.requests(ctx, s.random.IntN(40)) })
+	usual := s.random.IntN(40)
+	s.work.Go(func() { s.requests(ctx, usual) })
 }
 
 // requests handles requests, about as many at once as usual. Each takes up to half
