@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package auto observes the goroutines of a program without a line of code:
 //
 //	import _ "github.com/otelgoroutine/go/auto"

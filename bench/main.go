@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Bench measures, side by side in one run, what one snapshot of all goroutines
 // of a process costs: ours against what people use today. Run it from the root
 // of the repository:

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package debugpage serves the live page. It shows the goroutines of this
 // process in a browser, by state and by stack, along with findings and the cost
 // of snapshots.

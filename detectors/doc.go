@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package detectors finds goroutines that will never finish, in a series of
 // snapshots.
 //

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package e2e runs real programs in processes of their own and receives what they
 // tell.
 //

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Example is a small but real service with otelgoroutine in it, and with faults
 // that can be switched on and off. Run it from the root of the repository:
 //

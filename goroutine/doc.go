@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package goroutine is the data model of this module: what every goroutine of
 // one process was doing at one moment, as plain values, with the arithmetic on
 // them.

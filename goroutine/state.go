@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package goroutine
 
 // A State is what a goroutine is doing, in the Go runtime's own words: those

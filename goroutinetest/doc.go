@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package goroutinetest runs the detectors of otelgoroutine over the duration of a
 // test, and fails the test with what they found: deadlocks, hangs, goroutines that
 // leak and goroutines that can never be woken, each with its evidence and stacks. It is

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package health serves the health of a monitor for a liveness probe: it answers with
 // an error once work in the process has stopped for good, as far as its goroutines
 // tell.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package otelgoroutine shows what every goroutine of a Go service is doing,
 // in the observability that the service already has.
 //

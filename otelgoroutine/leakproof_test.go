@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package otelgoroutine_test has goroutines that are not taken for our own.
 package otelgoroutine_test
 

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package otlpprofiles exports the goroutine profiles of a monitor as OTLP profiles, over
 // HTTP or gRPC. The signal is alpha, and so is this module: both may change in any
 // release, and a Collector takes profiles only behind the feature gate

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package spanlabels wraps a TracerProvider so that spans label their goroutines:
 // while a span is under way, the goroutine that started it, and every goroutine that
 // is started from there with go, has the pprof labels trace_id and span_id.

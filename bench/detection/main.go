@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Detection runs programs with known concurrency faults, and sound ones that
 // resemble them, under the real monitor, and tells what was found, after how
 // long, and what was found although nothing was wrong; beside the rules that

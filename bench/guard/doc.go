@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package guard holds what the library costs to what it cost before, without a
 // clock: a test counts the statements that it executes, the objects that it
 // allocates and their bytes, for one goroutine, stack or collection, and

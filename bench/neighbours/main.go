@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Neighbours takes captures as fast as they go in a busy service that also runs
 // other profilers, with their own settings: dd-trace-go with execution traces,
 // pyroscope-go with all profile types, fgprof, statsviz, and a flight recorder of

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Service measures what otelgoroutine costs a service that is at work: an HTTP
 // server with a cache and a database, under load, with many goroutines parked
 // beside it; without a monitor, with ours and with others. Run it from the

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Share measures which share of a core otelgoroutine uses with its default
 // options, in a process that does nothing else. Run it from the root of the
 // repository:

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Soak runs a healthy service with the default options under real load in real time,
 // and asks its liveness probe every second. Run it from the root of the repository:
 //

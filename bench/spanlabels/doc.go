@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package spanlabels measures what a span pays for labelling its goroutine, as a part
 // of an HTTP request and alone:
 //

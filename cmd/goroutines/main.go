@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Goroutines shows what every goroutine of a Go process is doing. It reads a
 // profile, a dump or a trace, or takes one from the running process. The
 // process needs no code for this except net/http/pprof.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package alertrules generates the alerting rules for Grafana and for
 // VictoriaMetrics from those for Prometheus, alerts.yaml. A test compares the
 // files with the code. To regenerate them, run

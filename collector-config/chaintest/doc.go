@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package chaintest tests the files of collector-config with the real programs:
 // the Collector, Prometheus, the example, and services whose faults a test can
 // end. It contains only tests.

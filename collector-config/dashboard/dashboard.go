@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package dashboard generates grafana-dashboard.json. A test compares the file
 // with the code. To regenerate the file, run
 //

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package dashboard
 
 // The panels in this file compare the versions of a service, so they do not

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Local starts the whole chain on this machine, without containers: the example
 // with its faults, the Collector and, if it is installed, Prometheus. Run it
 // from the root of the repository:

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package prometheus3 pins a Prometheus that is newer than Debian's. The tests
 // build it from its module:
 //

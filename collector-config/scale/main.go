@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Scale measures what a fleet asks of one gateway and of one Collector with the
 // receiver for processes that cannot be rebuilt, and calculates what a fleet of any
 // size needs. Run it from the root of the repository, on Linux, with Prometheus

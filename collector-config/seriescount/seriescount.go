@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package seriescount calculates how many series a replica has in Prometheus,
 // using the catalog of metrics. The README's tables are rendered from the
 // result.

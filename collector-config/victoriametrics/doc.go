@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package victoriametrics pins vmalert-tool, with which VictoriaMetrics tests
 // alerting rules, on its own storage. The tests build it from its module:
 //

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package goroutinereceiver is a receiver for the OpenTelemetry Collector. It observes
 // Go processes that serve net/http/pprof, and sends what otelgoroutine would send from
 // inside of them: goroutine counts as metrics, and leaks, deadlocks and hangs as log

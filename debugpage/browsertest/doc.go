@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package browsertest opens the live page of package debugpage in a real
 // browser. It contains only tests.
 //

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package detectortest helps to test detectors: it makes series of snapshots,
 // replays them through a detector and compares the findings.
 //

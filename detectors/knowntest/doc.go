@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package knowntest checks [detectors.KnownGood], the list of stacks that wait
 // by design, against the libraries in the list. It runs their servers, clients,
 // pools, subscriptions and exporters over the loopback interface. It is a

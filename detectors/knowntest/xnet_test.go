@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package knowntest
 
 //lint:file-ignore SA1019 It is deprecated and on the list, since it is still in use.

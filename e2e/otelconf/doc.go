@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package otelconf runs a program whose telemetry and whose monitor are configured by a
 // file of OpenTelemetry's declarative configuration.
 //

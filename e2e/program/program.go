@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package program is what the programs of e2e share: a fault, the options with which
 // a monitor tells it within seconds, and an end that the test decides.
 package program

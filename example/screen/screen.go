@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package screen shows OTLP metrics and events of otelgoroutine in a terminal.
 //
 // A [Screen] receives what a receiver receives and has no other information: it

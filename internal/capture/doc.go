@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package capture asks the runtime what its goroutines are doing. No other package
 // of the module does.
 //

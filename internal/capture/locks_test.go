@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // The functions are of another package, because locks of this one are the monitor's own.
 package capture_test
 

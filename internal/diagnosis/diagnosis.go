@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package diagnosis says what one goroutine dump says by itself, as an expert would who
 // has it before them and no other: why the process ended, which goroutine most likely
 // holds a lock that others wait for and what that one waits for, which goroutines have

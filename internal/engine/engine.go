@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package engine is the one pipeline from snapshots to events: it keeps the
 // history, runs the detectors, takes the closer inspections they ask for, makes
 // findings about the same goroutines one, adds details from goroutine dumps, and

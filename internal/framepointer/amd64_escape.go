@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package framepointer
 
 // An escaped is an instruction of those that came since SSSE3: after VEX or EVEX,

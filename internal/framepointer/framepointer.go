@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package framepointer finds functions that spoil the frame pointer.
 //
 // While an execution trace is on, the runtime follows the frame pointers of

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package htmlreport writes a report as one self-contained HTML file. It shows
 // states, findings, an icicle graph of all goroutines by stack, a filter and,
 // for two snapshots, what changed.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package live stores what the live page of package debugpage shows: the counts
 // of past snapshots by state and by stack, findings and events, and the cost of
 // the snapshots. It uses the model of package report.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package lockcode reads from the machine code of this process what a goroutine
 // dump does not tell: which locks a goroutine may hold at a point of a function,
 // and what it may still do after that point.

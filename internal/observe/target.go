@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package observe observes processes from outside. Each snapshot goes through the
 // same engine that otelgoroutine's monitor uses inside a process. If a process
 // restarts or cannot be reached, observation resumes when it responds again.

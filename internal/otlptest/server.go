@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package otlptest receives OTLP in the process that sends it. It serves tests,
 // and the example, which shows what arrives without a Collector.
 //

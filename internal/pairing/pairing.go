@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pairing tells from how goroutines came whether two growths of goroutines
 // are one: what comes together has a common cause. It knows nothing of stacks or
 // detectors.

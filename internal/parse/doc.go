@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package parse turns bytes into snapshots. It reads execution traces
 // ([TraceDecoder]), pprof profiles ([Profile], and [Debug1] for their text form)
 // and goroutine dumps ([Text], and [Dumps] in whatever they are wrapped in).

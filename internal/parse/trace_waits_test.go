@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package parse
 
 //lint:file-ignore SA2001 what waits for a lock has nothing to do under it

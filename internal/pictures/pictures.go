@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pictures tells when the pictures of the documents are older than what they
 // show. debugpage/browsertest makes them and records the sources they were made of.
 package pictures

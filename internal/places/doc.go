@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package places is the model that detectors share: what happened to the
 // goroutines of a place from snapshot to snapshot.
 //

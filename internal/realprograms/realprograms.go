@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package realprograms switches the tests that start real programs: an
 // OpenTelemetry Collector, Prometheus, a browser. They need more than Go, and
 // the Collector takes minutes and gigabytes to build, so that they run where

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Release checks, serves and tags the modules of this repository. Run it from
 // anywhere in the repository:
 //

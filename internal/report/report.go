@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package report is the single view model of snapshots and findings. This
 // package writes a [Report] as text and JSON, and internal/htmlreport writes it
 // as HTML. The live page (internal/live) and the terminal use the same [Head],

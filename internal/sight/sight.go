@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package sight knows what the detectors of one process can judge at the moment,
 // and why those that cannot do not. It turns the statuses of the last step of an
 // engine into statuses of now: a monitor whose snapshots stop, because each is

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package sockets reads what the kernel knows of the TCP sockets of this process.
 //
 // It asks for each of the process's descriptors with getsockopt(2), which changes

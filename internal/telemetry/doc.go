@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package telemetry is the only package that uses instruments and loggers.
 //
 // catalog.go is the single table of all names. Everything that an observation

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package webui contains the scripts, styles and HTML of the live page and the
 // HTML report. Both share ui.css (all colours), icicle.js (the icicle graph)
 // and kit.js (everything else).

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pprofotlp translates goroutine profiles in the format of pprof into OTLP
 // profiles, a signal that is alpha: this package may change in any release, with the
 // signal. Its messages are those of go.opentelemetry.io/proto/otlp/profiles/v1development

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package corpus is a collection of programs with known concurrency faults and
 // of sound ones that resemble them: ground truth for detectors of leaks,
 // deadlocks and the like.

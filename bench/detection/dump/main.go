@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Dump writes goroutine dumps of the programs of the corpus, for the tests of what
 // "goroutines report" says about them. From bench:
 //

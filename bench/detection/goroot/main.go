@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Goroot runs concurrency faults that others collected under the real monitor:
 // those that the Go distribution tests its leak profile with, most of them from
 // GoBench, which has them from Docker, Kubernetes, etcd, gRPC and others. They

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Servers runs real servers and clients, in the current versions of their
 // libraries, under loads that services have, each in two processes with the real
 // monitor, and tells what the monitor said of them: nothing is wrong with any.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Work does one thing that the library does for a living, over 10,000
 // goroutines, and prints what it allocated. The guard builds it with counters
 // for every statement of the library and reads them when it has ended.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package load makes the load of a fleet on one machine: [Replicas] are services
 // that export the library's telemetry by OTLP, and [Targets] are processes that
 // serve net/http/pprof.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package exporters sets the global providers as services do that are told by the
 // standard variables of OpenTelemetry how to export.
 package exporters

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command auto has no call of Start: it imports package auto, and the environment
 // decides. It sets the global providers, with the exporters that the standard variables
 // name, later than that package starts its monitor.

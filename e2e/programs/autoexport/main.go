@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command autoexport has the exporters that the standard variables name, for metrics
 // and logs, and sets the global providers. Start uses these.
 package main

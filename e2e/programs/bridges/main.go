@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bridges has logs over OTLP, and its log lines go there as well: slog's
 // default writes to the SDK through the bridge that E2E_BRIDGE names, otelslog or
 // otelzap. With E2E_EVENTS=provider, events have the SDK's LoggerProvider; with

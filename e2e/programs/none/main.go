@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command none has no telemetry at all. It calls nothing but Start; slog is as the
 // standard library sets it up.
 package main

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command noop has providers that do nothing and a logger that discards, so that
 // nothing could be heard. After thirty intervals it writes to its standard output what
 // has happened in them, as a [program.Cost]. With E2E_HEARD=1 a subscriber hears it.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command otlp has the SDK for metrics and logs, with exporters for OTLP over gRPC
 // that read the standard variables, and gives both providers to the monitor.
 package main

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command prometheus has metrics with the Prometheus exporter and no logs, as most
 // services do. It serves /metrics and writes the URL to the standard output.
 package main

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command traced is a server whose requests have spans that label their goroutines.
 // One request in a hundred leaves a goroutine behind that waits for good; the trace and
 // the span of each of these go to the standard output before that. The goroutines have

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package received reads OTLP profiles as the Collector does, and checks what the
 // specification demands of them. It is for tests.
 package received

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Program runs one concurrency fault of the Go distribution under the real
 // monitor, and answers with what was found and what is true. The faults are not
 // here: the program in the directory above lays them over this one when it

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package watch is what detection and goroot have in common: a monitor whose
 // times are scaled, what it told, what the runtime itself takes for leaked, and
 // the flags of both programs.

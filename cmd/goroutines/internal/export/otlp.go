@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package export sends what watch observes in a process over OTLP. It sends the
 // same metrics and events as the library inside the process would, with the
 // observed process as the resource.

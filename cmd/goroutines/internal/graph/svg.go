@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package graph draws the stacks of a report as an icicle graph. The result is
 // a self-contained SVG without scripts; no other program is needed to draw it.
 package graph

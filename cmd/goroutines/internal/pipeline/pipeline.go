@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pipeline writes what a check found in the formats that continuous
 // integration reads: JUnit XML, SARIF and the annotations of GitHub Actions, and
 // the same as text and JSON.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package discovery finds targets with Prometheus's own service discovery, in the
 // form of Prometheus's scrape_configs: a list of jobs, each with *_sd_configs and
 // relabel_configs.

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fakekube is a Kubernetes API server for tests: list and watch as service
 // discovery uses them, over HTTP, in JSON and in protobuf.
 //

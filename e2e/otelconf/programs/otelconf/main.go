@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command otelconf has its telemetry from a file of OpenTelemetry's declarative
 // configuration, which OTEL_EXPERIMENTAL_CONFIG_FILE names, and so has its monitor: from
 // the node of this library below instrumentation/development.

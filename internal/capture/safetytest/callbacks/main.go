@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Callbacks is a program with C code, built without frame pointers, that calls
 // back into Go while the register holds a number of its own.
 package main

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Framed has assembly of its own that uses the frame pointer and restores it.
 package main
 

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Md5simd hashes with a module whose assembly spoils the frame pointer.
 package main
 

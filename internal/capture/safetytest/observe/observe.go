@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package observe is what the programs of the test have in common: a monitor,
 // planted faults, and a record of what became of them.
 package observe

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Recovered is a server with a handler that dereferences nil, which a middleware
 // and package net/http recover from. When the stack of a goroutine grows after
 // that, Go 1.26.0 to 1.26.5 leave a wrong frame pointer in it (golang/go#73664).

@@ -1,3 +1,6 @@
+// Copyright The otelgoroutine Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command fakekube serves the API of Kubernetes for a test that runs in another
 // process, as package fakekube describes it, until its standard input ends.
 //
