@@ -254,7 +254,7 @@ func TestCandidatesAreOneLine(t *testing.T) {
 	at := eval[string](p, "formatTime(unix('2026-11-27T14:59:30Z'))")
 	eval[chromedp.Void](p, `applySight({ snapshot_age_seconds: 1, judging: 0, detectors: ["leak", "growth"].map((name, i) => ({ name, judging: false, reason: "short_history", detail: "there are 2",
 		judging_at: "2026-11-27T14:59:" + (30 - i) + "Z" })) }); renderAll()`)
-	p.until("byID('sight').innerText.startsWith('2 detectors need more snapshots; all can judge at " + at + " at the earliest. Newest')")
+	p.until("byID('sight').innerText.startsWith('2 detectors need more snapshots; they can judge at " + at + " at the earliest. Newest')")
 	show("[" + one + "]")
 	p.until("byID('sight').innerText.startsWith('Under suspicion: leak at main.handle:12: 120 goroutines, +40 a minute, no exits; a verdict is possible at " + at + "')")
 	show("[" + one + `, { detector: "growth", at: { function: "main.poll" }, count: 3, exits: 1, missing: "a goroutine dump" }]`)

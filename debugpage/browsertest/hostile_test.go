@@ -102,7 +102,7 @@ func TestThePageSaysWhatItCannotSee(t *testing.T) {
 	url, _ := serve(t)
 	p := open(t, screens[0], url)
 	p.until("page.source && page.source.readyState === 1 && byID('sight-age')")
-	assert.Regexp(t, `^6 detectors cannot judge: snapshots have no goroutine IDs.*; 2 need more snapshots\. Newest snapshot \d+ (s|min.*) old\.$`, p.text("#sight"))
+	assert.Regexp(t, `^6 detectors cannot judge: snapshots have no goroutine IDs.*; 2 need more snapshots; they can judge at [0-9:]+ at the earliest\. Newest snapshot \d+ (s|min.*) old\.$`, p.text("#sight"))
 	assert.Equal(t, "No findings from 1 of 9 detectors; the others are not judging.", p.text("#findings-title"))
 	p.clickUntil("#sight summary", "byID('sight').innerText.includes('hang, leak, growth, deadlock, contention, stall: snapshots have no goroutine IDs')")
 	p.assertAccessible("the page")

@@ -308,10 +308,10 @@ function candidates(sight) {
 		el("ul", {}, ...all.map((c) => el("li", {}, ...candidateText(c)))));
 }
 
-// judgingAt says when all of some detectors can judge, if that is known.
+// judgingAt says when detectors can judge at the earliest, if that is known of each.
 function judgingAt(detectors) {
 	const times = detectors.map((d) => unix(d.judging_at));
-	return times.length && times.every((t) => t) ? "; " + (times.length === 1 ? "it" : "all") + " can judge at " + formatTime(Math.max(...times)) + " at the earliest" : "";
+	return times.length && times.every((t) => t) ? "; " + (times.length === 1 ? "it" : "they") + " can judge at " + formatTime(Math.max(...times)) + " at the earliest" : "";
 }
 
 // gaps says in one line which detectors are not judging and why, and how old the
