@@ -21,7 +21,13 @@ import (
 // returns the address of its page.
 func startExample(t *testing.T, interval string, flags ...string) string {
 	t.Helper()
-	text := start(t, "/debug/goroutines/", built(t, "example"), append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
+	return startProgram(t, built(t, "example"), append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
+}
+
+// startProgram starts a program that prints the address of its page, and returns it.
+func startProgram(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	text := start(t, "/debug/goroutines/", name, args...)
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/debug/goroutines/`).FindString(text)
 	require.NotEmpty(t, url, text)
 	return url

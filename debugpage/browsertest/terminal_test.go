@@ -40,11 +40,12 @@ func (a *album) pictureTerminal() {
 }
 
 // pictureWatch pictures a watch of a process with faults, one without, and one that is
-// not there.
+// not there. The watch must begin before the faults do, so all is built before.
 func (a *album) pictureWatch() {
-	startExample(a.t, "1s", "-http", "127.0.0.1:7001")
-	startExample(a.t, "1s", "-http", "127.0.0.1:7002", "-faults", "none")
-	watch := onTerminal(a.t, 52, built(a.t, filepath.Join("cmd", "goroutines")), "watch", "--interval", "2s", "--time-scale", "0.04",
+	command, example := built(a.t, filepath.Join("cmd", "goroutines")), built(a.t, "example")
+	startProgram(a.t, example, "-http", "127.0.0.1:7002", "-faults", "none")
+	startProgram(a.t, example, "-http", "127.0.0.1:7001")
+	watch := onTerminal(a.t, 56, command, "watch", "--interval", "1s", "--time-scale", "0.03",
 		"http://127.0.0.1:7001", "http://127.0.0.1:7002", "http://127.0.0.1:7999")
 	a.picture("watch.png", watch.until("4 findings", "  ok\n", "cannot be reached"))
 }
