@@ -45,9 +45,10 @@ func (a *album) pictureWatch() {
 	command, example := built(a.t, filepath.Join("cmd", "goroutines")), built(a.t, "example")
 	startProgram(a.t, example, "-http", "127.0.0.1:7002", "-faults", "none")
 	startProgram(a.t, example, "-http", "127.0.0.1:7001")
-	watch := onTerminal(a.t, 56, command, "watch", "--interval", "1s", "--time-scale", "0.03",
+	watch := onTerminal(a.t, 56, command, "watch", "--interval", "2s", "--time-scale", "0.04",
 		"http://127.0.0.1:7001", "http://127.0.0.1:7002", "http://127.0.0.1:7999")
-	a.picture("watch.png", watch.until("4 findings", "  ok\n", "cannot be reached"))
+	a.picture("watch.png", watch.until("4 findings", "  ok\n", "cannot be reached",
+		"  blocked_forever  ", "  deadlock  ", "  hang  ", "  leak  "))
 }
 
 // picture saves a picture of lines of a terminal.
@@ -148,8 +149,7 @@ func textOf(lines []row) string {
 	return b.String()
 }
 
-// document returns a page that shows lines of a terminal. The height of a line is that
-// of the font's letters, so that bars meet.
+// document returns a page that shows lines of a terminal.
 func document(lines []row) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<!doctype html><meta charset="utf-8"><title>Terminal</title><style>
@@ -192,14 +192,15 @@ var palette = map[color.Color]string{
 }
 
 // styleOf returns the style of a cell. A block element is drawn as a part of the
-// ground, as terminals do, because the letters of a font leave gaps in a bar.
+// ground, as terminals do, because the letters of a font leave gaps in a bar. Above it is
+// a gap, so that the bars of two lines can be told apart.
 func styleOf(c *uv.Cell) string {
 	front, back := colourOf(c.Style.Fg, letters), colourOf(c.Style.Bg, ground)
 	if c.Style.Attrs&uv.AttrReverse != 0 {
 		front, back = back, front
 	}
 	if n := eighths(c); n > 0 {
-		return fmt.Sprintf("background: linear-gradient(to top, %s %g%%, %s 0)", front, float64(n)*12.5, back)
+		return fmt.Sprintf("background: linear-gradient(to top, %s calc(%d * (100%% - 2px) / 8), %s 0)", front, n, back)
 	}
 	style := "color: " + front
 	if back != ground {
@@ -244,8 +245,8 @@ func TestATerminalIsDrawnAsItIsShown(t *testing.T) {
 	require.Len(t, lines, 2)
 	assert.Equal(t, `<span style="color: #e6e9ed">a&lt;b </span><span style="color: #ff7b72; font-weight: bold">red</span>`+
 		`<span style="color: #e6e9ed">     </span>`, lines[0].html())
-	assert.Equal(t, `<span style="background: linear-gradient(to top, #39a0b5 100%, #0f1318 0)"> </span>`+
-		`<span style="background: linear-gradient(to top, #39a0b5 50%, #0f1318 0)"> </span>`+
+	assert.Equal(t, `<span style="background: linear-gradient(to top, #39a0b5 calc(8 * (100% - 2px) / 8), #0f1318 0)"> </span>`+
+		`<span style="background: linear-gradient(to top, #39a0b5 calc(4 * (100% - 2px) / 8), #0f1318 0)"> </span>`+
 		`<span style="color: #0f1318; background: #e6e9ed">&gt;</span><span style="color: #e6e9ed"> </span>`+
 		`<span style="color: #e6e9ed; opacity: 0.65">faint</span><span style="color: #e6e9ed">   </span>`, lines[1].html())
 }
