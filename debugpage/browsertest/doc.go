@@ -7,5 +7,6 @@
 // The tests need Chromium. They run if the environment variable
 // OTELGOROUTINE_REAL_PROGRAMS is set, as it is in CI. If SCREENSHOTS names a
 // folder, they save screenshots there. If PICTURES is set, TestPictures makes the
-// pictures in docs of the page and the report again (see internal/pictures).
+// pictures in docs again, those of programs on a terminal included (see
+// internal/pictures).
 package browsertest

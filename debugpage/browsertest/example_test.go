@@ -21,15 +21,27 @@ import (
 // returns the address of its page.
 func startExample(t *testing.T, interval string, flags ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "example")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "..", "example")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	text := start(t, "/debug/goroutines/", binary, append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
+	return startProgram(t, built(t, "example"), append([]string{"-http", "127.0.0.1:0", "-interval", interval}, flags...)...)
+}
+
+// startProgram starts a program that prints the address of its page, and returns it.
+func startProgram(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	text := start(t, "/debug/goroutines/", name, args...)
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/debug/goroutines/`).FindString(text)
 	require.NotEmpty(t, url, text)
 	return url
+}
+
+// built returns the program in a folder of the repository.
+func built(t *testing.T, folder string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), filepath.Base(folder))
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
+	build.Dir = filepath.Join("..", "..", folder)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return binary
 }
 
 func TestTheExample(t *testing.T) {

@@ -29,25 +29,40 @@ import (
 // An album is the pictures that are made for the documents.
 type album struct {
 	t     *testing.T
-	dir   string // for files of the report
 	names []string
 	tabs  []*tab        // that show the program that runs
 	phone []image.Image // shown side by side
 }
 
 // TestPictures makes the pictures of the documents again, of the example as it runs,
-// and records what they were made of. It takes three minutes and runs only if the
-// variable PICTURES is set.
+// and records what they were made of if all are made. It runs only if the variable
+// PICTURES is set.
 func TestPictures(t *testing.T) {
 	if os.Getenv(pictures.Variable) == "" {
 		return
 	}
-	a := &album{t: t, dir: t.TempDir()}
+	var names []string
+	made := 0
+	parts := map[string]func(*album){"page": (*album).picturePage, "terminal": (*album).pictureTerminal, "watch": (*album).pictureWatch}
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		t.Run(name, func(t *testing.T) {
+			a := &album{t: t}
+			parts[name](a)
+			names = append(names, a.names...)
+			made++
+		})
+	}
+	if made < len(parts) { // some failed, or were not asked for
+		return
+	}
+	slices.Sort(names)
+	require.NoError(t, pictures.Write(filepath.Join("..", ".."), names))
+}
+
+func (a *album) picturePage() {
 	a.pictureFaults()
 	a.pictureHealth()
 	a.save("live-page-phone.png", sideBySide(a.phone))
-	slices.Sort(a.names)
-	require.NoError(t, pictures.Write(filepath.Join("..", ".."), a.names))
 }
 
 // open opens the page of a program. leave must be called before the program ends.
@@ -67,10 +82,10 @@ func (a *album) leave() {
 
 // pictureFaults pictures the first seconds of a service, and its faults.
 func (a *album) pictureFaults() {
-	url := startExample(a.t, "1s")
+	url, dir := startExample(a.t, "1s"), a.t.TempDir()
 	defer a.leave()
 	desktop := a.open(screens[0], url)
-	a.dump(url, "before.txt")
+	a.dump(url, filepath.Join(dir, "before.txt"))
 	a.save("live-page-first-minute.png", a.shot(desktop))
 	a.phones(screens[3], url)
 
@@ -83,8 +98,8 @@ func (a *album) pictureFaults() {
 	a.phones(screens[3], url)
 	a.pictureGraph(desktop)
 	a.pictureStack(desktop)
-	a.dump(url, "after.txt")
-	a.pictureReport()
+	a.dump(url, filepath.Join(dir, "after.txt"))
+	a.pictureReport(dir)
 }
 
 func (a *album) pictureHealth() {
@@ -108,16 +123,12 @@ func (a *album) pictureStack(p *tab) {
 	a.save("live-page-stack.png", a.shot(p))
 }
 
-// pictureReport pictures the HTML report of the two goroutine dumps.
-func (a *album) pictureReport() {
-	command, report := filepath.Join(a.dir, "goroutines"), filepath.Join(a.dir, "report.html")
-	build := exec.Command("go", "build", "-o", command, ".")
-	build.Dir = filepath.Join("..", "..", "cmd", "goroutines")
-	out, err := build.CombinedOutput()
-	require.NoError(a.t, err, "%s", out)
-	run := exec.Command(command, "report", "--format", "html", "-o", report, "before.txt", "after.txt")
-	run.Dir = a.dir
-	out, err = run.CombinedOutput()
+// pictureReport pictures the HTML report of the two goroutine dumps in a folder.
+func (a *album) pictureReport(dir string) {
+	report := filepath.Join(dir, "report.html")
+	run := exec.Command(built(a.t, filepath.Join("cmd", "goroutines")), "report", "--format", "html", "-o", report, "before.txt", "after.txt")
+	run.Dir = dir
+	out, err := run.CombinedOutput()
 	require.NoError(a.t, err, "%s", out)
 	p := open(a.t, screens[0], "file://"+report)
 	p.until("document.querySelector('.finding')")
@@ -126,13 +137,13 @@ func (a *album) pictureReport() {
 
 // dump saves a goroutine dump of the program with a page. When it was taken is the
 // time of the file.
-func (a *album) dump(url, name string) {
+func (a *album) dump(url, file string) {
 	response, err := http.Get(strings.TrimSuffix(url, "goroutines/") + "pprof/goroutine?debug=2")
 	require.NoError(a.t, err)
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
 	require.NoError(a.t, err)
-	require.NoError(a.t, os.WriteFile(filepath.Join(a.dir, name), content, 0o600))
+	require.NoError(a.t, os.WriteFile(file, content, 0o600))
 }
 
 func (a *album) phones(s screen, url string) { a.phone = append(a.phone, a.shot(a.open(s, url))) }

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const (
@@ -28,11 +29,13 @@ const (
 )
 
 // sources are the files that decide what the pictures show: the page and the report, the
-// service that they are of, and what is done with it.
+// screens of the example and of a watch, the service that they are of, and what is done
+// with it. Tests are meant only where they are named.
 var sources = []string{
 	"internal/webui/assets/*.*", "internal/webui/assets/uplot/*.*", "internal/htmlreport/htmlreport.go",
 	"example/faults.go", "example/load.go", "example/main.go", "example/service.go",
-	"debugpage/browsertest/pictures_test.go",
+	"example/screen/*.go", "cmd/goroutines/internal/view/*.go",
+	"debugpage/browsertest/pictures_test.go", "debugpage/browsertest/terminal_test.go",
 }
 
 // A Record says what pictures were made of.
@@ -53,6 +56,9 @@ func Sources(repository fs.FS) (string, error) {
 			return "", err
 		}
 		for _, name := range names { // sorted
+			if strings.HasSuffix(name, "_test.go") && name != pattern {
+				continue
+			}
 			content, err := fs.ReadFile(repository, name)
 			if err != nil {
 				return "", err

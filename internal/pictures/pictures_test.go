@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -45,24 +46,44 @@ func TestContributorsAreToldTheCommand(t *testing.T) {
 	assert.Contains(t, string(text), "`"+Command+"`")
 }
 
-// A picture that no page shows, and one that is missing, were forgotten.
+// A picture that no document shows, one that is missing, and one that is not made by
+// the command were forgotten.
 func TestEveryPictureIsShown(t *testing.T) {
 	r, err := Read(repository)
 	require.NoError(t, err)
-	page, err := fs.ReadFile(repository, Dir+"/live-page.md")
-	require.NoError(t, err)
 	require.NotEmpty(t, r.Pictures)
+	files, err := fs.Glob(repository, Dir+"/*.png")
+	require.NoError(t, err)
+	var made []string
 	for _, name := range r.Pictures {
-		_, err := fs.Stat(repository, path.Join(Dir, name))
-		assert.NoError(t, err)
-		assert.Contains(t, string(page), "]("+name+")")
+		made = append(made, path.Join(Dir, name))
+	}
+	assert.Equal(t, files, made)
+	shown := documents(t)
+	for _, name := range made {
+		assert.Contains(t, shown, "]("+name+")")
 	}
 }
+
+// documents returns the documents, with the names of pictures as in the README.
+func documents(t *testing.T) string {
+	names, err := fs.Glob(repository, Dir+"/*.md")
+	require.NoError(t, err)
+	var text strings.Builder
+	for _, name := range append(names, "README.md") {
+		content, err := fs.ReadFile(repository, name)
+		require.NoError(t, err)
+		text.WriteString(inDir.ReplaceAllString(string(content), "]("+Dir+"/$1)"))
+	}
+	return text.String()
+}
+
+var inDir = regexp.MustCompile(`\]\(([^/()]+\.png)\)`)
 
 func TestTheSourcesDecide(t *testing.T) {
 	files := fstest.MapFS{}
 	for _, pattern := range sources {
-		files[strings.ReplaceAll(pattern, "*.*", "a.css")] = &fstest.MapFile{Data: []byte("a\n")}
+		files[strings.NewReplacer("*.*", "a.css", "*.go", "a.go").Replace(pattern)] = &fstest.MapFile{Data: []byte("a\n")}
 	}
 	sum := func() string {
 		s, err := Sources(files)
@@ -72,11 +93,16 @@ func TestTheSourcesDecide(t *testing.T) {
 	before := sum()
 	files["internal/webui/assets/a.css"] = &fstest.MapFile{Data: []byte("a\r\n")}
 	assert.Equal(t, before, sum(), "line endings show nothing")
-	files["internal/webui/assets/a.css"] = &fstest.MapFile{Data: []byte("b\n")}
-	changed := sum()
-	assert.NotEqual(t, before, changed)
-	files["internal/webui/assets/b.css"] = &fstest.MapFile{Data: []byte("b\n")}
-	assert.NotEqual(t, changed, sum())
+	files["example/screen/a_test.go"] = &fstest.MapFile{Data: []byte("a\n")}
+	assert.Equal(t, before, sum(), "nor do tests")
+
+	changed := make(map[string]bool)
+	for _, name := range []string{"internal/webui/assets/a.css", "internal/webui/assets/b.css", "example/screen/a.go", "debugpage/browsertest/terminal_test.go"} {
+		files[name] = &fstest.MapFile{Data: []byte("b\n")}
+		assert.NotEqual(t, before, sum(), name)
+		assert.False(t, changed[sum()], name)
+		changed[sum()] = true
+	}
 
 	delete(files, "example/main.go")
 	_, err := Sources(files)
