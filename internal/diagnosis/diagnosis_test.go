@@ -131,6 +131,23 @@ func TestLocksThatAreHeldForLong(t *testing.T) {
 	assert.Equal(t, detectors.Medium, only(t, idleMain+waiter(4, 45)+request+one(9, "sleep", "main.(*pool).get(0xc000012340):36")).Confidence, "a client waits")
 }
 
+// Two goroutines that take two locks in two orders, in different functions: the dump shows
+// which one may hold the first lock, and not that one of those behind it has the second.
+func TestTheOtherOrderIsInAnotherFunction(t *testing.T) {
+	waiter := func(id int, lock, call string) string {
+		return one(id, "sync.Mutex.Lock, 8 minutes", lockAt(lock, call)...)
+	}
+	const accounts, journal = "0x19a4a60", "0x19a4a68"
+	dump := idleMain + waiter(4, accounts, "main.transfer():79") + waiter(5, accounts, "main.transfer():79") +
+		waiter(6, accounts, "main.audit():93") + waiter(7, journal, "main.transfer():82")
+	f := only(t, dump)
+	assert.Equal(t, "3 goroutines wait for a lock at main.transfer (main.go:79) for up to 8 min; goroutine 7 may hold it, and waits for a lock at main.transfer (main.go:82) itself.", f.Message)
+	assert.Contains(t, strings.Join(f.Evidence, "\n"), "No goroutine is seen to hold the lock that goroutine 7 waits for. A goroutine that waits for the first lock may, if it acquires the locks in another order; or it was not unlocked.")
+	assert.Contains(t, f.Advice, "different orders")
+	assert.Equal(t, detectors.Medium, f.Confidence)
+	assert.Len(t, diagnose(t, dump+waiter(8, journal, "main.post():12")), 2, "others wait for the second lock")
+}
+
 // The goroutine at the end of a chain decides whether it is stuck.
 func TestAChainOfLocks(t *testing.T) {
 	waiter := func(id, minutes int, calls ...string) string {

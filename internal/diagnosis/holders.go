@@ -324,3 +324,31 @@ func (l *lockView) chain(q *queue) (links []link) {
 	}
 	return links
 }
+
+// unseenEnd returns the queue in which the goroutine at the end of a chain waits, if it
+// waits there alone and no goroutine is seen to hold that lock; nil otherwise.
+func unseenEnd(links []link) *queue {
+	if len(links) == 0 {
+		return nil
+	}
+	last := links[len(links)-1]
+	if last.holder.waits == nil || len(last.queue.holders) > 1 {
+		return nil
+	}
+	if q := last.holder.waits.queue; q != nil && q != last.queue && q.many == 0 && q.count() == 1 {
+		return q
+	}
+	return nil
+}
+
+// ends returns the queues that are told with others, of which they are the end: the
+// goroutine that stands in one may hold the lock of the other.
+func (l *lockView) ends() map[*queue]bool {
+	all := make(map[*queue]bool)
+	for _, q := range l.queues {
+		if end := unseenEnd(l.chain(q)); end != nil && q.wait() >= longHeld {
+			all[end] = true
+		}
+	}
+	return all
+}

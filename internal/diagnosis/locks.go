@@ -61,7 +61,11 @@ func (d *dump) locks() (all []detectors.Finding) {
 		l.hold(q)
 	}
 	told := make(map[string]int) // index of the finding, by the goroutines of its cycle
+	ends := l.ends()
 	for _, q := range l.queues {
+		if ends[q] {
+			continue
+		}
 		core := l.core(q)
 		key := fmt.Sprint(core)
 		if i, ok := told[key]; ok && len(core) > 0 {

@@ -141,6 +141,10 @@ func (l *lockView) tellChain(f *detectors.Finding, q *queue, links []link) {
 		f.Message = fmt.Sprintf("%s; behind it, through %s, is goroutine %d%s.", begin, goroutines(len(links)-1), last.ID, doing(last))
 	}
 	l.tellHolder(f, last, q)
+	if unseenEnd(links) != nil {
+		note(f, "No goroutine is seen to hold the lock that goroutine %d waits for. A goroutine that waits for the first lock may, if it acquires the locks in another order; or it was not unlocked.", last.ID)
+		f.Advice = "Find out whether these locks are acquired in different orders, and whether a path returns or panics without unlocking the second one; use defer."
+	}
 	for _, k := range links {
 		l.participant(f, k, detectors.RoleHolder)
 	}
