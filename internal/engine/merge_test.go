@@ -240,3 +240,32 @@ func TestTwoIncidentsThatTurnOutToBeOne(t *testing.T) {
 	assert.Equal(t, []string{"0 detected weak main.reply", "0 detected strong main.(*ledger).balance",
 		"11 resolved strong main.(*ledger).balance", "11 resolved weak main.reply"}, events)
 }
+
+// A queue that stands and was told by itself becomes part of a larger one that has all of
+// its goroutines, and nothing less.
+func TestAnIncidentThatALargerOneOutgrows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ids        []uint64 // of the first queue
+		confidence detectors.Confidence
+		open       int
+	}{
+		"all of them":           {[]uint64{1, 2}, detectors.Medium, 1},
+		"one that is elsewhere": {[]uint64{1, 3}, detectors.Medium, 2},
+		"one that is certain":   {[]uint64{1, 2}, detectors.High, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var step int
+			first, second := at(atLock, 2, tc.ids...), at(atReply, 5, 11, 12)
+			first.Stands, second.Stands, first.Confidence = true, true, tc.confidence
+			large := with(at(atReply, 7, 11, 12), participant(detectors.RoleWaiter, atReply, 11, 12), participant(detectors.RoleWaiter, atLock, 1, 2))
+			large.Stands = true
+			all := map[int]told{0: {first}, 1: {first, second}}
+			for i := 2; i < 9; i++ {
+				all[i] = told{large}
+			}
+			events, open := play(9, &step, scripted("deadlock", &step, all))
+			assert.Len(t, open, tc.open)
+			assert.Equal(t, []string{"0 detected deadlock main.(*ledger).balance", "1 detected deadlock main.reply"}, events)
+		})
+	}
+}

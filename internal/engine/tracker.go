@@ -209,6 +209,7 @@ func (t *tracker) match(p *pass) (parts []part) {
 	host := t.yields.hosts(all, p.view)
 	yields := slices.Clone(host)
 	t.company.hosts(all, host, t.yields, p.view)
+	outgrown(all, kept, host)
 	var fresh []int
 	for k := range p.findings {
 		if host[k] == k && !t.see(all[k], p) {
@@ -242,6 +243,30 @@ func (t *tracker) match(p *pass) (parts []part) {
 		}
 	}
 	return parts
+}
+
+// outgrown makes an incident that stands and was not found part of a finding of the same
+// detector that lists all of its goroutines and is as certain: a queue that was told by
+// itself, and has become part of a larger one.
+func outgrown(all []*detectors.Finding, kept map[int]*incident, host []int) {
+	if len(kept) == 0 {
+		return
+	}
+	found := newRegister(all[:len(all)-len(kept)])
+	for k, i := range kept {
+		f := &i.last
+		if host[k] != k || !f.Stands {
+			continue
+		}
+		ids := idsOf(f, anyRole)
+		for _, h := range found.overlapping(f) {
+			g := all[h]
+			if host[h] == h && g.Detector == f.Detector && g.Confidence >= f.Confidence && len(ids) > 0 && common(ids, idsOf(g, anyRole)) == len(ids) {
+				host[k] = h
+				break
+			}
+		}
+	}
 }
 
 // candidates returns the findings of a step, and those of the open incidents that
