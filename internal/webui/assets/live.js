@@ -341,7 +341,7 @@ function makeChart() {
 		cursor: { y: false, points: { show: false }, drag: { x: true, y: false } },
 		scales: { y: { range: (u, min, max) => [0, Math.max(1, max * 1.05)] } },
 		padding: [10, 32, 0, 0], // room for half of the last label
-		axes: [{ ...axis, values: time, space: 90 }, { ...axis, size: countSize, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
+		axes: [{ ...axis, values: time, space: 90, size: 30 }, { ...axis, size: countSize, values: (u, splits) => splits.map((n) => (Number.isInteger(n) ? formatCount(n) : "")) }],
 		series: [{}, ...[...chartStates].reverse().map((state) => ({ stroke: () => stateColour(state), fill: () => stateColour(state), width: 1, points: { show: false } }))],
 		hooks: {
 			setCursor: [(u) => { chartRow = u.cursor.idx; renderLegend(); }],
