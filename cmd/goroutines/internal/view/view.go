@@ -5,8 +5,10 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,9 +156,10 @@ func detail(t *observe.Status, now time.Time, width, room int) []string {
 	for _, fault := range t.Faults {
 		lines = append(lines, wrapped(fault, width, red)...)
 	}
-	found := findingLines(report.Briefly(t.Open), width, true)
+	open := gravestFirst(t.Open)
+	found := findingLines(open, width, true)
 	if len(lines)+len(found) > room-leastStacks-leastStates {
-		found = findingLines(report.Briefly(t.Open), width, false)
+		found = findingLines(open, width, false)
 	}
 	lines = append(lines, found...)
 	if !t.Unreachable() {
@@ -169,6 +172,14 @@ func detail(t *observe.Status, now time.Time, width, room int) []string {
 	states := min(maxStates, max(leastStates, room-len(lines)-leastStacks-headings))
 	lines = append(lines, stateLines(t, width, states)...)
 	return append(lines, stackLines(t, now, width, max(1, room-len(lines)-2))...)
+}
+
+// gravestFirst describes findings in the order of their confidence, so that none is left
+// out for a lesser one; among equals, in the order in which they were opened.
+func gravestFirst(open []detectors.Finding) []report.Finding {
+	open = slices.Clone(open)
+	slices.SortStableFunc(open, func(a, b detectors.Finding) int { return cmp.Compare(b.Confidence, a.Confidence) })
+	return report.Briefly(open)
 }
 
 func about(t *observe.Status, now time.Time, width int) string {

@@ -216,6 +216,11 @@ func TestMoreThanFits(t *testing.T) {
 	f := detectors.Finding{Detector: "leak", Confidence: detectors.High}
 	text := ansi.Strip(strings.Join(detail(&observe.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, f}}, now, 120, 100), "\n"))
 	assert.Contains(t, text, "and 2 more findings")
+	grave := detectors.Finding{Detector: "deadlock", Confidence: detectors.High}
+	f.Confidence = detectors.Medium
+	text = ansi.Strip(strings.Join(detail(&observe.Status{Snapshot: s, Open: []detectors.Finding{f, f, f, f, f, grave}}, now, 120, 100), "\n"))
+	assert.Less(t, strings.Index(text, "deadlock"), strings.Index(text, "leak"), "the gravest comes first")
+	assert.Contains(t, text, "deadlock")
 }
 
 func TestEventLine(t *testing.T) {
