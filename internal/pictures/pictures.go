@@ -23,7 +23,7 @@ const (
 	// Variable is the environment variable that asks for new pictures.
 	Variable = "PICTURES"
 	// Command makes the pictures again.
-	Command = "OTELGOROUTINE_REAL_PROGRAMS=1 " + Variable + "=1 go test -timeout 20m ./debugpage/browsertest -run TestPictures"
+	Command = "OTELGOROUTINE_REAL_PROGRAMS=1 " + Variable + "=1 go test -count=1 -timeout 20m ./debugpage/browsertest -run TestPictures"
 
 	record = "pictures.json"
 )
