@@ -36,9 +36,8 @@ const (
 	defaultCPU   = 0.005
 	defaultPause = 10 * time.Millisecond
 	// snapshotMargin is how long before the end of the measured time the first
-	// regular snapshot is to begin, where it comes late: on a slow machine, and
-	// after an early snapshot that met half of the goroutines, the governor waits
-	// for longer than it says beforehand.
+	// regular snapshot is to begin, where it comes late: on a slow machine it came
+	// later than the governor says beforehand.
 	snapshotMargin = 30 * time.Second
 )
 
